@@ -1,0 +1,97 @@
+"""One error tree. Every failure a person can cause or mend is a FactoryError; anything else is a bug and may traceback."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FactoryError(Exception):
+    """What failed (the message) and what to do next (the hint).
+
+    `exit_code` is what the command line returns for this kind of failure.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class RecipeError(FactoryError):
+    """A recipe (or models.toml) that can't be read; the message lists every mistake as file:line."""
+
+    exit_code = 3
+
+
+class PrerequisiteMissing(FactoryError):
+    """The machine lacks something; the hint is the command that mends it."""
+
+    exit_code = 4
+
+
+class SourceError(FactoryError):
+    """A source that can't be fetched, doesn't match its hash, or is unsafe to unpack."""
+
+    exit_code = 5
+
+
+class PatchError(FactoryError):
+    """A patch without a header, or one that doesn't apply."""
+
+    exit_code = 6
+
+
+class EnvironmentSetupError(FactoryError):
+    """A root or a layer that could not be made or opened."""
+
+    exit_code = 7
+
+
+class CommandFailed(FactoryError):
+    """A subprocess that failed, with the tail of what it printed."""
+
+    def __init__(self, message: str, *, hint: str | None = None, status: int = 1, output: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.output = output
+
+
+class BuildFailed(FactoryError):
+    """The package's own build failed."""
+
+    exit_code = 8
+
+
+class RepairFailed(FactoryError):
+    """auditwheel found no platform tag at or below the target's that holds."""
+
+    exit_code = 9
+
+
+class AuditFailed(FactoryError):
+    """A wheel contains what its tag or its recipe does not promise."""
+
+    exit_code = 10
+
+
+class CheckFailed(FactoryError):
+    """A wheel did not install, or did not run rightly on a profile."""
+
+    exit_code = 11
+
+
+class StoreError(FactoryError):
+    """The store or the cache can't be written or has been damaged."""
+
+    exit_code = 12
+
+
+class PublishError(FactoryError):
+    """The ledger or the index refuses what was asked."""
+
+    exit_code = 13

@@ -1,0 +1,226 @@
+"""The values that stages hand to each other. All are frozen; each stage has a type of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What wheels are built for."""
+
+    triplet: str = "riscv64-linux-gnu"
+    abi: str = "lp64d"
+    glibc_floor: tuple[int, int] = (2, 39)
+    baseline: str = "rv64gc"
+    python: str = "3.13"
+
+    @property
+    def platform_ceiling(self) -> str:
+        """The highest platform tag a wheel may carry."""
+        return f"manylinux_{self.glibc_floor[0]}_{self.glibc_floor[1]}_riscv64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A named CPU that wheels are run on; `qemu_cpu` is the value of QEMU_CPU."""
+
+    name: str
+    qemu_cpu: str
+    stands_for: str
+
+
+# Measured with qemu-user 11.1 by riscv_hwprobe in the guest. Plain `rv64,v=false` still has Zba, Zbb and Zbs, so it
+# would not test the baseline: sifive-u54 does.
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(name="rv64gc", qemu_cpu="sifive-u54", stands_for="SiFive U54 and U74: nothing beyond the baseline"),
+        Profile(name="rva22", qemu_cpu="rva22s64", stands_for="SiFive P550: RVA22 without vectors"),
+        Profile(name="rvv128", qemu_cpu="rva22s64,v=true,vlen=128", stands_for="first RVV 1.0 cores: no Zvfh"),
+        Profile(
+            name="k1",
+            qemu_cpu="rva22s64,v=true,vlen=256,zfh=true,zvfh=true",
+            stands_for="SpacemiT K1 (BPI-F3, Jupiter)",
+        ),
+        Profile(name="rva23", qemu_cpu="rva23s64", stands_for="the RVA23 profile: V and Zvfhmin, not Zvfh"),
+        Profile(name="vlen512", qemu_cpu="max,vlen=512", stands_for="wide vectors, every extension on"),
+        Profile(name="vlen1024", qemu_cpu="max,vlen=1024", stands_for="SpacemiT K3's A100 cores: VLEN 1024"),
+    )
+}
+DEFAULT_PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
+BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePin:
+    """Where a recipe's source comes from. `pypi` sources are pinned by sha256; `local` ones are a folder."""
+
+    kind: str
+    project: str
+    version: str
+    sha256: str = ""
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """What the build can't derive from the source itself."""
+
+    builder: str = "pep517"
+    config_settings: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    apt: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditOptions:
+    """Libraries (globs of paths in the wheel) whose code beyond the baseline is entered only after run-time detection."""
+
+    dispatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOptions:
+    """How a built wheel is run. `expect` maps a fact that the script reports to its value on each profile."""
+
+    script: Path | None = None
+    model: str | None = None
+    profiles: tuple[str, ...] = DEFAULT_PROFILES
+    requires: tuple[str, ...] = ()
+    expect: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    same_tokens: int = 0
+    logits_tolerance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one package becomes riscv64 wheels."""
+
+    name: str
+    version: str
+    directory: Path
+    source: SourcePin
+    build: BuildOptions = BuildOptions()
+    audit: AuditOptions = AuditOptions()
+    check: CheckOptions = CheckOptions()
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPin:
+    """A model file for checks: a member of a wheel on the package index, both pinned by sha256."""
+
+    name: str
+    project: str
+    version: str
+    wheel_sha256: str
+    member: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """An unpacked source: `path` holds the project (its pyproject.toml), `sha256` is the archive's."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedPatch:
+    """A patch that was applied: its file name, the sha256 of its text and its Upstream-Status."""
+
+    name: str
+    sha256: str
+    upstream_status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagePin:
+    """One exact package of an environment: a Debian package or a Python distribution."""
+
+    name: str
+    version: str
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltWheel:
+    """What the build backend made, not yet repaired, and the build requirements that made it."""
+
+    path: Path
+    requirements: tuple[PackagePin, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairedWheel:
+    """A wheel with its final platform tag."""
+
+    path: Path
+    sha256: str
+    platform_tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One profile's run: what the script showed and reported, and how long it took in seconds."""
+
+    profile: str
+    passed: bool
+    seconds: float
+    shown: str
+    facts: Mapping[str, object]
+
+
+class LogSink(Protocol):
+    """Where a stage's text goes: kept in full in a file, and shown as progress."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def write(self, text: str) -> None: ...
+
+
+class Sandbox(Protocol):
+    """An opened root. The host folder `work` is `/build` inside; everything else written is thrown away."""
+
+    @property
+    def work(self) -> Path: ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: LogSink,
+        env: Mapping[str, str] | None = None,
+        cwd: PurePosixPath = PurePosixPath("/build"),
+        network: bool = False,
+        cpu: str = BASELINE_CPU,
+    ) -> None:
+        """Run a command inside.
+
+        Raises:
+            CommandFailed: it ended with another status than 0.
+        """
+        ...
+
+
+class Environment(Protocol):
+    """A place where riscv64 commands run: a root, made once, opened for each job."""
+
+    @property
+    def key(self) -> str:
+        """A hash over the exact content: the same key means the same packages."""
+        ...
+
+    def lock(self) -> tuple[PackagePin, ...]: ...
+
+    def open(self, work: Path) -> AbstractContextManager[Sandbox]: ...

@@ -1,0 +1,109 @@
+"""The one doorway to subprocesses: it logs the command, its output and its time, and raises with the tail of both."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from factory.errors import CommandFailed, PrerequisiteMissing
+from factory.model import LogSink
+
+TAIL_LINES = 25
+
+
+class LogFile:
+    """A stage's log: appended to `path` at once, so that a killed run leaves what it printed."""
+
+    def __init__(self, path: Path, listener: Callable[[str], None] | None = None) -> None:
+        self.path = path
+        self._listener = listener
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, text: str) -> None:
+        with self.path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        if self._listener is not None:
+            for line in text.splitlines():
+                self._listener(line)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    log: LogSink | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    what: str | None = None,
+) -> str:
+    """Run a command and return what it printed (standard output and standard error together).
+
+    `env` replaces the whole environment when given. `what` names the command in the error, where its first word would
+    say too little.
+
+    Raises:
+        CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
+        PrerequisiteMissing: when the program is not installed.
+    """
+    started = time.monotonic()
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    collected: list[str] = []
+    if log is not None:
+        log.write(f"$ {shlex.join(argv)}\n")
+    with _start(argv, env, cwd) as child:
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                tail.append(line.rstrip())
+                if log is None:
+                    collected.append(line)
+                else:
+                    log.write(line)
+            status = child.wait()
+        except BaseException:
+            _end(child)
+            raise
+    if log is not None:
+        log.write(f"# exit {status} after {time.monotonic() - started:.1f} s\n")
+    if status != 0:
+        raise CommandFailed(f"{what or argv[0]} {_describe(status)}", status=status, output="\n".join(tail))
+    return "".join(collected)
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        if error.filename != argv[0]:
+            raise
+        raise PrerequisiteMissing(f"the program {argv[0]!r} is not installed", hint="run: factory doctor") from error
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End the command and everything it started, when we are interrupted."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+
+
+def _describe(status: int) -> str:
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"failed with exit status {status}"
