@@ -1,4 +1,4 @@
-"""One error tree. Every failure a person can cause or mend is a FactoryError; anything else is a bug and may traceback."""
+"""One error tree. Every failure a person can cause or mend is a FactoryError; anything else is a bug."""
 
 from __future__ import annotations
 

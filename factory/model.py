@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
+
+from packaging.utils import NormalizedName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,12 @@ PROFILES: Mapping[str, Profile] = {
     )
 }
 DEFAULT_PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
+# What commands in a root see of the host folder that their job works in.
+BUILD = PurePosixPath("/build")
 BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
+
+# The builders that a recipe may name; factory.builders holds one for each.
+BUILDERS = ("pep517",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +79,14 @@ class BuildOptions:
     """What the build can't derive from the source itself."""
 
     builder: str = "pep517"
-    config_settings: Mapping[str, str] = field(default_factory=dict)
+    config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     apt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions:
-    """Libraries (globs of paths in the wheel) whose code beyond the baseline is entered only after run-time detection."""
+    """Libraries (globs of paths in the wheel) whose code beyond the baseline run-time detection guards."""
 
     dispatched: tuple[str, ...] = ()
 
@@ -135,6 +142,34 @@ class SourceTree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectMetadata:
+    """What a source says of itself. None where only running its build backend would tell."""
+
+    name: str | None
+    version: str | None
+    build_backend: str
+    build_requires: tuple[str, ...]
+    backend_path: tuple[str, ...] = ()
+    requires_python: str = ""
+    dependencies: tuple[str, ...] = ()
+    license: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One recipe in a plan, with the other recipes whose wheels its build and its run need."""
+
+    recipe: Recipe
+    metadata: ProjectMetadata
+    build_needs: frozenset[NormalizedName] = frozenset()
+    run_needs: frozenset[NormalizedName] = frozenset()
+
+    @property
+    def needs(self) -> frozenset[NormalizedName]:
+        return self.build_needs | self.run_needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedPatch:
     """A patch that was applied: its file name, the sha256 of its text and its Upstream-Status."""
 
@@ -180,6 +215,47 @@ class CheckResult:
     facts: Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWheel:
+    """A wheel in the store, the key of its build record and the profiles on which its checks passed."""
+
+    path: Path
+    sha256: str
+    record_key: str
+    profiles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRun:
+    """One finished stage: how long it took in seconds, and where its log is."""
+
+    stage: str
+    seconds: float
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRecord:
+    """Everything that made a wheel and everything that was seen of it."""
+
+    key: str
+    name: str
+    version: str
+    recipe_sha256: str
+    source_sha256: str
+    patches: tuple[AppliedPatch, ...]
+    target: Target
+    mode: str
+    environment_key: str
+    environment: tuple[PackagePin, ...]
+    requirements: tuple[PackagePin, ...]
+    stages: tuple[StageRun, ...]
+    checks: tuple[CheckResult, ...]
+    finished: str
+    wheel: str = ""
+    wheel_sha256: str = ""
+
+
 class LogSink(Protocol):
     """Where a stage's text goes: kept in full in a file, and shown as progress."""
 
@@ -187,6 +263,9 @@ class LogSink(Protocol):
     def path(self) -> Path: ...
 
     def write(self, text: str) -> None: ...
+
+
+OpenStage = Callable[[str], AbstractContextManager[LogSink]]
 
 
 class Sandbox(Protocol):
@@ -201,7 +280,7 @@ class Sandbox(Protocol):
         *,
         log: LogSink,
         env: Mapping[str, str] | None = None,
-        cwd: PurePosixPath = PurePosixPath("/build"),
+        cwd: PurePosixPath = BUILD,
         network: bool = False,
         cpu: str = BASELINE_CPU,
     ) -> None:

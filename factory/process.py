@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -75,6 +76,11 @@ def run(
     return "".join(collected)
 
 
+def attach(argv: Sequence[str]) -> int:
+    """Run a command with this process's own input and output; returns its exit status."""
+    return subprocess.call(list(argv))
+
+
 def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
@@ -96,10 +102,8 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None)
 
 def _end(child: subprocess.Popen[str]) -> None:
     """End the command and everything it started, when we are interrupted."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
 
 

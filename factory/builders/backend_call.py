@@ -1,0 +1,27 @@
+"""Call one PEP 517 hook; runs inside the build environment with its Python and only the standard library.
+
+Usage: python backend_call.py REQUEST.json ANSWER.json, in the source's folder. The request holds `backend`,
+`backend_path`, `hook` and `arguments`; the answer is the hook's return value, or null where the hook is missing.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+
+def main(request_file: str, answer_file: str) -> None:
+    """Import the backend as PEP 517 says and call the hook."""
+    request = json.loads(Path(request_file).read_text(encoding="utf-8"))
+    sys.path[:0] = [str(Path(folder).resolve()) for folder in request["backend_path"]]
+    module, _, attributes = request["backend"].partition(":")
+    backend = importlib.import_module(module)
+    for attribute in filter(None, attributes.split(".")):
+        backend = getattr(backend, attribute)
+    hook = getattr(backend, request["hook"], None)
+    answer = hook(**request["arguments"]) if hook is not None else None
+    Path(answer_file).write_text(json.dumps(answer), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,108 @@
+"""The builder for any source distribution: its own PEP 517 backend, called in a sealed environment.
+
+Build requirements are installed by the native uv while the network is on; then it's off, and the backend runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from factory.errors import BuildFailed, CommandFailed
+from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
+
+HOOK = Path(__file__).with_name("backend_call.py")
+VENV = "/build/venv"
+PYTHON = f"{VENV}/bin/python"
+SOURCE = PurePosixPath("/build/src")
+# Backends that can keep their build tree: a stable place makes a killed build resume and equal builds equal bytes.
+KEPT_BUILD_TREE = {backend: {"build-dir": "/build/objects"} for backend in ("mesonpy", "scikit_build_core.build")}
+
+
+def install_requirements(
+    sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, wheels: Sequence[Path], log: LogSink
+) -> tuple[PackagePin, ...]:
+    """Make the build's virtual environment: what pyproject.toml requires, then what the backend asks for.
+
+    `wheels` are our own builds of some of the requirements; they go before what the package index has.
+
+    Raises:
+        BuildFailed: a requirement can't be resolved or installed, or the backend's hook fails.
+    """
+    offered = _offer(sandbox, wheels)
+    try:
+        if not (sandbox.work / "venv/pyvenv.cfg").is_file():
+            sandbox.run(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", VENV], log=log)
+        _uv_install(sandbox, metadata.build_requires, offered, log)
+        extra = _call(sandbox, metadata, recipe, "get_requires_for_build_wheel", {}, log)
+        _uv_install(sandbox, extra if isinstance(extra, list) else (), offered, log)
+        sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
+    except CommandFailed as error:
+        raise BuildFailed(f"{recipe.label}: its build requirements could not be installed:\n{error.output}") from error
+    installed = json.loads((sandbox.work / "requirements.json").read_text())
+    return tuple(PackagePin(name=item["name"], version=item["version"]) for item in installed)
+
+
+def build(
+    sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, requirements: tuple[PackagePin, ...], log: LogSink
+) -> BuiltWheel:
+    """Call the backend's build_wheel with the network off and return what it made, in work/wheel.
+
+    Raises:
+        BuildFailed: with the tail of the build's output.
+    """
+    out = sandbox.work / "wheel"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    try:
+        name = _call(sandbox, metadata, recipe, "build_wheel", {"wheel_directory": "/build/wheel"}, log)
+    except CommandFailed as error:
+        raise BuildFailed(f"{recipe.label}: {metadata.build_backend} failed:\n{error.output}") from error
+    wheel = out / Path(str(name)).name
+    if not wheel.is_file():
+        raise BuildFailed(f"{recipe.label}: {metadata.build_backend} reported the wheel {name!r} but did not write it")
+    return BuiltWheel(path=wheel, requirements=requirements)
+
+
+def _offer(sandbox: Sandbox, wheels: Sequence[Path]) -> list[str]:
+    folder = sandbox.work / "wheels"
+    folder.mkdir(exist_ok=True)
+    for wheel in wheels:
+        shutil.copy(wheel, folder / wheel.name)
+    return ["--find-links", "/build/wheels"] if wheels else []
+
+
+def _uv_install(sandbox: Sandbox, requirements: Sequence[str], offered: Sequence[str], log: LogSink) -> None:
+    if requirements:
+        command = ["uv", "pip", "install", "--python", PYTHON, "--link-mode", "copy", *offered, "--", *requirements]
+        sandbox.run(command, log=log, network=True)
+
+
+def _call(
+    sandbox: Sandbox,
+    metadata: ProjectMetadata,
+    recipe: Recipe,
+    hook: str,
+    arguments: Mapping[str, object],
+    log: LogSink,
+) -> object:
+    shutil.copy(HOOK, sandbox.work / HOOK.name)
+    settings = {**KEPT_BUILD_TREE.get(metadata.build_backend, {}), **recipe.build.config_settings}
+    request = {
+        "backend": metadata.build_backend,
+        "backend_path": metadata.backend_path,
+        "hook": hook,
+        "arguments": {**arguments, "config_settings": settings},
+    }
+    (sandbox.work / "request.json").write_text(json.dumps(request))
+    command = [PYTHON, f"/build/{HOOK.name}", "/build/request.json", "/build/answer.json"]
+    sandbox.run(command, log=log, cwd=SOURCE, env=_variables(recipe))
+    return json.loads((sandbox.work / "answer.json").read_text())
+
+
+def _variables(recipe: Recipe) -> dict[str, str]:
+    """What every build gets: one compile for each core where the generator doesn't choose that by itself."""
+    return {"VIRTUAL_ENV": VENV, "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1), **recipe.build.environment}

@@ -1,0 +1,138 @@
+"""Check: install the wheel as a user would, in a clean root, and run the recipe's script on each ISA profile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from factory.errors import CheckFailed, CommandFailed
+from factory.model import PROFILES, CheckOptions, CheckResult, LogSink, Recipe, Sandbox
+
+# bubblewrap reports a signal as 128 + its number; SIGILL is 4.
+ILLEGAL_INSTRUCTION = (128 + 4, -4)
+
+
+def install(sandbox: Sandbox, recipe: Recipe, index_url: str, log: LogSink) -> None:
+    """Install the package with pip from the index at `index_url`, and nothing else configured.
+
+    Raises:
+        CheckFailed: pip failed.
+    """
+    command = ["pip", "--isolated", "install", "--index-url", index_url, "--no-cache-dir", "--no-compile"]
+    requirements = [f"{recipe.name}=={recipe.version}", *recipe.check.requires]
+    try:
+        sandbox.run([*command, *requirements], log=log, network=True)
+    except CommandFailed as error:
+        raise CheckFailed(f"{recipe.label} can't be installed from the index:\n{error.output}") from error
+
+
+def run_profiles(
+    sandbox: Sandbox, recipe: Recipe, model: Path | None, profiles: Sequence[str], log: LogSink
+) -> tuple[CheckResult, ...]:
+    """Run the check on every profile, also after one has failed, and return a result for each."""
+    _provide(sandbox, recipe.check, model)
+    return tuple(_run_profile(sandbox, recipe, profile, log) for profile in profiles)
+
+
+def require_passed(recipe: Recipe, results: Sequence[CheckResult]) -> None:
+    """Hold the results against what the recipe expects of each profile and against each other.
+
+    Raises:
+        CheckFailed: it lists every disagreement.
+    """
+    passed = [result for result in results if result.passed]
+    mistakes = [(result.profile, result.shown) for result in results if not result.passed]
+    mistakes += [(result.profile, text) for result in passed for text in _unexpected(recipe.check, result)]
+    if recipe.check.same_tokens:
+        mistakes += [
+            (other.profile, text) for other in passed[1:] for text in _disagreements(recipe.check, passed[0], other)
+        ]
+    if mistakes:
+        listed = "\n  ".join(f"{profile}: {text}" for profile, text in mistakes)
+        raise CheckFailed(
+            f"{recipe.label}: the check failed:\n  {listed}",
+            hint=f"look closer with: factory check {recipe.name} --profile {mistakes[0][0]} --keep",
+        )
+
+
+def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> None:
+    """Put the script and the model where the root sees them."""
+    if options.script is not None:
+        shutil.copy(options.script, sandbox.work / "smoke.py")
+    if model is not None:
+        shutil.copy(model, sandbox.work / model.name)
+
+
+def _run_profile(sandbox: Sandbox, recipe: Recipe, profile: str, log: LogSink) -> CheckResult:
+    answer = sandbox.work / f"result-{profile}.json"
+    answer.unlink(missing_ok=True)
+    models = [path.name for path in sandbox.work.glob("*.gguf")]
+    env = {
+        "FACTORY_PROFILE": profile,
+        "FACTORY_RESULT": f"/build/{answer.name}",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "FACTORY_MODEL": f"/build/{models[0]}" if models else "",
+    }
+    started = time.monotonic()
+    try:
+        sandbox.run(["python", "/build/smoke.py"], log=log, env=env, cpu=PROFILES[profile].qemu_cpu)
+        facts = json.loads(answer.read_text())
+        shown, passed = str(facts.pop("shown")), True
+    except CommandFailed as error:
+        facts, shown, passed = {}, _explain(error), False
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        facts, shown, passed = {}, f"smoke.py wrote no usable result: {error!r}", False
+    return CheckResult(profile=profile, passed=passed, seconds=time.monotonic() - started, shown=shown, facts=facts)
+
+
+def _explain(error: CommandFailed) -> str:
+    last = error.output.strip().splitlines()[-1:] or ["it printed nothing"]
+    if error.status in ILLEGAL_INSTRUCTION:
+        return f"illegal instruction (SIGILL): code beyond this CPU ran; last line: {last[0]}"
+    return f"{error.message}; last line: {last[0]}"
+
+
+def _unexpected(options: CheckOptions, result: CheckResult) -> list[str]:
+    reported = result.facts.get("facts", {})
+    found = []
+    for fact, by_profile in options.expect.items():
+        if result.profile not in by_profile:
+            continue
+        seen = reported.get(fact) if isinstance(reported, dict) else None
+        if seen != by_profile[result.profile]:
+            found.append(f"{fact} is {seen!r}, the recipe expects {by_profile[result.profile]!r}")
+    return found
+
+
+def _disagreements(options: CheckOptions, first: CheckResult, other: CheckResult) -> list[str]:
+    """Compare two profiles' tokens, and the logits wherever both saw the same text before."""
+    left, right = _tokens(first), _tokens(other)
+    same = next((step for step, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), len(left))
+    found = []
+    if len(left) < options.same_tokens or same < options.same_tokens:
+        found.append(f"the first {same} tokens are those of {first.profile}; the recipe wants {options.same_tokens}")
+    distance = max(_distances(first, other, steps=same + 1), default=0.0)
+    if distance > options.logits_tolerance:
+        found.append(
+            f"logits differ from {first.profile}'s by {distance:.3f}, the recipe allows {options.logits_tolerance}"
+        )
+    return found
+
+
+def _distances(first: CheckResult, other: CheckResult, *, steps: int) -> list[float]:
+    pairs = zip(_logits(first)[:steps], _logits(other)[:steps], strict=False)
+    return [abs(left[token] - right[token]) for left, right in pairs for token in left.keys() & right.keys()]
+
+
+def _tokens(result: CheckResult) -> list[int]:
+    tokens = result.facts.get("tokens", [])
+    return tokens if isinstance(tokens, list) else []
+
+
+def _logits(result: CheckResult) -> list[dict[int, float]]:
+    """For each step the top tokens' logits, as {token: logit}."""
+    steps = result.facts.get("logits", [])
+    return [{int(token): float(logit) for token, logit in step} for step in steps] if isinstance(steps, list) else []

@@ -1,0 +1,19 @@
+"""The commands: one module each, one line here."""
+
+from collections.abc import Mapping
+from types import ModuleType
+
+import factory.commands.audit as audit
+from factory.commands import build, check, doctor, index, serve, setup, shell
+
+# Each module has `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`.
+COMMANDS: Mapping[str, ModuleType] = {
+    "doctor": doctor,
+    "setup": setup,
+    "build": build,
+    "check": check,
+    "audit": audit,
+    "shell": shell,
+    "index": index,
+    "serve": serve,
+}

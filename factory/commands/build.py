@@ -1,0 +1,49 @@
+"""`factory build`: build, repair, audit and check packages, with what they need."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+from factory.commands.options import add_factory_options, make_factory
+from factory.model import BuildRecord
+from factory.pipeline import Factory, build
+from factory.serial import dumps
+from factory.ui import print_table
+
+NEEDS_ROOT = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a folder name below recipes/")
+    add_factory_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the build records as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build and print a table of the wheels, or their records."""
+    factory = make_factory(args)
+    started = time.monotonic()
+    records = build(args.names, factory)
+    if args.json:
+        print(dumps(tuple(records)), end="")
+    else:
+        print_wheels(records, factory)
+        factory.reporter.line(f"{len(records)} wheels in {time.monotonic() - started:.1f} s")
+    return 0
+
+
+def print_wheels(records: Sequence[BuildRecord], factory: Factory) -> None:
+    """A line a wheel: its file name, size, where it passed and its hash."""
+    rows = [
+        (
+            record.wheel,
+            f"{factory.store.wheel_path(record).stat().st_size / 1e6:.2f} MB",
+            " ".join(result.profile for result in record.checks),
+            record.wheel_sha256[:16],
+        )
+        for record in records
+    ]
+    print_table(("wheel", "size", "passed on", "sha256"), rows)

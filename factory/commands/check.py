@@ -1,0 +1,51 @@
+"""`factory check`: install a built package from an index into a clean riscv64 root and run its check."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from factory.commands.options import add_factory_options, make_factory
+from factory.errors import CheckFailed
+from factory.model import PROFILES, CheckResult, Recipe
+from factory.pipeline import Factory, check_wheels, run_check
+from factory.plan import find_recipe
+from factory.serial import dumps
+
+NEEDS_ROOT = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("name", metavar="NAME", help="a package that was built")
+    parser.add_argument(
+        "--profile", action="append", choices=PROFILES, help="run on this CPU only; repeatable (default: the recipe's)"
+    )
+    parser.add_argument("--index", type=Path, metavar="DIR", help="install from this published index")
+    add_factory_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check and print what each profile showed."""
+    factory = make_factory(args)
+    recipe = find_recipe(args.name, factory.recipes())
+    results = _check(recipe, args, factory)
+    if args.json:
+        print(dumps(results), end="")
+    return 0
+
+
+def _check(recipe: Recipe, args: argparse.Namespace, factory: Factory) -> tuple[CheckResult, ...]:
+    profiles = args.profile or recipe.check.profiles
+    folder = factory.layout.jobs / f"check-{canonicalize_name(recipe.name)}"
+    with factory.stages(recipe.label)("check") as log:
+        if args.index:
+            return run_check(recipe, args.index, folder / "work", profiles, factory, log)
+        wheels = [wheel.path for wheel in factory.store.published_candidates()]
+        own = factory.store.latest(canonicalize_name(recipe.name))
+        if own is None:
+            raise CheckFailed(f"{recipe.label} was not built yet", hint=f"run: factory build {recipe.name}")
+        return check_wheels(recipe, wheels, folder, profiles, factory, log)

@@ -1,0 +1,92 @@
+"""`factory index`: publish every stored wheel that passed its checks, and write the package index."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from factory.layout import Layout, checkout, default_layout
+from factory.model import Target
+from factory.publish import Publication, publish
+from factory.publish.ledger import Built, Ledger, Release
+from factory.publish.simple import install_lines
+from factory.store import Store
+from factory.ui import Reporter, print_table
+
+DEFAULT_OUTPUT = Path("dist/index")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="where to write (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--ledger",
+        type=Path,
+        metavar="DIR",
+        help="the ledger of releases (default: index/ledger of the checkout if it is there, else ledger/ in --output)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the releases as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Publish; print what is in the index and how to install from it."""
+    publication = _publish(Ledger(args.ledger or default_ledger(args.output)), args.output, default_layout())
+    if args.json:
+        print(as_json(publication))
+    else:
+        _show(publication, args.output)
+    return 0
+
+
+def _publish(ledger: Ledger, output: Path, layout: Layout) -> Publication:
+    with Reporter().stage("index", "publish", layout.logs / "index" / "publish.log") as log:
+        return publish(
+            Store(layout.store).published_candidates(),
+            ledger=ledger,
+            output=output,
+            mirror=layout.mirror,
+            target=Target(),
+            log=log,
+        )
+
+
+def default_ledger(output: Path) -> Path:
+    """The checkout's ledger where there is one, else one beside the pages."""
+    kept = checkout() / "index" / "ledger"
+    return kept if kept.is_dir() else output / "ledger"
+
+
+def _show(publication: Publication, output: Path) -> None:
+    print_table(
+        ("file", "bytes", "origin"),
+        [(release.filename, f"{release.size:,}", _origin(release)) for release in publication.releases],
+    )
+    print(f"{len(publication.releases)} files, {len(publication.added)} new, in {output}")
+    print(*install_lines((output / "simple").absolute().as_uri()), sep="\n")
+
+
+def as_json(publication: Publication) -> str:
+    """Every file of the index, for programs."""
+    added = {release.filename for release in publication.added}
+    return json.dumps(
+        [
+            {
+                "filename": release.filename,
+                "sha256": release.sha256,
+                "size": release.size,
+                "origin": _origin(release),
+                "new": release.filename in added,
+            }
+            for release in publication.releases
+        ],
+        indent=2,
+    )
+
+
+def _origin(release: Release) -> str:
+    if isinstance(release.origin, Built):
+        return f"built, passed on {' '.join(release.origin.profiles)}"
+    return "mirrored"

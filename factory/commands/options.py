@@ -1,0 +1,31 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from factory.environments import MODES
+from factory.layout import checkout, default_layout
+from factory.pipeline import Factory
+from factory.ui import Reporter
+
+
+def add_factory_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what `make_factory` reads."""
+    parser.add_argument(
+        "--checkout", type=Path, metavar="DIR", help="folder with recipes/ and patches/ (default: the nearest one)"
+    )
+    parser.add_argument("--mode", choices=MODES, default="hybrid", help="how compilers run (default: %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="keep the job's folder and its writable root afterwards")
+
+
+def make_factory(args: argparse.Namespace) -> Factory:
+    """The factory that the options describe."""
+    return Factory(
+        layout=default_layout(),
+        checkout=(args.checkout or checkout()).absolute(),
+        reporter=Reporter(),
+        mode=args.mode,
+        keep=args.keep,
+    )

@@ -1,0 +1,61 @@
+"""binfmt_misc: the kernel's table that starts riscv64 programs through QEMU.
+
+Our entry has a name of its own and the newest entry wins, so nothing that the host registered is removed or changed.
+The flag F loads QEMU at registration, so it need not be inside the roots; P keeps argv[0].
+"""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from factory.errors import PrerequisiteMissing
+from factory.process import run
+
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+ENTRY = "riscv64-wheel-factory"
+# The ELF header of a little-endian 64-bit RISC-V executable or shared object (e_machine 243); the mask lets
+# e_ident's ABI version and either of the two types pass.
+MAGIC = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00"
+MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
+
+
+def is_native() -> bool:
+    """Whether this machine runs riscv64 programs itself."""
+    return platform.machine() == "riscv64"
+
+
+def registered_interpreter() -> Path | None:
+    """The QEMU that our entry names, or None when it isn't registered or is disabled."""
+    try:
+        lines = (BINFMT / ENTRY).read_text().splitlines()
+    except OSError:
+        return None
+    if "enabled" not in lines:
+        return None
+    return next((Path(line.split(" ", 1)[1]) for line in lines if line.startswith("interpreter ")), None)
+
+
+def ensure_registered(qemu: Path) -> None:
+    """Register `qemu` for riscv64 programs, replacing only an older entry of our own.
+
+    Raises:
+        PrerequisiteMissing: the kernel has no binfmt_misc, or we may not write to it.
+    """
+    if is_native() or registered_interpreter() == qemu:
+        return
+    try:
+        _mount()
+        if (BINFMT / ENTRY).exists():
+            (BINFMT / ENTRY).write_text("-1")
+        (BINFMT / "register").write_text(f":{ENTRY}:M::{MAGIC}:{MASK}:{qemu}:PF")
+    except OSError as error:
+        raise PrerequisiteMissing(
+            f"QEMU can't be registered for riscv64 programs: {error}",
+            hint="run as root on the machine itself, or in a container started with --privileged: factory setup",
+        ) from error
+
+
+def _mount() -> None:
+    if not (BINFMT / "register").exists():
+        run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT)], what="mounting binfmt_misc")

@@ -1,0 +1,265 @@
+"""Debian's parts of an environment: the riscv64 root and the tree of native x86-64 tools, both made by mmdebstrap."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+import uv
+
+from factory.environments.layers import discard
+from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMissing
+from factory.model import LogSink, PackagePin
+from factory.process import run
+
+SUITE = "trixie"
+MIRROR_VARIABLE = "FACTORY_DEBIAN_MIRROR"
+GCC = "14"
+TRIPLET = "riscv64-linux-gnu"
+# Counts up when the steps below change what a layer holds without changing the lists.
+STEPS = 1
+
+BASE_PACKAGES = ("python3", "python3-venv")
+BUILD_PACKAGES = ("python3-dev", "libc6-dev", f"libstdc++-{GCC}-dev", "pkgconf")
+EMULATED_PACKAGES = (f"g++-{GCC}", f"gfortran-{GCC}", "ninja-build", "make", "ccache")
+NATIVE_PACKAGES = (
+    f"g++-{GCC}-{TRIPLET}",
+    f"gfortran-{GCC}-{TRIPLET}",
+    "ninja-build",
+    "make",
+    "ccache",
+    "patchelf",
+    "qemu-user",
+    "libpython3.13-stdlib",
+    "python3.13-minimal",
+)
+# Of the native packages' programs, those that builds call; the rest (other QEMUs, lto-dump, perl) only takes room.
+NATIVE_PROGRAMS = ("ninja", "make", "ccache", "patchelf", "qemu-riscv64", "python3.13", f"{TRIPLET}-*")
+NATIVE_UNUSED = (
+    f"usr/bin/{TRIPLET}-lto-dump-{GCC}",
+    "usr/share",
+    "usr/include",
+    "usr/sbin",
+    "var",
+    "dev",
+    "etc",
+    "tmp",
+)
+COMPILERS = {"gcc": "gcc", "cc": "gcc", "g++": "g++", "c++": "g++", "gfortran": "gfortran", "cpp": "cpp"}
+BINUTILS = ("ar", "as", "ld", "ld.bfd", "nm", "objcopy", "objdump", "ranlib", "readelf", "size", "strings", "strip")
+GCC_TOOLS = ("gcc-ar", "gcc-nm", "gcc-ranlib", "gcov")
+
+APT_OPTIONS = ('APT::Install-Recommends "false"', 'Acquire::Languages "none"', 'Acquire::Retries "5"')
+# A root without documentation is a third smaller and a third faster to make; licences stay.
+DPKG_OPTIONS = (
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "force-unsafe-io",
+)
+# Debian byte-compiles Python files while it installs them, which takes minutes under QEMU. The programs that do it
+# are diverted here, and compile_python() does all of it natively in seconds. Packages installed by later layers find
+# py3compile still diverted.
+DIVERT = """
+set -e
+chroot "$1" dpkg-divert --local --rename --add /usr/bin/py3compile
+ln -s true "$1/usr/bin/py3compile"
+chroot "$1" dpkg-divert --local --no-rename --add /usr/lib/python3.13/py_compile.py
+mkdir -p "$1/usr/lib/python3.13"
+: > "$1/usr/lib/python3.13/py_compile.py"
+"""
+UNDIVERT = """
+set -e
+rm "$1/usr/lib/python3.13/py_compile.py"
+chroot "$1" dpkg-divert --local --rename --remove /usr/lib/python3.13/py_compile.py
+"""
+ARCHIVE_LIST = "archives.list"
+LIST_ARCHIVES = f'cd "$1/var/cache/apt/archives" && ls *.deb > "$1/{ARCHIVE_LIST}"'
+# The default mirrors of mmdebstrap come with the suite's updates; the release alone changes less often and is never
+# caught between two states of three archives.
+RELEASE_ONLY = f'sed -i "/{SUITE}-/d" "$1/etc/apt/sources.list"'
+
+
+def make_base(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+    """Make the riscv64 root in `tree`: Debian's minimal system with Python and its venv module.
+
+    QEMU must be registered: the packages' own scripts run in the root.
+    """
+    hooks = [f"--essential-hook={DIVERT}", f"--customize-hook={UNDIVERT}"]
+    _mmdebstrap(tree, "riscv64", "minbase", BASE_PACKAGES, hooks, log)
+    return dpkg_packages(tree)
+
+
+def make_native(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+    """Make the layer of native tools: x86-64 programs in /opt/native that target the riscv64 root they lie in."""
+    native = tree / "opt/native"
+    native.parent.mkdir(parents=True)
+    _mmdebstrap(native, "amd64", "extract", NATIVE_PACKAGES, [f"--extract-hook={LIST_ARCHIVES}"], log)
+    packages = _extracted_packages(native)
+    _trim(native)
+    _link_programs(native)
+    _let_x86_programs_run(tree)
+    shutil.copy(uv.find_uv_bin(), native / "bin/uv")
+    return packages
+
+
+def native_command(native_layer: Path, program: str) -> list[str]:
+    """How to start a program of the native layer on the host, whatever the host's own libc is."""
+    native = native_layer / "opt/native"
+    libraries = native / "usr/lib/x86_64-linux-gnu"
+    return [
+        str(libraries / "ld-linux-x86-64.so.2"),
+        "--library-path",
+        str(libraries),
+        str(native / "usr/bin" / program),
+    ]
+
+
+def compile_python(native_layer: Path, tree: Path, log: LogSink) -> None:
+    """Byte-compile a layer's Python files with the native Python of the same version: the files are the same."""
+    folders = [
+        str(folder) for name in ("usr/lib/python3.13", "usr/lib/python3", "opt") if (folder := tree / name).is_dir()
+    ]
+    if not folders:
+        return
+    command = native_command(native_layer, "python3.13")
+    environment = {"PYTHONHOME": str(native_layer / "opt/native/usr"), "PATH": os.defpath}
+    arguments = ["-S", "-m", "compileall", "-q", "-s", str(tree), "-p", "/", *folders]
+    run([*command, *arguments], log=log, env=environment, what="byte-compiling Python files")
+
+
+def dpkg_packages(tree: Path) -> tuple[PackagePin, ...]:
+    """The packages that the dpkg database of a root lists as installed, in order of their names."""
+    status = (tree / "var/lib/dpkg/status").read_text(encoding="utf-8")
+    pins = []
+    for paragraph in status.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
+        if fields.get("Status") == "install ok installed":
+            pins.append(
+                PackagePin(name=fields["Package"], version=fields["Version"], architecture=fields["Architecture"])
+            )
+    return tuple(sorted(pins, key=lambda pin: (pin.name, pin.architecture)))
+
+
+def host_mirror() -> str | None:
+    """The mirror to use: $FACTORY_DEBIAN_MIRROR, else the one this host's apt is configured with, if it's Debian's.
+
+    None means mmdebstrap's own default.
+    """
+    if configured := os.environ.get(MIRROR_VARIABLE):
+        return configured
+    try:
+        listed = run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)"])
+    except (CommandFailed, PrerequisiteMissing):
+        return None
+    return next((line.split("|")[2] for line in listed.splitlines() if line.startswith("Debian|Debian|")), None)
+
+
+def host_apt_options() -> tuple[str, ...]:
+    """The host's apt options about fetching (proxies, certificates, validity): mirrors need the same from a root."""
+    try:
+        listed = run(["apt-config", "dump", "--format", '%F "%v"%n', "Acquire"])
+    except (CommandFailed, PrerequisiteMissing):
+        return ()
+    wanted = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::AllowInsecureRepositories")
+    return tuple(line for line in listed.splitlines() if line.startswith(wanted) and not line.endswith('""'))
+
+
+def _mmdebstrap(
+    tree: Path, architecture: str, variant: str, packages: Sequence[str], hooks: Sequence[str], log: LogSink
+) -> None:
+    mirror = host_mirror()
+    apt = (*APT_OPTIONS, *host_apt_options())
+    command = [
+        "mmdebstrap",
+        "--mode=root",
+        f"--variant={variant}",
+        f"--architectures={architecture}",
+        # The check wants the arch-test package; our own registration is checked before we come here.
+        "--skip=check/qemu,check/empty",
+        f"--include={','.join(packages)}",
+        *(f"--aptopt={option}" for option in apt),
+        *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
+        *([] if mirror else [f"--setup-hook={RELEASE_ONLY}"]),
+        *hooks,
+        SUITE,
+        str(tree),
+        *([mirror] if mirror else []),
+    ]
+    try:
+        run(contained(command), log=log, env=_clean_environment(), what="mmdebstrap")
+    except CommandFailed as error:
+        raise EnvironmentSetupError(
+            f"mmdebstrap could not make the {architecture} tree:\n{error.output}",
+            hint=f"the whole log is {log.path}; a mirror caught in the middle of an update needs a later try, another "
+            f"one is set by {MIRROR_VARIABLE}",
+        ) from error
+
+
+def contained(command: Sequence[str]) -> list[str]:
+    """A command that ends, with everything it started and mounted, when this process ends, however it ends."""
+    return [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        *command,
+    ]
+
+
+def _clean_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    return kept | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+
+
+def _extracted_packages(tree: Path) -> tuple[PackagePin, ...]:
+    """What mmdebstrap extracted: without dpkg's database, the archives' names (name_version_architecture) tell."""
+    names = (tree / ARCHIVE_LIST).read_text(encoding="utf-8").split()
+    triples = (unquote(name.removesuffix(".deb")).split("_") for name in names)
+    return tuple(PackagePin(name=name, version=version, architecture=arch) for name, version, arch in sorted(triples))
+
+
+def _trim(native: Path) -> None:
+    for name in NATIVE_UNUSED:
+        path = native / name
+        discard(path) if path.is_dir() else path.unlink(missing_ok=True)
+    kept = {path for pattern in NATIVE_PROGRAMS for path in (native / "usr/bin").glob(pattern)}
+    for program in set((native / "usr/bin").iterdir()) - kept:
+        program.unlink()
+
+
+def _link_programs(native: Path) -> None:
+    """Plain names first in PATH: /opt/native/ccache wraps the compilers, /opt/native/bin has everything itself."""
+    binaries, wrapped = native / "bin", native / "ccache"
+    binaries.mkdir()
+    wrapped.mkdir()
+    for name, program in COMPILERS.items():
+        for alias in (name, f"{TRIPLET}-{name}", f"{name}-{GCC}", f"{TRIPLET}-{name}-{GCC}"):
+            (binaries / alias).symlink_to(f"../usr/bin/{TRIPLET}-{program}-{GCC}")
+            (wrapped / alias).symlink_to("../usr/bin/ccache")
+    for name in (*BINUTILS, *GCC_TOOLS):
+        suffix = f"-{GCC}" if name in GCC_TOOLS else ""
+        for alias in (name, f"{TRIPLET}-{name}"):
+            (binaries / alias).symlink_to(f"../usr/bin/{TRIPLET}-{name}{suffix}")
+    for name in ("ninja", "make", "ccache", "patchelf"):
+        (binaries / name).symlink_to(f"../usr/bin/{name}")
+
+
+def _let_x86_programs_run(tree: Path) -> None:
+    """The three links by which the kernel finds the x86-64 loader and GCC its linker scripts."""
+    libraries = tree / "usr/lib"
+    libraries.mkdir(parents=True)
+    (libraries / "x86_64-linux-gnu").symlink_to("/opt/native/usr/lib/x86_64-linux-gnu")
+    (tree / "usr" / TRIPLET).symlink_to(f"/opt/native/usr/{TRIPLET}")
+    (tree / "usr/lib64").mkdir()
+    (tree / "usr/lib64/ld-linux-x86-64.so.2").symlink_to("/opt/native/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
+    (tree / "lib64").symlink_to("usr/lib64")

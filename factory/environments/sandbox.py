@@ -1,0 +1,117 @@
+"""A sealed root: overlayfs puts a throw-away writable layer on read-only ones, bubblewrap runs commands in it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from factory.environments.host_network import host_network
+from factory.environments.layers import discard
+from factory.errors import EnvironmentSetupError
+from factory.model import BASELINE_CPU, BUILD, LogSink
+from factory.process import attach, run
+
+HOSTNAME = "riscv64-builder"
+# What native programs in the root read instead of the host's; QEMU answers riscv64 programs itself.
+CPUINFO = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u54-mc\n"
+# Mounting inside a mount namespace of the command's own leaves nothing mounted, whatever ends the command.
+MOUNT_AND_RUN = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && ulimit -c 0 && exec "$@"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlaySandbox:
+    """Implements model.Sandbox over `layers` (the lowest first). `scratch` holds the writable layer."""
+
+    layers: tuple[Path, ...]
+    work: Path
+    scratch: Path
+    environment: Mapping[str, str]
+    binds: Mapping[Path, str]
+
+    def prepare(self) -> None:
+        """Make the folders that a command needs; what a killed run left in them stays usable."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        for name in ("upper", "workdir", "merged"):
+            (self.scratch / name).mkdir(parents=True, exist_ok=True)
+        (self.scratch / "cpuinfo").write_text(CPUINFO)
+
+    def close(self) -> None:
+        """Throw the writable layer away."""
+        discard(self.scratch)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: LogSink,
+        env: Mapping[str, str] | None = None,
+        cwd: PurePosixPath = BUILD,
+        network: bool = False,
+        cpu: str = BASELINE_CPU,
+    ) -> None:
+        """Run a command in the root; see model.Sandbox."""
+        variables = {**self.environment, **(env or {}), "QEMU_CPU": cpu}
+        command = self.command(argv, variables, cwd, network=network)
+        log.write(f"[in the root] $ {shlex.join(argv)}\n")
+        run(command, log=_Quiet(log), what=argv[0])
+
+    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+        """Run a command with this process's own terminal; returns its exit status."""
+        variables = {**self.environment, "QEMU_CPU": BASELINE_CPU, "TERM": os.environ.get("TERM", "dumb")}
+        return attach(self.command(argv, variables, BUILD, network=network))
+
+    def command(
+        self, argv: Sequence[str], variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool
+    ) -> list[str]:
+        """The host's command line that runs `argv` inside."""
+        return [
+            *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
+            *(self._overlay_options(), str(self.scratch / "merged")),
+            *self._bubblewrap(variables, cwd, network=network),
+            *argv,
+        ]
+
+    def _overlay_options(self) -> str:
+        paths = [*self.layers, self.scratch]
+        if any(mark in str(path) for path in paths for mark in ":,"):
+            raise EnvironmentSetupError(
+                f"overlayfs can't use a folder with ':' or ',' in its name: {self.scratch}",
+                hint="set FACTORY_CACHE to another folder",
+            )
+        lower = ":".join(str(path) for path in reversed(self.layers))
+        return f"lowerdir={lower},upperdir={self.scratch / 'upper'},workdir={self.scratch / 'workdir'}"
+
+    def _bubblewrap(self, variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool) -> list[str]:
+        seal = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--die-with-parent"]
+        mounts = ["--bind", str(self.scratch / "merged"), "/", "--dev", "/dev", "--proc", "/proc"]
+        mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
+        for host, inside in {self.work: str(BUILD), **self.binds}.items():
+            mounts += ["--bind", str(host), inside]
+        everything = dict(variables)
+        if network:
+            shown = host_network()
+            everything = {**shown.environment, **everything}
+            for host, inside in shown.files.items():
+                mounts += ["--ro-bind", str(host), inside]
+        else:
+            seal.append("--unshare-net")
+        settings = [word for name, value in everything.items() for word in ("--setenv", name, value)]
+        return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """The log without the long line that starts bubblewrap: the command inside is what readers want."""
+
+    log: LogSink
+
+    @property
+    def path(self) -> Path:
+        return self.log.path
+
+    def write(self, text: str) -> None:
+        if not text.startswith("$ unshare "):
+            self.log.write(text)

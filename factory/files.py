@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all, and are left alone when they are right already."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+
+def sha256_of(path: Path) -> str:
+    """The lower-case hexadecimal sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_if_changed(path: Path, content: bytes, *, durable: bool = False) -> bool:
+    """Make `path` hold `content`, by rename; an equal file is left alone. Returns whether it was written.
+
+    A `durable` file outlives a power cut; it costs some milliseconds, and what can be written again needs none.
+    """
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    _replace(path, lambda file: file.write(content), durable=durable)
+    return True
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """Put the bytes of `source` at `path`: as a hard link where the file system allows, else as a copy."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.link")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        with source.open("rb") as original:
+            _replace(path, lambda file: shutil.copyfileobj(original, file, 1 << 20), durable=False)
+    else:
+        temporary.replace(path)
+        temporary.unlink(missing_ok=True)  # rename does nothing where both names are links to one file already
+
+
+def _replace(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            fill(file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp gives 0600, which a web server of another user could not read
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename outlives a power cut only once its folder is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

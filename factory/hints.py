@@ -1,0 +1,31 @@
+"""What to do about failures that are known: a pattern in a log, and a hint."""
+
+from __future__ import annotations
+
+import re
+
+# The first pattern that matches wins; the most telling ones come first.
+HINTS: tuple[tuple[str, str], ...] = (
+    (r"No space left on device", "the disk is full: make room, or set FACTORY_CACHE to a folder on another one"),
+    (r"Killed signal terminated program|cc1plus.*Killed|virtual memory exhausted", "a compiler ran out of memory"),
+    (r"fatal error: Python\.h: No such file", "the root lacks Python's headers: report this, it should have them"),
+    (r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file", "add the Debian package that has {0} to [build] apt"),
+    (r"cannot find -l([\w+-]+)", "add the Debian package that has lib{0}.so to [build] apt"),
+    (r"Package '?([\w.+-]+)'?,? (?:required by .*)?(?:was )?not found", "add the package with {0}.pc to [build] apt"),
+    (r"Could NOT find (\w+)", "CMake misses {0}: add its -dev package to [build] apt, or switch it off"),
+    (r'Dependency "([\w.+-]+)" not found', "Meson misses {0}: add its -dev package to [build] apt"),
+    (r"Temporary failure in name resolution|Could not resolve host|Network is unreachable",
+     "the build wanted the network, which is off: give it the file as a source or a patch that looks elsewhere"),
+    (r"No solution found when resolving dependencies", "a build requirement has no version for this Python"),
+    (r"unrecognized (?:command-line|command line) option .?(-m[\w=-]+)", "{0} is for another CPU: patch it out"),
+    (r"error: unknown (?:architecture|target)|#error .*[Aa]rchitecture", "the source doesn't know riscv64: patch it"),
+    (r"Illegal instruction|SIGILL", "code beyond the baseline ran: look for -march in the build's command lines"),
+)  # fmt: skip
+
+
+def hint_for(log: str) -> str | None:
+    """The hint for the first known failure in a log, or None."""
+    for pattern, hint in HINTS:
+        if match := re.search(pattern, log):
+            return hint.format(*match.groups())
+    return None

@@ -1,0 +1,292 @@
+"""The one module that knows the order of the stages."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+from packaging.utils import NormalizedName, canonicalize_name
+
+from factory import check, patches, sources
+from factory.audit import audit_wheel, render_text, require_clean
+from factory.builders import BUILDERS
+from factory.environments import MODES
+from factory.environments.layers import discard
+from factory.environments.rootfs import SOURCE_DATE_EPOCH, RootfsEnvironment, check_environment, strip_command
+from factory.errors import CheckFailed, StoreError
+from factory.files import sha256_of
+from factory.layout import Layout
+from factory.model import (
+    AppliedPatch,
+    BuildRecord,
+    BuiltWheel,
+    CheckResult,
+    Job,
+    LogSink,
+    ModelPin,
+    OpenStage,
+    PackagePin,
+    ProjectMetadata,
+    Recipe,
+    RepairedWheel,
+    SourceTree,
+    Target,
+)
+from factory.plan import content_key, plan
+from factory.publish.server import serve
+from factory.publish.trial import write_trial_index
+from factory.recipe import load_models, load_recipes
+from factory.repair import repair
+from factory.serial import load, save
+from factory.steps import Steps
+from factory.store import Store
+from factory.ui import Reporter
+
+Records = Mapping[NormalizedName, BuildRecord]
+STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
+
+
+DEFAULT_TARGET = Target()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factory:
+    """Where recipes come from, where results go, and what is built for."""
+
+    layout: Layout
+    checkout: Path
+    reporter: Reporter
+    target: Target = DEFAULT_TARGET
+    mode: str = "hybrid"
+    keep: bool = False
+
+    @property
+    def store(self) -> Store:
+        return Store(self.layout.store)
+
+    def recipes(self) -> Mapping[str, Recipe]:
+        return load_recipes(self.checkout / "recipes")
+
+    def stages(self, label: str) -> OpenStage:
+        """How stages of one package (or of the environment) are opened: reported, and logged to files of their own."""
+        folder = self.layout.logs / label.replace(" ", "-")
+        return lambda stage: self.reporter.stage(label, stage, folder / f"{stage.replace(' ', '-')}.log")
+
+
+def build(names: Sequence[str], factory: Factory) -> list[BuildRecord]:
+    """Build `names` and what they need, in order; what the store has already is not built again."""
+    jobs = plan(names, factory.recipes(), lambda recipe: describe(recipe, factory))
+    records: dict[NormalizedName, BuildRecord] = {}
+    for job in jobs:
+        records[canonicalize_name(job.recipe.name)] = _build_job(job, records, factory)
+    return list(records.values())
+
+
+def describe(recipe: Recipe, factory: Factory) -> ProjectMetadata:
+    """A recipe's metadata, out of its source; kept by the source's hash."""
+    if recipe.source.kind == "local":
+        assert recipe.source.path is not None
+        return sources.read_project_metadata(SourceTree(path=recipe.source.path, sha256=""))
+    path = factory.layout.metadata / f"{recipe.source.sha256}.json"
+    if not path.is_file():
+        with factory.stages(recipe.label)("metadata") as log:
+            save(path, _read_metadata(recipe, factory, log))
+    return load(path, ProjectMetadata)
+
+
+def _read_metadata(recipe: Recipe, factory: Factory, log: LogSink) -> ProjectMetadata:
+    scratch = factory.layout.metadata / f"{recipe.source.sha256}.source"
+    discard(scratch)
+    try:
+        return sources.read_project_metadata(sources.fetch(recipe.source, factory.layout.downloads, scratch, log))
+    finally:
+        discard(scratch)
+
+
+def open_package(name: str, factory: Factory) -> OpenJob:
+    """The job of one package, for looking into its environment."""
+    jobs = plan([name], factory.recipes(), lambda recipe: describe(recipe, factory))
+    records = {canonicalize_name(job.recipe.name): _stored(job, factory) for job in jobs[:-1]}
+    return open_job(jobs[-1], records, factory)
+
+
+def _stored(job: Job, factory: Factory) -> BuildRecord:
+    record = factory.store.latest(canonicalize_name(job.recipe.name))
+    if record is None:
+        raise StoreError(f"{job.recipe.label} was not built yet", hint=f"run: factory build {job.recipe.name}")
+    return record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenJob:
+    """A job whose environment is ready: its key is known, and so is the folder that holds its finished steps."""
+
+    job: Job
+    environment: RootfsEnvironment
+    patches: Sequence[Path]
+    dependencies: Sequence[Path]
+    key: str
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+
+def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
+    """Make the job's environment if it isn't there yet, and find out its content key."""
+    recipe = job.recipe
+    environment = MODES[factory.mode](factory.layout, recipe.build.apt, factory.stages("environment"))
+    needed = [records[name] for name in sorted(job.build_needs)]
+    selected = patches.select(factory.checkout / "patches", recipe)
+    hashes = [record.wheel_sha256 for record in needed]
+    identity = sources.identity(recipe.source)
+    key = content_key(job, identity, factory.target, environment.key, selected, hashes)
+    return OpenJob(
+        job=job,
+        environment=environment,
+        patches=selected,
+        dependencies=[factory.store.wheel_path(record) for record in needed],
+        key=key,
+        folder=factory.layout.jobs / f"{canonicalize_name(recipe.name)}-{key[:16]}",
+    )
+
+
+def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
+    opened = open_job(job, records, factory)
+    opened.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{opened.folder}.lock"):
+        existing = factory.store.record(opened.key)
+        if existing is not None:
+            factory.reporter.line(f"{job.recipe.label}: already built, {existing.wheel}")
+            return existing
+        steps = Steps(folder=opened.folder / "steps", open_stage=factory.stages(job.recipe.label))
+        record = _run_stages(opened, steps, records, factory)
+        if not factory.keep:
+            discard(opened.folder)
+    return record
+
+
+def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factory) -> BuildRecord:
+    recipe = opened.job.recipe
+    source = steps.once("source", SourceTree, lambda log: _fetch(opened, factory, log))
+    applied = steps.once("patch", tuple[AppliedPatch, ...], lambda log: _patch(opened, source, log))
+    built = _build_wheel(opened, steps, factory)
+    repaired = steps.once("repair", RepairedWheel, lambda log: _repair(opened, built, factory, log))
+    steps.once("audit", str, lambda log: _audit(recipe, repaired, factory, log))
+    wheels = [repaired.path, *(factory.store.wheel_path(record) for record in records.values())]
+    checks = steps.once(
+        "check",
+        tuple[CheckResult, ...],
+        lambda log: check_wheels(recipe, wheels, opened.folder / "check", recipe.check.profiles, factory, log),
+    )
+    record = BuildRecord(
+        key=opened.key,
+        name=canonicalize_name(recipe.name),
+        version=recipe.version,
+        recipe_sha256=sha256_of(recipe.directory / "recipe.toml"),
+        source_sha256=source.sha256,
+        patches=applied,
+        target=factory.target,
+        mode=factory.mode,
+        environment_key=opened.environment.key,
+        environment=opened.environment.lock(),
+        requirements=built.requirements,
+        stages=steps.runs(STAGES),
+        checks=checks,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return factory.store.add(record, repaired)
+
+
+def _fetch(opened: OpenJob, factory: Factory, log: LogSink) -> SourceTree:
+    pristine = opened.folder / "source"
+    discard(pristine)
+    return sources.fetch(opened.job.recipe.source, factory.layout.downloads, pristine, log)
+
+
+def _patch(opened: OpenJob, source: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
+    """Patch a copy, so that a run killed between two patches starts again from the source as it came."""
+    tree, partial = opened.work / "src", opened.work / "src.partial"
+    for folder in (tree, partial):
+        discard(folder)
+    shutil.copytree(source.path, partial, symlinks=True)
+    applied = patches.apply(opened.patches, SourceTree(path=partial, sha256=source.sha256), log)
+    partial.rename(tree)
+    return applied
+
+
+def _build_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> BuiltWheel:
+    job, builder = opened.job, BUILDERS[opened.job.recipe.build.builder]
+    python = factory.target.python
+    with opened.environment.open(opened.work, keep=factory.keep) as sandbox:
+        requirements = steps.once(
+            "environment",
+            tuple[PackagePin, ...],
+            lambda log: builder.install_requirements(
+                sandbox, job.metadata, job.recipe, python, opened.dependencies, log
+            ),
+        )
+        return steps.once(
+            "build", BuiltWheel, lambda log: builder.build(sandbox, job.metadata, job.recipe, requirements, log)
+        )
+
+
+def _repair(opened: OpenJob, built: BuiltWheel, factory: Factory, log: LogSink) -> RepairedWheel:
+    roots = [layer.tree for layer in opened.environment.layers]
+    strip = strip_command(factory.layout, factory.stages("environment"))
+    return repair(built, factory.target, roots, strip, opened.folder / "repaired", SOURCE_DATE_EPOCH, log)
+
+
+def _audit(recipe: Recipe, wheel: RepairedWheel, factory: Factory, log: LogSink) -> str:
+    """Audit the wheel; returns the report as JSON text."""
+    report = audit_wheel(wheel.path, recipe.audit, factory.target)
+    log.write(render_text(report))
+    require_clean(report)
+    return json.dumps(report.to_json())
+
+
+def check_wheels(
+    recipe: Recipe, wheels: Sequence[Path], folder: Path, profiles: Sequence[str], factory: Factory, log: LogSink
+) -> tuple[CheckResult, ...]:
+    """Install the recipe's package from an index of `wheels` and run its check on `profiles`; see `run_check`."""
+    index = folder / "index"
+    write_trial_index(wheels, target=factory.target, mirror=factory.layout.mirror, out=index, log=log)
+    return run_check(recipe, index, folder / "work", profiles, factory, log)
+
+
+def run_check(
+    recipe: Recipe, index: Path, work: Path, profiles: Sequence[str], factory: Factory, log: LogSink
+) -> tuple[CheckResult, ...]:
+    """Install a recipe's package from the index in the folder `index` in a clean root, and run its check there.
+
+    Raises:
+        CheckFailed: the package does not install, or a profile fails, or profiles disagree.
+    """
+    if recipe.check.script is None:
+        raise CheckFailed(
+            f"{recipe.label} has no check, and nothing is published that was not run",
+            hint=f"write {recipe.directory / 'smoke.py'}; docs/add-a-recipe.md says what it reports",
+        )
+    model = _model(recipe, factory, log)
+    discard(work)
+    environment = check_environment(factory.layout, factory.stages("environment"))
+    with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
+        check.install(sandbox, recipe, f"{url}/simple/", log)
+        results = check.run_profiles(sandbox, recipe, model, profiles, log)
+    for result in results:
+        factory.reporter.line(f"{recipe.label}: {result.profile}: {result.shown}")
+    check.require_passed(recipe, results)
+    return results
+
+
+def _model(recipe: Recipe, factory: Factory, log: LogSink) -> Path | None:
+    if recipe.check.model is None:
+        return None
+    pin: ModelPin = load_models(factory.checkout / "recipes/models.toml")[recipe.check.model]
+    return sources.download_model(pin, factory.layout.downloads, log)

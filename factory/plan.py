@@ -1,0 +1,107 @@
+"""The plan: which jobs, in which order, and the content key that says whether one is done already."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+from factory.errors import RecipeError
+from factory.model import Job, ProjectMetadata, Recipe, Target
+from factory.serial import dumps
+
+# Counts up when the factory itself comes to build, repair or audit differently.
+BUILD_LOGIC = 1
+
+Describe = Callable[[Recipe], ProjectMetadata]
+
+
+def plan(names: Sequence[str], recipes: Mapping[str, Recipe], describe: Describe) -> list[Job]:
+    """The jobs for `names` and for what they need among the recipes, in an order in which each can run.
+
+    `describe` tells a recipe's metadata, which costs a download the first time.
+
+    Raises:
+        RecipeError: a name without a recipe, or recipes that need each other.
+    """
+    jobs: dict[str, Job] = {}
+    waiting: list[str] = [canonicalize_name(name) for name in names]
+    while waiting:
+        name = waiting.pop()
+        if name not in jobs:
+            jobs[name] = _job(find_recipe(name, recipes), recipes, describe)
+            waiting.extend(jobs[name].needs)
+    try:
+        order = TopologicalSorter({name: job.needs for name, job in jobs.items()}).static_order()
+        return [jobs[name] for name in order]
+    except CycleError as error:
+        raise RecipeError(f"recipes need each other: {' -> '.join(error.args[1])}") from error
+
+
+def content_key(
+    job: Job,
+    source_identity: str,
+    target: Target,
+    environment_key: str,
+    patches: Iterable[Path],
+    dependency_wheels: Sequence[str],
+) -> str:
+    """The sha256 over everything that decides the wheel's bytes and its checks.
+
+    `source_identity` is the hash of the source; `dependency_wheels` are those of our own wheels that the build
+    installs.
+    """
+    recipe = job.recipe
+    digest = hashlib.sha256()
+    for text in (str(BUILD_LOGIC), dumps(target), environment_key, source_identity, *sorted(dependency_wheels)):
+        digest.update(f"{len(text)}:{text}".encode())
+    files = [path for path in sorted(recipe.directory.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    for path in (*files, *patches):
+        content = path.read_bytes()
+        digest.update(f"{path.name}:{len(content)}:".encode() + content)
+    return digest.hexdigest()
+
+
+def requirement_names(requirements: Iterable[str], python: str) -> set[NormalizedName]:
+    """The projects that requirements name, where their markers hold on the target."""
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "platform_machine": "riscv64",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "extra": "",
+    }
+    parsed = (Requirement(text) for text in requirements)
+    return {canonicalize_name(item.name) for item in parsed if item.marker is None or item.marker.evaluate(environment)}
+
+
+def _job(recipe: Recipe, recipes: Mapping[str, Recipe], describe: Describe) -> Job:
+    metadata = describe(recipe)
+    python = Target().python
+    build = requirement_names(metadata.build_requires, python) & recipes.keys()
+    run = requirement_names(metadata.dependencies, python) & recipes.keys()
+    own = {canonicalize_name(recipe.name)}
+    return Job(recipe=recipe, metadata=metadata, build_needs=frozenset(build - own), run_needs=frozenset(run - own))
+
+
+def find_recipe(name: str, recipes: Mapping[str, Recipe]) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        RecipeError: there is none; with a suggestion.
+    """
+    name = canonicalize_name(name)
+    if name in recipes:
+        return recipes[name]
+    close = difflib.get_close_matches(name, recipes, n=1)
+    suggestion = f"did you mean {close[0]!r}?" if close else f"known recipes: {', '.join(sorted(recipes))}"
+    raise RecipeError(f"there is no recipe for {name!r}", hint=suggestion)

@@ -1,0 +1,250 @@
+"""The ledger: one JSON file a published wheel, the index's source of truth. What it lists never changes its bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import filelock
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from factory.errors import PublishError
+from factory.files import write_if_changed
+
+FORMAT = 1
+LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of all wheels are fetched
+# Narrower than what packaging takes: a file name becomes a path and a URL, so it has neither separators nor markup.
+SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
+SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """We built it: the key of its build record, and the ISA profiles on which its checks passed."""
+
+    record: str
+    profiles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrored:
+    """The file that its own project published, unchanged: a dependency of what we built."""
+
+
+Origin = Built | Mirrored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One published wheel. `project` and `version` are normalized, `size` is in bytes, hashes are hexadecimal sha256.
+
+    `metadata_sha256` is that of the METADATA file in the wheel (PEP 658); `yanked` is the reason, or None.
+    """
+
+    filename: str
+    project: str
+    version: str
+    sha256: str
+    size: int
+    requires_python: str | None
+    metadata_sha256: str
+    origin: Origin
+    yanked: str | None = None
+
+
+def parse_filename(filename: str) -> tuple[str, str]:
+    """The normalized project and version that a wheel's file name states.
+
+    Raises:
+        PublishError: it isn't the name of a wheel, or has characters that a path or a page can't take as they are.
+    """
+    try:
+        if not SAFE_FILENAME.fullmatch(filename):
+            raise InvalidWheelFilename("it has characters that no wheel's file name needs")
+        project, version, _build, _tags = parse_wheel_filename(filename)
+    except InvalidWheelFilename as error:
+        raise PublishError(f"{filename!r} can't be published: {error}", hint="rename it as PEP 427 says") from error
+    return project, str(version)
+
+
+class Ledger:
+    """A folder `<project>/<filename>.json`. Reading needs no lock, since every file appears by rename."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = filelock.FileLock(folder / ".lock", timeout=LOCK_TIMEOUT)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other publishers out; may be nested.
+
+        Raises:
+            PublishError: another publisher held the lock for LOCK_TIMEOUT seconds.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            raise PublishError(
+                f"another publisher has held {self._lock.lock_file} for {LOCK_TIMEOUT:.0f} s",
+                hint="wait until it has ended, or end it; the lock goes with its process",
+            ) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def read(self) -> tuple[Release, ...]:
+        """Every release, ordered by project and file name.
+
+        Raises:
+            PublishError: a file of the ledger is damaged; the message names it.
+        """
+        return tuple(_load(path) for path in sorted(self.folder.glob("[!.]*/[!.]*.json")))
+
+    def find(self, filename: str) -> Release | None:
+        """The release with this file name, if it was published."""
+        path = self._path(filename)
+        return _load(path) if path.is_file() else None
+
+    def verify(self, release: Release) -> None:
+        """See that `release` may be added.
+
+        Raises:
+            PublishError: its file name was published with other bytes.
+        """
+        published = self.find(release.filename)
+        if published is not None and published.sha256 != release.sha256:
+            what = "is published already, with other bytes"
+            raise _refused(release.filename, what, published.sha256, release.sha256)
+
+    def verify_all(self, releases: Sequence[Release]) -> None:
+        """See that all of `releases` may be added, one after the other.
+
+        Raises:
+            PublishError: as `verify`, or two of them have one file name and different bytes.
+        """
+        hashes: dict[str, str] = {}
+        for release in releases:
+            self.verify(release)
+            other = hashes.setdefault(release.filename, release.sha256)
+            if other != release.sha256:
+                raise _refused(
+                    release.filename, "is to be published twice, with different bytes", other, release.sha256
+                )
+
+    def add(self, release: Release) -> Release:
+        """Publish one release and return what the ledger holds: the first entry, if these bytes were there before.
+
+        Raises:
+            PublishError: its file name was published with other bytes, or can't be published at all.
+        """
+        with self.locked():
+            self.verify(release)
+            published = self.find(release.filename)
+            if published is not None:
+                return published
+            write_if_changed(self._path(release.filename), _dump(release), durable=True)
+            return release
+
+    def _path(self, filename: str) -> Path:
+        project, _version = parse_filename(filename)
+        return self.folder / project / f"{filename}.json"
+
+
+def _refused(filename: str, what: str, kept: str, refused: str) -> PublishError:
+    return PublishError(
+        f"{filename} {what}:\n  published sha256 {kept}\n  refused   sha256 {refused}",
+        hint="a published file never changes; give the rebuilt wheel a build tag (NAME-VERSION-1-...whl)",
+    )
+
+
+def _dump(release: Release) -> bytes:
+    origin: dict[str, object] = {"kind": "mirrored"}
+    if isinstance(release.origin, Built):
+        built = release.origin
+        origin = {"kind": "built", "record": built.record, "profiles": list(built.profiles)}
+    entry = {
+        "format": FORMAT,
+        "filename": release.filename,
+        "project": release.project,
+        "version": release.version,
+        "sha256": release.sha256,
+        "size": release.size,
+        "requires_python": release.requires_python,
+        "metadata_sha256": release.metadata_sha256,
+        "origin": origin,
+        "yanked": release.yanked,
+    }
+    return (json.dumps(entry, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _load(path: Path) -> Release:
+    try:
+        release = _release(json.loads(path.read_bytes()))
+        if path.name != f"{release.filename}.json" or path.parent.name != release.project:
+            raise ValueError(f"it describes {release.filename}")
+    except (ValueError, KeyError, TypeError, RecursionError, PublishError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise PublishError(
+            f"the ledger file {path} is damaged: {reason}",
+            hint=f"take it back from the last commit: git checkout -- {path.name}, in its folder",
+        ) from error
+    return release
+
+
+def _release(entry: object) -> Release:
+    fields = _typed(entry, dict, "the file")
+    if fields["format"] != FORMAT:
+        raise ValueError(f"its format is {fields['format']!r}, this program reads {FORMAT}")
+    filename = _typed(fields["filename"], str, "filename")
+    stated = (_typed(fields["project"], str, "project"), _typed(fields["version"], str, "version"))
+    if parse_filename(filename) != stated:
+        raise ValueError(f"project and version {stated} aren't those of {filename}")
+    return Release(
+        filename=filename,
+        project=stated[0],
+        version=stated[1],
+        sha256=_sha256(fields, "sha256"),
+        size=_typed(fields["size"], int, "size"),
+        requires_python=_optional_text(fields, "requires_python"),
+        metadata_sha256=_sha256(fields, "metadata_sha256"),
+        origin=_origin(_typed(fields["origin"], dict, "origin")),
+        yanked=_optional_text(fields, "yanked"),
+    )
+
+
+def _origin(fields: Mapping[str, object]) -> Origin:
+    if fields["kind"] == "mirrored":
+        return Mirrored()
+    if fields["kind"] != "built":
+        raise ValueError(f"origin.kind is {fields['kind']!r}, not 'built' or 'mirrored'")
+    profiles = _typed(fields["profiles"], list, "origin.profiles")
+    return Built(
+        record=_typed(fields["record"], str, "origin.record"),
+        profiles=tuple(_typed(name, str, "a profile") for name in profiles),
+    )
+
+
+def _typed(value: object, kind: type[T], what: str) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} is {value!r:.80}, not of type {kind.__name__}")
+    return value
+
+
+def _optional_text(fields: Mapping[str, object], key: str) -> str | None:
+    return None if fields[key] is None else _typed(fields[key], str, key)
+
+
+def _sha256(fields: Mapping[str, object], key: str) -> str:
+    value = _typed(fields[key], str, key)
+    if not SHA256.fullmatch(value):
+        raise ValueError(f"{key} is {value!r:.80}, not a hexadecimal sha256")
+    return value

@@ -1,0 +1,141 @@
+"""The mirror: files of other projects that our wheels need at run time, so that `--index-url` alone is enough.
+
+uv decides which they are (factory.publish.resolver), pip fetches them with the host's configuration and verifies their
+hashes. A project that we build ourselves is never taken from elsewhere.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.errors import CommandFailed, PrerequisiteMissing, PublishError
+from factory.model import LogSink, Target
+from factory.process import run
+from factory.publish.ledger import Mirrored, Release
+from factory.publish.resolver import Pin, Unresolvable, closed_environment, open_environment, resolve
+from factory.publish.simple import write_simple
+from factory.publish.wheels import describe_wheel
+
+LOWEST_GLIBC_MINOR = 27  # glibc 2.27 is the first that runs on riscv64
+
+
+def mirror_dependencies(wheels: Sequence[Path], *, target: Target, cache: Path, log: LogSink) -> tuple[Path, ...]:
+    """Fetch what `wheels` need at run time on the target (without extras) and don't bring along themselves.
+
+    Files stay in the folder `cache` and serve as long as they meet every requirement. No index is asked until they
+    don't, so the same wheels get the same mirror. Returns the mirrored files of all wheels, ordered by name.
+
+    Raises:
+        PublishError: a dependency has no pure or riscv64 wheel (the message names it and who requires it), or the
+            package index can't be reached.
+        PrerequisiteMissing: this Python has no pip.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".resolve-", dir=cache) as scratch:
+        mirror = _Mirror(
+            ours={describe_wheel(path, Mirrored()): path for path in wheels},
+            target=target,
+            cache=cache,
+            scratch=Path(scratch),
+            log=log,
+        )
+        roots = sorted({f"{release.project}=={release.version}" for release in mirror.ours})
+        return tuple(sorted({path for root in roots for path in mirror.files_for(root)}))
+
+
+def fetch_again(releases: Iterable[Release], *, target: Target, cache: Path, log: LogSink) -> None:
+    """Fetch exactly these published files into `cache`.
+
+    Raises:
+        PublishError: one is no longer to be had with the published hash.
+    """
+    lines = [f"{release.project}=={release.version} --hash=sha256:{release.sha256}" for release in releases]
+    if lines:
+        cache.mkdir(parents=True, exist_ok=True)
+        _download(lines, target, cache, log)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mirror:
+    ours: dict[Release, Path]
+    target: Target
+    cache: Path
+    scratch: Path
+    log: LogSink
+
+    def files_for(self, root: str) -> tuple[Path, ...]:
+        """The mirrored files that `root` needs, fetched where they are missing."""
+        try:
+            pins = self._resolve_closed(root)
+        except Unresolvable:
+            self._fetch(root)
+            pins = self._resolve_closed(root)
+        return self._mirrored(pins)
+
+    def _resolve_closed(self, root: str) -> tuple[Pin, ...]:
+        """Resolve as an installer will, that has our index and no other."""
+        index = self._write_index("closed", self.ours | self._cached())
+        return resolve(root, python=self.target.python, environment=closed_environment(index), log=self.log)
+
+    def _fetch(self, root: str) -> None:
+        index = self._write_index("ours", self.ours)
+        pins = resolve(root, python=self.target.python, environment=open_environment(index), log=self.log)
+        lines = [pin.requirement for pin in pins if pin.project not in self._our_projects()]
+        if lines:
+            _download(lines, self.target, self.cache, self.log)
+
+    def _write_index(self, name: str, files: dict[Release, Path]) -> Path:
+        write_simple(list(files), files.__getitem__, self.scratch / name)
+        return self.scratch / name / "simple"
+
+    def _our_projects(self) -> set[str]:
+        return {release.project for release in self.ours}
+
+    def _cached(self) -> dict[Release, Path]:
+        found = {describe_wheel(path, Mirrored()): path for path in self.cache.glob("*.whl")}
+        return {release: path for release, path in found.items() if release.project not in self._our_projects()}
+
+    def _mirrored(self, pins: Sequence[Pin]) -> tuple[Path, ...]:
+        wanted = " ".join(pin.requirement for pin in pins)
+        return tuple(path for release, path in self._cached().items() if release.sha256 in wanted)
+
+
+def _download(lines: Sequence[str], target: Target, cache: Path, log: LogSink) -> None:
+    """Let pip fetch pinned files into `cache`; a file that is there already keeps its bytes."""
+    if importlib.util.find_spec("pip") is None:
+        raise PrerequisiteMissing(f"{sys.executable} has no pip", hint=f"run: {sys.executable} -m ensurepip")
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=cache) as folder:
+        wanted = Path(folder) / "wanted.txt"
+        wanted.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--requirement", str(wanted)]
+        argv += ["--dest", folder, "--progress-bar=off", "--no-input", "--disable-pip-version-check"]
+        argv += [*_target_options(target)]
+        try:
+            run(argv, log=log, what="pip download")
+        except CommandFailed as error:
+            raise PublishError(
+                f"the dependencies to mirror could not be fetched:\n{error.output}",
+                hint="see whether the package index can be reached: pip config list",
+            ) from error
+        for path in Path(folder).glob("*.whl"):
+            _keep(path, cache)
+
+
+def _keep(path: Path, cache: Path) -> None:
+    describe_wheel(path, Mirrored())  # refuses what is not a sound wheel before it can spoil the cache
+    if not (cache / path.name).exists():
+        path.rename(cache / path.name)
+
+
+def _target_options(target: Target) -> list[str]:
+    major, minor = target.glibc_floor
+    tag = "cp" + target.python.replace(".", "")
+    options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={target.python}"]
+    options += [f"--abi={abi}" for abi in (tag, "abi3", "none")]
+    platforms = [f"manylinux_{major}_{lower}_riscv64" for lower in range(minor, LOWEST_GLIBC_MINOR - 1, -1)]
+    return options + [f"--platform={platform}" for platform in (*platforms, "linux_riscv64")]

@@ -1,0 +1,131 @@
+"""Which files an installer on the target would take: uv resolves, since it reads environment markers as the target.
+
+pip can't be asked: `pip download --platform` chooses files for the target, but reads markers such as
+`platform_machine == "x86_64"` or `python_version < "3.13"` as the host it runs on.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from factory.errors import CommandFailed, PublishError
+from factory.model import LogSink
+from factory.process import run
+
+UV_PLATFORM = "riscv64-unknown-linux"  # to uv this is manylinux_2_39
+NO_SOLUTION = 1  # uv's exit status; others say that it could not ask
+PIP_TO_UV = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One resolved file set: `requirement` is `name==version` with the sha256 of every file that fits the target."""
+
+    project: str
+    version: str
+    requirement: str
+
+
+class Unresolvable(PublishError):
+    """The dependencies of a wheel can't all be met by wheels."""
+
+
+def resolve(root: str, *, python: str, environment: Mapping[str, str], log: LogSink) -> tuple[Pin, ...]:
+    """The files that `root` (`name==version`) needs on riscv64 with this Python (`3.13`), itself among them.
+
+    `environment` says which indexes are asked: `closed_environment` or `open_environment`.
+
+    Raises:
+        Unresolvable: no choice of wheels will do; the message holds uv's explanation.
+        PublishError: an index could not be asked.
+    """
+    with tempfile.TemporaryDirectory(prefix="factory-resolve-") as folder:
+        wanted, answer = Path(folder) / "wanted.in", Path(folder) / "answer.txt"
+        wanted.write_text(f"{root}\n", encoding="utf-8")
+        output = _compile(root, wanted, answer, python, environment)
+        log.write(f"{root} needs:\n{output}")
+        return _parse(answer.read_text(encoding="utf-8"))
+
+
+def _compile(root: str, wanted: Path, answer: Path, python: str, environment: Mapping[str, str]) -> str:
+    argv = [sys.executable, "-m", "uv", "pip", "compile", str(wanted), "--output-file", str(answer)]
+    argv += ["--python", sys.executable, "--no-python-downloads", "--python-version", python]
+    argv += ["--python-platform", UV_PLATFORM, "--only-binary", ":all:", "--generate-hashes", "--refresh"]
+    argv += ["--quiet", "--no-annotate", "--no-header"]
+    try:
+        return run(argv, env=environment, what="uv pip compile")
+    except CommandFailed as error:
+        if error.status == NO_SOLUTION:
+            raise Unresolvable(
+                f"what {root} needs on riscv64 can't be had as wheels:\n{error.output}",
+                hint="write a recipe for the package that has no wheel, or build a version that has other requirements",
+            ) from error
+        raise PublishError(
+            f"the dependencies of {root} could not be looked up:\n{error.output}",
+            hint="see whether the package index can be reached: pip config list",
+        ) from error
+
+
+def _parse(text: str) -> tuple[Pin, ...]:
+    """One pin a requirement; its hashes follow on lines of their own, each joined by a backslash."""
+    requirements = text.replace("\\\n", " ").splitlines()
+    return tuple(_pin(" ".join(line.split())) for line in requirements if line.strip() and not line.startswith("#"))
+
+
+def _pin(line: str) -> Pin:
+    requirement = Requirement(line.partition(" --hash=")[0])
+    (specifier,) = requirement.specifier
+    return Pin(project=canonicalize_name(requirement.name), version=specifier.version, requirement=line)
+
+
+def closed_environment(index: Path) -> Mapping[str, str]:
+    """uv's environment where nothing but the simple repository in the folder `index` is asked."""
+    return _without_indexes() | {"UV_DEFAULT_INDEX": index.absolute().as_uri(), "UV_NO_CONFIG": "1"}
+
+
+def open_environment(index: Path) -> Mapping[str, str]:
+    """uv's environment with the host's own indexes behind `index`: uv takes what `index` has from there alone."""
+    configured = _host_indexes()
+    behind = configured.pop("UV_INDEX", "")
+    first = index.absolute().as_uri()
+    return (
+        _without_indexes() | configured | {"UV_INDEX": f"{first} {behind}".strip(), "UV_INDEX_STRATEGY": "first-index"}
+    )
+
+
+def _without_indexes() -> dict[str, str]:
+    names = {*PIP_TO_UV.values(), "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY", "UV_NO_INDEX"}
+    return {name: value for name, value in os.environ.items() if name not in names}
+
+
+def _host_indexes() -> dict[str, str]:
+    """uv's own settings; where it has none, pip's."""
+    configured = pip_settings()
+    found = {uv: " ".join(configured[pip].split()) for pip, uv in PIP_TO_UV.items() if pip in configured}
+    if "UV_FIND_LINKS" in found:
+        found["UV_FIND_LINKS"] = found["UV_FIND_LINKS"].replace(" ", ",")
+    if "cert" in configured and "SSL_CERT_FILE" not in os.environ:
+        found["SSL_CERT_FILE"] = configured["cert"]
+    own = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS": "UV_FIND_LINKS"}
+    for name, old_name in own.items():
+        if value := os.environ.get(name) or os.environ.get(old_name):
+            found[name] = value
+    return found
+
+
+def pip_settings() -> dict[str, str]:
+    """pip's configuration from its files and variables, the later line (the stronger source) winning."""
+    settings = {}
+    for line in run([sys.executable, "-m", "pip", "config", "list"], what="pip config list").splitlines():
+        name, _, value = line.partition("=")
+        settings[name.rpartition(".")[2]] = str(ast.literal_eval(value))
+    return settings

@@ -1,0 +1,180 @@
+"""The simple repository as static files: HTML that is complete by itself, and the same as JSON beside it.
+
+Names, links and hashes are those of PEP 503, the version tag of PEP 629, yanking of PEP 592, metadata files of PEP 658
+and 714, JSON of PEP 691 and 700. All links are relative, so that the tree works at any address and from a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from urllib.parse import quote
+
+from packaging.version import Version
+
+from factory.errors import PublishError
+from factory.files import copy_atomically, sha256_of, write_if_changed
+from factory.publish.ledger import Release
+from factory.publish.wheels import read_metadata
+
+API_VERSION = "1.1"
+JSON_NAME = "index.v1+json"
+Locate = Callable[[Release], Path]
+
+
+def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tuple[Path, ...]:
+    """Write `<out>/simple/` and `<out>/files/`, and return the files that were new or differed.
+
+    `locate` gives the wheel of a release. The same releases give the same bytes, and a file that is right already is
+    left alone. Wheels come before the pages that link to them, so that a reader never meets a link to nothing. Nothing
+    is removed, since what was published stays.
+
+    Raises:
+        PublishError: a wheel has other bytes than its release states, or two releases have one file name.
+    """
+    _require_unique_names(releases)
+    changed: list[Path] = []
+    for release in releases:
+        changed += _write_wheel(release, locate(release), out / "files" / release.filename)
+    pages: dict[Path, str] = {}
+    projects = _by_project(releases)
+    for project, files in projects.items():
+        folder = out / "simple" / project
+        pages |= {
+            folder / "index.html": _project_html(project, files),
+            folder / JSON_NAME: _project_json(project, files),
+        }
+    pages |= {out / "simple" / "index.html": _root_html(projects), out / "simple" / JSON_NAME: _root_json(projects)}
+    changed += [path for path, text in pages.items() if write_if_changed(path, text.encode())]
+    return tuple(changed)
+
+
+def _require_unique_names(releases: Sequence[Release]) -> None:
+    twice = [name for name, count in Counter(release.filename for release in releases).items() if count > 1]
+    if twice:
+        raise PublishError(
+            f"an index can't hold two files of one name: {', '.join(sorted(twice))}",
+            hint="leave out the older one, or give the newer one a build tag (NAME-VERSION-1-...whl)",
+        )
+
+
+def install_lines(url: str) -> list[str]:
+    """How to install from the simple repository at `url`, with pip and with uv."""
+    return [f"pip install --index-url {url} NAME", f"uv pip install --default-index {url} NAME"]
+
+
+def _by_project(releases: Sequence[Release]) -> Mapping[str, Sequence[Release]]:
+    ordered = sorted(releases, key=lambda release: (release.project, Version(release.version), release.filename))
+    return {project: tuple(files) for project, files in groupby(ordered, key=lambda release: release.project)}
+
+
+def _write_wheel(release: Release, source: Path, path: Path) -> list[Path]:
+    changed = []
+    if not _is_in_place(release, source, path):
+        _verify_hash(release, source)
+        copy_atomically(source, path)
+        changed.append(path)
+    metadata_path = path.with_name(f"{path.name}.metadata")
+    if not metadata_path.is_file() or sha256_of(metadata_path) != release.metadata_sha256:
+        changed += _write_metadata(release, path, metadata_path)
+    return changed
+
+
+def _is_in_place(release: Release, source: Path, path: Path) -> bool:
+    """Whether `path` holds the release; a link to the store's own file is right without reading it again."""
+    if not path.is_file() or path.stat().st_size != release.size:
+        return False
+    return (source != path and source.samefile(path)) or sha256_of(path) == release.sha256
+
+
+def _verify_hash(release: Release, source: Path) -> None:
+    actual = sha256_of(source)
+    if actual != release.sha256:
+        raise PublishError(
+            f"{source} has other bytes than {release.filename} in the ledger:\n"
+            f"  published sha256 {release.sha256}\n"
+            f"  found     sha256 {actual}",
+            hint="the file was damaged after it was stored; fetch or build it again",
+        )
+
+
+def _write_metadata(release: Release, wheel: Path, path: Path) -> list[Path]:
+    text = read_metadata(wheel)
+    actual = hashlib.sha256(text).hexdigest()
+    if actual != release.metadata_sha256:
+        raise PublishError(
+            f"the METADATA in {wheel.name} has sha256 {actual}, the ledger says {release.metadata_sha256}",
+            hint="the ledger file was edited by hand; take it back from the last commit",
+        )
+    return [path] if write_if_changed(path, text) else []
+
+
+def _page(title: str, lines: Sequence[str]) -> str:
+    head = (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="pypi:repository-version" content="{API_VERSION}">\n<title>{html.escape(title)}</title>\n</head>\n'
+    )
+    return (
+        head
+        + f"<body>\n<h1>{html.escape(title)}</h1>\n"
+        + "".join(f"{line}<br>\n" for line in lines)
+        + "</body>\n</html>\n"
+    )
+
+
+def _root_html(projects: Mapping[str, Sequence[Release]]) -> str:
+    return _page("Simple index", [f'<a href="{quote(name)}/">{html.escape(name)}</a>' for name in projects])
+
+
+def _root_json(projects: Mapping[str, Sequence[Release]]) -> str:
+    return _json({"projects": [{"name": name} for name in projects]})
+
+
+def _project_html(project: str, files: Sequence[Release]) -> str:
+    return _page(f"Links for {project}", [_anchor(release) for release in files])
+
+
+def _anchor(release: Release) -> str:
+    attributes = {"href": f"{_link(release)}#sha256={release.sha256}"}
+    if release.requires_python is not None:
+        attributes["data-requires-python"] = release.requires_python
+    # PEP 714: clients read the first name; those from before it know only the second.
+    attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = f"sha256={release.metadata_sha256}"
+    if release.yanked is not None:
+        attributes["data-yanked"] = release.yanked
+    written = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
+    return f"<a {written}>{html.escape(release.filename)}</a>"
+
+
+def _project_json(project: str, files: Sequence[Release]) -> str:
+    versions = list(dict.fromkeys(release.version for release in files))
+    return _json({"name": project, "versions": versions, "files": [_file_entry(release) for release in files]})
+
+
+def _file_entry(release: Release) -> Mapping[str, object]:
+    metadata = {"sha256": release.metadata_sha256}
+    entry: dict[str, object] = {
+        "filename": release.filename,
+        "url": _link(release),
+        "hashes": {"sha256": release.sha256},
+        "size": release.size,
+        "core-metadata": metadata,
+        "dist-info-metadata": metadata,
+        "yanked": release.yanked if release.yanked is not None else False,
+    }
+    if release.requires_python is not None:
+        entry["requires-python"] = release.requires_python
+    return entry
+
+
+def _link(release: Release) -> str:
+    return f"../../files/{quote(release.filename)}"
+
+
+def _json(content: Mapping[str, object]) -> str:
+    return json.dumps({"meta": {"api-version": API_VERSION}, **content}, indent=1, sort_keys=True) + "\n"

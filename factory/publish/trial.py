@@ -1,0 +1,23 @@
+"""An index of wheels that are not published yet: what checks install from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from factory.model import LogSink, Target
+from factory.publish.ledger import Mirrored
+from factory.publish.mirror import mirror_dependencies
+from factory.publish.simple import write_simple
+from factory.publish.wheels import describe_wheel
+
+
+def write_trial_index(wheels: Sequence[Path], *, target: Target, mirror: Path, out: Path, log: LogSink) -> None:
+    """Write to `out` an index of `wheels` and of what they need at run time.
+
+    Raises:
+        PublishError: a dependency has no wheel that the target can use.
+    """
+    dependencies = mirror_dependencies(wheels, target=target, cache=mirror, log=log)
+    files = {describe_wheel(path, Mirrored()): path for path in (*wheels, *dependencies)}
+    write_simple(tuple(files), files.__getitem__, out)

@@ -1,0 +1,84 @@
+"""What a wheel says about itself: its core metadata, read within limits, since any file may claim to be a wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from pathlib import Path
+
+from packaging.metadata import InvalidMetadata, Metadata
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from factory.errors import PublishError
+from factory.files import sha256_of
+from factory.publish.ledger import Origin, Release, parse_filename
+
+METADATA_LIMIT = 4 << 20  # bytes; the longest real ones carry a project's whole changelog in some 100 kB
+
+
+def describe_wheel(path: Path, origin: Origin) -> Release:
+    """The release that publishing `path` would make.
+
+    Raises:
+        PublishError: it isn't a wheel, or its file name, its metadata and its limits don't agree.
+    """
+    project, version = parse_filename(path.name)
+    text = read_metadata(path)
+    requires_python = _verify(path, text, project, version)
+    return Release(
+        filename=path.name,
+        project=project,
+        version=version,
+        sha256=sha256_of(path),
+        size=path.stat().st_size,
+        requires_python=requires_python,
+        metadata_sha256=hashlib.sha256(text).hexdigest(),
+        origin=origin,
+    )
+
+
+def read_metadata(path: Path) -> bytes:
+    """The bytes of the wheel's `*.dist-info/METADATA`, as PEP 658 serves them.
+
+    Raises:
+        PublishError: there isn't exactly one, or it is larger than METADATA_LIMIT.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if _is_metadata(name)]
+            if len(names) != 1:
+                raise _refused(path, f"it has {len(names)} *.dist-info/METADATA files instead of one")
+            with archive.open(names[0]) as member:
+                text = member.read(METADATA_LIMIT + 1)
+    except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _refused(path, f"it can't be read: {error}") from error
+    if len(text) > METADATA_LIMIT:
+        raise _refused(path, f"its METADATA is longer than {METADATA_LIMIT} bytes")
+    return text
+
+
+def _is_metadata(name: str) -> bool:
+    folder, _, rest = name.partition("/")
+    return rest == "METADATA" and folder.endswith(".dist-info")
+
+
+def _verify(path: Path, text: bytes, project: str, version: str) -> str | None:
+    """See that name and version are the file name's; returns the Python requirement."""
+    try:
+        metadata = Metadata.from_email(text, validate=False)
+        stated = (canonicalize_name(metadata.name), metadata.version)
+        requires_python = metadata.requires_python
+    except (InvalidMetadata, ExceptionGroup) as error:
+        raise _refused(path, f"its METADATA is wrong: {error}") from error
+    if stated != (project, Version(version)):
+        raise _refused(path, f"its METADATA is that of {stated[0]} {stated[1]}")
+    return None if requires_python is None else str(requires_python)
+
+
+def _refused(path: Path, reason: str) -> PublishError:
+    return PublishError(
+        f"{path.name} can't be published: {reason}",
+        hint=f"build the wheel again, or look into it: python -m zipfile -l {path}",
+    )

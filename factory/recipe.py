@@ -1,0 +1,266 @@
+"""recipe.toml and models.toml to values; all mistakes of a file are reported at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path, PurePosixPath
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from factory.errors import RecipeError
+from factory.model import (
+    BUILDERS,
+    DEFAULT_PROFILES,
+    PROFILES,
+    AuditOptions,
+    BuildOptions,
+    CheckOptions,
+    ModelPin,
+    Recipe,
+    SourcePin,
+)
+from factory.toml_reader import CORRECT_THESE, Document, Table, unknown
+
+RECIPE_FILE = "recipe.toml"
+MODELS_FILE = "models.toml"
+DEFAULT_SCRIPT = "smoke.py"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Debian Policy 5.6.1, with the `=version` that apt-get takes.
+_DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
+
+
+def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recipe:
+    """Read `directory/recipe.toml`. The name of a model is checked when `models`, the known names, are given.
+
+    Raises:
+        RecipeError: one line for each mistake: `file:line: key.path: what is wrong; did you mean 'x'?`.
+    """
+    document = Document(directory / RECIPE_FILE)
+    root = document.root
+    name, version = _read_package(root.table("package", required=True), directory)
+    recipe = Recipe(
+        name=name,
+        version=version,
+        directory=directory,
+        source=_read_source(root.table("source", required=True), name, version, directory),
+        build=_read_build(root.table("build")),
+        audit=AuditOptions(dispatched=_read_globs(root.table("audit"), "dispatched")),
+        check=_read_check(root.table("check"), directory, models),
+    )
+    document.finish()
+    return recipe
+
+
+def load_recipes(root: Path) -> dict[str, Recipe]:
+    """Read every `root/*/recipe.toml`, keyed by normalized name, with the models of `root/models.toml` if it exists.
+
+    Raises:
+        RecipeError: the mistakes of all files together, or two recipes of the same name.
+    """
+    problems: list[str] = []
+    models = _load_models_beside(root, problems)
+    recipes: dict[str, Recipe] = {}
+    for file in sorted(root.glob(f"*/{RECIPE_FILE}")):
+        try:
+            recipe = load_recipe(file.parent, models)
+        except RecipeError as error:
+            problems.append(error.message)
+            continue
+        first = recipes.setdefault(canonicalize_name(recipe.name), recipe)
+        if first is not recipe:
+            problems.append(f"{file}:1: package.name: {recipe.name!r} is also {first.directory / RECIPE_FILE}'s")
+    if problems:
+        raise RecipeError("\n".join(problems), hint=CORRECT_THESE)
+    return recipes
+
+
+def load_models(path: Path) -> dict[str, ModelPin]:
+    """Read models.toml: one table a model, keyed by its name.
+
+    Raises:
+        RecipeError: one line for each mistake.
+    """
+    document = Document(path)
+    models = {name: _read_model(document.root.table(name), name) for name in document.root.keys}
+    document.finish()
+    return models
+
+
+def _load_models_beside(root: Path, problems: list[str]) -> Collection[str] | None:
+    """The known models' names; None when there is no readable models.toml to check against."""
+    if not (root / MODELS_FILE).exists():
+        return None
+    try:
+        return tuple(load_models(root / MODELS_FILE))
+    except RecipeError as error:
+        problems.append(error.message)
+        return None
+
+
+def _read_model(table: Table, name: str) -> ModelPin:
+    return ModelPin(
+        name=name,
+        project=table.string("project"),
+        version=_read_version(table),
+        wheel_sha256=_read_sha256(table, "wheel-sha256"),
+        member=table.string("member"),
+        sha256=_read_sha256(table, "sha256"),
+    )
+
+
+def _read_package(table: Table, directory: Path) -> tuple[str, str]:
+    name = table.string("name")
+    folder = directory.absolute().name
+    if name and canonicalize_name(name) != canonicalize_name(folder):
+        table.problem("name", f"{name!r} is not the folder's name, {folder!r}")
+    return name, _read_version(table)
+
+
+def _read_version(table: Table) -> str:
+    version = table.string("version")
+    try:
+        Version(version or "0")
+    except InvalidVersion:
+        table.problem("version", f"{version!r} is not a version as PEP 440 defines it")
+    return version
+
+
+def _read_sha256(table: Table, key: str, default: str | None = None) -> str:
+    sha256 = table.string(key, default)
+    if sha256 and not _SHA256.fullmatch(sha256):
+        table.problem(key, "must be 64 lowercase hexadecimal digits")
+    return sha256
+
+
+def _read_source(table: Table, name: str, version: str, directory: Path) -> SourcePin:
+    kind = table.choice("kind", SOURCE_KINDS)
+    if kind not in SOURCE_KINDS:
+        table.ignore_unknown_keys()  # which keys belong here depends on the kind
+        return SourcePin(kind=kind, project=name, version=version)
+    return SOURCE_KINDS[kind](table, name, version, directory)
+
+
+def _read_pypi(table: Table, name: str, version: str, _directory: Path) -> SourcePin:
+    return SourcePin(kind="pypi", project=name, version=version, sha256=_read_sha256(table, "sha256"))
+
+
+def _read_local(table: Table, name: str, version: str, directory: Path) -> SourcePin:
+    path = table.string("path")
+    if path and PurePosixPath(path).is_absolute():
+        table.problem("path", "must be relative to the recipe's folder")
+    elif path and not (directory / path).is_dir():
+        table.problem("path", f"{path!r} is not a folder beside this recipe")
+    sha256 = _read_sha256(table, "sha256", "")
+    return SourcePin(kind="local", project=name, version=version, sha256=sha256, path=directory / path)
+
+
+# factory.sources holds the function that fetches each kind.
+SOURCE_KINDS: Mapping[str, Callable[[Table, str, str, Path], SourcePin]] = {"pypi": _read_pypi, "local": _read_local}
+
+
+def _read_build(table: Table) -> BuildOptions:
+    return BuildOptions(
+        builder=table.choice("builder", BUILDERS, "pep517"),
+        config_settings=_read_config_settings(table.table("config-settings")),
+        environment=_read_variables(table.table("environment")),
+        apt=_read_debian_packages(table, "apt"),
+    )
+
+
+def _read_config_settings(table: Table) -> dict[str, str | tuple[str, ...]]:
+    """Values as PEP 517 frontends pass them: a string, or a list of strings for an option that is given repeatedly."""
+    settings: dict[str, str | tuple[str, ...]] = {}
+    for key in table.keys:
+        value = table.get(key, (str, list), "a string or a list of strings")
+        settings[key] = table.strings(key) if isinstance(value, list) else value or ""
+    return settings
+
+
+def _read_variables(table: Table) -> dict[str, str]:
+    for key in table.keys:
+        if not _VARIABLE.fullmatch(key):
+            table.problem(key, "is not the name of an environment variable")
+    return {key: table.get(key, (str,), "a string") or "" for key in table.keys}
+
+
+def _read_debian_packages(table: Table, key: str) -> tuple[str, ...]:
+    packages = table.strings(key)
+    for package in packages:
+        if not _DEBIAN_PACKAGE.fullmatch(package):
+            table.problem(key, f"{package!r} is not the name of a Debian package")
+    return packages
+
+
+def _read_globs(table: Table, key: str) -> tuple[str, ...]:
+    globs = table.strings(key)
+    for glob in globs:
+        if PurePosixPath(glob).is_absolute() or ".." in PurePosixPath(glob).parts:
+            table.problem(key, f"{glob!r} must be a path inside the wheel")
+    return globs
+
+
+def _read_check(table: Table, directory: Path, models: Collection[str] | None) -> CheckOptions:
+    profiles = _read_profiles(table)
+    return CheckOptions(
+        script=_read_script(table, directory),
+        model=_read_model_name(table, models),
+        profiles=profiles,
+        requires=_read_requires(table),
+        expect=_read_expect(table.table("expect"), profiles),
+        same_tokens=table.integer("same-tokens", 0),
+        logits_tolerance=table.number("logits-tolerance", 0.0),
+    )
+
+
+def _read_profiles(table: Table) -> tuple[str, ...]:
+    profiles = table.strings("profiles", DEFAULT_PROFILES)
+    if not profiles:
+        table.problem("profiles", "must name at least one profile: what was not run is not published")
+    for profile in dict.fromkeys(profiles):
+        if profile not in PROFILES:
+            table.problem("profiles", unknown(profile, PROFILES))
+        elif profiles.count(profile) > 1:
+            table.problem("profiles", f"{profile!r} is named twice")
+    return profiles
+
+
+def _read_script(table: Table, directory: Path) -> Path | None:
+    name = table.string("script", "")
+    if name and not (directory / name).is_file():
+        table.problem("script", f"{name!r} is not a file beside this recipe")
+    script = directory / (name or DEFAULT_SCRIPT)
+    return script if script.is_file() else None
+
+
+def _read_model_name(table: Table, models: Collection[str] | None) -> str | None:
+    name = table.string("model", "")
+    if name and models is not None and name not in models:
+        table.problem("model", unknown(name, models) + f" ({MODELS_FILE})")
+    return name or None
+
+
+def _read_requires(table: Table) -> tuple[str, ...]:
+    requires = table.strings("requires")
+    for requirement in requires:
+        try:
+            Requirement(requirement)
+        except InvalidRequirement:
+            table.problem("requires", f"{requirement!r} is not a requirement as PEP 508 defines it")
+    return requires
+
+
+def _read_expect(table: Table, profiles: Collection[str]) -> dict[str, dict[str, object]]:
+    return {fact: _read_expected(table.table(fact), profiles) for fact in table.keys}
+
+
+def _read_expected(table: Table, profiles: Collection[str]) -> dict[str, object]:
+    """One fact's value on each profile."""
+    for profile in table.keys:
+        if profile not in profiles:
+            table.problem(profile, f"is not one of the recipe's profiles: {', '.join(profiles)}")
+    return {key: table.get(key, (str, bool, int, float), "a string, boolean or number") for key in table.keys}

@@ -1,0 +1,67 @@
+"""Sources: a pin becomes an unpacked tree whose content is the one that was pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from factory.errors import SourceError
+from factory.model import LogSink, ProjectMetadata, SourcePin, SourceTree
+from factory.sources.local import existing_folder, fetch_local, tree_sha256
+from factory.sources.metadata import read_project_metadata
+from factory.sources.pypi import download_model, fetch_pypi
+
+__all__ = ["SOURCES", "download_model", "fetch", "identity", "read_project_metadata"]
+
+# A new kind of source is one module and one line here (and its keys in factory.recipe).
+SOURCES: Mapping[str, Callable[[SourcePin, Path, Path, LogSink], SourceTree]] = {
+    "pypi": fetch_pypi,
+    "local": fetch_local,
+}
+
+
+def fetch(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
+    """Put the pinned source into a folder of its own in `destination`; downloads are kept in `cache`.
+
+    A tree that an earlier run left there is replaced. A killed fetch leaves no half a tree.
+
+    Raises:
+        SourceError: it can't be found or downloaded, is not what was pinned, or is not safe to unpack.
+    """
+    tree = SOURCES[pin.kind](pin, cache, destination, log)
+    _check_identity(pin, read_project_metadata(tree))
+    return tree
+
+
+def identity(pin: SourcePin) -> str:
+    """The sha256 that `fetch` will give for this source, known without the network.
+
+    Raises:
+        SourceError: a local folder is missing.
+    """
+    return pin.sha256 if pin.path is None else tree_sha256(existing_folder(pin))
+
+
+def _check_identity(pin: SourcePin, metadata: ProjectMetadata) -> None:
+    """A source that says who it is must be the one that was asked for."""
+    if metadata.name is not None and canonicalize_name(metadata.name) != canonicalize_name(pin.project):
+        raise _mismatch(pin, "name", metadata.name, pin.project)
+    if metadata.version is not None and not _same_version(metadata.version, pin.version):
+        raise _mismatch(pin, "version", metadata.version, pin.version)
+
+
+def _same_version(one: str, other: str) -> bool:
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other
+
+
+def _mismatch(pin: SourcePin, what: str, found: str, expected: str) -> SourceError:
+    return SourceError(
+        f"{pin.project} {pin.version}: the source's own metadata says {what} {found!r}, the recipe {expected!r}",
+        hint=f"correct package.{what} in the recipe, or pin the source of {expected!r}",
+    )

@@ -1,0 +1,177 @@
+"""What a source archive may contain. Judged from the list of its members alone, before anything is written."""
+
+from __future__ import annotations
+
+import enum
+import posixpath
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from factory.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Where an archive counts as a bomb. torch 2.x, the largest sdist we know of, is about 2 GB in 100 000 members.
+
+    `ratio` (unpacked bytes to archive bytes) is judged only beyond `ratio_floor` bytes: small, repetitive test data
+    compresses a thousandfold and harms nobody.
+    """
+
+    total_bytes: int = 8 * 1024**3
+    members: int = 400_000
+    ratio: int = 100
+    ratio_floor: int = 64 * 1024**2
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Kind(enum.Enum):
+    FILE = "file"
+    FOLDER = "folder"
+    SYMLINK = "symbolic link"
+    HARDLINK = "hard link"
+    DEVICE = "device file"
+    FIFO = "named pipe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One entry of an archive; `size` is in bytes, unpacked; `target` is what a link points to."""
+
+    name: str
+    kind: Kind
+    size: int = 0
+    target: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class MemberCheck:
+    """Accepts members one by one in archive order, so that a bomb is refused before it is decompressed."""
+
+    archive: str
+    archive_bytes: int
+    limits: Limits
+    _kinds: dict[PurePosixPath, Kind] = field(default_factory=dict)
+    _total: int = 0
+
+    def accept(self, member: Member) -> None:
+        """Note one more member.
+
+        Raises:
+            SourceError: naming the member and what is wrong with it.
+        """
+        if member.kind is Kind.FOLDER and not PurePosixPath(member.name).parts:
+            return  # some archives list "./" itself
+        path = self._safe_path(member)
+        if member.kind in (Kind.DEVICE, Kind.FIFO):
+            raise self._refuse(member, f"is a {member.kind.value}")
+        self._count(member)
+        self._check_collision(member, path)
+        self._kinds[path] = member.kind
+        if member.kind is Kind.SYMLINK:
+            self._check_symlink(member, path)
+        if member.kind is Kind.HARDLINK:
+            self._check_hardlink(member)
+
+    def top_folder(self) -> str:
+        """The one folder that holds everything.
+
+        Raises:
+            SourceError: there is no such folder, or something lies beside or beneath what is no folder.
+        """
+        tops = sorted({path.parts[0] for path in self._kinds})
+        if len(tops) != 1:
+            listed = ", ".join(repr(top) for top in tops[:4]) or "nothing"
+            raise self._error(f"holds {listed} at its top; a source archive has exactly one folder there")
+        if self._kinds.get(PurePosixPath(tops[0]), Kind.FOLDER) is not Kind.FOLDER:
+            raise self._error(f"holds {tops[0]!r} at its top, which is not a folder")
+        self._check_parents()
+        return tops[0]
+
+    def _safe_path(self, member: Member) -> PurePosixPath:
+        path = PurePosixPath(member.name)
+        if path.is_absolute():
+            raise self._refuse(member, "has an absolute name")
+        if ".." in path.parts:
+            raise self._refuse(member, "has '..' in its name")
+        if not path.parts or "\0" in member.name:
+            raise self._refuse(member, "has an empty name or one with a NUL")
+        return path
+
+    def _count(self, member: Member) -> None:
+        self._total += member.size
+        if len(self._kinds) >= self.limits.members:
+            raise self._refuse(member, f"exceeds the limit of {self.limits.members} members: the archive is a bomb")
+        if self._total > self.limits.total_bytes:
+            raise self._refuse(member, f"exceeds the limit of {self.limits.total_bytes} unpacked bytes: a bomb")
+        beyond_ratio = self._total > self.archive_bytes * self.limits.ratio
+        if beyond_ratio and self._total > self.limits.ratio_floor:
+            raise self._refuse(member, f"unpacks to more than {self.limits.ratio} times the archive's size: a bomb")
+
+    def _check_collision(self, member: Member, path: PurePosixPath) -> None:
+        known = self._kinds.get(path)
+        if known is not None and (known, member.kind) != (Kind.FOLDER, Kind.FOLDER):
+            raise self._refuse(member, f"collides with another member of that name, a {known.value}")
+
+    def _check_symlink(self, member: Member, path: PurePosixPath) -> None:
+        """`..` only at the target's beginning, and not beyond the top folder.
+
+        A link's own parents are folders (`_check_parents`), so leading `..` mean what they seem to mean. Behind them
+        the target only goes down; should it meet another link, the same was checked there. So no chain leaves.
+        """
+        target = PurePosixPath(member.target)
+        ups = len(target.parts) - len(_without_leading_ups(target))
+        if target.is_absolute() or not target.parts:
+            raise self._refuse(member, f"is a link to {member.target!r}, which is not relative")
+        if ups >= len(path.parts) - 1 and ups:
+            raise self._refuse(member, f"is a link to {member.target!r}, which leaves the tree")
+        if ".." in _without_leading_ups(target):
+            raise self._refuse(member, f"is a link to {member.target!r}, with '..' after a folder's name")
+
+    def _check_hardlink(self, member: Member) -> None:
+        target = self._kinds.get(PurePosixPath(posixpath.normpath(member.target)))
+        if target not in (Kind.FILE, Kind.HARDLINK):
+            raise self._refuse(member, f"is a hard link to {member.target!r}, not a file before it")
+
+    def _check_parents(self) -> None:
+        for path in self._kinds:
+            for parent in _parents(path):
+                kind = self._kinds.get(parent, Kind.FOLDER)
+                if kind is not Kind.FOLDER:
+                    raise self._error(f"{str(path)!r} lies beneath {str(parent)!r}, which is a {kind.value}")
+
+    def _refuse(self, member: Member, what: str) -> SourceError:
+        return self._error(f"the member {member.name!r} {what}")
+
+    def _error(self, what: str) -> SourceError:
+        return SourceError(
+            f"{self.archive}: {what}",
+            hint="nothing was unpacked; look at the archive by hand before you trust it",
+        )
+
+
+def check_members(archive: str, archive_bytes: int, members: Iterable[Member], limits: Limits) -> str:
+    """Judge all members and return the name of the archive's one top folder.
+
+    Raises:
+        SourceError: naming the first member that is refused.
+    """
+    check = MemberCheck(archive=archive, archive_bytes=archive_bytes, limits=limits)
+    for member in members:
+        check.accept(member)
+    return check.top_folder()
+
+
+def _without_leading_ups(target: PurePosixPath) -> tuple[str, ...]:
+    parts = target.parts
+    while parts and parts[0] == "..":
+        parts = parts[1:]
+    return parts
+
+
+def _parents(path: PurePosixPath) -> Iterator[PurePosixPath]:
+    """The folders around a path, without the archive's root."""
+    return (parent for parent in path.parents if parent.parts)

@@ -1,0 +1,48 @@
+"""Steps of one job that are remembered across runs: what was finished before a kill is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Generic, TypeVar
+
+from factory.model import LogSink, OpenStage, StageRun
+from factory.serial import load, save
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Generic[T]):
+    """A step's value, and what running it took."""
+
+    value: T
+    run: StageRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """The steps of the job whose folder this is."""
+
+    folder: Path
+    open_stage: OpenStage
+
+    def once(self, stage: str, kind: type[T], produce: Callable[[LogSink], T]) -> T:
+        """The step's value: from an earlier run if it finished there, else by `produce(log)`."""
+        path = self._path(stage)
+        if path.is_file():
+            return load(path, Finished[kind]).value  # type: ignore[valid-type]
+        started = monotonic()
+        with self.open_stage(stage) as log:
+            value = produce(log)
+        save(path, Finished(value=value, run=StageRun(stage=stage, seconds=monotonic() - started, log=log.path)))
+        return value
+
+    def runs(self, stages: tuple[str, ...]) -> tuple[StageRun, ...]:
+        """What each finished step took."""
+        return tuple(load(self._path(stage), Finished[object]).run for stage in stages if self._path(stage).is_file())
+
+    def _path(self, stage: str) -> Path:
+        return self.folder / f"{stage}.json"

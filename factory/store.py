@@ -1,0 +1,74 @@
+"""The store: finished wheels by their hash, and the record of each build by its content key.
+
+Everything is written under another name and renamed, the record last: what has a record is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from factory.errors import StoreError
+from factory.files import sha256_of
+from factory.model import BuildRecord, RepairedWheel, StoredWheel
+from factory.serial import load, save
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Wheels and records below one folder."""
+
+    root: Path
+
+    def record(self, key: str) -> BuildRecord | None:
+        """The record of the build with this content key, if it ended well and its wheel is still there."""
+        path = self._record_path(key)
+        if not path.is_file():
+            return None
+        record = load(path, BuildRecord)
+        return record if self.wheel_path(record).is_file() else None
+
+    def records(self) -> list[BuildRecord]:
+        """All records whose wheels are there, the oldest first."""
+        found = [self.record(path.stem) for path in (self.root / "records").glob("*.json")]
+        return sorted(
+            (record for record in found if record is not None), key=lambda record: (record.finished, record.key)
+        )
+
+    def latest(self, name: str) -> BuildRecord | None:
+        """The newest record of a package."""
+        return next((record for record in reversed(self.records()) if record.name == name), None)
+
+    def add(self, record: BuildRecord, wheel: RepairedWheel) -> BuildRecord:
+        """Keep a wheel and its record."""
+        kept = replace(record, wheel=wheel.path.name, wheel_sha256=wheel.sha256)
+        destination = self.wheel_path(kept)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        partial = destination.with_name(f".{destination.name}.partial")
+        shutil.copyfile(wheel.path, partial)
+        if sha256_of(partial) != wheel.sha256:
+            raise StoreError(f"{wheel.path} changed while it was stored", hint="run the build again")
+        partial.replace(destination)
+        save(self._record_path(record.key), kept)
+        return kept
+
+    def wheel_path(self, record: BuildRecord) -> Path:
+        """Where a record's wheel lies."""
+        return self.root / "wheels" / record.wheel_sha256 / record.wheel
+
+    def published_candidates(self) -> list[StoredWheel]:
+        """The newest checked wheel of each file name: what may be published."""
+        newest = {record.wheel: record for record in self.records() if record.checks}
+        return [self._stored(record) for record in newest.values() if all(check.passed for check in record.checks)]
+
+    def _stored(self, record: BuildRecord) -> StoredWheel:
+        return StoredWheel(
+            path=self.wheel_path(record),
+            sha256=record.wheel_sha256,
+            record_key=record.key,
+            profiles=tuple(check.profile for check in record.checks),
+        )
+
+    def _record_path(self, key: str) -> Path:
+        return self.root / "records" / f"{key}.json"

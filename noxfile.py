@@ -1,0 +1,58 @@
+"""The project's sessions: `.ci/nox lint`, `.ci/nox tests`, `.ci/nox demo`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types and formatting."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Everything, the main job included; arguments after -- go to pytest: `-- -m "not main_job"`."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    session.run(f"{session.bin}/factory", "setup", env=environment())
+    session.run(*as_root(), f"{session.bin}/python", "-m", "pytest", *session.posargs, external=True)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job: build llama-cpp-python, publish it, install it in a clean riscv64 root and generate text."""
+    session.install("-e", ".")
+    factory = f"{session.bin}/factory"
+    index = ["--output", "dist/index", "--ledger", "dist/ledger"]
+    for command in (
+        ["setup"],
+        ["build", "llama-cpp-python"],
+        ["index", *index],
+        ["check", "llama-cpp-python", "--index", "dist/index", "--profile", "rv64gc", "--profile", "k1"],
+    ):
+        session.run(factory, *command, env=environment())
+    session.log("On a board: pip install --index-url file://%s/dist/index/simple/ llama-cpp-python", Path.cwd())
+
+
+def as_root() -> list[str]:
+    """Tests open riscv64 roots themselves."""
+    return [] if os.geteuid() == 0 else ["sudo", "--preserve-env"]
+
+
+def environment() -> dict[str, str]:
+    """pip's noise off; everything else as the host has it."""
+    return {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -1,0 +1,62 @@
+"""What tests of real environments share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from factory.environments.rootfs import RootfsEnvironment, check_environment, hybrid_environment
+from factory.layout import Layout, default_layout
+from factory.model import LogSink
+from factory.process import LogFile
+
+PACKAGES = Path(__file__).parent / "packages"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Roots are opened by root alone."""
+    if os.geteuid() != 0:
+        reason = pytest.mark.skip(reason="opening riscv64 roots needs root: run the tests with .ci/nox tests")
+        for item in items:
+            if item.get_closest_marker("environment") or item.get_closest_marker("main_job"):
+                item.add_marker(reason)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> LogFile:
+    return LogFile(tmp_path / "test.log")
+
+
+@pytest.fixture(scope="session")
+def layout() -> Layout:
+    """The machine's own cache: its layers are what builds use."""
+    return default_layout()
+
+
+@pytest.fixture(scope="session")
+def hybrid(layout: Layout) -> RootfsEnvironment:
+    return hybrid_environment(layout, (), _unreported)
+
+
+@pytest.fixture(scope="session")
+def clean_root(layout: Layout) -> RootfsEnvironment:
+    return check_environment(layout, _unreported)
+
+
+@pytest.fixture
+def fresh_cache(layout: Layout, tmp_path: Path, hybrid: RootfsEnvironment, clean_root: RootfsEnvironment) -> Path:
+    """A cache of the test's own, empty but for the layers that the machine has already."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "layers").symlink_to(layout.layers)
+    (cache / "packages").symlink_to(layout.package_cache)
+    return cache
+
+
+@contextmanager
+def _unreported(stage: str) -> Iterator[LogSink]:
+    yield LogFile(default_layout().logs / "environment" / f"{stage.replace(' ', '-')}.log")

@@ -1,0 +1,157 @@
+"""The real roots: what runs in them, what can't get in, and what they leave behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.environments.rootfs import RootfsEnvironment
+from factory.errors import CommandFailed
+from factory.model import BASELINE_CPU, PROFILES
+from factory.process import LogFile
+
+pytestmark = pytest.mark.environment
+
+
+def said(
+    environment: RootfsEnvironment, work: Path, script: str, *, network: bool = False, cpu: str = BASELINE_CPU
+) -> str:
+    """What a shell script printed in the root."""
+    with environment.open(work) as sandbox:
+        command = ["sh", "-c", f"({script}) > /build/said"]
+        sandbox.run(command, log=LogFile(work.with_name("said.log")), network=network, cpu=cpu)
+    return (work / "said").read_text().strip()
+
+
+def test_python_is_riscv64_and_the_compiler_is_native(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    script = """
+        python3 -c 'import platform, sysconfig; print(platform.machine(), sysconfig.get_platform())'
+        python3 -c 'print(open("/opt/native/bin/gcc", "rb").read()[18])'
+        gcc -dumpmachine
+        for tool in ninja ccache uv make patchelf; do $tool --version > /dev/null || echo no $tool; done; echo tools
+    """
+    assert said(hybrid, tmp_path / "work", script).split("\n") == [
+        "riscv64 linux-riscv64",
+        "62",  # EM_X86_64
+        "riscv64-linux-gnu",
+        "tools",
+    ]
+
+
+def test_what_the_native_compiler_makes_runs(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    script = r"""
+        printf '#include <iostream>\nint main() { std::cout << __riscv_xlen << std::endl; }\n' > /tmp/x.cpp
+        g++ -O1 -o /tmp/x /tmp/x.cpp && /tmp/x
+        printf '      end program\n' > /tmp/f.f && gfortran -c -o /tmp/f.o /tmp/f.f && echo fortran
+    """
+    assert said(hybrid, tmp_path / "work", script).split() == ["64", "fortran"]
+
+
+def test_the_compiler_targets_the_baseline(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    script = "echo 'int x;' > /tmp/x.c && gcc -c -o /tmp/x.o /tmp/x.c && readelf -A /tmp/x.o | grep -o 'rv64[a-z0-9_]*'"
+    arch = said(hybrid, tmp_path / "work", script)
+    extensions = {part.rstrip("0123456789p") for part in arch.removeprefix("rv64").split("_")}
+    assert (
+        extensions
+        == {"i", "m", "a", "f", "d", "c", "zicsr", "zifencei", "zmmul", "zaamo", "zalrsc", "zca", "zcd"} & extensions
+    )
+
+
+def test_builds_have_no_network(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    script = "cat /proc/net/dev | tail -n +3 | cut -d: -f1"
+    assert said(hybrid, tmp_path / "work", script) == "lo"
+
+
+def test_native_programs_see_a_riscv64_cpuinfo(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    script = (
+        "echo '$(info $(filter rv64%,$(file < /proc/cpuinfo)))' > /tmp/Makefile && make -s -f /tmp/Makefile || true"
+    )
+    assert said(hybrid, tmp_path / "work", script) == "rv64imafdc"
+
+
+def test_the_hosts_variables_stay_outside(
+    hybrid: RootfsEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CFLAGS", "-march=native")
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    assert said(hybrid, tmp_path / "work", "echo CFLAGS=$CFLAGS PYTHONPATH=$PYTHONPATH") == "CFLAGS= PYTHONPATH="
+
+
+def test_what_is_written_outside_the_work_folder_is_thrown_away(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    assert said(hybrid, tmp_path / "one", "echo left > /usr/left; echo kept > /build/kept; cat /usr/left") == "left"
+    assert (tmp_path / "one/kept").read_text() == "kept\n"
+    assert said(hybrid, tmp_path / "two", "ls /usr/left 2>/dev/null || echo gone") == "gone"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["one", "two"]
+
+
+def test_nothing_stays_mounted(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    said(hybrid, tmp_path / "work", "true")
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+
+
+def test_a_failed_command_tells_its_status_and_its_last_lines(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    with (
+        pytest.raises(CommandFailed, match="sh failed with exit status 7") as caught,
+        hybrid.open(tmp_path / "work") as sandbox,
+    ):
+        sandbox.run(["sh", "-c", "echo the reason; exit 7"], log=LogFile(tmp_path / "log"))
+    assert caught.value.output == "the reason"
+    assert caught.value.status == 7
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ("rv64gc", "V=0 Zvfh=0"),
+        ("rva22", "V=0 Zvfh=0"),
+        ("rvv128", "V=1 Zvfh=0 vlenb=16"),
+        ("k1", "V=1 Zvfh=1 vlenb=32"),
+        ("rva23", "V=1 Zvfh=0 vlenb=16"),
+        ("vlen512", "V=1 Zvfh=1 vlenb=64"),
+        ("vlen1024", "V=1 Zvfh=1 vlenb=128"),
+    ],
+)
+def test_each_profile_is_the_cpu_it_stands_for(
+    hybrid: RootfsEnvironment, tmp_path: Path, profile: str, expected: str
+) -> None:
+    source = Path(__file__).with_name("hwprobe.c")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "hwprobe.c").write_text(source.read_text())
+    build_and_run = "gcc -O1 -o /build/hwprobe /build/hwprobe.c && /build/hwprobe"
+    assert said(hybrid, work, build_and_run, cpu=PROFILES[profile].qemu_cpu) == expected
+
+
+def test_the_clean_root_has_python_and_no_compiler(clean_root: RootfsEnvironment, tmp_path: Path) -> None:
+    script = """
+        which gcc cc make ninja; ls /opt
+        python -c 'import sys; print(sys.version_info[:2], sys.prefix)'
+        pip list --format freeze
+    """
+    lines = said(clean_root, tmp_path / "work", script).split("\n")
+    assert lines[:2] == ["venv", "(3, 13) /opt/venv"]
+    assert [line.split("==")[0] for line in lines[2:]] == ["pip"]
+
+
+def test_the_hosts_certificates_and_index_reach_pip_in_the_root(
+    clean_root: RootfsEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "company.pem"
+    bundle.write_text("a private authority")
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    script = "cat $SSL_CERT_FILE $PIP_CERT; echo; echo $https_proxy; pip config list | grep index-url"
+    assert said(clean_root, tmp_path / "work", script, network=True).split("\n") == [
+        "a private authoritya private authority",
+        "http://127.0.0.1:9",
+        ":env:.index-url='https://index.example/simple'",
+    ]
+
+
+def test_a_lock_names_every_package_with_its_version(hybrid: RootfsEnvironment) -> None:
+    lock = {(pin.name, pin.architecture): pin.version for pin in hybrid.lock()}
+    assert lock["libc6", "riscv64"] == lock["libc6", "amd64"]
+    assert ("python3.13", "riscv64") in lock
+    assert ("gcc-14-riscv64-linux-gnu", "amd64") in lock

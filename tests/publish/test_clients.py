@@ -1,0 +1,111 @@
+"""pip and uv decide whether the index is right: over HTTP and as a folder, for riscv64 and for this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factory.errors import CommandFailed
+from factory.files import sha256_of
+from factory.process import run
+from factory.publish.server import serve
+from factory.publish.simple import write_simple
+from tests.publish.wheelmaker import RISCV, make_wheel, release_of
+
+PLATFORM = ["--platform=manylinux_2_39_riscv64", "--platform=manylinux_2_38_riscv64"]
+UV_FOR_RISCV = ["--python-platform=riscv64-unknown-linux", "--python-version=3.13", "--no-python-downloads"]
+FOR_RISCV = ["--only-binary=:all:", "--implementation=cp", "--python-version=3.13", "--abi=cp313", *PLATFORM]
+# These clients must see our index alone, whatever the machine that runs the tests is configured with.
+ALONE = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))} | {
+    "PIP_CONFIG_FILE": os.devnull,
+    "UV_NO_CONFIG": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("index")
+    paths = [
+        make_wheel(folder / "store", "engine", "1.0", tag=RISCV, requires=["Pure_Lib>=1"]),
+        make_wheel(folder / "store", "engine", "1.1", tag=RISCV, requires=["Pure_Lib>=1"], requires_python=">=3.14"),
+        make_wheel(folder / "store", "pure_lib", "1.0"),
+        make_wheel(folder / "store", "pure_lib", "2.0", build="1", code="ANSWER = 42 + 0\n"),
+    ]
+    files = {release_of(path): path for path in paths}
+    write_simple(list(files), files.__getitem__, folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture(params=["http", "folder"])
+def url(request: pytest.FixtureRequest, index: Path) -> Iterator[str]:
+    if request.param == "folder":
+        yield (index / "simple").as_uri()
+        return
+    with serve(index) as base:
+        yield f"{base}/simple/"
+
+
+def pip(*arguments: str) -> str:
+    return run([sys.executable, "-m", "pip", "--no-cache-dir", *arguments], env=ALONE)
+
+
+def uv(*arguments: str) -> str:
+    return run([sys.executable, "-m", "uv", "--no-cache", *arguments], env=ALONE)
+
+
+def test_pip_downloads_a_riscv64_wheel_and_its_dependency(url: str, index: Path, tmp_path: Path) -> None:
+    pip("download", f"--index-url={url}", f"--dest={tmp_path}", *FOR_RISCV, "engine")
+    names = {f"engine-1.0-{RISCV}.whl", "pure_lib-2.0-1-py3-none-any.whl"}  # engine 1.1 wants a newer Python
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert all(sha256_of(tmp_path / name) == sha256_of(index / "files" / name) for name in names)
+
+
+def test_uv_resolves_for_riscv64(url: str, tmp_path: Path) -> None:
+    (tmp_path / "wanted.in").write_text("engine\n")
+    wanted = str(tmp_path / "wanted.in")
+    answer = uv("pip", "compile", f"--default-index={url}", *UV_FOR_RISCV, f"--python={sys.executable}", wanted)
+    assert "engine==1.0" in answer.splitlines()
+    assert "pure-lib==2.0" in answer.splitlines()
+
+
+def test_pip_installs_with_required_hashes(url: str, index: Path, tmp_path: Path) -> None:
+    digest = sha256_of(index / "files/pure_lib-1.0-py3-none-any.whl")
+    wanted = tmp_path / "requirements.txt"
+    wanted.write_text(f"pure-lib==1.0 --hash=sha256:{digest}\n")
+    pip("install", f"--index-url={url}", "--require-hashes", f"--target={tmp_path / 'site'}", f"-r{wanted}")
+    assert (tmp_path / "site/pure_lib.py").read_text() == "ANSWER = 42\n"
+    wanted.write_text(f"pure-lib==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(CommandFailed) as caught:
+        pip("install", f"--index-url={url}", "--require-hashes", f"--target={tmp_path / 'other'}", f"-r{wanted}")
+    assert digest in caught.value.output
+
+
+def test_uv_installs(url: str, tmp_path: Path) -> None:
+    uv("pip", "install", f"--default-index={url}", f"--target={tmp_path}", f"--python={sys.executable}", "pure-lib<2")
+    assert (tmp_path / "pure_lib.py").is_file()
+
+
+def test_clients_read_metadata_without_fetching_the_wheel(index: Path, tmp_path: Path) -> None:
+    (tmp_path / "wanted.in").write_text("engine\n")
+    lines: list[str] = []
+    with serve(index, on_request=lines.append) as base:
+        options = [f"--default-index={base}/simple/", *UV_FOR_RISCV, f"--python={sys.executable}"]
+        uv("pip", "compile", *options, str(tmp_path / "wanted.in"))
+        pip("install", "--dry-run", "--ignore-installed", f"--index-url={base}/simple/", "pure-lib")
+    asked = [line.split()[1] for line in lines]
+    assert any(path.endswith(".whl.metadata") for path in asked)
+    assert not any(path.endswith(".whl") for path in asked)
+
+
+def test_pip_refuses_a_wheel_whose_bytes_changed_on_the_way(index: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "forged"
+    run(["cp", "-r", str(index), str(forged)])
+    make_wheel(forged / "files", "pure_lib", "2.0", build="1", code="ANSWER = 666\n")
+    with pytest.raises(CommandFailed) as caught:
+        pip("install", f"--index-url={(forged / 'simple').as_uri()}", f"--target={tmp_path / 'site'}", "pure-lib")
+    assert "HASHES" in caught.value.output

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from factory.errors import PublishError
+from factory.publish.ledger import Ledger, Mirrored, Release, parse_filename
+from tests.publish.wheelmaker import make_wheel, release_of
+
+RELEASE = Release(
+    filename="demo-1.0-py3-none-any.whl",
+    project="demo",
+    version="1.0",
+    sha256="a" * 64,
+    size=10,
+    requires_python=">=3.9",
+    metadata_sha256="b" * 64,
+    origin=Mirrored(),
+)
+ENTRY = Path("demo") / "demo-1.0-py3-none-any.whl.json"
+
+
+def numbered(number: int) -> Release:
+    return dataclasses.replace(RELEASE, filename=f"demo-{number}-py3-none-any.whl", version=str(number))
+
+
+def test_a_release_is_read_back_as_it_was_added(tmp_path: Path) -> None:
+    built = release_of(make_wheel(tmp_path, "other", requires_python=">=3.9"))
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.add(RELEASE)
+    ledger.add(built)
+    assert Ledger(tmp_path / "ledger").read() == (RELEASE, built)
+
+
+def test_an_entry_is_sorted_json_that_ends_with_a_newline(tmp_path: Path) -> None:
+    Ledger(tmp_path).add(RELEASE)
+    text = (tmp_path / ENTRY).read_text()
+    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
+
+
+def test_a_published_file_name_with_other_bytes_is_refused_with_both_hashes(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add(RELEASE)
+    before = (tmp_path / ENTRY).read_bytes()
+    with pytest.raises(PublishError) as caught:
+        ledger.add(dataclasses.replace(RELEASE, sha256="c" * 64))
+    assert "a" * 64 in caught.value.message
+    assert "c" * 64 in caught.value.message
+    assert "build tag" in str(caught.value.hint)
+    assert (tmp_path / ENTRY).read_bytes() == before
+
+
+def test_the_same_bytes_again_keep_the_first_entry_and_its_yank(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    yanked = dataclasses.replace(RELEASE, yanked="it crashes")
+    ledger.add(yanked)
+    assert ledger.add(RELEASE) == yanked
+    assert ledger.read() == (yanked,)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (b"", "Expecting value"),
+        (b"{}", "'format' is missing"),
+        (b"[1]", "not of type dict"),
+        (b"\xff\xfe\x00", "damaged"),
+        (b"[" * 100_000, "damaged"),
+    ],
+)
+def test_a_damaged_entry_is_named(tmp_path: Path, damage: bytes, words: str) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add(RELEASE)
+    (tmp_path / ENTRY).write_bytes(damage)
+    with pytest.raises(PublishError) as caught:
+        ledger.read()
+    assert str(tmp_path / ENTRY) in caught.value.message
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sha256", "../../etc/passwd"),
+        ("sha256", "A" * 64),
+        ("metadata_sha256", 7),
+        ("size", "10"),
+        ("filename", "../demo-1.0-py3-none-any.whl"),
+        ("project", "../demo"),
+        ("version", "<b>"),
+        ("origin", {"kind": "found"}),
+        ("origin", {"kind": "built", "record": "k", "profiles": "rv64gc"}),
+        ("format", 2),
+        ("yanked", True),
+    ],
+)
+def test_an_entry_with_a_wrong_field_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add(RELEASE)
+    entry = json.loads((tmp_path / ENTRY).read_text()) | {key: value}
+    (tmp_path / ENTRY).write_text(json.dumps(entry))
+    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.json is damaged"):
+        ledger.read()
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "../evil-1.0-py3-none-any.whl",
+        "evil-1.0-py3-none-../../any.whl",
+        "evil-1.0-py3-none-any\n.whl",
+        'evil-1.0-py3-none-"><script>.whl',
+        ".hidden-1.0-py3-none-any.whl",
+        "evil-1.0-py3-none-any.whl/",
+        "evil-1.0.tar.gz",
+        "evil-notaversion-py3-none-any.whl",
+        "é-1.0-py3-none-any.whl",
+        "",
+    ],
+)
+def test_a_hostile_file_name_is_refused(tmp_path: Path, filename: str) -> None:
+    with pytest.raises(PublishError, match="can't be published"):
+        parse_filename(filename)
+    with pytest.raises(PublishError, match="can't be published"):
+        Ledger(tmp_path / "ledger").add(dataclasses.replace(RELEASE, filename=filename))
+    assert list((tmp_path / "ledger").rglob("*.json")) == []
+
+
+def add_many(folder: Path, numbers: range) -> None:
+    for number in numbers:
+        Ledger(folder).add(numbered(number))
+
+
+def test_two_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ranges = (range(1, 60), range(30, 90))
+    workers = [context.Process(target=add_many, args=(tmp_path, numbers)) for numbers in ranges]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert {release.version for release in Ledger(tmp_path).read()} == {str(number) for number in range(1, 90)}
+
+
+def add_bytes(folder: Path, digit: str) -> None:
+    try:
+        Ledger(folder).add(dataclasses.replace(RELEASE, sha256=digit * 64))
+    except PublishError:
+        sys.exit(3)
+
+
+def test_of_two_publishers_of_one_name_with_different_bytes_exactly_one_wins(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=add_bytes, args=(tmp_path, digit)) for digit in "cdef"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert sorted(str(worker.exitcode) for worker in workers) == ["0", "3", "3", "3"]
+
+
+PUBLISH_FOREVER = """
+import sys, itertools
+from pathlib import Path
+from factory.publish.ledger import Ledger
+from tests.publish.test_ledger import numbered
+for number in itertools.count(int(sys.argv[2])):
+    Ledger(Path(sys.argv[1])).add(numbered(number))
+    print(number, flush=True)
+"""
+
+
+def test_a_publisher_killed_between_writes_leaves_a_readable_ledger(tmp_path: Path) -> None:
+    for attempt in range(4):
+        argv = [sys.executable, "-c", PUBLISH_FOREVER, str(tmp_path), str(attempt * 1_000_000 + 1)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
+            assert child.stdout is not None
+            first = child.stdout.readline()
+            time.sleep(0.05 + 0.037 * attempt)
+            os.kill(child.pid, signal.SIGKILL)
+            added = {first.strip(), *child.stdout.read().split()}
+        assert added <= {release.version for release in Ledger(tmp_path).read()}
+    Ledger(tmp_path).add(RELEASE)
+    assert RELEASE in Ledger(tmp_path).read()

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from factory.errors import PublishError
+from factory.publish.server import HTML_V1, JSON_V1, negotiate, serve
+from factory.publish.simple import write_simple
+from tests.publish.wheelmaker import make_wheel, release_of
+
+WHEEL = "demo_thing-1.0-py3-none-any.whl"
+PIP_ACCEPT = f"{JSON_V1}, {HTML_V1}; q=0.1, text/html; q=0.01"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served")
+    path = make_wheel(folder / "store", "demo_thing")
+    write_simple([release_of(path)], lambda _release: path, folder / "out")
+    (folder / "secret.txt").write_text("secret")
+    (folder / "out/link.txt").symlink_to(folder / "secret.txt")
+    (folder / "out/.lock").write_text("")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def url(root: Path) -> Iterator[str]:
+    with serve(root) as base:
+        yield base
+
+
+def ask(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """Send the path as it is, which well-behaved clients would tidy first."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/simple/", "text/html; charset=utf-8"),
+        ("/simple/demo-thing/", "text/html; charset=utf-8"),
+        ("/simple/demo-thing/index.html", "text/html; charset=utf-8"),
+        ("/simple/demo-thing/index.v1+json", JSON_V1),
+        (f"/files/{WHEEL}", "application/octet-stream"),
+        (f"/files/{WHEEL}.metadata", "text/plain; charset=utf-8"),
+    ],
+)
+def test_each_kind_of_file_has_its_content_type_and_head_is_get_without_its_body(
+    url: str, path: str, kind: str
+) -> None:
+    status, headers, body = ask(url, path)
+    assert (status, headers["Content-Type"], headers["Content-Length"]) == (200, kind, str(len(body)))
+    status, headers, nothing = ask(url, path, "HEAD")
+    assert (status, headers["Content-Length"], nothing) == (200, str(len(body)), b"")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (PIP_ACCEPT, JSON_V1),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+        ("*/*", "text/html"),
+        ("", "text/html"),
+        (HTML_V1, HTML_V1),
+        ("application/vnd.pypi.simple.latest+json", JSON_V1),
+        ("application/*", HTML_V1),
+        (f"{JSON_V1};q=0, text/html;q=0.1", "text/html"),
+        ("image/png", None),
+        ("application/vnd.pypi.simple.v2+json", None),
+        ("text/html;q=much", None),
+    ],
+)
+def test_the_accept_header_chooses_the_form(accept: str, kind: str | None) -> None:
+    assert negotiate(accept) == kind
+
+
+def test_pip_gets_json_and_a_cache_is_told_why(url: str) -> None:
+    _status, headers, body = ask(url, "/simple/demo-thing/", Accept=PIP_ACCEPT)
+    assert (headers["Content-Type"], headers["Vary"], body[:1]) == (JSON_V1, "Accept", b"{")
+    assert headers["Cache-Control"] == "no-cache"
+    assert ask(url, "/simple/demo-thing/", Accept="image/png")[0] == 406
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/", "/simple/"),
+        ("/simple", "/simple/"),
+        ("/simple/demo-thing", "/simple/demo-thing/"),
+        ("/simple/Demo_Thing/", "/simple/demo-thing/"),
+        ("/simple/a%0d%0aSet-Cookie:x/", "/simple/a%0D%0Aset-cookie%3Ax/"),
+        ("//simple/x", "/simple/x/"),
+    ],
+)
+def test_a_name_that_is_not_normalized_is_redirected(url: str, path: str, location: str) -> None:
+    status, headers, _body = ask(url, path)
+    assert (status, headers["Location"]) == (301, location)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/files/..%2f..%2fsecret.txt",
+        "/simple/../../secret.txt",
+        "/link.txt",
+        "/.lock",
+        "/files/",
+        "/files",
+        "/simple/no-such-project/",
+        f"/files/{WHEEL}/",
+        "/files/%00",
+        "/simple/%00/",
+    ],
+)
+def test_nothing_but_files_of_the_index_is_readable(url: str, path: str) -> None:
+    status, headers, body = ask(url, path)
+    assert status in (301, 404)
+    assert b"secret" not in body
+    assert headers.get("Location", "/simple/").startswith("/simple/")
+
+
+def test_one_connection_serves_many_requests(url: str) -> None:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    for _ in range(3):
+        connection.request("GET", f"/files/{WHEEL}.metadata")
+        assert connection.getresponse().read().startswith(b"Metadata-Version")
+    connection.close()
+
+
+def test_an_unchanged_page_is_not_sent_again(url: str) -> None:
+    _status, headers, _body = ask(url, "/simple/")
+    status, _headers, body = ask(url, "/simple/", **{"If-Modified-Since": headers["Last-Modified"]})
+    assert (status, body) == (304, b"")
+
+
+def test_the_callback_gets_a_line_a_request(root: Path) -> None:
+    lines: list[str] = []
+    with serve(root, on_request=lines.append) as base:
+        ask(base, "/simple/")
+    assert lines == ['"GET /simple/ HTTP/1.1" 200 -']
+
+
+def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match="there is no index in"), serve(tmp_path):
+        pass
+
+
+def test_a_taken_port_is_refused_with_a_hint(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PublishError, match=f"port {port}") as caught, serve(root, port=port):
+            pass
+    assert "--port" in str(caught.value.hint)
+
+
+SERVE = """
+import argparse, sys
+from factory.commands import serve
+parser = argparse.ArgumentParser()
+serve.configure(parser)
+sys.exit(serve.run(parser.parse_args()))
+"""
+
+
+def test_the_command_prints_what_to_paste_and_ends_at_ctrl_c(root: Path) -> None:
+    argv = [sys.executable, "-c", SERVE, str(root), "--port", "0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        base = first.split(" at ")[1].split("/simple/")[0]
+        assert child.stdout.readline() == f"pip install --index-url {base}/simple/ NAME\n"
+        assert child.stdout.readline() == f"uv pip install --default-index {base}/simple/ NAME\n"
+        assert ask(base, "/simple/")[0] == 200
+        child.send_signal(signal.SIGINT)
+        assert child.wait(10) == 0

@@ -1,0 +1,61 @@
+"""The import rules of the design: commands -> pipeline, plan, publish -> stages -> model, errors."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+FACTORY = Path(__file__).parent.parent / "factory"
+STAGES = ("sources", "patches", "environments", "builders", "repair", "audit", "check", "store")
+# What every module may use: values, errors and helpers that know nothing of stages.
+GROUND = {"model", "errors", "process", "layout", "files", "serial"}
+# Helpers that belong to one stage alone.
+PARTS = {"audit": {"isa", "elf", "encodings", "audit_report", "wheel_file"}}
+
+
+def imported(module: Path) -> set[str]:
+    """The top names below `factory` that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "factory":
+            parts = node.module.split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("factory.")}
+    return found
+
+
+def modules(name: str) -> list[Path]:
+    folder = FACTORY / name
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [FACTORY / f"{name}.py"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_imports_no_other_stage(stage: str) -> None:
+    allowed = GROUND | {stage} | PARTS.get(stage, set())
+    for module in modules(stage):
+        assert imported(module) <= allowed, f"{module.name} imports {imported(module) - allowed}"
+
+
+def test_only_the_user_interface_imports_rich() -> None:
+    users = [
+        path.name
+        for path in FACTORY.rglob("*.py")
+        if "import rich" in path.read_text() or "from rich" in path.read_text()
+    ]
+    assert users == ["ui.py"]
+
+
+def test_only_one_module_starts_subprocesses() -> None:
+    users = [path.name for path in FACTORY.rglob("*.py") if "import subprocess" in path.read_text()]
+    assert users == ["process.py"]
+
+
+def test_publishing_reads_no_stage() -> None:
+    for module in modules("publish"):
+        assert imported(module) <= GROUND | {"publish"}
+
+
+def test_nothing_but_commands_imports_commands() -> None:
+    others = [path for path in FACTORY.rglob("*.py") if "commands" not in path.parts and path.name != "cli.py"]
+    assert not [path for path in others if "commands" in imported(path)]

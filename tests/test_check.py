@@ -1,0 +1,80 @@
+"""What the check makes of the profiles' results."""
+
+from pathlib import Path
+
+import pytest
+
+from factory.check import require_passed
+from factory.errors import CheckFailed
+from factory.model import CheckOptions, CheckResult, Recipe, SourcePin
+
+
+def recipe(**options: object) -> Recipe:
+    return Recipe(
+        name="demo",
+        version="1.0",
+        directory=Path("recipes/demo"),
+        source=SourcePin(kind="local", project="demo", version="1.0"),
+        check=CheckOptions(**options),  # type: ignore[arg-type]
+    )
+
+
+def result(profile: str, *, passed: bool = True, shown: str = "fine", **facts: object) -> CheckResult:
+    return CheckResult(profile=profile, passed=passed, seconds=1.0, shown=shown, facts=facts)
+
+
+def steps(*pairs: tuple[int, float]) -> list[list[list[float]]]:
+    """Logits of which each step shows one token."""
+    return [[[token, logit]] for token, logit in pairs]
+
+
+def test_results_that_agree_pass() -> None:
+    require_passed(recipe(), [result("rv64gc"), result("k1")])
+
+
+def test_a_failed_profile_is_named_with_what_it_said() -> None:
+    with pytest.raises(CheckFailed, match=r"k1: illegal instruction") as caught:
+        require_passed(recipe(), [result("rv64gc"), result("k1", passed=False, shown="illegal instruction (SIGILL)")])
+    assert caught.value.hint == "look closer with: factory check demo --profile k1 --keep"
+
+
+def test_an_unexpected_fact_says_what_was_seen_and_what_was_expected() -> None:
+    options = {"expect": {"cpu-backend": {"rv64gc": "riscv64_0", "k1": "riscv64_v_zvfh"}}}
+    seen = [result("rv64gc", facts={"cpu-backend": "riscv64_0"}), result("k1", facts={"cpu-backend": "riscv64_0"})]
+    with pytest.raises(CheckFailed, match=r"k1: cpu-backend is 'riscv64_0', the recipe expects 'riscv64_v_zvfh'"):
+        require_passed(recipe(**options), seen)
+
+
+def test_a_fact_that_was_not_reported_is_not_what_was_expected() -> None:
+    with pytest.raises(CheckFailed, match="rv64gc: rvv is None, the recipe expects False"):
+        require_passed(recipe(expect={"rvv": {"rv64gc": False}}), [result("rv64gc")])
+
+
+def test_tokens_that_differ_too_early_fail() -> None:
+    seen = [result("rv64gc", tokens=[1, 2, 3, 4]), result("k1", tokens=[1, 9, 3, 4])]
+    with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc; the recipe wants 3"):
+        require_passed(recipe(same_tokens=3, logits_tolerance=1.0), seen)
+
+
+def test_no_tokens_at_all_are_not_equal_tokens() -> None:
+    with pytest.raises(CheckFailed, match="the first 0 tokens are"):
+        require_passed(recipe(same_tokens=3), [result("rv64gc"), result("k1")])
+
+
+def test_a_late_token_may_differ_where_the_logits_are_close() -> None:
+    one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
+    other = result("k1", tokens=[1, 3], logits=steps((1, 5.0), (2, 6.9)))
+    require_passed(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
+
+
+def test_a_late_token_may_not_differ_where_the_logits_are_far_apart() -> None:
+    one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
+    other = result("k1", tokens=[1, 3], logits=steps((1, 5.0), (2, 6.0)))
+    with pytest.raises(CheckFailed, match=r"k1: logits differ from rv64gc's by 1\.000, the recipe allows 0\.2"):
+        require_passed(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
+
+
+def test_logits_after_the_first_difference_are_of_other_texts_and_not_compared() -> None:
+    one = result("rv64gc", tokens=[1, 2, 5], logits=steps((1, 5.0), (2, 7.0), (4, 0.0)))
+    other = result("k1", tokens=[1, 3, 5], logits=steps((1, 5.0), (2, 7.0), (4, 90.0)))
+    require_passed(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])

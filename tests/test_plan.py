@@ -1,0 +1,82 @@
+"""Which jobs a plan holds, in which order, and what changes a content key."""
+
+from pathlib import Path
+
+import pytest
+
+from factory.errors import RecipeError
+from factory.model import Job, ProjectMetadata, Recipe, SourcePin, Target
+from factory.plan import content_key, plan, requirement_names
+
+
+def make_recipe(name: str, folder: Path = Path("recipes")) -> Recipe:
+    pin = SourcePin(kind="pypi", project=name, version="1.0", sha256="0" * 64)
+    return Recipe(name=name, version="1.0", directory=folder / name, source=pin)
+
+
+def metadata(*, build: tuple[str, ...] = (), run: tuple[str, ...] = ()) -> ProjectMetadata:
+    return ProjectMetadata(name=None, version=None, build_backend="x", build_requires=build, dependencies=run)
+
+
+def order(names: list[str], needs: dict[str, ProjectMetadata]) -> list[str]:
+    recipes = {name: make_recipe(name) for name in needs}
+    return [job.recipe.name for job in plan(names, recipes, lambda recipe: needs[recipe.name])]
+
+
+def test_what_a_package_needs_at_run_time_comes_before_it() -> None:
+    needs = {"llama": metadata(run=("numpy>=1.20", "jinja2")), "numpy": metadata()}
+    assert order(["llama"], needs) == ["numpy", "llama"]
+
+
+def test_what_a_build_needs_comes_before_it_through_several_recipes() -> None:
+    needs = {"scipy": metadata(build=("numpy",)), "numpy": metadata(build=("openblas",)), "openblas": metadata()}
+    assert order(["scipy"], needs) == ["openblas", "numpy", "scipy"]
+
+
+def test_names_are_normalized() -> None:
+    assert order(["LLama_CPP.python"], {"llama-cpp-python": metadata()}) == ["llama-cpp-python"]
+
+
+def test_an_unknown_name_gets_a_suggestion() -> None:
+    with pytest.raises(RecipeError, match="no recipe for 'nunpy'") as caught:
+        order(["nunpy"], {"numpy": metadata()})
+    assert caught.value.hint == "did you mean 'numpy'?"
+
+
+def test_recipes_that_need_each_other_are_refused() -> None:
+    with pytest.raises(RecipeError, match="need each other: "):
+        order(["a"], {"a": metadata(build=("b",)), "b": metadata(build=("a",))})
+
+
+def test_markers_are_those_of_the_target() -> None:
+    requirements = ["a; platform_machine == 'x86_64'", "b; platform_machine == 'riscv64'", "c; extra == 'test'", "d"]
+    assert requirement_names(requirements, "3.13") == {"b", "d"}
+
+
+def test_the_key_changes_with_everything_that_decides_the_wheel(tmp_path: Path) -> None:
+    recipe = make_recipe("demo", tmp_path)
+    recipe.directory.mkdir()
+    (recipe.directory / "recipe.toml").write_text("one")
+    patch = tmp_path / "0001-x.patch"
+    patch.write_text("a patch")
+    job = Job(recipe=recipe, metadata=metadata())
+
+    def key(
+        source: str = "s",
+        target: Target = Target(),  # noqa: B008
+        environment: str = "e",
+        patches: tuple[Path, ...] = (patch,),
+        wheels: tuple[str, ...] = ("w",),
+    ) -> str:
+        return content_key(job, source, target, environment, patches, wheels)
+
+    first = key()
+    assert key() == first
+    others = [key(source="t"), key(target=Target(python="3.14")), key(environment="f"), key(patches=()), key(wheels=())]
+    (recipe.directory / "recipe.toml").write_text("two")
+    others.append(key())
+    (recipe.directory / "smoke.py").write_text("pass")
+    others.append(key())
+    patch.write_text("another patch")
+    others.append(key())
+    assert len({first, *others}) == len(others) + 1

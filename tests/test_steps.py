@@ -1,0 +1,44 @@
+"""Steps that finished are not done again; those that failed are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from factory.errors import BuildFailed
+from factory.model import LogSink, PackagePin, SourceTree
+from factory.process import LogFile
+from factory.steps import Steps
+
+
+def steps(folder: Path) -> Steps:
+    @contextmanager
+    def open_stage(stage: str) -> Iterator[LogSink]:
+        yield LogFile(folder / f"{stage}.log")
+
+    return Steps(folder=folder / "steps", open_stage=open_stage)
+
+
+def test_a_finished_step_gives_its_value_again_without_running(tmp_path: Path) -> None:
+    pins = (PackagePin(name="gcc", version="14", architecture="riscv64"),)
+    assert steps(tmp_path).once("environment", tuple[PackagePin, ...], lambda log: pins) == pins
+    assert steps(tmp_path).once("environment", tuple[PackagePin, ...], lambda log: ()) == pins
+
+
+def test_a_failed_step_runs_again(tmp_path: Path) -> None:
+    def fail(log: LogSink) -> SourceTree:
+        raise BuildFailed("no")
+
+    with pytest.raises(BuildFailed):
+        steps(tmp_path).once("source", SourceTree, fail)
+    tree = SourceTree(path=tmp_path, sha256="s")
+    assert steps(tmp_path).once("source", SourceTree, lambda log: tree) == tree
+
+
+def test_steps_tell_how_long_they_took_and_where_their_logs_are(tmp_path: Path) -> None:
+    job = steps(tmp_path)
+    job.once("audit", str, lambda log: "{}")
+    (run,) = job.runs(("source", "audit"))
+    assert (run.stage, run.log) == ("audit", tmp_path / "audit.log")
+    assert run.seconds >= 0

@@ -1,0 +1,84 @@
+"""The store keeps what it was given, and says when that was damaged."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import StoreError
+from factory.files import sha256_of
+from factory.model import BuildRecord, CheckResult, RepairedWheel, Target
+from factory.store import Store
+
+
+def record(key: str = "k" * 64, *, finished: str = "2026-01-01T00:00:00+00:00", passed: bool = True) -> BuildRecord:
+    check = CheckResult(profile="rv64gc", passed=passed, seconds=1.5, shown="Paris", facts={"facts": {"rvv": False}})
+    return BuildRecord(
+        key=key,
+        name="demo",
+        version="1.0",
+        recipe_sha256="r",
+        source_sha256="s",
+        patches=(),
+        target=Target(),
+        mode="hybrid",
+        environment_key="e",
+        environment=(),
+        requirements=(),
+        stages=(),
+        checks=(check,),
+        finished=finished,
+    )
+
+
+def wheel(folder: Path, content: bytes = b"wheel") -> RepairedWheel:
+    path = folder / "demo-1.0-py3-none-any.whl"
+    path.write_bytes(content)
+    return RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=("any",))
+
+
+def test_a_record_comes_back_as_it_was_with_its_wheel(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    kept = store.add(record(), wheel(tmp_path))
+    assert store.record(kept.key) == kept
+    assert store.wheel_path(kept).read_bytes() == b"wheel"
+
+
+def test_a_record_whose_wheel_is_gone_counts_as_not_built(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    kept = store.add(record(), wheel(tmp_path))
+    store.wheel_path(kept).unlink()
+    assert store.record(kept.key) is None
+
+
+def test_a_damaged_record_says_which_file_to_remove(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    kept = store.add(record(), wheel(tmp_path))
+    path = next((tmp_path / "store/records").iterdir())
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(StoreError, match=r"records/k+\.json is damaged") as caught:
+        store.record(kept.key)
+    assert caught.value.hint == f"remove it and run again: rm {path}"
+
+
+def test_a_wheel_that_changes_while_it_is_stored_is_refused(tmp_path: Path) -> None:
+    claimed = replace(wheel(tmp_path), sha256="0" * 64)
+    store = Store(tmp_path / "store")
+    with pytest.raises(StoreError, match="changed while it was stored"):
+        store.add(record(), claimed)
+    assert store.records() == []
+
+
+def test_only_the_newest_of_a_file_name_may_be_published(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.add(record("1" * 64), wheel(tmp_path, b"old"))
+    new = store.add(record("2" * 64, finished="2026-02-01T00:00:00+00:00"), wheel(tmp_path, b"new"))
+    assert [(item.sha256, item.record_key, item.profiles) for item in store.published_candidates()] == [
+        (new.wheel_sha256, new.key, ("rv64gc",))
+    ]
+
+
+def test_a_wheel_that_failed_on_a_profile_may_not_be_published(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.add(record(passed=False), wheel(tmp_path))
+    assert store.published_candidates() == []
