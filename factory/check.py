@@ -16,15 +16,17 @@ ILLEGAL_INSTRUCTION = (128 + 4, -4)
 
 
 def install(sandbox: Sandbox, recipe: Recipe, index_url: str, log: LogSink) -> None:
-    """Install the package with pip from the index at `index_url`, and nothing else configured.
+    """Install the package with pip from the index at `index_url` alone, then what the check itself requires.
 
     Raises:
         CheckFailed: pip failed.
     """
-    command = ["pip", "--isolated", "install", "--index-url", index_url, "--no-cache-dir", "--no-compile"]
-    requirements = [f"{recipe.name}=={recipe.version}", *recipe.check.requires]
+    pip = ["pip", "--isolated", "install", "--no-compile", "--no-cache-dir", "--index-url", index_url]
     try:
-        sandbox.run([*command, *requirements], log=log, network=True)
+        sandbox.run([*pip, f"{recipe.name}=={recipe.version}"], log=log, network=True)
+        if recipe.check.requires:
+            # What only the check needs isn't in our index: it comes from the host's.
+            sandbox.run(["pip", "install", "--no-compile", *recipe.check.requires], log=log, network=True)
     except CommandFailed as error:
         raise CheckFailed(f"{recipe.label} can't be installed from the index:\n{error.output}") from error
 

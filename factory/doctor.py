@@ -26,6 +26,8 @@ PROGRAMS = {
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 KEYRING_PACKAGE = "debian-archive-keyring"
+# Where Debian keeps what ordinary users have no use for.
+SYSTEM_PATH = "/usr/sbin:/sbin"
 NEEDED_DISK_GB = 10
 NEEDED_MEMORY_GB = 4
 SUPPORTED = ("x86_64", "riscv64")
@@ -100,7 +102,7 @@ def _programs() -> Finding:
 
 
 def _which(program: str) -> str | None:
-    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
 
 
 def _keyring() -> Finding:

@@ -3,7 +3,10 @@
 The facts are from the RISC-V Instruction Set Manual, volume I (unprivileged): the chapter "RV32/64G Instruction Set
 Listings" and the chapters of the ratified extensions. Baseline means IMAFDC, Zicsr and Zifencei. Hints (pause, ntl.*,
 prefetch.*, lpad) lie in encodings that the base ISA defines as doing nothing, so they are part of the baseline here.
-Compared with GNU objdump 2.44: every 16-bit encoding, and every combination of opcode, funct3 and funct7.
+
+Compared with GNU objdump 2.44 over every 16-bit encoding and every combination of opcode, funct3 and funct7. The
+differences are on purpose: objdump shows all CSRs, reserved rounding modes and c.addi16sp with 0; it shows neither
+fences with reserved fields (which the manual tells processors to ignore) nor exact conversions with a rounding mode.
 """
 
 from __future__ import annotations

@@ -115,6 +115,8 @@ class Recipe:
     build: BuildOptions = BuildOptions()
     audit: AuditOptions = AuditOptions()
     check: CheckOptions = CheckOptions()
+    # The project's own tests, run on request: too long for every build.
+    suite: CheckOptions | None = None
 
     @property
     def label(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -25,6 +26,7 @@ class LogFile:
         self.path = path
         self._listener = listener
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
     def write(self, text: str) -> None:
         with self.path.open("a", encoding="utf-8", errors="replace") as file:
@@ -51,6 +53,8 @@ def run(
         CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
         PrerequisiteMissing: when the program is not installed.
     """
+    if shutil.which(argv[0], path=None if env is None else env.get("PATH")) is None:
+        raise PrerequisiteMissing(f"the program {argv[0]!r} is not installed", hint="run: factory doctor")
     started = time.monotonic()
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     collected: list[str] = []
@@ -76,6 +80,15 @@ def run(
     return "".join(collected)
 
 
+def tied(argv: Sequence[str]) -> list[str]:
+    """The command, made to end when this process ends, be it by kill -9.
+
+    The kernel sends the signal from when setpriv has asked for it; a parent that died before that is no longer $PPID.
+    """
+    alive = '[ "$PPID" = "$0" ] || exit 137; exec "$@"'
+    return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", alive, str(os.getpid()), *argv]
+
+
 def attach(argv: Sequence[str]) -> int:
     """Run a command with this process's own input and output; returns its exit status."""
     return subprocess.call(list(argv))
@@ -84,7 +97,7 @@ def attach(argv: Sequence[str]) -> int:
 def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
-            list(argv),
+            tied(argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -95,9 +108,11 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None)
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        if error.filename != argv[0]:
+        if error.filename == str(cwd):
             raise
-        raise PrerequisiteMissing(f"the program {argv[0]!r} is not installed", hint="run: factory doctor") from error
+        raise PrerequisiteMissing(
+            "the program 'setpriv' is not installed", hint="apt-get install util-linux"
+        ) from error
 
 
 def _end(child: subprocess.Popen[str]) -> None:

@@ -51,6 +51,7 @@ def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recip
         build=_read_build(root.table("build")),
         audit=AuditOptions(dispatched=_read_globs(root.table("audit"), "dispatched")),
         check=_read_check(root.table("check"), directory, models),
+        suite=_read_suite(root.table("suite"), directory),
     )
     document.finish()
     return recipe
@@ -215,6 +216,16 @@ def _read_check(table: Table, directory: Path, models: Collection[str] | None) -
         same_tokens=table.integer("same-tokens", 0),
         logits_tolerance=table.number("logits-tolerance", 0.0),
     )
+
+
+def _read_suite(table: Table, directory: Path) -> CheckOptions | None:
+    name = table.string("script", "")
+    profiles, requires = _read_profiles(table), _read_requires(table)
+    if not name:
+        return None
+    if not (directory / name).is_file():
+        table.problem("script", f"{name!r} is not a file beside this recipe")
+    return CheckOptions(script=directory / name, profiles=profiles, requires=requires)
 
 
 def _read_profiles(table: Table) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.environments.rootfs import RootfsEnvironment, check_environment, hybrid_environment
+from factory.environments.debian import native_command
+from factory.environments.rootfs import RootfsEnvironment, check_environment, hybrid_environment, native_layer
 from factory.layout import Layout, default_layout
 from factory.model import LogSink
 from factory.process import LogFile
@@ -45,6 +46,12 @@ def hybrid(layout: Layout) -> RootfsEnvironment:
 @pytest.fixture(scope="session")
 def clean_root(layout: Layout) -> RootfsEnvironment:
     return check_environment(layout, _unreported)
+
+
+@pytest.fixture(scope="session")
+def native_objdump(layout: Layout) -> list[str]:
+    """The command that starts the native tools' objdump on this machine."""
+    return native_command(native_layer(layout, _unreported).tree, "riscv64-linux-gnu-objdump")
 
 
 @pytest.fixture

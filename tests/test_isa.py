@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from itertools import product
 from pathlib import Path
@@ -182,12 +181,10 @@ def test_an_architecture_string_is_compared_by_extension_names(arch: str, beyond
     assert extensions_beyond_baseline(arch) == beyond
 
 
-@pytest.mark.skipif(
-    shutil.which("riscv64-linux-gnu-objdump") is None, reason="needs riscv64-linux-gnu-objdump (GNU binutils)"
-)
-def test_gnu_objdump_agrees_on_every_short_encoding(tmp_path: Path) -> None:
+@pytest.mark.environment
+def test_gnu_objdump_agrees_on_every_short_encoding(native_objdump: list[str], tmp_path: Path) -> None:
     shorts = [word for word in range(1 << 16) if word & 3 != 3]
-    known = disassemble(b"".join(word.to_bytes(2, "little") for word in shorts), tmp_path)
+    known = disassemble(b"".join(word.to_bytes(2, "little") for word in shorts), native_objdump, tmp_path)
     ours = [extension_of(word, 2) == BASELINE for word in shorts]
     differing = [
         word for word, mnemonic, mine in zip(shorts, known, ours, strict=True) if (mnemonic != ".insn") != mine
@@ -196,24 +193,22 @@ def test_gnu_objdump_agrees_on_every_short_encoding(tmp_path: Path) -> None:
     assert differing == [0x6101]
 
 
-@pytest.mark.skipif(
-    shutil.which("riscv64-linux-gnu-objdump") is None, reason="needs riscv64-linux-gnu-objdump (GNU binutils)"
-)
-def test_gnu_objdump_agrees_on_integer_and_atomic_encodings(tmp_path: Path) -> None:
+@pytest.mark.environment
+def test_gnu_objdump_agrees_on_integer_and_atomic_encodings(native_objdump: list[str], tmp_path: Path) -> None:
     words = [
         opcode | 10 << 7 | funct3 << 12 | 11 << 15 | rs2 << 20 | funct7 << 25
         for opcode, funct3 in product((0x03, 0x13, 0x1B, 0x23, 0x2F, 0x33, 0x3B, 0x63, 0x67), range(8))
         for rs2, funct7 in product((0, 5), (0, 1, 4, 5, 7, 0x10, 0x14, 0x20, 0x30, 0x7F))
     ]
-    known = disassemble(code(*words), tmp_path)
+    known = disassemble(code(*words), native_objdump, tmp_path)
     ours = [extension_of(word, 4) == BASELINE for word in words]
     assert [hex(word) for word, name, mine in zip(words, known, ours, strict=True) if (name != ".insn") != mine] == []
 
 
-def disassemble(text: bytes, folder: Path) -> list[str]:
+def disassemble(text: bytes, objdump: list[str], folder: Path) -> list[str]:
     """objdump's mnemonic of each instruction, ".insn" where rv64gc has none."""
     raw = folder / "code.bin"
     raw.write_bytes(text)
-    argv = ["riscv64-linux-gnu-objdump", "-D", "-z", "-b", "binary", "-m", "riscv:rv64", str(raw)]
+    argv = [*objdump, "-D", "-z", "-b", "binary", "-m", "riscv:rv64", str(raw)]
     output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     return re.findall(r"^\s*[0-9a-f]+:\t[0-9a-f]+\s+(\S+)", output, re.MULTILINE)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from factory.errors import BuildFailed, CommandFailed
+from factory.hints import hint_for
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 HOOK = Path(__file__).with_name("backend_call.py")
@@ -41,7 +42,7 @@ def install_requirements(
         _uv_install(sandbox, extra if isinstance(extra, list) else (), offered, log)
         sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
     except CommandFailed as error:
-        raise BuildFailed(f"{recipe.label}: its build requirements could not be installed:\n{error.output}") from error
+        raise _failed(recipe, "its build requirements could not be installed", error, log) from error
     installed = json.loads((sandbox.work / "requirements.json").read_text())
     return tuple(PackagePin(name=item["name"], version=item["version"]) for item in installed)
 
@@ -60,11 +61,17 @@ def build(
     try:
         name = _call(sandbox, metadata, recipe, "build_wheel", {"wheel_directory": "/build/wheel"}, log)
     except CommandFailed as error:
-        raise BuildFailed(f"{recipe.label}: {metadata.build_backend} failed:\n{error.output}") from error
+        raise _failed(recipe, f"{metadata.build_backend} could not build the wheel", error, log) from error
     wheel = out / Path(str(name)).name
     if not wheel.is_file():
         raise BuildFailed(f"{recipe.label}: {metadata.build_backend} reported the wheel {name!r} but did not write it")
     return BuiltWheel(path=wheel, requirements=requirements)
+
+
+def _failed(recipe: Recipe, what: str, error: CommandFailed, log: LogSink) -> BuildFailed:
+    known = hint_for(error.output)
+    closer = f"the whole log is {log.path}; look closer with: factory shell {recipe.name}"
+    return BuildFailed(f"{recipe.label}: {what}:\n{error.output}", hint=f"{known}; {closer}" if known else closer)
 
 
 def _offer(sandbox: Sandbox, wheels: Sequence[Path]) -> list[str]:

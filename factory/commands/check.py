@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from factory.commands.options import add_factory_options, make_factory
-from factory.errors import CheckFailed
+from factory.errors import CheckFailed, RecipeError
 from factory.model import PROFILES, CheckResult, Recipe
 from factory.pipeline import Factory, check_wheels, run_check
 from factory.plan import find_recipe
@@ -24,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--profile", action="append", choices=PROFILES, help="run on this CPU only; repeatable (default: the recipe's)"
     )
     parser.add_argument("--index", type=Path, metavar="DIR", help="install from this published index")
+    parser.add_argument(
+        "--suite", action="store_true", help="run the project's own tests, as the recipe's [suite] says"
+    )
     add_factory_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
@@ -31,11 +35,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check and print what each profile showed."""
     factory = make_factory(args)
-    recipe = find_recipe(args.name, factory.recipes())
+    recipe = _with_suite(find_recipe(args.name, factory.recipes()), wanted=args.suite)
     results = _check(recipe, args, factory)
     if args.json:
         print(dumps(results), end="")
     return 0
+
+
+def _with_suite(recipe: Recipe, *, wanted: bool) -> Recipe:
+    """The recipe with its suite in the place of its check, if that is wanted."""
+    if not wanted:
+        return recipe
+    if recipe.suite is None:
+        raise RecipeError(
+            f"{recipe.label} has no suite",
+            hint=f"add a table [suite] with `script` to {recipe.directory / 'recipe.toml'}",
+        )
+    return replace(recipe, check=recipe.suite)
 
 
 def _check(recipe: Recipe, args: argparse.Namespace, factory: Factory) -> tuple[CheckResult, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,7 +26,8 @@ STEPS = 1
 
 BASE_PACKAGES = ("python3", "python3-venv")
 BUILD_PACKAGES = ("python3-dev", "libc6-dev", f"libstdc++-{GCC}-dev", "pkgconf")
-EMULATED_PACKAGES = (f"g++-{GCC}", f"gfortran-{GCC}", "ninja-build", "make", "ccache")
+# g++ and gfortran are the suite's default compilers, version GCC, under their plain names.
+EMULATED_PACKAGES = ("g++", "gfortran", "ninja-build", "make")
 NATIVE_PACKAGES = (
     f"g++-{GCC}-{TRIPLET}",
     f"gfortran-{GCC}-{TRIPLET}",
@@ -105,6 +108,16 @@ def make_native(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
     _let_x86_programs_run(tree)
     shutil.copy(uv.find_uv_bin(), native / "bin/uv")
     return packages
+
+
+def make_uv(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+    """Make the layer of riscv64 uv, of the version that the native layer has, in /opt/uv."""
+    version = metadata.version("uv")
+    # Every tag that the suite's glibc, 2.41, satisfies: pip takes them literally.
+    platforms = [f"--platform=manylinux_2_{minor}_riscv64" for minor in range(41, 16, -1)]
+    target = ["--target", str(tree / "opt/uv"), "--only-binary=:all:", *platforms]
+    run([sys.executable, "-m", "pip", "install", "--no-deps", *target, f"uv=={version}"], log=log, what="pip")
+    return (PackagePin(name="uv", version=version, architecture="riscv64"),)
 
 
 def native_command(native_layer: Path, program: str) -> list[str]:
@@ -201,19 +214,8 @@ def _mmdebstrap(
 
 
 def contained(command: Sequence[str]) -> list[str]:
-    """A command that ends, with everything it started and mounted, when this process ends, however it ends."""
-    return [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        *command,
-    ]
+    """A command that ends with everything it started and mounted, however it ends."""
+    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *command]
 
 
 def _clean_environment() -> dict[str, str]:

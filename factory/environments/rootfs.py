@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from factory.environments import binfmt, debian
@@ -20,6 +21,7 @@ SOURCE_DATE_EPOCH = "315532802"
 BUILD_VENV_PATH = "/build/venv/bin"
 BASE_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 NATIVE_PATH = "/opt/native/ccache:/opt/native/bin"
+UV_PATH = "/opt/uv/bin"
 CHECK_VENV = "/opt/venv"
 COMMON = {
     "HOME": "/root",
@@ -97,8 +99,9 @@ def emulated_environment(layout: Layout, apt: Sequence[str], open_stage: OpenSta
     ready_to_emulate(layout, open_stage)
     wanted = (debian.BUILD_PACKAGES, debian.EMULATED_PACKAGES, tuple(sorted(apt)))
     layers = _with_packages(layout, (base_layer(layout, open_stage),), wanted, open_stage)
+    uv = ensure_layer(layout.layers, "uv", {"steps": debian.STEPS, "uv": version("uv")}, debian.make_uv, open_stage)
     return RootfsEnvironment(
-        layers=layers, layout=layout, variables={**COMMON, "PATH": f"{BUILD_VENV_PATH}:{BASE_PATH}"}
+        layers=(*layers, uv), layout=layout, variables={**COMMON, "PATH": f"{UV_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"}
     )
 
 

@@ -1,0 +1,82 @@
+"""The host as a sandbox like those of the riscv64 roots, for building the same package natively."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import uv
+
+from factory.builders.pep517 import VENV
+from factory.environments.host_network import CA_VARIABLES, ca_bundle, host_network
+from factory.environments.rootfs import BASE_PATH, BUILD_VENV_PATH, COMMON
+from factory.errors import PrerequisiteMissing
+from factory.layout import Layout
+from factory.model import BASELINE_CPU, BUILD, LogSink
+from factory.process import run
+
+VARIABLES = {**COMMON, "PATH": f"/build/bin:{BUILD_VENV_PATH}:{BASE_PATH}"}
+# Made anew inside instead of shown as they are.
+OWN = ("dev", "proc", "tmp", "build", "packages")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSandbox:
+    """Implements model.Sandbox: the host's own files, read-only, with `work` at /build; `cpu` means nothing here."""
+
+    work: Path
+    package_cache: Path
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: LogSink,
+        env: Mapping[str, str] | None = None,
+        cwd: PurePosixPath = BUILD,
+        network: bool = False,
+        cpu: str = BASELINE_CPU,
+    ) -> None:
+        """Run a command on the host; see model.Sandbox."""
+        shown = _network() if network else {}
+        settings = [word for item in {**VARIABLES, **shown, **(env or {})}.items() for word in ("--setenv", *item)]
+        seal = ["--unshare-pid", "--unshare-ipc", "--die-with-parent", *([] if network else ["--unshare-net"])]
+        mounts = [word for path in _top_folders() for word in ("--ro-bind", path, path)]
+        mounts += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+        mounts += ["--bind", str(self.work), str(BUILD), "--bind", str(self.package_cache), "/packages"]
+        command = ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--", *argv]
+        run(command, log=log, what=argv[0])
+
+
+def open_host(work: Path, layout: Layout, log: LogSink) -> HostSandbox:
+    """The host with the virtual environment of a build, made by the Python that runs this; uv is in /build/bin.
+
+    Raises:
+        PrerequisiteMissing: the host has no compiler, or its Python no headers.
+    """
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which("g++") is None or not headers.is_file():
+        raise PrerequisiteMissing(
+            f"native builds need g++ and Python's headers ({headers})", hint="run: apt-get install g++ python3-dev"
+        )
+    (work / "bin").mkdir(parents=True)
+    layout.package_cache.mkdir(parents=True, exist_ok=True)
+    (work / "bin/uv").symlink_to(uv.find_uv_bin())
+    sandbox = HostSandbox(work=work, package_cache=layout.package_cache)
+    sandbox.run(["uv", "venv", "--quiet", "--python", sys.executable, VENV], log=log)
+    return sandbox
+
+
+def _top_folders() -> list[str]:
+    return [str(path) for path in sorted(Path("/").iterdir()) if path.is_dir() and path.name not in OWN]
+
+
+def _network() -> dict[str, str]:
+    """The host's network configuration, with the CA bundle where the host has it."""
+    bundle = ca_bundle(os.environ)
+    return {**host_network().environment, **(dict.fromkeys(CA_VARIABLES, str(bundle)) if bundle else {})}

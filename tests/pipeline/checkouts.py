@@ -1,0 +1,71 @@
+"""Small checkouts of the tests' own: a recipe for one of tests/packages, and its smoke script."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = Path(__file__).parent.parent / "packages"
+SUMS = """
+import array, json, os, vectors_c
+total = vectors_c.sum(array.array("f", range(1000)))
+assert total == 499500.0, total
+facts = {"shown": f"sum {total}", "facts": {"total": total}, "tokens": [], "logits": []}
+open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(facts))
+"""
+RECIPE = """
+[package]
+name = "vectors-c"
+version = "1.0"
+
+[source]
+kind = "local"
+path = "{source}"
+
+[build.environment]
+VECTORS_C = "{kind}"
+{more}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A folder with recipes, and the cache that its builds use."""
+
+    root: Path
+    cache: Path
+
+    def factory(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the `factory` command to its end."""
+        command = [*FACTORY, *arguments]
+        return subprocess.run(command, cwd=self.root, env=self.environment(variables), capture_output=True, text=True)
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start the `factory` command; what it reports is read from its `stderr`."""
+        command = [*FACTORY, *arguments]
+        environment = self.environment(variables)
+        return subprocess.Popen(command, cwd=self.root, env=environment, stderr=subprocess.PIPE, text=True)
+
+    def environment(self, variables: dict[str, str]) -> dict[str, str]:
+        return {**os.environ, "FACTORY_CACHE": str(self.cache), **variables}
+
+    def wheel(self) -> Path:
+        """The one wheel in the store."""
+        (wheel,) = self.cache.glob("store/wheels/*/*.whl")
+        return wheel
+
+
+FACTORY = [sys.executable, "-m", "factory.cli"]
+
+
+def make_checkout(root: Path, cache: Path, *, kind: str = "plain", more: str = "", smoke: str = SUMS) -> Checkout:
+    """A checkout whose one recipe builds tests/packages/vectors-c; `more` is appended to the recipe."""
+    folder = root / "recipes/vectors-c"
+    folder.mkdir(parents=True)
+    source = os.path.relpath(PACKAGES / "vectors-c", folder)
+    (folder / "recipe.toml").write_text(RECIPE.format(source=source, kind=kind, more=more))
+    (folder / "smoke.py").write_text(smoke)
+    return Checkout(root=root, cache=cache)

@@ -1,0 +1,179 @@
+"""One small C package through every stage, in the real root, by the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError
+from factory.files import sha256_of
+from factory.pipeline import STAGES
+from tests.pipeline.checkouts import SUMS, Checkout, make_checkout
+
+pytestmark = pytest.mark.environment
+
+DISPATCHED = '[audit]\ndispatched = ["vectors_c*.so"]\n'
+ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, layout: object, hybrid: object, clean_root: object) -> Checkout:
+    """The plain package, built once for the tests that only look at the result."""
+    from factory.layout import default_layout
+
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "cache").mkdir()
+    (folder / "cache/layers").symlink_to(default_layout().layers)
+    checkout = make_checkout(folder / "checkout", folder / "cache")
+    finished = checkout.factory("build", "vectors-c")
+    assert finished.returncode == 0, finished.stderr
+    return checkout
+
+
+def test_the_wheel_has_the_lowest_tag_that_holds_and_passed_on_every_profile(built: Checkout) -> None:
+    wheel = built.wheel()
+    assert wheel.name == "vectors_c-1.0-cp313-cp313-manylinux_2_27_riscv64.manylinux_2_31_riscv64.whl" or (
+        wheel.name.startswith("vectors_c-1.0-cp313-cp313-manylinux_2_") and wheel.name.endswith("_riscv64.whl")
+    )
+    (record,) = (json.loads(path.read_text()) for path in built.cache.glob("store/records/*.json"))
+    assert [check["profile"] for check in record["checks"]] == ["rv64gc", "rvv128", "k1", "rva23", "vlen1024"]
+    assert all(check["shown"] == "sum 499500.0" for check in record["checks"])
+
+
+def test_the_record_says_what_made_the_wheel(built: Checkout) -> None:
+    (record,) = (json.loads(path.read_text()) for path in built.cache.glob("store/records/*.json"))
+    assert record["wheel_sha256"] == sha256_of(built.wheel())
+    assert [stage["stage"] for stage in record["stages"]] == list(STAGES)
+    assert all(Path(stage["log"]).is_file() for stage in record["stages"])
+    assert "setuptools" in [pin["name"] for pin in record["requirements"]]
+    assert {"gcc-14-riscv64-linux-gnu", "python3.13-dev"} <= {pin["name"] for pin in record["environment"]}
+
+
+def test_a_second_build_does_nothing_and_says_so(built: Checkout) -> None:
+    before = sha256_of(built.wheel())
+    again = built.factory("build", "vectors-c")
+    assert (again.returncode, sha256_of(built.wheel())) == (0, before)
+    assert f"vectors-c 1.0: already built, {built.wheel().name}" in again.stderr
+    assert "started" not in again.stderr
+
+
+def test_the_job_leaves_nothing_but_the_store_and_the_logs(built: Checkout) -> None:
+    assert [path.name for path in (built.cache / "jobs").iterdir() if path.is_dir()] == []
+
+
+def test_check_installs_the_stored_wheel_again_and_prints_json(built: Checkout) -> None:
+    checked = built.factory("check", "vectors-c", "--profile", "k1", "--json")
+    assert checked.returncode == 0, checked.stderr
+    (result,) = json.loads(checked.stdout)
+    assert (result["profile"], result["passed"], result["shown"]) == ("k1", True, "sum 499500.0")
+
+
+def test_index_publishes_it_and_check_installs_it_from_there(built: Checkout, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    published = built.factory("index", "--output", str(index), "--ledger", str(tmp_path / "ledger"))
+    assert published.returncode == 0, published.stderr
+    assert "passed on rv64gc rvv128 k1 rva23 vlen1024" in published.stdout
+    checked = built.factory("check", "vectors-c", "--index", str(index), "--profile", "rv64gc")
+    assert (checked.returncode, "rv64gc: sum 499500.0" in checked.stderr) == (0, True), checked.stderr
+
+
+def test_unguarded_vector_code_fails_the_audit_and_the_message_says_what_to_do(
+    fresh_cache: Path, tmp_path: Path
+) -> None:
+    failed = make_checkout(tmp_path / "checkout", fresh_cache, kind="vector").factory("build", "vectors-c")
+    assert failed.returncode == AuditFailed.exit_code, failed.stderr
+    assert "vectors_c.cpython-313-riscv64-linux-gnu.so" in failed.stderr
+    assert "dispatched" in failed.stderr
+
+
+def test_a_false_claim_of_dispatch_fails_on_a_cpu_without_vectors(fresh_cache: Path, tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, kind="vector", more=DISPATCHED)
+    failed = checkout.factory("build", "vectors-c")
+    assert failed.returncode == CheckFailed.exit_code, failed.stderr
+    assert "rv64gc: illegal instruction (SIGILL): code beyond this CPU ran" in failed.stderr
+    assert "k1: sum 499500.0" in failed.stderr
+
+
+def test_a_compiler_error_shows_its_lines_the_log_and_how_to_look_closer(fresh_cache: Path, tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, kind="nonsense")
+    failed = checkout.factory("build", "vectors-c")
+    assert failed.returncode == BuildFailed.exit_code
+    assert "VECTORS_C is 'nonsense'; it must be one of: plain, vector" in failed.stderr
+    assert "factory shell vectors-c" in failed.stderr
+    assert str(checkout.cache / "logs/vectors-c-1.0") in failed.stderr
+    inside = checkout.factory("shell", "vectors-c", "--", "sh", "-c", "ls /build/src/setup.py && gcc -dumpmachine")
+    assert inside.stdout.split() == ["/build/src/setup.py", "riscv64-linux-gnu"], inside.stderr
+
+
+def test_a_script_that_reports_nothing_fails_the_check(fresh_cache: Path, tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE, smoke="import vectors_c\n")
+    failed = checkout.factory("build", "vectors-c")
+    assert failed.returncode == CheckFailed.exit_code
+    assert "rv64gc: smoke.py wrote no usable result" in failed.stderr
+
+
+def test_a_broken_recipe_fails_before_anything_is_made(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "checkout", tmp_path / "cache", more='[check]\nprofles = ["rv64gc"]\n')
+    failed = checkout.factory("build", "vectors-c")
+    assert failed.returncode == RecipeError.exit_code
+    assert "recipes/vectors-c/recipe.toml:13: check.profles: unknown key; did you mean 'profiles'?" in failed.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_killed_at_every_stage_it_still_ends_with_the_same_wheel(
+    built: Checkout, fresh_cache: Path, tmp_path: Path
+) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache)
+    for stage in STAGES:
+        kill_at(checkout, stage)
+    finished = checkout.factory("build", "vectors-c")
+    assert finished.returncode == 0, finished.stderr
+    assert "build: started" not in finished.stderr
+    assert sha256_of(checkout.wheel()) == sha256_of(built.wheel())
+
+
+def kill_at(checkout: Checkout, stage: str) -> None:
+    """Start a build, end it as soon as it's in `stage`, and see that nothing it started goes on."""
+    with checkout.start("build", "vectors-c") as process:
+        assert process.stderr is not None
+        seen = []
+        for line in process.stderr:
+            seen.append(line)
+            if line.startswith(f"vectors-c 1.0: {stage}: started"):
+                break
+        else:
+            pytest.fail(f"never came to {stage}: {seen}")
+        time.sleep(0.5)
+        process.kill()
+    assert survivors(checkout.cache) == []
+
+
+def survivors(cache: Path) -> list[str]:
+    """Processes that still use the cache, a moment after the kill."""
+    for _ in range(50):
+        alive = [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if names(path, cache)]
+        if not alive:
+            return []
+        time.sleep(0.1)
+    return alive
+
+
+def names(cmdline: Path, cache: Path) -> bool:
+    try:
+        return cmdline.parent.name != str(os.getpid()) and str(cache).encode() in cmdline.read_bytes()
+    except OSError:
+        return False
+
+
+def test_two_builds_at_once_make_one_wheel(fresh_cache: Path, tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, smoke=SUMS, more=ONE_PROFILE)
+    processes = [checkout.start("build", "vectors-c") for _ in range(2)]
+    reports = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], reports
+    assert sum("build: started" in report for report in reports) == 1
+    assert sum("already built" in report for report in reports) == 1
+    assert checkout.wheel().is_file()
