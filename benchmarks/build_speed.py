@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from statistics import median
 
 from host_sandbox import open_host
+
 from factory import patches, sources
 from factory.builders import BUILDERS
 from factory.builders.pep517 import PYTHON
@@ -253,9 +254,11 @@ def print_text(subject: Subject, load: float, builds: Sequence[Build]) -> None:
     rows = []
     for mode, runs in by_mode(builds).items():
         times = [spread(select(run) for run in runs) for select in COLUMNS.values()]
-        rows.append([mode, *times, str(runs[0].objects), runs[0].tools])
-    print_table(["mode", *COLUMNS, "objects", "tools"], rows)
+        rows.append([mode, *times, str(runs[0].objects)])
+    print_table(["mode", *COLUMNS, "objects"], rows)
     print()
+    for mode, runs in by_mode(builds).items():
+        print(f"{mode}: {runs[0].tools}")
     for name, ratio in ratios(builds).items():
         print(f"{name}: {ratio.wall:.2f} wall, {ratio.cpu:.2f} CPU")
 

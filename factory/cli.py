@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"factory: can't write {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         print(
-            "  hint: make room or set FACTORY_CACHE to another folder; nothing that was finished is lost",
+            "  hint: make room, or set FACTORY_CACHE to another folder; nothing that was finished is lost",
             file=sys.stderr,
         )
         return StoreError.exit_code

@@ -40,18 +40,18 @@ def layout() -> Layout:
 
 @pytest.fixture(scope="session")
 def hybrid(layout: Layout) -> RootfsEnvironment:
-    return hybrid_environment(layout, (), _unreported)
+    return hybrid_environment(layout, (), unreported)
 
 
 @pytest.fixture(scope="session")
 def clean_root(layout: Layout) -> RootfsEnvironment:
-    return check_environment(layout, _unreported)
+    return check_environment(layout, unreported)
 
 
 @pytest.fixture(scope="session")
 def native_objdump(layout: Layout) -> list[str]:
     """The command that starts the native tools' objdump on this machine."""
-    return native_command(native_layer(layout, _unreported).tree, "riscv64-linux-gnu-objdump")
+    return native_command(native_layer(layout, unreported).tree, "riscv64-linux-gnu-objdump")
 
 
 @pytest.fixture
@@ -65,5 +65,5 @@ def fresh_cache(layout: Layout, tmp_path: Path, hybrid: RootfsEnvironment, clean
 
 
 @contextmanager
-def _unreported(stage: str) -> Iterator[LogSink]:
+def unreported(stage: str) -> Iterator[LogSink]:
     yield LogFile(default_layout().logs / "environment" / f"{stage.replace(' ', '-')}.log")

@@ -62,7 +62,7 @@ def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys:
     assert cli.main(["doctor"]) == errors.StoreError.exit_code
     assert capsys.readouterr().err == (
         "factory: can't write /cache/x: No space left on device\n"
-        "  hint: make room or set FACTORY_CACHE to another folder; nothing that was finished is lost\n"
+        "  hint: make room, or set FACTORY_CACHE to another folder; nothing that was finished is lost\n"
     )
 
 

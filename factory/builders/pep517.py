@@ -19,6 +19,11 @@ HOOK = Path(__file__).with_name("backend_call.py")
 VENV = "/build/venv"
 PYTHON = f"{VENV}/bin/python"
 SOURCE = PurePosixPath("/build/src")
+# Where the root has a native Python, generators that are pure Python run on it.
+NATIVE_CODE_GENERATORS = f"""
+pure=/opt/native/bin/python-pure
+if [ -x $pure ] && [ -f {VENV}/bin/cython ]; then sed -i "1s|.*|#!$pure|" {VENV}/bin/cython; fi
+"""
 # Backends that can keep their build tree: a stable place makes a killed build resume and equal builds equal bytes.
 KEPT_BUILD_TREE = {backend: {"build-dir": "/build/objects"} for backend in ("mesonpy", "scikit_build_core.build")}
 
@@ -40,6 +45,7 @@ def install_requirements(
         _uv_install(sandbox, metadata.build_requires, offered, log)
         extra = _call(sandbox, metadata, recipe, "get_requires_for_build_wheel", {}, log)
         _uv_install(sandbox, extra if isinstance(extra, list) else (), offered, log)
+        sandbox.run(["sh", "-c", NATIVE_CODE_GENERATORS], log=log)
         sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
     except CommandFailed as error:
         raise _failed(recipe, "its build requirements could not be installed", error, log) from error

@@ -6,6 +6,7 @@ The flag F loads QEMU at registration, so it need not be inside the roots; P kee
 
 from __future__ import annotations
 
+import filecmp
 import platform
 from pathlib import Path
 
@@ -42,18 +43,23 @@ def ensure_registered(qemu: Path) -> None:
     Raises:
         PrerequisiteMissing: the kernel has no binfmt_misc, or we may not write to it.
     """
-    if is_native() or registered_interpreter() == qemu:
+    if is_native() or _is_same(registered_interpreter(), qemu):
         return
     try:
         _mount()
         if (BINFMT / ENTRY).exists():
             (BINFMT / ENTRY).write_text("-1")
-        (BINFMT / "register").write_text(f":{ENTRY}:M::{MAGIC}:{MASK}:{qemu}:PF")
+        (BINFMT / "register").write_text(f":{ENTRY}:M::{MAGIC}:{MASK}:{qemu.resolve()}:PF")
     except OSError as error:
         raise PrerequisiteMissing(
             f"QEMU can't be registered for riscv64 programs: {error}",
             hint="run as root on the machine itself, or in a container started with --privileged: factory setup",
         ) from error
+
+
+def _is_same(registered: Path | None, qemu: Path) -> bool:
+    """Equal programs in two caches are as good as one: nothing is registered anew."""
+    return registered is not None and registered.is_file() and filecmp.cmp(registered, qemu, shallow=False)
 
 
 def _mount() -> None:

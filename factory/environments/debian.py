@@ -21,8 +21,9 @@ SUITE = "trixie"
 MIRROR_VARIABLE = "FACTORY_DEBIAN_MIRROR"
 GCC = "14"
 TRIPLET = "riscv64-linux-gnu"
-# Counts up when the steps below change what a layer holds without changing the lists.
+# They count up when the steps below change what a layer holds without changing the lists.
 STEPS = 1
+NATIVE_STEPS = 2
 
 BASE_PACKAGES = ("python3", "python3-venv")
 BUILD_PACKAGES = ("python3-dev", "libc6-dev", f"libstdc++-{GCC}-dev", "pkgconf")
@@ -79,6 +80,12 @@ UNDIVERT = """
 set -e
 rm "$1/usr/lib/python3.13/py_compile.py"
 chroot "$1" dpkg-divert --local --rename --remove /usr/lib/python3.13/py_compile.py
+"""
+# Code generators in pure Python, such as Cython, run on the native Python of the same version: fifteen times faster
+# than under QEMU (measured on numpy's sources), with the same output. -S keeps its own site-packages out.
+PYTHON_PURE = """#!/bin/sh
+export PYTHONHOME=/opt/native/usr PYTHONPATH="$VIRTUAL_ENV/lib/python3.13/site-packages"
+exec /opt/native/usr/bin/python3.13 -S "$@"
 """
 ARCHIVE_LIST = "archives.list"
 LIST_ARCHIVES = f'cd "$1/var/cache/apt/archives" && ls *.deb > "$1/{ARCHIVE_LIST}"'
@@ -254,6 +261,8 @@ def _link_programs(native: Path) -> None:
             (binaries / alias).symlink_to(f"../usr/bin/{TRIPLET}-{name}{suffix}")
     for name in ("ninja", "make", "ccache", "patchelf"):
         (binaries / name).symlink_to(f"../usr/bin/{name}")
+    (binaries / "python-pure").write_text(PYTHON_PURE)
+    (binaries / "python-pure").chmod(0o755)
 
 
 def _let_x86_programs_run(tree: Path) -> None:

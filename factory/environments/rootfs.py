@@ -85,8 +85,9 @@ def hybrid_environment(layout: Layout, apt: Sequence[str], open_stage: OpenStage
     """The root whose compilers are native x86-64 programs, with `apt` as extra Debian packages."""
     native, base = native_layer(layout, open_stage), base_layer(layout, open_stage)
     layers = _with_packages(layout, (base,), (debian.BUILD_PACKAGES, tuple(sorted(apt))), open_stage)
-    # ccache trusts the compiler by the layer that holds it, instead of reading 30 MB for every call.
-    ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": f"string:{native.digest}", "CCACHE_NOHASHDIR": "1"}
+    # ccache knows the compiler by its packages' versions, instead of reading 30 MB for every call.
+    compiler = content_key([(pin.name, pin.version) for pin in native.packages])
+    ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": f"string:{compiler}", "CCACHE_NOHASHDIR": "1"}
     return RootfsEnvironment(
         layers=(*layers, native),
         layout=layout,
@@ -123,7 +124,7 @@ def check_environment(layout: Layout, open_stage: OpenStage) -> RootfsEnvironmen
 
 def native_layer(layout: Layout, open_stage: OpenStage) -> Layer:
     """The native tools, QEMU among them."""
-    definition = {"steps": debian.STEPS, "suite": debian.SUITE, "packages": debian.NATIVE_PACKAGES}
+    definition = {"steps": debian.NATIVE_STEPS, "suite": debian.SUITE, "packages": debian.NATIVE_PACKAGES}
     return ensure_layer(layout.layers, "native", definition, debian.make_native, open_stage)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError
+from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError, StoreError
 from factory.files import sha256_of
 from factory.pipeline import STAGES
 from tests.pipeline.checkouts import SUMS, Checkout, make_checkout
@@ -129,15 +129,20 @@ def test_killed_at_every_stage_it_still_ends_with_the_same_wheel(
 ) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache)
     for stage in STAGES:
-        kill_at(checkout, stage)
+        if not list(fresh_cache.glob(f"jobs/*/steps/{stage}.json")):
+            kill_at(checkout, stage)
     finished = checkout.factory("build", "vectors-c")
     assert finished.returncode == 0, finished.stderr
     assert "build: started" not in finished.stderr
     assert sha256_of(checkout.wheel()) == sha256_of(built.wheel())
 
 
+# The short stages would be over.
+SECONDS_INTO = {"environment": 1.0, "build": 3.0, "check": 3.0}
+
+
 def kill_at(checkout: Checkout, stage: str) -> None:
-    """Start a build, end it as soon as it's in `stage`, and see that nothing it started goes on."""
+    """Start a build, end it in the midst of `stage`, and see that nothing it started goes on."""
     with checkout.start("build", "vectors-c") as process:
         assert process.stderr is not None
         seen = []
@@ -147,26 +152,26 @@ def kill_at(checkout: Checkout, stage: str) -> None:
                 break
         else:
             pytest.fail(f"never came to {stage}: {seen}")
-        time.sleep(0.5)
+        time.sleep(SECONDS_INTO.get(stage, 0.0))
         process.kill()
     assert survivors(checkout.cache) == []
 
 
 def survivors(cache: Path) -> list[str]:
-    """Processes that still use the cache, a moment after the kill."""
+    """The command lines of processes that still use the cache, a moment after the kill."""
     for _ in range(50):
-        alive = [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if names(path, cache)]
+        alive = [line for line in map(command_line, Path("/proc").glob("[0-9]*")) if str(cache) in line]
         if not alive:
             return []
         time.sleep(0.1)
     return alive
 
 
-def names(cmdline: Path, cache: Path) -> bool:
+def command_line(process: Path) -> str:
     try:
-        return cmdline.parent.name != str(os.getpid()) and str(cache).encode() in cmdline.read_bytes()
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
-        return False
+        return ""
 
 
 def test_two_builds_at_once_make_one_wheel(fresh_cache: Path, tmp_path: Path) -> None:
@@ -177,3 +182,20 @@ def test_two_builds_at_once_make_one_wheel(fresh_cache: Path, tmp_path: Path) ->
     assert sum("build: started" in report for report in reports) == 1
     assert sum("already built" in report for report in reports) == 1
     assert checkout.wheel().is_file()
+
+
+def test_a_full_disk_is_one_clear_error_and_the_build_goes_on_when_there_is_room(
+    fresh_cache: Path, tmp_path: Path
+) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
+    jobs = fresh_cache / "jobs"
+    jobs.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(jobs)], check=True)
+    try:
+        failed = checkout.factory("build", "vectors-c")
+    finally:
+        subprocess.run(["umount", str(jobs)], check=True)
+    assert failed.returncode in (BuildFailed.exit_code, StoreError.exit_code)
+    assert "No space left on device" in failed.stderr
+    assert "make room, or set FACTORY_CACHE" in failed.stderr
+    assert checkout.factory("build", "vectors-c").returncode == 0
