@@ -21,8 +21,6 @@ from rich.table import Table
 from factory.model import LogSink
 from factory.process import LogFile
 
-TAIL = 25
-
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
@@ -41,24 +39,22 @@ class Reporter:
 
     @contextmanager
     def _progress(self, title: str) -> Iterator[Callable[[str], None] | None]:
-        if not self.console.is_terminal:
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            self.line(f"::group::{title}")
+            try:
+                yield self.line
+            finally:
+                self.line("::endgroup::")
+        elif self.console.is_terminal:
+            with self.console.status(escape(title)) as status:
+                yield _last_line(status, title, time.monotonic(), self.console.width)
+        else:
             self.line(f"{title}: started")
             yield None
-            return
-        with self.console.status(escape(title)) as status:
-            yield _last_line(status, title, time.monotonic(), self.console.width)
 
     def line(self, text: str) -> None:
         """Print one line."""
         self.console.print(text, markup=False, soft_wrap=True)
-
-    def fold(self, title: str, text: str) -> None:
-        """Print a longer text, folded where the CI system can."""
-        folded = os.environ.get("GITHUB_ACTIONS") == "true"
-        self.line(f"::group::{title}" if folded else title)
-        self.line(text)
-        if folded:
-            self.line("::endgroup::")
 
 
 def _last_line(status: Status, title: str, started: float, width: int) -> Callable[[str], None]:
@@ -82,10 +78,3 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     # Rows that a program or a log reads are not broken at the width of a terminal that isn't there.
     width = None if sys.stdout.isatty() else 1000
     Console(highlight=False, width=width).print(table)
-
-
-def tail(log: Path, lines: int = TAIL) -> str:
-    """The last lines of a log file."""
-    if not log.is_file():
-        return ""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

@@ -1,6 +1,7 @@
 """binfmt_misc: the kernel's table that starts riscv64 programs through QEMU.
 
-Our entry has a name of its own and the newest entry wins, so nothing that the host registered is removed or changed.
+Our entry has a name of its own and the newest entry wins, so nothing that the host registered is removed or changed:
+where the host has an entry for riscv64 too, ours is registered anew so as to be the newer one.
 The flag F loads QEMU at registration, so it need not be inside the roots; P keeps argv[0].
 """
 
@@ -43,7 +44,7 @@ def ensure_registered(qemu: Path) -> None:
     Raises:
         PrerequisiteMissing: the kernel has no binfmt_misc, or we may not write to it.
     """
-    if is_native() or _is_same(registered_interpreter(), qemu):
+    if is_native() or (_is_same(registered_interpreter(), qemu) and not rivals()):
         return
     try:
         _mount()
@@ -55,6 +56,17 @@ def ensure_registered(qemu: Path) -> None:
             f"QEMU can't be registered for riscv64 programs: {error}",
             hint="run as root on the machine itself, or in a container started with --privileged: factory setup",
         ) from error
+
+
+def rivals() -> list[str]:
+    """The names of other enabled entries that start riscv64 programs."""
+    entries = [path for path in BINFMT.glob("*") if path.name not in (ENTRY, "register", "status")]
+    return sorted(path.name for path in entries if _starts_riscv64(path.read_text().splitlines()))
+
+
+def _starts_riscv64(lines: list[str]) -> bool:
+    magic = next((line.split()[1] for line in lines if line.startswith("magic ")), "")
+    return "enabled" in lines and magic.startswith("7f454c4602") and magic[36:40] == "f300"
 
 
 def _is_same(registered: Path | None, qemu: Path) -> bool:
