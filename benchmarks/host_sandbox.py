@@ -21,8 +21,8 @@ from factory.model import BASELINE_CPU, BUILD, LogSink
 from factory.process import run
 
 VARIABLES = {**COMMON, "PATH": f"/build/bin:{BUILD_VENV_PATH}:{BASE_PATH}"}
-# Made anew inside instead of shown as they are.
-OWN = ("dev", "proc", "tmp", "build", "packages")
+# Not shown read-only: made anew inside, writable there too, or where our own folders go.
+OTHERWISE = ("dev", "proc", "tmp", BUILD.name, "packages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class HostSandbox:
         settings = [word for item in {**VARIABLES, **shown, **(env or {})}.items() for word in ("--setenv", *item)]
         seal = ["--unshare-pid", "--unshare-ipc", "--die-with-parent", *([] if network else ["--unshare-net"])]
         mounts = [word for path in _top_folders() for word in ("--ro-bind", path, path)]
-        mounts += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+        mounts += ["--dev", "/dev", "--proc", "/proc", "--bind", "/tmp", "/tmp"]
         mounts += ["--bind", str(self.work), str(BUILD), "--bind", str(self.package_cache), "/packages"]
         command = ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--", *argv]
         run(command, log=log, what=argv[0])
@@ -73,7 +73,7 @@ def open_host(work: Path, layout: Layout, log: LogSink) -> HostSandbox:
 
 
 def _top_folders() -> list[str]:
-    return [str(path) for path in sorted(Path("/").iterdir()) if path.is_dir() and path.name not in OWN]
+    return [str(path) for path in sorted(Path("/").iterdir()) if path.is_dir() and path.name not in OTHERWISE]
 
 
 def _network() -> dict[str, str]:

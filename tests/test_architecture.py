@@ -8,7 +8,7 @@ import pytest
 FACTORY = Path(__file__).parent.parent / "factory"
 STAGES = ("sources", "patches", "environments", "builders", "repair", "audit", "check", "store")
 # What every module may use: values, errors and helpers that know nothing of stages.
-GROUND = {"model", "errors", "process", "layout", "files", "serial", "hints"}
+GROUND = {"model", "errors", "process", "layout", "files", "serial", "hints", "package_index"}
 # Helpers that belong to one stage alone.
 PARTS = {"audit": {"isa", "elf", "encodings", "audit_report", "wheel_file"}}
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import os
 import ssl
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.process import run
+from factory.package_index import pip_settings, uv_variables
 
 CA_INSIDE = "/etc/ssl/certs/ca-certificates.crt"
 CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-# Keys of pip's configuration that say where packages come from; --find-links folders of the host don't exist inside.
-PIP_KEYS = {"index-url": "PIP_INDEX_URL", "extra-index-url": "PIP_EXTRA_INDEX_URL", "trusted-host": "PIP_TRUSTED_HOST"}
-UV_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST")
+# Not --find-links: the folders that it names are the host's.
+PIP_VARIABLES = {
+    "index-url": "PIP_INDEX_URL",
+    "extra-index-url": "PIP_EXTRA_INDEX_URL",
+    "trusted-host": "PIP_TRUSTED_HOST",
+}
 RESOLVER_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/netrc")
 
 
@@ -55,24 +57,11 @@ def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _indexes(environment: Mapping[str, str]) -> dict[str, str]:
-    """pip's configured indexes, for pip and (where it has no setting of its own) for uv."""
-    variables = {name: environment[name] for name in UV_VARIABLES if environment.get(name)}
-    for key, value in pip_configuration().items():
-        variables[PIP_KEYS[key]] = value
-    if "PIP_INDEX_URL" in variables and not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & variables.keys():
-        variables["UV_DEFAULT_INDEX"] = variables["PIP_INDEX_URL"]
-    if "PIP_EXTRA_INDEX_URL" in variables and not {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & variables.keys():
-        variables["UV_INDEX"] = variables["PIP_EXTRA_INDEX_URL"]
-    return variables
-
-
-def pip_configuration() -> dict[str, str]:
-    """What pip itself says of its indexes, from its files and its variables alike."""
-    listed = run([sys.executable, "-m", "pip", "config", "list"], what="pip config list")
-    found = {}
-    for line in listed.splitlines():
-        name, _, value = line.partition("=")
-        key = name.rpartition(".")[2]
-        if key in PIP_KEYS:
-            found[key] = value.strip("'\"").replace("\\n", " ").strip()
-    return found
+    """pip's configured indexes, for pip and for uv."""
+    pip = {key: value for key, value in pip_settings(environment).items() if key in PIP_VARIABLES}
+    shown = {PIP_VARIABLES[key]: value for key, value in pip.items()}
+    for_uv = uv_variables(pip, environment) | {
+        name: environment[name] for name in ("UV_INSECURE_HOST",) if name in environment
+    }
+    for_uv.pop("UV_FIND_LINKS", None)
+    return shown | for_uv

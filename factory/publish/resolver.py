@@ -6,7 +6,6 @@ pip can't be asked: `pip download --platform` chooses files for the target, but 
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 import tempfile
@@ -19,11 +18,11 @@ from packaging.utils import canonicalize_name
 
 from factory.errors import CommandFailed, PublishError
 from factory.model import LogSink
+from factory.package_index import UV_VARIABLES, pip_settings, uv_variables
 from factory.process import run
 
 UV_PLATFORM = "riscv64-unknown-linux"  # to uv this is manylinux_2_39
 NO_SOLUTION = 1  # uv's exit status; others say that it could not ask
-PIP_TO_UV = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,29 +102,11 @@ def open_environment(index: Path) -> Mapping[str, str]:
 
 
 def _without_indexes() -> dict[str, str]:
-    names = {*PIP_TO_UV.values(), "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY", "UV_NO_INDEX"}
+    names = {*(name for pair in UV_VARIABLES.values() for name in pair), "UV_INDEX_STRATEGY", "UV_NO_INDEX"}
     return {name: value for name, value in os.environ.items() if name not in names}
 
 
 def _host_indexes() -> dict[str, str]:
-    """uv's own settings; where it has none, pip's."""
-    configured = pip_settings()
-    found = {uv: " ".join(configured[pip].split()) for pip, uv in PIP_TO_UV.items() if pip in configured}
-    if "UV_FIND_LINKS" in found:
-        found["UV_FIND_LINKS"] = found["UV_FIND_LINKS"].replace(" ", ",")
-    if "cert" in configured and "SSL_CERT_FILE" not in os.environ:
-        found["SSL_CERT_FILE"] = configured["cert"]
-    own = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS": "UV_FIND_LINKS"}
-    for name, old_name in own.items():
-        if value := os.environ.get(name) or os.environ.get(old_name):
-            found[name] = value
-    return found
-
-
-def pip_settings() -> dict[str, str]:
-    """pip's configuration from its files and variables, the later line (the stronger source) winning."""
-    settings = {}
-    for line in run([sys.executable, "-m", "pip", "config", "list"], what="pip config list").splitlines():
-        name, _, value = line.partition("=")
-        settings[name.rpartition(".")[2]] = str(ast.literal_eval(value))
-    return settings
+    pip = pip_settings()
+    certificates = {"SSL_CERT_FILE": pip["cert"]} if "cert" in pip and "SSL_CERT_FILE" not in os.environ else {}
+    return uv_variables(pip) | certificates

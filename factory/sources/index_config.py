@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -17,13 +15,12 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_netrc_auth
 from urllib3.util import Retry
 
-from factory.process import run
+from factory.package_index import pip_settings
 
 RETRIES = 5
 BACKOFF_SECONDS = 0.5
 TIMEOUT_SECONDS = (15.0, 60.0)  # to connect, and between two pieces of an answer
 _TRANSIENT_STATUSES = (429, 500, 502, 503, 504)
-_PIP_CONFIG_LINE = re.compile(r"^(?P<section>[\w:-]+)\.(?P<key>[\w-]+)=(?P<value>['\"].*['\"])$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +39,7 @@ def read_index_config(environment: Mapping[str, str] = os.environ) -> IndexConfi
 
     requests itself adds REQUESTS_CA_BUNDLE, the proxy variables and ~/.netrc.
     """
-    pip = _pip_config(environment)
+    pip = pip_settings(environment)
     url, credentials = _split_credentials(pip.get("index-url", PYPI_SIMPLE_ENDPOINT))
     return IndexConfig(
         url=url,
@@ -91,15 +88,6 @@ class _IndexAuth(AuthBase):
         own = urlsplit(url).netloc == self._host
         credentials = self._credentials if own and self._credentials else get_netrc_auth(url)
         return HTTPBasicAuth(*credentials)(request) if credentials else request
-
-
-def _pip_config(environment: Mapping[str, str]) -> dict[str, str]:
-    """pip's settings for every command. Asking pip is the only way that knows all the places it reads."""
-    listed = run([sys.executable, "-m", "pip", "config", "list"], env=environment, what="pip config list")
-    found: dict[str, dict[str, str]] = {"global": {}, ":env:": {}}
-    for match in _PIP_CONFIG_LINE.finditer(listed):
-        found.setdefault(match["section"], {})[match["key"]] = ast.literal_eval(match["value"])
-    return {**found["global"], **found[":env:"]}
 
 
 def _split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:

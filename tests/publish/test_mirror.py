@@ -12,9 +12,9 @@ import pytest
 
 from factory.errors import PublishError
 from factory.model import Target
+from factory.package_index import pip_settings
 from factory.process import LogFile, run
 from factory.publish.mirror import fetch_again, mirror_dependencies
-from factory.publish.resolver import pip_settings
 from factory.publish.server import serve
 from factory.publish.simple import write_simple
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of

@@ -1,0 +1,40 @@
+"""Which package indexes this machine is configured with: pip's own settings, and the same for uv."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+from collections.abc import Mapping
+
+from factory.process import run
+
+# pip's setting -> uv's variable, and the name that it had before.
+UV_VARIABLES = {
+    "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    "find-links": ("UV_FIND_LINKS", "UV_FIND_LINKS"),
+}
+_PIP_LINE = re.compile(r"^(?P<section>[\w:-]+)\.(?P<key>[\w-]+)=(?P<value>['\"].*['\"])$", re.MULTILINE)
+
+
+def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """pip's settings for every command, from its files and its variables: pip alone knows all the places it reads."""
+    listed = run([sys.executable, "-m", "pip", "config", "list"], env=environment, what="pip config list")
+    found: dict[str, dict[str, str]] = {"global": {}, ":env:": {}}
+    for match in _PIP_LINE.finditer(listed):
+        found.setdefault(match["section"], {})[match["key"]] = str(ast.literal_eval(match["value"]))
+    return {**found["global"], **found[":env:"]}
+
+
+def uv_variables(pip: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """uv's own variables about indexes; where it has none, what `pip` (its settings) says."""
+    found = {}
+    for key, names in UV_VARIABLES.items():
+        separator = "," if key == "find-links" else " "
+        own = next((environment[name] for name in names if environment.get(name)), None)
+        value = own or separator.join(pip.get(key, "").split())
+        if value:
+            found[names[0]] = value
+    return found
