@@ -50,7 +50,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparable:
-    """Settings, over the recipe's own, with which all modes compile the same amount of code of unpatched sources."""
+    """Settings, over the recipe's own, with which all modes compile the same amount of code."""
 
     settings: Mapping[str, str]
     note: str
@@ -59,8 +59,8 @@ class Comparable:
 COMPARABLE = {
     "llama-cpp-python": Comparable(
         settings={"cmake.define.GGML_CPU_ALL_VARIANTS": "OFF", "cmake.define.GGML_BACKEND_DL": "OFF"},
-        note="unpatched, with the one CPU variant that upstream chooses without GGML_NATIVE (AVX2 and RVV): of all "
-        "variants there are several times as many for x86-64 as for riscv64",
+        note="as its recipe says, but for one CPU variant, ggml's default without GGML_NATIVE (x86-64: AVX2, "
+        "riscv64: RVV): all variants are several times as many for x86-64 as for riscv64",
     )
 }
 
@@ -122,7 +122,7 @@ def read_modes(text: str) -> list[str]:
 
 
 def find_subject(name: str) -> Subject:
-    """A project of tests/packages, or a recipe's: patched as for a wheel, or made comparable."""
+    """A project of tests/packages, or a recipe's, patched as for its wheel and made comparable."""
     folder = ROOT / "tests/packages" / name
     if (folder / "pyproject.toml").is_file():
         version = sources.read_project_metadata(SourceTree(path=folder, sha256="")).version or "0"
@@ -132,12 +132,14 @@ def find_subject(name: str) -> Subject:
     if name not in recipes:
         raise RecipeError(f"there is no package {name!r}", hint=f"known: speed-cpp, {', '.join(recipes)}")
     recipe = recipes[name]
-    if name not in COMPARABLE:
-        return Subject(recipe=recipe, patches=patches.select(ROOT / "patches", recipe))
-    settings = {**recipe.build.config_settings, **COMPARABLE[name].settings}
-    return Subject(
-        recipe=replace(recipe, build=replace(recipe.build, config_settings=settings)), note=COMPARABLE[name].note
-    )
+    subject = Subject(recipe=recipe, patches=patches.select(ROOT / "patches", recipe))
+    return subject if name not in COMPARABLE else comparable(subject, COMPARABLE[name])
+
+
+def comparable(subject: Subject, changes: Comparable) -> Subject:
+    build = subject.recipe.build
+    options = replace(build, config_settings={**build.config_settings, **changes.settings})
+    return replace(subject, recipe=replace(subject.recipe, build=options), note=changes.note)
 
 
 def make_environment(mode: str, subject: Subject, layout: Layout) -> RootfsEnvironment:

@@ -229,10 +229,11 @@ class StoredWheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRun:
-    """One finished stage: how long it took in seconds, and where its log is."""
+    """One finished stage: how long it took in seconds, the command lines that it ran, and where its log is."""
 
     stage: str
     seconds: float
+    commands: tuple[str, ...]
     log: Path
 
 
@@ -250,6 +251,7 @@ class BuildRecord:
     mode: str
     environment_key: str
     environment: tuple[PackagePin, ...]
+    toolchain: Mapping[str, str]
     requirements: tuple[PackagePin, ...]
     stages: tuple[StageRun, ...]
     checks: tuple[CheckResult, ...]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from packaging.utils import NormalizedName, canonicalize_name
 
 from factory import check, patches, sources
@@ -145,8 +146,8 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     needed = [records[name] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]
-    identity = sources.identity(recipe.source)
-    key = content_key(job, identity, factory.target, environment.key, selected, hashes)
+    inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in _model_pins(recipe, factory))]
+    key = content_key(job, inputs, factory.target, environment.key, selected, hashes)
     return OpenJob(
         job=job,
         environment=environment,
@@ -160,7 +161,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
 def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
     opened = open_job(job, records, factory)
     opened.folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{opened.folder}.lock"):
+    with _locked(opened, factory):
         existing = factory.store.record(opened.key)
         if existing is not None:
             factory.reporter.line(f"{job.recipe.label}: already built, {existing.wheel}")
@@ -170,6 +171,21 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         if not factory.keep:
             discard(opened.folder)
     return record
+
+
+@contextmanager
+def _locked(opened: OpenJob, factory: Factory) -> Iterator[None]:
+    """Hold the job for this process; another one that has it is waited for, and said so."""
+    lock = FileLock(f"{opened.folder}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        factory.reporter.line(f"{opened.job.recipe.label}: waiting for another process that builds it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factory) -> BuildRecord:
@@ -196,6 +212,7 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         mode=factory.mode,
         environment_key=opened.environment.key,
         environment=opened.environment.lock(),
+        toolchain=opened.environment.toolchain(),
         requirements=built.requirements,
         stages=steps.runs(STAGES),
         checks=checks,
@@ -286,7 +303,11 @@ def run_check(
 
 
 def _model(recipe: Recipe, factory: Factory, log: LogSink) -> Path | None:
+    pins = _model_pins(recipe, factory)
+    return sources.download_model(pins[0], factory.layout.downloads, log) if pins else None
+
+
+def _model_pins(recipe: Recipe, factory: Factory) -> list[ModelPin]:
     if recipe.check.model is None:
-        return None
-    pin: ModelPin = load_models(factory.checkout / "recipes/models.toml")[recipe.check.model]
-    return sources.download_model(pin, factory.layout.downloads, log)
+        return []
+    return [load_models(factory.checkout / "recipes/models.toml")[recipe.check.model]]

@@ -45,7 +45,7 @@ def plan(names: Sequence[str], recipes: Mapping[str, Recipe], describe: Describe
 
 def content_key(
     job: Job,
-    source_identity: str,
+    inputs: Sequence[str],
     target: Target,
     environment_key: str,
     patches: Iterable[Path],
@@ -53,12 +53,12 @@ def content_key(
 ) -> str:
     """The sha256 over everything that decides the wheel's bytes and its checks.
 
-    `source_identity` is the hash of the source; `dependency_wheels` are those of our own wheels that the build
-    installs.
+    `inputs` are the hashes of the source and of the check's model; `dependency_wheels` are those of our own wheels
+    that the build installs.
     """
     recipe = job.recipe
     digest = hashlib.sha256()
-    for text in (str(BUILD_LOGIC), dumps(target), environment_key, source_identity, *sorted(dependency_wheels)):
+    for text in (str(BUILD_LOGIC), dumps(target), environment_key, *inputs, *sorted(dependency_wheels)):
         digest.update(f"{len(text)}:{text}".encode())
     files = [path for path in sorted(recipe.directory.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
     for path in (*files, *patches):

@@ -12,6 +12,7 @@ from factory.model import LogSink, OpenStage, StageRun
 from factory.serial import load, save
 
 T = TypeVar("T")
+PROMPTS = ("$ ", "[in the root] $ ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,10 @@ class Steps:
             return load(path, Finished[kind]).value  # type: ignore[valid-type]
         started = monotonic()
         with self.open_stage(stage) as log:
+            before = log.path.stat().st_size
             value = produce(log)
-        save(path, Finished(value=value, run=StageRun(stage=stage, seconds=monotonic() - started, log=log.path)))
+        seconds, commands = monotonic() - started, _commands(log.path, before)
+        save(path, Finished(value=value, run=StageRun(stage=stage, seconds=seconds, commands=commands, log=log.path)))
         return value
 
     def runs(self, stages: tuple[str, ...]) -> tuple[StageRun, ...]:
@@ -46,3 +49,10 @@ class Steps:
 
     def _path(self, stage: str) -> Path:
         return self.folder / f"{stage}.json"
+
+
+def _commands(log: Path, offset: int) -> tuple[str, ...]:
+    """The command lines that a log has after `offset`: process and the sandboxes mark them with a prompt."""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        file.seek(offset)
+        return tuple(line.rstrip("\n") for line in file if line.startswith(PROMPTS))

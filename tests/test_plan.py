@@ -62,7 +62,7 @@ def test_the_key_changes_with_everything_that_decides_the_wheel(tmp_path: Path) 
     job = Job(recipe=recipe, metadata=metadata())
 
     def key(
-        source: str = "s",
+        source: tuple[str, ...] = ("s",),
         target: Target = Target(),  # noqa: B008
         environment: str = "e",
         patches: tuple[Path, ...] = (patch,),
@@ -72,7 +72,14 @@ def test_the_key_changes_with_everything_that_decides_the_wheel(tmp_path: Path) 
 
     first = key()
     assert key() == first
-    others = [key(source="t"), key(target=Target(python="3.14")), key(environment="f"), key(patches=()), key(wheels=())]
+    others = [
+        key(source=("t",)),
+        key(source=("s", "model")),
+        key(target=Target(python="3.14")),
+        key(environment="f"),
+        key(patches=()),
+        key(wheels=()),
+    ]
     (recipe.directory / "recipe.toml").write_text("two")
     others.append(key())
     (recipe.directory / "smoke.py").write_text("pass")

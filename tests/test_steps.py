@@ -36,6 +36,19 @@ def test_a_failed_step_runs_again(tmp_path: Path) -> None:
     assert steps(tmp_path).once("source", SourceTree, lambda log: tree) == tree
 
 
+def test_steps_remember_the_command_lines_of_their_own_run(tmp_path: Path) -> None:
+    (tmp_path / "build.log").write_text("$ of an earlier run\n")
+
+    def produce(log: LogSink) -> str:
+        log.write("$ gcc -c x.c\nx.c: warning\n")
+        log.write("[in the root] $ python setup.py\n")
+        return "built"
+
+    job = steps(tmp_path)
+    job.once("build", str, produce)
+    assert job.runs(("build",))[0].commands == ("$ gcc -c x.c", "[in the root] $ python setup.py")
+
+
 def test_steps_tell_how_long_they_took_and_where_their_logs_are(tmp_path: Path) -> None:
     job = steps(tmp_path)
     job.once("audit", str, lambda log: "{}")

@@ -117,5 +117,9 @@ def _call(
 
 
 def _variables(recipe: Recipe) -> dict[str, str]:
-    """What every build gets: one compile for each core where the generator doesn't choose that by itself."""
-    return {"VIRTUAL_ENV": VENV, "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1), **recipe.build.environment}
+    """What every build gets; a recipe's own variables win."""
+    # Where a package was built is nobody's business, and would make the same code differ.
+    flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
+    # One compile for each core where the generator doesn't choose that by itself.
+    jobs = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1)}
+    return {"VIRTUAL_ENV": VENV, **flags, **jobs, **recipe.build.environment}

@@ -40,6 +40,7 @@ NATIVE_PACKAGES = (
     "libpython3.13-stdlib",
     "python3.13-minimal",
 )
+TOOLCHAIN = {*NATIVE_PACKAGES, *EMULATED_PACKAGES, f"binutils-{TRIPLET}", "binutils", "libc6", "python3.13"}
 # Of the native packages' programs, those that builds call; the rest (other QEMUs, lto-dump, perl) only takes room.
 NATIVE_PROGRAMS = ("ninja", "make", "ccache", "patchelf", "qemu-riscv64", "python3.13", f"{TRIPLET}-*")
 NATIVE_UNUSED = (

@@ -56,6 +56,10 @@ class RootfsEnvironment:
             )
         )
 
+    def toolchain(self) -> dict[str, str]:
+        """The versions of what compiles and emulates."""
+        return {pin.name: pin.version for pin in self.lock() if pin.name in debian.TOOLCHAIN}
+
     @contextmanager
     def open(self, work: Path, *, keep: bool = False) -> Iterator[OverlaySandbox]:
         """Open the root with the host folder `work` at /build; the writable layer lies beside it until the end."""

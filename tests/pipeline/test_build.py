@@ -49,6 +49,10 @@ def test_the_record_says_what_made_the_wheel(built: Checkout) -> None:
     assert record["wheel_sha256"] == sha256_of(built.wheel())
     assert [stage["stage"] for stage in record["stages"]] == list(STAGES)
     assert all(Path(stage["log"]).is_file() for stage in record["stages"])
+    commands = {stage["stage"]: stage["commands"] for stage in record["stages"]}
+    assert any("backend_call.py" in line for line in commands["build"])
+    assert any("auditwheel repair" in line for line in commands["repair"])
+    assert record["toolchain"]["g++-14-riscv64-linux-gnu"].startswith("14.")
     assert "setuptools" in [pin["name"] for pin in record["requirements"]]
     assert {"gcc-14-riscv64-linux-gnu", "python3.13-dev"} <= {pin["name"] for pin in record["environment"]}
 
