@@ -58,9 +58,13 @@ class Comparable:
 
 COMPARABLE = {
     "llama-cpp-python": Comparable(
-        settings={"cmake.define.GGML_CPU_ALL_VARIANTS": "OFF", "cmake.define.GGML_BACKEND_DL": "OFF"},
-        note="as its recipe says, but for one CPU variant, ggml's default without GGML_NATIVE (x86-64: AVX2, "
-        "riscv64: RVV): all variants are several times as many for x86-64 as for riscv64",
+        settings={
+            **{f"cmake.define.GGML_{name}": "OFF" for name in ("CPU_ALL_VARIANTS", "BACKEND_DL")},
+            # ggml leaves these off for reproducible builds, but not riscv64's vectors.
+            **{f"cmake.define.GGML_{name}": "ON" for name in ("SSE42", "AVX", "AVX2", "FMA", "F16C", "BMI2")},
+        },
+        note="as its recipe says, but for one CPU variant with vectors (x86-64: AVX2, riscv64: RVV): all variants are "
+        "several times as many for x86-64 as for riscv64",
     )
 }
 
@@ -153,10 +157,12 @@ def make_environment(mode: str, subject: Subject, layout: Layout) -> RootfsEnvir
 
 def build_once(mode: str, subject: Subject, root: RootfsEnvironment | None, layout: Layout) -> Build:
     """Build from nothing, on the host where there is no root, in a folder that is removed afterwards; logs stay."""
-    folder = layout.jobs / f"benchmark-{subject.recipe.name}-{mode}"
+    folder = layout.root / "benchmarks" / f"{subject.recipe.name}-{mode}"
     work = folder / "work"
     discard(folder)
-    with Reporter().stage(subject.recipe.label, f"{mode} build", layout.logs / folder.name / "build.log") as log:
+    with Reporter().stage(
+        subject.recipe.label, f"{mode} build", layout.logs / "benchmarks" / f"{folder.name}.log"
+    ) as log:
         opened: AbstractContextManager[Sandbox]
         opened = root.open(work) if root is not None else nullcontext(open_host(work, layout, log))
         try:

@@ -1,0 +1,64 @@
+"""What the documents tell people to type is what the programs take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from factory.cli import make_parser
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README_LINES = (".ci/nox demo", ".ci/nox lint tests")
+
+
+def code_lines(document: Path) -> list[str]:
+    return [line.strip() for line in document.read_text().splitlines() if line.startswith("    ")]
+
+
+def factory_lines(document: Path) -> list[str]:
+    lines = [part.strip() for line in code_lines(document) for part in line.partition("#")[0].split("&&")]
+    return [line for line in lines if line.startswith("factory ")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_line_in_a_document_is_a_valid_one(document: Path) -> None:
+    for line in factory_lines(document):
+        make_parser().parse_args(shlex.split(line)[1:])
+
+
+def test_the_readme_has_two_commands_and_the_workflow_runs_both() -> None:
+    readme = code_lines(ROOT / "README.md")
+    workflow = (ROOT / ".github/workflows/checks.yml").read_text()
+    for line in README_LINES:
+        assert line in readme
+        assert f"- run: {line}\n" in workflow
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).is_file(), f"{document.name}: {target}"
+
+
+def test_the_default_profiles_are_documented() -> None:
+    text = (ROOT / "docs/add-a-recipe.md").read_text()
+    assert [name for name in ("rv64gc", "rvv128", "k1", "rva23", "vlen1024") if name not in text] == []
+
+
+def test_no_document_recipe_or_module_names_a_registrys_host() -> None:
+    hosts = re.compile(r"(pypi\.org|pythonhosted\.org|deb\.debian\.org|crates\.io|npmjs\.org|huggingface\.co)")
+    files = [
+        path
+        for folder in ("factory", "recipes", "docs", "patches", "benchmarks")
+        for path in (ROOT / folder).rglob("*.*")
+    ]
+    named = [
+        path
+        for path in (*files, ROOT / "README.md")
+        if path.is_file() and hosts.search(path.read_text(errors="replace"))
+    ]
+    assert [path for path in named if "__pycache__" not in path.parts] == []

@@ -1,0 +1,57 @@
+"""Commands that open roots start themselves again as root, with what says where packages come from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from factory.errors import PrerequisiteMissing
+from factory.privileges import become_root
+
+
+@pytest.fixture
+def ordinary_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Another user than root, and a PATH with nothing on it."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def test_without_sudo_the_message_says_what_is_needed_and_why(ordinary_user: Path) -> None:
+    with pytest.raises(PrerequisiteMissing, match="mounts and owns riscv64 roots, so it needs root") as caught:
+        become_root()
+    assert caught.value.hint == "run it as root, or install sudo"
+
+
+def test_sudo_gets_the_same_command_the_cache_and_the_network_settings(
+    ordinary_user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A sudo that writes down how it was called, where the real one would ask for a password.
+    sudo, called = ordinary_user / "sudo", ordinary_user / "called"
+    sudo.write_text(f'#!/bin/sh\nfor word; do echo "$word"; done > {called}\n')
+    sudo.chmod(0o755)
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
+    monkeypatch.setenv("FACTORY_CACHE", "/somewhere")
+    monkeypatch.setenv("EDITOR", "vi")
+    monkeypatch.setattr(sys, "argv", ["factory", "build", "numpy"])
+    if os.fork() == 0:
+        become_root()
+    os.wait()
+    words = called.read_text().splitlines()
+    settings = {
+        "https_proxy=http://proxy:3128",
+        "PIP_INDEX_URL=https://index.example/simple",
+        "FACTORY_CACHE=/somewhere",
+    }
+    assert settings <= set(words)
+    assert not [word for word in words if word.startswith("EDITOR=")]
+    assert words[-5:] == [sys.executable, "-m", "factory.cli", "build", "numpy"]
+
+
+def test_root_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    become_root()
