@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from factory.commands.options import add_factory_options, make_factory
+from factory.environments.layers import discard
 from factory.errors import CheckFailed, RecipeError
 from factory.model import PROFILES, CheckResult, Recipe
 from factory.pipeline import Factory, check_wheels, run_check
@@ -56,10 +59,21 @@ def _with_suite(recipe: Recipe, *, wanted: bool) -> Recipe:
 
 def _check(recipe: Recipe, args: argparse.Namespace, factory: Factory) -> tuple[CheckResult, ...]:
     profiles = args.profile or recipe.check.profiles
-    folder = factory.layout.jobs / f"check-{canonicalize_name(recipe.name)}"
+    # Of this process's own: two checks of one package may run at once.
+    folder = factory.layout.jobs / f"check-{canonicalize_name(recipe.name)}-{os.getpid()}"
+    try:
+        return _check_in(folder, recipe, profiles, args.index, factory)
+    finally:
+        if not factory.keep:
+            discard(folder)
+
+
+def _check_in(
+    folder: Path, recipe: Recipe, profiles: Sequence[str], index: Path | None, factory: Factory
+) -> tuple[CheckResult, ...]:
     with factory.stages(recipe.label)("check") as log:
-        if args.index:
-            return run_check(recipe, args.index, folder / "work", profiles, factory, log)
+        if index is not None:
+            return run_check(recipe, index, folder / "work", profiles, factory, log)
         wheels = [wheel.path for wheel in factory.store.published_candidates()]
         own = factory.store.latest(canonicalize_name(recipe.name))
         if own is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,21 @@ def test_index_publishes_it_and_check_installs_it_from_there(built: Checkout, tm
     assert "passed on rv64gc rvv128 k1 rva23 vlen1024" in published.stdout
     checked = built.factory("check", "vectors-c", "--index", str(index), "--profile", "rv64gc")
     assert (checked.returncode, "rv64gc: sum 499500.0" in checked.stderr) == (0, True), checked.stderr
+
+
+def test_debians_own_compilers_under_qemu_make_the_same_wheel(
+    built: Checkout, fresh_cache: Path, tmp_path: Path
+) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
+    emulated = checkout.factory("build", "vectors-c", "--mode", "emulated")
+    assert emulated.returncode == 0, emulated.stderr
+    assert checkout.wheel().name == built.wheel().name
+    assert contents(checkout.wheel()) == contents(built.wheel())
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def test_unguarded_vector_code_fails_the_audit_and_the_message_says_what_to_do(
