@@ -60,8 +60,8 @@ def content_key(
     digest = hashlib.sha256()
     for text in (str(BUILD_LOGIC), dumps(target), environment_key, *inputs, *sorted(dependency_wheels)):
         digest.update(f"{len(text)}:{text}".encode())
-    files = [path for path in sorted(recipe.directory.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    for path in (*files, *patches):
+    script = [recipe.check.script] if recipe.check.script is not None else []
+    for path in (recipe.directory / "recipe.toml", *script, *patches):
         content = path.read_bytes()
         digest.update(f"{path.name}:{len(content)}:".encode() + content)
     return digest.hexdigest()

@@ -1,11 +1,12 @@
 """Which jobs a plan holds, in which order, and what changes a content key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from factory.errors import RecipeError
-from factory.model import Job, ProjectMetadata, Recipe, SourcePin, Target
+from factory.model import CheckOptions, Job, ProjectMetadata, Recipe, SourcePin, Target
 from factory.plan import content_key, plan, requirement_names
 
 
@@ -53,6 +54,16 @@ def test_markers_are_those_of_the_target() -> None:
     assert requirement_names(requirements, "3.13") == {"b", "d"}
 
 
+def test_the_key_does_not_change_with_what_decides_nothing(tmp_path: Path) -> None:
+    recipe = make_recipe("demo", tmp_path)
+    recipe.directory.mkdir()
+    (recipe.directory / "recipe.toml").write_text("one")
+    job = Job(recipe=recipe, metadata=metadata())
+    before = content_key(job, ("s",), Target(), "e", (), ())
+    (recipe.directory / "suite.py").write_text("pass")
+    assert content_key(job, ("s",), Target(), "e", (), ()) == before
+
+
 def test_the_key_changes_with_everything_that_decides_the_wheel(tmp_path: Path) -> None:
     recipe = make_recipe("demo", tmp_path)
     recipe.directory.mkdir()
@@ -82,7 +93,9 @@ def test_the_key_changes_with_everything_that_decides_the_wheel(tmp_path: Path) 
     ]
     (recipe.directory / "recipe.toml").write_text("two")
     others.append(key())
-    (recipe.directory / "smoke.py").write_text("pass")
+    script = recipe.directory / "smoke.py"
+    script.write_text("pass")
+    job = replace(job, recipe=replace(recipe, check=CheckOptions(script=script)))
     others.append(key())
     patch.write_text("another patch")
     others.append(key())

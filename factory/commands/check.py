@@ -59,12 +59,20 @@ def _with_suite(recipe: Recipe, *, wanted: bool) -> Recipe:
 
 def _check(recipe: Recipe, args: argparse.Namespace, factory: Factory) -> tuple[CheckResult, ...]:
     profiles = args.profile or recipe.check.profiles
+    _discard_abandoned(factory)
     # Of this process's own: two checks of one package may run at once.
     folder = factory.layout.jobs / f"check-{canonicalize_name(recipe.name)}-{os.getpid()}"
     try:
         return _check_in(folder, recipe, profiles, args.index, factory)
     finally:
         if not factory.keep:
+            discard(folder)
+
+
+def _discard_abandoned(factory: Factory) -> None:
+    """Remove the folders of checks that were killed: their names end with their process's number."""
+    for folder in factory.layout.jobs.glob("check-*"):
+        if not Path("/proc", folder.name.rpartition("-")[2]).is_dir() and not factory.keep:
             discard(folder)
 
 
