@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from factory.errors import PrerequisiteMissing
 from factory.layout import CACHE_VARIABLE, default_layout
@@ -33,3 +34,16 @@ def become_root() -> None:
     kept[CACHE_VARIABLE] = str(default_layout().root)
     settings = [f"{name}={value}" for name, value in kept.items()]
     os.execvp("sudo", ["sudo", *settings, sys.executable, "-m", "factory.cli", *sys.argv[1:]])
+
+
+def give_back(*folders: Path) -> None:
+    """Make what a command wrote for the user, as root through sudo, the user's own; new parent folders too."""
+    if os.geteuid() != 0 or "SUDO_UID" not in os.environ:
+        return
+    user, group = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
+    for folder in folders:
+        for path in reversed(folder.absolute().parents):
+            if path.stat().st_uid == 0 and path.parent.stat().st_uid == user:
+                os.chown(path, user, group)
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, user, group, follow_symlinks=False)

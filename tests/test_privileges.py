@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import PrerequisiteMissing
-from factory.privileges import become_root
+from factory.privileges import become_root, give_back
 
 
 @pytest.fixture
@@ -55,3 +55,16 @@ def test_sudo_gets_the_same_command_the_cache_and_the_network_settings(
 def test_root_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     become_root()
+
+
+@pytest.mark.environment
+def test_what_was_written_for_a_user_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    (home / "dist/new/index").mkdir(parents=True)
+    (home / "dist/new/index/page.html").write_text("page")
+    os.chown(home, 1234, 1234)
+    monkeypatch.setenv("SUDO_UID", "1234")
+    monkeypatch.setenv("SUDO_GID", "1234")
+    give_back(home / "dist/new/index")
+    assert {path.stat().st_uid for path in home.rglob("*")} == {1234}
+    assert tmp_path.stat().st_uid == 0

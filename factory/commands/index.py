@@ -8,6 +8,7 @@ from pathlib import Path
 
 from factory.layout import Layout, checkout, default_layout
 from factory.model import Target
+from factory.privileges import give_back
 from factory.publish import Publication, publish
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.simple import install_lines
@@ -15,6 +16,8 @@ from factory.store import Store
 from factory.ui import Reporter, print_table
 
 DEFAULT_OUTPUT = Path("dist/index")
+# The store that it reads, and the mirror that it writes to, are root's.
+NEEDS_ROOT = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish; print what is in the index and how to install from it."""
-    publication = _publish(Ledger(args.ledger or default_ledger(args.output)), args.output, default_layout())
+    ledger = args.ledger or default_ledger(args.output)
+    publication = _publish(Ledger(ledger), args.output, default_layout())
+    give_back(args.output, ledger)
     if args.json:
         print(as_json(publication))
     else:
