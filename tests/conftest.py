@@ -27,9 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(reason)
 
 
+class MemoryLog:
+    """A log whose text tests read."""
+
+    path = Path("log")
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+
 @pytest.fixture
-def log(tmp_path: Path) -> LogFile:
-    return LogFile(tmp_path / "test.log")
+def log() -> MemoryLog:
+    return MemoryLog()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 from factory import patches
 from factory.errors import PatchError
 from factory.model import Recipe, SourcePin, SourceTree
+from tests.conftest import MemoryLog
 
 HEADER = """\
 Subject: Say eggs
@@ -29,21 +30,6 @@ DIFF = """\
  three
 """
 DATE = 1_500_000_000
-
-
-class MemoryLog:
-    path = Path("log")
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        self.text += text
-
-
-@pytest.fixture
-def log() -> MemoryLog:
-    return MemoryLog()
 
 
 @pytest.fixture

@@ -11,23 +11,6 @@ from factory.sources import download, index_config
 from tests.sources.index_server import IndexServer, serve
 
 
-class MemoryLog:
-    """A LogSink whose text tests read."""
-
-    path = Path("log")
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        self.text += text
-
-
-@pytest.fixture
-def log() -> MemoryLog:
-    return MemoryLog()
-
-
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexServer]:
     """A running index that pip is configured with; waits between attempts are short."""

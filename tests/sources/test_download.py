@@ -14,7 +14,7 @@ import pytest
 from factory.errors import SourceError
 from factory.sources.download import RemoteFile, download
 from factory.sources.index_config import RETRIES, open_session, read_index_config
-from tests.sources.conftest import MemoryLog
+from tests.conftest import MemoryLog
 from tests.sources.index_server import IndexServer
 
 CONTENT = bytes(range(256)) * 4000

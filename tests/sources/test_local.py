@@ -11,7 +11,7 @@ from factory.errors import SourceError
 from factory.model import SourcePin
 from factory.sources import fetch, identity
 from factory.sources.local import tree_sha256
-from tests.sources.conftest import MemoryLog
+from tests.conftest import MemoryLog
 
 
 @pytest.fixture
