@@ -9,16 +9,34 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from factory.errors import SourceError
-from factory.model import LogSink, ProjectMetadata, SourcePin, SourceTree
+from factory.model import LogSink, ModelPin, ProjectMetadata, SourcePin, SourceTree
 from factory.sources.local import existing_folder, fetch_local, tree_sha256
 from factory.sources.metadata import read_project_metadata
-from factory.sources.pypi import download_model, fetch_pypi
 
 __all__ = ["SOURCES", "download_model", "fetch", "identity", "read_project_metadata"]
 
+
+def _fetch_pypi(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
+    # pypi-simple takes half a second to import; a build that has nothing to do takes less.
+    from factory.sources.pypi import fetch_pypi
+
+    return fetch_pypi(pin, cache, destination, log)
+
+
+def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
+    """The model's file in `cache`, downloaded if it isn't there.
+
+    Raises:
+        SourceError: it can't be had, or is not what was pinned.
+    """
+    from factory.sources.pypi import download_model as download
+
+    return download(pin, cache, log)
+
+
 # A new kind of source is one module and one line here (and its keys in factory.recipe).
 SOURCES: Mapping[str, Callable[[SourcePin, Path, Path, LogSink], SourceTree]] = {
-    "pypi": fetch_pypi,
+    "pypi": _fetch_pypi,
     "local": fetch_local,
 }
 
