@@ -154,8 +154,12 @@ def compile_python(native_layer: Path, tree: Path, log: LogSink) -> None:
 
 
 def dpkg_packages(tree: Path) -> tuple[PackagePin, ...]:
-    """The packages that the dpkg database of a root lists as installed, in order of their names."""
-    status = (tree / "var/lib/dpkg/status").read_text(encoding="utf-8")
+    """The packages that the dpkg database of a root, or of a layer of one, lists as installed, in order of their names.
+
+    A layer that installed nothing, since all was there below it, has no database.
+    """
+    database = tree / "var/lib/dpkg/status"
+    status = database.read_text(encoding="utf-8") if database.is_file() else ""
     pins = []
     for paragraph in status.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")

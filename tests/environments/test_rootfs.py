@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from factory.environments.rootfs import RootfsEnvironment
-from factory.errors import CommandFailed
-from factory.model import BASELINE_CPU, PROFILES
+from factory.environments.rootfs import RootfsEnvironment, hybrid_environment
+from factory.errors import CommandFailed, EnvironmentSetupError
+from factory.layout import Layout
+from factory.model import BASELINE_CPU, PROFILES, LogSink
 from factory.process import LogFile
+from tests.conftest import unreported
 
 pytestmark = pytest.mark.environment
 
@@ -155,3 +158,29 @@ def test_a_lock_names_every_package_with_its_version(hybrid: RootfsEnvironment) 
     assert lock["libc6", "riscv64"] == lock["libc6", "amd64"]
     assert ("python3.13", "riscv64") in lock
     assert ("gcc-14-riscv64-linux-gnu", "amd64") in lock
+
+
+def test_a_recipes_debian_packages_are_a_layer_of_their_own_that_is_made_once(
+    hybrid: RootfsEnvironment, layout: Layout, tmp_path: Path
+) -> None:
+    with_sqlite = hybrid_environment(layout, ("libsqlite3-dev",), unreported)
+    assert said(with_sqlite, tmp_path / "with", "ls /usr/include/sqlite3.h") == "/usr/include/sqlite3.h"
+    assert said(hybrid, tmp_path / "without", "ls /usr/include/sqlite3.h 2>/dev/null || echo none") == "none"
+    assert with_sqlite.key != hybrid.key
+    assert {pin.name for pin in with_sqlite.lock()} - {pin.name for pin in hybrid.lock()} >= {"libsqlite3-dev"}
+    assert hybrid_environment(layout, ("libsqlite3-dev",), never).key == with_sqlite.key
+
+
+def test_a_debian_package_that_is_not_there_is_named_with_what_to_do(layout: Layout, hybrid: RootfsEnvironment) -> None:
+    with pytest.raises(EnvironmentSetupError, match=r"no-such-package could not be installed") as caught:
+        hybrid_environment(layout, ("no-such-package",), unreported)
+    assert "Unable to locate package no-such-package" in caught.value.message
+    assert "check the names with apt-cache in Debian trixie" in (caught.value.hint or "")
+
+
+def never(stage: str) -> AbstractContextManager[LogSink]:
+    raise AssertionError(f"{stage} was made again")
+
+
+def test_debian_packages_that_are_there_already_are_no_error(layout: Layout, hybrid: RootfsEnvironment) -> None:
+    assert set(hybrid.lock()) == set(hybrid_environment(layout, ("zlib1g-dev",), unreported).lock())
