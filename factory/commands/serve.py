@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 
 from factory.publish.server import open_server
@@ -28,7 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C, or until a service manager ends it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Set by hand: a shell that starts it in the background has SIGINT ignored.
+        signal.signal(number, signal.default_int_handler)
     server = open_server(args.folder, args.host, args.port, None if args.quiet else _show)
     print(f"serving {args.folder} at {server.url}/simple/ (Ctrl-C ends it)", flush=True)
     print(*install_lines(f"{server.url}/simple/"), sep="\n", flush=True)

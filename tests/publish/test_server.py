@@ -182,7 +182,8 @@ sys.exit(serve.run(parser.parse_args()))
 """
 
 
-def test_the_command_prints_what_to_paste_and_ends_at_ctrl_c(root: Path) -> None:
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_what_to_paste_and_ends_when_told(root: Path, ended_by: signal.Signals) -> None:
     argv = [sys.executable, "-c", SERVE, str(root), "--port", "0"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -191,5 +192,5 @@ def test_the_command_prints_what_to_paste_and_ends_at_ctrl_c(root: Path) -> None
         assert child.stdout.readline() == f"pip install --index-url {base}/simple/ NAME\n"
         assert child.stdout.readline() == f"uv pip install --default-index {base}/simple/ NAME\n"
         assert ask(base, "/simple/")[0] == 200
-        child.send_signal(signal.SIGINT)
+        child.send_signal(ended_by)
         assert child.wait(10) == 0
