@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from factory.files import sha256_of
 from factory.layout import default_layout
@@ -90,7 +91,6 @@ def test_auditwheel_agrees_with_the_tag(store: Store, llama: BuildRecord) -> Non
     shown = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     tag = wheel.stem.rsplit("-", 1)[1]
     assert f'is consistent with the following platform tag: "{tag}"' in shown
-    assert "The wheel requires no external shared libraries!" in shown or "external" not in shown
 
 
 def test_numpy_takes_its_vector_loops_where_there_are_vectors_alone(store: Store) -> None:
@@ -121,4 +121,5 @@ def test_pip_installs_it_from_the_index_alone_and_it_writes_text(index: Path) ->
     assert "k1: The capital of France is" in checked.stderr
     log = (default_layout().logs / "llama-cpp-python-0.3.36/check.log").read_text()
     installed = log.rpartition("Successfully installed ")[2].splitlines()[0]
-    assert {name.rsplit("-", 1)[0].lower() for name in installed.split()} >= {"llama_cpp_python", "numpy", "jinja2"}
+    names = {canonicalize_name(name.rsplit("-", 1)[0]) for name in installed.split()}
+    assert names >= {"llama-cpp-python", "numpy", "jinja2", "markupsafe", "diskcache", "typing-extensions"}

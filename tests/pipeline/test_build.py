@@ -210,7 +210,7 @@ def test_a_full_disk_is_one_clear_error_and_the_build_goes_on_when_there_is_room
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
     jobs = fresh_cache / "jobs"
     jobs.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(jobs)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(jobs)], check=True)
     try:
         failed = checkout.factory("build", "vectors-c")
     finally:
