@@ -16,7 +16,7 @@ from factory.model import Job, ProjectMetadata, Recipe, Target
 from factory.serial import dumps
 
 # Counts up when the factory itself comes to build, repair or audit differently.
-BUILD_LOGIC = 1
+BUILD_LOGIC = 2
 
 Describe = Callable[[Recipe], ProjectMetadata]
 

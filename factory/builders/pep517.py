@@ -19,10 +19,21 @@ HOOK = Path(__file__).with_name("backend_call.py")
 VENV = "/build/venv"
 PYTHON = f"{VENV}/bin/python"
 SOURCE = PurePosixPath("/build/src")
-# Where the root has a native Python, generators that are pure Python run on it.
-NATIVE_CODE_GENERATORS = f"""
+# Where the root has native tools, what was installed for riscv64 and is slow under QEMU is made native too. Cython is
+# pure Python and runs on the native Python. CMake is replaced by the x86-64 program of the same version; it asks the
+# root's own `uname`, which is riscv64's, for the processor.
+NATIVE_TOOLS = f"""
+set -eu
 pure=/opt/native/bin/python-pure
-if [ -x $pure ] && [ -f {VENV}/bin/cython ]; then sed -i "1s|.*|#!$pure|" {VENV}/bin/cython; fi
+[ -x $pure ] || exit 0
+if [ -f {VENV}/bin/cython ]; then sed -i "1s|.*|#!$pure|" {VENV}/bin/cython; fi
+cmake=$(echo {VENV}/lib/python3*/site-packages/cmake/data/bin)
+if [ -d "$cmake" ]; then
+    version=$(echo {VENV}/lib/python3*/site-packages/cmake-*.dist-info | sed 's|.*/cmake-||; s|\\.dist-info||')
+    uv pip install --quiet --python {PYTHON} --python-platform x86_64-unknown-linux-gnu --only-binary :all: --no-deps \\
+        --target /build/native-cmake "cmake==$version"
+    cp /build/native-cmake/cmake/data/bin/* "$cmake/"
+fi
 """
 # Backends that can keep their build tree: a stable place makes a killed build resume and equal builds equal bytes.
 KEPT_BUILD_TREE = {backend: {"build-dir": "/build/objects"} for backend in ("mesonpy", "scikit_build_core.build")}
@@ -45,7 +56,7 @@ def install_requirements(
         _uv_install(sandbox, metadata.build_requires, offered, log)
         extra = _call(sandbox, metadata, recipe, "get_requires_for_build_wheel", {}, log)
         _uv_install(sandbox, extra if isinstance(extra, list) else (), offered, log)
-        sandbox.run(["sh", "-c", NATIVE_CODE_GENERATORS], log=log)
+        sandbox.run(["sh", "-c", NATIVE_TOOLS], log=log, network=True)
         sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
     except CommandFailed as error:
         raise _failed(recipe, "its build requirements could not be installed", error, log) from error
@@ -122,4 +133,4 @@ def _variables(recipe: Recipe) -> dict[str, str]:
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
     # One compile for each core where the generator doesn't choose that by itself.
     jobs = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1)}
-    return {"VIRTUAL_ENV": VENV, **flags, **jobs, **recipe.build.environment}
+    return {**flags, **jobs, **recipe.build.environment}

@@ -18,7 +18,8 @@ from factory.model import LogSink, OpenStage, PackagePin
 # Two seconds after the epoch of zip files: wheels can't hold an earlier time.
 SOURCE_DATE_EPOCH = "315532802"
 # After the native tools and before the root's own: a build's virtual environment, where there is one.
-BUILD_VENV_PATH = "/build/venv/bin"
+BUILD_VENV = "/build/venv"
+BUILD_VENV_PATH = f"{BUILD_VENV}/bin"
 BASE_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 NATIVE_PATH = "/opt/native/ccache:/opt/native/bin"
 UV_PATH = "/opt/uv/bin"
@@ -95,7 +96,12 @@ def hybrid_environment(layout: Layout, apt: Sequence[str], open_stage: OpenStage
     return RootfsEnvironment(
         layers=(*layers, native),
         layout=layout,
-        variables={**COMMON, **ccache, "PATH": f"{NATIVE_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"},
+        variables={
+            **COMMON,
+            **ccache,
+            "VIRTUAL_ENV": BUILD_VENV,
+            "PATH": f"{NATIVE_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}",
+        },
     )
 
 
@@ -106,7 +112,9 @@ def emulated_environment(layout: Layout, apt: Sequence[str], open_stage: OpenSta
     layers = _with_packages(layout, (base_layer(layout, open_stage),), wanted, open_stage)
     uv = ensure_layer(layout.layers, "uv", {"steps": debian.STEPS, "uv": version("uv")}, debian.make_uv, open_stage)
     return RootfsEnvironment(
-        layers=(*layers, uv), layout=layout, variables={**COMMON, "PATH": f"{UV_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"}
+        layers=(*layers, uv),
+        layout=layout,
+        variables={**COMMON, "VIRTUAL_ENV": BUILD_VENV, "PATH": f"{UV_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"},
     )
 
 

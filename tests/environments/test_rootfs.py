@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from factory.builders import pep517
 from factory.environments.rootfs import RootfsEnvironment, hybrid_environment
 from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.layout import Layout
-from factory.model import BASELINE_CPU, PROFILES, LogSink
+from factory.model import BASELINE_CPU, PROFILES, LogSink, ProjectMetadata, Recipe, SourcePin
 from factory.process import LogFile
 from tests.conftest import unreported
 
@@ -184,3 +185,37 @@ def never(stage: str) -> AbstractContextManager[LogSink]:
 
 def test_debian_packages_that_are_there_already_are_no_error(layout: Layout, hybrid: RootfsEnvironment) -> None:
     assert set(hybrid.lock()) == set(hybrid_environment(layout, ("zlib1g-dev",), unreported).lock())
+
+
+def test_cmake_and_cython_run_natively_and_still_see_a_riscv64_machine(
+    hybrid: RootfsEnvironment, tmp_path: Path
+) -> None:
+    recipe = Recipe(
+        name="demo",
+        version="1",
+        directory=tmp_path,
+        source=SourcePin(kind="local", project="demo", version="1", path=tmp_path),
+    )
+    wanted = ProjectMetadata(
+        name="demo",
+        version="1",
+        build_backend="setuptools.build_meta",
+        build_requires=("setuptools", "cmake", "cython"),
+    )
+    source = tmp_path / "work/src"
+    source.mkdir(parents=True)
+    (source / "pyproject.toml").write_text("")
+    (source / "x.pyx").write_text("def f(int x): return x + 1\n")
+    (source / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.20)\nproject(x C)\n"
+        'file(WRITE seen "${CMAKE_HOST_SYSTEM_PROCESSOR} ${CMAKE_SYSTEM_PROCESSOR} ${CMAKE_LIBRARY_ARCHITECTURE}")\n'
+    )
+    log = LogFile(tmp_path / "log")
+    with hybrid.open(tmp_path / "work") as sandbox:
+        pep517.install_requirements(sandbox, wanted, recipe, "3.13", (), log)
+        sandbox.run(["sh", "-c", "cd src && cmake -G Ninja -B /tmp/b . && cython -3 x.pyx"], log=log)
+    machine = (tmp_path / "work/venv/lib/python3.13/site-packages/cmake/data/bin/cmake").read_bytes()[18]
+    assert machine == 62  # EM_X86_64
+    assert (source / "seen").read_text() == "riscv64 riscv64 riscv64-linux-gnu"
+    assert (tmp_path / "work/venv/bin/cython").read_text().startswith("#!/opt/native/bin/python-pure\n")
+    assert "PyInit_x" in (source / "x.c").read_text()
