@@ -58,7 +58,7 @@ BINUTILS = ("ar", "as", "ld", "ld.bfd", "nm", "objcopy", "objdump", "ranlib", "r
 GCC_TOOLS = ("gcc-ar", "gcc-nm", "gcc-ranlib", "gcov")
 
 APT_OPTIONS = ('APT::Install-Recommends "false"', 'Acquire::Languages "none"', 'Acquire::Retries "5"')
-# A root without documentation is a third smaller and a third faster to make; licences stay.
+# Roots need no documentation, which is many small files; licences stay.
 DPKG_OPTIONS = (
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/doc/*",
@@ -82,8 +82,8 @@ set -e
 rm "$1/usr/lib/python3.13/py_compile.py"
 chroot "$1" dpkg-divert --local --rename --remove /usr/lib/python3.13/py_compile.py
 """
-# Code generators in pure Python, such as Cython, run on the native Python of the same version: fifteen times faster
-# than under QEMU (measured on numpy's sources), with the same output. -S keeps its own site-packages out.
+# Code generators in pure Python, such as Cython, run on the native Python of the same version: more than ten times
+# faster than under QEMU (measured on numpy's sources), with the same output. -S keeps its own site-packages out.
 PYTHON_PURE = """#!/bin/sh
 export PYTHONHOME=/opt/native/usr PYTHONPATH="$VIRTUAL_ENV/lib/python3.13/site-packages"
 exec /opt/native/usr/bin/python3.13 -S "$@"
