@@ -36,7 +36,7 @@ def run_profiles(
 ) -> tuple[CheckResult, ...]:
     """Run the check on every profile, also after one has failed, and return a result for each."""
     _provide(sandbox, recipe.check, model)
-    return tuple(_run_profile(sandbox, recipe, profile, log) for profile in profiles)
+    return tuple(_run_profile(sandbox, model, profile, log) for profile in profiles)
 
 
 def require_passed(recipe: Recipe, results: Sequence[CheckResult]) -> None:
@@ -68,15 +68,14 @@ def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> Non
         shutil.copy(model, sandbox.work / model.name)
 
 
-def _run_profile(sandbox: Sandbox, recipe: Recipe, profile: str, log: LogSink) -> CheckResult:
+def _run_profile(sandbox: Sandbox, model: Path | None, profile: str, log: LogSink) -> CheckResult:
     answer = sandbox.work / f"result-{profile}.json"
     answer.unlink(missing_ok=True)
-    models = [path.name for path in sandbox.work.glob("*.gguf")]
     env = {
         "FACTORY_PROFILE": profile,
         "FACTORY_RESULT": f"/build/{answer.name}",
         "PYTHONDONTWRITEBYTECODE": "",
-        "FACTORY_MODEL": f"/build/{models[0]}" if models else "",
+        "FACTORY_MODEL": f"/build/{model.name}" if model is not None else "",
     }
     started = time.monotonic()
     try:

@@ -294,16 +294,3 @@ class Sandbox(Protocol):
             CommandFailed: it ended with another status than 0.
         """
         ...
-
-
-class Environment(Protocol):
-    """A place where riscv64 commands run: a root, made once, opened for each job."""
-
-    @property
-    def key(self) -> str:
-        """A hash over the exact content: the same key means the same packages."""
-        ...
-
-    def lock(self) -> tuple[PackagePin, ...]: ...
-
-    def open(self, work: Path) -> AbstractContextManager[Sandbox]: ...
