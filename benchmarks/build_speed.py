@@ -24,8 +24,9 @@ from timed_sandbox import Seconds, TimedSandbox
 from factory import patches, sources
 from factory.builders import BUILDERS
 from factory.builders.pep517 import PYTHON
-from factory.environments import MODES
 from factory.environments.layers import discard
+from factory.environments.modes import MODES
+from factory.environments.root import RootRequest
 from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import FactoryError, PrerequisiteMissing, RecipeError
 from factory.layout import Layout, default_layout
@@ -152,7 +153,8 @@ def make_environment(mode: str, subject: Subject, layout: Layout) -> RootfsEnvir
     def open_stage(stage: str) -> AbstractContextManager[LogSink]:
         return Reporter().stage("environment", stage, logs / f"{stage.replace(' ', '-')}.log")
 
-    return MODES[mode](layout, subject.recipe.build.apt, open_stage)
+    root = MODES[mode](layout, RootRequest(apt=subject.recipe.build.apt), open_stage)
+    return RootfsEnvironment(root=root, layout=layout)
 
 
 def build_once(mode: str, subject: Subject, root: RootfsEnvironment | None, layout: Layout) -> Build:

@@ -14,7 +14,7 @@ import uv
 
 from factory.builders.pep517 import VENV
 from factory.environments.host_network import CA_VARIABLES, ca_bundle, host_network
-from factory.environments.rootfs import BASE_PATH, BUILD_VENV_PATH, COMMON
+from factory.environments.root import BASE_PATH, BUILD_VENV_PATH, COMMON
 from factory.errors import PrerequisiteMissing
 from factory.layout import Layout
 from factory.model import BASELINE_CPU, BUILD, LogSink

@@ -16,9 +16,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 from factory import check, patches, sources
 from factory.audit import audit_wheel, render_text, require_clean
 from factory.builders import BUILDERS
-from factory.environments import MODES
+from factory.environments import ENVIRONMENTS
 from factory.environments.layers import discard
-from factory.environments.rootfs import SOURCE_DATE_EPOCH, RootfsEnvironment, check_environment, strip_command
+from factory.environments.modes import MODES, check_root, strip_command
+from factory.environments.root import SOURCE_DATE_EPOCH, Environment, Root, RootRequest
 from factory.errors import CheckFailed, StoreError
 from factory.files import sha256_of
 from factory.layout import Layout
@@ -64,7 +65,12 @@ class Factory:
     reporter: Reporter
     target: Target = DEFAULT_TARGET
     mode: str = "hybrid"
+    environment: str = "rootfs"
     keep: bool = False
+
+    def open_root(self, root: Root) -> Environment:
+        """The root in the kind of environment that commands run in."""
+        return ENVIRONMENTS[self.environment](root=root, layout=self.layout)
 
     @property
     def store(self) -> Store:
@@ -128,7 +134,7 @@ class OpenJob:
     """A job whose environment is ready: its key is known, and so is the folder that holds its finished steps."""
 
     job: Job
-    environment: RootfsEnvironment
+    environment: Environment
     patches: Sequence[Path]
     dependencies: Sequence[Path]
     key: str
@@ -142,15 +148,15 @@ class OpenJob:
 def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     """Make the job's environment if it isn't there yet, and find out its content key."""
     recipe = job.recipe
-    environment = MODES[factory.mode](factory.layout, recipe.build.apt, factory.stages("environment"))
+    root = MODES[factory.mode](factory.layout, RootRequest(apt=recipe.build.apt), factory.stages("environment"))
     needed = [records[name] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]
     inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in _model_pins(recipe, factory))]
-    key = content_key(job, inputs, factory.target, environment.key, selected, hashes)
+    key = content_key(job, inputs, factory.target, root.key, selected, hashes)
     return OpenJob(
         job=job,
-        environment=environment,
+        environment=factory.open_root(root),
         patches=selected,
         dependencies=[factory.store.wheel_path(record) for record in needed],
         key=key,
@@ -210,9 +216,9 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         patches=applied,
         target=factory.target,
         mode=factory.mode,
-        environment_key=opened.environment.key,
-        environment=opened.environment.lock(),
-        toolchain=opened.environment.toolchain(),
+        environment_key=opened.environment.root.key,
+        environment=opened.environment.root.lock(),
+        toolchain=opened.environment.root.toolchain(),
         requirements=built.requirements,
         stages=steps.runs(STAGES),
         checks=checks,
@@ -255,7 +261,7 @@ def _build_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> BuiltWheel:
 
 
 def _repair(opened: OpenJob, built: BuiltWheel, factory: Factory, log: LogSink) -> RepairedWheel:
-    roots = [layer.tree for layer in opened.environment.layers]
+    roots = [layer.tree for layer in opened.environment.root.layers]
     strip = strip_command(factory.layout, factory.stages("environment"))
     return repair(built, factory.target, roots, strip, opened.folder / "repaired", SOURCE_DATE_EPOCH, log)
 
@@ -292,7 +298,7 @@ def run_check(
         )
     model = _model(recipe, factory, log)
     discard(work)
-    environment = check_environment(factory.layout, factory.stages("environment"))
+    environment = factory.open_root(check_root(factory.layout, factory.stages("environment")))
     with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
         check.install(sandbox, recipe, f"{url}/simple/", log)
         results = check.run_profiles(sandbox, recipe, model, profiles, log)

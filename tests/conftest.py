@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from factory.environments.debian import native_command
-from factory.environments.rootfs import RootfsEnvironment, check_environment, hybrid_environment, native_layer
+from factory.environments.modes import check_root, hybrid_root, native_layer
+from factory.environments.root import RootRequest
+from factory.environments.rootfs import RootfsEnvironment
 from factory.layout import Layout, default_layout
 from factory.model import LogSink
 from factory.process import LogFile
@@ -52,12 +54,12 @@ def layout() -> Layout:
 
 @pytest.fixture(scope="session")
 def hybrid(layout: Layout) -> RootfsEnvironment:
-    return hybrid_environment(layout, (), unreported)
+    return RootfsEnvironment(root=hybrid_root(layout, RootRequest(), unreported), layout=layout)
 
 
 @pytest.fixture(scope="session")
 def clean_root(layout: Layout) -> RootfsEnvironment:
-    return check_environment(layout, unreported)
+    return RootfsEnvironment(root=check_root(layout, unreported), layout=layout)
 
 
 @pytest.fixture(scope="session")

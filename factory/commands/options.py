@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from factory.environments import MODES
+from factory.environments import ENVIRONMENTS
+from factory.environments.modes import MODES
 from factory.layout import checkout, default_layout
 from factory.pipeline import Factory
 from factory.ui import Reporter
@@ -17,6 +18,9 @@ def add_factory_options(parser: argparse.ArgumentParser) -> None:
         "--checkout", type=Path, metavar="DIR", help="folder with recipes/ and patches/ (default: the nearest one)"
     )
     parser.add_argument("--mode", choices=MODES, default="hybrid", help="how compilers run (default: %(default)s)")
+    parser.add_argument(
+        "--environment", choices=ENVIRONMENTS, default="rootfs", help="what opens the roots (default: %(default)s)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the job's folder and its writable root afterwards")
 
 
@@ -27,5 +31,6 @@ def make_factory(args: argparse.Namespace) -> Factory:
         checkout=(args.checkout or checkout()).absolute(),
         reporter=Reporter(),
         mode=args.mode,
+        environment=args.environment,
         keep=args.keep,
     )

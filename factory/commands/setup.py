@@ -7,8 +7,8 @@ import os
 
 from factory.commands.options import add_factory_options, make_factory
 from factory.doctor import missing_packages, require_ready
-from factory.environments import MODES
-from factory.environments.rootfs import check_environment, ready_to_emulate
+from factory.environments.modes import MODES, check_root, ready_to_emulate
+from factory.environments.root import RootRequest
 from factory.pipeline import Factory
 from factory.process import run as run_command
 
@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     stages = factory.stages("environment")
     ready_to_emulate(factory.layout, stages)
     require_ready(factory.layout)
-    check_environment(factory.layout, stages)
-    MODES[factory.mode](factory.layout, (), stages)
+    check_root(factory.layout, stages)
+    MODES[factory.mode](factory.layout, RootRequest(), stages)
     factory.reporter.line("ready: factory build NAME")
     return 0
 

@@ -1,11 +1,8 @@
-"""Environments: roots where riscv64 commands run. A new way to run is one new function and one line here."""
+"""Environments: ways to run commands in a riscv64 root. A new one is one new module and one line here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from factory.environments.rootfs import RootfsEnvironment, emulated_environment, hybrid_environment
-from factory.layout import Layout
-from factory.model import OpenStage
+from factory.environments.root import MakeEnvironment
+from factory.environments.rootfs import RootfsEnvironment
 
-MakeEnvironment = Callable[[Layout, Sequence[str], OpenStage], RootfsEnvironment]
-
-MODES: Mapping[str, MakeEnvironment] = {"hybrid": hybrid_environment, "emulated": emulated_environment}
+ENVIRONMENTS: Mapping[str, MakeEnvironment] = {"rootfs": RootfsEnvironment}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from factory.environments import binfmt
-from factory.environments.rootfs import RootfsEnvironment, ready_to_emulate
+from factory.environments.modes import ready_to_emulate
+from factory.environments.rootfs import RootfsEnvironment
 from factory.layout import Layout
 from factory.process import LogFile
 from tests.conftest import unreported

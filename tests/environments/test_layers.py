@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from factory.environments.layers import Layer, ensure_layer
-from factory.environments.rootfs import native_layer
+from factory.environments.modes import native_layer
 from factory.errors import EnvironmentSetupError
 from factory.layout import Layout
 from factory.model import LogSink, PackagePin
@@ -77,7 +77,7 @@ def test_a_damaged_description_says_what_to_remove(tmp_path: Path) -> None:
 BOOTSTRAP = """
 import sys
 from pathlib import Path
-from factory.environments.rootfs import native_layer
+from factory.environments.modes import native_layer
 from factory.layout import Layout
 from tests.conftest import unreported
 native_layer(Layout(Path(sys.argv[1])), unreported)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from factory.builders import pep517
-from factory.environments.rootfs import RootfsEnvironment, hybrid_environment
+from factory.environments.modes import hybrid_root
+from factory.environments.root import Root, RootRequest
+from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.layout import Layout
 from factory.model import BASELINE_CPU, PROFILES, LogSink, ProjectMetadata, Recipe, SourcePin
@@ -155,7 +157,7 @@ def test_the_hosts_certificates_and_index_reach_pip_in_the_root(
 
 
 def test_a_lock_names_every_package_with_its_version(hybrid: RootfsEnvironment) -> None:
-    lock = {(pin.name, pin.architecture): pin.version for pin in hybrid.lock()}
+    lock = {(pin.name, pin.architecture): pin.version for pin in hybrid.root.lock()}
     assert lock["libc6", "riscv64"] == lock["libc6", "amd64"]
     assert ("python3.13", "riscv64") in lock
     assert ("gcc-14-riscv64-linux-gnu", "amd64") in lock
@@ -164,19 +166,26 @@ def test_a_lock_names_every_package_with_its_version(hybrid: RootfsEnvironment) 
 def test_a_recipes_debian_packages_are_a_layer_of_their_own_that_is_made_once(
     hybrid: RootfsEnvironment, layout: Layout, tmp_path: Path
 ) -> None:
-    with_sqlite = hybrid_environment(layout, ("libsqlite3-dev",), unreported)
-    assert said(with_sqlite, tmp_path / "with", "ls /usr/include/sqlite3.h") == "/usr/include/sqlite3.h"
+    with_sqlite = with_packages(layout, "libsqlite3-dev")
+    assert (
+        said(RootfsEnvironment(root=with_sqlite, layout=layout), tmp_path / "with", "ls /usr/include/sqlite3.h")
+        == "/usr/include/sqlite3.h"
+    )
     assert said(hybrid, tmp_path / "without", "ls /usr/include/sqlite3.h 2>/dev/null || echo none") == "none"
-    assert with_sqlite.key != hybrid.key
-    assert {pin.name for pin in with_sqlite.lock()} - {pin.name for pin in hybrid.lock()} >= {"libsqlite3-dev"}
-    assert hybrid_environment(layout, ("libsqlite3-dev",), never).key == with_sqlite.key
+    assert with_sqlite.key != hybrid.root.key
+    assert {pin.name for pin in with_sqlite.lock()} - {pin.name for pin in hybrid.root.lock()} >= {"libsqlite3-dev"}
+    assert hybrid_root(layout, RootRequest(apt=("libsqlite3-dev",)), never).key == with_sqlite.key
 
 
 def test_a_debian_package_that_is_not_there_is_named_with_what_to_do(layout: Layout, hybrid: RootfsEnvironment) -> None:
     with pytest.raises(EnvironmentSetupError, match=r"no-such-package could not be installed") as caught:
-        hybrid_environment(layout, ("no-such-package",), unreported)
+        with_packages(layout, "no-such-package")
     assert "Unable to locate package no-such-package" in caught.value.message
     assert "check the names with apt-cache in Debian trixie" in (caught.value.hint or "")
+
+
+def with_packages(layout: Layout, *apt: str) -> Root:
+    return hybrid_root(layout, RootRequest(apt=apt), unreported)
 
 
 def never(stage: str) -> AbstractContextManager[LogSink]:
@@ -184,7 +193,7 @@ def never(stage: str) -> AbstractContextManager[LogSink]:
 
 
 def test_debian_packages_that_are_there_already_are_no_error(layout: Layout, hybrid: RootfsEnvironment) -> None:
-    assert set(hybrid.lock()) == set(hybrid_environment(layout, ("zlib1g-dev",), unreported).lock())
+    assert set(hybrid.root.lock()) == set(with_packages(layout, "zlib1g-dev").lock())
 
 
 def test_cmake_and_cython_run_natively_and_still_see_a_riscv64_machine(

@@ -1,0 +1,94 @@
+"""What a root filesystem is made of, and what opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from factory.environments import debian
+from factory.environments.layers import Layer, content_key
+from factory.layout import Layout
+from factory.model import PackagePin, Sandbox
+
+# Two seconds after the epoch of zip files: wheels can't hold an earlier time.
+SOURCE_DATE_EPOCH = "315532802"
+# After the native tools and before the root's own: a build's virtual environment, where there is one.
+BUILD_VENV = "/build/venv"
+BUILD_VENV_PATH = f"{BUILD_VENV}/bin"
+BASE_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+NATIVE_PATH = "/opt/native/ccache:/opt/native/bin"
+UV_PATH = "/opt/uv/bin"
+CHECK_VENV = "/opt/venv"
+COMMON = {
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
+    "UV_CACHE_DIR": "/packages/uv",
+    "PIP_CACHE_DIR": "/packages/pip",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootRequest:
+    """What a recipe asks of the root that it is built in: `apt` are extra Debian packages."""
+
+    apt: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """Layers, lowest first, and the variables that commands in them start with."""
+
+    layers: tuple[Layer, ...]
+    variables: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """A hash over the layers' exact packages."""
+        return content_key([layer.digest for layer in self.layers])
+
+    def lock(self) -> tuple[PackagePin, ...]:
+        """Every package of the root and of the native tools."""
+        return tuple(
+            sorted(
+                {pin for layer in self.layers for pin in layer.packages}, key=lambda pin: (pin.name, pin.architecture)
+            )
+        )
+
+    def toolchain(self) -> dict[str, str]:
+        """The versions of what compiles and emulates."""
+        return {pin.name: pin.version for pin in self.lock() if pin.name in debian.TOOLCHAIN}
+
+
+class OpenedRoot(Sandbox, Protocol):
+    """A sandbox that a person can look around in, too."""
+
+    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+        """Run a command with this process's own terminal; returns its exit status."""
+        ...
+
+
+class Environment(Protocol):
+    """A way to run commands in a root. The same root gives the same wheel in each of them."""
+
+    @property
+    def root(self) -> Root: ...
+
+    def open(self, work: Path, *, keep: bool = False) -> AbstractContextManager[OpenedRoot]:
+        """Open the root with the host folder `work` at /build.
+
+        What else is written is thrown away at the end, unless it is to be kept for a look.
+        """
+        ...
+
+
+class MakeEnvironment(Protocol):
+    """What each entry of ENVIRONMENTS is."""
+
+    def __call__(self, *, root: Root, layout: Layout) -> Environment: ...
