@@ -18,6 +18,8 @@ from factory.model import LogSink
 from factory.process import LogFile
 
 PACKAGES = Path(__file__).parent / "packages"
+# Commands that tests start elsewhere run the factory that is tested, whichever one is installed.
+os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
