@@ -91,6 +91,18 @@ class StoreError(FactoryError):
     exit_code = 12
 
 
+class RebuildImpossible(FactoryError):
+    """What a build record names isn't to be had any more."""
+
+    exit_code = 15
+
+
+class NotReproducible(FactoryError):
+    """A rebuilt wheel has other bytes than the recorded one."""
+
+    exit_code = 16
+
+
 class PublishError(FactoryError):
     """The ledger or the index refuses what was asked."""
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from factory.environments import ENVIRONMENTS
 from factory.environments.layers import discard
 from factory.environments.modes import MODES, check_root, strip_command
 from factory.environments.root import SOURCE_DATE_EPOCH, Environment, Root, RootRequest
-from factory.errors import CheckFailed, StoreError
+from factory.errors import CheckFailed, RebuildImpossible, StoreError
 from factory.files import sha256_of
 from factory.layout import Layout
 from factory.model import (
@@ -115,6 +115,46 @@ def _read_metadata(recipe: Recipe, factory: Factory, log: LogSink) -> ProjectMet
         discard(scratch)
 
 
+def rebuild(record: BuildRecord, factory: Factory, folder: Path) -> RepairedWheel:
+    """Build once more, in `folder`, what a record says: the same inputs and exactly its build requirements, no cache.
+
+    Raises:
+        RebuildImpossible: the recipe, its patches, the environment or another input is not the recorded one any more.
+    """
+    factory = replace(factory, target=record.target, mode=record.mode)
+    opened = open_package(record.name, factory)
+    if opened.key != record.key:
+        raise RebuildImpossible(
+            f"{record.name} {record.version} can't be rebuilt as recorded: " + "; ".join(_changes(record, opened)),
+            hint="check out the recorded recipe and patches; an environment is kept as long as its layers are",
+        )
+    recipe, metadata = opened.job.recipe, opened.job.metadata
+    uncached = {**recipe.build.environment, "CCACHE_DISABLE": "1"}
+    pins = tuple(f"{pin.name}=={pin.version}" for pin in record.requirements)
+    job = replace(
+        opened.job,
+        recipe=replace(recipe, build=replace(recipe.build, environment=uncached)),
+        metadata=replace(metadata, build_requires=pins),
+    )
+    steps = Steps(folder=folder / "steps", open_stage=factory.stages(f"{recipe.label} rebuilt"))
+    return _make_wheel(replace(opened, job=job, folder=folder), steps, factory).repaired
+
+
+def _changes(record: BuildRecord, opened: OpenJob) -> list[str]:
+    """Which inputs of a build are other ones than those recorded."""
+    root = opened.environment.root
+    found = []
+    if sha256_of(opened.job.recipe.directory / "recipe.toml") != record.recipe_sha256:
+        found.append("its recipe.toml has changed")
+    if [sha256_of(path) for path in opened.patches] != [patch.sha256 for patch in record.patches]:
+        found.append("its patches have changed")
+    if root.key != record.environment_key:
+        then, now = set(record.environment), set(root.lock())
+        gone = ", ".join(f"{pin.name} {pin.version} ({pin.architecture})" for pin in sorted(then - now, key=str)[:5])
+        found.append(f"the environment has other packages, without {gone}" if gone else "the environment has changed")
+    return found or ["its source, a package it builds with, its check or the factory's own build logic has changed"]
+
+
 def open_package(name: str, factory: Factory) -> OpenJob:
     """The job of one package, for looking into its environment."""
     jobs = plan([name], factory.recipes(), lambda recipe: describe(recipe, factory))
@@ -194,14 +234,29 @@ def _locked(opened: OpenJob, factory: Factory) -> Iterator[None]:
         lock.release()
 
 
-def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factory) -> BuildRecord:
-    recipe = opened.job.recipe
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What the stages up to the repaired wheel gave."""
+
+    source: SourceTree
+    patches: tuple[AppliedPatch, ...]
+    built: BuiltWheel
+    repaired: RepairedWheel
+
+
+def _make_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> _Made:
     source = steps.once("source", SourceTree, lambda log: _fetch(opened, factory, log))
     applied = steps.once("patch", tuple[AppliedPatch, ...], lambda log: _patch(opened, source, log))
     built = _build_wheel(opened, steps, factory)
     repaired = steps.once("repair", RepairedWheel, lambda log: _repair(opened, built, factory, log))
-    steps.once("audit", str, lambda log: _audit(recipe, repaired, factory, log))
-    wheels = [repaired.path, *(factory.store.wheel_path(record) for record in records.values())]
+    return _Made(source=source, patches=applied, built=built, repaired=repaired)
+
+
+def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factory) -> BuildRecord:
+    recipe = opened.job.recipe
+    made = _make_wheel(opened, steps, factory)
+    steps.once("audit", str, lambda log: _audit(recipe, made.repaired, factory, log))
+    wheels = [made.repaired.path, *(factory.store.wheel_path(record) for record in records.values())]
     checks = steps.once(
         "check",
         tuple[CheckResult, ...],
@@ -212,19 +267,19 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         name=canonicalize_name(recipe.name),
         version=recipe.version,
         recipe_sha256=sha256_of(recipe.directory / "recipe.toml"),
-        source_sha256=source.sha256,
-        patches=applied,
+        source_sha256=made.source.sha256,
+        patches=made.patches,
         target=factory.target,
         mode=factory.mode,
         environment_key=opened.environment.root.key,
         environment=opened.environment.root.lock(),
         toolchain=opened.environment.root.toolchain(),
-        requirements=built.requirements,
+        requirements=made.built.requirements,
         stages=steps.runs(STAGES),
         checks=checks,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return factory.store.add(record, repaired)
+    return factory.store.add(record, made.repaired)
 
 
 def _fetch(opened: OpenJob, factory: Factory, log: LogSink) -> SourceTree:

@@ -11,13 +11,20 @@ from factory.layout import checkout, default_layout
 from factory.pipeline import Factory
 from factory.ui import Reporter
 
+DEFAULT_MODE = "hybrid"
+
 
 def add_factory_options(parser: argparse.ArgumentParser) -> None:
     """Declare what `make_factory` reads."""
+    add_root_options(parser)
+    parser.add_argument("--mode", choices=MODES, default=DEFAULT_MODE, help="how compilers run (default: %(default)s)")
+
+
+def add_root_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what commands need that know the mode already."""
     parser.add_argument(
         "--checkout", type=Path, metavar="DIR", help="folder with recipes/ and patches/ (default: the nearest one)"
     )
-    parser.add_argument("--mode", choices=MODES, default="hybrid", help="how compilers run (default: %(default)s)")
     parser.add_argument(
         "--environment", choices=ENVIRONMENTS, default="rootfs", help="what opens the roots (default: %(default)s)"
     )

@@ -3,6 +3,10 @@
 
 #include "sum.h"
 
+#ifdef BUILT
+const long long vectors_c_built = BUILT;
+#endif
+
 PyDoc_STRVAR(sum_doc, "sum(values) -> float\n\nAdd 32-bit floats, given as a buffer such as array.array('f').");
 
 static PyObject *module_sum(PyObject *self, PyObject *argument)

@@ -1,0 +1,53 @@
+"""A recorded build is repeated: in another folder, at another time, without a compiler cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.errors import NotReproducible, RebuildImpossible, StoreError
+from factory.files import sha256_of
+from tests.pipeline.checkouts import Checkout, make_checkout
+
+pytestmark = pytest.mark.environment
+
+ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
+
+
+def build(root: Path, cache: Path, *, kind: str) -> Checkout:
+    checkout = make_checkout(root, cache, kind=kind, more=ONE_PROFILE)
+    built = checkout.factory("build", "vectors-c")
+    assert built.returncode == 0, built.stderr
+    return checkout
+
+
+def test_a_rebuild_gives_the_recorded_bytes_until_an_input_changes(fresh_cache: Path, tmp_path: Path) -> None:
+    checkout = build(tmp_path / "checkout", fresh_cache, kind="plain")
+    rebuilt = checkout.factory("rebuild", "vectors-c", "--verify")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert f"same bytes: sha256 {sha256_of(checkout.wheel())}" in rebuilt.stderr
+    (wheel,) = (checkout.root / "dist/rebuilt").iterdir()
+    assert (wheel.name, sha256_of(wheel)) == (checkout.wheel().name, sha256_of(checkout.wheel()))
+    assert [path.name for path in (checkout.cache / "jobs").iterdir() if path.is_dir()] == []
+
+    recipe = checkout.root / "recipes/vectors-c/recipe.toml"
+    recipe.write_text(recipe.read_text() + "\n# another one\n")
+    refused = checkout.factory("rebuild", "vectors-c", "--verify")
+    assert refused.returncode == RebuildImpossible.exit_code
+    assert "vectors-c 1.0 can't be rebuilt as recorded: its recipe.toml has changed" in refused.stderr
+
+
+def test_a_build_that_holds_the_time_is_found_out_and_the_file_is_named(fresh_cache: Path, tmp_path: Path) -> None:
+    checkout = build(tmp_path / "checkout", fresh_cache, kind="dated")
+    rebuilt = checkout.factory("rebuild", "vectors-c", "--verify")
+    assert rebuilt.returncode == NotReproducible.exit_code, rebuilt.stderr
+    assert "vectors_c.cpython-313-riscv64-linux-gnu.so" in rebuilt.stdout
+    assert "has other bytes than" in rebuilt.stderr
+
+
+def test_what_was_never_built_has_no_record(fresh_cache: Path, tmp_path: Path) -> None:
+    refused = make_checkout(tmp_path / "checkout", fresh_cache).factory("rebuild", "vectors-c")
+    assert refused.returncode == StoreError.exit_code
+    assert "vectors-c has no build record" in refused.stderr
+    assert "run: factory build vectors-c" in refused.stderr
