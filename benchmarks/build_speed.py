@@ -1,6 +1,6 @@
-"""How long one package takes to build: for x86-64 natively, for riscv64 in the hybrid and in the emulated environment.
+"""How long packages take to build: for x86-64 natively, for riscv64 in the hybrid and in the emulated environment.
 
-Usage, as root: python benchmarks/build_speed.py [--package NAME] [--modes native,hybrid,emulated] [--runs N] [--json]
+Usage, as root: python benchmarks/build_speed.py [--package NAME]... [--modes MODE,MODE] [--runs N] [--json]
 
 All modes call the same PEP 517 hooks through factory.builders, sealed by bubblewrap, with as many jobs as there are
 cores and without ccache. Installing build requirements is timed apart; the ratios are about the build alone.
@@ -35,6 +35,7 @@ from factory.recipe import load_recipes
 from factory.ui import Reporter, print_table
 
 ROOT = Path(__file__).resolve().parent.parent
+DEFAULT = "speed-cpp"
 NATIVE = "native"
 RATIOS = (("hybrid", NATIVE), ("emulated", "hybrid"))
 TOOLS = f"(g++ --version | head -n 1; {PYTHON} --version; cmake --version | head -n 1) > /build/tools"
@@ -47,6 +48,15 @@ class Subject:
     recipe: Recipe
     patches: Sequence[Path] = ()
     note: str = "as its recipe says"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A package and a mode to build it in; the host itself has no root."""
+
+    subject: Subject
+    mode: str
+    root: RootfsEnvironment | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +84,7 @@ COMPARABLE = {
 class Build:
     """One build in one mode; `objects` counts the object files that it compiled."""
 
+    package: str
     mode: str
     requirements: Seconds
     build: Seconds
@@ -95,24 +106,28 @@ def main() -> int:
     try:
         if os.geteuid() != 0:
             raise PrerequisiteMissing("opening riscv64 roots needs root", hint="run the benchmark with sudo")
-        subject, layout = find_subject(arguments.package), default_layout()
-        modes = arguments.modes or ([NATIVE, "hybrid"] if arguments.package in COMPARABLE else [NATIVE, *MODES])
-        roots = {mode: make_environment(mode, subject, layout) for mode in modes if mode != NATIVE}
+        subjects, layout = [find_subject(name) for name in arguments.package or [DEFAULT]], default_layout()
+        cases = [
+            Case(subject=subject, mode=mode, root=make_environment(subject, mode, layout))
+            for subject in subjects
+            for mode in arguments.modes or default_modes(subject)
+        ]
         load = os.getloadavg()[0]
-        # The modes take turns, so that another load on the machine falls on all of them.
-        rounds = range(arguments.runs)
-        builds = [build_once(mode, subject, roots.get(mode), layout) for _ in rounds for mode in modes]
+        # Packages and modes take turns, so that another load on the machine falls on all of them.
+        builds = [build_once(case, layout) for _ in range(arguments.runs) for case in cases]
     except FactoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     show = print_json if arguments.json else print_text
-    show(subject, load, builds)
+    show(subjects, load, builds)
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--package", default="speed-cpp", help="of recipes/ or tests/packages/ (default: speed-cpp)")
+    parser.add_argument(
+        "--package", action="append", help=f"of recipes/ or tests/packages/; repeatable (default: {DEFAULT})"
+    )
     parser.add_argument("--modes", type=read_modes, help="comma-separated: native, hybrid, emulated (default: all)")
     parser.add_argument("--runs", type=int, default=1, help="builds in each mode (default: 1)")
     parser.add_argument("--json", action="store_true", help="print the figures of every build as JSON")
@@ -135,7 +150,7 @@ def find_subject(name: str) -> Subject:
         return Subject(recipe=Recipe(name=name, version=version, directory=folder, source=pin), note="as it is")
     recipes = load_recipes(ROOT / "recipes")
     if name not in recipes:
-        raise RecipeError(f"there is no package {name!r}", hint=f"known: speed-cpp, {', '.join(recipes)}")
+        raise RecipeError(f"there is no package {name!r}", hint=f"known: {DEFAULT}, {', '.join(recipes)}")
     recipe = recipes[name]
     subject = Subject(recipe=recipe, patches=patches.select(ROOT / "patches", recipe))
     return subject if name not in COMPARABLE else comparable(subject, COMPARABLE[name])
@@ -147,7 +162,14 @@ def comparable(subject: Subject, changes: Comparable) -> Subject:
     return replace(subject, recipe=replace(subject.recipe, build=options), note=changes.note)
 
 
-def make_environment(mode: str, subject: Subject, layout: Layout) -> RootfsEnvironment:
+def default_modes(subject: Subject) -> list[str]:
+    """All, but for the packages that take far too long emulated."""
+    return [NATIVE, "hybrid"] if subject.recipe.name in COMPARABLE else [NATIVE, "hybrid", "emulated"]
+
+
+def make_environment(subject: Subject, mode: str, layout: Layout) -> RootfsEnvironment | None:
+    if mode == NATIVE:
+        return None
     logs = layout.logs / "environment"
 
     def open_stage(stage: str) -> AbstractContextManager[LogSink]:
@@ -157,8 +179,9 @@ def make_environment(mode: str, subject: Subject, layout: Layout) -> RootfsEnvir
     return RootfsEnvironment(root=root, layout=layout)
 
 
-def build_once(mode: str, subject: Subject, root: RootfsEnvironment | None, layout: Layout) -> Build:
+def build_once(case: Case, layout: Layout) -> Build:
     """Build from nothing, on the host where there is no root, in a folder that is removed afterwards; logs stay."""
+    subject, mode, root = case.subject, case.mode, case.root
     folder = layout.root / "benchmarks" / f"{subject.recipe.name}-{mode}"
     work = folder / "work"
     discard(folder)
@@ -189,7 +212,8 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     sandbox.run(["sh", "-c", TOOLS], log=log)
     objects = sum(1 for name in ("src", "objects") for _ in (work / name).rglob("*.o"))
     tools = (work / "tools").read_text().splitlines()
-    return Build(mode=mode, requirements=requirements, build=build, objects=objects, tools=tools)
+    package = subject.recipe.label
+    return Build(package=package, mode=mode, requirements=requirements, build=build, objects=objects, tools=tools)
 
 
 def without_ccache(recipe: Recipe) -> Recipe:
@@ -197,18 +221,18 @@ def without_ccache(recipe: Recipe) -> Recipe:
     return replace(recipe, build=replace(recipe.build, environment=environment))
 
 
-def by_mode(builds: Sequence[Build]) -> dict[str, list[Build]]:
-    modes: dict[str, list[Build]] = {}
+def by_package_and_mode(builds: Sequence[Build]) -> dict[str, dict[str, list[Build]]]:
+    found: dict[str, dict[str, list[Build]]] = {}
     for build in builds:
-        modes.setdefault(build.mode, []).append(build)
-    return modes
+        found.setdefault(build.package, {}).setdefault(build.mode, []).append(build)
+    return found
 
 
-def ratios(builds: Sequence[Build]) -> dict[str, Seconds]:
-    """The medians of one mode's builds over those of another's."""
+def ratios(modes: Mapping[str, Sequence[Build]]) -> dict[str, Seconds]:
+    """The medians of one mode's builds of a package over those of another's."""
     medians = {
         mode: Seconds(wall=median(run.build.wall for run in runs), cpu=median(run.build.cpu for run in runs))
-        for mode, runs in by_mode(builds).items()
+        for mode, runs in modes.items()
     }
     return {
         f"{above}/{below}": Seconds(
@@ -219,31 +243,41 @@ def ratios(builds: Sequence[Build]) -> dict[str, Seconds]:
     }
 
 
-def print_json(subject: Subject, load: float, builds: Sequence[Build]) -> None:
+def print_json(subjects: Sequence[Subject], load: float, builds: Sequence[Build]) -> None:
     document = {
-        "package": subject.recipe.label,
-        "note": subject.note,
+        "packages": {subject.recipe.label: subject.note for subject in subjects},
         "cores": os.cpu_count(),
         "load": load,
         "builds": [asdict(build) for build in builds],
-        "ratios": {name: asdict(ratio) for name, ratio in ratios(builds).items()},
+        "ratios": {
+            package: {name: asdict(ratio) for name, ratio in ratios(modes).items()}
+            for package, modes in by_package_and_mode(builds).items()
+        },
     }
     print(json.dumps(document, indent=1))
 
 
-def print_text(subject: Subject, load: float, builds: Sequence[Build]) -> None:
-    print(f"{subject.recipe.label}: {subject.note}")
+def print_text(subjects: Sequence[Subject], load: float, builds: Sequence[Build]) -> None:
+    for subject in subjects:
+        print(f"{subject.recipe.label}: {subject.note}")
     print(f"{os.cpu_count()} cores, load {load:.1f} before the builds; seconds, of several runs min/median/max\n")
-    modes = by_mode(builds)
-    rows = []
-    for mode, runs in modes.items():
-        rows.append([mode, *(spread(map(column, runs)) for column in COLUMNS.values()), str(runs[0].objects)])
-    print_table(["mode", *COLUMNS, "objects"], rows)
+    found = by_package_and_mode(builds)
+    rows = [
+        [package, mode, *(spread(map(column, runs)) for column in COLUMNS.values()), str(runs[0].objects)]
+        for package, modes in found.items()
+        for mode, runs in modes.items()
+    ]
+    print_table(["package", "mode", *COLUMNS, "objects"], rows)
     print()
-    for mode, runs in modes.items():
-        print(f"{mode}: {', '.join(runs[0].tools)}")
-    for name, ratio in ratios(builds).items():
-        print(f"{name}: {ratio.wall:.2f} wall, {ratio.cpu:.2f} CPU")
+    compared = [
+        [package, name, f"{ratio.wall:.2f}", f"{ratio.cpu:.2f}"]
+        for package, modes in found.items()
+        for name, ratio in ratios(modes).items()
+    ]
+    print_table(["package", "medians of", "wall", "CPU"], compared)
+    print()
+    for mode, tools in {build.mode: build.tools for build in builds}.items():
+        print(f"{mode}: {', '.join(tools)}")
 
 
 def spread(values: Iterable[float]) -> str:

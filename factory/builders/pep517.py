@@ -21,7 +21,8 @@ PYTHON = f"{VENV}/bin/python"
 SOURCE = PurePosixPath("/build/src")
 # Where the root has native tools, what was installed for riscv64 and is slow under QEMU is made native too. Cython is
 # pure Python and runs on the native Python. CMake is replaced by the x86-64 program of the same version; it asks the
-# root's own `uname`, which is riscv64's, for the processor.
+# root's own `uname`, which is riscv64's, for the processor. Byte-compiling all that was installed takes less time than
+# one import of setuptools saves; a file that isn't meant for this Python is no failure.
 NATIVE_TOOLS = f"""
 set -eu
 pure=/opt/native/bin/python-pure
@@ -34,6 +35,7 @@ if [ -d "$cmake" ]; then
         --target /build/native-cmake "cmake==$version"
     cp /build/native-cmake/cmake/data/bin/* "$cmake/"
 fi
+$pure -m compileall -q {VENV}/lib || true
 """
 # Backends that can keep their build tree: a stable place makes a killed build resume and equal builds equal bytes.
 KEPT_BUILD_TREE = {backend: {"build-dir": "/build/objects"} for backend in ("mesonpy", "scikit_build_core.build")}

@@ -228,3 +228,5 @@ def test_cmake_and_cython_run_natively_and_still_see_a_riscv64_machine(
     assert (source / "seen").read_text() == "riscv64 riscv64 riscv64-linux-gnu"
     assert (tmp_path / "work/venv/bin/cython").read_text().startswith("#!/opt/native/bin/python-pure\n")
     assert "PyInit_x" in (source / "x.c").read_text()
+    compiled = tmp_path / "work/venv/lib/python3.13/site-packages/setuptools/__pycache__/build_meta.cpython-313.pyc"
+    assert compiled.is_file()
