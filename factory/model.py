@@ -10,6 +10,9 @@ from typing import Protocol
 
 from packaging.utils import NormalizedName
 
+# The Pythons that wheels are built for, the default first.
+PYTHONS = ("3.13", "3.14")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -19,7 +22,7 @@ class Target:
     abi: str = "lp64d"
     glibc_floor: tuple[int, int] = (2, 39)
     baseline: str = "rv64gc"
-    python: str = "3.13"
+    python: str = PYTHONS[0]
 
     @property
     def platform_ceiling(self) -> str:

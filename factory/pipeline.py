@@ -188,7 +188,9 @@ class OpenJob:
 def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     """Make the job's environment if it isn't there yet, and find out its content key."""
     recipe = job.recipe
-    root = MODES[factory.mode](factory.layout, RootRequest(apt=recipe.build.apt), factory.stages("environment"))
+    root = MODES[factory.mode](
+        factory.layout, RootRequest(python=factory.target.python, apt=recipe.build.apt), factory.stages("environment")
+    )
     needed = [records[name] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]
@@ -353,7 +355,7 @@ def run_check(
         )
     model = _model(recipe, factory, log)
     discard(work)
-    environment = factory.open_root(check_root(factory.layout, factory.stages("environment")))
+    environment = factory.open_root(check_root(factory.layout, factory.target.python, factory.stages("environment")))
     with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
         check.install(sandbox, recipe, f"{url}/simple/", log)
         results = check.run_profiles(sandbox, recipe, model, profiles, log)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.environments.debian import native_command
+from factory.environments.debian import PYTHON, native_command
 from factory.environments.modes import check_root, hybrid_root, native_layer
 from factory.environments.root import RootRequest
 from factory.environments.rootfs import RootfsEnvironment
@@ -61,7 +61,7 @@ def hybrid(layout: Layout) -> RootfsEnvironment:
 
 @pytest.fixture(scope="session")
 def clean_root(layout: Layout) -> RootfsEnvironment:
-    return RootfsEnvironment(root=check_root(layout, unreported), layout=layout)
+    return RootfsEnvironment(root=check_root(layout, PYTHON, unreported), layout=layout)
 
 
 @pytest.fixture(scope="session")

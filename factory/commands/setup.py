@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     stages = factory.stages("environment")
     ready_to_emulate(factory.layout, stages)
     require_ready(factory.layout)
-    check_root(factory.layout, stages)
-    MODES[factory.mode](factory.layout, RootRequest(), stages)
+    check_root(factory.layout, factory.target.python, stages)
+    MODES[factory.mode](factory.layout, RootRequest(python=factory.target.python), stages)
     factory.reporter.line("ready: factory build NAME")
     return 0
 

@@ -14,16 +14,18 @@ import uv
 
 from factory.environments.layers import discard
 from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMissing
-from factory.model import LogSink, PackagePin
+from factory.model import PYTHONS, LogSink, PackagePin
 from factory.process import run
 
 SUITE = "trixie"
+# The suite's own Python; factory.environments.pythons has the others.
+PYTHON = "3.13"
 MIRROR_VARIABLE = "FACTORY_DEBIAN_MIRROR"
 GCC = "14"
 TRIPLET = "riscv64-linux-gnu"
 # They count up when the steps below change what a layer holds without changing the lists.
 STEPS = 1
-NATIVE_STEPS = 2
+NATIVE_STEPS = 3
 
 BASE_PACKAGES = ("python3", "python3-venv")
 BUILD_PACKAGES = ("python3-dev", "libc6-dev", f"libstdc++-{GCC}-dev", "pkgconf")
@@ -37,12 +39,19 @@ NATIVE_PACKAGES = (
     "ccache",
     "patchelf",
     "qemu-user",
-    "libpython3.13-stdlib",
-    "python3.13-minimal",
+    f"libpython{PYTHON}-stdlib",
+    f"python{PYTHON}-minimal",
 )
-TOOLCHAIN = {*NATIVE_PACKAGES, *EMULATED_PACKAGES, f"binutils-{TRIPLET}", "binutils", "libc6", "python3.13"}
+TOOLCHAIN = {
+    *NATIVE_PACKAGES,
+    *EMULATED_PACKAGES,
+    f"binutils-{TRIPLET}",
+    "binutils",
+    "libc6",
+    *(f"python{python}" for python in PYTHONS),
+}
 # Of the native packages' programs, those that builds call; the rest (other QEMUs, lto-dump, perl) only takes room.
-NATIVE_PROGRAMS = ("ninja", "make", "ccache", "patchelf", "qemu-riscv64", "python3.13", f"{TRIPLET}-*")
+NATIVE_PROGRAMS = ("ninja", "make", "ccache", "patchelf", "qemu-riscv64", f"python{PYTHON}", f"{TRIPLET}-*")
 NATIVE_UNUSED = (
     f"usr/bin/{TRIPLET}-lto-dump-{GCC}",
     "usr/share",
@@ -69,24 +78,25 @@ DPKG_OPTIONS = (
 # Debian byte-compiles Python files while it installs them, which takes minutes under QEMU. The programs that do it
 # are diverted here, and compile_python() does all of it natively in seconds. Packages installed by later layers find
 # py3compile still diverted.
-DIVERT = """
+DIVERT = f"""
 set -e
 chroot "$1" dpkg-divert --local --rename --add /usr/bin/py3compile
 ln -s true "$1/usr/bin/py3compile"
-chroot "$1" dpkg-divert --local --no-rename --add /usr/lib/python3.13/py_compile.py
-mkdir -p "$1/usr/lib/python3.13"
-: > "$1/usr/lib/python3.13/py_compile.py"
+chroot "$1" dpkg-divert --local --no-rename --add /usr/lib/python{PYTHON}/py_compile.py
+mkdir -p "$1/usr/lib/python{PYTHON}"
+: > "$1/usr/lib/python{PYTHON}/py_compile.py"
 """
-UNDIVERT = """
+UNDIVERT = f"""
 set -e
-rm "$1/usr/lib/python3.13/py_compile.py"
-chroot "$1" dpkg-divert --local --rename --remove /usr/lib/python3.13/py_compile.py
+rm "$1/usr/lib/python{PYTHON}/py_compile.py"
+chroot "$1" dpkg-divert --local --rename --remove /usr/lib/python{PYTHON}/py_compile.py
 """
-# Code generators in pure Python, such as Cython, run on the native Python of the same version: more than ten times
-# faster than under QEMU (measured on numpy's sources), with the same output. -S keeps its own site-packages out.
-PYTHON_PURE = """#!/bin/sh
-export PYTHONHOME=/opt/native/usr PYTHONPATH="$VIRTUAL_ENV/lib/python3.13/site-packages"
-exec /opt/native/usr/bin/python3.13 -S "$@"
+# Code generators in pure Python, such as Cython, run on the native Python: more than ten times faster than under QEMU
+# (measured on numpy's sources), with the same output, and for every Python. -S keeps its own site-packages out.
+PYTHON_PURE = f"""#!/bin/sh
+for PYTHONPATH in "$VIRTUAL_ENV"/lib/python3.*/site-packages; do :; done
+export PYTHONHOME=/opt/native/usr PYTHONPATH
+exec /opt/native/usr/bin/python{PYTHON} -S "$@"
 """
 ARCHIVE_LIST = "archives.list"
 LIST_ARCHIVES = f'cd "$1/var/cache/apt/archives" && ls *.deb > "$1/{ARCHIVE_LIST}"'
@@ -110,7 +120,7 @@ def make_native(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
     native = tree / "opt/native"
     native.parent.mkdir(parents=True)
     _mmdebstrap(native, "amd64", "extract", NATIVE_PACKAGES, [f"--extract-hook={LIST_ARCHIVES}"], log)
-    packages = _extracted_packages(native)
+    packages = extracted_packages(native / ARCHIVE_LIST)
     _trim(native)
     _link_programs(native)
     _let_x86_programs_run(tree)
@@ -143,11 +153,13 @@ def native_command(native_layer: Path, program: str) -> list[str]:
 def compile_python(native_layer: Path, tree: Path, log: LogSink) -> None:
     """Byte-compile a layer's Python files with the native Python of the same version: the files are the same."""
     folders = [
-        str(folder) for name in ("usr/lib/python3.13", "usr/lib/python3", "opt") if (folder := tree / name).is_dir()
+        str(folder)
+        for name in (f"usr/lib/python{PYTHON}", "usr/lib/python3", "opt")
+        if (folder := tree / name).is_dir()
     ]
     if not folders:
         return
-    command = native_command(native_layer, "python3.13")
+    command = native_command(native_layer, f"python{PYTHON}")
     environment = {"PYTHONHOME": str(native_layer / "opt/native/usr"), "PATH": os.defpath}
     arguments = ["-S", "-m", "compileall", "-q", "-s", str(tree), "-p", "/", *folders]
     run([*command, *arguments], log=log, env=environment, what="byte-compiling Python files")
@@ -235,9 +247,12 @@ def _clean_environment() -> dict[str, str]:
     return kept | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
-def _extracted_packages(tree: Path) -> tuple[PackagePin, ...]:
-    """What mmdebstrap extracted: without dpkg's database, the archives' names (name_version_architecture) tell."""
-    names = (tree / ARCHIVE_LIST).read_text(encoding="utf-8").split()
+def extracted_packages(archives: Path) -> tuple[PackagePin, ...]:
+    """What was extracted and not installed: without dpkg's database, the archives' names tell.
+
+    The file `archives` lists them, each as name_version_architecture.deb.
+    """
+    names = archives.read_text(encoding="utf-8").split()
     triples = (unquote(name.removesuffix(".deb")).split("_") for name in names)
     return tuple(PackagePin(name=name, version=version, architecture=arch) for name, version, arch in sorted(triples))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from factory.environments import binfmt, debian
 from factory.environments.layers import Layer, content_key, ensure_layer
+from factory.environments.pythons import python_layers
 from factory.environments.root import (
     BASE_PATH,
     BUILD_VENV,
@@ -29,11 +30,12 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
     """The root whose compilers are native x86-64 programs, with what the recipe asks for."""
     native, base = native_layer(layout, open_stage), base_layer(layout, open_stage)
     layers = _with_packages(layout, (base,), (debian.BUILD_PACKAGES, tuple(sorted(request.apt))), open_stage)
+    python = python_layers(layout, base, request.python, open_stage)
     # ccache knows the compiler by its packages' versions, instead of reading 30 MB for every call.
     compiler = content_key([(pin.name, pin.version) for pin in native.packages])
     ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": f"string:{compiler}", "CCACHE_NOHASHDIR": "1"}
     return Root(
-        layers=(*layers, native),
+        layers=(*layers, *python, native),
         variables={
             **COMMON,
             **ccache,
@@ -47,26 +49,30 @@ def emulated_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -
     """The same root with Debian's riscv64 compilers under QEMU: slow, the reference to compare with."""
     ready_to_emulate(layout, open_stage)
     wanted = (debian.BUILD_PACKAGES, debian.EMULATED_PACKAGES, tuple(sorted(request.apt)))
-    layers = _with_packages(layout, (base_layer(layout, open_stage),), wanted, open_stage)
+    base = base_layer(layout, open_stage)
+    layers = _with_packages(layout, (base,), wanted, open_stage)
+    python = python_layers(layout, base, request.python, open_stage)
     uv = ensure_layer(layout.layers, "uv", {"steps": debian.STEPS, "uv": version("uv")}, debian.make_uv, open_stage)
     return Root(
-        layers=(*layers, uv),
+        layers=(*layers, *python, uv),
         variables={**COMMON, "VIRTUAL_ENV": BUILD_VENV, "PATH": f"{UV_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"},
     )
 
 
-def check_root(layout: Layout, open_stage: OpenStage) -> Root:
-    """A clean root as on a board: Debian's Python and an empty virtual environment in /opt/venv."""
+def check_root(layout: Layout, python: str, open_stage: OpenStage) -> Root:
+    """A clean root as on a board: Debian's Python of that version and an empty virtual environment in /opt/venv."""
     base = base_layer(layout, open_stage)
-    definition = {"steps": debian.STEPS, "over": base.digest, "venv": CHECK_VENV}
+    below = (base, *python_layers(layout, base, python, open_stage))
+    definition = {"steps": debian.STEPS, "over": [layer.digest for layer in below], "venv": CHECK_VENV}
 
     def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
-        change_root(layout, (base,), tree, [["python3", "-m", "venv", CHECK_VENV]], log, network=False)
-        debian.compile_python(native_layer(layout, open_stage).tree, tree, log)
+        # Without that variable pip byte-compiles itself in the form that needs no hashing of the sources at each start.
+        make_venv = ["env", "--unset=SOURCE_DATE_EPOCH", f"python{python}", "-m", "venv", CHECK_VENV]
+        change_root(layout, below, tree, [make_venv], log, network=False)
         return ()
 
     venv = ensure_layer(layout.layers, "venv", definition, make, open_stage)
-    return Root(layers=(base, venv), variables={**COMMON, "PATH": f"{CHECK_VENV}/bin:{BASE_PATH}"})
+    return Root(layers=(*below, venv), variables={**COMMON, "PATH": f"{CHECK_VENV}/bin:{BASE_PATH}"})
 
 
 def native_layer(layout: Layout, open_stage: OpenStage) -> Layer:

@@ -36,8 +36,9 @@ COMMON = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootRequest:
-    """What a recipe asks of the root that it is built in: `apt` are extra Debian packages."""
+    """What a job asks of the root that it is built in: its Python, and `apt`, the recipe's extra Debian packages."""
 
+    python: str = debian.PYTHON
     apt: tuple[str, ...] = ()
 
 

@@ -1,0 +1,96 @@
+"""Pythons that the root's own suite lacks: layers with Debian's packages of another suite, extracted over the base.
+
+They bring no libc of their own: a program that needs a newer glibc than the root's does not start, and making the layer
+starts all of it. Wheels built with them see the root's glibc and compiler, like all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from factory.environments import debian
+from factory.environments.layers import Layer, discard, ensure_layer
+from factory.environments.rootfs import change_root
+from factory.errors import CommandFailed, EnvironmentSetupError
+from factory.layout import Layout
+from factory.model import LogSink, OpenStage, PackagePin
+
+SUITES: Mapping[str, str] = {"3.14": "forky"}
+# Counts up when the script changes what the layer holds.
+STEPS = 1
+PACKAGES = (
+    "python{}-minimal",
+    "python{}",
+    "python{}-dev",
+    "python{}-venv",
+    "libpython{}-minimal",
+    "libpython{}-stdlib",
+    "libpython{}",
+    "libpython{}-dev",
+    # Python has a part of its XML parser in itself, and that calls functions which are new in this library.
+    "libexpat1",
+)
+# Not installed but extracted, since what the packages depend on (the suite's glibc above all) must stay out. apt works
+# in /build, so that the root's own lists stay as they are.
+EXTRACT = f"""
+set -eu
+python=$1 suite=$2
+shift 2
+mkdir -p /build/lists/partial /build/cache/archives/partial /build/debs
+sed "s/ {debian.SUITE} / $suite /" /etc/apt/sources.list > /build/suite.list
+apt="apt-get -o Dir::Etc::SourceList=/build/suite.list -o Dir::Etc::SourceParts=/dev/null
+    -o Dir::State::Lists=/build/lists -o Dir::Cache=/build/cache"
+$apt update
+cd /build/debs
+$apt download "$@"
+for archive in *.deb; do dpkg-deb --extract "$archive" /; done
+ls > /build/{debian.ARCHIVE_LIST}
+
+cd "/usr/lib/python$python"
+# 190 MB that only programs with a Python linked into them use.
+rm config-*/libpython*.a
+# This module alone needs a newer glibc. That of the suite's Python is written for the stable ABI, so it fits here too.
+rm lib-dynload/termios.*
+ln -s /usr/lib/python{debian.PYTHON}/lib-dynload/termios.*.so lib-dynload/termios.abi3.so
+"python$python" -m compileall -q --invalidation-mode timestamp .
+"""
+# Imports every extension module with all its symbols looked up at once.
+IMPORT_EVERYTHING = """
+import importlib, pathlib
+for path in sorted(pathlib.Path(importlib.import_module("_ctypes").__file__).parent.glob("*.so")):
+    importlib.import_module(path.name.partition(".")[0])
+"""
+
+
+def python_layers(layout: Layout, base: Layer, python: str, open_stage: OpenStage) -> tuple[Layer, ...]:
+    """What lies over `base` so that the root has this Python (`3.14`): nothing for the one that `base` brings."""
+    if python == debian.PYTHON:
+        return ()
+    packages = tuple(name.format(python) for name in PACKAGES)
+    definition = {"steps": STEPS, "suite": SUITES[python], "packages": packages, "over": base.digest}
+
+    def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+        return _make(layout, base, tree, python, packages, log)
+
+    return (ensure_layer(layout.layers, f"python{python}", definition, make, open_stage),)
+
+
+def _make(
+    layout: Layout, base: Layer, tree: Path, python: str, packages: tuple[str, ...], log: LogSink
+) -> tuple[PackagePin, ...]:
+    suite = SUITES[python]
+    extract = ["sh", "-c", EXTRACT, "extract", python, suite, *packages]
+    try_out = ["env", "LD_BIND_NOW=1", f"python{python}", "-c", IMPORT_EVERYTHING]
+    try:
+        change_root(layout, (base,), tree, [extract, try_out], log, network=True)
+    except CommandFailed as error:
+        raise EnvironmentSetupError(
+            f"Python {python} of Debian {suite} could not be put into the root:\n{error.output}",
+            hint=f"the whole log is {log.path}; a mirror caught in the middle of an update needs a later try, another "
+            f"one is set by {debian.MIRROR_VARIABLE}",
+        ) from error
+    work = tree.with_name("work")
+    pins = debian.extracted_packages(work / debian.ARCHIVE_LIST)
+    discard(work)
+    return pins
