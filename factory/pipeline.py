@@ -136,7 +136,9 @@ def rebuild(record: BuildRecord, factory: Factory, folder: Path) -> RepairedWhee
         recipe=replace(recipe, build=replace(recipe.build, environment=uncached)),
         metadata=replace(metadata, build_requires=pins),
     )
-    steps = Steps(folder=folder / "steps", open_stage=factory.stages(f"{recipe.label} rebuilt"))
+    steps = Steps(
+        folder=folder / "steps", root=factory.layout.root, open_stage=factory.stages(f"{recipe.label} rebuilt")
+    )
     return _make_wheel(replace(opened, job=job, folder=folder), steps, factory).repaired
 
 
@@ -214,7 +216,9 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         if existing is not None:
             factory.reporter.line(f"{job.recipe.label}: already built, {existing.wheel}")
             return existing
-        steps = Steps(folder=opened.folder / "steps", open_stage=factory.stages(job.recipe.label))
+        steps = Steps(
+            folder=opened.folder / "steps", root=factory.layout.root, open_stage=factory.stages(job.recipe.label)
+        )
         record = _run_stages(opened, steps, records, factory)
         if not factory.keep:
             discard(opened.folder)

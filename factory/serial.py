@@ -1,42 +1,54 @@
-"""Frozen dataclasses as JSON files: written by rename, read with their types checked."""
+"""Frozen dataclasses as JSON files: written by rename, read with their types checked.
+
+Paths below a `root` are written relative to it, so that a cache folder that was moved still finds its own files.
+"""
 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import cattrs
-from cattrs.preconf.json import make_converter
+from cattrs.preconf.json import JsonConverter, make_converter
 
 from factory.errors import StoreError
 from factory.files import write_if_changed
 
 T = TypeVar("T")
 
-_converter = make_converter()
-_converter.register_unstructure_hook(Path, str)
-_converter.register_structure_hook(Path, lambda value, _: Path(value))
-_converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
+NOWHERE = Path()
 
 
-def dumps(value: object) -> str:
+@lru_cache
+def _converter(root: Path) -> JsonConverter:
+    converter = make_converter()
+    converter.register_unstructure_hook(
+        Path, lambda path: str(path.relative_to(root) if root != NOWHERE and path.is_relative_to(root) else path)
+    )
+    converter.register_structure_hook(Path, lambda value, _: root / value)
+    converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
+    return converter
+
+
+def dumps(value: object, root: Path = NOWHERE) -> str:
     """A dataclass (or a tuple of them) as indented JSON text with sorted keys."""
-    return json.dumps(_converter.unstructure(value), indent=1, sort_keys=True) + "\n"
+    return json.dumps(_converter(root).unstructure(value), indent=1, sort_keys=True) + "\n"
 
 
-def save(path: Path, value: object) -> None:
+def save(path: Path, value: object, root: Path = NOWHERE) -> None:
     """Write a dataclass as JSON, by rename."""
-    write_if_changed(path, dumps(value).encode(), durable=True)
+    write_if_changed(path, dumps(value, root).encode(), durable=True)
 
 
-def load(path: Path, kind: type[T]) -> T:
+def load(path: Path, kind: type[T], root: Path = NOWHERE) -> T:
     """Read what `save` wrote.
 
     Raises:
         StoreError: the file is damaged or holds something else.
     """
     try:
-        return _converter.structure(json.loads(path.read_text(encoding="utf-8")), kind)
+        return _converter(root).structure(json.loads(path.read_text(encoding="utf-8")), kind)
     except (ValueError, cattrs.BaseValidationError) as error:
         raise StoreError(f"{path} is damaged: {error}", hint=f"remove it and run again: rm {path}") from error

@@ -25,27 +25,30 @@ class Finished(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """The steps of the job whose folder this is."""
+    """The steps of the job whose folder this is; `root` is the cache that it lies in, which may move."""
 
     folder: Path
+    root: Path
     open_stage: OpenStage
 
     def once(self, stage: str, kind: type[T], produce: Callable[[LogSink], T]) -> T:
         """The step's value: from an earlier run if it finished there, else by `produce(log)`."""
         path = self._path(stage)
         if path.is_file():
-            return load(path, Finished[kind]).value  # type: ignore[valid-type]
+            return load(path, Finished[kind], self.root).value  # type: ignore[valid-type]
         started = monotonic()
         with self.open_stage(stage) as log:
             before = log.path.stat().st_size
             value = produce(log)
         seconds, commands = monotonic() - started, _commands(log.path, before)
-        save(path, Finished(value=value, run=StageRun(stage=stage, seconds=seconds, commands=commands, log=log.path)))
+        run = StageRun(stage=stage, seconds=seconds, commands=commands, log=log.path)
+        save(path, Finished(value=value, run=run), self.root)
         return value
 
     def runs(self, stages: tuple[str, ...]) -> tuple[StageRun, ...]:
         """What each finished step took."""
-        return tuple(load(self._path(stage), Finished[object]).run for stage in stages if self._path(stage).is_file())
+        finished = (path for path in map(self._path, stages) if path.is_file())
+        return tuple(load(path, Finished[object], self.root).run for path in finished)
 
     def _path(self, stage: str) -> Path:
         return self.folder / f"{stage}.json"

@@ -26,7 +26,7 @@ class Store:
         path = self._record_path(key)
         if not path.is_file():
             return None
-        record = load(path, BuildRecord)
+        record = load(path, BuildRecord, self._cache)
         return record if self.wheel_path(record).is_file() else None
 
     def records(self) -> list[BuildRecord]:
@@ -50,7 +50,7 @@ class Store:
         if sha256_of(partial) != wheel.sha256:
             raise StoreError(f"{wheel.path} changed while it was stored", hint="run the build again")
         partial.replace(destination)
-        save(self._record_path(record.key), kept)
+        save(self._record_path(record.key), kept, self._cache)
         return kept
 
     def wheel_path(self, record: BuildRecord) -> Path:
@@ -69,6 +69,11 @@ class Store:
             record_key=record.key,
             profiles=tuple(check.profile for check in record.checks),
         )
+
+    @property
+    def _cache(self) -> Path:
+        """The folder that holds the store and the logs that its records name."""
+        return self.root.parent
 
     def _record_path(self, key: str) -> Path:
         return self.root / "records" / f"{key}.json"

@@ -17,7 +17,7 @@ def steps(folder: Path) -> Steps:
     def open_stage(stage: str) -> Iterator[LogSink]:
         yield LogFile(folder / f"{stage}.log")
 
-    return Steps(folder=folder / "steps", open_stage=open_stage)
+    return Steps(folder=folder / "steps", root=folder, open_stage=open_stage)
 
 
 def test_a_finished_step_gives_its_value_again_without_running(tmp_path: Path) -> None:

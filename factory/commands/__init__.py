@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 import factory.commands.audit as audit
-from factory.commands import build, check, doctor, index, rebuild, serve, setup, shell
+from factory.commands import build, cache, check, doctor, index, rebuild, serve, setup, shell
 
 # Each module has `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`.
 COMMANDS: Mapping[str, ModuleType] = {
@@ -17,4 +17,5 @@ COMMANDS: Mapping[str, ModuleType] = {
     "shell": shell,
     "index": index,
     "serve": serve,
+    "cache": cache,
 }

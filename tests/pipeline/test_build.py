@@ -49,7 +49,7 @@ def test_the_record_says_what_made_the_wheel(built: Checkout) -> None:
     (record,) = (json.loads(path.read_text()) for path in built.cache.glob("store/records/*.json"))
     assert record["wheel_sha256"] == sha256_of(built.wheel())
     assert [stage["stage"] for stage in record["stages"]] == list(STAGES)
-    assert all(Path(stage["log"]).is_file() for stage in record["stages"])
+    assert all((built.cache / stage["log"]).is_file() for stage in record["stages"])
     commands = {stage["stage"]: stage["commands"] for stage in record["stages"]}
     assert any("backend_call.py" in line for line in commands["build"])
     assert any("auditwheel repair" in line for line in commands["repair"])

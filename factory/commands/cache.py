@@ -1,0 +1,61 @@
+"""`factory cache`: move the cache between machines as one file."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from factory.cache.areas import AREAS, ON_REQUEST
+from factory.cache.exporting import export_cache
+from factory.cache.importing import import_cache
+from factory.layout import default_layout
+from factory.privileges import give_back
+from factory.ui import Reporter, print_table
+
+# Roots and what is built in them belong to root.
+NEEDS_ROOT = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions and their options."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    export = _add(actions, "export", _export, "write builds in progress, the store and the caches to one file")
+    export.add_argument("file", type=Path, metavar="FILE", help="for example factory-cache.tar.zst")
+    export.add_argument("--layers", action="store_true", help="the root filesystems too")
+    export.add_argument("--downloads", action="store_true", help="the downloaded sources and models too")
+    bring = _add(actions, "import", _import, "add what such a file holds; what is there already stays as it is")
+    bring.add_argument("file", type=Path, metavar="FILE", help="what `factory cache export` wrote")
+
+
+def _add(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    action: Callable[[argparse.Namespace], None],
+    summary: str,
+) -> argparse.ArgumentParser:
+    child = actions.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
+    child.set_defaults(action=action)
+    return child
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
+    args.action(args)
+    return 0
+
+
+def _export(args: argparse.Namespace) -> None:
+    reporter, started = Reporter(), time.monotonic()
+    areas = [name for name in AREAS if name not in ON_REQUEST or getattr(args, name)]
+    items = export_cache(default_layout(), args.file, areas, reporter.line)
+    give_back(args.file)
+    size = args.file.stat().st_size / 1e6
+    reporter.line(f"{args.file}: {items} items, {size:.1f} MB, in {time.monotonic() - started:.1f} s")
+
+
+def _import(args: argparse.Namespace) -> None:
+    imported = import_cache(default_layout(), args.file, Reporter().line)
+    rows = [(entry.area, str(entry.added), str(entry.kept)) for entry in imported]
+    print_table(("area", "added", "there already"), rows)
