@@ -28,8 +28,9 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything, the main job included; arguments after -- go to pytest: `-- -m "not main_job"`."""
     session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
-    session.run(f"{session.bin}/factory", "setup", env=environment())
-    session.run(*as_root(), f"{session.bin}/python", "-m", "pytest", *session.posargs, external=True)
+    variables = environment() | through_sudo()
+    session.run(f"{session.bin}/factory", "setup", env=variables)
+    session.run(*as_root(), f"{session.bin}/python", "-m", "pytest", *session.posargs, external=True, env=variables)
 
 
 @nox.session
@@ -49,8 +50,14 @@ def demo(session: nox.Session) -> None:
 
 
 def as_root() -> list[str]:
-    """Tests open riscv64 roots themselves."""
+    """Tests open riscv64 roots themselves, and add users to the machine."""
     return [] if os.geteuid() == 0 else ["sudo", "--preserve-env"]
+
+
+def through_sudo() -> dict[str, str]:
+    """The roots that root's tests use are root's too, beside those that an ordinary user has made without."""
+    cache = os.environ.get("FACTORY_CACHE", str(Path(".nox/tests-cache").absolute()))
+    return {} if os.geteuid() == 0 else {"FACTORY_PRIVILEGE": "sudo", "FACTORY_CACHE": cache}
 
 
 def environment() -> dict[str, str]:

@@ -13,6 +13,7 @@ from factory.environments import binfmt
 from factory.environments.host_network import ca_bundle
 from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.layout import Layout
+from factory.privileges import ENTER_NAMESPACE, NAMESPACE, SUDO, WAY_VARIABLE, chosen_way
 from factory.process import run
 
 # Program -> the Debian and Ubuntu package that has it.
@@ -24,6 +25,8 @@ PROGRAMS = {
     "patch": "patch",
     "mount": "mount",
 }
+# What maps an ordinary user's subordinate ids into a user namespace.
+UNPRIVILEGED_PROGRAMS = {"newuidmap": "uidmap"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 KEYRING_PACKAGE = "debian-archive-keyring"
 # Where Debian keeps what ordinary users have no use for.
@@ -62,7 +65,7 @@ def examine(layout: Layout) -> list[Finding]:
 
 def missing_packages() -> list[str]:
     """The Debian packages to install."""
-    missing = {package for program, package in PROGRAMS.items() if _which(program) is None}
+    missing = {package for program, package in _needed_programs().items() if _which(program) is None}
     return sorted(missing | (set() if KEYRING.is_file() else {KEYRING_PACKAGE}))
 
 
@@ -90,14 +93,31 @@ def _processor() -> Finding:
 def _privileges() -> Finding:
     if os.geteuid() == 0:
         return Finding(name="privileges", ok=True, seen="root")
-    sudo = shutil.which("sudo") is not None
-    seen = "sudo, asked for when it's needed" if sudo else "neither root nor sudo; roots have to be mounted"
-    return Finding(name="privileges", ok=sudo, seen=seen, mend="su -c 'apt-get install sudo', or work as root")
+    try:
+        way = chosen_way()
+    except PrerequisiteMissing as error:
+        return Finding(name="privileges", ok=False, seen=error.message, mend=error.hint or "")
+    ways = {NAMESPACE: "not needed: each command has a user namespace", SUDO: "sudo, asked for when it's needed"}
+    return Finding(name="privileges", ok=True, seen=ways[way])
+
+
+def _in_namespace() -> bool:
+    """Whether commands of this user enter a user namespace."""
+    try:
+        return os.geteuid() != 0 and chosen_way() == NAMESPACE
+    except PrerequisiteMissing:
+        return False
+
+
+def _needed_programs() -> dict[str, str]:
+    through_sudo = os.environ.get(WAY_VARIABLE) == SUDO
+    return PROGRAMS if os.geteuid() == 0 or through_sudo else PROGRAMS | UNPRIVILEGED_PROGRAMS
 
 
 def _programs() -> Finding:
-    missing = sorted(program for program in PROGRAMS if _which(program) is None)
-    seen = f"missing: {', '.join(missing)}" if missing else ", ".join(PROGRAMS)
+    needed = _needed_programs()
+    missing = sorted(program for program in needed if _which(program) is None)
+    seen = f"missing: {', '.join(missing)}" if missing else ", ".join(needed)
     return Finding(name="programs", ok=not missing, seen=seen, mend="factory setup")
 
 
@@ -127,10 +147,12 @@ def _overlayfs() -> Finding:
 
 def _sandbox() -> Finding:
     """Containers and hardened kernels can forbid what bubblewrap does: try it."""
-    if _which("bwrap") is None or os.geteuid() != 0:
+    enter = ENTER_NAMESPACE if _in_namespace() else ()
+    if _which("bwrap") is None or (os.geteuid() != 0 and not enter):
         return Finding(name="sandbox", ok=True, seen="tried when bubblewrap is there and we are root")
+    bwrap = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net", "true"]
     try:
-        run(["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net", "true"])
+        run([*enter, *bwrap])
     except CommandFailed as error:
         mend = "start the container with --privileged (or --cap-add SYS_ADMIN and no seccomp profile)"
         return Finding(name="sandbox", ok=False, seen=f"bubblewrap can't seal a root: {error.output}", mend=mend)
@@ -143,6 +165,8 @@ def _binfmt() -> Finding:
     qemu = binfmt.registered_interpreter()
     if qemu is not None:
         return Finding(name="riscv64 programs", ok=True, seen=f"run by {qemu}")
+    if _in_namespace():
+        return Finding(name="riscv64 programs", ok=True, seen="run by a QEMU that each command registers for itself")
     return Finding(
         name="riscv64 programs",
         ok=False,

@@ -14,16 +14,37 @@ from factory.privileges import become_root, give_back
 
 @pytest.fixture
 def ordinary_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Another user than root, and a PATH with nothing on it."""
+    """Another user than root, with a new cache and a PATH with nothing on it."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("FACTORY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
 
-def test_without_sudo_the_message_says_what_is_needed_and_why(ordinary_user: Path) -> None:
-    with pytest.raises(PrerequisiteMissing, match="mounts and owns riscv64 roots, so it needs root") as caught:
+def test_without_namespaces_and_sudo_the_message_says_what_is_missing(ordinary_user: Path) -> None:
+    with pytest.raises(PrerequisiteMissing) as caught:
         become_root()
-    assert caught.value.hint == "run it as root, or install sudo"
+    assert caught.value.message == (
+        "riscv64 roots are made and opened in a user namespace, or by root: the program 'unshare' is not installed"
+    )
+    assert caught.value.hint == "apt-get install util-linux mount"
+
+
+def test_a_way_that_there_is_not_is_named_with_those_that_there_are(
+    ordinary_user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACTORY_PRIVILEGE", "suod")
+    with pytest.raises(PrerequisiteMissing, match="FACTORY_PRIVILEGE is 'suod'") as caught:
+        become_root()
+    assert caught.value.hint == "it must be one of: namespace, sudo"
+
+
+def test_a_wish_for_sudo_that_is_not_there_is_no_wish_for_something_else(
+    ordinary_user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACTORY_PRIVILEGE", "sudo")
+    with pytest.raises(PrerequisiteMissing, match="FACTORY_PRIVILEGE is sudo, which is not installed"):
+        become_root()
 
 
 def test_sudo_gets_the_same_command_the_cache_and_the_network_settings(
@@ -52,7 +73,8 @@ def test_sudo_gets_the_same_command_the_cache_and_the_network_settings(
     assert words[-5:] == [sys.executable, "-m", "factory.cli", "build", "numpy"]
 
 
-def test_root_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_goes_on_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     become_root()
 

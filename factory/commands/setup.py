@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+from collections.abc import Sequence
 
 from factory.commands.options import add_factory_options, make_factory
 from factory.doctor import missing_packages, require_ready
 from factory.environments.modes import MODES, check_root, ready_to_emulate
 from factory.environments.root import RootRequest
+from factory.errors import PrerequisiteMissing
 from factory.pipeline import Factory
+from factory.privileges import become_root
+from factory.process import attach
 from factory.process import run as run_command
 
-NEEDS_ROOT = True
+INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Set the machine up; what is there already costs nothing."""
+    packages = missing_packages()
     factory = make_factory(args)
-    _install(factory)
+    if packages and os.geteuid() == 0:
+        _install(packages, factory)
+    elif packages:
+        _install_through_sudo(packages)
+    become_root()
     stages = factory.stages("environment")
     ready_to_emulate(factory.layout, stages)
     require_ready(factory.layout)
@@ -33,12 +43,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _install(factory: Factory) -> None:
-    packages = missing_packages()
-    if not packages:
-        return
+def _install(packages: Sequence[str], factory: Factory) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with factory.stages("host")("packages") as log:
         run_command(["apt-get", "update"], log=log, env=environment)
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-        run_command(install, log=log, env=environment, what=f"apt-get install {' '.join(packages)}")
+        run_command([*INSTALL, *packages], log=log, env=environment, what=f"apt-get install {' '.join(packages)}")
+
+
+def _install_through_sudo(packages: Sequence[str]) -> None:
+    """Install as root what comes before a user can be root in a namespace; sudo may ask for a password.
+
+    Raises:
+        PrerequisiteMissing: there is no sudo, or it failed.
+    """
+    by_hand = " ".join((*INSTALL, *packages))
+    if shutil.which("sudo") is None:
+        raise PrerequisiteMissing(
+            f"Debian packages are missing: {', '.join(packages)}", hint=f"an administrator runs once: {by_hand}"
+        )
+    for command in (("apt-get", "update"), (*INSTALL, *packages)):
+        if attach(["sudo", "DEBIAN_FRONTEND=noninteractive", *command]) != 0:
+            raise PrerequisiteMissing(f"sudo {' '.join(command)} failed", hint=f"run it yourself: sudo {by_hand}")

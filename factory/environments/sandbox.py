@@ -82,7 +82,8 @@ class OverlaySandbox:
                 hint="set FACTORY_CACHE to another folder",
             )
         lower = ":".join(str(path) for path in reversed(self.layers))
-        return f"lowerdir={lower},upperdir={self.scratch / 'upper'},workdir={self.scratch / 'workdir'}"
+        options = f"lowerdir={lower},upperdir={self.scratch / 'upper'},workdir={self.scratch / 'workdir'}"
+        return f"{options},userxattr" if _in_user_namespace() else options
 
     def _bubblewrap(self, variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool) -> list[str]:
         seal = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--die-with-parent"]
@@ -100,6 +101,11 @@ class OverlaySandbox:
             seal.append("--unshare-net")
         settings = [word for name, value in everything.items() for word in ("--setenv", name, value)]
         return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--"]
+
+
+def _in_user_namespace() -> bool:
+    """There, root may not set the attributes by which overlayfs marks folders, but others that do the same."""
+    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]
 
 
 @dataclass(frozen=True, slots=True)

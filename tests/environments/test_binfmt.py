@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +59,30 @@ def test_an_entry_of_the_host_stays_as_it_is_and_ours_wins(
     ready_to_emulate(layout, unreported)
     assert RIVAL.read_text() == rival
     assert who_runs(hybrid, tmp_path / "after") == "qemu-riscv64"
+
+
+# The table of a user namespace is empty at first. The version is the second argument, the flags are the third.
+REGISTER_ANOTHER = """
+import sys
+from pathlib import Path
+from factory.environments import binfmt
+from factory.process import run
+run(binfmt.MOUNT)
+assert not binfmt.is_served()
+qemu = Path(sys.argv[1], "qemu")
+qemu.write_text(f"#!/bin/sh\\necho qemu-riscv64 version {sys.argv[2]}\\n")
+qemu.chmod(0o755)
+(binfmt.BINFMT / "register").write_text(f":another:M::{binfmt.MAGIC}:{binfmt.MASK}:{qemu}:{sys.argv[3]}")
+print(binfmt.is_served())
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "flags", "served"), [("10.0.2", "OCF", "True"), ("7.2.19", "OCF", "False"), ("10.0.2", "OC", "False")]
+)
+def test_another_registration_serves_if_it_is_new_enough_and_needs_no_file_in_the_root(
+    tmp_path: Path, version: str, flags: str, served: str
+) -> None:
+    enter = ["unshare", "--user", "--map-root-user", "--mount"]
+    command = [*enter, sys.executable, "-c", REGISTER_ANOTHER, str(tmp_path), version, flags]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == served

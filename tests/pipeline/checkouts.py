@@ -61,11 +61,13 @@ class Checkout:
 FACTORY = [sys.executable, "-m", "factory.cli"]
 
 
-def make_checkout(root: Path, cache: Path, *, kind: str = "plain", more: str = "", smoke: str = SUMS) -> Checkout:
-    """A checkout whose one recipe builds tests/packages/vectors-c; `more` is appended to the recipe."""
+def make_checkout(
+    root: Path, cache: Path, *, kind: str = "plain", more: str = "", smoke: str = SUMS, packages: Path = PACKAGES
+) -> Checkout:
+    """A checkout whose one recipe builds vectors-c of the folder `packages`; `more` is appended to the recipe."""
     folder = root / "recipes/vectors-c"
     folder.mkdir(parents=True)
-    source = os.path.relpath(PACKAGES / "vectors-c", folder)
+    source = os.path.relpath(packages / "vectors-c", folder)
     (folder / "recipe.toml").write_text(RECIPE.format(source=source, kind=kind, more=more))
     (folder / "smoke.py").write_text(smoke)
     return Checkout(root=root, cache=cache)

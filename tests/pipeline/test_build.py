@@ -21,20 +21,6 @@ DISPATCHED = '[audit]\ndispatched = ["vectors_c*.so"]\n'
 ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, layout: object, hybrid: object, clean_root: object) -> Checkout:
-    """The plain package, built once for the tests that only look at the result."""
-    from factory.layout import default_layout
-
-    folder = tmp_path_factory.mktemp("built")
-    (folder / "cache").mkdir()
-    (folder / "cache/layers").symlink_to(default_layout().layers)
-    checkout = make_checkout(folder / "checkout", folder / "cache")
-    finished = checkout.factory("build", "vectors-c")
-    assert finished.returncode == 0, finished.stderr
-    return checkout
-
-
 def test_the_wheel_has_the_lowest_tag_that_holds_and_passed_on_every_profile(built: Checkout) -> None:
     wheel = built.wheel()
     assert wheel.name == "vectors_c-1.0-cp313-cp313-manylinux_2_27_riscv64.manylinux_2_31_riscv64.whl" or (

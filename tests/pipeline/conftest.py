@@ -1,0 +1,20 @@
+"""What tests of whole builds share."""
+
+from __future__ import annotations
+
+import pytest
+
+from factory.layout import Layout
+from tests.pipeline.checkouts import Checkout, make_checkout
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, layout: Layout, hybrid: object, clean_root: object) -> Checkout:
+    """The plain package, built once for the tests that only look at the result."""
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "cache").mkdir()
+    (folder / "cache/layers").symlink_to(layout.layers)
+    checkout = make_checkout(folder / "checkout", folder / "cache")
+    finished = checkout.factory("build", "vectors-c")
+    assert finished.returncode == 0, finished.stderr
+    return checkout

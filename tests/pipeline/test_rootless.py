@@ -1,0 +1,215 @@
+"""Without root: an ordinary user's builds in user namespaces, by a user whom the tests add to the machine."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uv
+
+from factory.environments import binfmt
+from factory.environments.rootfs import RootfsEnvironment
+from factory.errors import PrerequisiteMissing
+from factory.files import sha256_of
+from factory.privileges import ENTER_NAMESPACE, NAMESPACE
+from tests.pipeline.checkouts import Checkout, make_checkout
+
+pytestmark = pytest.mark.environment
+
+PROJECT = Path(__file__).parent.parent.parent
+# What an installation doesn't need: history, caches and results.
+NOT_INSTALLED = shutil.ignore_patterns(".*", "__pycache__", "dist", "build")
+ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """An ordinary user; `home` is what that user alone owns."""
+
+    name: str
+    uid: int
+    home: Path
+
+    @property
+    def cache(self) -> Path:
+        return self.home / ".cache/riscv64-wheel-factory"
+
+    def start(self, argv: Sequence[str | Path], cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
+        """Start a command as the user; both of its outputs are read from its `stdout`."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FACTORY_", "XDG_"))}
+        return subprocess.Popen(
+            argv,
+            cwd=cwd or self.home,
+            env={**kept, "HOME": str(self.home), **variables},
+            user=self.uid,
+            group=self.uid,
+            extra_groups=[],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, argv: Sequence[str | Path], cwd: Path | None = None, **variables: str) -> tuple[int, str]:
+        """Run a command as the user to its end; returns its exit status and what it printed."""
+        with self.start(argv, cwd, **variables) as process:
+            said = process.communicate()[0]
+        return process.returncode, said
+
+    def processes(self) -> list[str]:
+        """What runs as the user, in namespaces too."""
+        return [path.name for path in Path("/proc").glob("[0-9]*") if owner(path) == self.uid]
+
+
+def owner(process: Path) -> int | None:
+    try:
+        return process.stat().st_uid
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def added_user(name: str, *options: str) -> Iterator[User]:
+    """A user of this machine, with subordinate ids as the machine's defaults are."""
+    # In no folder of root's alone: what is in the user's namespaces must find the way.
+    home = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    home.chmod(0o755)
+    subprocess.run(["useradd", "--home-dir", str(home), *options, name], check=True)
+    try:
+        entry = pwd.getpwnam(name)
+        os.chown(home, entry.pw_uid, entry.pw_gid)
+        yield User(name=name, uid=entry.pw_uid, home=home)
+    finally:
+        subprocess.run(["userdel", name], check=True)
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A factory that everybody may run: the checkout and the Python of these tests may be root's own."""
+    if shutil.which("newuidmap") is None:
+        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", "uidmap"], check=True)
+    folder = Path(tempfile.mkdtemp(prefix="factory-"))
+    try:
+        shutil.copytree(PROJECT, folder / "project", ignore=NOT_INSTALLED)
+        python = folder / "venv/bin/python"
+        uv_run("venv", "--quiet", "--python", "/usr/bin/python3", folder / "venv")
+        uv_run("pip", "install", "--quiet", "--link-mode", "copy", "--python", python, folder / "project")
+        subprocess.run(["chmod", "--recursive", "a+rX", folder], check=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def uv_run(*arguments: str | Path) -> None:
+    subprocess.run([uv.find_uv_bin(), *arguments], check=True)
+
+
+@pytest.fixture(scope="module")
+def factory(installed: Path) -> Path:
+    return installed / "venv/bin/factory"
+
+
+@pytest.fixture(scope="module")
+def user(factory: Path) -> Iterator[User]:
+    with added_user(f"factory-{os.getpid()}") as user:
+        status, said = user.run([factory, "doctor"], FACTORY_PRIVILEGE=NAMESPACE)
+        if "the kernel setting" in said:
+            pytest.skip(f"this machine forbids user namespaces: {said}")
+        assert status == 0, said
+        yield user
+
+
+@pytest.fixture(scope="module")
+def checkout(installed: Path, user: User, hybrid: RootfsEnvironment, clean_root: RootfsEnvironment) -> Path:
+    """The user's recipes, with root's layers in the user's cache: making them from nothing takes minutes."""
+    trees = {layer.tree.parent for environment in (hybrid, clean_root) for layer in environment.root.layers}
+    copy_layers(sorted(trees), user)
+    folder = installed / "checkout"
+    make_checkout(folder, user.cache, more=ONE_PROFILE, packages=installed / "project/tests/packages")
+    return folder
+
+
+def copy_layers(layers: Sequence[Path], user: User) -> None:
+    """Copy layers to where the user's namespace is root, which gives the files the owners that they have there."""
+    archive = user.home / "layers.tar"
+    names = [layer.name for layer in layers]
+    subprocess.run(["tar", "-C", layers[0].parent, "--exclude=tree/dev/*", "-cf", archive, *names], check=True)
+    archive.chmod(0o644)
+    target = user.cache / "layers"
+    unpack = 'mkdir -p "$0" && tar -C "$0" --numeric-owner -xpf "$1"'
+    status, said = user.run([*ENTER_NAMESPACE, "sh", "-c", unpack, target, archive])
+    assert status == 0, said
+    archive.unlink()
+
+
+def test_a_killed_build_leaves_nothing_running_and_the_next_ends_with_the_wheel_that_root_builds(
+    factory: Path, user: User, checkout: Path, built: Checkout
+) -> None:
+    killed = user.start([factory, "build", "vectors-c"], checkout)
+    assert killed.stdout is not None
+    assert any("vectors-c 1.0: build: started" in line for line in killed.stdout)
+    while len(user.processes()) < 2:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    deadline = time.monotonic() + 10
+    while user.processes() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert user.processes() == []
+    status, said = user.run([factory, "build", "vectors-c"], checkout)
+    assert status == 0, said
+    (wheel,) = user.cache.glob("store/wheels/*/*.whl")
+    assert sha256_of(wheel) == sha256_of(built.wheel())
+    assert wheel.stat().st_uid == user.uid
+
+
+def test_riscv64_programs_run_under_the_users_own_qemu_and_the_machines_table_stays(
+    factory: Path, user: User, checkout: Path, hybrid: RootfsEnvironment
+) -> None:
+    before = binfmt.registered_interpreter()
+    # A native program sees which file the emulator of an emulated one is.
+    script = "sleep 9 & python-pure -c \"import os, sys; print(os.stat(f'/proc/{sys.argv[1]}/exe').st_ino)\" $!"
+    status, said = user.run([factory, "shell", "vectors-c", "--", "sh", "-c", script], checkout)
+    (qemu,) = user.cache.glob("layers/native-*/tree/opt/native/usr/bin/qemu-riscv64")
+    assert (status, said.strip()) == (0, str(qemu.stat().st_ino))
+    assert binfmt.registered_interpreter() == before
+
+
+def test_root_does_not_use_roots_that_were_made_without(user: User, checkout: Path) -> None:
+    refused = Checkout(root=checkout, cache=user.cache).factory("build", "vectors-c")
+    assert refused.returncode == PrerequisiteMissing.exit_code
+    assert f"were made without root, by the user with the id {user.uid}" in refused.stderr
+    assert "FACTORY_PRIVILEGE=namespace; or export FACTORY_CACHE=/another/folder" in refused.stderr
+
+
+def test_a_cache_that_was_made_through_sudo_is_not_taken_for_the_users_own(
+    factory: Path, installed: Path, user: User
+) -> None:
+    cache = installed / "cache"
+    cache.mkdir()
+    status, said = user.run([factory, "setup"], FACTORY_CACHE=str(cache), FACTORY_PRIVILEGE=NAMESPACE)
+    assert status == PrerequisiteMissing.exit_code
+    assert f"the cache {cache} belongs to root: it was made through sudo" in said
+    assert f"hint: export FACTORY_CACHE=/another/folder, or have it removed: sudo rm -r {cache}" in said
+
+
+def test_the_command_that_is_shown_to_a_user_without_subordinate_ids_helps(factory: Path) -> None:
+    with added_user(f"factory-{os.getpid()}-bare", "--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0") as bare:
+        status, said = bare.run([factory, "setup"], FACTORY_PRIVILEGE=NAMESPACE)
+        assert status == PrerequisiteMissing.exit_code
+        assert f"the user {bare.name} has no subordinate ids in /etc/subuid and /etc/subgid" in said
+        command = said.partition("hint: sudo ")[2]
+        assert command.startswith("usermod --add-subuids "), said
+        subprocess.run(shlex.split(command), check=True)
+        status, said = bare.run([factory, "doctor"], FACTORY_PRIVILEGE=NAMESPACE)
+        assert "ok      privileges: not needed: each command has a user namespace" in said
