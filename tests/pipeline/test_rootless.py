@@ -21,7 +21,8 @@ from factory.environments import binfmt
 from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import PrerequisiteMissing
 from factory.files import sha256_of
-from factory.privileges import ENTER_NAMESPACE, NAMESPACE
+from factory.layout import Layout
+from factory.privileges import NAMESPACE
 from tests.pipeline.checkouts import Checkout, make_checkout
 
 pytestmark = pytest.mark.environment
@@ -130,26 +131,35 @@ def user(factory: Path) -> Iterator[User]:
 
 
 @pytest.fixture(scope="module")
-def checkout(installed: Path, user: User, hybrid: RootfsEnvironment, clean_root: RootfsEnvironment) -> Path:
+def checkout(
+    installed: Path,
+    factory: Path,
+    user: User,
+    layout: Layout,
+    hybrid: RootfsEnvironment,
+    clean_root: RootfsEnvironment,
+) -> Path:
     """The user's recipes, with root's layers in the user's cache: making them from nothing takes minutes."""
-    trees = {layer.tree.parent for environment in (hybrid, clean_root) for layer in environment.root.layers}
-    copy_layers(sorted(trees), user)
+    layers = {layer.tree.parent for environment in (hybrid, clean_root) for layer in environment.root.layers}
+    move_layers(sorted(layers), layout, user, factory)
     folder = installed / "checkout"
     make_checkout(folder, user.cache, more=ONE_PROFILE, packages=installed / "project/tests/packages")
     return folder
 
 
-def copy_layers(layers: Sequence[Path], user: User) -> None:
-    """Copy layers to where the user's namespace is root, which gives the files the owners that they have there."""
-    archive = user.home / "layers.tar"
-    names = [layer.name for layer in layers]
-    subprocess.run(["tar", "-C", layers[0].parent, "--exclude=tree/dev/*", "-cf", archive, *names], check=True)
-    archive.chmod(0o644)
-    target = user.cache / "layers"
-    unpack = 'mkdir -p "$0" && tar -C "$0" --numeric-owner -xpf "$1"'
-    status, said = user.run([*ENTER_NAMESPACE, "sh", "-c", unpack, target, archive])
+def move_layers(layers: Sequence[Path], layout: Layout, user: User, factory: Path) -> None:
+    """Export root's layers and import them as the user, whose namespace has the owners that their files need."""
+    # Of all layers on this machine only these, as links beside them.
+    cache = layout.root / f"export-{os.getpid()}"
+    try:
+        (cache / "layers").mkdir(parents=True)
+        subprocess.run(["cp", "--archive", "--link", *layers, cache / "layers"], check=True)
+        exported = Checkout(root=PROJECT, cache=cache).factory("cache", "export", "--layers", str(user.home / "layers"))
+        assert exported.returncode == 0, exported.stderr
+    finally:
+        shutil.rmtree(cache)
+    status, said = user.run([factory, "cache", "import", user.home / "layers"])
     assert status == 0, said
-    archive.unlink()
 
 
 def test_a_killed_build_leaves_nothing_running_and_the_next_ends_with_the_wheel_that_root_builds(
