@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from factory import check, patches, sources
 from factory.audit import audit_wheel, render_text, require_clean
 from factory.builders import BUILDERS
+from factory.compiler_cache import CompilerCache
 from factory.environments import ENVIRONMENTS
 from factory.environments.layers import discard
 from factory.environments.modes import MODES, check_root, strip_command
@@ -67,6 +68,7 @@ class Factory:
     mode: str = "hybrid"
     environment: str = "rootfs"
     keep: bool = False
+    compiler_cache: CompilerCache = field(default_factory=CompilerCache)
 
     def open_root(self, root: Root) -> Environment:
         """The root in the kind of environment that commands run in."""
@@ -316,9 +318,11 @@ def _build_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> BuiltWheel:
                 sandbox, job.metadata, job.recipe, python, opened.dependencies, log
             ),
         )
-        return steps.once(
-            "build", BuiltWheel, lambda log: builder.build(sandbox, job.metadata, job.recipe, requirements, log)
-        )
+        factory.compiler_cache.prepare(factory.layout.compiler_cache)
+        with factory.compiler_cache.shared(sandbox, opened.environment.root.variables) as connected:
+            return steps.once(
+                "build", BuiltWheel, lambda log: builder.build(connected, job.metadata, job.recipe, requirements, log)
+            )
 
 
 def _repair(opened: OpenJob, built: BuiltWheel, factory: Factory, log: LogSink) -> RepairedWheel:

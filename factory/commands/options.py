@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from factory.compiler_cache import configured
 from factory.environments import ENVIRONMENTS
 from factory.environments.modes import MODES
 from factory.layout import checkout, default_layout
@@ -40,4 +41,5 @@ def make_factory(args: argparse.Namespace) -> Factory:
         mode=args.mode,
         environment=args.environment,
         keep=args.keep,
+        compiler_cache=configured(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from factory.environments.rootfs import RootfsEnvironment
 from factory.files import sha256_of
 from factory.layout import Layout
 from tests.conftest import PACKAGES, unreported
+from tests.http_storage import http_storage
 from tests.pipeline.checkouts import Checkout
 
 pytestmark = pytest.mark.environment
@@ -56,14 +58,34 @@ def machine(root: Path, layout: Layout, recipes: Path) -> Checkout:
     return Checkout(root=recipes, cache=cache)
 
 
-@pytest.fixture
-def recipes(tmp_path: Path) -> Path:
-    folder = tmp_path / "checkout/recipes/speed-cpp"
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    checkout = tmp_path_factory.mktemp("checkout")
+    folder = checkout / "recipes/speed-cpp"
     folder.mkdir(parents=True)
     source = os.path.relpath(PACKAGES / "speed-cpp", folder)
     (folder / "recipe.toml").write_text(RECIPE.format(source=source))
     (folder / "smoke.py").write_text(SMOKE)
-    return tmp_path / "checkout"
+    return checkout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncut:
+    """A build in one go, and what it put into the storage that machines share."""
+
+    checkout: Checkout
+    shared: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def uncut(
+    tmp_path_factory: pytest.TempPathFactory, layout: Layout, recipes: Path, hybrid: object, clean_root: object
+) -> Uncut:
+    checkout = machine(tmp_path_factory.mktemp("uncut"), layout, recipes)
+    with http_storage() as (url, objects):
+        built = checkout.factory("build", "speed-cpp", FACTORY_CCACHE_REMOTE=url)
+    assert built.returncode == 0, built.stderr
+    return Uncut(checkout=checkout, shared=objects)
 
 
 def compiled(cache: Path) -> dict[str, int]:
@@ -88,9 +110,9 @@ def kill_between_two_objects(checkout: Checkout) -> None:
 
 
 def test_a_build_killed_halfway_goes_on_in_another_cache_and_ends_with_the_same_bytes(
-    tmp_path: Path, layout: Layout, recipes: Path, hybrid: object, clean_root: object
+    tmp_path: Path, layout: Layout, recipes: Path, uncut: Uncut
 ) -> None:
-    first, second, uncut = (machine(tmp_path / name, layout, recipes) for name in ("first", "second", "uncut"))
+    first, second = (machine(tmp_path / name, layout, recipes) for name in ("first", "second"))
     kill_between_two_objects(first)
     objects = compiled(first.cache)
     exported = first.factory("cache", "export", str(tmp_path / "cache.tar.zst"))
@@ -102,8 +124,12 @@ def test_a_build_killed_halfway_goes_on_in_another_cache_and_ends_with_the_same_
     assert 0 < len(objects) < 5
     assert "environment: started" not in resumed.stderr
     assert objects.items() <= compiled(second.cache).items()
-    assert uncut.factory("build", "speed-cpp").returncode == 0
-    assert sha256_of(second.wheel()) == sha256_of(uncut.wheel())
+    assert sha256_of(second.wheel()) == sha256_of(uncut.checkout.wheel())
+
+
+def test_a_build_puts_what_it_compiled_into_the_shared_storage(uncut: Uncut) -> None:
+    sources = list((PACKAGES / "speed-cpp/src").glob("*.cpp"))
+    assert len(uncut.shared) >= len(sources)
 
 
 def test_ninja_finds_nothing_to_do_after_the_move(tmp_path: Path, layout: Layout) -> None:

@@ -1,0 +1,120 @@
+"""Passes connections on, byte by byte: the way from ccache in a sealed root to the one server that a fleet shares.
+
+A root without network has a loopback of its own. There this file, as a program, listens for ccache and passes on to a
+Unix socket that lies in the root; behind it, on the host, the factory passes on to the server. So a build reaches that
+server and nothing else.
+
+Usage in a root: python relay.py PORT SOCKET. It returns once it listens and goes on in the background. The native
+Python runs it, so it needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+SIZE = 1 << 16
+# ccache waits for us, and builds wait for ccache: a server that doesn't answer is left alone for a while.
+REST_SECONDS = 60.0
+
+
+class Relay:
+    """Serves a listening socket: each connection gets one of its own from `connect`.
+
+    The far side has `patience` seconds to answer what it was sent (None: for ever). Where it fails to, or can't be
+    connected to, connections end at once for REST_SECONDS.
+    """
+
+    def __init__(
+        self, listener: socket.socket, connect: Callable[[], socket.socket], patience: float | None = None
+    ) -> None:
+        self._listener = listener
+        self._connect = connect
+        self._patience = patience
+        self._resume = 0.0
+
+    def serve(self) -> None:
+        """Serve until the listening socket is shut down."""
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve_one, args=(near,), daemon=True).start()
+
+    def _serve_one(self, near: socket.socket) -> None:
+        with near:
+            if time.monotonic() < self._resume:
+                return
+            try:
+                with self._connect() as far:
+                    far.settimeout(self._patience)
+                    self._pass_on(near, far)
+            except OSError:
+                self._resume = time.monotonic() + REST_SECONDS
+
+    def _pass_on(self, near: socket.socket, far: socket.socket) -> None:
+        """Copy both ways until one side ends. Raises OSError for what is the far side's fault."""
+        with selectors.DefaultSelector() as selector:
+            for side in (near, far):
+                selector.register(side, selectors.EVENT_READ)
+            asked = False
+            while True:
+                ready = [key.fileobj for key, _ in selector.select(self._patience if asked else None)]
+                if not ready:
+                    raise TimeoutError
+                if near in ready:
+                    if not (question := _received(near)):
+                        return
+                    far.sendall(question)
+                    asked = True
+                if far in ready:
+                    if not ((answer := far.recv(SIZE)) and _sent(near, answer)):
+                        return
+                    asked = False
+
+
+def _received(near: socket.socket) -> bytes:
+    try:
+        return near.recv(SIZE)
+    except OSError:
+        return b""
+
+
+def _sent(near: socket.socket, content: bytes) -> bool:
+    try:
+        near.sendall(content)
+    except OSError:
+        return False
+    return True
+
+
+def main(port: str, path: str) -> None:
+    """Listen on the loopback in the background, unless another does so already."""
+    try:
+        listener = socket.create_server(("127.0.0.1", int(port)))
+    except OSError:
+        return
+    if os.fork():
+        return
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)  # who waits for the end of the build's output must not wait for us
+    Relay(listener, lambda: connect_locally(path)).serve()
+
+
+def connect_locally(path: str) -> socket.socket:
+    """A connection to a Unix socket."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    return connection
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,48 @@
+"""A real server that keeps what ccache puts there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Storage(BaseHTTPRequestHandler):
+    """What ccache asks of a server: bytes by their path."""
+
+    protocol_version = "HTTP/1.1"
+    objects: dict[str, bytes]
+
+    def do_GET(self) -> None:
+        self._answer(200 if self.path in self.objects else 404, self.objects.get(self.path, b""))
+
+    do_HEAD = do_GET
+
+    def do_PUT(self) -> None:
+        self.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(201)
+
+    def do_DELETE(self) -> None:
+        self._answer(200 if self.objects.pop(self.path, None) else 404)
+
+    def _answer(self, status: int, content: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def http_storage() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """A server's URL, and what it holds."""
+    objects: dict[str, bytes] = {}
+    handler = type("Storage", (Storage,), {"objects": objects})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/ccache", objects
+        server.shutdown()
