@@ -107,3 +107,12 @@ class PublishError(FactoryError):
     """The ledger or the index refuses what was asked."""
 
     exit_code = 13
+
+
+class TimeLimitReached(FactoryError):
+    """The run's time limit has passed; the same command goes on. The status is EX_TEMPFAIL of sysexits.h."""
+
+    exit_code = 75
+
+    def __init__(self, message: str = "the time limit has passed", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)

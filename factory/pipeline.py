@@ -21,7 +21,7 @@ from factory.environments import ENVIRONMENTS
 from factory.environments.layers import discard
 from factory.environments.modes import MODES, check_root, strip_command
 from factory.environments.root import SOURCE_DATE_EPOCH, Environment, Root, RootRequest
-from factory.errors import CheckFailed, RebuildImpossible, StoreError
+from factory.errors import CheckFailed, RebuildImpossible, StoreError, TimeLimitReached
 from factory.files import sha256_of
 from factory.layout import Layout
 from factory.model import (
@@ -45,6 +45,7 @@ from factory.publish.server import serve
 from factory.publish.trial import write_trial_index
 from factory.recipe import load_models, load_recipes
 from factory.repair import repair
+from factory.resume import discard_unless_noted, keep_noted_trees
 from factory.serial import load, save
 from factory.steps import Steps
 from factory.store import Store
@@ -91,9 +92,22 @@ def build(names: Sequence[str], factory: Factory) -> list[BuildRecord]:
     """Build `names` and what they need, in order; what the store has already is not built again."""
     jobs = plan(names, factory.recipes(), lambda recipe: describe(recipe, factory))
     records: dict[NormalizedName, BuildRecord] = {}
-    for job in jobs:
-        records[canonicalize_name(job.recipe.name)] = _build_job(job, records, factory)
+    for number, job in enumerate(jobs):
+        try:
+            records[canonicalize_name(job.recipe.name)] = _build_job(job, records, factory)
+        except TimeLimitReached as error:
+            built = [job.recipe.label for job in jobs[:number]]
+            waiting = [job.recipe.label for job in jobs[number + 1 :]]
+            raise _time_limit_reached(built, [error.message], waiting) from error
     return list(records.values())
+
+
+def _time_limit_reached(built: Sequence[str], cut: Sequence[str], waiting: Sequence[str]) -> TimeLimitReached:
+    rows = {"built": built, "cut": cut, "not begun": waiting}
+    listed = "".join(f"\n  {title}: {', '.join(labels)}" for title, labels in rows.items() if labels)
+    return TimeLimitReached(
+        f"the time limit has passed{listed}", hint="run the same command to go on; what was finished is kept"
+    )
 
 
 def describe(recipe: Recipe, factory: Factory) -> ProjectMetadata:
@@ -221,7 +235,11 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         steps = Steps(
             folder=opened.folder / "steps", root=factory.layout.root, open_stage=factory.stages(job.recipe.label)
         )
-        record = _run_stages(opened, steps, records, factory)
+        try:
+            record = _run_stages(opened, steps, records, factory)
+        except TimeLimitReached as error:
+            finished = ", ".join(run.stage for run in steps.runs(STAGES)) or "nothing"
+            raise TimeLimitReached(f"{job.recipe.label} (finished: {finished})") from error
         if not factory.keep:
             discard(opened.folder)
     return record
@@ -255,7 +273,7 @@ class _Made:
 def _make_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> _Made:
     source = steps.once("source", SourceTree, lambda log: _fetch(opened, factory, log))
     applied = steps.once("patch", tuple[AppliedPatch, ...], lambda log: _patch(opened, source, log))
-    built = _build_wheel(opened, steps, factory)
+    built = _build_wheel(opened, source, steps, factory)
     repaired = steps.once("repair", RepairedWheel, lambda log: _repair(opened, built, factory, log))
     return _Made(source=source, patches=applied, built=built, repaired=repaired)
 
@@ -297,17 +315,21 @@ def _fetch(opened: OpenJob, factory: Factory, log: LogSink) -> SourceTree:
 
 
 def _patch(opened: OpenJob, source: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
-    """Patch a copy, so that a run killed between two patches starts again from the source as it came."""
+    """Patch a copy, so that a run killed between two patches starts again from the source as it came.
+
+    Where a build was at work already, what it may go on with is kept.
+    """
     tree, partial = opened.work / "src", opened.work / "src.partial"
-    for folder in (tree, partial):
-        discard(folder)
+    discard(partial)
     shutil.copytree(source.path, partial, symlinks=True)
     applied = patches.apply(opened.patches, SourceTree(path=partial, sha256=source.sha256), log)
+    keep_noted_trees(tree, partial)
+    discard(tree)
     partial.rename(tree)
     return applied
 
 
-def _build_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> BuiltWheel:
+def _build_wheel(opened: OpenJob, source: SourceTree, steps: Steps, factory: Factory) -> BuiltWheel:
     job, builder = opened.job, BUILDERS[opened.job.recipe.build.builder]
     python = factory.target.python
     with opened.environment.open(opened.work, keep=factory.keep) as sandbox:
@@ -320,9 +342,21 @@ def _build_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> BuiltWheel:
         )
         factory.compiler_cache.prepare(factory.layout.compiler_cache)
         with factory.compiler_cache.shared(sandbox, opened.environment.root.variables) as connected:
-            return steps.once(
-                "build", BuiltWheel, lambda log: builder.build(connected, job.metadata, job.recipe, requirements, log)
-            )
+
+            def build(log: LogSink) -> BuiltWheel:
+                _clear_half_written(opened, source, log)
+                return builder.build(connected, job.metadata, job.recipe, requirements, log)
+
+            return steps.once("build", BuiltWheel, build)
+
+
+def _clear_half_written(opened: OpenJob, source: SourceTree, log: LogSink) -> None:
+    """Where an earlier run's build was cut, bring its tree into a state that it can go on from."""
+    begun = opened.folder / "build.begun"
+    if begun.exists():
+        _patch(opened, source, log)
+        discard_unless_noted(opened.work / "objects")
+    begun.touch()
 
 
 def _repair(opened: OpenJob, built: BuiltWheel, factory: Factory, log: LogSink) -> RepairedWheel:

@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from factory import stopping
 from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.model import LogSink
+from factory.process_tree import end_workers
 
 TAIL_LINES = 25
 
@@ -47,7 +49,7 @@ def run(
     """Run a command and return what it printed (standard output and standard error together).
 
     `env` replaces the whole environment when given. `what` names the command in the error, where its first word would
-    say too little.
+    say too little. A command that is stopped (see `factory.stopping`) raises the reason for that.
 
     Raises:
         CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
@@ -55,12 +57,14 @@ def run(
     """
     if shutil.which(argv[0], path=None if env is None else env.get("PATH")) is None:
         raise PrerequisiteMissing(f"the program {argv[0]!r} is not installed", hint="run: factory doctor")
+    stop = stopping.current()
+    stop.check()
     started = time.monotonic()
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     collected: list[str] = []
     if log is not None:
         log.write(f"$ {shlex.join(argv)}\n")
-    with _start(argv, env, cwd) as child:
+    with _start(argv, env, cwd) as child, stop.ended_by(lambda: _end_cleanly(child)):
         assert child.stdout is not None
         try:
             for line in child.stdout:
@@ -76,6 +80,7 @@ def run(
     if log is not None:
         log.write(f"# exit {status} after {time.monotonic() - started:.1f} s\n")
     if status != 0:
+        stop.check()
         raise CommandFailed(f"{what or argv[0]} {_describe(status)}", status=status, output="\n".join(tail))
     return "".join(collected)
 
@@ -120,6 +125,13 @@ def _end(child: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+def _end_cleanly(child: subprocess.Popen[str]) -> None:
+    """End the command as a stopped one: what it started may tidy up first."""
+    end_workers(child.pid)
+    if child.poll() is None:
+        _end(child)
 
 
 def _describe(status: int) -> str:

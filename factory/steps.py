@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Generic, TypeVar
 
+from factory import stopping
 from factory.model import LogSink, OpenStage, StageRun
 from factory.serial import load, save
 
@@ -32,10 +33,15 @@ class Steps:
     open_stage: OpenStage
 
     def once(self, stage: str, kind: type[T], produce: Callable[[LogSink], T]) -> T:
-        """The step's value: from an earlier run if it finished there, else by `produce(log)`."""
+        """The step's value: from an earlier run if it finished there, else by `produce(log)`.
+
+        Raises:
+            BaseException: the reason for which the run was asked to stop, before the step began.
+        """
         path = self._path(stage)
         if path.is_file():
             return load(path, Finished[kind], self.root).value  # type: ignore[valid-type]
+        stopping.current().check()
         started = monotonic()
         with self.open_stage(stage) as log:
             before = log.path.stat().st_size

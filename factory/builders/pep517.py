@@ -53,8 +53,7 @@ def install_requirements(
     """
     offered = _offer(sandbox, wheels)
     try:
-        if not (sandbox.work / "venv/pyvenv.cfg").is_file():
-            sandbox.run(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", VENV], log=log)
+        sandbox.run(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", VENV], log=log)
         _uv_install(sandbox, metadata.build_requires, offered, log)
         extra = _call(sandbox, metadata, recipe, "get_requires_for_build_wheel", {}, log)
         _uv_install(sandbox, extra if isinstance(extra, list) else (), offered, log)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
+from factory import stopping
 from factory.commands.options import add_factory_options, make_factory
+from factory.commands.values import duration
+from factory.errors import TimeLimitReached
 from factory.model import BuildRecord
 from factory.pipeline import Factory, build
 from factory.serial import dumps
@@ -19,6 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="+", metavar="NAME", help="a folder name below recipes/")
     add_factory_options(parser)
+    parser.add_argument(
+        "--time-limit",
+        type=duration,
+        metavar="DURATION",
+        help="stop after this time, such as 5h30m, with status 75; the same command goes on",
+    )
     parser.add_argument("--json", action="store_true", help="print the build records as JSON")
 
 
@@ -26,13 +36,18 @@ def run(args: argparse.Namespace) -> int:
     """Build and print a table of the wheels, or their records."""
     factory = make_factory(args)
     started = time.monotonic()
-    records = build(args.names, factory)
+    with _limited(args.time_limit):
+        records = build(args.names, factory)
     if args.json:
         print(dumps(tuple(records)), end="")
     else:
         print_wheels(records, factory)
         factory.reporter.line(f"{len(records)} wheels in {time.monotonic() - started:.1f} s")
     return 0
+
+
+def _limited(seconds: int | None) -> AbstractContextManager[object]:
+    return nullcontext() if seconds is None else stopping.time_limit(seconds, TimeLimitReached)
 
 
 def print_wheels(records: Sequence[BuildRecord], factory: Factory) -> None:

@@ -18,15 +18,13 @@ open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(facts))
 """
 RECIPE = """
 [package]
-name = "vectors-c"
+name = "{package}"
 version = "1.0"
 
 [source]
 kind = "local"
 path = "{source}"
 
-[build.environment]
-VECTORS_C = "{kind}"
 {more}
 """
 
@@ -65,9 +63,15 @@ def make_checkout(
     root: Path, cache: Path, *, kind: str = "plain", more: str = "", smoke: str = SUMS, packages: Path = PACKAGES
 ) -> Checkout:
     """A checkout whose one recipe builds vectors-c of the folder `packages`; `more` is appended to the recipe."""
-    folder = root / "recipes/vectors-c"
-    folder.mkdir(parents=True)
-    source = os.path.relpath(packages / "vectors-c", folder)
-    (folder / "recipe.toml").write_text(RECIPE.format(source=source, kind=kind, more=more))
-    (folder / "smoke.py").write_text(smoke)
+    more = f'[build.environment]\nVECTORS_C = "{kind}"\n{more}'
+    add_recipe(root, "vectors-c", more=more, smoke=smoke, packages=packages)
     return Checkout(root=root, cache=cache)
+
+
+def add_recipe(root: Path, package: str, *, more: str, smoke: str, packages: Path = PACKAGES) -> None:
+    """A recipe that builds a project of the folder `packages`; `more` is appended to it."""
+    folder = root / "recipes" / package
+    folder.mkdir(parents=True)
+    source = os.path.relpath(packages / package, folder)
+    (folder / "recipe.toml").write_text(RECIPE.format(package=package, source=source, more=more))
+    (folder / "smoke.py").write_text(smoke)

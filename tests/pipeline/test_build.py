@@ -14,6 +14,7 @@ from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError, S
 from factory.files import sha256_of
 from factory.pipeline import STAGES
 from tests.pipeline.checkouts import SUMS, Checkout, make_checkout
+from tests.pipeline.processes import survivors
 
 pytestmark = pytest.mark.environment
 
@@ -161,23 +162,6 @@ def kill_at(checkout: Checkout, stage: str) -> None:
         time.sleep(SECONDS_INTO.get(stage, 0.0))
         process.kill()
     assert survivors(checkout.cache) == []
-
-
-def survivors(cache: Path) -> list[str]:
-    """The command lines of processes that still use the cache, a moment after the kill."""
-    for _ in range(50):
-        alive = [line for line in map(command_line, Path("/proc").glob("[0-9]*")) if str(cache) in line]
-        if not alive:
-            return []
-        time.sleep(0.1)
-    return alive
-
-
-def command_line(process: Path) -> str:
-    try:
-        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def test_two_builds_at_once_make_one_wheel(fresh_cache: Path, tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+"""Values of options that argparse can't read by itself."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def duration(text: str) -> int:
+    """`5h30m`, `90m` or `45s` in seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or no time at all.
+    """
+    match = _DURATION.fullmatch(text)
+    seconds = 0
+    if match is not None:
+        hours, minutes, rest = (int(number or 0) for number in match.groups())
+        seconds = hours * 3600 + minutes * 60 + rest
+    if seconds == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write it like 5h30m, 90m or 45s")
+    return seconds

@@ -1,0 +1,48 @@
+"""What a build that was cut may go on with.
+
+A compiler that was killed leaves half a file, and make and setuptools take a file that is there for a finished one.
+Ninja and cargo don't: they note what they finished. So the trees that they drive are kept, and everything else that
+the build made is made again; the compiler cache has what its compilers finished.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from factory.environments.layers import discard
+
+NOTES = (".ninja_log", ".rustc_info.json")
+# Where setuptools builds, by the files' times alone. Some projects (PyTorch's) run ninja in the folder around these.
+SETUPTOOLS_FOLDERS = ("lib.*", "temp.*", "bdist.*")
+
+
+def keep_noted_trees(old: Path, new: Path) -> None:
+    """Move the trees that ninja and cargo drive from a source tree in which a build was cut to a new copy of it."""
+    for tree in list(_noted_trees(old)):
+        for pattern in SETUPTOOLS_FOLDERS:
+            for folder in tree.glob(pattern):
+                discard(folder)
+        destination = new / tree.relative_to(old)
+        if not destination.exists():
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            tree.rename(destination)
+
+
+def discard_unless_noted(tree: Path) -> None:
+    """Remove a build tree in which neither ninja nor cargo was at work."""
+    if not _is_noted(tree):
+        discard(tree)
+
+
+def _noted_trees(root: Path) -> Iterator[Path]:
+    """The topmost folders with notes."""
+    for name, folders, _ in os.walk(root):
+        if _is_noted(Path(name)):
+            folders.clear()
+            yield Path(name)
+
+
+def _is_noted(folder: Path) -> bool:
+    return any((folder / note).is_file() for note in NOTES)

@@ -1,0 +1,24 @@
+"""Values of options: what is taken, and what people are told of the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from factory import cli
+from factory.commands.values import duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("45s", 45), ("90m", 5400), ("5h30m", 19800), ("1h1m1s", 3661), ("2h5s", 7205)]
+)
+def test_durations_are_hours_minutes_and_seconds(text: str, seconds: int) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0m", "5", "5.5h", "-1h", "30m5h", "1 h", "soon", "h"])
+def test_anything_else_is_refused_with_examples(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["build", "numpy", f"--time-limit={text}"])
+    assert caught.value.code == 2
+    expected = f"argument --time-limit: {text!r} is not a duration; write it like 5h30m, 90m or 45s"
+    assert expected in capsys.readouterr().err
