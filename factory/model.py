@@ -85,6 +85,7 @@ class BuildOptions:
     config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     apt: tuple[str, ...] = ()
+    rust: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

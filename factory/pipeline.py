@@ -16,6 +16,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from factory import check, patches, sources
 from factory.audit import audit_wheel, render_text, require_clean
 from factory.builders import BUILDERS
+from factory.builders.crates import needs_rust
 from factory.compiler_cache import CompilerCache
 from factory.environments import ENVIRONMENTS
 from factory.environments.layers import discard
@@ -206,9 +207,8 @@ class OpenJob:
 def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     """Make the job's environment if it isn't there yet, and find out its content key."""
     recipe = job.recipe
-    root = MODES[factory.mode](
-        factory.layout, RootRequest(python=factory.target.python, apt=recipe.build.apt), factory.stages("environment")
-    )
+    request = RootRequest(python=factory.target.python, apt=recipe.build.apt, rust=needs_rust(job.metadata, recipe))
+    root = MODES[factory.mode](factory.layout, request, factory.stages("environment"))
     needed = [records[name] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]

@@ -170,6 +170,7 @@ def _read_build(table: Table) -> BuildOptions:
         config_settings=_read_config_settings(table.table("config-settings")),
         environment=_read_variables(table.table("environment")),
         apt=_read_debian_packages(table, "apt"),
+        rust=table.boolean("rust"),
     )
 
 

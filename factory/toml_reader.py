@@ -122,6 +122,10 @@ class Table:
             return default
         return tuple(value)
 
+    def boolean(self, key: str) -> bool:
+        """A yes or no that is no by default."""
+        return bool(self.get(key, (bool,), "true or false"))
+
     def integer(self, key: str, default: int) -> int:
         return int(self._not_negative(key, (int,), "a whole number", default))
 

@@ -74,6 +74,13 @@ def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys:
         ("gcc: error: unrecognized command-line option '-mavx2'", "-mavx2"),
         ('meson.build:9:1: ERROR: Dependency "lapack" not found, tried pkgconfig', "lapack"),
         ("cc: fatal error: Killed signal terminated program cc1plus", "ran out of memory"),
+        ("error: no matching package named `itoa` found\nnote: offline mode (via `--offline`)", "itoa was not fetched"),
+        ("  no matching package named `itao` found", "have no crate itao"),
+        ("  failed to select a version for the requirement `itoa = '9'`", "no version of the crate fits: itoa = '9'"),
+        ("  checksum for `itoa v1.0.15` changed between lock files", "not the one that Cargo.lock names"),
+        ("  failed to get `itoa` as a dependency of package", "crate itoa can't be fetched"),
+        ("  a@1.0 requires rustc 1.99", "newer Rust than Debian has"),
+        ("error[E0554]: `#![feature]` may not be used on the stable release channel", "unstable Rust"),
         ("curl: (6) Could not resolve host: example.org", "the network, which is off"),
     ],
 )

@@ -58,6 +58,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
     text = f"""{SMALLEST}
         [build]
         apt = ["libopenblas-dev"]
+        rust = true
         [build.config-settings]
         "cmake.define.GGML_NATIVE" = "OFF"
         setup-args = ["-Dblas=none", "-Dlapack=none"]
@@ -84,7 +85,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
         "setup-args": ("-Dblas=none", "-Dlapack=none"),
     }
     assert recipe.build.environment == {"FOO": "bar"}
-    assert recipe.build.apt == ("libopenblas-dev",)
+    assert (recipe.build.apt, recipe.build.rust) == (("libopenblas-dev",), True)
     assert recipe.audit.dispatched == ("spam/lib*_v.so",)
     assert recipe.check.script == directory / "smoke.py"
     assert (recipe.check.model, recipe.check.same_tokens, recipe.check.logits_tolerance) == ("tiny", 12, 0.5)
@@ -157,6 +158,7 @@ k1 = "x"
         (SMALLEST + "[check]\nprofiles = ['k1', 'k1']\n", "recipe.toml:8: check.profiles: 'k1' is named twice"),
         (SMALLEST + "[check]\nrequires = ['a b']\n", "recipe.toml:8: check.requires: 'a b' is not a requirement"),
         (SMALLEST + "[check]\nsame-tokens = true\n", "must be a whole number, not a boolean"),
+        (SMALLEST + "[build]\nrust = 'yes'\n", "must be true or false, not a string"),
         (SMALLEST + "[audit]\ndispatched = '*.so'\n", "audit.dispatched: must be a list of strings, not a string"),
         (SMALLEST + "[audit]\ndispatched = ['/x.so']\n", "audit.dispatched: '/x.so' must be a path inside the wheel"),
         (SMALLEST + "[build.environment]\n'A B' = 'x'\n", 'build.environment."A B": is not the name of an environment'),

@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from factory.builders import crates
+from factory.builders.crates import needs_rust
 from factory.errors import BuildFailed, CommandFailed
 from factory.hints import hint_for
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
@@ -21,20 +23,22 @@ PYTHON = f"{VENV}/bin/python"
 SOURCE = PurePosixPath("/build/src")
 # Where the root has native tools, what was installed for riscv64 and is slow under QEMU is made native too. Cython is
 # pure Python and runs on the native Python. CMake is replaced by the x86-64 program of the same version; it asks the
-# root's own `uname`, which is riscv64's, for the processor. Byte-compiling all that was installed takes less time than
-# one import of setuptools saves; a file that isn't meant for this Python is no failure.
+# root's own `uname`, which is riscv64's, for the processor. maturin is replaced likewise. Byte-compiling all that was
+# installed takes less time than one import of setuptools saves; a file that isn't meant for this Python is no failure.
 NATIVE_TOOLS = f"""
 set -eu
 pure=/opt/native/bin/python-pure
 [ -x $pure ] || exit 0
 if [ -f {VENV}/bin/cython ]; then sed -i "1s|.*|#!$pure|" {VENV}/bin/cython; fi
-cmake=$(echo {VENV}/lib/python3*/site-packages/cmake/data/bin)
-if [ -d "$cmake" ]; then
-    version=$(echo {VENV}/lib/python3*/site-packages/cmake-*.dist-info | sed 's|.*/cmake-||; s|\\.dist-info||')
+packages=$(echo {VENV}/lib/python3*/site-packages)
+make_native() {{
+    version=$(echo "$packages/$1"-*.dist-info | sed "s|.*/$1-||; s|\\.dist-info||")
     uv pip install --quiet --python {PYTHON} --python-platform x86_64-unknown-linux-gnu --only-binary :all: --no-deps \\
-        --target /build/native-cmake "cmake==$version"
-    cp /build/native-cmake/cmake/data/bin/* "$cmake/"
-fi
+        --target "/build/native-$1" "$1==$version"
+    cp "/build/native-$1/$2"/* "$3/"
+}}
+if [ -d "$packages/cmake/data/bin" ]; then make_native cmake cmake/data/bin "$packages/cmake/data/bin"; fi
+if [ -f {VENV}/bin/maturin ]; then make_native maturin bin {VENV}/bin; fi
 $pure -m compileall -q {VENV}/lib || true
 """
 # Backends that can keep their build tree: a stable place makes a killed build resume and equal builds equal bytes.
@@ -49,7 +53,7 @@ def install_requirements(
     `wheels` are our own builds of some of the requirements; they go before what the package index has.
 
     Raises:
-        BuildFailed: a requirement can't be resolved or installed, or the backend's hook fails.
+        BuildFailed: a requirement can't be resolved or installed, the backend's hook fails, or a crate can't be had.
     """
     offered = _offer(sandbox, wheels)
     try:
@@ -61,8 +65,17 @@ def install_requirements(
         sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
     except CommandFailed as error:
         raise _failed(recipe, "its build requirements could not be installed", error, log) from error
+    if needs_rust(metadata, recipe):
+        _fetch_crates(sandbox, recipe, log)
     installed = json.loads((sandbox.work / "requirements.json").read_text())
     return tuple(PackagePin(name=item["name"], version=item["version"]) for item in installed)
+
+
+def _fetch_crates(sandbox: Sandbox, recipe: Recipe, log: LogSink) -> None:
+    try:
+        crates.fetch(sandbox, log)
+    except CommandFailed as error:
+        raise _failed(recipe, "its crates could not be fetched", error, log) from error
 
 
 def build(
@@ -134,4 +147,4 @@ def _variables(recipe: Recipe) -> dict[str, str]:
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
     # One compile for each core where the generator doesn't choose that by itself.
     jobs = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1)}
-    return {**flags, **jobs, **recipe.build.environment}
+    return {**flags, **jobs, **crates.VARIABLES, **recipe.build.environment}

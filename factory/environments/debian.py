@@ -118,14 +118,29 @@ def make_base(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
 def make_native(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
     """Make the layer of native tools: x86-64 programs in /opt/native that target the riscv64 root they lie in."""
     native = tree / "opt/native"
-    native.parent.mkdir(parents=True)
-    _mmdebstrap(native, "amd64", "extract", NATIVE_PACKAGES, [f"--extract-hook={LIST_ARCHIVES}"], log)
-    packages = extracted_packages(native / ARCHIVE_LIST)
-    _trim(native)
+    packages = extract(native, "amd64", NATIVE_PACKAGES, log)
+    trim(native, NATIVE_UNUSED, NATIVE_PROGRAMS)
     _link_programs(native)
     _let_x86_programs_run(tree)
     shutil.copy(uv.find_uv_bin(), native / "bin/uv")
     return packages
+
+
+def extract(tree: Path, architectures: str, packages: Sequence[str], log: LogSink) -> tuple[PackagePin, ...]:
+    """Unpack packages and what they need to `tree`, and install nothing; returns all of them."""
+    tree.parent.mkdir(parents=True)
+    _mmdebstrap(tree, architectures, "extract", packages, [f"--extract-hook={LIST_ARCHIVES}"], log)
+    return extracted_packages(tree / ARCHIVE_LIST)
+
+
+def trim(native: Path, unused: Sequence[str], programs: Sequence[str]) -> None:
+    """Remove `unused` and all of usr/bin but `programs` (patterns) from a tree of native tools."""
+    for name in unused:
+        path = native / name
+        discard(path) if path.is_dir() else path.unlink(missing_ok=True)
+    kept = {path for pattern in programs for path in (native / "usr/bin").glob(pattern)}
+    for program in set((native / "usr/bin").iterdir()) - kept:
+        program.unlink()
 
 
 def make_uv(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
@@ -255,15 +270,6 @@ def extracted_packages(archives: Path) -> tuple[PackagePin, ...]:
     names = archives.read_text(encoding="utf-8").split()
     triples = (unquote(name.removesuffix(".deb")).split("_") for name in names)
     return tuple(PackagePin(name=name, version=version, architecture=arch) for name, version, arch in sorted(triples))
-
-
-def _trim(native: Path) -> None:
-    for name in NATIVE_UNUSED:
-        path = native / name
-        discard(path) if path.is_dir() else path.unlink(missing_ok=True)
-    kept = {path for pattern in NATIVE_PROGRAMS for path in (native / "usr/bin").glob(pattern)}
-    for program in set((native / "usr/bin").iterdir()) - kept:
-        program.unlink()
 
 
 def _link_programs(native: Path) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from factory.environments.host_cargo import cargo_settings
 from factory.package_index import pip_settings, uv_variables
 
 CA_INSIDE = "/etc/ssl/certs/ca-certificates.crt"
-CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CARGO_HTTP_CAINFO")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 # Not --find-links: the folders that it names are the host's.
 PIP_VARIABLES = {
@@ -36,7 +37,7 @@ class HostNetwork:
 
 def host_network(environment: Mapping[str, str] = os.environ) -> HostNetwork:
     """Read the host's network configuration."""
-    variables = _proxies(environment) | _indexes(environment)
+    variables = _proxies(environment) | _indexes(environment) | cargo_settings(environment)
     files = {Path(name): name for name in RESOLVER_FILES if Path(name).is_file()}
     bundle = ca_bundle(environment)
     if bundle is not None:

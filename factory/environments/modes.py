@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from factory.environments import binfmt, debian
+from factory.environments import binfmt, debian, rust
 from factory.environments.layers import Layer, content_key, ensure_layer
 from factory.environments.pythons import python_layers
 from factory.environments.root import (
@@ -34,11 +34,13 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
     # ccache knows the compiler by its packages' versions, instead of reading 30 MB for every call.
     compiler = content_key([(pin.name, pin.version) for pin in native.packages])
     ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": f"string:{compiler}", "CCACHE_NOHASHDIR": "1"}
+    compilers = (native, rust_layer(layout, open_stage)) if request.rust else (native,)
     return Root(
-        layers=(*layers, *python, native),
+        layers=(*layers, *python, *compilers),
         variables={
             **COMMON,
             **ccache,
+            **(rust.variables(request.python) if request.rust else {}),
             "VIRTUAL_ENV": BUILD_VENV,
             "PATH": f"{NATIVE_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}",
         },
@@ -48,7 +50,8 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
 def emulated_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> Root:
     """The same root with Debian's riscv64 compilers under QEMU: slow, the reference to compare with."""
     ready_to_emulate(layout, open_stage)
-    wanted = (debian.BUILD_PACKAGES, debian.EMULATED_PACKAGES, tuple(sorted(request.apt)))
+    rust_packages = rust.PACKAGES if request.rust else ()
+    wanted = (debian.BUILD_PACKAGES, debian.EMULATED_PACKAGES, rust_packages, tuple(sorted(request.apt)))
     base = base_layer(layout, open_stage)
     layers = _with_packages(layout, (base,), wanted, open_stage)
     python = python_layers(layout, base, request.python, open_stage)
@@ -79,6 +82,12 @@ def native_layer(layout: Layout, open_stage: OpenStage) -> Layer:
     """The native tools, QEMU among them."""
     definition = {"steps": debian.NATIVE_STEPS, "suite": debian.SUITE, "packages": debian.NATIVE_PACKAGES}
     return ensure_layer(layout.layers, "native", definition, debian.make_native, open_stage)
+
+
+def rust_layer(layout: Layout, open_stage: OpenStage) -> Layer:
+    """rustc and cargo as native programs, for what is built in Rust."""
+    definition = {"steps": rust.STEPS, "suite": debian.SUITE, "packages": rust.NATIVE_PACKAGES}
+    return ensure_layer(layout.layers, "rust", definition, rust.make_rust, open_stage)
 
 
 def base_layer(layout: Layout, open_stage: OpenStage) -> Layer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from factory.environments import debian
+from factory.environments import debian, rust
 from factory.environments.layers import Layer, content_key
 from factory.layout import Layout
 from factory.model import PackagePin, Sandbox
@@ -22,6 +22,7 @@ BASE_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 NATIVE_PATH = "/opt/native/ccache:/opt/native/bin"
 UV_PATH = "/opt/uv/bin"
 CHECK_VENV = "/opt/venv"
+TOOLCHAIN = {*debian.TOOLCHAIN, *rust.PACKAGES}
 COMMON = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
@@ -36,10 +37,11 @@ COMMON = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootRequest:
-    """What a job asks of the root that it is built in: its Python, and `apt`, the recipe's extra Debian packages."""
+    """What a job asks of the root that it is built in: its Python, extra Debian packages, and a Rust compiler."""
 
     python: str = debian.PYTHON
     apt: tuple[str, ...] = ()
+    rust: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class Root:
 
     def toolchain(self) -> dict[str, str]:
         """The versions of what compiles and emulates."""
-        return {pin.name: pin.version for pin in self.lock() if pin.name in debian.TOOLCHAIN}
+        return {pin.name: pin.version for pin in self.lock() if pin.name in TOOLCHAIN}
 
 
 class OpenedRoot(Sandbox, Protocol):

@@ -1,0 +1,61 @@
+"""Crates for builds in Rust: put beside the source while the network is on, so that cargo needs none to build."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from factory.model import BUILD, LogSink, ProjectMetadata, Recipe, Sandbox
+
+# What a build requirement on one of these says: the project is compiled by cargo.
+RUST_BACKENDS = frozenset({"maturin", "setuptools-rust"})
+MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
+SOURCE = BUILD / "src"
+HOME = BUILD / "cargo"
+# Downloads are kept for other builds. The registries that the host is configured with (see host_network) apply to them
+# alone: the build finds all in one folder, whose files cargo holds against the checksums that Cargo.lock had.
+VENDOR = f"""
+set -eu
+mkdir -p {HOME}
+printf %s "${{HOST_CARGO_CONFIG-}}" > {HOME}/host.toml
+cargo --config {HOME}/host.toml vendor --versioned-dirs --respect-source-config "$@" /build/crates > {HOME}/partial
+mv {HOME}/partial {HOME}/config.toml
+"""
+DOWNLOADS = {"CARGO_HOME": "/packages/cargo"}
+# cargo's own variable for flags joins those in a project's configuration, where RUSTFLAGS would replace them.
+VARIABLES = {
+    "CARGO_HOME": str(HOME),
+    "CARGO_NET_OFFLINE": "true",
+    "CARGO_BUILD_RUSTFLAGS": "--remap-path-prefix=/build=.",
+}
+
+
+def needs_rust(metadata: ProjectMetadata, recipe: Recipe) -> bool:
+    """Whether cargo takes part in the build: its requirements say so, or the recipe does."""
+    required = {canonicalize_name(Requirement(text).name) for text in metadata.build_requires}
+    return recipe.build.rust or not required.isdisjoint(RUST_BACKENDS)
+
+
+def fetch(sandbox: Sandbox, log: LogSink) -> None:
+    """Put every crate that the source's Cargo.lock files name beside it; without such a file, the newest that fit.
+
+    Raises:
+        CommandFailed: a crate can't be had, or is not what the lock says.
+    """
+    manifests = find_manifests(sandbox.work / "src")
+    if manifests:
+        first, *others = map(str, manifests)
+        words = ["--manifest-path", first, *(word for other in others for word in ("--sync", other))]
+        sandbox.run(["sh", "-c", VENDOR, "cargo", *words], log=log, env=DOWNLOADS, cwd=SOURCE, network=True)
+
+
+def find_manifests(source: Path) -> list[PurePosixPath]:
+    """The Cargo.toml files below `source` that have a Cargo.lock beside them; if none has, the outermost ones."""
+    found = sorted(source.rglob(MANIFEST), key=lambda path: (len(path.parts), path))
+    chosen = [path for path in found if path.with_name(LOCK).is_file()]
+    if not chosen:
+        folders = {path.parent for path in found}
+        chosen = [path for path in found if folders.isdisjoint(path.parent.parents)]
+    return [PurePosixPath(path.relative_to(source)) for path in chosen]
