@@ -1,4 +1,4 @@
-"""`factory cache`: move the cache between machines as one file."""
+"""`factory cache`: move the cache between machines as one file, see what it takes, and remove what is old."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from factory.cache.areas import AREAS, ON_REQUEST
 from factory.cache.exporting import export_cache
+from factory.cache.housekeeping import compiler_statistics, in_progress, prune, usage
 from factory.cache.importing import import_cache
 from factory.layout import default_layout
 from factory.privileges import give_back
@@ -27,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--downloads", action="store_true", help="the downloaded sources and models too")
     bring = _add(actions, "import", _import, "add what such a file holds; what is there already stays as it is")
     bring.add_argument("file", type=Path, metavar="FILE", help="what `factory cache export` wrote")
+    _add(actions, "info", _info, "show what takes room, builds in progress, and how often ccache helped")
+    prune = _add(actions, "prune", _prune, "remove builds and root filesystems that nothing used for a while")
+    prune.add_argument("--days", type=_days, default=30, metavar="N", help="for how long (default: %(default)s)")
 
 
 def _add(
@@ -38,6 +42,13 @@ def _add(
     child = actions.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
     child.set_defaults(action=action)
     return child
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise argparse.ArgumentTypeError("at least 1: a build that runs may use what is younger")
+    return days
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,3 +70,21 @@ def _import(args: argparse.Namespace) -> None:
     imported = import_cache(default_layout(), args.file, Reporter().line)
     rows = [(entry.area, str(entry.added), str(entry.kept)) for entry in imported]
     print_table(("area", "added", "there already"), rows)
+
+
+def _info(args: argparse.Namespace) -> None:
+    layout = default_layout()
+    print_table(("folder", "MB"), [(entry.folder, f"{entry.size / 1e6:.1f}") for entry in usage(layout)])
+    builds = in_progress(layout)
+    if builds:
+        rows = [(build.job, " ".join(build.finished), f"{build.idle / 60:.0f}") for build in builds]
+        print_table(("build in progress", "finished", "minutes ago"), rows)
+    counted = compiler_statistics(layout)
+    if counted is not None:
+        print(f"ccache: {counted.hits} hits ({counted.remote_hits} remote), {counted.misses} misses")
+
+
+def _prune(args: argparse.Namespace) -> None:
+    reporter = Reporter()
+    freed = prune(default_layout(), args.days, reporter.line)
+    reporter.line(f"{freed / 1e6:.1f} MB removed")

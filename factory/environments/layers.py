@@ -67,6 +67,7 @@ def _make(folder: Path, key: str, make: MakeLayer, log: LogSink) -> None:
 
 def _load(folder: Path, key: str) -> Layer:
     try:
+        (folder / "layer.json").touch()  # the time of its last use
         description = json.loads((folder / "layer.json").read_text())
         packages = tuple(PackagePin(**pin) for pin in description["packages"])
     except (ValueError, KeyError, TypeError) as error:
