@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from factory.environments import binfmt
+from factory.environments.engine import address, connect
 from factory.environments.host_network import ca_bundle
 from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.layout import Layout
@@ -46,8 +47,8 @@ class Finding:
     mend: str = ""
 
 
-def examine(layout: Layout) -> list[Finding]:
-    """Look at every prerequisite."""
+def examine(layout: Layout, environment: str = "rootfs") -> list[Finding]:
+    """Look at every prerequisite, and at what that kind of environment needs beyond what all of them do."""
     looks: tuple[Callable[[], Finding], ...] = (
         _processor,
         _privileges,
@@ -59,6 +60,7 @@ def examine(layout: Layout) -> list[Finding]:
         lambda: _disk(layout),
         _memory,
         _certificates,
+        *ENVIRONMENT_LOOKS.get(environment, ()),
     )
     return [look() for look in looks]
 
@@ -69,13 +71,13 @@ def missing_packages() -> list[str]:
     return sorted(missing | (set() if KEYRING.is_file() else {KEYRING_PACKAGE}))
 
 
-def require_ready(layout: Layout) -> None:
+def require_ready(layout: Layout, environment: str = "rootfs") -> None:
     """Stop at the first prerequisite that only a person can see to.
 
     Raises:
         PrerequisiteMissing: with its explanation and the command that mends it.
     """
-    for finding in examine(layout):
+    for finding in examine(layout, environment):
         if not finding.ok:
             raise PrerequisiteMissing(f"{finding.name}: {finding.seen}", hint=f"run: {finding.mend}")
 
@@ -200,3 +202,16 @@ def _certificates() -> Finding:
     bundle = ca_bundle()
     seen = f"{bundle}, handed on into the roots" if bundle else "the host has no bundle of certificate authorities"
     return Finding(name="certificates", ok=bundle is not None, seen=seen, mend="sudo apt-get install ca-certificates")
+
+
+def _engine() -> Finding:
+    try:
+        with connect() as client:
+            version = client.version()["Version"]
+    except PrerequisiteMissing as error:
+        return Finding(name="Docker", ok=False, seen=error.message, mend=error.hint or "")
+    return Finding(name="Docker", ok=True, seen=f"engine {version} at {address()}")
+
+
+# What one kind of environment needs.
+ENVIRONMENT_LOOKS: Mapping[str, tuple[Callable[[], Finding], ...]] = {"docker": (_engine,)}

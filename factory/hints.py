@@ -7,6 +7,8 @@ import re
 # The first pattern that matches wins; the most telling ones come first.
 HINTS: tuple[tuple[str, str], ...] = (
     (r"No space left on device", "the disk is full: make room, or set FACTORY_CACHE to a folder on another one"),
+    (r"container reached its memory limit",
+     "give it more with FACTORY_DOCKER_MEMORY, or let fewer compilers run at once"),
     (r"Killed signal terminated program|cc1plus.*Killed|virtual memory exhausted", "a compiler ran out of memory"),
     (r"fatal error: Python\.h: No such file", "the root lacks Python's headers: report this, it should have them"),
     (r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file", "add the Debian package that has {0} to [build] apt"),

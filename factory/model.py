@@ -243,7 +243,10 @@ class StageRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRecord:
-    """Everything that made a wheel and everything that was seen of it."""
+    """Everything that made a wheel and everything that was seen of it.
+
+    `environment_kind` is what opened the root; it isn't in the key, since the wheel is the same in all of them.
+    """
 
     key: str
     name: str
@@ -260,6 +263,7 @@ class BuildRecord:
     stages: tuple[StageRun, ...]
     checks: tuple[CheckResult, ...]
     finished: str
+    environment_kind: str = "rootfs"
     wheel: str = ""
     wheel_sha256: str = ""
 

@@ -297,6 +297,7 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         patches=made.patches,
         target=factory.target,
         mode=factory.mode,
+        environment_kind=factory.environment,
         environment_key=opened.environment.root.key,
         environment=opened.environment.root.lock(),
         toolchain=opened.environment.root.toolchain(),

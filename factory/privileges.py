@@ -46,7 +46,7 @@ KEPT = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CI", "GITHUB_ACTIONS", "TERM"),
 )
-KEPT_PREFIXES = ("FACTORY_", "PIP_", "UV_")
+KEPT_PREFIXES = ("FACTORY_", "PIP_", "UV_", "DOCKER_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from factory import stopping
@@ -77,12 +77,22 @@ def run(
         except BaseException:
             _end(child)
             raise
-    if log is not None:
-        log.write(f"# exit {status} after {time.monotonic() - started:.1f} s\n")
-    if status != 0:
-        stop.check()
-        raise CommandFailed(f"{what or argv[0]} {_describe(status)}", status=status, output="\n".join(tail))
+    conclude(what or argv[0], status, time.monotonic() - started, tail, log)
     return "".join(collected)
+
+
+def conclude(what: str, status: int, seconds: float, tail: Iterable[str], log: LogSink | None) -> None:
+    """Log how a command ended; commands that an engine runs for us end with the same words.
+
+    Raises:
+        CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
+        BaseException: the reason, when it was stopped.
+    """
+    if log is not None:
+        log.write(f"# exit {status} after {seconds:.1f} s\n")
+    if status != 0:
+        stopping.current().check()
+        raise CommandFailed(f"{what} {_describe(status)}", status=status, output="\n".join(tail))
 
 
 def tied(argv: Sequence[str]) -> list[str]:

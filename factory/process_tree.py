@@ -15,11 +15,14 @@ POLL_SECONDS = 0.05
 FIRST_IN_SANDBOX = 2
 
 
-def end_workers(root: int) -> None:
-    """Ask what runs below the process `root` to end; returns when it has ended, or has had its time."""
+def end_workers(root: int, *, is_first: bool = False) -> None:
+    """Ask what runs below the process `root` to end; returns when it has ended, or has had its time.
+
+    `is_first` says that `root` is itself the first process of a command in a sandbox, as in containers.
+    """
     told: set[int] = set()
     deadline = time.monotonic() + GRACE_SECONDS
-    while (workers := _workers(root)) and time.monotonic() < deadline:
+    while (workers := _workers(root, is_first=is_first)) and time.monotonic() < deadline:
         for worker in workers:
             if worker.pid not in told:
                 told.add(worker.pid)
@@ -28,7 +31,7 @@ def end_workers(root: int) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _workers(root: int) -> list[psutil.Process]:
+def _workers(root: int, *, is_first: bool) -> list[psutil.Process]:
     """What still runs, without what has to outlive the rest: bubblewrap, and the first process in its sandbox.
 
     The end of either would end the sandbox, and with it ninja in the midst of removing files. The first one, a build
@@ -40,12 +43,14 @@ def _workers(root: int) -> list[psutil.Process]:
         return []
     inside = {process: _sandbox_pid(process) for process in tree}
     if not any(inside.values()):
-        return [process for process in tree if _is_alive(process)]
-    for process, pid in inside.items():
-        if pid == FIRST_IN_SANDBOX:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
-    return [process for process, pid in inside.items() if pid > FIRST_IN_SANDBOX and _is_alive(process)]
+        # A number that leads into no sandbox is that of another machine's process, not of the sandbox's first one.
+        return [] if is_first else [process for process in tree if _is_alive(process)]
+    frozen = [parent] if is_first else [process for process, pid in inside.items() if pid == FIRST_IN_SANDBOX]
+    for process in frozen:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+    others = [process for process, pid in inside.items() if pid > FIRST_IN_SANDBOX and process not in frozen]
+    return [process for process in others if _is_alive(process)]
 
 
 def _sandbox_pid(process: psutil.Process) -> int:

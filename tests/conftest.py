@@ -16,6 +16,7 @@ from factory.environments.rootfs import RootfsEnvironment
 from factory.layout import Layout, default_layout
 from factory.model import LogSink
 from factory.process import LogFile
+from tests.dockerd import some_engine
 
 PACKAGES = Path(__file__).parent / "packages"
 # Commands that tests start elsewhere run the factory that is tested, whichever one is installed.
@@ -62,6 +63,13 @@ def hybrid(layout: Layout) -> RootfsEnvironment:
 @pytest.fixture(scope="session")
 def clean_root(layout: Layout) -> RootfsEnvironment:
     return RootfsEnvironment(root=check_root(layout, PYTHON, unreported), layout=layout)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[None]:
+    """See to it that a Docker engine answers where Docker's own variables say."""
+    with some_engine():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
+from factory.commands.options import add_environment_option
 from factory.doctor import examine
 from factory.errors import PrerequisiteMissing
 from factory.layout import default_layout
@@ -13,12 +14,13 @@ from factory.layout import default_layout
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    add_environment_option(parser)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a line for each prerequisite, and under a missing one the command that mends it."""
-    findings = examine(default_layout())
+    findings = examine(default_layout(), args.environment)
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

@@ -26,10 +26,15 @@ def add_root_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkout", type=Path, metavar="DIR", help="folder with recipes/ and patches/ (default: the nearest one)"
     )
+    add_environment_option(parser)
+    parser.add_argument("--keep", action="store_true", help="keep the job's folder and its writable root afterwards")
+
+
+def add_environment_option(parser: argparse.ArgumentParser) -> None:
+    """Declare what opens the roots."""
     parser.add_argument(
         "--environment", choices=ENVIRONMENTS, default="rootfs", help="what opens the roots (default: %(default)s)"
     )
-    parser.add_argument("--keep", action="store_true", help="keep the job's folder and its writable root afterwards")
 
 
 def make_factory(args: argparse.Namespace) -> Factory:

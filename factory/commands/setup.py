@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     become_root()
     stages = factory.stages("environment")
     ready_to_emulate(factory.layout, stages)
-    require_ready(factory.layout)
+    require_ready(factory.layout, factory.environment)
     check_root(factory.layout, factory.target.python, stages)
     MODES[factory.mode](factory.layout, RootRequest(python=factory.target.python), stages)
     factory.reporter.line("ready: factory build NAME")

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
+from factory.environments.docker import DockerEnvironment
 from factory.environments.root import MakeEnvironment
 from factory.environments.rootfs import RootfsEnvironment
 
-ENVIRONMENTS: Mapping[str, MakeEnvironment] = {"rootfs": RootfsEnvironment}
+ENVIRONMENTS: Mapping[str, MakeEnvironment] = {"rootfs": RootfsEnvironment, "docker": DockerEnvironment}

@@ -83,7 +83,7 @@ class OverlaySandbox:
             )
         lower = ":".join(str(path) for path in reversed(self.layers))
         options = f"lowerdir={lower},upperdir={self.scratch / 'upper'},workdir={self.scratch / 'workdir'}"
-        return f"{options},userxattr" if _in_user_namespace() else options
+        return f"{options},userxattr" if in_user_namespace() else options
 
     def _bubblewrap(self, variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool) -> list[str]:
         seal = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--die-with-parent"]
@@ -103,7 +103,7 @@ class OverlaySandbox:
         return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--"]
 
 
-def _in_user_namespace() -> bool:
+def in_user_namespace() -> bool:
     """There, root may not set the attributes by which overlayfs marks folders, but others that do the same."""
     return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]
 

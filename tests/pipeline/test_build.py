@@ -83,6 +83,20 @@ def test_debians_own_compilers_under_qemu_make_the_same_wheel(
     assert contents(checkout.wheel()) == contents(built.wheel())
 
 
+def test_a_docker_engine_makes_the_same_bytes(
+    built: Checkout, docker_engine: None, fresh_cache: Path, tmp_path: Path
+) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
+    contained = checkout.factory("build", "vectors-c", "--environment", "docker")
+    assert contained.returncode == 0, contained.stderr
+    assert checkout.wheel().name == built.wheel().name
+    assert sha256_of(checkout.wheel()) == sha256_of(built.wheel())
+    (record,) = (json.loads(path.read_text()) for path in fresh_cache.glob("store/records/*.json"))
+    assert (record["environment_kind"], record["mode"]) == ("docker", "hybrid")
+    again = checkout.factory("build", "vectors-c")
+    assert "vectors-c 1.0: already built" in again.stderr
+
+
 def contents(wheel: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

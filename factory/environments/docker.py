@@ -1,0 +1,386 @@
+"""The Docker environment: a root as an image, and commands in containers of it.
+
+A container's network can't be changed, but builds install their requirements with the network and then go on without.
+So where that changes, what the container wrote becomes an image, and a new container with the other network starts from
+it (0.6 s measured, most of it the start).
+
+A container lives as long as the process that started it: its main process reads a pipe that the engine closes together
+with our connection, whatever ends us, and then the container and all in it end and vanish. Images that a killed process
+left carry its number in a label, and the next one to open an environment removes them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from factory import stopping
+from factory.environments.engine import address, connect, engine_errors
+from factory.environments.host_network import host_network
+from factory.environments.image import REPOSITORY, ImageConfig, ensure_image
+from factory.environments.root import Root
+from factory.environments.sandbox import CPUINFO, HOSTNAME, in_user_namespace
+from factory.errors import EnvironmentSetupError, PrerequisiteMissing
+from factory.layout import Layout
+from factory.model import BASELINE_CPU, BUILD, LogSink
+from factory.process import TAIL_LINES, LogFile, attach, conclude
+from factory.process_tree import end_workers
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+    from docker.types import Mount
+
+MEMORY_VARIABLE = "FACTORY_DOCKER_MEMORY"
+CPUS_VARIABLE = "FACTORY_DOCKER_CPUS"
+# What the machine itself needs while a build takes all it can get.
+MEMORY_SHARE = 0.9
+PLATFORM = "linux/riscv64"
+# Whose a container or an image is; see _owner.
+OWNER_LABEL = f"{REPOSITORY}.owner"
+KEPT_REPOSITORY = f"{REPOSITORY}-kept"
+# The shell stays to collect processes that lost their parent.
+WAIT_FOR_OUR_END = ("sh", "-c", "cat; exit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a container may use: bytes of memory, and CPUs (None: all)."""
+
+    memory: int
+    cpus: float | None = None
+
+
+def limits(variables: Mapping[str, str] = os.environ) -> Limits:
+    """The limits that the variables set; without them, nine tenths of the memory and all CPUs.
+
+    Raises:
+        EnvironmentSetupError: a variable's value is no amount.
+    """
+    from docker.errors import DockerException
+    from docker.utils import parse_bytes
+
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        memory = int(parse_bytes(variables.get(MEMORY_VARIABLE) or int(total * MEMORY_SHARE)))
+    except DockerException as error:
+        raise EnvironmentSetupError(f"{MEMORY_VARIABLE}: {error}", hint="write it as in 6g or 800m") from error
+    cpus = variables.get(CPUS_VARIABLE)
+    try:
+        return Limits(memory=memory, cpus=float(cpus) if cpus else None)
+    except ValueError as error:
+        raise EnvironmentSetupError(f"{CPUS_VARIABLE}: {error}", hint="write it as in 4 or 1.5") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerEnvironment:
+    """Implements Environment: the layers are an image, which is loaded into the engine once."""
+
+    root: Root
+    layout: Layout
+
+    @contextmanager
+    def open(self, work: Path, *, keep: bool = False) -> Iterator[ContainerSandbox]:
+        """Open the root with the host folder `work` at /build; what is to be kept becomes an image named after it.
+
+        Raises:
+            PrerequisiteMissing: no engine answers, or we are root in a user namespace alone.
+        """
+        if in_user_namespace():
+            raise PrerequisiteMissing(
+                "containers write files as the machine's root, and here we are root in a user namespace only",
+                hint="run the command as root, or build without containers: --environment rootfs, the default",
+            )
+        allowed = limits()
+        kept = f"{KEPT_REPOSITORY}:{sha256(os.fsencode(work)).hexdigest()[:16]}"
+        with connect() as client, _cpuinfo(work) as cpuinfo:
+            sandbox = ContainerSandbox(
+                client=client,
+                image=self._image(client, kept),
+                work=work,
+                binds=self._binds(work),
+                cpuinfo=cpuinfo,
+                environment=self.root.variables,
+                limits=allowed,
+            )
+            try:
+                yield sandbox
+            finally:
+                if keep:
+                    sandbox.keep(kept)
+                sandbox.close()
+                if not keep:
+                    _remove_image(client, kept)
+
+    def _image(self, client: DockerClient, kept: str) -> str:
+        """The image that an earlier sandbox left, else the root's own."""
+        with engine_errors("list its images"):
+            _remove_abandoned(client)
+            if client.api.images(kept):
+                return kept
+        log = LogFile(self.layout.logs / "environment/image.log")
+        return ensure_image(client, self.root.layers, ImageConfig(variables=self.root.variables), log)
+
+    def _binds(self, work: Path) -> dict[Path, str]:
+        binds = {work: str(BUILD), self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}
+        for folder in binds:
+            folder.mkdir(parents=True, exist_ok=True)
+        return binds
+
+
+@contextmanager
+def _cpuinfo(work: Path) -> Iterator[Path]:
+    """A file beside `work` to show native programs in the place of the host's."""
+    path = work.with_name(f"{work.name}.cpuinfo")
+    path.write_text(CPUINFO)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class ContainerSandbox:
+    """Implements OpenedRoot. `image` is what the next container starts from."""
+
+    client: DockerClient
+    image: str
+    work: Path
+    binds: Mapping[Path, str]
+    cpuinfo: Path
+    environment: Mapping[str, str]
+    limits: Limits
+    _running: _Running | None = None
+    _saved: str | None = None
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: LogSink,
+        env: Mapping[str, str] | None = None,
+        cwd: PurePosixPath = BUILD,
+        network: bool = False,
+        cpu: str = BASELINE_CPU,
+    ) -> None:
+        """Run a command in a container; see model.Sandbox."""
+        variables = self._variables(env or {}, network=network, cpu=cpu)
+        log.write(f"[in the root] $ {shlex.join(argv)}\n")
+        started = time.time()
+        stop = stopping.current()
+        stop.check()
+        with engine_errors(f"run {argv[0]}"):
+            container = self._container(network=network)
+            tail: deque[str] = deque(maxlen=TAIL_LINES)
+            created = self.client.api.exec_create(container.id, list(argv), environment=variables, workdir=str(cwd))
+            with stop.ended_by(lambda: _end_cleanly(self.client, created["Id"])):
+                for line in _lines(self.client.api.exec_start(created["Id"], stream=True)):
+                    tail.append(line.rstrip())
+                    log.write(line)
+            status = _status(self.client, created["Id"])
+            if status != 0 and self._reached_memory_limit(container, started):
+                tail.append(f"the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB")
+                log.write(f"{tail[-1]}\n")
+        conclude(argv[0], status, time.time() - started, tail, log)
+
+    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+        """Run a command with this process's own terminal; returns its exit status.
+
+        Raises:
+            PrerequisiteMissing: Docker's own command is not installed, which knows how to hand a terminal on.
+        """
+        if shutil.which("docker") is None:
+            raise PrerequisiteMissing("the program 'docker' is not installed", hint="apt-get install docker.io")
+        variables = self._variables({"TERM": os.environ.get("TERM", "dumb")}, network=network, cpu=BASELINE_CPU)
+        settings = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+        terminal = ["--tty"] if sys.stdin.isatty() else []
+        with engine_errors("open a shell"):
+            container = self._container(network=network)
+        options = ["--interactive", *terminal, "--workdir", str(BUILD), *settings]
+        return attach(["docker", "--host", address(), "exec", *options, str(container.id), *argv])
+
+    def keep(self, name: str) -> None:
+        """Make what was written an image of that name."""
+        with engine_errors(f"make the image {name}"):
+            if self._running is not None:
+                self._running.save(name)
+
+    def close(self) -> None:
+        """End the container, and remove what was only in between."""
+        with engine_errors("remove a container"):
+            if self._running is not None:
+                self._running.stop()
+            if self._saved is not None:
+                _remove_image(self.client, self._saved)
+
+    def _container(self, *, network: bool) -> Container:
+        """The running container with that network: another one goes on from an image of what the last one wrote."""
+        if self._running is not None and self._running.network != network:
+            self.image = self._saved = self._running.save()
+            self._running.stop()
+            self._running = None
+        if self._running is None:
+            self._running = self._start(network=network)
+        return self._running.container
+
+    def _start(self, *, network: bool) -> _Running:
+        from docker.types import Ulimit
+
+        container = self.client.containers.create(
+            self.image,
+            list(WAIT_FOR_OUR_END),
+            stdin_open=True,
+            auto_remove=True,
+            platform=PLATFORM,
+            hostname=HOSTNAME,
+            network_mode="host" if network else "none",
+            mounts=self._mounts(network=network),
+            labels={OWNER_LABEL: _owner()},
+            mem_limit=self.limits.memory,
+            memswap_limit=self.limits.memory,
+            nano_cpus=None if self.limits.cpus is None else int(self.limits.cpus * 1e9),
+            shm_size=self.limits.memory // 2,
+            ulimits=[Ulimit(name="core", soft=0, hard=0)],
+            use_config_proxy=False,
+        )
+        connection = container.attach_socket(params={"stdin": 1, "stream": 1})
+        container.start()
+        return _Running(container=container, network=network, connection=connection)
+
+    def _mounts(self, *, network: bool) -> list[Mount]:
+        from docker.types import Mount
+
+        shown = {self.cpuinfo: "/proc/cpuinfo", **(host_network().files if network else {})}
+        mounts = [Mount(inside, str(host), type="bind", read_only=True) for host, inside in shown.items()]
+        return mounts + [Mount(inside, str(host), type="bind") for host, inside in self.binds.items()]
+
+    def _variables(self, env: Mapping[str, str], *, network: bool, cpu: str) -> dict[str, str]:
+        shown = host_network().environment if network else {}
+        return {**shown, **self.environment, **env, "QEMU_CPU": cpu}
+
+    def _reached_memory_limit(self, container: Container, since: float) -> bool:
+        """Whether the kernel ended a process of the container since then; the engine is given a second to notice."""
+        filters = {"container": str(container.id), "event": "oom"}
+        return any(self.client.events(since=int(since), until=int(time.time()) + 1, filters=filters, decode=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Running:
+    """A container, and the connection whose end is its end."""
+
+    container: Container
+    network: bool
+    connection: object
+
+    def save(self, name: str | None = None) -> str:
+        """Make an image of it, named or only for the time that we run; returns its identity."""
+        repository, _, tag = (name or "").partition(":")
+        labels = {OWNER_LABEL: "" if name else _owner()}
+        image = self.container.commit(repository or None, tag or None, pause=False, conf={"Labels": labels})
+        return str(image.id)
+
+    def stop(self) -> None:
+        """End everything in it, and wait until it's gone."""
+        from docker.errors import NotFound
+
+        with suppress(NotFound):
+            self.container.kill()
+            self.container.wait(condition="removed")
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
+    """What the engine sends, line by line, as soon as a line is complete."""
+    return io.TextIOWrapper(io.BufferedReader(_Pieces(pieces)), encoding="utf-8", errors="replace")
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces of bytes as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._pieces, b"")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def _status(client: DockerClient, execution: str) -> int:
+    """A command's exit status, which the engine may learn a moment after the end of the output."""
+    while (state := client.api.exec_inspect(execution))["Running"]:
+        time.sleep(0.02)
+    return int(state["ExitCode"])
+
+
+def _end_cleanly(client: DockerClient, execution: str) -> None:
+    """End a command as a stopped one: what it started may tidy up first."""
+    process = int(client.api.exec_inspect(execution)["Pid"])
+    if process != 0:  # else it has not begun
+        end_workers(process, is_first=True)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _owner() -> str:
+    """This process, as no other one is called: machine, namespace of process numbers, number and start."""
+    return f"{_place()} {os.getpid()} {_started(os.getpid())}"
+
+
+def _place() -> str:
+    return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+
+
+def _started(process: int) -> str:
+    """When a process started, in the kernel's ticks since boot; nothing if there is no such process."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _is_abandoned(owner: str) -> bool:
+    """Whether what carries this label was made here, by a process that is gone."""
+    if not owner.startswith(f"{_place()} "):
+        return False
+    process, started = owner.split()[-2:]
+    return _started(int(process)) != started
+
+
+def _remove_abandoned(client: DockerClient) -> None:
+    """Remove what killed processes left: containers that never started, and images in between."""
+    from docker.errors import APIError
+
+    labelled = {"label": OWNER_LABEL}
+    for container in client.api.containers(all=True, filters=labelled):
+        if _is_abandoned(container["Labels"][OWNER_LABEL]):
+            with suppress(APIError):  # it's just ending by itself
+                client.api.remove_container(container["Id"], force=True)
+    for image in client.api.images(filters=labelled):
+        if _is_abandoned(image["Labels"][OWNER_LABEL]):
+            _remove_image(client, image["Id"])
+
+
+def _remove_image(client: DockerClient, image: str) -> None:
+    """Remove an image if it's there; one that a kept image was made of stays until that one goes."""
+    from docker.errors import APIError
+
+    with suppress(APIError):
+        client.api.remove_image(image, force=True)
