@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +26,11 @@ def write_if_changed(path: Path, content: bytes, *, durable: bool = False) -> bo
         return False
     _replace(path, lambda file: file.write(content), durable=durable)
     return True
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Make `path` hold the pieces, one after another, by rename: what is too large for memory at once."""
+    _replace(path, lambda file: file.writelines(pieces), durable=False)
 
 
 def copy_atomically(source: Path, path: Path) -> None:

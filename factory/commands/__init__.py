@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 import factory.commands.audit as audit
-from factory.commands import build, cache, check, doctor, index, rebuild, serve, setup, shell
+from factory.commands import build, cache, check, doctor, image, index, rebuild, serve, setup, shell
 
 # Each module has `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`.
 COMMANDS: Mapping[str, ModuleType] = {
@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "rebuild": rebuild,
     "audit": audit,
     "shell": shell,
+    "image": image,
     "index": index,
     "serve": serve,
     "cache": cache,

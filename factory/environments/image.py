@@ -51,6 +51,7 @@ class ImageConfig:
     """What containers of an image start with."""
 
     variables: Mapping[str, str]
+    entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ("bash",)
     folder: str = "/"
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -116,6 +117,7 @@ def _description(config: ImageConfig, digests: Sequence[str]) -> dict[str, objec
         "created": CREATED,
         "config": {
             "Env": [f"{name}={value}" for name, value in sorted(config.variables.items())],
+            "Entrypoint": list(config.entrypoint),
             "Cmd": list(config.command),
             "WorkingDir": config.folder,
             "Labels": dict(config.labels),
