@@ -74,7 +74,7 @@ class Factory:
 
     def open_root(self, root: Root) -> Environment:
         """The root in the kind of environment that commands run in."""
-        return ENVIRONMENTS[self.environment](root=root, layout=self.layout)
+        return ENVIRONMENTS[self.environment](root=root, layout=self.layout, open_stage=self.stages("environment"))
 
     @property
     def store(self) -> Store:

@@ -17,6 +17,7 @@ from factory.environments.engine import ADDRESS_VARIABLE, connect
 from factory.errors import PrerequisiteMissing
 
 INSTALL = ["apt-get", "install", "--yes", "--no-install-recommends", "docker.io"]
+ENDS_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
 PATIENCE = 60
 
 
@@ -57,7 +58,9 @@ def own_engine() -> Iterator[None]:
         f"--exec-root={folder}/exec",
         f"--pidfile={folder}/pid",
     ]
-    command = ["dockerd", *places, "--bridge=none", "--iptables=false", "--ip6tables=false"]
+    dockerd = ["dockerd", *places, "--bridge=none", "--iptables=false", "--ip6tables=false"]
+    # It sees what is mounted later, for instance by tests; what it mounts itself ends with it.
+    command = [*ENDS_WITH_US, "unshare", "--mount", "--propagation", "slave", *dockerd]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:

@@ -4,6 +4,6 @@ from collections.abc import Mapping
 
 from factory.environments.docker import DockerEnvironment
 from factory.environments.root import MakeEnvironment
-from factory.environments.rootfs import RootfsEnvironment
+from factory.environments.rootfs import rootfs_environment
 
-ENVIRONMENTS: Mapping[str, MakeEnvironment] = {"rootfs": RootfsEnvironment, "docker": DockerEnvironment}
+ENVIRONMENTS: Mapping[str, MakeEnvironment] = {"rootfs": rootfs_environment, "docker": DockerEnvironment}

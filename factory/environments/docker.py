@@ -30,13 +30,13 @@ from typing import TYPE_CHECKING, Any
 from factory import stopping
 from factory.environments.engine import address, connect, engine_errors
 from factory.environments.host_network import host_network
-from factory.environments.image import REPOSITORY, ImageConfig, ensure_image
+from factory.environments.image import REPOSITORY, ImageConfig, ensure_image, image_tag
 from factory.environments.root import Root
 from factory.environments.sandbox import CPUINFO, HOSTNAME, in_user_namespace
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.layout import Layout
-from factory.model import BASELINE_CPU, BUILD, LogSink
-from factory.process import TAIL_LINES, LogFile, attach, conclude
+from factory.model import BASELINE_CPU, BUILD, LogSink, OpenStage
+from factory.process import TAIL_LINES, attach, conclude
 from factory.process_tree import end_workers
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class DockerEnvironment:
 
     root: Root
     layout: Layout
+    open_stage: OpenStage
 
     @contextmanager
     def open(self, work: Path, *, keep: bool = False) -> Iterator[ContainerSandbox]:
@@ -126,13 +127,16 @@ class DockerEnvironment:
                     _remove_image(client, kept)
 
     def _image(self, client: DockerClient, kept: str) -> str:
-        """The image that an earlier sandbox left, else the root's own."""
+        """The image that an earlier sandbox left, else the root's own, which is loaded if the engine lacks it."""
+        config = ImageConfig(variables=self.root.variables)
+        own = image_tag(self.root.layers, config)
         with engine_errors("list its images"):
             _remove_abandoned(client)
-            if client.api.images(kept):
-                return kept
-        log = LogFile(self.layout.logs / "environment/image.log")
-        return ensure_image(client, self.root.layers, ImageConfig(variables=self.root.variables), log)
+            present = next((tag for tag in (kept, own) if client.api.images(tag)), None)
+        if present is not None:
+            return present
+        with self.open_stage("image for Docker") as log:
+            return ensure_image(client, self.root.layers, config, log)
 
     def _binds(self, work: Path) -> dict[Path, str]:
         binds = {work: str(BUILD), self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}
@@ -203,7 +207,9 @@ class ContainerSandbox:
             PrerequisiteMissing: Docker's own command is not installed, which knows how to hand a terminal on.
         """
         if shutil.which("docker") is None:
-            raise PrerequisiteMissing("the program 'docker' is not installed", hint="apt-get install docker.io")
+            raise PrerequisiteMissing(
+                "the program 'docker' is not installed", hint="apt-get install docker-cli, or docker.io"
+            )
         variables = self._variables({"TERM": os.environ.get("TERM", "dumb")}, network=network, cpu=BASELINE_CPU)
         settings = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
         terminal = ["--tty"] if sys.stdin.isatty() else []

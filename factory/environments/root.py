@@ -11,7 +11,7 @@ from typing import Protocol
 from factory.environments import debian, rust
 from factory.environments.layers import Layer, content_key
 from factory.layout import Layout
-from factory.model import PackagePin, Sandbox
+from factory.model import OpenStage, PackagePin, Sandbox
 
 # Two seconds after the epoch of zip files: wheels can't hold an earlier time.
 SOURCE_DATE_EPOCH = "315532802"
@@ -94,4 +94,4 @@ class Environment(Protocol):
 class MakeEnvironment(Protocol):
     """What each entry of ENVIRONMENTS is."""
 
-    def __call__(self, *, root: Root, layout: Layout) -> Environment: ...
+    def __call__(self, *, root: Root, layout: Layout, open_stage: OpenStage) -> Environment: ...

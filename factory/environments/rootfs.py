@@ -11,7 +11,7 @@ from factory.environments.layers import Layer
 from factory.environments.root import BASE_PATH, COMMON, Root
 from factory.environments.sandbox import OverlaySandbox
 from factory.layout import Layout
-from factory.model import LogSink
+from factory.model import LogSink, OpenStage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,11 @@ class RootfsEnvironment:
             environment=self.root.variables,
             binds=binds,
         )
+
+
+def rootfs_environment(*, root: Root, layout: Layout, open_stage: OpenStage) -> RootfsEnvironment:
+    """The root in the default environment, for which nothing has to be made."""
+    return RootfsEnvironment(root=root, layout=layout)
 
 
 def change_root(

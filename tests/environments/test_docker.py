@@ -21,7 +21,7 @@ from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMis
 from factory.hints import hint_for
 from factory.layout import Layout
 from factory.process import LogFile
-from tests.conftest import MemoryLog
+from tests.conftest import MemoryLog, unreported
 from tests.environments.test_stopping import BACKEND, NINJA, ask_when_both_are_begun
 from tests.pipeline.checkouts import make_checkout
 
@@ -31,7 +31,7 @@ NO_ENGINE = "unix:///nowhere/docker.sock"
 @pytest.fixture
 def contained(docker_engine: None, clean_root: RootfsEnvironment, layout: Layout) -> DockerEnvironment:
     """The clean root in containers."""
-    return DockerEnvironment(root=clean_root.root, layout=layout)
+    return DockerEnvironment(root=clean_root.root, layout=layout, open_stage=unreported)
 
 
 @pytest.mark.environment
@@ -143,7 +143,7 @@ def test_nothing_half_written_is_left_where_a_build_is_stopped(
     work.mkdir()
     (work / "build.ninja").write_text(NINJA)
     (work / "backend.py").write_text(BACKEND)
-    environment = DockerEnvironment(root=hybrid.root, layout=layout)
+    environment = DockerEnvironment(root=hybrid.root, layout=layout, open_stage=unreported)
     with stopping.working_under(stopping.Stop()) as stop, environment.open(work) as sandbox:
         asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
         asker.start()
@@ -163,9 +163,10 @@ from factory.layout import default_layout
 from factory.process import LogFile
 from tests.conftest import unreported
 layout = default_layout()
-with DockerEnvironment(root=check_root(layout, PYTHON, unreported), layout=layout).open(Path(sys.argv[1])) as sandbox:
-    sandbox.run(["touch", "/opt/written"], log=LogFile(Path(sys.argv[1]) / "log"), network=True)
-    sandbox.run(["sh", "-c", "echo started > /build/started; sleep 1000"], log=LogFile(Path(sys.argv[1]) / "log"))
+work, root = Path(sys.argv[1]), check_root(layout, PYTHON, unreported)
+with DockerEnvironment(root=root, layout=layout, open_stage=unreported).open(work) as sandbox:
+    sandbox.run(["touch", "/opt/written"], log=LogFile(work / "log"), network=True)
+    sandbox.run(["sh", "-c", "echo started > /build/started; sleep 1000"], log=LogFile(work / "log"))
 """
 
 
@@ -234,8 +235,9 @@ from pathlib import Path
 from factory.environments.docker import DockerEnvironment
 from factory.environments.root import Root
 from factory.layout import Layout
-folder = Path(sys.argv[1])
-with DockerEnvironment(root=Root(layers=(), variables={}), layout=Layout(folder)).open(folder / "work"):
+from tests.conftest import unreported
+folder, root = Path(sys.argv[1]), Root(layers=(), variables={})
+with DockerEnvironment(root=root, layout=Layout(folder), open_stage=unreported).open(folder / "work"):
     pass
 """
 
