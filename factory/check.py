@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from factory.errors import CheckFailed, CommandFailed
@@ -32,11 +33,15 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, log: LogSink) -> N
 
 
 def run_profiles(
-    sandbox: Sandbox, recipe: Recipe, model: Path | None, profiles: Sequence[str], log: LogSink
+    sandbox: Sandbox, recipe: Recipe, python: str, model: Path | None, profiles: Sequence[str], log: LogSink
 ) -> tuple[CheckResult, ...]:
-    """Run the check on every profile, also after one has failed, and return a result for each."""
+    """Run the check on every profile, also after one has failed, and return a result for each.
+
+    `python` is the one that the root has.
+    """
     _provide(sandbox, recipe.check, model)
-    return tuple(_run_profile(sandbox, model, profile, log) for profile in profiles)
+    results = (_run_profile(sandbox, model, profile, log) for profile in profiles)
+    return tuple(replace(result, python=python) for result in results)
 
 
 def require_passed(recipe: Recipe, results: Sequence[CheckResult]) -> None:
@@ -53,10 +58,11 @@ def require_passed(recipe: Recipe, results: Sequence[CheckResult]) -> None:
             (other.profile, text) for other in passed[1:] for text in _disagreements(recipe.check, passed[0], other)
         ]
     if mistakes:
+        python = results[0].python
         listed = "\n  ".join(f"{profile}: {text}" for profile, text in mistakes)
         raise CheckFailed(
-            f"{recipe.label}: the check failed:\n  {listed}",
-            hint=f"look closer with: factory check {recipe.name} --profile {mistakes[0][0]} --keep",
+            f"{recipe.label_for(python)}: the check failed:\n  {listed}",
+            hint=f"look closer with: factory check {recipe.name} --python {python} --profile {mistakes[0][0]} --keep",
         )
 
 

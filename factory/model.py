@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 
 # The Pythons that wheels are built for, the default first.
 PYTHONS = ("3.13", "3.14")
@@ -126,6 +126,10 @@ class Recipe:
     def label(self) -> str:
         return f"{self.name} {self.version}"
 
+    def label_for(self, python: str) -> str:
+        """The label where the package is built or run for that Python; the default one goes without saying."""
+        return self.label if python == PYTHONS[0] else f"{self.label} for Python {python}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPin:
@@ -161,18 +165,37 @@ class ProjectMetadata:
     license: str = ""
 
 
+# A recipe's name and a Python.
+JobId = tuple[NormalizedName, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One recipe in a plan, with the other recipes whose wheels its build and its run need."""
+    """One recipe for one Python in a plan, with the other recipes whose wheels its build and its run need.
+
+    `earlier` are the Pythons for which the plan builds the same recipe first: their wheel may serve this one too.
+    """
 
     recipe: Recipe
     metadata: ProjectMetadata
+    python: str = PYTHONS[0]
     build_needs: frozenset[NormalizedName] = frozenset()
     run_needs: frozenset[NormalizedName] = frozenset()
+    earlier: frozenset[str] = frozenset()
 
     @property
-    def needs(self) -> frozenset[NormalizedName]:
-        return self.build_needs | self.run_needs
+    def id(self) -> JobId:
+        return canonicalize_name(self.recipe.name), self.python
+
+    @property
+    def label(self) -> str:
+        return self.recipe.label_for(self.python)
+
+    @property
+    def needs(self) -> frozenset[JobId]:
+        """The jobs that must have ended before this one begins."""
+        needed = {(name, self.python) for name in self.build_needs | self.run_needs}
+        return frozenset(needed | {(self.id[0], python) for python in self.earlier})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,23 +235,25 @@ class RepairedWheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One profile's run: what the script showed and reported, and how long it took in seconds."""
+    """One profile's run on one Python: what the script showed and reported, and how long it took in seconds."""
 
     profile: str
     passed: bool
     seconds: float
     shown: str
     facts: Mapping[str, object]
+    python: str = PYTHONS[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWheel:
-    """A wheel in the store, the key of its build record and the profiles on which its checks passed."""
+    """A wheel in the store, the key of its build record, and the profiles and Pythons on which its checks passed."""
 
     path: Path
     sha256: str
     record_key: str
     profiles: tuple[str, ...]
+    pythons: tuple[str, ...] = PYTHONS[:1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +271,7 @@ class BuildRecord:
     """Everything that made a wheel and everything that was seen of it.
 
     `environment_kind` is what opened the root; it isn't in the key, since the wheel is the same in all of them.
+    `wheel_of` is the key of another record where the wheel was made for another Python and only checked for this one.
     """
 
     key: str
@@ -266,6 +292,7 @@ class BuildRecord:
     environment_kind: str = "rootfs"
     wheel: str = ""
     wheel_sha256: str = ""
+    wheel_of: str = ""
 
 
 class LogSink(Protocol):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 
 from factory import check, patches, sources
 from factory.audit import audit_wheel, render_text, require_clean
@@ -31,6 +31,7 @@ from factory.model import (
     BuiltWheel,
     CheckResult,
     Job,
+    JobId,
     LogSink,
     ModelPin,
     OpenStage,
@@ -50,9 +51,10 @@ from factory.resume import discard_unless_noted, keep_noted_trees
 from factory.serial import load, save
 from factory.steps import Steps
 from factory.store import Store
+from factory.tags import serves
 from factory.ui import Reporter
 
-Records = Mapping[NormalizedName, BuildRecord]
+Records = Mapping[JobId, BuildRecord]
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
 
 
@@ -72,6 +74,10 @@ class Factory:
     keep: bool = False
     compiler_cache: CompilerCache = field(default_factory=CompilerCache)
 
+    def for_python(self, python: str) -> Factory:
+        """The same factory, building for that Python."""
+        return replace(self, target=replace(self.target, python=python))
+
     def open_root(self, root: Root) -> Environment:
         """The root in the kind of environment that commands run in."""
         return ENVIRONMENTS[self.environment](root=root, layout=self.layout, open_stage=self.stages("environment"))
@@ -89,16 +95,16 @@ class Factory:
         return lambda stage: self.reporter.stage(label, stage, folder / f"{stage.replace(' ', '-')}.log")
 
 
-def build(names: Sequence[str], factory: Factory) -> list[BuildRecord]:
-    """Build `names` and what they need, in order; what the store has already is not built again."""
-    jobs = plan(names, factory.recipes(), lambda recipe: describe(recipe, factory))
-    records: dict[NormalizedName, BuildRecord] = {}
+def build(names: Sequence[str], pythons: Sequence[str], factory: Factory) -> list[BuildRecord]:
+    """Build `names` and what they need for each of `pythons`; what the store has already is not built again."""
+    jobs = plan(names, pythons, factory.recipes(), lambda recipe: describe(recipe, factory))
+    records: dict[JobId, BuildRecord] = {}
     for number, job in enumerate(jobs):
         try:
-            records[canonicalize_name(job.recipe.name)] = _build_job(job, records, factory)
+            records[job.id] = _build_job(job, records, factory.for_python(job.python))
         except TimeLimitReached as error:
-            built = [job.recipe.label for job in jobs[:number]]
-            waiting = [job.recipe.label for job in jobs[number + 1 :]]
+            built = [job.label for job in jobs[:number]]
+            waiting = [job.label for job in jobs[number + 1 :]]
             raise _time_limit_reached(built, [error.message], waiting) from error
     return list(records.values())
 
@@ -138,6 +144,7 @@ def rebuild(record: BuildRecord, factory: Factory, folder: Path) -> RepairedWhee
     Raises:
         RebuildImpossible: the recipe, its patches, the environment or another input is not the recorded one any more.
     """
+    record = factory.store.record(record.wheel_of) or record
     factory = replace(factory, target=record.target, mode=record.mode)
     opened = open_package(record.name, factory)
     if opened.key != record.key:
@@ -176,15 +183,16 @@ def _changes(record: BuildRecord, opened: OpenJob) -> list[str]:
 
 def open_package(name: str, factory: Factory) -> OpenJob:
     """The job of one package, for looking into its environment."""
-    jobs = plan([name], factory.recipes(), lambda recipe: describe(recipe, factory))
-    records = {canonicalize_name(job.recipe.name): _stored(job, factory) for job in jobs[:-1]}
+    jobs = plan([name], [factory.target.python], factory.recipes(), lambda recipe: describe(recipe, factory))
+    records = {job.id: _stored(job, factory) for job in jobs[:-1]}
     return open_job(jobs[-1], records, factory)
 
 
 def _stored(job: Job, factory: Factory) -> BuildRecord:
-    record = factory.store.latest(canonicalize_name(job.recipe.name))
+    record = factory.store.latest(*job.id)
     if record is None:
-        raise StoreError(f"{job.recipe.label} was not built yet", hint=f"run: factory build {job.recipe.name}")
+        hint = f"run: factory build {job.recipe.name} --python {job.python}"
+        raise StoreError(f"{job.label} was not built yet", hint=hint)
     return record
 
 
@@ -209,7 +217,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     recipe = job.recipe
     request = RootRequest(python=factory.target.python, apt=recipe.build.apt, rust=needs_rust(job.metadata, recipe))
     root = MODES[factory.mode](factory.layout, request, factory.stages("environment"))
-    needed = [records[name] for name in sorted(job.build_needs)]
+    needed = [records[name, job.python] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]
     inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in _model_pins(recipe, factory))]
@@ -230,16 +238,14 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
     with _locked(opened, factory):
         existing = factory.store.record(opened.key)
         if existing is not None:
-            factory.reporter.line(f"{job.recipe.label}: already built, {existing.wheel}")
+            factory.reporter.line(f"{job.label}: already built, {existing.wheel}")
             return existing
-        steps = Steps(
-            folder=opened.folder / "steps", root=factory.layout.root, open_stage=factory.stages(job.recipe.label)
-        )
+        steps = Steps(folder=opened.folder / "steps", root=factory.layout.root, open_stage=factory.stages(job.label))
         try:
             record = _run_stages(opened, steps, records, factory)
         except TimeLimitReached as error:
             finished = ", ".join(run.stage for run in steps.runs(STAGES)) or "nothing"
-            raise TimeLimitReached(f"{job.recipe.label} (finished: {finished})") from error
+            raise TimeLimitReached(f"{job.label} (finished: {finished})") from error
         if not factory.keep:
             discard(opened.folder)
     return record
@@ -252,7 +258,7 @@ def _locked(opened: OpenJob, factory: Factory) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        factory.reporter.line(f"{opened.job.recipe.label}: waiting for another process that builds it")
+        factory.reporter.line(f"{opened.job.label}: waiting for another process that builds it")
         lock.acquire()
     try:
         yield
@@ -279,15 +285,13 @@ def _make_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> _Made:
 
 
 def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factory) -> BuildRecord:
+    elsewhere = _built_for_another_python(opened.job, records, factory)
+    if elsewhere is not None:
+        return _check_again(opened, elsewhere, steps, records, factory)
     recipe = opened.job.recipe
     made = _make_wheel(opened, steps, factory)
     steps.once("audit", str, lambda log: _audit(recipe, made.repaired, factory, log))
-    wheels = [made.repaired.path, *(factory.store.wheel_path(record) for record in records.values())]
-    checks = steps.once(
-        "check",
-        tuple[CheckResult, ...],
-        lambda log: check_wheels(recipe, wheels, opened.folder / "check", recipe.check.profiles, factory, log),
-    )
+    checks = _check(opened, made.repaired.path, steps, records, factory)
     record = BuildRecord(
         key=opened.key,
         name=canonicalize_name(recipe.name),
@@ -304,9 +308,44 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         requirements=made.built.requirements,
         stages=steps.runs(STAGES),
         checks=checks,
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        finished=_now(),
     )
     return factory.store.add(record, made.repaired)
+
+
+def _built_for_another_python(job: Job, records: Records, factory: Factory) -> BuildRecord | None:
+    """The record of this very job for another Python, where there is one and its wheel serves this Python too."""
+    for record in reversed(factory.store.records_of(job.id[0])):
+        there = replace(job, python=record.target.python)
+        if record.wheel_of or there.python == job.python or not serves(record.wheel, job.python):
+            continue
+        needs_known = all((name, there.python) in records for name in job.build_needs)
+        if needs_known and open_job(there, records, factory.for_python(there.python)).key == record.key:
+            return record
+    return None
+
+
+def _check_again(opened: OpenJob, built: BuildRecord, steps: Steps, records: Records, factory: Factory) -> BuildRecord:
+    """Check a wheel that was built for another Python on this one, and keep a record of that."""
+    factory.reporter.line(f"{opened.job.label}: built for Python {built.target.python}, {built.wheel}")
+    checks = _check(opened, factory.store.wheel_path(built), steps, records, factory)
+    stages = (*(run for run in built.stages if run.stage != "check"), *steps.runs(("check",)))
+    checked = replace(built, key=opened.key, wheel_of=built.key, target=factory.target, stages=stages, checks=checks)
+    return factory.store.add_checked(replace(checked, finished=_now()))
+
+
+def _check(opened: OpenJob, wheel: Path, steps: Steps, records: Records, factory: Factory) -> tuple[CheckResult, ...]:
+    recipe, python = opened.job.recipe, opened.job.python
+    others = [factory.store.wheel_path(record) for (_, other), record in records.items() if other == python]
+    return steps.once(
+        "check",
+        tuple[CheckResult, ...],
+        lambda log: check_wheel(wheel, others, recipe, opened.folder / "check", recipe.check.profiles, factory, log),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _fetch(opened: OpenJob, factory: Factory, log: LogSink) -> SourceTree:
@@ -374,12 +413,18 @@ def _audit(recipe: Recipe, wheel: RepairedWheel, factory: Factory, log: LogSink)
     return json.dumps(report.to_json())
 
 
-def check_wheels(
-    recipe: Recipe, wheels: Sequence[Path], folder: Path, profiles: Sequence[str], factory: Factory, log: LogSink
+def check_wheel(
+    wheel: Path,
+    others: Sequence[Path],
+    recipe: Recipe,
+    folder: Path,
+    profiles: Sequence[str],
+    factory: Factory,
+    log: LogSink,
 ) -> tuple[CheckResult, ...]:
-    """Install the recipe's package from an index of `wheels` and run its check on `profiles`; see `run_check`."""
+    """Install the recipe's `wheel` from an index of it and `others`, and run its check on `profiles`: `run_check`."""
     index = folder / "index"
-    write_trial_index(wheels, target=factory.target, mirror=factory.layout.mirror, out=index, log=log)
+    write_trial_index(wheel, others, target=factory.target, mirror=factory.layout.mirror, out=index, log=log)
     return run_check(recipe, index, folder / "work", profiles, factory, log)
 
 
@@ -401,9 +446,10 @@ def run_check(
     environment = factory.open_root(check_root(factory.layout, factory.target.python, factory.stages("environment")))
     with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
         check.install(sandbox, recipe, f"{url}/simple/", log)
-        results = check.run_profiles(sandbox, recipe, model, profiles, log)
+        results = check.run_profiles(sandbox, recipe, factory.target.python, model, profiles, log)
+    label = recipe.label_for(factory.target.python)
     for result in results:
-        factory.reporter.line(f"{recipe.label}: {result.profile}: {result.shown}")
+        factory.reporter.line(f"{label}: {result.profile}: {result.shown}")
     check.require_passed(recipe, results)
     return results
 

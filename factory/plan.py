@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.errors import RecipeError
-from factory.model import Job, ProjectMetadata, Recipe, Target
+from factory.model import PYTHONS, Job, JobId, ProjectMetadata, Recipe, Target
 from factory.serial import dumps
 
 # Counts up when the factory itself comes to build, repair or audit differently.
@@ -21,26 +23,27 @@ BUILD_LOGIC = 2
 Describe = Callable[[Recipe], ProjectMetadata]
 
 
-def plan(names: Sequence[str], recipes: Mapping[str, Recipe], describe: Describe) -> list[Job]:
-    """The jobs for `names` and for what they need among the recipes, in an order in which each can run.
+def plan(names: Sequence[str], pythons: Sequence[str], recipes: Mapping[str, Recipe], describe: Describe) -> list[Job]:
+    """The jobs for `names` on each of `pythons`, and for what they need among the recipes, in an order that works.
 
     `describe` tells a recipe's metadata, which costs a download the first time.
 
     Raises:
-        RecipeError: a name without a recipe, or recipes that need each other.
+        RecipeError: a name without a recipe, recipes that need each other, or one that excludes a Python.
     """
-    jobs: dict[str, Job] = {}
-    waiting: list[str] = [canonicalize_name(name) for name in names]
+    jobs: dict[JobId, Job] = {}
+    waiting: list[JobId] = [(canonicalize_name(name), python) for python in pythons for name in names]
     while waiting:
-        name = waiting.pop()
-        if name not in jobs:
-            jobs[name] = _job(find_recipe(name, recipes), recipes, describe)
-            waiting.extend(jobs[name].needs)
+        name, python = waiting.pop()
+        if (name, python) not in jobs:
+            jobs[name, python] = _job(find_recipe(name, recipes), python, recipes, describe)
+            waiting.extend(jobs[name, python].needs)
+    jobs = {each: replace(job, earlier=_earlier(each, pythons, jobs)) for each, job in jobs.items()}
     try:
-        order = TopologicalSorter({name: job.needs for name, job in jobs.items()}).static_order()
-        return [jobs[name] for name in order]
+        order = TopologicalSorter({each: job.needs for each, job in jobs.items()}).static_order()
+        return [jobs[each] for each in order]
     except CycleError as error:
-        raise RecipeError(f"recipes need each other: {' -> '.join(error.args[1])}") from error
+        raise RecipeError(f"recipes need each other: {' -> '.join(name for name, _ in error.args[1])}") from error
 
 
 def content_key(
@@ -84,13 +87,38 @@ def requirement_names(requirements: Iterable[str], python: str) -> set[Normalize
     return {canonicalize_name(item.name) for item in parsed if item.marker is None or item.marker.evaluate(environment)}
 
 
-def _job(recipe: Recipe, recipes: Mapping[str, Recipe], describe: Describe) -> Job:
+def _earlier(job: JobId, pythons: Sequence[str], jobs: Collection[JobId]) -> frozenset[str]:
+    name, python = job
+    return frozenset(earlier for earlier in pythons[: pythons.index(python)] if (name, earlier) in jobs)
+
+
+def _job(recipe: Recipe, python: str, recipes: Mapping[str, Recipe], describe: Describe) -> Job:
     metadata = describe(recipe)
-    python = Target().python
+    _require_python(recipe, metadata, python)
     build = requirement_names(metadata.build_requires, python) & recipes.keys()
     run = requirement_names(metadata.dependencies, python) & recipes.keys()
     own = {canonicalize_name(recipe.name)}
-    return Job(recipe=recipe, metadata=metadata, build_needs=frozenset(build - own), run_needs=frozenset(run - own))
+    return Job(
+        recipe=recipe,
+        metadata=metadata,
+        python=python,
+        build_needs=frozenset(build - own),
+        run_needs=frozenset(run - own),
+    )
+
+
+def _require_python(recipe: Recipe, metadata: ProjectMetadata, python: str) -> None:
+    """Hold the source's own Requires-Python against a Python of which the last number isn't known yet."""
+    try:
+        required = SpecifierSet(metadata.requires_python)
+    except InvalidSpecifier:
+        return  # installers pass over it too
+    if not any(required.contains(f"{python}.{last}", prereleases=True) for last in (0, 99)):
+        fitting = [f"--python {other}" for other in PYTHONS if required.contains(f"{other}.99")]
+        raise RecipeError(
+            f"{recipe.label} can't be built for Python {python}: it requires Python {metadata.requires_python}",
+            hint=f"build it with {' or '.join(fitting)}" if fitting else "pin a version of it that allows this Python",
+        )
 
 
 def find_recipe(name: str, recipes: Mapping[str, Recipe]) -> Recipe:

@@ -6,6 +6,7 @@ Everything is written under another name and renamed, the record last: what has 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,9 +37,14 @@ class Store:
             (record for record in found if record is not None), key=lambda record: (record.finished, record.key)
         )
 
-    def latest(self, name: str) -> BuildRecord | None:
-        """The newest record of a package."""
-        return next((record for record in reversed(self.records()) if record.name == name), None)
+    def latest(self, name: str, python: str) -> BuildRecord | None:
+        """The newest record of a package for a Python."""
+        found = [record for record in self.records_of(name) if record.target.python == python]
+        return found[-1] if found else None
+
+    def records_of(self, name: str) -> list[BuildRecord]:
+        """A package's records, the oldest first."""
+        return [record for record in self.records() if record.name == name]
 
     def add(self, record: BuildRecord, wheel: RepairedWheel) -> BuildRecord:
         """Keep a wheel and its record."""
@@ -53,21 +59,33 @@ class Store:
         save(self._record_path(record.key), kept, self._cache)
         return kept
 
+    def add_checked(self, record: BuildRecord) -> BuildRecord:
+        """Keep one more record of a wheel that is there."""
+        save(self._record_path(record.key), record, self._cache)
+        return record
+
     def wheel_path(self, record: BuildRecord) -> Path:
         """Where a record's wheel lies."""
         return self.root / "wheels" / record.wheel_sha256 / record.wheel
 
     def published_candidates(self) -> list[StoredWheel]:
         """The newest checked wheel of each file name: what may be published."""
-        newest = {record.wheel: record for record in self.records() if record.checks}
-        return [self._stored(record) for record in newest.values() if all(check.passed for check in record.checks)]
+        checked = [record for record in self.records() if record.checks]
+        newest = {record.wheel: record for record in checked}
+        return [
+            self._stored(record, [other for other in checked if other.wheel_sha256 == record.wheel_sha256])
+            for record in newest.values()
+            if all(check.passed for check in record.checks)
+        ]
 
-    def _stored(self, record: BuildRecord) -> StoredWheel:
+    def _stored(self, newest: BuildRecord, records: Sequence[BuildRecord]) -> StoredWheel:
+        """A wheel out of its newest record and all its records, one for each Python that it was checked on."""
         return StoredWheel(
-            path=self.wheel_path(record),
-            sha256=record.wheel_sha256,
-            record_key=record.key,
-            profiles=tuple(check.profile for check in record.checks),
+            path=self.wheel_path(newest),
+            sha256=newest.wheel_sha256,
+            record_key=newest.wheel_of or newest.key,
+            profiles=tuple(check.profile for check in newest.checks),
+            pythons=tuple(sorted({record.target.python for record in records})),
         )
 
     @property

@@ -35,7 +35,7 @@ def test_results_that_agree_pass() -> None:
 def test_a_failed_profile_is_named_with_what_it_said() -> None:
     with pytest.raises(CheckFailed, match=r"k1: illegal instruction") as caught:
         require_passed(recipe(), [result("rv64gc"), result("k1", passed=False, shown="illegal instruction (SIGILL)")])
-    assert caught.value.hint == "look closer with: factory check demo --profile k1 --keep"
+    assert caught.value.hint == "look closer with: factory check demo --python 3.13 --profile k1 --keep"
 
 
 def test_an_unexpected_fact_says_what_was_seen_and_what_was_expected() -> None:

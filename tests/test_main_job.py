@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from factory.files import sha256_of
 from factory.layout import default_layout
-from factory.model import DEFAULT_PROFILES, BuildRecord
+from factory.model import DEFAULT_PROFILES, PYTHONS, BuildRecord
 from factory.store import Store
 
 pytestmark = pytest.mark.main_job
@@ -46,7 +46,7 @@ def store() -> Store:
 
 @pytest.fixture(scope="module")
 def llama(store: Store) -> BuildRecord:
-    record = store.latest("llama-cpp-python")
+    record = store.latest("llama-cpp-python", PYTHONS[0])
     assert record is not None
     return record
 
@@ -94,7 +94,7 @@ def test_auditwheel_agrees_with_the_tag(store: Store, llama: BuildRecord) -> Non
 
 
 def test_numpy_takes_its_vector_loops_where_there_are_vectors_alone(store: Store) -> None:
-    record = store.latest("numpy")
+    record = store.latest("numpy", PYTHONS[0])
     assert record is not None
     rvv = {check.profile: check.facts["facts"]["rvv"] for check in record.checks}  # type: ignore[index]
     assert rvv == {"rv64gc": False, "rvv128": True, "k1": True, "rva23": True, "vlen1024": True}

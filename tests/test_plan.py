@@ -1,12 +1,13 @@
 """Which jobs a plan holds, in which order, and what changes a content key."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from factory.errors import RecipeError
-from factory.model import CheckOptions, Job, ProjectMetadata, Recipe, SourcePin, Target
+from factory.model import PYTHONS, CheckOptions, Job, ProjectMetadata, Recipe, SourcePin, Target
 from factory.plan import content_key, plan, requirement_names
 
 
@@ -19,9 +20,13 @@ def metadata(*, build: tuple[str, ...] = (), run: tuple[str, ...] = ()) -> Proje
     return ProjectMetadata(name=None, version=None, build_backend="x", build_requires=build, dependencies=run)
 
 
-def order(names: list[str], needs: dict[str, ProjectMetadata]) -> list[str]:
+def jobs_for(names: list[str], pythons: Sequence[str], needs: dict[str, ProjectMetadata]) -> list[Job]:
     recipes = {name: make_recipe(name) for name in needs}
-    return [job.recipe.name for job in plan(names, recipes, lambda recipe: needs[recipe.name])]
+    return plan(names, pythons, recipes, lambda recipe: needs[recipe.name])
+
+
+def order(names: list[str], needs: dict[str, ProjectMetadata]) -> list[str]:
+    return [job.recipe.name for job in jobs_for(names, PYTHONS[:1], needs)]
 
 
 def test_what_a_package_needs_at_run_time_comes_before_it() -> None:
@@ -47,6 +52,38 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
 def test_recipes_that_need_each_other_are_refused() -> None:
     with pytest.raises(RecipeError, match="need each other: "):
         order(["a"], {"a": metadata(build=("b",)), "b": metadata(build=("a",))})
+
+
+def test_each_python_has_jobs_of_its_own_and_a_recipes_first_python_comes_first() -> None:
+    llama = metadata(run=("numpy", "tomli; python_version < '3.14'"))
+    jobs = jobs_for(["llama"], ["3.13", "3.14"], {"llama": llama, "numpy": metadata(), "tomli": metadata()})
+    needs = {job.id: job.needs for job in jobs}
+    assert {(name, python): set(each) for (name, python), each in needs.items()} == {
+        ("tomli", "3.13"): set(),
+        ("numpy", "3.13"): set(),
+        ("llama", "3.13"): {("numpy", "3.13"), ("tomli", "3.13")},
+        ("numpy", "3.14"): {("numpy", "3.13")},
+        ("llama", "3.14"): {("numpy", "3.14"), ("llama", "3.13")},
+    }
+    assert all(needs[job.id] <= {before.id for before in jobs[:number]} for number, job in enumerate(jobs))
+
+
+def test_a_source_that_excludes_a_python_is_refused_before_anything_is_built() -> None:
+    needs = {"old": replace(metadata(), requires_python=">=3.9,<3.14")}
+    with pytest.raises(RecipeError) as caught:
+        jobs_for(["old"], ["3.13", "3.14"], needs)
+    assert caught.value.message == "old 1.0 can't be built for Python 3.14: it requires Python >=3.9,<3.14"
+    assert caught.value.hint == "build it with --python 3.13"
+
+
+def test_a_source_that_wants_a_later_release_of_a_python_is_not_refused() -> None:
+    needs = {"new": replace(metadata(), requires_python=">=3.13.1")}
+    assert [job.id for job in jobs_for(["new"], ["3.13"], needs)] == [("new", "3.13")]
+
+
+def test_a_requirement_that_no_installer_can_read_excludes_nothing() -> None:
+    needs = {"odd": replace(metadata(), requires_python="3.*.x")}
+    assert [job.id for job in jobs_for(["odd"], ["3.13"], needs)] == [("odd", "3.13")]
 
 
 def test_markers_are_those_of_the_target() -> None:

@@ -79,6 +79,18 @@ def test_only_the_newest_of_a_file_name_may_be_published(tmp_path: Path) -> None
     ]
 
 
+def test_a_wheel_that_serves_two_pythons_is_published_once_with_both(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    built = store.add(record("1" * 64), wheel(tmp_path))
+    later = replace(
+        built, key="2" * 64, wheel_of=built.key, target=Target(python="3.14"), finished="2026-02-01T00:00:00+00:00"
+    )
+    store.add_checked(later)
+    (candidate,) = store.published_candidates()
+    assert (candidate.record_key, candidate.pythons) == (built.key, ("3.13", "3.14"))
+    assert (store.latest("demo", "3.13"), store.latest("demo", "3.14")) == (built, later)
+
+
 def test_a_wheel_that_failed_on_a_profile_may_not_be_published(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.add(record(passed=False), wheel(tmp_path))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from factory import stopping
-from factory.commands.options import add_factory_options, make_factory
+from factory.commands.options import add_factory_options, add_pythons_option, make_factory, wanted_pythons
 from factory.commands.values import duration
 from factory.errors import TimeLimitReached
 from factory.model import BuildRecord
@@ -22,6 +22,7 @@ NEEDS_ROOT = True
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="+", metavar="NAME", help="a folder name below recipes/")
+    add_pythons_option(parser)
     add_factory_options(parser)
     parser.add_argument(
         "--time-limit",
@@ -37,12 +38,13 @@ def run(args: argparse.Namespace) -> int:
     factory = make_factory(args)
     started = time.monotonic()
     with _limited(args.time_limit):
-        records = build(args.names, factory)
+        records = build(args.names, wanted_pythons(args), factory)
     if args.json:
         print(dumps(tuple(records)), end="")
     else:
         print_wheels(records, factory)
-        factory.reporter.line(f"{len(records)} wheels in {time.monotonic() - started:.1f} s")
+        wheels = len({record.wheel_sha256 for record in records})
+        factory.reporter.line(f"{wheels} wheels in {time.monotonic() - started:.1f} s")
     return 0
 
 
@@ -56,9 +58,10 @@ def print_wheels(records: Sequence[BuildRecord], factory: Factory) -> None:
         (
             record.wheel,
             f"{factory.store.wheel_path(record).stat().st_size / 1e6:.2f} MB",
+            record.target.python,
             " ".join(result.profile for result in record.checks),
             record.wheel_sha256[:16],
         )
         for record in records
     ]
-    print_table(("wheel", "size", "passed on", "sha256"), rows)
+    print_table(("wheel", "size", "Python", "passed on", "sha256"), rows)

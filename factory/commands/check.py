@@ -10,11 +10,11 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.commands.options import add_factory_options, make_factory
+from factory.commands.options import add_factory_options, add_python_option, make_factory
 from factory.environments.layers import discard
 from factory.errors import CheckFailed, RecipeError
 from factory.model import PROFILES, CheckResult, Recipe
-from factory.pipeline import Factory, check_wheels, run_check
+from factory.pipeline import Factory, check_wheel, run_check
 from factory.plan import find_recipe
 from factory.serial import dumps
 
@@ -31,13 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--suite", action="store_true", help="run the project's own tests, as the recipe's [suite] says"
     )
+    add_python_option(parser)
     add_factory_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check and print what each profile showed."""
-    factory = make_factory(args)
+    factory = make_factory(args).for_python(args.python)
     recipe = _with_suite(find_recipe(args.name, factory.recipes()), wanted=args.suite)
     results = _check(recipe, args, factory)
     if args.json:
@@ -79,11 +80,14 @@ def _discard_abandoned(factory: Factory) -> None:
 def _check_in(
     folder: Path, recipe: Recipe, profiles: Sequence[str], index: Path | None, factory: Factory
 ) -> tuple[CheckResult, ...]:
-    with factory.stages(recipe.label)("check") as log:
+    with factory.stages(recipe.label_for(factory.target.python))("check") as log:
         if index is not None:
             return run_check(recipe, index, folder / "work", profiles, factory, log)
-        wheels = [wheel.path for wheel in factory.store.published_candidates()]
-        own = factory.store.latest(canonicalize_name(recipe.name))
+        python = factory.target.python
+        own = factory.store.latest(canonicalize_name(recipe.name), python)
         if own is None:
-            raise CheckFailed(f"{recipe.label} was not built yet", hint=f"run: factory build {recipe.name}")
-        return check_wheels(recipe, wheels, folder, profiles, factory, log)
+            hint = f"run: factory build {recipe.name} --python {python}"
+            raise CheckFailed(f"{recipe.label_for(python)} was not built yet", hint=hint)
+        wheel = factory.store.wheel_path(own)
+        others = [other.path for other in factory.store.published_candidates() if other.path.name != wheel.name]
+        return check_wheel(wheel, others, recipe, folder, profiles, factory, log)

@@ -9,6 +9,7 @@ from factory.compiler_cache import configured
 from factory.environments import ENVIRONMENTS
 from factory.environments.modes import MODES
 from factory.layout import checkout, default_layout
+from factory.model import PYTHONS
 from factory.pipeline import Factory
 from factory.ui import Reporter
 
@@ -35,6 +36,22 @@ def add_environment_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--environment", choices=ENVIRONMENTS, default="rootfs", help="what opens the roots (default: %(default)s)"
     )
+
+
+def add_python_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the Python of commands that work for one."""
+    parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0], help="for this Python (default: %(default)s)")
+
+
+def add_pythons_option(parser: argparse.ArgumentParser) -> None:
+    """Declare what `wanted_pythons` reads."""
+    help_text = f"for this Python; repeatable (default: {PYTHONS[0]})"
+    parser.add_argument("--python", action="append", choices=PYTHONS, help=help_text)
+
+
+def wanted_pythons(args: argparse.Namespace) -> tuple[str, ...]:
+    """The Pythons that the options name, each once."""
+    return tuple(dict.fromkeys(args.python or PYTHONS[:1]))
 
 
 def make_factory(args: argparse.Namespace) -> Factory:

@@ -64,7 +64,7 @@ def find_record(name: str, key: str | None, factory: Factory) -> BuildRecord:
     Raises:
         StoreError: there is none.
     """
-    records = [record for record in factory.store.records() if record.name == canonicalize_name(name)]
+    records = factory.store.records_of(canonicalize_name(name))
     found = [record for record in records if key is None or record.key.startswith(key)]
     if not found:
         keys = ", ".join(record.key[:16] for record in records)

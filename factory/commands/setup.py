@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from factory.commands.options import add_factory_options, make_factory
+from factory.commands.options import add_factory_options, add_pythons_option, make_factory, wanted_pythons
 from factory.doctor import missing_packages, require_ready
 from factory.environments.modes import MODES, check_root, ready_to_emulate
 from factory.environments.root import RootRequest
@@ -22,6 +22,7 @@ INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    add_pythons_option(parser)
     add_factory_options(parser)
 
 
@@ -37,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
     stages = factory.stages("environment")
     ready_to_emulate(factory.layout, stages)
     require_ready(factory.layout, factory.environment)
-    check_root(factory.layout, factory.target.python, stages)
-    MODES[factory.mode](factory.layout, RootRequest(python=factory.target.python), stages)
+    for python in wanted_pythons(args):
+        check_root(factory.layout, python, stages)
+        MODES[factory.mode](factory.layout, RootRequest(python=python), stages)
     factory.reporter.line("ready: factory build NAME")
     return 0
 

@@ -6,7 +6,7 @@ import argparse
 
 from packaging.utils import canonicalize_name
 
-from factory.commands.options import add_factory_options, make_factory
+from factory.commands.options import add_factory_options, add_python_option, make_factory
 from factory.pipeline import open_package
 
 NEEDS_ROOT = True
@@ -16,13 +16,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("name", metavar="NAME", help="a package; its tree is /build/src")
     parser.add_argument("--network", action="store_true", help="with the network on, which builds don't have")
+    add_python_option(parser)
     add_factory_options(parser)
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run instead of a shell, after --")
 
 
 def run(args: argparse.Namespace) -> int:
     """Open the shell; returns its exit status."""
-    factory = make_factory(args)
+    factory = make_factory(args).for_python(args.python)
     opened = open_package(canonicalize_name(args.name), factory)
     with opened.environment.open(opened.work, keep=True) as sandbox:
         return sandbox.interact(args.command or ["bash"], network=args.network)

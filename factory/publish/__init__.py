@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.errors import PublishError
@@ -42,13 +42,28 @@ def publish(
         published = ledger.read()
         sources = _Sources({wheel.sha256: wheel.path for wheel in candidates}, (mirror, output / "files"))
         fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
-        ours = {sources.locate(release) for release in (*published, *built) if isinstance(release.origin, Built)}
-        dependencies = mirror_dependencies(sorted(ours), target=target, cache=mirror, log=log)
+        dependencies = _dependencies((*published, *built), sources, target, mirror, log)
         releases = [*built, *(describe_wheel(path, Mirrored()) for path in dependencies)]
         ledger.verify_all(releases)
         for release in releases:
             ledger.add(release)
         return _write(ledger, published, sources, output)
+
+
+def _dependencies(
+    releases: Sequence[Release], sources: _Sources, target: Target, mirror: Path, log: LogSink
+) -> list[Path]:
+    """What our wheels need on each Python that they were checked on."""
+    ours: dict[Path, set[str]] = {}
+    for release in releases:
+        if isinstance(release.origin, Built):
+            ours.setdefault(sources.locate(release), set()).update(release.origin.pythons)
+    needed: set[Path] = set()
+    for python in sorted(set().union(*ours.values())):
+        wheels = sorted(path for path, pythons in ours.items() if python in pythons)
+        others = sorted(ours.keys() - set(wheels))
+        needed.update(mirror_dependencies(wheels, others, target=replace(target, python=python), cache=mirror, log=log))
+    return sorted(needed)
 
 
 def _write(ledger: Ledger, before: Sequence[Release], sources: _Sources, output: Path) -> Publication:
@@ -68,7 +83,9 @@ def describe_candidate(candidate: StoredWheel) -> Release:
         raise PublishError(
             f"{name} is not published: its checks passed on no ISA profile", hint=f"run: factory check {candidate.path}"
         )
-    release = describe_wheel(candidate.path, Built(record=candidate.record_key, profiles=candidate.profiles))
+    release = describe_wheel(
+        candidate.path, Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
+    )
     if release.sha256 != candidate.sha256:
         raise PublishError(
             f"{name} is not published: it changed after its checks\n"

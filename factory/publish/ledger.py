@@ -15,6 +15,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from factory.errors import PublishError
 from factory.files import write_if_changed
+from factory.model import PYTHONS
 
 FORMAT = 1
 LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of all wheels are fetched
@@ -27,10 +28,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """We built it: the key of its build record, and the ISA profiles on which its checks passed."""
+    """We built it: the key of its build record, and the ISA profiles and Pythons on which its checks passed."""
 
     record: str
     profiles: tuple[str, ...]
+    pythons: tuple[str, ...] = PYTHONS[:1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,12 @@ def _dump(release: Release) -> bytes:
     origin: dict[str, object] = {"kind": "mirrored"}
     if isinstance(release.origin, Built):
         built = release.origin
-        origin = {"kind": "built", "record": built.record, "profiles": list(built.profiles)}
+        origin = {
+            "kind": "built",
+            "record": built.record,
+            "profiles": list(built.profiles),
+            "pythons": list(built.pythons),
+        }
     entry = {
         "format": FORMAT,
         "filename": release.filename,
@@ -227,9 +234,12 @@ def _origin(fields: Mapping[str, object]) -> Origin:
     if fields["kind"] != "built":
         raise ValueError(f"origin.kind is {fields['kind']!r}, not 'built' or 'mirrored'")
     profiles = _typed(fields["profiles"], list, "origin.profiles")
+    # The first entries were written when there was one Python only.
+    pythons = _typed(fields.get("pythons", list(PYTHONS[:1])), list, "origin.pythons")
     return Built(
         record=_typed(fields["record"], str, "origin.record"),
         profiles=tuple(_typed(name, str, "a profile") for name in profiles),
+        pythons=tuple(_typed(name, str, "a Python") for name in pythons),
     )
 
 

@@ -10,22 +10,27 @@ import importlib.util
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.errors import CommandFailed, PrerequisiteMissing, PublishError
-from factory.model import LogSink, Target
+from factory.model import PYTHONS, LogSink, Target
 from factory.process import run
 from factory.publish.ledger import Mirrored, Release
 from factory.publish.resolver import Pin, Unresolvable, closed_environment, open_environment, resolve
 from factory.publish.simple import write_simple
 from factory.publish.wheels import describe_wheel
+from factory.tags import serves
 
 LOWEST_GLIBC_MINOR = 27  # glibc 2.27 is the first that runs on riscv64
 
 
-def mirror_dependencies(wheels: Sequence[Path], *, target: Target, cache: Path, log: LogSink) -> tuple[Path, ...]:
-    """Fetch what `wheels` need at run time on the target (without extras) and don't bring along themselves.
+def mirror_dependencies(
+    wheels: Sequence[Path], others: Sequence[Path], *, target: Target, cache: Path, log: LogSink
+) -> tuple[Path, ...]:
+    """Fetch what `wheels` need at run time on the target (without extras) and that neither they nor `others` are.
+
+    `others` are ours too, but need not be of use on the target: those for another Python, for example.
 
     Files stay in the folder `cache` and serve as long as they meet every requirement. No index is asked until they
     don't, so the same wheels get the same mirror. Returns the mirrored files of all wheels, ordered by name.
@@ -38,26 +43,31 @@ def mirror_dependencies(wheels: Sequence[Path], *, target: Target, cache: Path, 
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".resolve-", dir=cache) as scratch:
         mirror = _Mirror(
-            ours={describe_wheel(path, Mirrored()): path for path in wheels},
+            ours={describe_wheel(path, Mirrored()): path for path in (*wheels, *others)},
             target=target,
             cache=cache,
             scratch=Path(scratch),
             log=log,
         )
-        roots = sorted({f"{release.project}=={release.version}" for release in mirror.ours})
+        releases = [describe_wheel(path, Mirrored()) for path in wheels]
+        roots = sorted({f"{release.project}=={release.version}" for release in releases})
         return tuple(sorted({path for root in roots for path in mirror.files_for(root)}))
 
 
 def fetch_again(releases: Iterable[Release], *, target: Target, cache: Path, log: LogSink) -> None:
-    """Fetch exactly these published files into `cache`.
+    """Fetch exactly these published files into `cache`, each for the first Python that takes it.
 
     Raises:
         PublishError: one is no longer to be had with the published hash.
     """
-    lines = [f"{release.project}=={release.version} --hash=sha256:{release.sha256}" for release in releases]
-    if lines:
-        cache.mkdir(parents=True, exist_ok=True)
-        _download(lines, target, cache, log)
+    lines: dict[str, list[str]] = {}
+    for release in releases:
+        python = next((python for python in PYTHONS if serves(release.filename, python)), target.python)
+        line = f"{release.project}=={release.version} --hash=sha256:{release.sha256}"
+        lines.setdefault(python, []).append(line)
+    cache.mkdir(parents=True, exist_ok=True)
+    for python, wanted in lines.items():
+        _download(wanted, replace(target, python=python), cache, log)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +112,8 @@ class _Mirror:
 
     def _mirrored(self, pins: Sequence[Pin]) -> tuple[Path, ...]:
         wanted = " ".join(pin.requirement for pin in pins)
-        return tuple(path for release, path in self._cached().items() if release.sha256 in wanted)
+        found = {path for release, path in self._cached().items() if release.sha256 in wanted}
+        return tuple(path for path in found if serves(path.name, self.target.python))
 
 
 def _download(lines: Sequence[str], target: Target, cache: Path, log: LogSink) -> None:

@@ -12,12 +12,14 @@ from factory.publish.simple import write_simple
 from factory.publish.wheels import describe_wheel
 
 
-def write_trial_index(wheels: Sequence[Path], *, target: Target, mirror: Path, out: Path, log: LogSink) -> None:
-    """Write to `out` an index of `wheels` and of what they need at run time.
+def write_trial_index(
+    wheel: Path, others: Sequence[Path], *, target: Target, mirror: Path, out: Path, log: LogSink
+) -> None:
+    """Write to `out` an index of `wheel`, of `others` of ours that it may need, and of what else it needs at run time.
 
     Raises:
         PublishError: a dependency has no wheel that the target can use.
     """
-    dependencies = mirror_dependencies(wheels, target=target, cache=mirror, log=log)
-    files = {describe_wheel(path, Mirrored()): path for path in (*wheels, *dependencies)}
+    dependencies = mirror_dependencies([wheel], others, target=target, cache=mirror, log=log)
+    files = {describe_wheel(path, Mirrored()): path for path in (wheel, *others, *dependencies)}
     write_simple(tuple(files), files.__getitem__, out)

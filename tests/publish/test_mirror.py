@@ -17,7 +17,7 @@ from factory.process import LogFile, run
 from factory.publish.mirror import fetch_again, mirror_dependencies
 from factory.publish.server import serve
 from factory.publish.simple import write_simple
-from tests.publish.wheelmaker import RISCV, make_wheel, release_of
+from tests.publish.wheelmaker import RISCV, make_wheel, release_of, tree_of
 
 X86 = "cp313-cp313-manylinux_2_28_x86_64"
 
@@ -53,7 +53,8 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
 
 def mirror(tmp_path: Path, *wheels: Path) -> list[str]:
     log = LogFile(tmp_path / "mirror.log")
-    return [path.name for path in mirror_dependencies(wheels, target=Target(), cache=tmp_path / "cache", log=log)]
+    found = mirror_dependencies(wheels, (), target=Target(), cache=tmp_path / "cache", log=log)
+    return [path.name for path in found]
 
 
 def test_the_closure_is_mirrored_and_our_own_wheels_are_not(upstream: Upstream, tmp_path: Path) -> None:
@@ -151,6 +152,19 @@ def test_a_lost_file_is_fetched_again_by_its_hash(upstream: Upstream, tmp_path: 
     log = LogFile(tmp_path / "log")
     fetch_again([release], target=Target(), cache=tmp_path / "cache", log=log)
     assert release_of(tmp_path / "cache" / release.filename) == release
+
+
+def test_each_python_gets_its_own_files(upstream: Upstream, tmp_path: Path) -> None:
+    tags = {"3.13": RISCV, "3.14": RISCV.replace("313", "314")}
+    log, cache = LogFile(tmp_path / "log"), tmp_path / "cache"
+    for tag in tags.values():
+        upstream.add("markup", tag=tag)
+    engines = [make_wheel(tmp_path / "ours", "engine", tag=tag, requires=["markup"]) for tag in tags.values()]
+    for (python, tag), engine in zip(tags.items(), engines, strict=True):
+        found = mirror_dependencies([engine], engines, target=Target(python=python), cache=cache, log=log)
+        assert [path.name for path in found] == [f"markup-1.0-{tag}.whl"]
+    fetch_again([release_of(path) for path in cache.iterdir()], target=Target(), cache=tmp_path / "again", log=log)
+    assert tree_of(tmp_path / "again") == tree_of(cache)
 
 
 def test_pips_settings_are_read_as_pip_writes_them(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,20 @@
+"""Which Pythons a wheel is for, as its file name says."""
+
+from __future__ import annotations
+
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
+
+
+def serves(wheel: str, python: str) -> bool:
+    """Whether CPython `python` (`3.14`) takes a wheel of this file name, going by the tags for Python and its ABI.
+
+    One that is built for a Python alone serves no other; `abi3` ones serve later Pythons too, `py3` ones all.
+    """
+    version = tuple(int(part) for part in python.split("."))
+    own = f"cp{version[0]}{version[1]}"
+    platforms = ["any"]  # the platform is not what is asked here
+    taken = [*cpython_tags(version, [own], platforms), *compatible_tags(version, own, platforms)]
+    return not {(tag.interpreter, tag.abi) for tag in taken}.isdisjoint(
+        (tag.interpreter, tag.abi) for tag in parse_wheel_filename(wheel)[3]
+    )

@@ -1,0 +1,146 @@
+"""Two packages for two Pythons by the real command: one wheel for each, and one wheel for both."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from factory.audit import audit_wheel
+from factory.errors import RecipeError
+from factory.layout import default_layout
+from factory.model import PYTHONS, AuditOptions, BuildRecord, Target
+from factory.publish.ledger import Built, Ledger
+from factory.store import Store
+from tests.pipeline.checkouts import PACKAGES, Checkout
+
+RECIPE = """
+[package]
+name = "{name}"
+version = "1.0"
+
+[source]
+kind = "local"
+path = "{source}"
+
+[check]
+profiles = ["rv64gc"]
+"""
+SMOKE = """
+import array, json, os, sys
+import {module}
+answer = {call}
+result = {{"shown": f"{{answer}} on {{sys.version_info.major}}.{{sys.version_info.minor}}", "facts": {{}}}}
+open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(result))
+"""
+CALLS = {"vectors-c": "vectors_c.sum(array.array('f', range(4)))", "stable-c": "stable_c.number('6 apples')"}
+BOTH = ("--python", "3.13", "--python", "3.14")
+
+
+def add_recipe(root: Path, name: str, source: Path) -> None:
+    folder = root / "recipes" / name
+    folder.mkdir(parents=True)
+    (folder / "recipe.toml").write_text(RECIPE.format(name=name, source=os.path.relpath(source, folder)))
+    (folder / "smoke.py").write_text(SMOKE.format(module=name.replace("-", "_"), call=CALLS[name]))
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    root = tmp_path_factory.mktemp("pythons")
+    (root / "cache").mkdir()
+    (root / "cache/layers").symlink_to(default_layout().layers)
+    for name in CALLS:
+        add_recipe(root, name, PACKAGES / name)
+    return Checkout(root=root, cache=root / "cache")
+
+
+@pytest.fixture(scope="module")
+def built(checkout: Checkout, layout: object, hybrid: object, clean_root: object) -> subprocess.CompletedProcess[str]:
+    finished = checkout.factory("build", *CALLS, *BOTH)
+    assert finished.returncode == 0, finished.stderr
+    return finished
+
+
+def records(checkout: Checkout) -> dict[tuple[str, str], BuildRecord]:
+    return {(record.name, record.target.python): record for record in Store(checkout.cache / "store").records()}
+
+
+@pytest.mark.environment
+def test_each_python_gets_a_wheel_that_ran_on_it_and_keeps_to_the_glibc_of_its_tag(
+    checkout: Checkout, built: object
+) -> None:
+    store = Store(checkout.cache / "store")
+    for python in PYTHONS:
+        record = records(checkout)["vectors-c", python]
+        tag = f"cp{python.replace('.', '')}"
+        assert record.wheel.startswith(f"vectors_c-1.0-{tag}-{tag}-manylinux_2_")
+        assert [(check.python, check.shown) for check in record.checks] == [(python, f"6.0 on {python}")]
+        report = audit_wheel(store.wheel_path(record), AuditOptions(), Target(python=python))
+        assert not [finding for finding in report.findings if finding.violation]
+        assert all(tuple(map(int, (library.glibc or "0").split("."))) <= (2, 39) for library in report.libraries)
+
+
+@pytest.mark.environment
+def test_a_wheel_that_serves_both_pythons_is_built_once_and_runs_on_both(
+    checkout: Checkout, built: subprocess.CompletedProcess[str]
+) -> None:
+    first, second = (records(checkout)["stable-c", python] for python in PYTHONS)
+    assert first.wheel.startswith("stable_c-1.0-cp311-abi3-manylinux_2_")
+    assert (second.wheel_sha256, second.wheel_of) == (first.wheel_sha256, first.key)
+    assert [record.checks[0].shown for record in (first, second)] == ["6.0 on 3.13", "6.0 on 3.14"]
+    assert f"stable-c 1.0 for Python 3.14: built for Python 3.13, {first.wheel}" in built.stderr
+    assert "stable-c 1.0 for Python 3.14: build: started" not in built.stderr
+    assert [stage.stage for stage in second.stages] == [stage.stage for stage in first.stages]
+
+
+@pytest.mark.environment
+def test_a_second_build_for_both_does_nothing(checkout: Checkout, built: object) -> None:
+    again = checkout.factory("build", *CALLS, *BOTH)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("already built") == 4
+    assert "started" not in again.stderr
+
+
+@pytest.mark.environment
+def test_one_index_serves_both(checkout: Checkout, built: object, tmp_path: Path) -> None:
+    published = checkout.factory("index", "--output", str(tmp_path / "out"), "--ledger", str(tmp_path / "ledger"))
+    assert published.returncode == 0, published.stderr
+    pythons = {
+        release.filename.split("-manylinux")[0]: release.origin.pythons
+        for release in Ledger(tmp_path / "ledger").read()
+        if isinstance(release.origin, Built)
+    }
+    assert pythons == {
+        "vectors_c-1.0-cp313-cp313": ("3.13",),
+        "vectors_c-1.0-cp314-cp314": ("3.14",),
+        "stable_c-1.0-cp311-abi3": ("3.13", "3.14"),
+    }
+    options = ("--index", str(tmp_path / "out"), "--python", "3.14", "--profile", "rv64gc", "--json")
+    checked = checkout.factory("check", "vectors-c", *options)
+    assert checked.returncode == 0, checked.stderr
+    (result,) = json.loads(checked.stdout)
+    assert (result["python"], result["shown"]) == ("3.14", "6.0 on 3.14")
+
+
+@pytest.mark.environment
+def test_the_shell_of_a_python_is_the_one_of_its_build(checkout: Checkout, built: object) -> None:
+    inside = checkout.factory("shell", "--python", "3.14", "vectors-c", "--", "python3.14", "-c", "print('here')")
+    assert (inside.returncode, inside.stdout) == (0, "here\n"), inside.stderr
+
+
+@pytest.mark.environment
+def test_a_package_that_excludes_a_python_fails_before_anything_is_made(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    excluding = (PACKAGES / "stable-c/pyproject.toml").read_text().replace(">=3.11", ">=3.11,<3.14")
+    (source / "pyproject.toml").write_text(excluding)
+    add_recipe(tmp_path, "stable-c", source)
+    failed = Checkout(root=tmp_path, cache=tmp_path / "cache").factory("build", "stable-c", *BOTH)
+    assert failed.returncode == RecipeError.exit_code
+    message = "stable-c 1.0 can't be built for Python 3.14: it requires Python >=3.11,<3.14"
+    assert message in failed.stderr
+    assert "build it with --python 3.13" in failed.stderr
+    assert not (tmp_path / "cache").exists()
