@@ -49,7 +49,7 @@ CPUS_VARIABLE = "FACTORY_DOCKER_CPUS"
 # What the machine itself needs while a build takes all it can get.
 MEMORY_SHARE = 0.9
 PLATFORM = "linux/riscv64"
-# Whose a container or an image is; see _owner.
+# Whose a container or an image is: a process's (see _owner), or that of a host folder that a kept root belongs to.
 OWNER_LABEL = f"{REPOSITORY}.owner"
 KEPT_REPOSITORY = f"{REPOSITORY}-kept"
 # The shell stays to collect processes that lost their parent.
@@ -119,12 +119,11 @@ class DockerEnvironment:
             )
             try:
                 yield sandbox
-            finally:
-                if keep:
-                    sandbox.keep(kept)
-                sandbox.close()
-                if not keep:
-                    _remove_image(client, kept)
+            except BaseException:
+                with suppress(EnvironmentSetupError):  # why we end is what counts
+                    sandbox.close(kept, keep=keep)
+                raise
+            sandbox.close(kept, keep=keep)
 
     def _image(self, client: DockerClient, kept: str) -> str:
         """The image that an earlier sandbox left, else the root's own, which is loaded if the engine lacks it."""
@@ -149,6 +148,7 @@ class DockerEnvironment:
 def _cpuinfo(work: Path) -> Iterator[Path]:
     """A file beside `work` to show native programs in the place of the host's."""
     path = work.with_name(f"{work.name}.cpuinfo")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(CPUINFO)
     try:
         yield path
@@ -218,24 +218,21 @@ class ContainerSandbox:
         options = ["--interactive", *terminal, "--workdir", str(BUILD), *settings]
         return attach(["docker", "--host", address(), "exec", *options, str(container.id), *argv])
 
-    def keep(self, name: str) -> None:
-        """Make what was written an image of that name."""
-        with engine_errors(f"make the image {name}"):
-            if self._running is not None:
-                self._running.save(name)
-
-    def close(self) -> None:
-        """End the container, and remove what was only in between."""
+    def close(self, kept: str, *, keep: bool) -> None:
+        """End the container; what it wrote becomes the image `kept`, which stays as long as `work` does, or is lost."""
         with engine_errors("remove a container"):
             if self._running is not None:
+                if keep:
+                    self._running.save(f"{_place()} {self.work}", kept)
                 self._running.stop()
-            if self._saved is not None:
-                _remove_image(self.client, self._saved)
+            leftovers = [self._saved, None if keep else kept]
+            for image in filter(None, leftovers):
+                _remove_image(self.client, image)
 
     def _container(self, *, network: bool) -> Container:
         """The running container with that network: another one goes on from an image of what the last one wrote."""
         if self._running is not None and self._running.network != network:
-            self.image = self._saved = self._running.save()
+            self.image = self._saved = self._running.save(_owner())
             self._running.stop()
             self._running = None
         if self._running is None:
@@ -291,10 +288,10 @@ class _Running:
     network: bool
     connection: object
 
-    def save(self, name: str | None = None) -> str:
-        """Make an image of it, named or only for the time that we run; returns its identity."""
-        repository, _, tag = (name or "").partition(":")
-        labels = {OWNER_LABEL: "" if name else _owner()}
+    def save(self, owner: str, name: str = "") -> str:
+        """Make an image of it, with or without a name; returns its identity."""
+        repository, _, tag = name.partition(":")
+        labels = {OWNER_LABEL: owner}
         image = self.container.commit(repository or None, tag or None, pause=False, conf={"Labels": labels})
         return str(image.id)
 
@@ -363,15 +360,18 @@ def _started(process: int) -> str:
 
 
 def _is_abandoned(owner: str) -> bool:
-    """Whether what carries this label was made here, by a process that is gone."""
+    """Whether what carries this label was made here, by a process or for a folder that is gone."""
     if not owner.startswith(f"{_place()} "):
         return False
-    process, started = owner.split()[-2:]
+    rest = owner.removeprefix(f"{_place()} ")
+    if rest.startswith("/"):
+        return not Path(rest).exists()
+    process, started = rest.split()
     return _started(int(process)) != started
 
 
 def _remove_abandoned(client: DockerClient) -> None:
-    """Remove what killed processes left: containers that never started, and images in between."""
+    """Remove what killed processes left (containers that never started, images in between) and what nothing needs."""
     from docker.errors import APIError
 
     labelled = {"label": OWNER_LABEL}

@@ -51,15 +51,23 @@ def connect() -> Iterator[DockerClient]:
 @contextmanager
 def engine_errors(what: str) -> Iterator[None]:
     """Turn what the engine refuses, or its end, into the error of an environment that could not do `what`."""
-    from docker.errors import DockerException
+    from docker.errors import APIError, DockerException
     from requests import RequestException
 
     try:
         yield
     except (DockerException, RequestException) as error:
-        text = str(error)
-        full = "no space left on device" in text
+        text = str((error.explanation if isinstance(error, APIError) else None) or error)
         raise EnvironmentSetupError(
-            f"the Docker engine at {address()} could not {what}: {text}",
-            hint="make room where the engine keeps its images: docker system df" if full else "look into dockerd's log",
+            f"the Docker engine at {address()} could not {what}: {text}", hint=_hint(text, error)
         ) from error
+
+
+def _hint(text: str, error: Exception) -> str:
+    from requests import ConnectionError
+
+    if "no space left on device" in text:
+        return "make room where the engine keeps its images; docker system df shows what they take"
+    if isinstance(error, ConnectionError):
+        return "the engine has ended: start it again, and run the same command to go on"
+    return "docker info and dockerd's log say more"

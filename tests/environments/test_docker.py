@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -94,6 +95,19 @@ def test_what_is_written_is_thrown_away_unless_it_is_kept(
         sandbox.run(look, log=log)
     assert "cat: /opt/left: No such file" in log.text
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
+@pytest.mark.environment
+def test_what_was_kept_goes_with_the_folder_that_it_belongs_to(
+    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    with connect() as client:
+        with contained.open(tmp_path / "one", keep=True) as sandbox:
+            sandbox.run(["touch", "/opt/left"], log=log)
+        assert len(owned(client.api.images(), tmp_path / "one")) == 1
+        shutil.rmtree(tmp_path / "one")
+        with contained.open(tmp_path / "two"):
+            assert owned(client.api.images(), tmp_path / "one") == []
 
 
 @pytest.mark.environment
@@ -193,10 +207,20 @@ def test_a_killed_factory_leaves_no_container_and_the_next_one_removes_its_image
         assert owned(client.api.containers(all=True), os.getpid()) == []
 
 
-def owned(things: list[dict[str, dict[str, str]]], process: int) -> list[str]:
-    """The labels of those containers or images that a process made."""
+def owned(things: list[dict[str, dict[str, str]]], owner: int | Path) -> list[str]:
+    """The labels of those containers or images that a process made, or that belong to a folder."""
     owners = [(thing["Labels"] or {}).get("riscv64-wheel-factory.owner", "") for thing in things]
-    return [owner for owner in owners if f" {process} " in owner]
+    return [label for label in owners if f" {owner} " in f"{label} "]
+
+
+@pytest.mark.environment
+def test_a_shell_opens_in_a_container_and_tells_its_status(
+    docker_engine: None, fresh_cache: Path, tmp_path: Path
+) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache)
+    script = "gcc -dumpmachine; pwd; exit 3"
+    inside = checkout.factory("shell", "--environment", "docker", "vectors-c", "--", "sh", "-c", script)
+    assert (inside.returncode, inside.stdout.split()) == (3, ["riscv64-linux-gnu", "/build"]), inside.stderr
 
 
 @pytest.fixture
