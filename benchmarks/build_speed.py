@@ -24,6 +24,7 @@ from timed_sandbox import Seconds, TimedSandbox
 from factory import patches, sources
 from factory.builders import BUILDERS
 from factory.builders.pep517 import PYTHON
+from factory.compile_slots import processors
 from factory.environments.layers import discard
 from factory.environments.modes import MODES
 from factory.environments.root import RootRequest
@@ -207,7 +208,7 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)
     installed = builder.install_requirements(timed, metadata, recipe, Target().python, (), log)
     requirements = timed.lap()
-    builder.build(timed, metadata, recipe, installed, log)
+    builder.build(timed, metadata, recipe, installed, processors(), log)
     build = timed.lap()
     sandbox.run(["sh", "-c", TOOLS], log=log)
     objects = sum(1 for name in ("src", "objects") for _ in (work / name).rglob("*.o"))

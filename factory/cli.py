@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             become_root()
         return int(args.run(args))
     except FactoryError as error:
-        print(f"factory: {error}", file=sys.stderr)
+        print(f"factory: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("factory: interrupted; run the same command again to go on", file=sys.stderr)

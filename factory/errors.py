@@ -110,9 +110,19 @@ class PublishError(FactoryError):
 
 
 class TimeLimitReached(FactoryError):
-    """The run's time limit has passed; the same command goes on. The status is EX_TEMPFAIL of sysexits.h."""
+    """The run's time limit has passed; the same command goes on. The status is EX_TEMPFAIL of sysexits.h.
+
+    `finished` are the stages that the package was through, where it was one that was cut.
+    """
 
     exit_code = 75
 
-    def __init__(self, message: str = "the time limit has passed", *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "the time limit has passed",
+        *,
+        hint: str | None = None,
+        finished: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
+        self.finished = finished

@@ -86,6 +86,8 @@ class BuildOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     apt: tuple[str, ...] = ()
     rust: bool = False
+    # In bytes, at a compiler's peak; 0 where it doesn't matter.
+    memory_per_job: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

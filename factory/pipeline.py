@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from factory import check, patches, sources
 from factory.audit import audit_wheel, render_text, require_clean
 from factory.builders import BUILDERS
 from factory.builders.crates import needs_rust
+from factory.compile_slots import CompileSlots, processors
 from factory.compiler_cache import CompilerCache
 from factory.environments import ENVIRONMENTS
 from factory.environments.layers import discard
@@ -39,6 +41,7 @@ from factory.model import (
     ProjectMetadata,
     Recipe,
     RepairedWheel,
+    Sandbox,
     SourceTree,
     Target,
 )
@@ -48,6 +51,7 @@ from factory.publish.trial import write_trial_index
 from factory.recipe import load_models, load_recipes
 from factory.repair import repair
 from factory.resume import discard_unless_noted, keep_noted_trees
+from factory.schedule import require_all_done, run_graph
 from factory.serial import load, save
 from factory.steps import Steps
 from factory.store import Store
@@ -56,7 +60,8 @@ from factory.ui import Reporter
 
 Records = Mapping[JobId, BuildRecord]
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
-
+# One after the other: their layers have much in common, and the kernel's table of interpreters is one for all.
+_MAKING_ROOTS = threading.Lock()
 
 DEFAULT_TARGET = Target()
 
@@ -72,6 +77,8 @@ class Factory:
     mode: str = "hybrid"
     environment: str = "rootfs"
     keep: bool = False
+    slots: CompileSlots = field(default_factory=lambda: CompileSlots(processors()))
+    recipes_at_once: int = 1
     compiler_cache: CompilerCache = field(default_factory=CompilerCache)
 
     def for_python(self, python: str) -> Factory:
@@ -96,25 +103,32 @@ class Factory:
 
 
 def build(names: Sequence[str], pythons: Sequence[str], factory: Factory) -> list[BuildRecord]:
-    """Build `names` and what they need for each of `pythons`; what the store has already is not built again."""
-    jobs = plan(names, pythons, factory.recipes(), lambda recipe: describe(recipe, factory))
-    records: dict[JobId, BuildRecord] = {}
-    for number, job in enumerate(jobs):
-        try:
-            records[job.id] = _build_job(job, records, factory.for_python(job.python))
-        except TimeLimitReached as error:
-            built = [job.label for job in jobs[:number]]
-            waiting = [job.label for job in jobs[number + 1 :]]
-            raise _time_limit_reached(built, [error.message], waiting) from error
-    return list(records.values())
+    """Build `names` and what they need for each of `pythons`, several at once; what the store has is not built again.
+
+    Raises:
+        FactoryError: the first failure. What doesn't need the package that failed is built all the same.
+    """
+    planned = plan(names, pythons, factory.recipes(), lambda recipe: describe(recipe, factory))
+    jobs = {job.id: job for job in planned}
+    needs = {each: job.needs for each, job in jobs.items()}
+    with factory.reporter.overall(len(jobs), at_once=min(factory.recipes_at_once, len(jobs))):
+        outcome = run_graph(
+            needs, lambda each, records: _work_on(jobs[each], records, factory), at_once=factory.recipes_at_once
+        )
+    require_all_done(outcome, lambda each: jobs[each].label)
+    return [outcome.done[each] for each in jobs]
 
 
-def _time_limit_reached(built: Sequence[str], cut: Sequence[str], waiting: Sequence[str]) -> TimeLimitReached:
-    rows = {"built": built, "cut": cut, "not begun": waiting}
-    listed = "".join(f"\n  {title}: {', '.join(labels)}" for title, labels in rows.items() if labels)
-    return TimeLimitReached(
-        f"the time limit has passed{listed}", hint="run the same command to go on; what was finished is kept"
-    )
+def _work_on(job: Job, records: Records, factory: Factory) -> BuildRecord:
+    try:
+        with factory.slots.sharing():
+            record = _build_job(job, records, factory.for_python(job.python))
+    except Exception as error:
+        if not isinstance(error, TimeLimitReached):
+            factory.reporter.line(f"{job.label}: failed")
+        raise
+    factory.reporter.one_done()
+    return record
 
 
 def describe(recipe: Recipe, factory: Factory) -> ProjectMetadata:
@@ -216,7 +230,8 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     """Make the job's environment if it isn't there yet, and find out its content key."""
     recipe = job.recipe
     request = RootRequest(python=factory.target.python, apt=recipe.build.apt, rust=needs_rust(job.metadata, recipe))
-    root = MODES[factory.mode](factory.layout, request, factory.stages("environment"))
+    with _MAKING_ROOTS:
+        root = MODES[factory.mode](factory.layout, request, factory.stages("environment"))
     needed = [records[name, job.python] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]
@@ -244,8 +259,7 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         try:
             record = _run_stages(opened, steps, records, factory)
         except TimeLimitReached as error:
-            finished = ", ".join(run.stage for run in steps.runs(STAGES)) or "nothing"
-            raise TimeLimitReached(f"{job.label} (finished: {finished})") from error
+            raise TimeLimitReached(finished=tuple(run.stage for run in steps.runs(STAGES))) from error
         if not factory.keep:
             discard(opened.folder)
     return record
@@ -382,12 +396,24 @@ def _build_wheel(opened: OpenJob, source: SourceTree, steps: Steps, factory: Fac
         )
         factory.compiler_cache.prepare(factory.layout.compiler_cache)
         with factory.compiler_cache.shared(sandbox, opened.environment.root.variables) as connected:
+            return steps.once(
+                "build", BuiltWheel, lambda log: _build(opened, source, connected, requirements, factory, log)
+            )
 
-            def build(log: LogSink) -> BuiltWheel:
-                _clear_half_written(opened, source, log)
-                return builder.build(connected, job.metadata, job.recipe, requirements, log)
 
-            return steps.once("build", BuiltWheel, build)
+def _build(
+    opened: OpenJob,
+    source: SourceTree,
+    sandbox: Sandbox,
+    requirements: tuple[PackagePin, ...],
+    factory: Factory,
+    log: LogSink,
+) -> BuiltWheel:
+    job, options = opened.job, opened.job.recipe.build
+    _clear_half_written(opened, source, log)
+    with factory.slots.taken(options.memory_per_job) as grant:
+        log.write(f"# compile jobs: {grant.jobs} {grant.reason}\n")
+        return BUILDERS[options.builder].build(sandbox, job.metadata, job.recipe, requirements, grant.jobs, log)
 
 
 def _clear_half_written(opened: OpenJob, source: SourceTree, log: LogSink) -> None:
@@ -443,7 +469,9 @@ def run_check(
         )
     model = _model(recipe, factory, log)
     discard(work)
-    environment = factory.open_root(check_root(factory.layout, factory.target.python, factory.stages("environment")))
+    with _MAKING_ROOTS:
+        root = check_root(factory.layout, factory.target.python, factory.stages("environment"))
+    environment = factory.open_root(root)
     with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
         check.install(sandbox, recipe, f"{url}/simple/", log)
         results = check.run_profiles(sandbox, recipe, factory.target.python, model, profiles, log)

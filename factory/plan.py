@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
@@ -15,10 +16,14 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.errors import RecipeError
 from factory.model import PYTHONS, Job, JobId, ProjectMetadata, Recipe, Target
+from factory.recipe import RECIPE_FILE
 from factory.serial import dumps
 
 # Counts up when the factory itself comes to build, repair or audit differently.
 BUILD_LOGIC = 2
+
+# A line of a recipe that only says how a build shares the machine.
+_NOT_DECIDING = re.compile(rb"^memory-per-job\s*=.*\n?", re.MULTILINE)
 
 Describe = Callable[[Recipe], ProjectMetadata]
 
@@ -64,8 +69,10 @@ def content_key(
     for text in (str(BUILD_LOGIC), dumps(target), environment_key, *inputs, *sorted(dependency_wheels)):
         digest.update(f"{len(text)}:{text}".encode())
     script = [recipe.check.script] if recipe.check.script is not None else []
-    for path in (recipe.directory / "recipe.toml", *script, *patches):
+    for path in (recipe.directory / RECIPE_FILE, *script, *patches):
         content = path.read_bytes()
+        if path.name == RECIPE_FILE:
+            content = _NOT_DECIDING.sub(b"", content)
         digest.update(f"{path.name}:{len(content)}:".encode() + content)
     return digest.hexdigest()
 

@@ -29,6 +29,8 @@ MODELS_FILE = "models.toml"
 DEFAULT_SCRIPT = "smoke.py"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BYTES = re.compile(r"(\d+(?:\.\d+)?) ?(MB|GB)")
+_UNITS = {"MB": 10**6, "GB": 10**9}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Debian Policy 5.6.1, with the `=version` that apt-get takes.
 _DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
@@ -171,7 +173,16 @@ def _read_build(table: Table) -> BuildOptions:
         environment=_read_variables(table.table("environment")),
         apt=_read_debian_packages(table, "apt"),
         rust=table.boolean("rust"),
+        memory_per_job=_read_bytes(table, "memory-per-job"),
     )
+
+
+def _read_bytes(table: Table, key: str) -> int:
+    text = table.string(key, "")
+    match = _BYTES.fullmatch(text)
+    if text and match is None:
+        table.problem(key, f'{text!r} is not an amount of memory; write it like "1.5 GB" or "800 MB"')
+    return int(float(match[1]) * _UNITS[match[2]]) if match else 0
 
 
 def _read_config_settings(table: Table) -> dict[str, str | tuple[str, ...]]:

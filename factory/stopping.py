@@ -31,6 +31,11 @@ class Stop:
         for thread in threads:
             thread.join()
 
+    @property
+    def requested(self) -> bool:
+        """Whether nothing may begin any more."""
+        return self._reason is not None
+
     def check(self) -> None:
         """Raise the reason, if the end was requested."""
         if self._reason is not None:
@@ -61,8 +66,9 @@ def current() -> Stop:
 
 
 @contextmanager
-def working_under(stop: Stop) -> Iterator[Stop]:
-    """The body, and threads that are given its context, work under `stop`."""
+def working_under(stop: Stop | None = None) -> Iterator[Stop]:
+    """The body, and threads that are given its context, work under `stop`: else the current one, or a new one."""
+    stop = stop or _current.get() or Stop()
     token = _current.set(stop)
     try:
         yield stop
@@ -73,7 +79,7 @@ def working_under(stop: Stop) -> Iterator[Stop]:
 @contextmanager
 def time_limit(seconds: float, reason: Callable[[], BaseException]) -> Iterator[Stop]:
     """The body works under a Stop that is asked when `seconds` have passed."""
-    with working_under(Stop()) as stop:
+    with working_under() as stop:
         timer = threading.Timer(seconds, stop.request, [reason])
         timer.daemon = True
         timer.start()

@@ -59,6 +59,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
         [build]
         apt = ["libopenblas-dev"]
         rust = true
+        memory-per-job = "1.5 GB"
         [build.config-settings]
         "cmake.define.GGML_NATIVE" = "OFF"
         setup-args = ["-Dblas=none", "-Dlapack=none"]
@@ -86,6 +87,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
     }
     assert recipe.build.environment == {"FOO": "bar"}
     assert (recipe.build.apt, recipe.build.rust) == (("libopenblas-dev",), True)
+    assert recipe.build.memory_per_job == 1_500_000_000
     assert recipe.audit.dispatched == ("spam/lib*_v.so",)
     assert recipe.check.script == directory / "smoke.py"
     assert (recipe.check.model, recipe.check.same_tokens, recipe.check.logits_tolerance) == ("tiny", 12, 0.5)
@@ -159,6 +161,11 @@ k1 = "x"
         (SMALLEST + "[check]\nrequires = ['a b']\n", "recipe.toml:8: check.requires: 'a b' is not a requirement"),
         (SMALLEST + "[check]\nsame-tokens = true\n", "must be a whole number, not a boolean"),
         (SMALLEST + "[build]\nrust = 'yes'\n", "must be true or false, not a string"),
+        (
+            SMALLEST + "[build]\nmemory-per-job = '2 GiB'\n",
+            "memory-per-job: '2 GiB' is not an amount of memory",
+        ),
+        (SMALLEST + "[build]\nmemory-per-job = 2\n", "memory-per-job: must be a string, not a whole number"),
         (SMALLEST + "[audit]\ndispatched = '*.so'\n", "audit.dispatched: must be a list of strings, not a string"),
         (SMALLEST + "[audit]\ndispatched = ['/x.so']\n", "audit.dispatched: '/x.so' must be a path inside the wheel"),
         (SMALLEST + "[build.environment]\n'A B' = 'x'\n", 'build.environment."A B": is not the name of an environment'),

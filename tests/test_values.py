@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factory import cli
-from factory.commands.values import duration
+from factory.commands.values import count, duration
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ def test_anything_else_is_refused_with_examples(text: str, capsys: pytest.Captur
     assert caught.value.code == 2
     expected = f"argument --time-limit: {text!r} is not a duration; write it like 5h30m, 90m or 45s"
     assert expected in capsys.readouterr().err
+
+
+def test_a_count_is_a_whole_number_from_one_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert count("12") == 12
+    for text in ("0", "two", "1.5"):
+        with pytest.raises(SystemExit):
+            cli.main(["build", "numpy", "--jobs", text])
+        assert f"argument --jobs: {text!r} is not a whole number from 1 on" in capsys.readouterr().err

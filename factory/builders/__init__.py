@@ -29,9 +29,10 @@ class Builder(Protocol):
         metadata: ProjectMetadata,
         recipe: Recipe,
         requirements: tuple[PackagePin, ...],
+        jobs: int,
         log: LogSink,
     ) -> BuiltWheel:
-        """Build with the network off."""
+        """Build with the network off, with at most `jobs` compilers at once."""
         ...
 
 

@@ -6,7 +6,6 @@ Build requirements are installed by the native uv while the network is on; then 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -44,6 +43,10 @@ $pure -m compileall -q {VENV}/lib || true
 # Backends that can keep their build tree: a stable place makes a killed build resume and equal builds equal bytes.
 KEPT_BUILD_TREE = {backend: {"build-dir": "/build/objects"} for backend in ("mesonpy", "scikit_build_core.build")}
 
+# Where `cmake --build`, PyTorch's extensions and those that took after them, numpy.distutils and cargo look for the
+# number of their jobs.
+PARALLEL_VARIABLES = ("CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS")
+
 
 def install_requirements(
     sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, wheels: Sequence[Path], log: LogSink
@@ -79,9 +82,16 @@ def _fetch_crates(sandbox: Sandbox, recipe: Recipe, log: LogSink) -> None:
 
 
 def build(
-    sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, requirements: tuple[PackagePin, ...], log: LogSink
+    sandbox: Sandbox,
+    metadata: ProjectMetadata,
+    recipe: Recipe,
+    requirements: tuple[PackagePin, ...],
+    jobs: int,
+    log: LogSink,
 ) -> BuiltWheel:
     """Call the backend's build_wheel with the network off and return what it made, in work/wheel.
+
+    At most `jobs` compilers run at once, as far as the backend takes orders.
 
     Raises:
         BuildFailed: with the tail of the build's output.
@@ -90,7 +100,7 @@ def build(
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     try:
-        name = _call(sandbox, metadata, recipe, "build_wheel", {"wheel_directory": "/build/wheel"}, log)
+        name = _call(sandbox, metadata, recipe, "build_wheel", {"wheel_directory": "/build/wheel"}, log, jobs)
     except CommandFailed as error:
         raise _failed(recipe, f"{metadata.build_backend} could not build the wheel", error, log) from error
     wheel = out / Path(str(name)).name
@@ -126,25 +136,34 @@ def _call(
     hook: str,
     arguments: Mapping[str, object],
     log: LogSink,
+    jobs: int = 1,
 ) -> object:
     shutil.copy(HOOK, sandbox.work / HOOK.name)
-    settings = {**KEPT_BUILD_TREE.get(metadata.build_backend, {}), **recipe.build.config_settings}
     request = {
         "backend": metadata.build_backend,
         "backend_path": metadata.backend_path,
         "hook": hook,
-        "arguments": {**arguments, "config_settings": settings},
+        "arguments": {**arguments, "config_settings": config_settings(metadata.build_backend, recipe, jobs)},
     }
     (sandbox.work / "request.json").write_text(json.dumps(request))
     command = [PYTHON, f"/build/{HOOK.name}", "/build/request.json", "/build/answer.json"]
-    sandbox.run(command, log=log, cwd=SOURCE, env=_variables(recipe))
+    sandbox.run(command, log=log, cwd=SOURCE, env=variables(recipe, jobs))
     return json.loads((sandbox.work / "answer.json").read_text())
 
 
-def _variables(recipe: Recipe) -> dict[str, str]:
+def config_settings(backend: str, recipe: Recipe, jobs: int) -> dict[str, object]:
+    """What the backend is called with; a recipe's own settings win."""
+    settings: dict[str, object] = {**KEPT_BUILD_TREE.get(backend, {}), **recipe.build.config_settings}
+    if backend == "mesonpy":
+        # It starts ninja itself, which reads no variable for this.
+        own = recipe.build.config_settings.get("compile-args", ())
+        settings["compile-args"] = [f"-j{jobs}", *([own] if isinstance(own, str) else own)]
+    return settings
+
+
+def variables(recipe: Recipe, jobs: int) -> dict[str, str]:
     """What every build gets; a recipe's own variables win."""
     # Where a package was built is nobody's business, and would make the same code differ.
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
-    # One compile for each core where the generator doesn't choose that by itself.
-    jobs = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1)}
-    return {**flags, **jobs, **crates.VARIABLES, **recipe.build.environment}
+    parallel = {name: str(jobs) for name in PARALLEL_VARIABLES} | {"MAKEFLAGS": f"-j{jobs}"}
+    return {**flags, **parallel, **crates.VARIABLES, **recipe.build.environment}

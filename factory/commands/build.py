@@ -6,10 +6,12 @@ import argparse
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 from factory import stopping
 from factory.commands.options import add_factory_options, add_pythons_option, make_factory, wanted_pythons
-from factory.commands.values import duration
+from factory.commands.values import count, duration
+from factory.compile_slots import CompileSlots, processors
 from factory.errors import TimeLimitReached
 from factory.model import BuildRecord
 from factory.pipeline import Factory, build
@@ -17,6 +19,8 @@ from factory.serial import dumps
 from factory.ui import print_table
 
 NEEDS_ROOT = True
+# One keeps the processors busy while the other is in a stage that uses one of them, or none.
+DEFAULT_RECIPES = 2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,12 +34,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="stop after this time, such as 5h30m, with status 75; the same command goes on",
     )
+    parser.add_argument(
+        "--jobs",
+        type=count,
+        metavar="N",
+        default=processors(),
+        help="compilers at once, in all recipes together (default: one for each processor, here %(default)s)",
+    )
+    parser.add_argument(
+        "--recipes",
+        type=count,
+        metavar="N",
+        default=DEFAULT_RECIPES,
+        help="recipes to work on at once (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print the build records as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Build and print a table of the wheels, or their records."""
-    factory = make_factory(args)
+    factory = replace(make_factory(args), slots=CompileSlots(args.jobs), recipes_at_once=args.recipes)
     started = time.monotonic()
     with _limited(args.time_limit):
         records = build(args.names, wanted_pythons(args), factory)

@@ -22,3 +22,14 @@ def duration(text: str) -> int:
     if seconds == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write it like 5h30m, 90m or 45s")
     return seconds
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)

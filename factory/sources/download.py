@@ -12,6 +12,7 @@ import requests
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from urllib3.exceptions import HTTPError as BrokenBody
 
+from factory import stopping
 from factory.errors import SourceError
 from factory.files import sha256_of
 from factory.model import LogSink
@@ -122,6 +123,7 @@ def _fetch_rest(file: RemoteFile, part: Path, session: requests.Session, log: Lo
         progress = _Progress(file.name, offset, response, log)
         with part.open("ab" if offset else "wb") as output:
             for piece in response.raw.stream(CHUNK_BYTES, decode_content=False):
+                stopping.current().check()
                 output.write(piece)
                 digest.update(piece)
                 progress.add(len(piece))

@@ -42,7 +42,7 @@ def test_nothing_half_written_is_left_and_nothing_goes_on(
     work.mkdir()
     (work / file).write_text(text)
     (work / "backend.py").write_text(BACKEND)
-    with stopping.working_under(stopping.Stop()) as stop, hybrid.open(work) as sandbox:
+    with stopping.working_under() as stop, hybrid.open(work) as sandbox:
         asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
         asker.start()
         with pytest.raises(TimeLimitReached):

@@ -25,10 +25,9 @@ assert value == 6, value
 facts = {"shown": f"2 * 3 = {value}", "facts": {}, "tokens": [], "logits": []}
 open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(facts))
 """
-# One object after the other, through a compiler that stops where the test says.
-ONE_BY_ONE = """
+# Through a compiler that stops where the test says.
+LAUNCHED = """
 [build.environment]
-CMAKE_BUILD_PARALLEL_LEVEL = "1"
 CMAKE_CXX_COMPILER_LAUNCHER = "/ccache/finish-some"
 CCACHE_DISABLE = "1"
 
@@ -38,8 +37,9 @@ profiles = ["rv64gc"]
 # It finishes as many objects as `allowed` says, writes half of the next one and hangs. CMake's own tries pass.
 FINISH_SOME = """#!/bin/sh
 case "$*" in */build/src/*) ;; *) exec "$@" ;; esac
+mkdir /ccache/busy || echo "$*" >> /ccache/overlapping
 if [ "$(wc -l < /ccache/finished)" -lt "$(cat /ccache/allowed)" ]; then
-    "$@" && echo "$*" >> /ccache/finished
+    "$@" && echo "$*" >> /ccache/finished && rmdir /ccache/busy
     exit
 fi
 while [ "$1" != -o ]; do shift; done
@@ -51,8 +51,12 @@ LIBRARY = "lib.linux-riscv64-cpython-313/vectors_c.cpython-313-riscv64-linux-gnu
 ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
 
 
+# With one job, one object is compiled after the other.
+BUILD = ("build", "speed-cpp", "--jobs", "1")
+
+
 def speed_checkout(root: Path, cache: Path) -> Checkout:
-    add_recipe(root, "speed-cpp", more=ONE_BY_ONE, smoke=SPEED)
+    add_recipe(root, "speed-cpp", more=LAUNCHED, smoke=SPEED)
     tools = cache / "ccache"
     tools.mkdir()
     (tools / "finish-some").write_text(FINISH_SOME)
@@ -63,6 +67,7 @@ def speed_checkout(root: Path, cache: Path) -> Checkout:
 
 def allow(checkout: Checkout, objects: int) -> None:
     (checkout.cache / "ccache/allowed").write_text(str(objects))
+    shutil.rmtree(checkout.cache / "ccache/busy", ignore_errors=True)
 
 
 def compiled(checkout: Checkout) -> Counter[str]:
@@ -78,7 +83,7 @@ def half_written(checkout: Checkout) -> list[Path]:
 def kill_at_half_an_object(checkout: Checkout) -> float:
     """Build until an object is half written, then kill -9; returns the seconds that it took."""
     before, started = half_written(checkout), time.monotonic()
-    with checkout.start("build", "speed-cpp") as process:
+    with checkout.start(*BUILD) as process:
         while half_written(checkout) in ([], before):
             assert process.poll() is None, process.communicate()
             time.sleep(0.1)
@@ -88,7 +93,7 @@ def kill_at_half_an_object(checkout: Checkout) -> float:
 
 
 def cut_at_limit(checkout: Checkout, seconds: float) -> None:
-    limited = checkout.factory("build", "speed-cpp", "--time-limit", f"{math.ceil(seconds)}s")
+    limited = checkout.factory(*BUILD, "--time-limit", f"{math.ceil(seconds)}s")
     assert limited.returncode == TimeLimitReached.exit_code, limited.stderr
     assert limited.stderr.endswith(
         "factory: the time limit has passed\n"
@@ -110,15 +115,16 @@ def test_a_build_in_five_slices_ends_with_the_bytes_of_an_uncut_one(fresh_cache:
         assert half_written(checkout) == []
     assert compiled(checkout).total() == 4
     allow(checkout, 100)
-    finished = checkout.factory("build", "speed-cpp")
+    finished = checkout.factory(*BUILD)
     assert finished.returncode == 0, finished.stderr
     names = ("evaluate.cpp", "functions.cpp", "lexer.cpp", "module.cpp", "parser.cpp")
     assert compiled(checkout) == dict.fromkeys(names, 1)
     cut = sha256_of(checkout.wheel())
     shutil.rmtree(fresh_cache / "store")
-    assert checkout.factory("build", "speed-cpp").returncode == 0
+    assert checkout.factory(*BUILD).returncode == 0
     assert compiled(checkout) == dict.fromkeys(names, 2)
     assert sha256_of(checkout.wheel()) == cut
+    assert not (fresh_cache / "ccache/overlapping").exists()
 
 
 def test_a_library_that_a_kill_left_half_written_does_not_survive(fresh_cache: Path, tmp_path: Path) -> None:
