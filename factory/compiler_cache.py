@@ -101,9 +101,11 @@ def _remote(value: str) -> RemoteStorage:
             f"{REMOTE_VARIABLE} is {value!r}, which is no remote storage",
             hint="write it as in http://host:8080/ccache, redis://host or http://host/ccache|read-only",
         )
-    user, at, _ = parts.netloc.rpartition("@")
+    user, at, name = parts.netloc.rpartition("@")
     inside = parts._replace(netloc=f"{user}{at}127.0.0.1:{PORT}").geturl()
-    return RemoteStorage(setting="|".join((inside, *attributes)), host=parts.hostname, port=port)
+    # Some servers answer by the name that they are called.
+    called = [f"header=Host={name}"] if parts.scheme == "http" else []
+    return RemoteStorage(setting="|".join((inside, *called, *attributes)), host=parts.hostname, port=port)
 
 
 @contextmanager

@@ -9,22 +9,26 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Storage(BaseHTTPRequestHandler):
-    """What ccache asks of a server: bytes by their path."""
+    """What ccache asks of a server: bytes by their address, the name by which the server was called included."""
 
     protocol_version = "HTTP/1.1"
     objects: dict[str, bytes]
 
     def do_GET(self) -> None:
-        self._answer(200 if self.path in self.objects else 404, self.objects.get(self.path, b""))
+        self._answer(200 if self._url in self.objects else 404, self.objects.get(self._url, b""))
 
     do_HEAD = do_GET
 
     def do_PUT(self) -> None:
-        self.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.objects[self._url] = self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(201)
 
     def do_DELETE(self) -> None:
-        self._answer(200 if self.objects.pop(self.path, None) else 404)
+        self._answer(200 if self.objects.pop(self._url, None) else 404)
+
+    @property
+    def _url(self) -> str:
+        return f"http://{self.headers['Host']}{self.path}"
 
     def _answer(self, status: int, content: bytes = b"") -> None:
         self.send_response(status)

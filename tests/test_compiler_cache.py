@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from factory.compiler_cache import CompilerCache, configured
+from factory.environments import ENVIRONMENTS
 from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.layout import Layout
 from factory.process import LogFile
+from tests.conftest import unreported
 from tests.http_storage import http_storage
 
 
@@ -26,8 +28,8 @@ def test_without_settings_there_is_a_limit_and_nothing_is_shared() -> None:
 @pytest.mark.parametrize(
     ("value", "setting", "host", "port"),
     [
-        ("http://cache.example:8080/a/b", "http://127.0.0.1:48642/a/b", "cache.example", 8080),
-        ("http://cache.example/a|read-only", "http://127.0.0.1:48642/a|read-only", "cache.example", 80),
+        ("http://c.example:81/a/b", "http://127.0.0.1:48642/a/b|header=Host=c.example:81", "c.example", 81),
+        ("http://c.example/a|read-only", "http://127.0.0.1:48642/a|header=Host=c.example|read-only", "c.example", 80),
         ("redis://me:secret@[::1]", "redis://me:secret@127.0.0.1:48642", "::1", 6379),
     ],
 )
@@ -53,15 +55,17 @@ def test_a_size_that_is_none_is_one_clear_error() -> None:
 class Machine:
     """A machine of a fleet: the roots that all have, and a ccache of its own."""
 
-    def __init__(self, folder: Path, hybrid: RootfsEnvironment, cache: CompilerCache) -> None:
-        self.environment = RootfsEnvironment(root=hybrid.root, layout=Layout(folder))
+    def __init__(self, folder: Path, hybrid: RootfsEnvironment, cache: CompilerCache, kind: str = "rootfs") -> None:
+        self.layout = Layout(folder)
+        self.environment = ENVIRONMENTS[kind](root=hybrid.root, layout=self.layout, open_stage=unreported)
         self.work = folder / "jobs" / f"{'long-name-' * 10}0123456789abcdef" / "work"
+        self.work.parent.mkdir(parents=True)
         self.log = LogFile(folder / "log")
         self.cache = cache
 
     def run(self, script: str, **variables: str) -> str:
         """Run a shell script as a build stage does; returns what it printed."""
-        self.cache.prepare(self.environment.layout.compiler_cache)
+        self.cache.prepare(self.layout.compiler_cache)
         before = self.log.path.stat().st_size
         with self.environment.open(self.work) as sandbox:
             (self.work / "a.c").write_text("int NAME(void) { return 1; }\n")
@@ -101,10 +105,21 @@ def test_a_second_machine_finds_in_http_storage_what_the_first_compiled(
     tmp_path: Path, hybrid: RootfsEnvironment
 ) -> None:
     with http_storage() as (url, objects):
-        found = share(tmp_path, hybrid, url)
+        called = url.replace("127.0.0.1", "localhost")
+        found = share(tmp_path, hybrid, called)
         assert (found["cache_miss"], found["direct_cache_hit"], found["remote_storage_error"]) == (0, 1, 0)
         assert found["remote_storage_hit"] > 0
         assert objects
+        assert [name for name in objects if not name.startswith(called)] == []
+
+
+@pytest.mark.environment
+def test_a_container_finds_it_too(tmp_path: Path, hybrid: RootfsEnvironment, docker_engine: None) -> None:
+    with http_storage() as (url, _):
+        Machine(tmp_path / "first", hybrid, fleet(url)).run(COMPILE)
+        second = Machine(tmp_path / "second", hybrid, fleet(url), "docker")
+        second.run(COMPILE)
+        assert second.statistics()["direct_cache_hit"] == 1
 
 
 @pytest.mark.environment
@@ -137,8 +152,8 @@ def test_a_second_machine_finds_in_redis_what_the_first_compiled(tmp_path: Path,
 def redis_server() -> str:
     """The program, installed if need be."""
     if shutil.which("redis-server") is None:
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"]
-        subprocess.run(install, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", "redis-server"]):
+            subprocess.run(["apt-get", *command], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)
     return shutil.which("redis-server") or pytest.skip("Debian's package redis-server can't be installed here")
 
 
