@@ -91,13 +91,7 @@ set -e
 rm "$1/usr/lib/python{PYTHON}/py_compile.py"
 chroot "$1" dpkg-divert --local --rename --remove /usr/lib/python{PYTHON}/py_compile.py
 """
-# Code generators in pure Python, such as Cython, run on the native Python: more than ten times faster than under QEMU
-# (measured on numpy's sources), with the same output, and for every Python. -S keeps its own site-packages out.
-PYTHON_PURE = f"""#!/bin/sh
-for PYTHONPATH in "$VIRTUAL_ENV"/lib/python3.*/site-packages; do :; done
-export PYTHONHOME=/opt/native/usr PYTHONPATH
-exec /opt/native/usr/bin/python{PYTHON} -S "$@"
-"""
+NATIVE_PURE = "/opt/native/bin/python-pure"
 ARCHIVE_LIST = "archives.list"
 LIST_ARCHIVES = f'cd "$1/var/cache/apt/archives" && ls *.deb > "$1/{ARCHIVE_LIST}"'
 # The default mirrors of mmdebstrap come with the suite's updates; the release alone changes less often and is never
@@ -141,6 +135,19 @@ def trim(native: Path, unused: Sequence[str], programs: Sequence[str]) -> None:
     kept = {path for pattern in programs for path in (native / "usr/bin").glob(pattern)}
     for program in set((native / "usr/bin").iterdir()) - kept:
         program.unlink()
+
+
+def python_pure(python: str) -> str:
+    """The script NATIVE_PURE for builds with this Python (`3.13`).
+
+    Code generators in pure Python, such as Cython, run on the native Python of the same version: more than ten times
+    faster than under QEMU (measured on numpy's sources), with the same output. -S keeps its own site-packages out.
+    """
+    return f"""#!/bin/sh
+for PYTHONPATH in "$VIRTUAL_ENV"/lib/python3.*/site-packages; do :; done
+export PYTHONHOME=/opt/native/usr PYTHONPATH
+exec /opt/native/usr/bin/python{python} -S "$@"
+"""
 
 
 def make_uv(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
@@ -287,7 +294,7 @@ def _link_programs(native: Path) -> None:
             (binaries / alias).symlink_to(f"../usr/bin/{TRIPLET}-{name}{suffix}")
     for name in ("ninja", "make", "ccache", "patchelf"):
         (binaries / name).symlink_to(f"../usr/bin/{name}")
-    (binaries / "python-pure").write_text(PYTHON_PURE)
+    (binaries / "python-pure").write_text(python_pure(PYTHON))
     (binaries / "python-pure").chmod(0o755)
 
 

@@ -46,7 +46,7 @@ platform=
 if [ -d /opt/native ]; then
     platform="--python-platform x86_64-unknown-linux-gnu"
     install -D -m 644 /build/as_riscv64.py /opt/native/lib/as_riscv64.py
-    install -m 644 /build/sitecustomize.py /etc/python{debian.PYTHON}/sitecustomize.py
+    for python in "$@"; do install -m 644 /build/sitecustomize.py "/etc/python$python/sitecustomize.py"; done
 fi
 install="uv pip install --link-mode copy --only-binary :all: --python"
 
@@ -72,11 +72,12 @@ cd /usr/local/bin
 ln -s {TOOLS}/bin/auditwheel {TOOLS}/bin/pipx /opt/cmake/cmake/data/bin/cmake /opt/cmake/cmake/data/bin/c[pt]* .
 install -m 755 /build/manylinux-entrypoint /build/manylinux-interpreters .
 """
-# The native Python's own standard library, which its package leaves to be compiled at installation.
+# A native Python's own standard library, which its package leaves to be compiled at installation.
 COMPILE_NATIVE = """
-[ -d /opt/native ] || exit 0
-python=$(echo /opt/native/usr/bin/python3*)
-"$python" -I -S -m compileall -q --invalidation-mode timestamp "/opt/native/usr/lib/${python##*/}" || true
+for python in /opt/native/usr/bin/python3*; do
+    [ -x "$python" ] || continue
+    "$python" -I -S -m compileall -q --invalidation-mode timestamp "/opt/native/usr/lib/${python##*/}" || true
+done
 """
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factory.environments import binfmt, debian, rust
 from factory.environments.layers import Layer, content_key, ensure_layer
-from factory.environments.pythons import python_layers
+from factory.environments.pythons import native_python_layers, python_layers
 from factory.environments.root import (
     BASE_PATH,
     BUILD_VENV,
@@ -31,12 +31,13 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
     native, base = native_layer(layout, open_stage), base_layer(layout, open_stage)
     layers = _with_packages(layout, (base,), (debian.BUILD_PACKAGES, tuple(sorted(request.apt))), open_stage)
     python = python_layers(layout, base, request.python, open_stage)
+    native_python = native_python_layers(layout, base, native, request.python, open_stage)
     # ccache knows the compiler by its packages' versions, instead of reading 30 MB for every call.
     compiler = content_key([(pin.name, pin.version) for pin in native.packages])
     ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": f"string:{compiler}", "CCACHE_NOHASHDIR": "1"}
     compilers = (native, rust_layer(layout, open_stage)) if request.rust else (native,)
     return Root(
-        layers=(*layers, *python, *compilers),
+        layers=(*layers, *python, *compilers, *native_python),
         variables={
             **COMMON,
             **ccache,

@@ -24,7 +24,6 @@ from factory.model import PYTHONS
 from tests.conftest import MemoryLog, unreported
 from tests.pipeline.checkouts import FACTORY
 
-CP313 = "/opt/python/cp313-cp313/bin"
 # Takes the name of a tool that is handed over, and reports what such a tool sees, and what it starts sees.
 WITNESS = """
 import json, os, platform, subprocess, sys, sysconfig
@@ -116,22 +115,26 @@ def test_an_interpreter_that_the_image_lacks_is_named_with_those_it_has(
 
 
 @pytest.mark.environment
+@pytest.mark.parametrize("python", PYTHONS)
 def test_tools_run_natively_see_a_riscv64_interpreter_and_start_it(
-    manylinux: RootfsEnvironment, tmp_path: Path
+    manylinux: RootfsEnvironment, tmp_path: Path, python: str
 ) -> None:
+    digits = python.replace(".", "")
+    prefix = f"/opt/python/cp{digits}-cp{digits}"
     (tmp_path / "work").mkdir()
     (tmp_path / "work/virtualenv.py").write_text(WITNESS)
-    text = said(manylinux, tmp_path / "work", f"PYTHONPATH=/build {CP313}/python -m virtualenv --some 'two words'")
+    command = f"PYTHONPATH=/build {prefix}/bin/python -m virtualenv --some 'two words'"
+    text = said(manylinux, tmp_path / "work", command)
     seen = json.loads(text.partition("WITNESS ")[2].splitlines()[0])
     assert seen == {
-        "runs on": "/opt/native/usr/bin/python3.13",
+        "runs on": f"/opt/native/usr/bin/python{python}",
         "machine": "riscv64",
         "platform": "linux-riscv64",
-        "suffix": ".cpython-313-riscv64-linux-gnu.so",
-        "prefix": "/opt/python/cp313-cp313",
-        "purelib": "/opt/python/cp313-cp313/lib/python3.13/site-packages",
+        "suffix": f".cpython-{digits}-riscv64-linux-gnu.so",
+        "prefix": prefix,
+        "purelib": f"{prefix}/lib/python{python}/site-packages",
         "arguments": ["--some", "two words"],
-        "starts": "/usr/bin/python3.13",
+        "starts": f"/usr/bin/python{python}",
     }
 
 

@@ -96,6 +96,8 @@ def test_cython_runs_natively_for_it_too(build_root: RootfsEnvironment, python: 
         pep517.install_requirements(sandbox, wanted, recipe, python, (), log)
         sandbox.run(["sh", "-c", script], log=log)
     assert (tmp_path / "work/venv/bin/cython").read_text().startswith("#!/opt/native/bin/python-pure\n")
+    compiled = f"venv/lib/python{python}/site-packages/setuptools/__pycache__/*.cpython-{python.replace('.', '')}.pyc"
+    assert list((tmp_path / "work").glob(compiled))
     assert (tmp_path / "work/said").read_text().strip() == f"42 {tuple(map(int, python.split('.')))}"
 
 
