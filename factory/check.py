@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from factory.errors import CheckFailed, CommandFailed
-from factory.model import PROFILES, CheckOptions, CheckResult, LogSink, Recipe, Sandbox
+from factory.model import BASELINE_CPU, NATIVE_PROFILE, PROFILES, CheckOptions, CheckResult, LogSink, Recipe, Sandbox
 
 # bubblewrap reports a signal as 128 + its number; SIGILL is 4.
 ILLEGAL_INSTRUCTION = (128 + 4, -4)
@@ -85,7 +85,8 @@ def _run_profile(sandbox: Sandbox, model: Path | None, profile: str, log: LogSin
     }
     started = time.monotonic()
     try:
-        sandbox.run(["python", "/build/smoke.py"], log=log, env=env, cpu=PROFILES[profile].qemu_cpu)
+        cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
+        sandbox.run(["python", "/build/smoke.py"], log=log, env=env, cpu=cpu)
         facts = json.loads(answer.read_text())
         shown, passed = str(facts.pop("shown")), True
     except CommandFailed as error:

@@ -20,14 +20,16 @@ from factory.builders import BUILDERS
 from factory.builders.crates import needs_rust
 from factory.compile_slots import CompileSlots, processors
 from factory.compiler_cache import CompilerCache
-from factory.environments import ENVIRONMENTS
+from factory.environments import ENVIRONMENTS, OWN_CHECK_ROOTS, OWN_ROOTS
 from factory.environments.layers import discard
-from factory.environments.modes import MODES, check_root, strip_command
+from factory.environments.modes import MODES, check_root, require_machine, strip_command
 from factory.environments.root import SOURCE_DATE_EPOCH, Environment, Root, RootRequest
 from factory.errors import CheckFailed, RebuildImpossible, StoreError, TimeLimitReached
 from factory.files import sha256_of
 from factory.layout import Layout
 from factory.model import (
+    NATIVE_MODE,
+    NATIVE_PROFILE,
     AppliedPatch,
     BuildRecord,
     BuiltWheel,
@@ -81,6 +83,21 @@ class Factory:
     recipes_at_once: int = 1
     compiler_cache: CompilerCache = field(default_factory=CompilerCache)
 
+    def __post_init__(self) -> None:
+        require_machine(self.mode, self.environment)
+
+    def build_root(self, request: RootRequest) -> Root:
+        """The root that a job is built in, made if it isn't there yet."""
+        make = OWN_ROOTS.get(self.environment, MODES[self.mode])
+        with _MAKING_ROOTS:
+            return make(self.layout, request, self.stages("environment"))
+
+    def check_root(self) -> Root:
+        """The clean root that a wheel is checked in."""
+        make = OWN_CHECK_ROOTS.get(self.environment, check_root)
+        with _MAKING_ROOTS:
+            return make(self.layout, self.target.python, self.stages("environment"))
+
     def for_python(self, python: str) -> Factory:
         """The same factory, building for that Python."""
         return replace(self, target=replace(self.target, python=python))
@@ -88,6 +105,10 @@ class Factory:
     def open_root(self, root: Root) -> Environment:
         """The root in the kind of environment that commands run in."""
         return ENVIRONMENTS[self.environment](root=root, layout=self.layout, open_stage=self.stages("environment"))
+
+    def profiles(self, recipe: Recipe) -> tuple[str, ...]:
+        """What the recipe's check runs on: its profiles, or the CPU of the riscv64 machine that this is."""
+        return (NATIVE_PROFILE,) if self.mode == NATIVE_MODE else recipe.check.profiles
 
     @property
     def store(self) -> Store:
@@ -230,8 +251,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     """Make the job's environment if it isn't there yet, and find out its content key."""
     recipe = job.recipe
     request = RootRequest(python=factory.target.python, apt=recipe.build.apt, rust=needs_rust(job.metadata, recipe))
-    with _MAKING_ROOTS:
-        root = MODES[factory.mode](factory.layout, request, factory.stages("environment"))
+    root = factory.build_root(request)
     needed = [records[name, job.python] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]
@@ -354,7 +374,7 @@ def _check(opened: OpenJob, wheel: Path, steps: Steps, records: Records, factory
     return steps.once(
         "check",
         tuple[CheckResult, ...],
-        lambda log: check_wheel(wheel, others, recipe, opened.folder / "check", recipe.check.profiles, factory, log),
+        lambda log: check_wheel(wheel, others, recipe, opened.folder / "check", factory.profiles(recipe), factory, log),
     )
 
 
@@ -427,7 +447,7 @@ def _clear_half_written(opened: OpenJob, source: SourceTree, log: LogSink) -> No
 
 def _repair(opened: OpenJob, built: BuiltWheel, factory: Factory, log: LogSink) -> RepairedWheel:
     roots = [layer.tree for layer in opened.environment.root.layers]
-    strip = strip_command(factory.layout, factory.stages("environment"))
+    strip = strip_command(factory.layout, opened.environment.root, factory.stages("environment"))
     return repair(built, factory.target, roots, strip, opened.folder / "repaired", SOURCE_DATE_EPOCH, log)
 
 
@@ -469,9 +489,7 @@ def run_check(
         )
     model = _model(recipe, factory, log)
     discard(work)
-    with _MAKING_ROOTS:
-        root = check_root(factory.layout, factory.target.python, factory.stages("environment"))
-    environment = factory.open_root(root)
+    environment = factory.open_root(factory.check_root())
     with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
         check.install(sandbox, recipe, f"{url}/simple/", log)
         results = check.run_profiles(sandbox, recipe, factory.target.python, model, profiles, log)

@@ -12,8 +12,8 @@ from packaging.utils import canonicalize_name
 
 from factory.commands.options import add_factory_options, add_python_option, make_factory
 from factory.environments.layers import discard
-from factory.errors import CheckFailed, RecipeError
-from factory.model import PROFILES, CheckResult, Recipe
+from factory.errors import CheckFailed, PrerequisiteMissing, RecipeError
+from factory.model import NATIVE_MODE, PROFILES, CheckResult, Recipe
 from factory.pipeline import Factory, check_wheel, run_check
 from factory.plan import find_recipe
 from factory.serial import dumps
@@ -59,7 +59,12 @@ def _with_suite(recipe: Recipe, *, wanted: bool) -> Recipe:
 
 
 def _check(recipe: Recipe, args: argparse.Namespace, factory: Factory) -> tuple[CheckResult, ...]:
-    profiles = args.profile or recipe.check.profiles
+    if args.profile and factory.mode == NATIVE_MODE:
+        raise PrerequisiteMissing(
+            "QEMU stands in for the CPUs that --profile names; a riscv64 machine has its own",
+            hint="leave --profile out",
+        )
+    profiles = args.profile or factory.profiles(recipe)
     _discard_abandoned(factory)
     # Of this process's own: two checks of one package may run at once.
     folder = factory.layout.jobs / f"check-{canonicalize_name(recipe.name)}-{os.getpid()}"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from factory.compiler_cache import configured
 from factory.environments import ENVIRONMENTS
-from factory.environments.modes import MODES
+from factory.environments.modes import MODES, default_mode
 from factory.layout import checkout, default_layout
 from factory.model import PYTHONS
 from factory.pipeline import Factory
 from factory.ui import Reporter
 
-DEFAULT_MODE = "hybrid"
+DEFAULT_MODE = default_mode()
 
 
 def add_factory_options(parser: argparse.ArgumentParser) -> None:

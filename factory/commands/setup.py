@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from factory.commands.options import add_factory_options, add_pythons_option, make_factory, wanted_pythons
 from factory.doctor import missing_packages, require_ready
-from factory.environments.modes import MODES, check_root, ready_to_emulate
+from factory.environments.modes import ready_for_riscv64
 from factory.environments.root import RootRequest
 from factory.errors import PrerequisiteMissing
 from factory.pipeline import Factory
@@ -36,11 +36,11 @@ def run(args: argparse.Namespace) -> int:
         _install_through_sudo(packages)
     become_root()
     stages = factory.stages("environment")
-    ready_to_emulate(factory.layout, stages)
+    ready_for_riscv64(factory.layout, stages)
     require_ready(factory.layout, factory.environment)
     for python in wanted_pythons(args):
-        check_root(factory.layout, python, stages)
-        MODES[factory.mode](factory.layout, RootRequest(python=python), stages)
+        factory.for_python(python).check_root()
+        factory.build_root(RootRequest(python=python))
     factory.reporter.line("ready: factory build NAME")
     return 0
 

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from factory.environments.docker import DockerEnvironment
-from factory.environments.root import MakeEnvironment
+from factory.environments.native import machine_check_root, machine_root, native_environment
+from factory.environments.root import MakeCheckRoot, MakeEnvironment, MakeRoot
 from factory.environments.rootfs import rootfs_environment
 
-ENVIRONMENTS: Mapping[str, MakeEnvironment] = {"rootfs": rootfs_environment, "docker": DockerEnvironment}
+ENVIRONMENTS: Mapping[str, MakeEnvironment] = {
+    "rootfs": rootfs_environment,
+    "docker": DockerEnvironment,
+    "native": native_environment,
+}
+# Environments whose roots are not made of the mode's layers.
+OWN_ROOTS: Mapping[str, MakeRoot] = {"native": machine_root}
+OWN_CHECK_ROOTS: Mapping[str, MakeCheckRoot] = {"native": machine_check_root}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,11 @@ PYTHON = "3.13"
 MIRROR_VARIABLE = "FACTORY_DEBIAN_MIRROR"
 GCC = "14"
 TRIPLET = "riscv64-linux-gnu"
+# Machine -> the folder of its libraries, and in that the program that starts those which are linked with them.
+LOADERS = {
+    "x86_64": ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
+    "riscv64": (TRIPLET, "ld-linux-riscv64-lp64d.so.1"),
+}
 # They count up when the steps below change what a layer holds without changing the lists.
 STEPS = 1
 NATIVE_STEPS = 3
@@ -162,18 +168,29 @@ def make_uv(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
 
 def native_command(native_layer: Path, program: str) -> list[str]:
     """How to start a program of the native layer on the host, whatever the host's own libc is."""
-    native = native_layer / "opt/native"
-    libraries = native / "usr/lib/x86_64-linux-gnu"
-    return [
-        str(libraries / "ld-linux-x86-64.so.2"),
-        "--library-path",
-        str(libraries),
-        str(native / "usr/bin" / program),
-    ]
+    return program_command([native_layer / "opt/native"], program)
 
 
-def compile_python(native_layer: Path, tree: Path, log: LogSink) -> None:
-    """Byte-compile a layer's Python files with the native Python of the same version: the files are the same."""
+def program_command(trees: Sequence[Path], program: str) -> list[str]:
+    """How to start a program of layers, which is one for this machine, outside of the root that they make up.
+
+    Raises:
+        EnvironmentSetupError: no layer has the program.
+    """
+    triplet, loader = LOADERS[platform.machine()]
+    libraries = [folder for tree in trees if (folder := tree / "usr/lib" / triplet).is_dir()]
+    loaders = [folder / loader for folder in libraries if (folder / loader).is_file()]
+    programs = [path for tree in trees if (path := tree / "usr/bin" / program).is_file()]
+    if not loaders or not programs:
+        raise EnvironmentSetupError(f"no layer has the program {program}", hint="remove the layers and run again")
+    return [str(loaders[0]), "--library-path", ":".join(map(str, libraries)), str(programs[0])]
+
+
+def compile_python(home: Path, tree: Path, log: LogSink) -> None:
+    """Byte-compile a layer's Python files with the Python below `home`, a program for this machine of the same version.
+
+    The files are the same, whatever machine it is.
+    """
     folders = [
         str(folder)
         for name in (f"usr/lib/python{PYTHON}", "usr/lib/python3", "opt")
@@ -181,8 +198,8 @@ def compile_python(native_layer: Path, tree: Path, log: LogSink) -> None:
     ]
     if not folders:
         return
-    command = native_command(native_layer, f"python{PYTHON}")
-    environment = {"PYTHONHOME": str(native_layer / "opt/native/usr"), "PATH": os.defpath}
+    command = program_command([home], f"python{PYTHON}")
+    environment = {"PYTHONHOME": str(home / "usr"), "PATH": os.defpath}
     arguments = ["-S", "-m", "compileall", "-q", "-s", str(tree), "-p", "/", *folders]
     run([*command, *arguments], log=log, env=environment, what="byte-compiling Python files")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import platform
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,15 +16,16 @@ from factory.environments.root import (
     BUILD_VENV_PATH,
     CHECK_VENV,
     COMMON,
+    DEBIAN_VARIABLES,
     NATIVE_PATH,
-    UV_PATH,
+    MakeRoot,
     Root,
     RootRequest,
 )
 from factory.environments.rootfs import change_root
-from factory.errors import CommandFailed, EnvironmentSetupError
+from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMissing
 from factory.layout import Layout
-from factory.model import LogSink, OpenStage, PackagePin
+from factory.model import NATIVE_MODE, LogSink, OpenStage, PackagePin
 
 
 def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> Root:
@@ -48,19 +50,14 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
     )
 
 
-def emulated_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> Root:
-    """The same root with Debian's riscv64 compilers under QEMU: slow, the reference to compare with."""
-    ready_to_emulate(layout, open_stage)
+def debian_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> Root:
+    """The same root with Debian's riscv64 compilers: slow under QEMU, but the reference to compare with."""
     rust_packages = rust.PACKAGES if request.rust else ()
     wanted = (debian.BUILD_PACKAGES, debian.EMULATED_PACKAGES, rust_packages, tuple(sorted(request.apt)))
     base = base_layer(layout, open_stage)
     layers = _with_packages(layout, (base,), wanted, open_stage)
     python = python_layers(layout, base, request.python, open_stage)
-    uv = ensure_layer(layout.layers, "uv", {"steps": debian.STEPS, "uv": version("uv")}, debian.make_uv, open_stage)
-    return Root(
-        layers=(*layers, *python, uv),
-        variables={**COMMON, "VIRTUAL_ENV": BUILD_VENV, "PATH": f"{UV_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"},
-    )
+    return Root(layers=(*layers, *python, uv_layer(layout, open_stage)), variables=DEBIAN_VARIABLES)
 
 
 def check_root(layout: Layout, python: str, open_stage: OpenStage) -> Root:
@@ -79,6 +76,11 @@ def check_root(layout: Layout, python: str, open_stage: OpenStage) -> Root:
     return Root(layers=(*below, venv), variables={**COMMON, "PATH": f"{CHECK_VENV}/bin:{BASE_PATH}"})
 
 
+def uv_layer(layout: Layout, open_stage: OpenStage) -> Layer:
+    """The riscv64 uv."""
+    return ensure_layer(layout.layers, "uv", {"steps": debian.STEPS, "uv": version("uv")}, debian.make_uv, open_stage)
+
+
 def native_layer(layout: Layout, open_stage: OpenStage) -> Layer:
     """The native tools, QEMU among them."""
     definition = {"steps": debian.NATIVE_STEPS, "suite": debian.SUITE, "packages": debian.NATIVE_PACKAGES}
@@ -93,22 +95,26 @@ def rust_layer(layout: Layout, open_stage: OpenStage) -> Layer:
 
 def base_layer(layout: Layout, open_stage: OpenStage) -> Layer:
     """The riscv64 root with Python."""
-    native = ready_to_emulate(layout, open_stage)
+    ready_for_riscv64(layout, open_stage)
     definition = {"steps": debian.STEPS, "suite": debian.SUITE, "packages": debian.BASE_PACKAGES}
 
     def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
         packages = debian.make_base(tree, log)
-        debian.compile_python(native.tree, tree, log)
+        debian.compile_python(_python_home(layout, tree, open_stage), tree, log)
         return packages
 
     return ensure_layer(layout.layers, "base", definition, make, open_stage)
 
 
-def ready_to_emulate(layout: Layout, open_stage: OpenStage) -> Layer:
-    """See to it that the kernel starts riscv64 programs through our QEMU; returns the layer that holds it."""
-    native = native_layer(layout, open_stage)
-    binfmt.ensure_registered(native.tree / "opt/native/usr/bin/qemu-riscv64")
-    return native
+def ready_for_riscv64(layout: Layout, open_stage: OpenStage) -> None:
+    """See to it that riscv64 programs start: the machine itself runs them, or the kernel knows our QEMU."""
+    if not binfmt.is_native():
+        binfmt.ensure_registered(native_layer(layout, open_stage).tree / "opt/native/usr/bin/qemu-riscv64")
+
+
+def _python_home(layout: Layout, base: Path, open_stage: OpenStage) -> Path:
+    """Where a Python for this machine lies, of the version that the riscv64 root `base` has."""
+    return base if binfmt.is_native() else native_layer(layout, open_stage).tree / "opt/native"
 
 
 def _with_packages(
@@ -136,17 +142,47 @@ def _apt_layer(layout: Layout, below: tuple[Layer, ...], packages: tuple[str, ..
                 f"the Debian packages {' '.join(packages)} could not be installed:\n{error.output}",
                 hint=f"check the names with apt-cache in Debian {debian.SUITE}; the whole log is {log.path}",
             ) from error
-        debian.compile_python(native_layer(layout, open_stage).tree, tree, log)
+        debian.compile_python(_python_home(layout, below[0].tree, open_stage), tree, log)
         return debian.dpkg_packages(tree)
 
     return ensure_layer(layout.layers, "apt", definition, make, open_stage)
 
 
-def strip_command(layout: Layout, open_stage: OpenStage) -> list[str]:
-    """The command that strips riscv64 files on the host."""
-    return debian.native_command(native_layer(layout, open_stage).tree, f"{debian.TRIPLET}-strip")
+def strip_command(layout: Layout, root: Root, open_stage: OpenStage) -> list[str]:
+    """The command that strips riscv64 files on this machine."""
+    program = f"{debian.TRIPLET}-strip"
+    if binfmt.is_native():
+        return debian.program_command([layer.tree for layer in root.layers], program)
+    return debian.native_command(native_layer(layout, open_stage).tree, program)
 
 
-MakeRoot = Callable[[Layout, RootRequest, OpenStage], Root]
+MODES: Mapping[str, MakeRoot] = {"hybrid": hybrid_root, "emulated": debian_root, NATIVE_MODE: debian_root}
 
-MODES: Mapping[str, MakeRoot] = {"hybrid": hybrid_root, "emulated": emulated_root}
+
+def default_mode() -> str:
+    """The fastest mode that this machine has."""
+    return NATIVE_MODE if binfmt.is_native() else "hybrid"
+
+
+def require_machine(mode: str, environment: str) -> None:
+    """See to it that this machine is one for the mode and the environment.
+
+    Raises:
+        PrerequisiteMissing: it is not.
+    """
+    machine = platform.machine()
+    if machine not in debian.LOADERS:
+        raise PrerequisiteMissing(
+            f"this machine is {machine}, for which there are no native tools", hint="use an x86-64 or riscv64 machine"
+        )
+    if NATIVE_MODE in (mode, environment) and not binfmt.is_native():
+        option = "--mode" if mode == NATIVE_MODE else "--environment"
+        raise PrerequisiteMissing(
+            f"{option} {NATIVE_MODE} is for riscv64 machines, and this one is {machine}",
+            hint="use --mode hybrid, or --mode emulated for Debian's own compilers under QEMU",
+        )
+    if mode != NATIVE_MODE and binfmt.is_native():
+        raise PrerequisiteMissing(
+            f"--mode {mode} is for machines that emulate riscv64, and this one is {machine} itself",
+            hint=f"use --mode {NATIVE_MODE}",
+        )

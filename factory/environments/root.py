@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ COMMON = {
     "PIP_CACHE_DIR": "/packages/pip",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
+# For builds with the compilers that Debian has for riscv64.
+DEBIAN_VARIABLES = {**COMMON, "VIRTUAL_ENV": BUILD_VENV, "PATH": f"{UV_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +97,7 @@ class MakeEnvironment(Protocol):
     """What each entry of ENVIRONMENTS is."""
 
     def __call__(self, *, root: Root, layout: Layout, open_stage: OpenStage) -> Environment: ...
+
+
+MakeRoot = Callable[[Layout, RootRequest, OpenStage], Root]
+MakeCheckRoot = Callable[[Layout, str, OpenStage], Root]

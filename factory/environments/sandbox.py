@@ -1,9 +1,10 @@
-"""A sealed root: overlayfs puts a throw-away writable layer on read-only ones, bubblewrap runs commands in it."""
+"""A sealed root in which bubblewrap runs commands; over layers, overlayfs puts a throw-away writable one on them."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,10 +23,12 @@ MOUNT_AND_RUN = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && ulimit -c 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OverlaySandbox:
-    """Implements model.Sandbox over `layers` (the lowest first). `scratch` holds the writable layer."""
+class SealedSandbox(ABC):
+    """Implements model.Sandbox with bubblewrap; what the root is made of is for subclasses to say.
 
-    layers: tuple[Path, ...]
+    `scratch` is a folder beside `work` for what is thrown away; `binds` are writable too, as host folder -> inside.
+    """
+
     work: Path
     scratch: Path
     environment: Mapping[str, str]
@@ -33,13 +36,12 @@ class OverlaySandbox:
 
     def prepare(self) -> None:
         """Make the folders that a command needs; what a killed run left in them stays usable."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        for name in ("upper", "workdir", "merged"):
-            (self.scratch / name).mkdir(parents=True, exist_ok=True)
+        for folder in (self.work, self.scratch):
+            folder.mkdir(parents=True, exist_ok=True)
         (self.scratch / "cpuinfo").write_text(CPUINFO)
 
     def close(self) -> None:
-        """Throw the writable layer away."""
+        """Throw away what was written outside `work` and `binds`."""
         discard(self.scratch)
 
     def run(
@@ -67,12 +69,58 @@ class OverlaySandbox:
         self, argv: Sequence[str], variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool
     ) -> list[str]:
         """The host's command line that runs `argv` inside."""
+        return [*self._bubblewrap(variables, cwd, network=network), *argv]
+
+    @abstractmethod
+    def _root(self) -> list[str]:
+        """bubblewrap's options that make up the root."""
+
+    def _place(self, path: str) -> str:
+        """Where a file of the root is put that may be a link there."""
+        return path
+
+    def _bubblewrap(self, variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool) -> list[str]:
+        seal = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--die-with-parent"]
+        mounts = [*self._root(), "--dev", "/dev", "--proc", "/proc"]
+        mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
+        for host, inside in {self.work: str(BUILD), **self.binds}.items():
+            mounts += ["--bind", str(host), inside]
+        everything = dict(variables)
+        if network:
+            shown = host_network()
+            everything = {**shown.environment, **everything}
+            for host, inside in shown.files.items():
+                mounts += ["--ro-bind", str(host), self._place(inside)]
+        else:
+            seal.append("--unshare-net")
+        settings = [word for name, value in everything.items() for word in ("--setenv", name, value)]
+        return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlaySandbox(SealedSandbox):
+    """A root of `layers`, the lowest first."""
+
+    layers: tuple[Path, ...]
+
+    def prepare(self) -> None:
+        """Make the folders that overlayfs wants, too."""
+        SealedSandbox.prepare(self)
+        for name in ("upper", "workdir", "merged"):
+            (self.scratch / name).mkdir(exist_ok=True)
+
+    def command(
+        self, argv: Sequence[str], variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool
+    ) -> list[str]:
+        """Mount first."""
         return [
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
             *(self._overlay_options(), str(self.scratch / "merged")),
-            *self._bubblewrap(variables, cwd, network=network),
-            *argv,
+            *SealedSandbox.command(self, argv, variables, cwd, network=network),
         ]
+
+    def _root(self) -> list[str]:
+        return ["--bind", str(self.scratch / "merged"), "/"]
 
     def _overlay_options(self) -> str:
         paths = [*self.layers, self.scratch]
@@ -84,23 +132,6 @@ class OverlaySandbox:
         lower = ":".join(str(path) for path in reversed(self.layers))
         options = f"lowerdir={lower},upperdir={self.scratch / 'upper'},workdir={self.scratch / 'workdir'}"
         return f"{options},userxattr" if in_user_namespace() else options
-
-    def _bubblewrap(self, variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool) -> list[str]:
-        seal = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--die-with-parent"]
-        mounts = ["--bind", str(self.scratch / "merged"), "/", "--dev", "/dev", "--proc", "/proc"]
-        mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
-        for host, inside in {self.work: str(BUILD), **self.binds}.items():
-            mounts += ["--bind", str(host), inside]
-        everything = dict(variables)
-        if network:
-            shown = host_network()
-            everything = {**shown.environment, **everything}
-            for host, inside in shown.files.items():
-                mounts += ["--ro-bind", str(host), inside]
-        else:
-            seal.append("--unshare-net")
-        settings = [word for name, value in everything.items() for word in ("--setenv", name, value)]
-        return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--"]
 
 
 def in_user_namespace() -> bool:
@@ -119,5 +150,5 @@ class _Quiet:
         return self.log.path
 
     def write(self, text: str) -> None:
-        if not text.startswith("$ unshare "):
+        if not text.startswith(("$ unshare ", "$ bwrap ")):
             self.log.write(text)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from factory.environments import binfmt
-from factory.environments.modes import ready_to_emulate
+from factory.environments.modes import ready_for_riscv64
 from factory.environments.rootfs import RootfsEnvironment
 from factory.layout import Layout
 from factory.process import LogFile
@@ -56,7 +56,7 @@ def test_an_entry_of_the_host_stays_as_it_is_and_ours_wins(
 ) -> None:
     assert RIVAL.name in binfmt.rivals()
     assert who_runs(hybrid, tmp_path / "before") == "rival-qemu"
-    ready_to_emulate(layout, unreported)
+    ready_for_riscv64(layout, unreported)
     assert RIVAL.read_text() == rival
     assert who_runs(hybrid, tmp_path / "after") == "qemu-riscv64"
 

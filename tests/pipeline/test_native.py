@@ -1,0 +1,131 @@
+"""On a riscv64 machine: the factory itself runs as a riscv64 program, in a root that stands for such a machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from factory.environments.modes import MODES
+from factory.environments.root import BASE_PATH, COMMON, RootRequest
+from factory.environments.rootfs import RootfsEnvironment
+from factory.environments.sandbox import OverlaySandbox
+from factory.errors import CommandFailed, PrerequisiteMissing
+from factory.files import sha256_of
+from factory.layout import Layout
+from factory.process import LogFile
+from tests.conftest import unreported
+from tests.pipeline.checkouts import PACKAGES, Checkout, make_checkout
+
+pytestmark = pytest.mark.environment
+
+PROJECT = Path(__file__).parent.parent.parent
+# What has no riscv64 wheel on the package index, and which Debian packages have it.
+FROM_DEBIAN = {"numpy": "python3-numpy", "psutil": "python3-psutil", "zstandard": "python3-zstandard"}
+CPU = "rva23s64"
+# QEMU's user mode has no namespaces, so this one program has to be one for the machine beneath.
+BUBBLEWRAP = """#!/bin/sh
+exec /build/bubblewrap/ld-linux-x86-64.so.2 --library-path /build/bubblewrap /build/bubblewrap/bwrap "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A root that stands for a board: Debian's compilers, a factory in /build/factory, a checkout and a cache."""
+
+    sandbox: OverlaySandbox
+
+    @property
+    def work(self) -> Path:
+        return self.sandbox.work
+
+    def factory(self, *arguments: str) -> str:
+        """Run the `factory` command; returns what it printed.
+
+        Raises:
+            CommandFailed: it ended with another status than 0.
+        """
+        log = LogFile(self.work.with_name("factory.log"))
+        before = log.path.stat().st_size
+        command = ["/build/factory/bin/python", "-m", "factory.cli", *arguments]
+        self.sandbox.run(command, log=log, network=True, cwd=PurePosixPath("/build/checkout"), cpu=CPU)
+        return log.path.read_text()[before:]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, layout: Layout, hybrid: RootfsEnvironment) -> Machine:
+    work = tmp_path_factory.mktemp("machine") / "work"
+    shutil.copytree(PROJECT / "factory", work / "project/factory", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGES / "vectors-c", work / "packages/vectors-c")
+    make_checkout(work / "checkout", work / "cache", packages=work / "packages")
+    (work / "cache").mkdir()
+    (work / "cache/layers").symlink_to("/layers")
+    provide_bubblewrap(work)
+    install_dependencies(work, hybrid)
+    root = MODES["emulated"](layout, RootRequest(apt=tuple(FROM_DEBIAN.values())), unreported)
+    variables = {"PATH": f"/build/bin:{BASE_PATH}", "PYTHONPATH": "/build/project", "FACTORY_CACHE": "/build/cache"}
+    sandbox = OverlaySandbox(
+        layers=tuple(layer.tree for layer in root.layers),
+        work=work,
+        scratch=work.with_name("scratch"),
+        environment={"HOME": COMMON["HOME"], "LANG": COMMON["LANG"], **variables},
+        binds={layout.layers.resolve(): "/layers"},
+    )
+    sandbox.prepare()
+    return Machine(sandbox=sandbox)
+
+
+def provide_bubblewrap(work: Path) -> None:
+    program = shutil.which("bwrap")
+    assert program is not None
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    (work / "bubblewrap").mkdir()
+    for file in (program, *(word for word in listed.split() if word.startswith("/"))):
+        shutil.copy(file, work / "bubblewrap")
+    (work / "bin").mkdir()
+    (work / "bin/bwrap").write_text(BUBBLEWRAP)
+    (work / "bin/bwrap").chmod(0o755)
+
+
+def install_dependencies(work: Path, hybrid: RootfsEnvironment) -> None:
+    """Install as pip would on a board with Debian's packages, but at native speed; byte-compiled, as pip does too."""
+    shutil.copy(PROJECT / "pyproject.toml", work / "pyproject.toml")
+    (work / "there").write_text("".join(f"{name}; python_version < '3'\n" for name in FROM_DEBIAN))
+    install = ["uv", "pip", "install", "--python", "/build/factory/bin/python", "--overrides", "/build/there"]
+    unset = ["env", "--unset=PYTHONDONTWRITEBYTECODE", "--unset=SOURCE_DATE_EPOCH"]
+    log = LogFile(work.with_name("install.log"))
+    with hybrid.open(work) as sandbox:
+        sandbox.run(["uv", "venv", "--system-site-packages", "--python=/usr/bin/python3", "/build/factory"], log=log)
+        # The version of the layer that the machine's cache has already.
+        requirements = ["--requirements", "/build/pyproject.toml", f"uv=={version('uv')}"]
+        sandbox.run([*install, *requirements], log=log, network=True)
+        folders = ["/build/factory/lib", "/build/project"]
+        sandbox.run([*unset, "python-pure", "-m", "compileall", "-q", *folders], log=log)
+
+
+def test_the_machine_itself_builds_the_wheel_that_hybrid_builds_byte_for_byte(
+    machine: Machine, built: Checkout
+) -> None:
+    said = machine.factory("build", "vectors-c", "--environment", "native")
+    (wheel,) = machine.work.glob("cache/store/wheels/*/*.whl")
+    assert sha256_of(wheel) == sha256_of(built.wheel())
+    assert "vectors-c 1.0: native: sum 499500.0" in said
+
+
+def test_native_mode_opens_the_layers_that_emulated_mode_has_made(machine: Machine) -> None:
+    script = "gcc -dumpmachine; python3 -c 'import numpy' 2> /dev/null || echo nothing of the machine"
+    said = machine.factory("shell", "vectors-c", "--", "sh", "-c", script)
+    assert said.splitlines()[1:3] == ["riscv64-linux-gnu", "nothing of the machine"], said
+    assert "layer: started" not in said
+
+
+def test_a_riscv64_machine_emulates_nothing(machine: Machine) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        machine.factory("build", "vectors-c", "--mode", "hybrid")
+    assert caught.value.status == PrerequisiteMissing.exit_code
+    assert "--mode hybrid is for machines that emulate riscv64, and this one is riscv64 itself" in caught.value.output
+    assert "hint: use --mode native" in caught.value.output
