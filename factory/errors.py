@@ -121,7 +121,7 @@ class TimeLimitReached(FactoryError):
         self,
         message: str = "the time limit has passed",
         *,
-        hint: str | None = None,
+        hint: str | None = "run the same command to go on; what was finished is kept",
         finished: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint)

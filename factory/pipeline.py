@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from packaging.utils import canonicalize_name
 
 from factory import check, patches, sources
@@ -27,6 +25,7 @@ from factory.environments.root import SOURCE_DATE_EPOCH, Environment, Root, Root
 from factory.errors import CheckFailed, RebuildImpossible, StoreError, TimeLimitReached
 from factory.files import sha256_of
 from factory.layout import Layout
+from factory.locks import held
 from factory.model import (
     NATIVE_MODE,
     NATIVE_PROFILE,
@@ -270,7 +269,8 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
 def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
     opened = open_job(job, records, factory)
     opened.folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(opened, factory):
+    waiting = f"{job.label}: waiting for another process that builds it"
+    with held(Path(f"{opened.folder}.lock"), lambda: factory.reporter.line(waiting)):
         existing = factory.store.record(opened.key)
         if existing is not None:
             factory.reporter.line(f"{job.label}: already built, {existing.wheel}")
@@ -283,21 +283,6 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         if not factory.keep:
             discard(opened.folder)
     return record
-
-
-@contextmanager
-def _locked(opened: OpenJob, factory: Factory) -> Iterator[None]:
-    """Hold the job for this process; another one that has it is waited for, and said so."""
-    lock = FileLock(f"{opened.folder}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        factory.reporter.line(f"{opened.job.label}: waiting for another process that builds it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

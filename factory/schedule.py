@@ -83,8 +83,7 @@ def require_all_done(outcome: Outcome[K, V], label: Callable[[K], str]) -> None:
             "failed": [_first_line(label(job), error) for job, error in failed.items()],
             "not begun": not_begun,
         }
-        hint = "run the same command to go on; what was finished is kept"
-        raise TimeLimitReached("the time limit has passed" + _listed(rows), hint=hint)
+        raise TimeLimitReached("the time limit has passed" + _listed(rows))
     if failed:
         first, *others = failed
         also = [_first_line(label(job), failed[job]) for job in others]

@@ -10,6 +10,7 @@ import pytest
 
 from factory import stopping
 from factory.errors import CommandFailed, TimeLimitReached
+from factory.locks import held
 from factory.process import run
 from tests.conftest import MemoryLog
 from tests.test_steps import steps
@@ -64,3 +65,26 @@ def test_what_was_asked_to_end_before_it_began_is_ended_at_once() -> None:
     stop.request(TimeLimitReached)
     with stop.ended_by(lambda: ended.append("now")):
         assert ended == ["now"]
+
+
+def test_waiting_for_another_process_ends_at_the_time_limit(tmp_path: Path) -> None:
+    said: list[str] = []
+    with held(tmp_path / "lock"), stopping.time_limit(1, TimeLimitReached):
+        with pytest.raises(TimeLimitReached), held(tmp_path / "lock", lambda: said.append("waiting")):
+            pytest.fail("two had it at once")
+        assert said == ["waiting"]
+
+
+def test_what_waits_goes_on_when_the_lock_is_free(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with held(tmp_path / "lock"):
+            order.append("second")
+
+    with held(tmp_path / "lock"):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        order.append("first")
+    waiting.join(10)
+    assert order == ["first", "second"]

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from factory.errors import EnvironmentSetupError
+from factory.locks import held
 from factory.model import LogSink, OpenStage, PackagePin
 
 
@@ -47,7 +46,7 @@ def ensure_layer(layers: Path, kind: str, definition: object, make: MakeLayer, o
     folder = layers / f"{kind}-{key[:16]}"
     if not (folder / "layer.json").is_file():
         layers.mkdir(parents=True, exist_ok=True)
-        with FileLock(layers / f"{folder.name}.lock"):
+        with held(layers / f"{folder.name}.lock"):
             if not (folder / "layer.json").is_file():
                 with open_stage(f"{kind} layer") as log:
                     _make(folder, key, make, log)

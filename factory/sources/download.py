@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from filelock import AcquireReturnProxy, FileLock, Timeout
 from urllib3.exceptions import HTTPError as BrokenBody
 
 from factory import stopping
 from factory.errors import SourceError
 from factory.files import sha256_of
+from factory.locks import held
 from factory.model import LogSink
 from factory.sources.disk import cache_slot, explain_full_disk, publish
 from factory.sources.index_config import BACKOFF_SECONDS, RETRIES, TIMEOUT_SECONDS, without_secrets
@@ -42,7 +42,8 @@ def download(file: RemoteFile, cache: Path, session: requests.Session, log: LogS
         SourceError: the server, the network, the disk, or a file with another hash than the one that was pinned.
     """
     final = cache_slot(cache, file.sha256) / file.name
-    with _only_here(final, log):
+    waiting = f"waiting for another process that downloads {final.name}\n"
+    with held(final.with_name(f"{final.name}.lock"), lambda: log.write(waiting)):
         if _is_cached(final, file.sha256, log):
             return final
         with explain_full_disk(final.parent):
@@ -52,16 +53,6 @@ def download(file: RemoteFile, cache: Path, session: requests.Session, log: LogS
 
 def _part(final: Path) -> Path:
     return final.with_name(f"{final.name}.part")
-
-
-def _only_here(final: Path, log: LogSink) -> AcquireReturnProxy[FileLock]:
-    """Hold a lock that a killed process loses; leaving the returned context frees it."""
-    lock = FileLock(final.with_name(f"{final.name}.lock"))
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        log.write(f"waiting for another process that downloads {final.name}\n")
-        return lock.acquire()
 
 
 def _is_cached(final: Path, sha256: str, log: LogSink) -> bool:
