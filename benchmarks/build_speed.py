@@ -208,7 +208,7 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)
     installed = builder.install_requirements(timed, metadata, recipe, Target().python, (), log)
     requirements = timed.lap()
-    builder.build(timed, metadata, recipe, installed, processors(), log)
+    builder.build(timed, metadata, recipe, Target().python, installed, processors(), log)
     build = timed.lap()
     sandbox.run(["sh", "-c", TOOLS], log=log)
     objects = sum(1 for name in ("src", "objects") for _ in (work / name).rglob("*.o"))

@@ -65,7 +65,7 @@ BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
 NATIVE_MODE = NATIVE_PROFILE = "native"
 
 # The builders that a recipe may name; factory.builders holds one for each.
-BUILDERS = ("pep517",)
+BUILDERS = ("pep517", "cibuildwheel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -19,7 +20,9 @@ from factory.builders.crates import needs_rust
 from factory.compile_slots import CompileSlots, processors
 from factory.compiler_cache import CompilerCache
 from factory.environments import ENVIRONMENTS, OWN_CHECK_ROOTS, OWN_ROOTS
+from factory.environments.cibuildwheel import CibuildwheelEnvironment
 from factory.environments.layers import discard
+from factory.environments.manylinux import manylinux_root
 from factory.environments.modes import MODES, check_root, require_machine, strip_command
 from factory.environments.root import SOURCE_DATE_EPOCH, Environment, Root, RootRequest
 from factory.errors import CheckFailed, RebuildImpossible, StoreError, TimeLimitReached
@@ -250,20 +253,32 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     """Make the job's environment if it isn't there yet, and find out its content key."""
     recipe = job.recipe
     request = RootRequest(python=factory.target.python, apt=recipe.build.apt, rust=needs_rust(job.metadata, recipe))
-    root = factory.build_root(request)
+    environment = _make_environment(recipe, request, factory)
     needed = [records[name, job.python] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]
     inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in _model_pins(recipe, factory))]
-    key = content_key(job, inputs, factory.target, root.key, selected, hashes)
+    if BUILDERS[recipe.build.builder].IN_MANYLINUX:
+        inputs.append(f"cibuildwheel {version('cibuildwheel')}")
+    key = content_key(job, inputs, factory.target, environment.root.key, selected, hashes)
     return OpenJob(
         job=job,
-        environment=factory.open_root(root),
+        environment=environment,
         patches=selected,
         dependencies=[factory.store.wheel_path(record) for record in needed],
         key=key,
         folder=factory.layout.jobs / f"{canonicalize_name(recipe.name)}-{key[:16]}",
     )
+
+
+def _make_environment(recipe: Recipe, request: RootRequest, factory: Factory) -> Environment:
+    """What the recipe's builder works in."""
+    stages = factory.stages("environment")
+    if BUILDERS[recipe.build.builder].IN_MANYLINUX:
+        with _MAKING_ROOTS:
+            root = manylinux_root(factory.layout, factory.mode, request, stages)
+        return CibuildwheelEnvironment(root=root, layout=factory.layout, open_stage=stages)
+    return factory.open_root(factory.build_root(request))
 
 
 def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
@@ -400,7 +415,9 @@ def _build_wheel(opened: OpenJob, source: SourceTree, steps: Steps, factory: Fac
             ),
         )
         factory.compiler_cache.prepare(factory.layout.compiler_cache)
-        with factory.compiler_cache.shared(sandbox, opened.environment.root.variables) as connected:
+        # cibuildwheel is no command of the root, so it can't start with a connection to the shared cache.
+        variables = {} if builder.IN_MANYLINUX else opened.environment.root.variables
+        with factory.compiler_cache.shared(sandbox, variables) as connected:
             return steps.once(
                 "build", BuiltWheel, lambda log: _build(opened, source, connected, requirements, factory, log)
             )
@@ -418,7 +435,9 @@ def _build(
     _clear_half_written(opened, source, log)
     with factory.slots.taken(options.memory_per_job) as grant:
         log.write(f"# compile jobs: {grant.jobs} {grant.reason}\n")
-        return BUILDERS[options.builder].build(sandbox, job.metadata, job.recipe, requirements, grant.jobs, log)
+        return BUILDERS[options.builder].build(
+            sandbox, job.metadata, job.recipe, job.python, requirements, grant.jobs, log
+        )
 
 
 def _clear_half_written(opened: OpenJob, source: SourceTree, log: LogSink) -> None:

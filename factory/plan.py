@@ -61,8 +61,8 @@ def content_key(
 ) -> str:
     """The sha256 over everything that decides the wheel's bytes and its checks.
 
-    `inputs` are the hashes of the source and of the check's model; `dependency_wheels` are those of our own wheels
-    that the build installs.
+    `inputs` are the hashes of the source and of the check's model, and the versions of programs outside the environment
+    that build; `dependency_wheels` are those of our own wheels that the build installs.
     """
     recipe = job.recipe
     digest = hashlib.sha256()

@@ -30,7 +30,7 @@ LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib")
 def repair(
     built: BuiltWheel, target: Target, roots: Sequence[Path], strip: Sequence[str], out: Path, epoch: str, log: LogSink
 ) -> RepairedWheel:
-    """Write the repaired wheel to the folder `out`.
+    """Write the repaired wheel to the folder `out`; one that has its final tags already keeps its bytes.
 
     `roots` are the folders of the build's root filesystem, where the libraries to bundle are; `strip` is the command
     that strips riscv64 files; `epoch` is the time, in seconds, that files in the wheel get.
@@ -39,6 +39,10 @@ def repair(
         RepairFailed: no platform tag at or below the target's holds, or a needed library is missing.
     """
     shutil.rmtree(out, ignore_errors=True)
+    if _is_repaired(built.path):
+        # Its own build decided what to bundle and to strip; stripping again would harm what patchelf has moved.
+        out.mkdir(parents=True)
+        return _within(_final(Path(shutil.copy(built.path, out))), target)
     slim = out / "slim"
     slim.mkdir(parents=True)
     slimmed = slim / built.path.name
@@ -50,6 +54,10 @@ def repair(
     if len(wheels) != 1:
         raise RepairFailed(f"auditwheel made {len(wheels)} wheels of {built.path.name}; one was expected")
     return _within(_final(wheels[0]), target)
+
+
+def _is_repaired(wheel: Path) -> bool:
+    return all(tag.platform.startswith("manylinux") for tag in parse_wheel_filename(wheel.name)[3])
 
 
 def _slim(wheel: Path, slimmed: Path, strip: Sequence[str], log: LogSink) -> bool:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factory.repair import copies
+import pytest
+
+from factory.errors import RepairFailed
+from factory.model import BuiltWheel, RepairedWheel, Target
+from factory.repair import copies, repair
+from tests.conftest import MemoryLog
 from tests.elf_images import Image
 
 
@@ -31,3 +36,22 @@ def test_libraries_that_differ_are_no_copies(tmp_path: Path) -> None:
 def test_equal_libraries_of_two_packages_both_stay(tmp_path: Path) -> None:
     libraries = [write(tmp_path / package, "libx.so", Image(soname="libx.so")) for package in ("one", "two")]
     assert copies(libraries) == []
+
+
+def repaired_before(folder: Path, tags: str) -> RepairedWheel:
+    built = folder / f"x-1-cp313-cp313-{tags}.whl"
+    built.write_bytes(b"as the project's own repair left it")
+    unused = ["no-such-program"]
+    return repair(BuiltWheel(path=built, requirements=()), Target(), (), unused, folder / "out", "0", MemoryLog())
+
+
+def test_a_wheel_that_its_own_build_repaired_keeps_its_bytes(tmp_path: Path) -> None:
+    wheel = repaired_before(tmp_path, "manylinux_2_31_riscv64.manylinux_2_39_riscv64")
+    assert wheel.path == tmp_path / "out/x-1-cp313-cp313-manylinux_2_31_riscv64.manylinux_2_39_riscv64.whl"
+    assert wheel.path.read_bytes() == b"as the project's own repair left it"
+    assert wheel.platform_tags == ("manylinux_2_31_riscv64", "manylinux_2_39_riscv64")
+
+
+def test_a_wheel_repaired_for_a_newer_glibc_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RepairFailed, match="needs manylinux_2_41_riscv64, which is newer than the target's"):
+        repaired_before(tmp_path, "manylinux_2_41_riscv64")

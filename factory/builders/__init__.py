@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from factory.builders import pep517
+from factory.builders import cibuildwheel, pep517
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 
 class Builder(Protocol):
     """What a builder's module has."""
+
+    @property
+    def IN_MANYLINUX(self) -> bool:
+        """Whether it works in the manylinux image, instead of in an opened root."""
+        ...
 
     def install_requirements(
         self,
@@ -28,12 +33,13 @@ class Builder(Protocol):
         sandbox: Sandbox,
         metadata: ProjectMetadata,
         recipe: Recipe,
+        python: str,
         requirements: tuple[PackagePin, ...],
         jobs: int,
         log: LogSink,
     ) -> BuiltWheel:
-        """Build with the network off, with at most `jobs` compilers at once."""
+        """Build with at most `jobs` compilers at once, and the network off unless the module says otherwise."""
         ...
 
 
-BUILDERS: Mapping[str, Builder] = {"pep517": pep517}
+BUILDERS: Mapping[str, Builder] = {"pep517": pep517, "cibuildwheel": cibuildwheel}

@@ -16,6 +16,7 @@ from factory.errors import BuildFailed, CommandFailed
 from factory.hints import hint_for
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
+IN_MANYLINUX = False
 HOOK = Path(__file__).with_name("backend_call.py")
 VENV = "/build/venv"
 PYTHON = f"{VENV}/bin/python"
@@ -85,6 +86,7 @@ def build(
     sandbox: Sandbox,
     metadata: ProjectMetadata,
     recipe: Recipe,
+    python: str,
     requirements: tuple[PackagePin, ...],
     jobs: int,
     log: LogSink,

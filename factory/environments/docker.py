@@ -49,7 +49,7 @@ CPUS_VARIABLE = "FACTORY_DOCKER_CPUS"
 # What the machine itself needs while a build takes all it can get.
 MEMORY_SHARE = 0.9
 PLATFORM = "linux/riscv64"
-# Whose a container or an image is: a process's (see _owner), or that of a host folder that a kept root belongs to.
+# Whose a container or an image is: a process's (see own_label), or that of a host folder that a kept root belongs to.
 OWNER_LABEL = f"{REPOSITORY}.owner"
 KEPT_REPOSITORY = f"{REPOSITORY}-kept"
 # The shell stays to collect processes that lost their parent.
@@ -100,14 +100,10 @@ class DockerEnvironment:
         Raises:
             PrerequisiteMissing: no engine answers, or we are root in a user namespace alone.
         """
-        if in_user_namespace():
-            raise PrerequisiteMissing(
-                "containers write files as the machine's root, and here we are root in a user namespace only",
-                hint="run the command as root, or build without containers: --environment rootfs, the default",
-            )
+        require_the_machines_root()
         allowed = limits()
         kept = f"{KEPT_REPOSITORY}:{sha256(os.fsencode(work)).hexdigest()[:16]}"
-        with connect() as client, _cpuinfo(work) as cpuinfo:
+        with connect() as client, shown_cpuinfo(work) as cpuinfo:
             sandbox = ContainerSandbox(
                 client=client,
                 image=self._image(client, kept),
@@ -130,7 +126,7 @@ class DockerEnvironment:
         config = ImageConfig(variables=self.root.variables)
         own = image_tag(self.root.layers, config)
         with engine_errors("list its images"):
-            _remove_abandoned(client)
+            remove_abandoned(client)
             present = next((tag for tag in (kept, own) if client.api.images(tag)), None)
         if present is not None:
             return present
@@ -144,8 +140,21 @@ class DockerEnvironment:
         return binds
 
 
+def require_the_machines_root() -> None:
+    """Refuse what an engine's containers would write as another user.
+
+    Raises:
+        PrerequisiteMissing: we are root in a user namespace alone.
+    """
+    if in_user_namespace():
+        raise PrerequisiteMissing(
+            "containers write files as the machine's root, and here we are root in a user namespace only",
+            hint="run the command as root, or build without containers: --environment rootfs, the default",
+        )
+
+
 @contextmanager
-def _cpuinfo(work: Path) -> Iterator[Path]:
+def shown_cpuinfo(work: Path) -> Iterator[Path]:
     """A file beside `work` to show native programs in the place of the host's."""
     path = work.with_name(f"{work.name}.cpuinfo")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +241,7 @@ class ContainerSandbox:
     def _container(self, *, network: bool) -> Container:
         """The running container with that network: another one goes on from an image of what the last one wrote."""
         if self._running is not None and self._running.network != network:
-            self.image = self._saved = self._running.save(_owner())
+            self.image = self._saved = self._running.save(own_label())
             self._running.stop()
             self._running = None
         if self._running is None:
@@ -251,7 +260,7 @@ class ContainerSandbox:
             hostname=HOSTNAME,
             network_mode="host" if network else "none",
             mounts=self._mounts(network=network),
-            labels={OWNER_LABEL: _owner()},
+            labels={OWNER_LABEL: own_label()},
             mem_limit=self.limits.memory,
             memswap_limit=self.limits.memory,
             nano_cpus=None if self.limits.cpus is None else int(self.limits.cpus * 1e9),
@@ -342,7 +351,7 @@ def _end_cleanly(client: DockerClient, execution: str) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-def _owner() -> str:
+def own_label() -> str:
     """This process, as no other one is called: machine, namespace of process numbers, number and start."""
     return f"{_place()} {os.getpid()} {_started(os.getpid())}"
 
@@ -370,7 +379,7 @@ def _is_abandoned(owner: str) -> bool:
     return _started(int(process)) != started
 
 
-def _remove_abandoned(client: DockerClient) -> None:
+def remove_abandoned(client: DockerClient) -> None:
     """Remove what killed processes left (containers that never started, images in between) and what nothing needs."""
     from docker.errors import APIError
 

@@ -1,0 +1,83 @@
+"""The builder for projects that know best how they are built: by their own configuration for cibuildwheel.
+
+The project's before-all, before-build, repair and test commands run as they are written, for one Python, in a container
+of our manylinux image. Such a build is not sealed: those commands install what they please, so the network is on from
+the beginning to the end, and the versions of what they installed are in the log alone.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from factory.errors import BuildFailed, CommandFailed
+from factory.hints import hint_for
+from factory.model import BUILD, BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
+
+IN_MANYLINUX = True
+WHEELS = BUILD / "wheels"
+
+
+def install_requirements(
+    sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, wheels: Sequence[Path], log: LogSink
+) -> tuple[PackagePin, ...]:
+    """Offer `wheels`, our own builds of some of the requirements; the rest is cibuildwheel's to install."""
+    folder = sandbox.work / WHEELS.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for wheel in wheels:
+        shutil.copy(wheel, folder / wheel.name)
+    return (PackagePin(name="cibuildwheel", version=version("cibuildwheel")),)
+
+
+def build(
+    sandbox: Sandbox,
+    metadata: ProjectMetadata,
+    recipe: Recipe,
+    python: str,
+    requirements: tuple[PackagePin, ...],
+    jobs: int,
+    log: LogSink,
+) -> BuiltWheel:
+    """Run cibuildwheel for one Python and return the wheel that it made, in work/wheel.
+
+    Raises:
+        BuildFailed: with the tail of its output.
+    """
+    out = sandbox.work / "wheel"
+    shutil.rmtree(out, ignore_errors=True)
+    command = ["cibuildwheel", "--platform", "linux", "--archs", "riscv64", "--output-dir", "../wheel", "."]
+    try:
+        sandbox.run(command, log=log, env=_variables(recipe, python, jobs), cwd=BUILD / "src", network=True)
+    except CommandFailed as error:
+        known = hint_for(error.output)
+        closer = f"the whole log is {log.path}; look around in the image with: factory shell {recipe.name}"
+        raise BuildFailed(
+            f"{recipe.label}: cibuildwheel could not build it:\n{error.output}",
+            hint=f"{known}; {closer}" if known else closer,
+        ) from error
+    wheels = sorted(out.glob("*.whl"))
+    if len(wheels) != 1:
+        raise BuildFailed(f"{recipe.label}: cibuildwheel made {len(wheels)} wheels for one Python; one was expected")
+    return BuiltWheel(path=wheels[0], requirements=requirements)
+
+
+def _variables(recipe: Recipe, python: str, jobs: int) -> dict[str, str]:
+    """What cibuildwheel (CIBW_...) and the container start with."""
+    settings = recipe.build.config_settings
+    words = [f"{name}={value}" for name, values in settings.items() for value in _each(values)]
+    offered = {name: str(WHEELS) for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS")}
+    return {
+        **offered,
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+        **({"CIBW_CONFIG_SETTINGS": shlex.join(words)} if words else {}),
+        **recipe.build.environment,
+        "CIBW_BUILD": f"cp{python.replace('.', '')}-manylinux_riscv64",
+    }
+
+
+def _each(values: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (values,) if isinstance(values, str) else values
