@@ -67,6 +67,6 @@ def test_ninja_below_meson_takes_the_number_too(hybrid: RootfsEnvironment, tmp_p
         (source / "meson.build").write_text(MESON)
         (source / "pyproject.toml").write_text('[project]\nname = "parts"\nversion = "1.0"\n')
         pins = pep517.install_requirements(sandbox, metadata, recipe, "3.13", (), log)
-        built = pep517.build(sandbox, metadata, recipe, pins, 1, log)
+        built = pep517.build(sandbox, metadata, recipe, "3.13", pins, 1, log)
         assert built.path.name == "parts-1.0-cp313-cp313-linux_riscv64.whl"
         assert not (sandbox.work / "overlapping").exists(), log.text
