@@ -15,6 +15,7 @@ from factory.commands import COMMANDS
 from factory.doctor import examine, missing_packages
 from factory.hints import hint_for
 from factory.layout import Layout
+from factory.model import PYTHONS
 
 KINDS = [
     kind
@@ -52,6 +53,14 @@ def test_a_wrong_command_is_refused_with_the_commands_there_are(capsys: pytest.C
         cli.main(["biuld"])
     assert caught.value.code == 2
     assert "'build'" in capsys.readouterr().err
+
+
+def test_an_unknown_python_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["build", "numpy", "--python", "3.12"])
+    assert caught.value.code == 2
+    refusal = capsys.readouterr().err.partition("argument --python: ")[2]
+    assert [python for python in ("3.12", *PYTHONS) if python in refusal] == ["3.12", *PYTHONS]
 
 
 def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

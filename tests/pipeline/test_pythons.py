@@ -52,6 +52,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     root = tmp_path_factory.mktemp("pythons")
     (root / "cache").mkdir()
     (root / "cache/layers").symlink_to(default_layout().layers)
+    (root / "cache/packages").symlink_to(default_layout().package_cache)
     for name in CALLS:
         add_recipe(root, name, PACKAGES / name)
     return Checkout(root=root, cache=root / "cache")
