@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.cli import make_parser
 from factory.errors import PrerequisiteMissing
 from factory.privileges import become_root, give_back
 
@@ -71,6 +72,32 @@ def test_sudo_gets_the_same_command_the_cache_and_the_network_settings(
     assert settings <= set(words)
     assert not [word for word in words if word.startswith("EDITOR=")]
     assert words[-5:] == [sys.executable, "-m", "factory.cli", "build", "numpy"]
+
+
+def test_setup_names_the_packages_that_only_an_administrator_can_install(ordinary_user: Path) -> None:
+    arguments = make_parser().parse_args(["setup"])
+    with pytest.raises(PrerequisiteMissing, match="Debian packages are missing: ") as caught:
+        arguments.run(arguments)
+    command = (caught.value.hint or "").removeprefix("an administrator runs once: ").split()
+    assert command[:2] == ["apt-get", "install"]
+    assert {"mmdebstrap", "bubblewrap", "uidmap"} <= set(command[2:])
+
+
+def test_setup_installs_packages_through_sudo_before_it_becomes_root(
+    ordinary_user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = ordinary_user / "called"
+    (ordinary_user / "sudo").write_text(f'#!/bin/sh\necho "$*" >> {called}\n')
+    (ordinary_user / "sudo").chmod(0o755)
+    monkeypatch.setattr(sys, "argv", ["factory", "setup"])
+    arguments = make_parser().parse_args(["setup"])
+    if os.fork() == 0:
+        arguments.run(arguments)
+    os.wait()
+    update, install, again = called.read_text().splitlines()
+    assert update == "DEBIAN_FRONTEND=noninteractive apt-get update"
+    assert install.startswith("DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ")
+    assert again.endswith(f"{sys.executable} -m factory.cli setup")
 
 
 def test_root_goes_on_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

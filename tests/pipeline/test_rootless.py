@@ -195,6 +195,33 @@ def test_riscv64_programs_run_under_the_users_own_qemu_and_the_machines_table_st
     assert binfmt.registered_interpreter() == before
 
 
+# As on a kernel before 6.7: here, since the namespace has no mounts of its own.
+REGISTER = """
+import sys
+from pathlib import Path
+from factory.environments import binfmt
+binfmt.ensure_registered(Path(sys.argv[1]))
+"""
+
+
+def test_where_users_can_not_register_a_qemu_the_machines_own_registration_serves(
+    installed: Path, user: User, hybrid: RootfsEnvironment
+) -> None:
+    enter = ["unshare", "--user", "--map-root-user"]
+    assert user.run([*enter, installed / "venv/bin/python", "-c", REGISTER, "/bin/true"]) == (0, "")
+
+
+def test_where_nothing_is_registered_either_the_error_says_what_an_administrator_does(
+    installed: Path, user: User
+) -> None:
+    hide = f'mount -t tmpfs tmpfs {binfmt.BINFMT} && exec unshare --user --map-root-user "$@"'
+    enter = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", hide, "sh"]
+    status, said = user.run([*enter, installed / "venv/bin/python", "-c", REGISTER, "/bin/true"])
+    assert status != 0
+    assert "PrerequisiteMissing: QEMU can't be registered for riscv64 programs" in said
+    assert "an administrator runs `sudo factory setup` after each start of the machine" in said
+
+
 def test_root_does_not_use_roots_that_were_made_without(user: User, checkout: Path) -> None:
     refused = Checkout(root=checkout, cache=user.cache).factory("build", "vectors-c")
     assert refused.returncode == PrerequisiteMissing.exit_code
