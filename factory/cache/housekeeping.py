@@ -112,7 +112,8 @@ def _remove(folder: Path, report: Report) -> int:
 
 
 def _folders(area: Path) -> Sequence[Path]:
-    return sorted(path for path in area.iterdir() if path.is_dir()) if area.is_dir() else []
+    """The layers or jobs of an area; what an import is unpacking at the moment begins with a dot."""
+    return sorted(path for path in area.glob("[!.]*") if path.is_dir())
 
 
 def _last_use(layer: Path) -> float:

@@ -73,13 +73,13 @@ def _explained(source: Path) -> Iterator[None]:
     """Errors of the file and of the disk, as one sentence."""
     try:
         yield
-    except (tarfile.TarError, zstandard.ZstdError, EOFError, UnicodeError, json.JSONDecodeError) as error:
+    except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, OverflowError) as error:
         raise _refused(source, f"is damaged, or not what `factory cache export` writes: {error}") from error
     except FileNotFoundError as error:
         raise StoreError(f"there is no file {source}", hint="write one with: factory cache export FILE") from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
+            raise _refused(source, f"could not be unpacked: {error}") from error
         raise StoreError(
             f"no room to unpack {source}: {error.strerror}",
             hint="make room, or set FACTORY_CACHE to another folder; the cache is unchanged",

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from factory.cache.housekeeping import compiler_statistics, in_progress, prune, usage
+from factory.cache.importing import PARTIAL
 from factory.cli import main
 from factory.environments.layers import ensure_layer
 from factory.environments.rootfs import RootfsEnvironment
@@ -72,6 +73,12 @@ def test_half_a_layer_of_a_killed_run_goes_at_once_but_not_while_it_is_made(cach
         assert half.is_dir()
     pruned(cache)
     assert not half.exists()
+
+
+def test_what_an_import_unpacks_at_the_moment_stays(cache: Layout) -> None:
+    unpacked = make(cache.layers / PARTIAL / OLD, "tree/file")
+    pruned(cache)
+    assert (unpacked / "tree/file").is_file()
 
 
 def test_using_a_layer_keeps_it(tmp_path: Path) -> None:

@@ -297,6 +297,15 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
         bring(hostile(tmp_path, huge), Layout(tmp_path / "two"))
 
 
+@pytest.mark.parametrize("time", ["9" * 30, "yesterday", "1.x"])
+def test_a_time_that_is_none_is_one_clear_error(time: str, tmp_path: Path) -> None:
+    timed = member("logs/x")
+    timed.pax_headers = {"mtime": time}
+    with pytest.raises(StoreError, match="is damaged, or not what `factory cache export` writes"):
+        bring(hostile(tmp_path, timed), Layout(tmp_path / "two"))
+    assert contents(tmp_path / "two") == {}
+
+
 def test_a_file_of_a_newer_factory_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         bring(hostile(tmp_path, form=FORMAT + 1), Layout(tmp_path / "two"))
