@@ -157,7 +157,10 @@ class SourceTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectMetadata:
-    """What a source says of itself. None where only running its build backend would tell."""
+    """What a source says of itself. None where only running its build backend would tell.
+
+    `cargo_locks` are no part of a source: they repeat an earlier build's choice of crates, see `BuiltWheel`.
+    """
 
     name: str | None
     version: str | None
@@ -167,6 +170,7 @@ class ProjectMetadata:
     requires_python: str = ""
     dependencies: tuple[str, ...] = ()
     license: str = ""
+    cargo_locks: Mapping[str, str] = field(default_factory=dict)
 
 
 # A recipe's name and a Python.
@@ -222,10 +226,14 @@ class PackagePin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltWheel:
-    """What the build backend made, not yet repaired, and the build requirements that made it."""
+    """What the build backend made, not yet repaired, and the build requirements that made it.
+
+    `cargo_locks` holds the Cargo.lock files that cargo made where the source has none: paths in the source -> texts.
+    """
 
     path: Path
     requirements: tuple[PackagePin, ...]
+    cargo_locks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +302,7 @@ class BuildRecord:
     checks: tuple[CheckResult, ...]
     finished: str
     environment_kind: str = "rootfs"
+    cargo_locks: Mapping[str, str] = field(default_factory=dict)
     wheel: str = ""
     wheel_sha256: str = ""
     wheel_of: str = ""

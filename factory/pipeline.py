@@ -195,7 +195,7 @@ def rebuild(record: BuildRecord, factory: Factory, folder: Path) -> RepairedWhee
     job = replace(
         opened.job,
         recipe=replace(recipe, build=replace(recipe.build, environment=uncached)),
-        metadata=replace(metadata, build_requires=pins),
+        metadata=replace(metadata, build_requires=pins, cargo_locks=record.cargo_locks),
     )
     steps = Steps(
         folder=folder / "steps", root=factory.layout.root, open_stage=factory.stages(f"{recipe.label} rebuilt")
@@ -340,6 +340,7 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         environment=opened.environment.root.lock(),
         toolchain=opened.environment.root.toolchain(),
         requirements=made.built.requirements,
+        cargo_locks=made.built.cargo_locks,
         stages=steps.runs(STAGES),
         checks=checks,
         finished=_now(),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from factory.builders.crates import find_manifests, needs_rust
+from factory.builders.crates import fetch, find_manifests, made_locks, needs_rust
 from factory.environments.host_cargo import CONFIG_VARIABLE, cargo_settings
 from factory.environments.host_network import CA_INSIDE, host_network
 from factory.errors import EnvironmentSetupError
 from factory.model import BuildOptions, ProjectMetadata, Recipe, SourcePin
+from tests.conftest import MemoryLog
 
 CONFIGURED = """
 [build]
@@ -72,6 +74,37 @@ def test_without_any_lock_the_outermost_manifests_do(tmp_path: Path) -> None:
 
 def test_a_source_without_manifests_has_no_crates(tmp_path: Path) -> None:
     assert manifests(files(tmp_path, "setup.py")) == []
+
+
+class Nowhere:
+    """A sandbox whose commands do nothing but what cargo does here: make a lock."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+
+    def run(self, argv: Sequence[str], **_: object) -> None:
+        lock = self.work / "src/Cargo.lock"
+        if not lock.is_file():
+            lock.write_text("made")
+
+
+def fetched(work: Path, log: MemoryLog, **locks: str) -> dict[str, str]:
+    fetch(Nowhere(work), {name.replace("_", "."): text for name, text in locks.items()}, log)
+    return made_locks(work)
+
+
+def test_a_lock_that_cargo_made_is_told_apart_from_the_sources_own(tmp_path: Path, log: MemoryLog) -> None:
+    files(tmp_path / "one", "src/Cargo.toml")
+    assert fetched(tmp_path / "one", log) == {"Cargo.lock": "made"}
+    assert fetched(tmp_path / "one", log) == {"Cargo.lock": "made"}  # also after a fetch that was killed
+    files(tmp_path / "two", "src/Cargo.toml", "src/Cargo.lock")
+    assert fetched(tmp_path / "two", log) == {}
+
+
+def test_a_recorded_lock_is_put_into_the_source_again(tmp_path: Path, log: MemoryLog) -> None:
+    files(tmp_path, "src/Cargo.toml")
+    fetched(tmp_path, log, Cargo_lock="recorded")
+    assert (tmp_path / "src/Cargo.lock").read_text() == "recorded"
 
 
 def test_the_hosts_registries_are_handed_on_and_nothing_else_of_its_cargo(tmp_path: Path) -> None:

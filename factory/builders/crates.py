@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
@@ -12,6 +14,8 @@ from factory.model import BUILD, LogSink, ProjectMetadata, Recipe, Sandbox
 # What a build requirement on one of these says: the project is compiled by cargo.
 RUST_BACKENDS = frozenset({"maturin", "setuptools-rust"})
 MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
+# Beside the source: the paths of Cargo.lock files that it lacks.
+UNLOCKED = "unlocked-crates.json"
 SOURCE = BUILD / "src"
 HOME = BUILD / "cargo"
 # Downloads are kept for other builds. The registries that the host is configured with (see host_network) apply to them
@@ -38,17 +42,39 @@ def needs_rust(metadata: ProjectMetadata, recipe: Recipe) -> bool:
     return recipe.build.rust or not required.isdisjoint(RUST_BACKENDS)
 
 
-def fetch(sandbox: Sandbox, log: LogSink) -> None:
+def fetch(sandbox: Sandbox, locks: Mapping[str, str], log: LogSink) -> None:
     """Put every crate that the source's Cargo.lock files name beside it; without such a file, the newest that fit.
+
+    `locks` are Cargo.lock files that an earlier build of the same source had to make: paths in the source -> texts.
 
     Raises:
         CommandFailed: a crate can't be had, or is not what the lock says.
     """
-    manifests = find_manifests(sandbox.work / "src")
-    if manifests:
-        first, *others = map(str, manifests)
-        words = ["--manifest-path", first, *(word for other in others for word in ("--sync", other))]
-        sandbox.run(["sh", "-c", VENDOR, "cargo", *words], log=log, env=DOWNLOADS, cwd=SOURCE, network=True)
+    source = sandbox.work / "src"
+    for path, text in locks.items():
+        (source / path).write_text(text, encoding="utf-8")
+    manifests = find_manifests(source)
+    if not manifests:
+        return
+    _note_unlocked(sandbox.work, manifests)
+    first, *others = map(str, manifests)
+    words = ["--manifest-path", first, *(word for other in others for word in ("--sync", other))]
+    sandbox.run(["sh", "-c", VENDOR, "cargo", *words], log=log, env=DOWNLOADS, cwd=SOURCE, network=True)
+
+
+def made_locks(work: Path) -> dict[str, str]:
+    """The Cargo.lock files that cargo made where the source has none, as `fetch` takes them."""
+    note = work / UNLOCKED
+    paths = json.loads(note.read_text()) if note.is_file() else ()
+    return {path: (work / "src" / path).read_text(encoding="utf-8") for path in paths}
+
+
+def _note_unlocked(work: Path, manifests: Sequence[PurePosixPath]) -> None:
+    """Before cargo makes them, so that a fetch that was killed doesn't take them for the source's own afterwards."""
+    note = work / UNLOCKED
+    if not note.is_file():
+        locks = [manifest.with_name(LOCK) for manifest in manifests]
+        note.write_text(json.dumps([str(lock) for lock in locks if not (work / "src" / lock).is_file()]))
 
 
 def find_manifests(source: Path) -> list[PurePosixPath]:

@@ -21,6 +21,11 @@ HOOK = Path(__file__).with_name("backend_call.py")
 VENV = "/build/venv"
 PYTHON = f"{VENV}/bin/python"
 SOURCE = PurePosixPath("/build/src")
+# The first line of cython.py, for `python -m cython`: the Python that QEMU runs hands over to the native one.
+HAND_OVER = (
+    '__name__ == "__main__" and __import__("os").uname().machine == "riscv64" and __import__("os").execv('
+    '"/opt/native/bin/python-pure", ["python-pure", "-m", "cython", *__import__("sys").argv[1:]])'
+)
 # Where the root has native tools, what was installed for riscv64 and is slow under QEMU is made native too. Cython is
 # pure Python and runs on the native Python. CMake is replaced by the x86-64 program of the same version; it asks the
 # root's own `uname`, which is riscv64's, for the processor. maturin is replaced likewise. Byte-compiling all that was
@@ -29,8 +34,11 @@ NATIVE_TOOLS = f"""
 set -eu
 pure=/opt/native/bin/python-pure
 [ -x $pure ] || exit 0
-if [ -f {VENV}/bin/cython ]; then sed -i "1s|.*|#!$pure|" {VENV}/bin/cython; fi
 packages=$(echo {VENV}/lib/python3*/site-packages)
+if [ -f {VENV}/bin/cython ]; then
+    sed -i "1s|.*|#!$pure|" {VENV}/bin/cython
+    sed -i '1s|^#!.*|{HAND_OVER}|' "$packages/cython.py"
+fi
 make_native() {{
     version=$(echo "$packages/$1"-*.dist-info | sed "s|.*/$1-||; s|\\.dist-info||")
     uv pip install --quiet --python {PYTHON} --python-platform x86_64-unknown-linux-gnu --only-binary :all: --no-deps \\
@@ -70,14 +78,14 @@ def install_requirements(
     except CommandFailed as error:
         raise _failed(recipe, "its build requirements could not be installed", error, log) from error
     if needs_rust(metadata, recipe):
-        _fetch_crates(sandbox, recipe, log)
+        _fetch_crates(sandbox, metadata, recipe, log)
     installed = json.loads((sandbox.work / "requirements.json").read_text())
     return tuple(PackagePin(name=item["name"], version=item["version"]) for item in installed)
 
 
-def _fetch_crates(sandbox: Sandbox, recipe: Recipe, log: LogSink) -> None:
+def _fetch_crates(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, log: LogSink) -> None:
     try:
-        crates.fetch(sandbox, log)
+        crates.fetch(sandbox, metadata.cargo_locks, log)
     except CommandFailed as error:
         raise _failed(recipe, "its crates could not be fetched", error, log) from error
 
@@ -108,7 +116,7 @@ def build(
     wheel = out / Path(str(name)).name
     if not wheel.is_file():
         raise BuildFailed(f"{recipe.label}: {metadata.build_backend} reported the wheel {name!r} but did not write it")
-    return BuiltWheel(path=wheel, requirements=requirements)
+    return BuiltWheel(path=wheel, requirements=requirements, cargo_locks=crates.made_locks(sandbox.work))
 
 
 def _failed(recipe: Recipe, what: str, error: CommandFailed, log: LogSink) -> BuildFailed:

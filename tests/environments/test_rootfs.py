@@ -223,10 +223,16 @@ def test_cmake_and_cython_run_natively_and_still_see_a_riscv64_machine(
     with hybrid.open(tmp_path / "work") as sandbox:
         pep517.install_requirements(sandbox, wanted, recipe, "3.13", (), log)
         sandbox.run(["sh", "-c", "cd src && cmake -G Ninja -B /tmp/b . && cython -3 x.pyx"], log=log)
+        as_module = (
+            "python -X importtime -m cython -3 -o y.c x.pyx 2> seen-imports && python -c 'import cython; cython.int'"
+        )
+        sandbox.run(["sh", "-c", f"cd src && {as_module}"], log=log)
     machine = (tmp_path / "work/venv/lib/python3.13/site-packages/cmake/data/bin/cmake").read_bytes()[18]
     assert machine == 62  # EM_X86_64
     assert (source / "seen").read_text() == "riscv64 riscv64 riscv64-linux-gnu"
     assert (tmp_path / "work/venv/bin/cython").read_text().startswith("#!/opt/native/bin/python-pure\n")
     assert "PyInit_x" in (source / "x.c").read_text()
+    assert "PyInit_x" in (source / "y.c").read_text()
+    assert "Cython" not in (source / "seen-imports").read_text()  # in the Python that QEMU runs
     compiled = tmp_path / "work/venv/lib/python3.13/site-packages/setuptools/__pycache__/build_meta.cpython-313.pyc"
     assert compiled.is_file()

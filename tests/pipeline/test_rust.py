@@ -86,6 +86,8 @@ def test_the_program_runs_on_riscv64_and_is_the_same_when_it_is_built_again(
     assert [check["shown"] for check in record["checks"]] == ["3 words, sum 55, 64 bits, built on x86_64"] * 2
     assert record["toolchain"].keys() >= {"rustc-web", "cargo-web"}
     assert b"/build/" not in program(checkout.wheel())
+    # The source has no Cargo.lock: what cargo chose is in the record, and the rebuild takes the same.
+    assert 'name = "find-msvc-tools"' in record["cargo_locks"]["Cargo.lock"]
     rebuilt = checkout.factory("rebuild", "words-rust", "--verify", "--output", str(tmp_path / "rebuilt"))
     assert rebuilt.returncode == 0, rebuilt.stderr
 
