@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from factory.builders.failure import build_failed
 from factory.errors import BuildFailed, CommandFailed
-from factory.hints import hint_for
 from factory.model import BUILD, BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 IN_MANYLINUX = True
@@ -53,12 +53,7 @@ def build(
     try:
         sandbox.run(command, log=log, env=_variables(recipe, python, jobs), cwd=BUILD / "src", network=True)
     except CommandFailed as error:
-        known = hint_for(error.output)
-        closer = f"the whole log is {log.path}; look around in the image with: factory shell {recipe.name}"
-        raise BuildFailed(
-            f"{recipe.label}: cibuildwheel could not build it:\n{error.output}",
-            hint=f"{known}; {closer}" if known else closer,
-        ) from error
+        raise build_failed(recipe, python, "cibuildwheel could not build it", error, log) from error
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:
         raise BuildFailed(f"{recipe.label}: cibuildwheel made {len(wheels)} wheels for one Python; one was expected")

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from factory.builders import crates
 from factory.builders.crates import needs_rust
+from factory.builders.failure import build_failed
 from factory.errors import BuildFailed, CommandFailed
-from factory.hints import hint_for
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 IN_MANYLINUX = False
@@ -76,18 +76,18 @@ def install_requirements(
         sandbox.run(["sh", "-c", NATIVE_TOOLS], log=log, network=True)
         sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
     except CommandFailed as error:
-        raise _failed(recipe, "its build requirements could not be installed", error, log) from error
+        raise build_failed(recipe, python, "its build requirements could not be installed", error, log) from error
     if needs_rust(metadata, recipe):
-        _fetch_crates(sandbox, metadata, recipe, log)
+        _fetch_crates(sandbox, metadata, recipe, python, log)
     installed = json.loads((sandbox.work / "requirements.json").read_text())
     return tuple(PackagePin(name=item["name"], version=item["version"]) for item in installed)
 
 
-def _fetch_crates(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, log: LogSink) -> None:
+def _fetch_crates(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, log: LogSink) -> None:
     try:
         crates.fetch(sandbox, metadata.cargo_locks, log)
     except CommandFailed as error:
-        raise _failed(recipe, "its crates could not be fetched", error, log) from error
+        raise build_failed(recipe, python, "its crates could not be fetched", error, log) from error
 
 
 def build(
@@ -112,17 +112,11 @@ def build(
     try:
         name = _call(sandbox, metadata, recipe, "build_wheel", {"wheel_directory": "/build/wheel"}, log, jobs)
     except CommandFailed as error:
-        raise _failed(recipe, f"{metadata.build_backend} could not build the wheel", error, log) from error
+        raise build_failed(recipe, python, f"{metadata.build_backend} could not build the wheel", error, log) from error
     wheel = out / Path(str(name)).name
     if not wheel.is_file():
         raise BuildFailed(f"{recipe.label}: {metadata.build_backend} reported the wheel {name!r} but did not write it")
     return BuiltWheel(path=wheel, requirements=requirements, cargo_locks=crates.made_locks(sandbox.work))
-
-
-def _failed(recipe: Recipe, what: str, error: CommandFailed, log: LogSink) -> BuildFailed:
-    known = hint_for(error.output)
-    closer = f"the whole log is {log.path}; look closer with: factory shell {recipe.name}"
-    return BuildFailed(f"{recipe.label}: {what}:\n{error.output}", hint=f"{known}; {closer}" if known else closer)
 
 
 def _offer(sandbox: Sandbox, wheels: Sequence[Path]) -> list[str]:
