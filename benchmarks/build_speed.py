@@ -23,6 +23,7 @@ from timed_sandbox import Seconds, TimedSandbox
 
 from factory import patches, sources
 from factory.builders import BUILDERS
+from factory.builders.crates import needs_rust
 from factory.builders.pep517 import PYTHON
 from factory.compile_slots import processors
 from factory.environments.layers import discard
@@ -32,6 +33,7 @@ from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import FactoryError, PrerequisiteMissing, RecipeError
 from factory.layout import Layout, default_layout
 from factory.model import LogSink, Recipe, Sandbox, SourcePin, SourceTree, Target
+from factory.pipeline import Factory, describe
 from factory.recipe import load_recipes
 from factory.ui import Reporter, print_table
 
@@ -39,7 +41,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = "speed-cpp"
 NATIVE = "native"
 RATIOS = (("hybrid", NATIVE), ("emulated", "hybrid"))
-TOOLS = f"(g++ --version | head -n 1; {PYTHON} --version; cmake --version | head -n 1) > /build/tools"
+PROGRAMS = ("g++", PYTHON, "cmake", "rustc")
+TOOLS = f"({'; '.join(f'{program} --version | head -n 1' for program in PROGRAMS)}) > /build/tools"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,10 @@ def make_environment(subject: Subject, mode: str, layout: Layout) -> RootfsEnvir
     def open_stage(stage: str) -> AbstractContextManager[LogSink]:
         return Reporter().stage("environment", stage, logs / f"{stage.replace(' ', '-')}.log")
 
-    root = MODES[mode](layout, RootRequest(apt=subject.recipe.build.apt), open_stage)
+    recipe = subject.recipe
+    metadata = describe(recipe, Factory(layout=layout, checkout=ROOT, reporter=Reporter()))
+    request = RootRequest(apt=recipe.build.apt, rust=needs_rust(metadata, recipe))
+    root = MODES[mode](layout, request, open_stage)
     return RootfsEnvironment(root=root, layout=layout)
 
 
@@ -190,7 +196,7 @@ def build_once(case: Case, layout: Layout) -> Build:
         subject.recipe.label, f"{mode} build", layout.logs / "benchmarks" / f"{folder.name}.log"
     ) as log:
         opened: AbstractContextManager[Sandbox]
-        opened = root.open(work) if root is not None else nullcontext(open_host(work, layout, log))
+        opened = root.open(work) if root is not None else nullcontext(open_host(work, layout))
         try:
             with opened as sandbox:
                 return measure(mode, subject, sandbox, layout, log)

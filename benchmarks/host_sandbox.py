@@ -12,17 +12,23 @@ from pathlib import Path, PurePosixPath
 
 import uv
 
-from factory.builders.pep517 import VENV
 from factory.environments.host_network import CA_VARIABLES, ca_bundle, host_network
 from factory.environments.root import BASE_PATH, BUILD_VENV_PATH, COMMON
 from factory.errors import PrerequisiteMissing
 from factory.layout import Layout
-from factory.model import BASELINE_CPU, BUILD, LogSink
+from factory.model import BASELINE_CPU, BUILD, LogSink, Target
 from factory.process import run
 
-VARIABLES = {**COMMON, "PATH": f"/build/bin:{BUILD_VENV_PATH}:{BASE_PATH}"}
+# The host's Rust lies in its user's home, if it has one.
+CARGO = shutil.which("cargo")
+PATH = f"/build/bin:{BUILD_VENV_PATH}:{BASE_PATH}" + (f":{Path(CARGO).parent}" if CARGO else "")
+VARIABLES = {**COMMON, "PATH": PATH}
 # Not shown read-only: made anew inside, writable there too, or where our own folders go.
 OTHERWISE = ("dev", "proc", "tmp", BUILD.name, "packages")
+
+
+# What the builder makes its virtual environment with in a root; here the Python that runs this takes its place.
+ROOT_PYTHON = f"/usr/bin/python{Target().python}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,7 @@ class HostSandbox:
         cpu: str = BASELINE_CPU,
     ) -> None:
         """Run a command on the host; see model.Sandbox."""
+        argv = [sys.executable if word == ROOT_PYTHON else word for word in argv]
         shown = _network() if network else {}
         settings = [word for item in {**VARIABLES, **shown, **(env or {})}.items() for word in ("--setenv", *item)]
         seal = ["--unshare-pid", "--unshare-ipc", "--die-with-parent", *([] if network else ["--unshare-net"])]
@@ -53,8 +60,8 @@ class HostSandbox:
         run(command, log=log, what=argv[0])
 
 
-def open_host(work: Path, layout: Layout, log: LogSink) -> HostSandbox:
-    """The host with the virtual environment of a build, made by the Python that runs this; uv is in /build/bin.
+def open_host(work: Path, layout: Layout) -> HostSandbox:
+    """The host, with uv in /build/bin.
 
     Raises:
         PrerequisiteMissing: the host has no compiler, or its Python no headers.
@@ -67,9 +74,7 @@ def open_host(work: Path, layout: Layout, log: LogSink) -> HostSandbox:
     (work / "bin").mkdir(parents=True)
     layout.package_cache.mkdir(parents=True, exist_ok=True)
     (work / "bin/uv").symlink_to(uv.find_uv_bin())
-    sandbox = HostSandbox(work=work, package_cache=layout.package_cache)
-    sandbox.run(["uv", "venv", "--quiet", "--python", sys.executable, VENV], log=log)
-    return sandbox
+    return HostSandbox(work=work, package_cache=layout.package_cache)
 
 
 def _top_folders() -> list[str]:
