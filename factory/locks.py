@@ -28,6 +28,21 @@ def held(path: Path, say_waiting: Callable[[], None] = lambda: None) -> Iterator
         lock.release()
 
 
+@contextmanager
+def held_if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path` if nobody else does; yields whether it is held."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
 def _wait_for(lock: FileLock) -> None:
     while not lock.is_locked:
         stopping.current().check()

@@ -65,3 +65,8 @@ def is_file(name: str) -> bool:
 def area_of(name: str) -> str | None:
     """The area that a path below the cache folder lies in."""
     return next((area for area in AREAS if name.startswith(f"{area}/")), None)
+
+
+def lock_of(tree: Path) -> Path:
+    """The lock file that a process holds as long as it works on a layer or a job."""
+    return tree.with_name(f"{tree.name}.lock")

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import IO
 
 import zstandard
-from filelock import FileLock, Timeout
 
-from factory.cache.areas import AREAS, Area, Items, is_file, is_tree
+from factory.cache.areas import AREAS, Area, Items, is_file, is_tree, lock_of
 from factory.cache.members import MemberInfo, describe
 from factory.errors import StoreError
 from factory.layout import Layout
+from factory.locks import held_if_free
 
 # Counts up when an older factory could not import the file rightly.
 FORMAT = 1
@@ -60,7 +60,7 @@ def _export_area(name: str, area: Area, layout: Layout, writer: _Writer, report:
         return
     for tree in sorted(folder.iterdir()):
         if is_tree(tree.name) and (tree / area.mark).exists():
-            with held(tree) as alone:
+            with held_if_free(lock_of(tree)) as alone:
                 if not alone:
                     report(f"{name}/{tree.name}: left out, another process works on it")
                 elif (tree / area.mark).exists():  # not finished and removed meanwhile
@@ -75,21 +75,6 @@ def _export_files(folder: Path, name: str, writer: _Writer) -> None:
             _export_files(path, f"{name}/{path.name}", writer)
         elif path.is_file():
             writer.file(path, f"{name}/{path.name}")
-
-
-@contextmanager
-def held(tree: Path) -> Iterator[bool]:
-    """Hold the lock of a job or layer while this is open; false where another process has it."""
-    lock = FileLock(f"{tree}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.cache.exporting import Report, held
+from factory.cache.areas import lock_of
+from factory.cache.exporting import Report
 from factory.environments.debian import native_command
 from factory.environments.layers import discard
 from factory.layout import Layout
+from factory.locks import held_if_free
 from factory.process import run
 
 DAY = 86400.0
@@ -101,7 +103,7 @@ def prune(layout: Layout, days: int, report: Report) -> int:
 def _remove(folder: Path, report: Report) -> int:
     """Remove a layer or a job; under another name first, so that a kill leaves nothing that looks finished."""
     name = folder.name.removesuffix(PARTIAL)
-    with held(folder.with_name(name)) as alone:
+    with held_if_free(lock_of(folder.with_name(name))) as alone:
         if not alone:
             report(f"{folder.parent.name}/{name}: kept, another process works on it")
             return 0

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import zstandard
-from filelock import FileLock
 
-from factory.cache.areas import AREAS, Area, Items, area_of, is_file, is_tree
-from factory.cache.exporting import BUFFER, FIRST, FORMAT, LAST, Report, held
+from factory.cache.areas import AREAS, Area, Items, area_of, is_file, is_tree, lock_of
+from factory.cache.exporting import BUFFER, FIRST, FORMAT, LAST, Report
 from factory.cache.members import MemberInfo, create, is_whiteout, settle
 from factory.environments.layers import discard
 from factory.errors import StoreError
 from factory.files import sha256_of
 from factory.layout import Layout
+from factory.locks import held, held_if_free
 from factory.model import BuildRecord
 from factory.serial import load
 
@@ -47,7 +47,7 @@ def import_cache(layout: Layout, source: Path, report: Report) -> Sequence[Impor
         StoreError: the file is damaged, unsafe, or of a newer factory, or the disk is full; nothing was imported.
     """
     layout.root.mkdir(parents=True, exist_ok=True)
-    with FileLock(layout.root / "import.lock"):
+    with held(layout.root / "import.lock", lambda: report("waiting for another import into this cache")):
         _discard_partial(layout)
         try:
             with _explained(source):
@@ -240,7 +240,7 @@ def _merge(name: str, area: Area, layout: Layout, report: Report) -> Imported:
 
 def _take_tree(tree: Path, name: str, area: Area, layout: Layout, report: Report) -> bool:
     final = area.folder(layout) / tree.name
-    with held(final) as alone:
+    with held_if_free(lock_of(final)) as alone:
         if not alone:
             report(f"{name}/{tree.name}: not imported, another process works on it")
         elif final.exists():
