@@ -133,6 +133,16 @@ def test_the_shell_of_a_python_is_the_one_of_its_build(checkout: Checkout, built
 
 
 @pytest.mark.environment
+def test_a_wheel_that_was_only_checked_for_a_python_is_rebuilt_as_it_was_built(
+    checkout: Checkout, built: object, tmp_path: Path
+) -> None:
+    checked = records(checkout)["stable-c", "3.14"]
+    rebuilt = checkout.factory("rebuild", "stable-c", "--record", checked.key, "--verify", "--output", str(tmp_path))
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert f"same bytes: sha256 {checked.wheel_sha256}" in rebuilt.stderr
+
+
+@pytest.mark.environment
 def test_a_package_that_excludes_a_python_fails_before_anything_is_made(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
