@@ -36,9 +36,13 @@ exec "$@"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteStorage:
-    """A server that holds compiled objects: `setting` is what ccache in a root is told, the address is the host's."""
+    """A server that holds compiled objects.
+
+    ccache is told `setting` where a command has the network, and `relayed` where it has the relay alone.
+    """
 
     setting: str
+    relayed: str
     host: str
     port: int
 
@@ -105,7 +109,8 @@ def _remote(value: str) -> RemoteStorage:
     inside = parts._replace(netloc=f"{user}{at}127.0.0.1:{PORT}").geturl()
     # Some servers answer by the name that they are called.
     called = [f"header=Host={name}"] if parts.scheme == "http" else []
-    return RemoteStorage(setting="|".join((inside, *called, *attributes)), host=parts.hostname, port=port)
+    relayed = "|".join((inside, *called, *attributes))
+    return RemoteStorage(setting=value, relayed=relayed, host=parts.hostname, port=port)
 
 
 @contextmanager
@@ -158,6 +163,7 @@ class _ConnectedSandbox:
         network: bool = False,
         cpu: str = BASELINE_CPU,
     ) -> None:
-        variables = {"CCACHE_REMOTE_STORAGE": self.remote.setting, **(env or {})}
-        command = [f"{BUILD}/{FOLDER}/run", *argv]
+        setting = self.remote.setting if network else self.remote.relayed
+        command = argv if network else [f"{BUILD}/{FOLDER}/run", *argv]
+        variables = {"CCACHE_REMOTE_STORAGE": setting, **(env or {})}
         self.sandbox.run(command, log=log, env=variables, cwd=cwd, network=network, cpu=cpu)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.compiler_cache import CompilerCache, configured
+from factory.compiler_cache import CompilerCache, RemoteStorage, configured
 from factory.environments import ENVIRONMENTS
 from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import CommandFailed, EnvironmentSetupError
@@ -26,17 +26,16 @@ def test_without_settings_there_is_a_limit_and_nothing_is_shared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "setting", "host", "port"),
+    ("value", "relayed", "host", "port"),
     [
         ("http://c.example:81/a/b", "http://127.0.0.1:48642/a/b|header=Host=c.example:81", "c.example", 81),
         ("http://c.example/a|read-only", "http://127.0.0.1:48642/a|header=Host=c.example|read-only", "c.example", 80),
         ("redis://me:secret@[::1]", "redis://me:secret@127.0.0.1:48642", "::1", 6379),
     ],
 )
-def test_a_remote_storage_is_reached_on_the_roots_own_loopback(value: str, setting: str, host: str, port: int) -> None:
+def test_a_remote_storage_is_reached_on_the_roots_own_loopback(value: str, relayed: str, host: str, port: int) -> None:
     remote = configured({"FACTORY_CCACHE_REMOTE": value}).remote
-    assert remote is not None
-    assert (remote.setting, remote.host, remote.port) == (setting, host, port)
+    assert remote == RemoteStorage(setting=value, relayed=relayed, host=host, port=port)
 
 
 @pytest.mark.parametrize("value", ["cache.example", "ftp://host/x", "http://", "http://h:port/", "http://a http://b"])
@@ -63,14 +62,14 @@ class Machine:
         self.log = LogFile(folder / "log")
         self.cache = cache
 
-    def run(self, script: str, **variables: str) -> str:
+    def run(self, script: str, *, network: bool = False) -> str:
         """Run a shell script as a build stage does; returns what it printed."""
         self.cache.prepare(self.layout.compiler_cache)
         before = self.log.path.stat().st_size
         with self.environment.open(self.work) as sandbox:
             (self.work / "a.c").write_text("int NAME(void) { return 1; }\n")
             with self.cache.shared(sandbox, self.environment.root.variables) as connected:
-                connected.run(["sh", "-c", script], log=self.log, env=variables)
+                connected.run(["sh", "-c", script], log=self.log, network=network)
         return self.log.path.read_text()[before:]
 
     def statistics(self) -> dict[str, int]:
@@ -111,6 +110,14 @@ def test_a_second_machine_finds_in_http_storage_what_the_first_compiled(
         assert found["remote_storage_hit"] > 0
         assert objects
         assert [name for name in objects if not name.startswith(called)] == []
+
+
+@pytest.mark.environment
+def test_a_build_with_the_network_needs_no_relay(tmp_path: Path, hybrid: RootfsEnvironment) -> None:
+    with http_storage() as (url, objects):
+        told = Machine(tmp_path, hybrid, fleet(url)).run(f"{COMPILE}; ccache --get-config remote_storage", network=True)
+        assert objects
+        assert url in told
 
 
 @pytest.mark.environment
