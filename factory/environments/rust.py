@@ -59,6 +59,8 @@ def variables(python: str) -> dict[str, str]:
         "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER": f"{HOST_TRIPLET}-gcc",
         "HOST_CC": f"{HOST_TRIPLET}-gcc",
         "HOST_AR": f"{HOST_TRIPLET}-ar",
+        # The crate `pkg-config` mistrusts cross builds, but the root's pkg-config is the target's own.
+        "PKG_CONFIG_ALLOW_CROSS": "1",
         # PyO3 reads the target's sysconfig there, where it would else run a Python of the build machine.
         "PYO3_CROSS_LIB_DIR": f"/usr/lib/python{python}",
     }
