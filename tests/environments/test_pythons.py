@@ -107,4 +107,4 @@ def test_a_python_that_can_not_be_had_is_named_with_what_to_do(layout: Layout, m
     with pytest.raises(EnvironmentSetupError, match=r"Python 3\.14 of Debian no-such-suite could not be") as caught:
         pythons.python_layers(layout, base_layer(layout, unreported), "3.14", unreported)
     assert "does not have a Release file" in caught.value.message
-    assert "needs a later try, another one is set by FACTORY_DEBIAN_MIRROR" in (caught.value.hint or "")
+    assert "a mirror caught in the middle of an update needs a later try" in (caught.value.hint or "")
