@@ -114,10 +114,10 @@ def _fetch_rest(file: RemoteFile, part: Path, session: requests.Session, log: Lo
         progress = _Progress(file.name, offset, response, log)
         with part.open("ab" if offset else "wb") as output:
             for piece in response.raw.stream(CHUNK_BYTES, decode_content=False):
-                stopping.current().check()
                 output.write(piece)
                 digest.update(piece)
                 progress.add(len(piece))
+                stopping.current().check()
     return digest.hexdigest(), offset
 
 

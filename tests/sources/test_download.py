@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.errors import SourceError
+from factory import stopping
+from factory.errors import SourceError, TimeLimitReached
 from factory.sources.download import RemoteFile, download
 from factory.sources.index_config import RETRIES, open_session, read_index_config
 from tests.conftest import MemoryLog
@@ -81,6 +82,18 @@ def test_what_a_killed_process_left_is_used(served: IndexServer, tmp_path: Path,
     part.write_bytes(CONTENT[:500_000])
     assert get(served, tmp_path, log).read_bytes() == CONTENT
     assert served.downloads() == ["bytes=500000-"]
+
+
+def test_a_run_that_is_asked_to_stop_ends_within_a_download(
+    served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path
+) -> None:
+    file = RemoteFile(url=f"{served.url}/files/{NAME}", name=NAME, sha256=SHA256)
+    with open_session(read_index_config()) as session, stopping.working_under(stopping.Stop()) as stop:
+        stop.request(TimeLimitReached)
+        with pytest.raises(TimeLimitReached):
+            download(file, tmp_path, session, log)
+    assert part.is_file()
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
 
 
 def test_a_whole_part_file_needs_no_request(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
