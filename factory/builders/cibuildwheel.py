@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from factory.builders.failure import build_failed
+from factory.builders.pep517 import parallel_variables
 from factory.errors import BuildFailed, CommandFailed
 from factory.model import BUILD, BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
@@ -67,7 +68,7 @@ def _variables(recipe: Recipe, python: str, jobs: int) -> dict[str, str]:
     offered = {name: str(WHEELS) for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS")}
     return {
         **offered,
-        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+        **parallel_variables(jobs),
         **({"CIBW_CONFIG_SETTINGS": shlex.join(words)} if words else {}),
         **recipe.build.environment,
         "CIBW_BUILD": f"cp{python.replace('.', '')}-manylinux_riscv64",

@@ -169,5 +169,9 @@ def variables(recipe: Recipe, jobs: int) -> dict[str, str]:
     """What every build gets; a recipe's own variables win."""
     # Where a package was built is nobody's business, and would make the same code differ.
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
-    parallel = {name: str(jobs) for name in PARALLEL_VARIABLES} | {"MAKEFLAGS": f"-j{jobs}"}
-    return {**flags, **parallel, **crates.VARIABLES, **recipe.build.environment}
+    return {**flags, **parallel_variables(jobs), **crates.VARIABLES, **recipe.build.environment}
+
+
+def parallel_variables(jobs: int) -> dict[str, str]:
+    """What build programs take the number of compilers from that they start at once."""
+    return {name: str(jobs) for name in PARALLEL_VARIABLES} | {"MAKEFLAGS": f"-j{jobs}"}

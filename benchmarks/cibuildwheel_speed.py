@@ -1,0 +1,197 @@
+"""How long unmodified cibuildwheel takes in the image with the native tools, and in the same image without them.
+
+Usage, as root with a Docker engine: python benchmarks/cibuildwheel_speed.py [--package NAME]... [--json]
+
+The packages are source distributions as they are on the package index, with the configuration for cibuildwheel that
+they bring or none: one in C, one in C++ with CMake and one in C++ with Meson. Everything that cibuildwheel does is
+timed, installing, building, repairing and testing, for one Python, with a job for each core and without ccache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from timed_sandbox import Seconds
+
+from factory import sources
+from factory.builders import cibuildwheel
+from factory.compile_slots import processors
+from factory.environments.cibuildwheel import CibuildwheelEnvironment
+from factory.environments.docker import OWNER_LABEL, own_label
+from factory.environments.engine import connect
+from factory.environments.layers import discard
+from factory.environments.manylinux import manylinux_root
+from factory.environments.root import Root, RootRequest
+from factory.errors import FactoryError, PrerequisiteMissing
+from factory.layout import Layout, default_layout
+from factory.model import BuildOptions, OpenStage, Recipe, SourcePin, SourceTree, Target
+from factory.ui import Reporter, print_table
+
+MODES = ("hybrid", "emulated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A source distribution; `note` says what it's written in, and what of its configuration is left out."""
+
+    name: str
+    version: str
+    sha256: str
+    note: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def recipe(self, folder: Path) -> Recipe:
+        pin = SourcePin(kind="pypi", project=self.name, version=self.version, sha256=self.sha256)
+        environment = {"CCACHE_DISABLE": "1", **self.options}
+        build = BuildOptions(builder="cibuildwheel", environment=environment)
+        return Recipe(name=self.name, version=self.version, directory=folder, source=pin, build=build)
+
+
+SUBJECTS = (
+    Subject(
+        name="msgspec",
+        version="0.22.0",
+        sha256="0a13624a4969159fe35d8c2a3d377b2b61bbd8585e327440d5e52725affcce38",
+        note="C, setuptools; it brings no configuration, so nothing is tested",
+    ),
+    Subject(
+        name="levenshtein",
+        version="0.27.5",
+        sha256="22021caf5867a46fae5ab927bbdcb430599d7e5ee3898449cbbe430ff07b7d08",
+        note="C++, CMake; its own configuration, with its tests",
+    ),
+    Subject(
+        name="contourpy",
+        version="1.4.0",
+        sha256="20156f5a1ac4f8ce02656e39a61e82164a3d359796dc8026f75b062783d500e1",
+        note="C++, Meson; its own configuration, without the tests: they want a numpy that has no riscv64 wheel",
+        options={"CIBW_TEST_SKIP": "*"},
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of cibuildwheel. CPU seconds are the container's, as the engine last told before its end."""
+
+    package: str
+    mode: str
+    seconds: Seconds
+
+
+def main() -> int:
+    """Run, print, and return the exit code."""
+    arguments = parse_arguments()
+    try:
+        if os.geteuid() != 0:
+            raise PrerequisiteMissing("opening riscv64 roots needs root", hint="run the benchmark with sudo")
+        layout, load = default_layout(), os.getloadavg()[0]
+        subjects = [subject for subject in SUBJECTS if subject.name in (arguments.package or [subject.name])]
+        roots = {mode: manylinux_root(layout, mode, RootRequest(), stages(layout)) for mode in MODES}
+        runs = [run_once(subject, mode, root, layout) for subject in subjects for mode, root in roots.items()]
+    except FactoryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    show = print_json if arguments.json else print_text
+    show(subjects, load, runs)
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    names = [subject.name for subject in SUBJECTS]
+    parser.add_argument("--package", action="append", choices=names, help="repeatable (default: all)")
+    parser.add_argument("--json", action="store_true", help="print the figures of every run as JSON")
+    return parser.parse_args()
+
+
+def stages(layout: Layout, label: str = "environment") -> OpenStage:
+    folder = layout.logs / "benchmarks"
+    return lambda stage: Reporter().stage(label, stage, folder / f"{label}-{stage}.log".replace(" ", "-"))
+
+
+def run_once(subject: Subject, mode: str, root: Root, layout: Layout) -> Run:
+    """Fetch and run cibuildwheel in a folder that is removed afterwards; logs stay."""
+    folder = layout.root / "benchmarks" / f"cibuildwheel-{subject.name}-{mode}"
+    discard(folder)
+    recipe, open_stage = subject.recipe(folder), stages(layout, subject.name)
+    try:
+        with open_stage(f"{mode} cibuildwheel") as log:
+            tree = sources.fetch(recipe.source, layout.downloads, folder / "source", log)
+            (folder / "work").mkdir()
+            tree.path.rename(folder / "work/src")
+            metadata = sources.read_project_metadata(SourceTree(path=folder / "work/src", sha256=tree.sha256))
+            environment = CibuildwheelEnvironment(root=root, layout=layout, open_stage=open_stage)
+            with environment.open(folder / "work") as sandbox, measured() as seconds:
+                python = Target().python
+                installed = cibuildwheel.install_requirements(sandbox, metadata, recipe, python, (), log)
+                cibuildwheel.build(sandbox, metadata, recipe, python, installed, processors(), log)
+    finally:
+        discard(folder)
+    return Run(package=recipe.label, mode=mode, seconds=seconds())
+
+
+@contextmanager
+def measured() -> Iterator[Callable[[], Seconds]]:
+    """Time what is done, and our container; afterwards the yielded function tells."""
+    started, ended, samples = time.monotonic(), threading.Event(), [0.0]
+    watcher = threading.Thread(target=watch, args=(samples, ended))
+    watcher.start()
+    taken: list[float] = []
+    try:
+        yield lambda: Seconds(wall=taken[0], cpu=samples[-1])
+    finally:
+        taken.append(time.monotonic() - started)
+        ended.set()
+        watcher.join()
+
+
+def watch(samples: list[float], ended: threading.Event) -> None:
+    """Add the CPU seconds of our container each second, from its start to its end."""
+    from docker.errors import APIError
+
+    with connect() as client:
+        labelled = {"label": f"{OWNER_LABEL}={own_label()}"}
+        while not ended.wait(0.5):
+            for container in client.api.containers(filters=labelled):
+                with suppress(APIError):
+                    for sample in client.api.stats(container["Id"], decode=True):
+                        samples.append(max(samples[-1], sample["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9))
+
+
+def print_json(subjects: Sequence[Subject], load: float, runs: Sequence[Run]) -> None:
+    document = {
+        "packages": {f"{subject.name} {subject.version}": subject.note for subject in subjects},
+        "cores": os.cpu_count(),
+        "load": load,
+        "runs": [asdict(run) for run in runs],
+    }
+    print(json.dumps(document, indent=1))
+
+
+def print_text(subjects: Sequence[Subject], load: float, runs: Sequence[Run]) -> None:
+    for subject in subjects:
+        print(f"{subject.name} {subject.version}: {subject.note}")
+    print(f"{os.cpu_count()} cores, load {load:.1f} before the first run; seconds\n")
+    rows = [[run.package, run.mode, f"{run.seconds.wall:.1f}", f"{run.seconds.cpu:.1f}"] for run in runs]
+    print_table(["package", "image", "wall", "CPU"], rows)
+    print()
+    pairs = zip(runs[::2], runs[1::2], strict=True)
+    ratios = [
+        [fast.package, f"{slow.seconds.wall / fast.seconds.wall:.1f}", f"{slow.seconds.cpu / fast.seconds.cpu:.1f}"]
+        for fast, slow in pairs
+    ]
+    print_table(["package", "emulated/hybrid: wall", "CPU"], ratios)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
