@@ -416,9 +416,7 @@ def _build_wheel(opened: OpenJob, source: SourceTree, steps: Steps, factory: Fac
             ),
         )
         factory.compiler_cache.prepare(factory.layout.compiler_cache)
-        # cibuildwheel is no command of the root, so it can't start with a connection to the shared cache.
-        variables = {} if builder.IN_MANYLINUX else opened.environment.root.variables
-        with factory.compiler_cache.shared(sandbox, variables) as connected:
+        with factory.compiler_cache.shared(sandbox, opened.environment.root.variables) as connected:
             return steps.once(
                 "build", BuiltWheel, lambda log: _build(opened, source, connected, requirements, factory, log)
             )
