@@ -8,7 +8,7 @@ import re
 HINTS: tuple[tuple[str, str], ...] = (
     (r"No space left on device", "the disk is full: make room, or set FACTORY_CACHE to a folder on another one"),
     (r"container reached its memory limit",
-     "give it more with FACTORY_DOCKER_MEMORY, or let fewer compilers run at once"),
+     "give it more with FACTORY_DOCKER_MEMORY, or let fewer compilers run, with --jobs"),
     (r"Killed signal terminated program|cc1plus.*Killed|virtual memory exhausted",
      "a compiler ran out of memory: let fewer run, with [build] memory-per-job or --jobs"),
     (r"fatal error: Python\.h: No such file", "the root lacks Python's headers: report this, it should have them"),
