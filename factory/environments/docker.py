@@ -2,7 +2,7 @@
 
 A container's network can't be changed, but builds install their requirements with the network and then go on without.
 So there is one container for each. What one wrote outside the mounted folders has to be seen in the other one, so it
-becomes an image, and a new container starts from that (0.6 s measured). Builds write nothing there, checks once.
+becomes an image, and a new container starts from that (0.6 s measured). Builds seldom write there, checks once.
 
 A container lives as long as the process that started it: its main process reads a pipe that the engine closes together
 with our connection, whatever ends us, and then the container and all in it end and vanish. Images that a killed process
