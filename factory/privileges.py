@@ -67,7 +67,7 @@ def become_root() -> None:
     if os.geteuid() == 0:
         _require_own_cache()
     elif chosen_way() == NAMESPACE:
-        # The user's own cache, whoever that user was before a sudo.
+        # What it writes is this user's already, and not to be given back to one who came here by sudo.
         own = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
         os.execvpe(ENTER_NAMESPACE[0], [*ENTER_NAMESPACE, *command], own)
     else:
