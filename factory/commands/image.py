@@ -52,7 +52,8 @@ def _load(root: Root, name: str | None, factory: Factory) -> str:
 def _write(root: Root, archive: Path, name: str | None, factory: Factory) -> str:
     """Write the image's archive, which needs no engine; returns the image's name."""
     config = manylinux_image(root)
-    tag = name or image_tag(root.layers, config, IMAGE_REPOSITORY)
+    # An engine takes no archive whose image has no tag.
+    tag = ":".join(repository_and_tag(name)) if name else image_tag(root.layers, config, IMAGE_REPOSITORY)
     with factory.stages("environment")("manylinux image"):
         write_pieces(archive, image_archive([layer.tree for layer in root.layers], config, tag))
     factory.reporter.line(f"where it is to be used: docker load --input {archive}")

@@ -162,12 +162,12 @@ def write_wheel(folder: Path, name: str, library: Path) -> None:
 
 @pytest.mark.environment
 def test_an_archive_of_the_image_needs_no_engine(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
-    command = [*FACTORY, "image", "--cibuildwheel", "--tag", "my/image:one", "--output", "image.tar"]
+    command = [*FACTORY, "image", "--cibuildwheel", "--tag", "my/image", "--output", "image.tar"]
     variables = {**os.environ, "DOCKER_HOST": "unix:///nowhere"}
     finished = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.splitlines() == [
-        "CIBW_MANYLINUX_RISCV64_IMAGE=my/image:one",
+        "CIBW_MANYLINUX_RISCV64_IMAGE=my/image:latest",
         "CIBW_ARCHS=riscv64",
         "CIBW_BUILD=cp313-manylinux* cp314-manylinux*",
     ]
@@ -176,7 +176,7 @@ def test_an_archive_of_the_image_needs_no_engine(manylinux: RootfsEnvironment, t
         (manifest,) = json.load(archive.extractfile("manifest.json") or io.BytesIO())
         config = json.load(archive.extractfile(manifest["Config"]) or io.BytesIO())
     (tmp_path / "image.tar").unlink()
-    assert manifest["RepoTags"] == ["my/image:one"]
+    assert manifest["RepoTags"] == ["my/image:latest"]
     assert config["architecture"] == "riscv64"
     assert "AUDITWHEEL_PLAT=manylinux_2_39_riscv64" in config["config"]["Env"]
 
