@@ -21,6 +21,7 @@ pytestmark = pytest.mark.main_job
 ROOT = Path(__file__).parent.parent
 # The name -> the backend that built it, the wheel's Python and ABI tags, and what its check showed.
 PACKAGES = {
+    "contourpy": ("meson-python", "cp313-cp313", "circles by serial, threaded, mpl2014, mpl2005, a ring"),
     "h3": ("scikit-build-core", "cp313-cp313", "150 points, the whole Earth, neighbours and a polygon"),
     "kiwisolver": ("setuptools", "cp313-cp313", "chains, a row of 30 boxes and strengths as in plain arithmetic"),
     "msgspec": ("setuptools", "cp313-cp313", "numbers, text, structs, wrong input, bytes of msgpack"),
