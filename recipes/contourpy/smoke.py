@@ -6,6 +6,7 @@ FACTORY_RESULT names the JSON file to write; FACTORY_PROFILE is the name of the 
 import json
 import os
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import numpy
@@ -44,7 +45,7 @@ def ring(x: numpy.ndarray, y: numpy.ndarray) -> None:
     (points,), (offsets,) = filled
     if len(offsets) != 3:
         raise AssertionError(f"the ring has {len(offsets) - 1} lines")
-    total = sum(area(points[start:end]) for start, end in zip(offsets, offsets[1:], strict=False))
+    total = sum(area(points[start:end]) for start, end in pairwise(offsets))
     expected = numpy.pi * (RADIUS**2 - 0.25**2)
     if abs(total - expected) > 1e-2:
         raise AssertionError(f"the ring's area is {total}, not {expected}")
