@@ -24,6 +24,14 @@ def factory_lines(document: Path) -> list[str]:
     return [line for line in lines if line.startswith("factory ")]
 
 
+def test_every_command_line_in_a_workflow_is_a_valid_one() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / ".github/workflows").glob("*.yml"))
+    lines = re.findall(r"(?:run: |; (?:then )?)factory ([^;\n]+)", text)
+    assert len(lines) == text.count("factory setup") + text.count("factory build") + text.count("factory cache") >= 4
+    for line in lines:
+        make_parser().parse_args(shlex.split(line))
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_line_in_a_document_is_a_valid_one(document: Path) -> None:
     for line in factory_lines(document):
