@@ -41,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _load(root: Root, name: str | None, factory: Factory) -> str:
     """Give the image to this machine's engine; returns its name."""
-    with factory.stages("environment")("manylinux image") as log, connect() as client:
-        tag = ensure_image(client, root.layers, manylinux_image(root), log, IMAGE_REPOSITORY)
+    with connect() as client:
+        config, stages = manylinux_image(root), factory.stages("environment")
+        tag = ensure_image(client, root.layers, config, stages, "manylinux image", IMAGE_REPOSITORY)
         if name is not None:
             with engine_errors(f"call the image {name}"):
                 client.images.get(tag).tag(*repository_and_tag(name))

@@ -27,7 +27,7 @@ from factory.environments.docker import (
 )
 from factory.environments.engine import connect, engine_errors
 from factory.environments.host_network import host_network
-from factory.environments.image import ensure_image, image_tag
+from factory.environments.image import ensure_image
 from factory.environments.manylinux import IMAGE_REPOSITORY, manylinux_image
 from factory.environments.root import SOURCE_DATE_EPOCH, Root
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
@@ -74,13 +74,9 @@ class CibuildwheelEnvironment:
 
     def _image(self, client: DockerClient) -> str:
         config = manylinux_image(self.root)
-        tag = image_tag(self.root.layers, config, IMAGE_REPOSITORY)
         with engine_errors("list its images"):
             remove_abandoned(client)
-            if client.api.images(tag):
-                return tag
-        with self.open_stage("manylinux image") as log:
-            return ensure_image(client, self.root.layers, config, log, IMAGE_REPOSITORY)
+        return ensure_image(client, self.root.layers, config, self.open_stage, "manylinux image", IMAGE_REPOSITORY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from factory import stopping
 from factory.environments.engine import address, connect, engine_errors
 from factory.environments.host_network import host_network
-from factory.environments.image import REPOSITORY, ImageConfig, ensure_image, image_tag
+from factory.environments.image import REPOSITORY, ImageConfig, ensure_image
 from factory.environments.root import Root
 from factory.environments.sandbox import CPUINFO, HOSTNAME, in_user_namespace
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
@@ -123,15 +123,12 @@ class DockerEnvironment:
 
     def _image(self, client: DockerClient, kept: str) -> str:
         """The image that an earlier sandbox left, else the root's own, which is loaded if the engine lacks it."""
-        config = ImageConfig(variables=self.root.variables)
-        own = image_tag(self.root.layers, config)
         with engine_errors("list its images"):
             remove_abandoned(client)
-            present = next((tag for tag in (kept, own) if client.api.images(tag)), None)
-        if present is not None:
-            return present
-        with self.open_stage("image for Docker") as log:
-            return ensure_image(client, self.root.layers, config, log)
+            if client.api.images(kept):
+                return kept
+        config = ImageConfig(variables=self.root.variables)
+        return ensure_image(client, self.root.layers, config, self.open_stage, "image for Docker")
 
     def _binds(self, work: Path) -> dict[Path, str]:
         binds = {work: str(BUILD), self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}

@@ -7,7 +7,7 @@ One pass over the files makes it, straight into the engine: a layer's size is kn
 content is read, and what needs the hashes, config and manifest, comes last. Equal layers and configuration give equal
 bytes. Files keep their times, since Python compares them with those in its compiled files.
 
-    tag = ensure_image(client, root.layers, ImageConfig(variables=root.variables), log)
+    tag = ensure_image(client, root.layers, ImageConfig(variables=root.variables), open_stage, "image")
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from factory.environments.engine import engine_errors
 from factory.environments.layers import Layer, content_key
 from factory.errors import EnvironmentSetupError
-from factory.model import LogSink
+from factory.model import OpenStage
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -64,23 +64,27 @@ def image_tag(layers: Sequence[Layer], config: ImageConfig, repository: str = RE
 
 
 def ensure_image(
-    client: DockerClient, layers: Sequence[Layer], config: ImageConfig, log: LogSink, repository: str = REPOSITORY
+    client: DockerClient,
+    layers: Sequence[Layer],
+    config: ImageConfig,
+    open_stage: OpenStage,
+    stage: str,
+    repository: str = REPOSITORY,
 ) -> str:
     """See to it that the engine has the image of `layers` (lowest first); returns its tag.
+
+    `stage` is what loading it is reported as, where there is something to load.
 
     Raises:
         EnvironmentSetupError: the engine could not take it, for instance because its disk is full.
     """
-    from docker.errors import ImageNotFound
-
     tag = image_tag(layers, config, repository)
     with engine_errors(f"load the image {tag}"):
-        try:
-            client.images.get(tag)
-        except ImageNotFound:
-            log.write(f"loading the image {tag} into the Docker engine\n")
-            archive = image_archive([layer.tree for layer in layers], config, tag)
-            client.images.load(archive)  # type: ignore[arg-type]  # requests sends an iterator too
+        if not client.api.images(tag):
+            with open_stage(stage) as log:
+                log.write(f"loading the image {tag} into the Docker engine\n")
+                archive = image_archive([layer.tree for layer in layers], config, tag)
+                client.images.load(archive)  # type: ignore[arg-type]  # requests sends an iterator too
     return tag
 
 
