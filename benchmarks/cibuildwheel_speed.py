@@ -26,10 +26,10 @@ from factory import sources
 from factory.builders import cibuildwheel
 from factory.compile_slots import processors
 from factory.environments.cibuildwheel import CibuildwheelEnvironment
-from factory.environments.docker import OWNER_LABEL, own_label
 from factory.environments.engine import connect
 from factory.environments.layers import discard
 from factory.environments.manylinux import manylinux_root
+from factory.environments.owners import OWNER_LABEL, own_label
 from factory.environments.root import Root, RootRequest
 from factory.errors import FactoryError, PrerequisiteMissing
 from factory.layout import Layout, default_layout

@@ -18,10 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from factory.environments.docker import (
-    OWNER_LABEL,
     PLATFORM,
-    own_label,
-    remove_abandoned,
     require_the_machines_root,
     shown_cpuinfo,
 )
@@ -29,6 +26,7 @@ from factory.environments.engine import connect, engine_errors
 from factory.environments.host_network import host_network
 from factory.environments.image import ensure_image
 from factory.environments.manylinux import IMAGE_REPOSITORY, manylinux_image
+from factory.environments.owners import OWNER_LABEL, own_label, remove_abandoned
 from factory.environments.root import SOURCE_DATE_EPOCH, Root
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.layout import Layout

@@ -16,7 +16,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections import deque
@@ -31,6 +30,7 @@ from factory import stopping
 from factory.environments.engine import address, connect, engine_errors
 from factory.environments.host_network import host_network
 from factory.environments.image import REPOSITORY, ImageConfig, ensure_image
+from factory.environments.owners import OWNER_LABEL, folder_label, own_label, remove_abandoned, remove_image
 from factory.environments.root import Root
 from factory.environments.sandbox import CPUINFO, HOSTNAME, in_user_namespace
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
@@ -49,8 +49,6 @@ CPUS_VARIABLE = "FACTORY_DOCKER_CPUS"
 # What the machine itself needs while a build takes all it can get.
 MEMORY_SHARE = 0.9
 PLATFORM = "linux/riscv64"
-# Whose a container or an image is: a process's (see own_label), or that of a host folder that a kept root belongs to.
-OWNER_LABEL = f"{REPOSITORY}.owner"
 KEPT_REPOSITORY = f"{REPOSITORY}-kept"
 # The shell stays to collect processes that lost their parent.
 WAIT_FOR_OUR_END = ("sh", "-c", "cat; exit")
@@ -233,11 +231,11 @@ class ContainerSandbox:
         """End the container; what it wrote becomes the image `kept`, which stays as long as `work` does, or is lost."""
         with engine_errors("remove a container"):
             if keep and self._last is not None:
-                self._last.save(f"{_place()} {self.work}", kept)
+                self._last.save(folder_label(self.work), kept)
             self._stop()
             leftovers = [self._saved, None if keep else kept]
             for image in filter(None, leftovers):
-                _remove_image(self.client, image)
+                remove_image(self.client, image)
 
     def _container(self, *, network: bool) -> Container:
         """The running container with that network, which has all that the last command's container has."""
@@ -359,53 +357,3 @@ def _end_cleanly(client: DockerClient, execution: str) -> None:
         end_workers(process, is_first=True)
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-
-
-def own_label() -> str:
-    """This process, as no other one is called: machine, namespace of process numbers, number and start."""
-    return f"{_place()} {os.getpid()} {_started(os.getpid())}"
-
-
-def _place() -> str:
-    return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
-
-
-def _started(process: int) -> str:
-    """When a process started, in the kernel's ticks since boot; nothing if there is no such process."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
-
-
-def _is_abandoned(owner: str) -> bool:
-    """Whether what carries this label was made here, by a process or for a folder that is gone."""
-    if not owner.startswith(f"{_place()} "):
-        return False
-    rest = owner.removeprefix(f"{_place()} ")
-    if rest.startswith("/"):
-        return not Path(rest).exists()
-    process, started = rest.split()
-    return _started(int(process)) != started
-
-
-def remove_abandoned(client: DockerClient) -> None:
-    """Remove what killed processes left (containers that never started, images in between) and what nothing needs."""
-    from docker.errors import APIError
-
-    labelled = {"label": OWNER_LABEL}
-    for container in client.api.containers(all=True, filters=labelled):
-        if _is_abandoned(container["Labels"][OWNER_LABEL]):
-            with suppress(APIError):  # it's just ending by itself
-                client.api.remove_container(container["Id"], force=True)
-    for image in client.api.images(filters=labelled):
-        if _is_abandoned(image["Labels"][OWNER_LABEL]):
-            _remove_image(client, image["Id"])
-
-
-def _remove_image(client: DockerClient, image: str) -> None:
-    """Remove an image if it's there; one that a kept image was made of stays until that one goes."""
-    from docker.errors import APIError
-
-    with suppress(APIError):
-        client.api.remove_image(image, force=True)
