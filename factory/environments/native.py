@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,8 +87,7 @@ class NativeEnvironment:
     root: Root
     layout: Layout
 
-    @contextmanager
-    def open(self, work: Path, *, keep: bool = False) -> Iterator[MachineSandbox]:
+    def open(self, work: Path, *, keep: bool = False) -> AbstractContextManager[MachineSandbox]:
         """Open the machine with the folder `work` at /build; what else is written lies beside it until the end."""
         self.layout.package_cache.mkdir(parents=True, exist_ok=True)
         sandbox = MachineSandbox(
@@ -99,12 +97,7 @@ class NativeEnvironment:
             environment=self.root.variables,
             binds={self.layout.package_cache: "/packages"},
         )
-        sandbox.prepare()
-        try:
-            yield sandbox
-        finally:
-            if not keep:
-                sandbox.close()
+        return sandbox.opened(keep=keep)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +21,9 @@ class RootfsEnvironment:
     root: Root
     layout: Layout
 
-    @contextmanager
-    def open(self, work: Path, *, keep: bool = False) -> Iterator[OverlaySandbox]:
+    def open(self, work: Path, *, keep: bool = False) -> AbstractContextManager[OverlaySandbox]:
         """Open the root with the host folder `work` at /build; the writable layer lies beside it until the end."""
-        sandbox = self.sandbox(work)
-        sandbox.prepare()
-        try:
-            yield sandbox
-        finally:
-            if not keep:
-                sandbox.close()
+        return self.sandbox(work).opened(keep=keep)
 
     def sandbox(self, work: Path) -> OverlaySandbox:
         """The sandbox that `open` opens: entering it again finds what a kept one left."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from factory.environments.host_network import host_network
 from factory.environments.layers import discard
@@ -33,6 +35,16 @@ class SealedSandbox(ABC):
     scratch: Path
     environment: Mapping[str, str]
     binds: Mapping[Path, str]
+
+    @contextmanager
+    def opened(self, *, keep: bool) -> Iterator[Self]:
+        """Ready for commands in the body; what was written outside is thrown away after it, unless it is to be kept."""
+        self.prepare()
+        try:
+            yield self
+        finally:
+            if not keep:
+                self.close()
 
     def prepare(self) -> None:
         """Make the folders that a command needs; what a killed run left in them stays usable."""
