@@ -33,8 +33,9 @@ from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import FactoryError, PrerequisiteMissing, RecipeError
 from factory.layout import Layout, default_layout
 from factory.model import LogSink, Recipe, Sandbox, SourcePin, SourceTree, Target
-from factory.pipeline import Factory, describe
+from factory.pipeline import describe
 from factory.recipe import load_recipes
+from factory.settings import Factory
 from factory.ui import Reporter, print_table
 
 ROOT = Path(__file__).resolve().parent.parent

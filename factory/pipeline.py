@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,21 +16,13 @@ from factory import check, patches, sources
 from factory.audit import audit_wheel, render_text, require_clean
 from factory.builders import BUILDERS
 from factory.builders.crates import needs_rust
-from factory.compile_slots import CompileSlots, processors
-from factory.compiler_cache import CompilerCache
-from factory.environments import ENVIRONMENTS, OWN_CHECK_ROOTS, OWN_ROOTS
-from factory.environments.cibuildwheel import CibuildwheelEnvironment
 from factory.environments.layers import discard
-from factory.environments.manylinux import manylinux_root
-from factory.environments.modes import MODES, check_root, require_machine, strip_command
-from factory.environments.root import SOURCE_DATE_EPOCH, Environment, Root, RootRequest
-from factory.errors import CheckFailed, RebuildImpossible, StoreError, TimeLimitReached
+from factory.environments.modes import strip_command
+from factory.environments.root import SOURCE_DATE_EPOCH, Environment, RootRequest
+from factory.errors import CheckFailed, StoreError, TimeLimitReached
 from factory.files import sha256_of
-from factory.layout import Layout
 from factory.locks import held
 from factory.model import (
-    NATIVE_MODE,
-    NATIVE_PROFILE,
     AppliedPatch,
     BuildRecord,
     BuiltWheel,
@@ -40,89 +31,27 @@ from factory.model import (
     JobId,
     LogSink,
     ModelPin,
-    OpenStage,
     PackagePin,
     ProjectMetadata,
     Recipe,
     RepairedWheel,
     Sandbox,
     SourceTree,
-    Target,
 )
 from factory.plan import content_key, plan
 from factory.publish.server import serve
 from factory.publish.trial import write_trial_index
-from factory.recipe import load_models, load_recipes
+from factory.recipe import load_models
 from factory.repair import repair
 from factory.resume import discard_unless_noted, keep_noted_trees
 from factory.schedule import require_all_done, run_graph
 from factory.serial import load, save
+from factory.settings import Factory
 from factory.steps import Steps
-from factory.store import Store
 from factory.tags import serves
-from factory.ui import Reporter
 
 Records = Mapping[JobId, BuildRecord]
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
-# One after the other: their layers have much in common, and the kernel's table of interpreters is one for all.
-_MAKING_ROOTS = threading.Lock()
-
-DEFAULT_TARGET = Target()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Factory:
-    """Where recipes come from, where results go, and what is built for."""
-
-    layout: Layout
-    checkout: Path
-    reporter: Reporter
-    target: Target = DEFAULT_TARGET
-    mode: str = "hybrid"
-    environment: str = "rootfs"
-    keep: bool = False
-    slots: CompileSlots = field(default_factory=lambda: CompileSlots(processors()))
-    recipes_at_once: int = 1
-    compiler_cache: CompilerCache = field(default_factory=CompilerCache)
-
-    def __post_init__(self) -> None:
-        require_machine(self.mode, self.environment)
-
-    def build_root(self, request: RootRequest) -> Root:
-        """The root that a job is built in, made if it isn't there yet."""
-        make = OWN_ROOTS.get(self.environment, MODES[self.mode])
-        with _MAKING_ROOTS:
-            return make(self.layout, request, self.stages("environment"))
-
-    def check_root(self) -> Root:
-        """The clean root that a wheel is checked in."""
-        make = OWN_CHECK_ROOTS.get(self.environment, check_root)
-        with _MAKING_ROOTS:
-            return make(self.layout, self.target.python, self.stages("environment"))
-
-    def for_python(self, python: str) -> Factory:
-        """The same factory, building for that Python."""
-        return replace(self, target=replace(self.target, python=python))
-
-    def open_root(self, root: Root) -> Environment:
-        """The root in the kind of environment that commands run in."""
-        return ENVIRONMENTS[self.environment](root=root, layout=self.layout, open_stage=self.stages("environment"))
-
-    def profiles(self, recipe: Recipe) -> tuple[str, ...]:
-        """What the recipe's check runs on: its profiles, or the CPU of the riscv64 machine that this is."""
-        return (NATIVE_PROFILE,) if self.mode == NATIVE_MODE else recipe.check.profiles
-
-    @property
-    def store(self) -> Store:
-        return Store(self.layout.store)
-
-    def recipes(self) -> Mapping[str, Recipe]:
-        return load_recipes(self.checkout / "recipes")
-
-    def stages(self, label: str) -> OpenStage:
-        """How stages of one package (or of the environment) are opened: reported, and logged to files of their own."""
-        folder = self.layout.logs / label.replace(" ", "-")
-        return lambda stage: self.reporter.stage(label, stage, folder / f"{stage.replace(' ', '-')}.log")
 
 
 def build(names: Sequence[str], pythons: Sequence[str], factory: Factory) -> list[BuildRecord]:
@@ -175,49 +104,6 @@ def _read_metadata(recipe: Recipe, factory: Factory, log: LogSink) -> ProjectMet
         discard(scratch)
 
 
-def rebuild(record: BuildRecord, factory: Factory, folder: Path) -> RepairedWheel:
-    """Build once more, in `folder`, what a record says: the same inputs and exactly its build requirements, no cache.
-
-    Raises:
-        RebuildImpossible: the recipe, its patches, the environment or another input is not the recorded one any more.
-    """
-    record = factory.store.record(record.wheel_of) or record
-    factory = replace(factory, target=record.target, mode=record.mode)
-    opened = open_package(record.name, factory)
-    if opened.key != record.key:
-        raise RebuildImpossible(
-            f"{record.name} {record.version} can't be rebuilt as recorded: " + "; ".join(_changes(record, opened)),
-            hint="check out the recorded recipe and patches; an environment is kept as long as its layers are",
-        )
-    recipe, metadata = opened.job.recipe, opened.job.metadata
-    uncached = {**recipe.build.environment, "CCACHE_DISABLE": "1"}
-    pins = tuple(f"{pin.name}=={pin.version}" for pin in record.requirements)
-    job = replace(
-        opened.job,
-        recipe=replace(recipe, build=replace(recipe.build, environment=uncached)),
-        metadata=replace(metadata, build_requires=pins, cargo_locks=record.cargo_locks),
-    )
-    steps = Steps(
-        folder=folder / "steps", root=factory.layout.root, open_stage=factory.stages(f"{recipe.label} rebuilt")
-    )
-    return _make_wheel(replace(opened, job=job, folder=folder), steps, factory).repaired
-
-
-def _changes(record: BuildRecord, opened: OpenJob) -> list[str]:
-    """Which inputs of a build are other ones than those recorded."""
-    root = opened.environment.root
-    found = []
-    if sha256_of(opened.job.recipe.directory / "recipe.toml") != record.recipe_sha256:
-        found.append("its recipe.toml has changed")
-    if [sha256_of(path) for path in opened.patches] != [patch.sha256 for patch in record.patches]:
-        found.append("its patches have changed")
-    if root.key != record.environment_key:
-        then, now = set(record.environment), set(root.lock())
-        gone = ", ".join(f"{pin.name} {pin.version} ({pin.architecture})" for pin in sorted(then - now, key=str)[:5])
-        found.append(f"the environment has other packages, without {gone}" if gone else "the environment has changed")
-    return found or ["its source, a package it builds with, its check or the factory's own build logic has changed"]
-
-
 def open_package(name: str, factory: Factory) -> OpenJob:
     """The job of one package, for looking into its environment."""
     jobs = plan([name], [factory.target.python], factory.recipes(), lambda recipe: describe(recipe, factory))
@@ -253,7 +139,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     """Make the job's environment if it isn't there yet, and find out its content key."""
     recipe = job.recipe
     request = RootRequest(python=factory.target.python, apt=recipe.build.apt, rust=needs_rust(job.metadata, recipe))
-    environment = _make_environment(recipe, request, factory)
+    environment = factory.build_environment(recipe, request)
     needed = [records[name, job.python] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe)
     hashes = [record.wheel_sha256 for record in needed]
@@ -269,16 +155,6 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
         key=key,
         folder=factory.layout.jobs / f"{canonicalize_name(recipe.name)}-{key[:16]}",
     )
-
-
-def _make_environment(recipe: Recipe, request: RootRequest, factory: Factory) -> Environment:
-    """What the recipe's builder works in."""
-    stages = factory.stages("environment")
-    if BUILDERS[recipe.build.builder].IN_MANYLINUX:
-        with _MAKING_ROOTS:
-            root = manylinux_root(factory.layout, factory.mode, request, stages)
-        return CibuildwheelEnvironment(root=root, layout=factory.layout, open_stage=stages)
-    return factory.open_root(factory.build_root(request))
 
 
 def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
@@ -301,7 +177,7 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
+class Made:
     """What the stages up to the repaired wheel gave."""
 
     source: SourceTree
@@ -310,12 +186,13 @@ class _Made:
     repaired: RepairedWheel
 
 
-def _make_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> _Made:
+def make_wheel(opened: OpenJob, steps: Steps, factory: Factory) -> Made:
+    """Run the stages from the source to the repaired wheel; those that are finished aren't run again."""
     source = steps.once("source", SourceTree, lambda log: _fetch(opened, factory, log))
     applied = steps.once("patch", tuple[AppliedPatch, ...], lambda log: _patch(opened, source, log))
     built = _build_wheel(opened, source, steps, factory)
     repaired = steps.once("repair", RepairedWheel, lambda log: _repair(opened, built, factory, log))
-    return _Made(source=source, patches=applied, built=built, repaired=repaired)
+    return Made(source=source, patches=applied, built=built, repaired=repaired)
 
 
 def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factory) -> BuildRecord:
@@ -323,7 +200,7 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
     if elsewhere is not None:
         return _check_again(opened, elsewhere, steps, records, factory)
     recipe = opened.job.recipe
-    made = _make_wheel(opened, steps, factory)
+    made = make_wheel(opened, steps, factory)
     steps.once("audit", str, lambda log: _audit(recipe, made.repaired, factory, log))
     checks = _check(opened, made.repaired.path, steps, records, factory)
     record = BuildRecord(

@@ -14,8 +14,9 @@ from factory.commands.values import count, duration
 from factory.compile_slots import CompileSlots, processors
 from factory.errors import TimeLimitReached
 from factory.model import BuildRecord
-from factory.pipeline import Factory, build
+from factory.pipeline import build
 from factory.serial import dumps
+from factory.settings import Factory
 from factory.ui import print_table
 
 NEEDS_ROOT = True

@@ -14,9 +14,10 @@ from factory.commands.options import add_factory_options, add_python_option, mak
 from factory.environments.layers import discard
 from factory.errors import CheckFailed, PrerequisiteMissing, RecipeError
 from factory.model import NATIVE_MODE, PROFILES, CheckResult, Recipe
-from factory.pipeline import Factory, check_wheel, run_check
+from factory.pipeline import check_wheel, run_check
 from factory.plan import find_recipe
 from factory.serial import dumps
+from factory.settings import Factory
 
 NEEDS_ROOT = True
 

@@ -12,7 +12,7 @@ from factory.environments.manylinux import IMAGE_REPOSITORY, manylinux_image, ma
 from factory.environments.root import Root, RootRequest
 from factory.files import write_pieces
 from factory.model import PYTHONS
-from factory.pipeline import Factory
+from factory.settings import Factory
 
 NEEDS_ROOT = True
 

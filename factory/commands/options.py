@@ -10,7 +10,7 @@ from factory.environments import ENVIRONMENTS
 from factory.environments.modes import MODES, default_mode
 from factory.layout import checkout, default_layout
 from factory.model import PYTHONS
-from factory.pipeline import Factory
+from factory.settings import Factory
 from factory.ui import Reporter
 
 DEFAULT_MODE = default_mode()

@@ -16,9 +16,10 @@ from factory.environments.layers import discard
 from factory.errors import NotReproducible, StoreError
 from factory.files import copy_atomically
 from factory.model import BuildRecord
-from factory.pipeline import Factory, rebuild
 from factory.privileges import give_back
 from factory.process import attach
+from factory.rebuilding import rebuild
+from factory.settings import Factory
 from factory.ui import print_table
 
 DEFAULT_OUTPUT = Path("dist/rebuilt")

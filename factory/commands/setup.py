@@ -12,10 +12,10 @@ from factory.doctor import missing_packages, require_ready
 from factory.environments.modes import ready_for_riscv64
 from factory.environments.root import RootRequest
 from factory.errors import PrerequisiteMissing
-from factory.pipeline import Factory
 from factory.privileges import become_root
 from factory.process import attach
 from factory.process import run as run_command
+from factory.settings import Factory
 
 INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 

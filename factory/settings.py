@@ -1,0 +1,91 @@
+"""What a run works with: where recipes come from, where results go, and which roots things are built and checked in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from factory.builders import BUILDERS
+from factory.compile_slots import CompileSlots, processors
+from factory.compiler_cache import CompilerCache
+from factory.environments import ENVIRONMENTS, OWN_CHECK_ROOTS, OWN_ROOTS
+from factory.environments.cibuildwheel import CibuildwheelEnvironment
+from factory.environments.manylinux import manylinux_root
+from factory.environments.modes import MODES, check_root, require_machine
+from factory.environments.root import Environment, Root, RootRequest
+from factory.layout import Layout
+from factory.model import NATIVE_MODE, NATIVE_PROFILE, OpenStage, Recipe, Target
+from factory.recipe import load_recipes
+from factory.store import Store
+from factory.ui import Reporter
+
+# One after the other: their layers have much in common, and the kernel's table of interpreters is one for all.
+_MAKING_ROOTS = threading.Lock()
+
+DEFAULT_TARGET = Target()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factory:
+    """Where recipes come from, where results go, and what is built for."""
+
+    layout: Layout
+    checkout: Path
+    reporter: Reporter
+    target: Target = DEFAULT_TARGET
+    mode: str = "hybrid"
+    environment: str = "rootfs"
+    keep: bool = False
+    slots: CompileSlots = field(default_factory=lambda: CompileSlots(processors()))
+    recipes_at_once: int = 1
+    compiler_cache: CompilerCache = field(default_factory=CompilerCache)
+
+    def __post_init__(self) -> None:
+        require_machine(self.mode, self.environment)
+
+    def build_root(self, request: RootRequest) -> Root:
+        """The root that a job is built in, made if it isn't there yet."""
+        make = OWN_ROOTS.get(self.environment, MODES[self.mode])
+        with _MAKING_ROOTS:
+            return make(self.layout, request, self.stages("environment"))
+
+    def check_root(self) -> Root:
+        """The clean root that a wheel is checked in."""
+        make = OWN_CHECK_ROOTS.get(self.environment, check_root)
+        with _MAKING_ROOTS:
+            return make(self.layout, self.target.python, self.stages("environment"))
+
+    def build_environment(self, recipe: Recipe, request: RootRequest) -> Environment:
+        """What the recipe's builder works in."""
+        if not BUILDERS[recipe.build.builder].IN_MANYLINUX:
+            return self.open_root(self.build_root(request))
+        stages = self.stages("environment")
+        with _MAKING_ROOTS:
+            root = manylinux_root(self.layout, self.mode, request, stages)
+        return CibuildwheelEnvironment(root=root, layout=self.layout, open_stage=stages)
+
+    def for_python(self, python: str) -> Factory:
+        """The same factory, building for that Python."""
+        return replace(self, target=replace(self.target, python=python))
+
+    def open_root(self, root: Root) -> Environment:
+        """The root in the kind of environment that commands run in."""
+        return ENVIRONMENTS[self.environment](root=root, layout=self.layout, open_stage=self.stages("environment"))
+
+    def profiles(self, recipe: Recipe) -> tuple[str, ...]:
+        """What the recipe's check runs on: its profiles, or the CPU of the riscv64 machine that this is."""
+        return (NATIVE_PROFILE,) if self.mode == NATIVE_MODE else recipe.check.profiles
+
+    @property
+    def store(self) -> Store:
+        return Store(self.layout.store)
+
+    def recipes(self) -> Mapping[str, Recipe]:
+        return load_recipes(self.checkout / "recipes")
+
+    def stages(self, label: str) -> OpenStage:
+        """How stages of one package (or of the environment) are opened: reported, and logged to files of their own."""
+        folder = self.layout.logs / label.replace(" ", "-")
+        return lambda stage: self.reporter.stage(label, stage, folder / f"{stage.replace(' ', '-')}.log")
