@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 
 from factory.process import run
 
@@ -21,11 +22,17 @@ _PIP_LINE = re.compile(r"^(?P<section>[\w:-]+)\.(?P<key>[\w-]+)=(?P<value>['\"].
 
 def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """pip's settings for every command, from its files and its variables: pip alone knows all the places it reads."""
-    listed = run([sys.executable, "-m", "pip", "config", "list"], env=environment, what="pip config list")
+    listed = _config_list(tuple(sorted(environment.items())))
     found: dict[str, dict[str, str]] = {"global": {}, ":env:": {}}
     for match in _PIP_LINE.finditer(listed):
         found.setdefault(match["section"], {})[match["key"]] = str(ast.literal_eval(match["value"]))
     return {**found["global"], **found[":env:"]}
+
+
+@lru_cache
+def _config_list(environment: tuple[tuple[str, str], ...]) -> str:
+    """What pip prints of its settings; kept, since every command with the network asks and the start of pip costs."""
+    return run([sys.executable, "-m", "pip", "config", "list"], env=dict(environment), what="pip config list")
 
 
 def uv_variables(pip: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
