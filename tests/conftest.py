@@ -80,9 +80,12 @@ def native_objdump(layout: Layout) -> list[str]:
 
 @pytest.fixture
 def fresh_cache(layout: Layout, tmp_path: Path, hybrid: RootfsEnvironment, clean_root: RootfsEnvironment) -> Path:
-    """A cache of the test's own, empty but for the layers that the machine has already."""
-    cache = tmp_path / "cache"
-    cache.mkdir()
+    return make_cache(tmp_path / "cache", layout)
+
+
+def make_cache(cache: Path, layout: Layout) -> Path:
+    """A cache of a test's own, empty but for the layers and downloaded packages that the machine has already."""
+    cache.mkdir(parents=True)
     (cache / "layers").symlink_to(layout.layers)
     (cache / "packages").symlink_to(layout.package_cache)
     return cache

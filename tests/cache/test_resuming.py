@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -18,24 +17,12 @@ from factory.environments.modes import native_layer
 from factory.environments.rootfs import RootfsEnvironment
 from factory.files import sha256_of
 from factory.layout import Layout
-from tests.conftest import PACKAGES, unreported
+from tests.conftest import PACKAGES, make_cache, unreported
 from tests.http_storage import http_storage
-from tests.pipeline.checkouts import Checkout
+from tests.pipeline.checkouts import ONE_PROFILE, Checkout, add_recipe
 
 pytestmark = pytest.mark.environment
 
-RECIPE = """
-[package]
-name = "speed-cpp"
-version = "1.0"
-
-[source]
-kind = "local"
-path = "{source}"
-
-[check]
-profiles = ["rv64gc"]
-"""
 SMOKE = """
 import json, os, speed_cpp
 facts = {"shown": str(speed_cpp.evaluate("1 + 2")), "facts": {}, "tokens": [], "logits": []}
@@ -51,21 +38,13 @@ build c: copy b
 
 def machine(root: Path, layout: Layout, recipes: Path) -> Checkout:
     """A cache of its own, in which only the roots and downloaded packages are there already."""
-    cache = root / "cache"
-    cache.mkdir(parents=True)
-    (cache / "layers").symlink_to(layout.layers)
-    (cache / "packages").symlink_to(layout.package_cache)
-    return Checkout(root=recipes, cache=cache)
+    return Checkout(root=recipes, cache=make_cache(root / "cache", layout))
 
 
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = tmp_path_factory.mktemp("checkout")
-    folder = checkout / "recipes/speed-cpp"
-    folder.mkdir(parents=True)
-    source = os.path.relpath(PACKAGES / "speed-cpp", folder)
-    (folder / "recipe.toml").write_text(RECIPE.format(source=source))
-    (folder / "smoke.py").write_text(SMOKE)
+    add_recipe(checkout, "speed-cpp", more=ONE_PROFILE, smoke=SMOKE)
     return checkout
 
 

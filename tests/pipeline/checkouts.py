@@ -8,7 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = Path(__file__).parent.parent / "packages"
+from tests.conftest import PACKAGES
+
 SUMS = """
 import array, json, os, vectors_c
 total = vectors_c.sum(array.array("f", range(1000)))
@@ -27,6 +28,7 @@ path = "{source}"
 
 {more}
 """
+ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

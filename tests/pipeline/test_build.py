@@ -13,13 +13,12 @@ import pytest
 from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError, StoreError
 from factory.files import sha256_of
 from factory.pipeline import STAGES
-from tests.pipeline.checkouts import SUMS, Checkout, make_checkout
+from tests.pipeline.checkouts import ONE_PROFILE, SUMS, Checkout, make_checkout
 from tests.pipeline.processes import survivors
 
 pytestmark = pytest.mark.environment
 
 DISPATCHED = '[audit]\ndispatched = ["vectors_c*.so"]\n'
-ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
 
 
 def test_the_wheel_has_the_lowest_tag_that_holds_and_passed_on_every_profile(built: Checkout) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from factory.environments.engine import connect
-from tests.pipeline.checkouts import PACKAGES, Checkout
+from tests.conftest import PACKAGES
+from tests.pipeline.checkouts import Checkout
 
 pytestmark = pytest.mark.environment
 

@@ -18,8 +18,8 @@ from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.files import sha256_of
 from factory.layout import Layout
 from factory.process import LogFile
-from tests.conftest import unreported
-from tests.pipeline.checkouts import PACKAGES, Checkout, make_checkout
+from tests.conftest import PACKAGES, unreported
+from tests.pipeline.checkouts import Checkout, make_checkout
 
 pytestmark = pytest.mark.environment
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -15,20 +14,9 @@ from factory.layout import default_layout
 from factory.model import PYTHONS, AuditOptions, BuildRecord, Target
 from factory.publish.ledger import Built, Ledger
 from factory.store import Store
-from tests.pipeline.checkouts import PACKAGES, Checkout
+from tests.conftest import PACKAGES, make_cache
+from tests.pipeline.checkouts import ONE_PROFILE, Checkout, add_recipe
 
-RECIPE = """
-[package]
-name = "{name}"
-version = "1.0"
-
-[source]
-kind = "local"
-path = "{source}"
-
-[check]
-profiles = ["rv64gc"]
-"""
 SMOKE = """
 import array, json, os, sys
 import {module}
@@ -40,22 +28,16 @@ CALLS = {"vectors-c": "vectors_c.sum(array.array('f', range(4)))", "stable-c": "
 BOTH = ("--python", "3.13", "--python", "3.14")
 
 
-def add_recipe(root: Path, name: str, source: Path) -> None:
-    folder = root / "recipes" / name
-    folder.mkdir(parents=True)
-    (folder / "recipe.toml").write_text(RECIPE.format(name=name, source=os.path.relpath(source, folder)))
-    (folder / "smoke.py").write_text(SMOKE.format(module=name.replace("-", "_"), call=CALLS[name]))
+def smoke(name: str) -> str:
+    return SMOKE.format(module=name.replace("-", "_"), call=CALLS[name])
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     root = tmp_path_factory.mktemp("pythons")
-    (root / "cache").mkdir()
-    (root / "cache/layers").symlink_to(default_layout().layers)
-    (root / "cache/packages").symlink_to(default_layout().package_cache)
     for name in CALLS:
-        add_recipe(root, name, PACKAGES / name)
-    return Checkout(root=root, cache=root / "cache")
+        add_recipe(root, name, more=ONE_PROFILE, smoke=smoke(name))
+    return Checkout(root=root, cache=make_cache(root / "cache", default_layout()))
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +126,11 @@ def test_a_wheel_that_was_only_checked_for_a_python_is_rebuilt_as_it_was_built(
 
 @pytest.mark.environment
 def test_a_package_that_excludes_a_python_fails_before_anything_is_made(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
+    source = tmp_path / "packages/stable-c"
+    source.mkdir(parents=True)
     excluding = (PACKAGES / "stable-c/pyproject.toml").read_text().replace(">=3.11", ">=3.11,<3.14")
     (source / "pyproject.toml").write_text(excluding)
-    add_recipe(tmp_path, "stable-c", source)
+    add_recipe(tmp_path, "stable-c", more=ONE_PROFILE, smoke=smoke("stable-c"), packages=source.parent)
     failed = Checkout(root=tmp_path, cache=tmp_path / "cache").factory("build", "stable-c", *BOTH)
     assert failed.returncode == RecipeError.exit_code
     message = "stable-c 1.0 can't be built for Python 3.14: it requires Python >=3.11,<3.14"

@@ -8,11 +8,9 @@ import pytest
 
 from factory.errors import NotReproducible, RebuildImpossible, StoreError
 from factory.files import sha256_of
-from tests.pipeline.checkouts import Checkout, make_checkout
+from tests.pipeline.checkouts import ONE_PROFILE, Checkout, make_checkout
 
 pytestmark = pytest.mark.environment
-
-ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
 
 
 def build(root: Path, cache: Path, *, kind: str) -> Checkout:

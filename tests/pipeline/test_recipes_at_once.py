@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from factory.errors import BuildFailed
-from tests.pipeline.checkouts import PACKAGES, SUMS, Checkout, add_recipe, make_checkout
+from tests.conftest import PACKAGES
+from tests.pipeline.checkouts import ONE_PROFILE, SUMS, Checkout, add_recipe, make_checkout
 from tests.pipeline.processes import survivors
 
 pytestmark = pytest.mark.environment
-
-ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
 
 
 def copy_package(folder: Path, name: str, *, requires: str = '"setuptools>=77"') -> None:

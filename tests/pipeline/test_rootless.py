@@ -23,14 +23,13 @@ from factory.errors import PrerequisiteMissing
 from factory.files import sha256_of
 from factory.layout import Layout
 from factory.privileges import NAMESPACE
-from tests.pipeline.checkouts import Checkout, make_checkout
+from tests.pipeline.checkouts import ONE_PROFILE, Checkout, make_checkout
 
 pytestmark = pytest.mark.environment
 
 PROJECT = Path(__file__).parent.parent.parent
 # What an installation doesn't need: history, caches and results.
 NOT_INSTALLED = shutil.ignore_patterns(".*", "__pycache__", "dist", "build")
-ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

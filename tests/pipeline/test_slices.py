@@ -13,7 +13,7 @@ import pytest
 
 from factory.errors import TimeLimitReached
 from factory.files import sha256_of
-from tests.pipeline.checkouts import Checkout, add_recipe, make_checkout
+from tests.pipeline.checkouts import ONE_PROFILE, Checkout, add_recipe, make_checkout
 from tests.pipeline.processes import survivors
 
 pytestmark = pytest.mark.environment
@@ -48,7 +48,6 @@ sleep 1000
 """
 SOURCE = re.compile(r"-c \S*/src/(\w+\.cpp)")
 LIBRARY = "lib.linux-riscv64-cpython-313/vectors_c.cpython-313-riscv64-linux-gnu.so"
-ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
 
 
 # With one job, one object is compiled after the other.
