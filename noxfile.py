@@ -18,7 +18,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types and formatting."""
-    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
+    session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -27,7 +27,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything, the main job included; arguments after -- go to pytest: `-- -m "not main_job"`."""
-    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "test"))
     variables = environment() | through_sudo()
     session.run(f"{session.bin}/factory", "setup", env=variables)
     session.run(*as_root(), f"{session.bin}/python", "-m", "pytest", *session.posargs, external=True, env=variables)

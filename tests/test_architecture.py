@@ -1,6 +1,7 @@
-"""The import rules of the design: commands -> pipeline, plan, publish -> stages -> model, errors."""
+"""The import rules of the design: commands -> bench -> pipeline, plan, publish -> stages -> model, errors."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,15 @@ def test_publishing_reads_no_stage() -> None:
 def test_nothing_but_commands_imports_commands() -> None:
     others = [path for path in FACTORY.rglob("*.py") if "commands" not in path.parts and path.name != "cli.py"]
     assert not [path for path in others if "commands" in imported(path)]
+
+
+def test_nothing_but_commands_imports_benchmarks() -> None:
+    others = [
+        path for path in FACTORY.rglob("*.py") if {"commands", "bench"}.isdisjoint(path.relative_to(FACTORY).parts)
+    ]
+    assert not [path for path in others if "bench" in imported(path)]
+
+
+def test_only_one_module_draws() -> None:
+    users = [path.name for path in FACTORY.rglob("*.py") if re.search("(import|from) matplotlib", path.read_text())]
+    assert users == ["plots.py"]

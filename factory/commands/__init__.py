@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 import factory.commands.audit as audit
-from factory.commands import build, cache, check, doctor, image, index, rebuild, serve, setup, shell
+from factory.commands import bench, build, cache, check, doctor, image, index, rebuild, serve, setup, shell
 
 # Each module has `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`.
 COMMANDS: Mapping[str, ModuleType] = {
@@ -19,4 +19,5 @@ COMMANDS: Mapping[str, ModuleType] = {
     "index": index,
     "serve": serve,
     "cache": cache,
+    "bench": bench,
 }

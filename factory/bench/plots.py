@@ -1,0 +1,95 @@
+"""Charts as SVG files: the same values give the same bytes. The only importer of matplotlib, which is an extra."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from io import BytesIO
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factory.bench.results import BarChart
+from factory.errors import FactoryError, PrerequisiteMissing
+from factory.files import write_if_changed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SETTINGS = {
+    # Identifiers in the file come from its content, not from chance.
+    "svg.hashsalt": "riscv64-wheel-factory",
+    # Text stays text: it can be searched, and needs no particular font here.
+    "svg.fonttype": "none",
+    "font.size": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+# Without the date and the version of matplotlib.
+METADATA = {"Date": None, "Creator": None}
+INCHES_PER_BAR = 0.45
+# Told apart by people who see few colours too (Okabe and Ito), then by grey.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999", "#CCCCCC")
+
+
+def require_plots(path: Path) -> None:
+    """See to it that a chart can be drawn and written to `path`, before something is measured for it.
+
+    Raises:
+        PrerequisiteMissing: matplotlib is not installed.
+        FactoryError: `path` can't be the name of a new SVG file.
+    """
+    if path.suffix != ".svg":
+        raise FactoryError(f"charts are SVG files, and {path} has another suffix", hint=f"write {path.stem}.svg")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise FactoryError(f"{path} can't be written: its folder is not there, or it is one itself")
+    if find_spec("matplotlib") is None:
+        raise PrerequisiteMissing(
+            "charts need matplotlib, which is not installed", hint="pip install 'riscv64-wheel-factory[bench]'"
+        )
+
+
+def write_svg(chart: BarChart, path: Path) -> None:
+    """Draw a chart and put it at `path`, by rename."""
+    write_if_changed(path, draw(chart))
+
+
+def draw(chart: BarChart) -> bytes:
+    """The chart as SVG."""
+    import matplotlib.style
+    from matplotlib.figure import Figure
+
+    bars = len(chart.groups) * (1 if chart.stacked else len(chart.series))
+    with matplotlib.style.context(["default", SETTINGS]):  # whatever the user's own settings are
+        figure = Figure(figsize=(max(6.4, 3 + INCHES_PER_BAR * bars), 4.8), layout="constrained")
+        axes = figure.add_subplot()
+        (_stack if chart.stacked else _place_side_by_side)(axes, chart)
+        axes.set_title(chart.title)
+        axes.set_ylabel(chart.axis)
+        axes.set_ylim(bottom=0)
+        axes.set_xticks(range(len(chart.groups)), list(chart.groups))
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, reverse=chart.stacked)
+        if chart.notes:
+            figure.supxlabel(chart.notes, fontsize="small")
+        written = BytesIO()
+        figure.savefig(written, format="svg", metadata=METADATA)
+    return written.getvalue()
+
+
+def _stack(axes: Axes, chart: BarChart) -> None:
+    heights = [[value or 0.0 for value in values] for values in chart.series.values()]
+    ends = list(accumulate(heights, lambda low, high: [a + b for a, b in zip(low, high, strict=True)]))
+    bottoms = [[0.0] * len(chart.groups), *ends]
+    for number, (name, values) in enumerate(zip(chart.series, heights, strict=True)):
+        axes.bar(range(len(values)), values, bottom=bottoms[number], label=name, color=_colour(number), width=0.7)
+
+
+def _place_side_by_side(axes: Axes, chart: BarChart) -> None:
+    width = 0.8 / len(chart.series)
+    for number, (name, values) in enumerate(chart.series.items()):
+        left = (number - (len(chart.series) - 1) / 2) * width
+        places = [group + left for group in range(len(values))]
+        axes.bar(places, [value or 0.0 for value in values], label=name, color=_colour(number), width=width)
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
