@@ -157,7 +157,7 @@ def find_subject(name: str) -> Subject:
     if name not in recipes:
         raise RecipeError(f"there is no package {name!r}", hint=f"known: {DEFAULT}, {', '.join(recipes)}")
     recipe = recipes[name]
-    subject = Subject(recipe=recipe, patches=patches.select(ROOT / "patches", recipe))
+    subject = Subject(recipe=recipe, patches=patches.select(ROOT / "patches", recipe.source))
     return subject if name not in COMPARABLE else comparable(subject, COMPARABLE[name])
 
 

@@ -1,4 +1,4 @@
-"""Patches: chosen by package and version, each with a header that says where it stands upstream, applied exactly."""
+"""Patches: chosen by the source's project and version, with a header on where each stands upstream, applied exactly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from factory.errors import CommandFailed, PatchError
-from factory.model import AppliedPatch, LogSink, Recipe, SourceTree
+from factory.model import AppliedPatch, LogSink, SourcePin, SourceTree
 from factory.process import run
 
 REQUIRED_FIELDS = ("Subject", "Description", "Upstream-Status")
@@ -34,15 +34,16 @@ class Header:
     upstream_status: str
 
 
-def select(patches_root: Path, recipe: Recipe) -> list[Path]:
-    """The patches of `patches_root/<name>/<version>/`, by number; none when there is no such folder.
+def select(patches_root: Path, source: SourcePin) -> list[Path]:
+    """The patches of `patches_root/<project>/<version>/`, by number; none when there is no such folder.
 
-    Patches of other versions are never used: whether they still hold is for a person to judge.
+    They belong to the source: all recipes that build from it share them. Patches of other versions are never used:
+    whether they still hold is for a person to judge.
 
     Raises:
         PatchError: a file there is not called NNNN-what-it-does.patch, or two have the same number.
     """
-    folder = patches_root / canonicalize_name(recipe.name) / recipe.version
+    folder = patches_root / canonicalize_name(source.project) / source.version
     patches = sorted(folder.iterdir()) if folder.is_dir() else []
     numbers: dict[str, Path] = {}
     for patch in patches:

@@ -141,7 +141,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     request = RootRequest(python=factory.target.python, apt=recipe.build.apt, rust=needs_rust(job.metadata, recipe))
     environment = factory.build_environment(recipe, request)
     needed = [records[name, job.python] for name in sorted(job.build_needs)]
-    selected = patches.select(factory.checkout / "patches", recipe)
+    selected = patches.select(factory.checkout / "patches", recipe.source)
     hashes = [record.wheel_sha256 for record in needed]
     inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in _model_pins(recipe, factory))]
     if BUILDERS[recipe.build.builder].IN_MANYLINUX:

@@ -10,7 +10,7 @@ import pytest
 
 from factory import patches
 from factory.errors import PatchError
-from factory.model import Recipe, SourcePin, SourceTree
+from factory.model import SourcePin, SourceTree
 from tests.conftest import MemoryLog
 
 HEADER = """\
@@ -48,27 +48,26 @@ def write(root: Path, text: str, name: str = "0001-say-eggs.patch", version: str
     return path
 
 
-def recipe(version: str = "1.0") -> Recipe:
-    source = SourcePin(kind="pypi", project="Spam", version=version)
-    return Recipe(name="Spam", version=version, directory=Path("spam"), source=source)
+def source(version: str = "1.0") -> SourcePin:
+    return SourcePin(kind="pypi", project="Spam", version=version)
 
 
 def test_the_patches_of_the_version_are_taken_in_order(tmp_path: Path) -> None:
     second = write(tmp_path, "", "0002-b.patch")
     first = write(tmp_path, "", "0001-z.patch")
     write(tmp_path, "", "0001-a.patch", version="0.9")
-    assert patches.select(tmp_path / "patches", recipe()) == [first, second]
-    assert patches.select(tmp_path / "patches", recipe("2.0")) == []
+    assert patches.select(tmp_path / "patches", source()) == [first, second]
+    assert patches.select(tmp_path / "patches", source("2.0")) == []
 
 
 def test_wrong_names_and_numbers_are_refused(tmp_path: Path) -> None:
     write(tmp_path, "", "0001-a.patch")
     other = write(tmp_path, "", "0001-b.patch")
     with pytest.raises(PatchError, match=r"0001-b\.patch: has the number of 0001-a\.patch"):
-        patches.select(tmp_path / "patches", recipe())
+        patches.select(tmp_path / "patches", source())
     other.rename(other.with_name("fix.diff"))
     with pytest.raises(PatchError, match=r"fix\.diff: is not called NNNN-what-it-does\.patch"):
-        patches.select(tmp_path / "patches", recipe())
+        patches.select(tmp_path / "patches", source())
 
 
 def test_a_header_is_read_with_its_folded_lines(tmp_path: Path) -> None:
