@@ -69,6 +69,15 @@ BUILDERS = ("pep517", "cibuildwheel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """Folders of files that make a source into the project `project` of that version."""
+
+    project: str
+    version: str
+    folders: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePin:
     """Where a recipe's source comes from. `pypi` sources are pinned by sha256; `local` ones are a folder."""
 
@@ -77,6 +86,7 @@ class SourcePin:
     version: str
     sha256: str = ""
     path: Path | None = None
+    overlay: Overlay | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,8 @@ class BuildOptions:
     builder: str = "pep517"
     config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Distributions that the build needs besides those that the source names.
+    requires: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
     rust: bool = False
     # In bytes, at a compiler's peak; 0 where it doesn't matter.
@@ -228,11 +240,13 @@ class PackagePin:
 class BuiltWheel:
     """What the build backend made, not yet repaired, and the build requirements that made it.
 
+    `library_folders` hold shared libraries of build requirements that it may be linked with.
     `cargo_locks` holds the Cargo.lock files that cargo made where the source has none: paths in the source -> texts.
     """
 
     path: Path
     requirements: tuple[PackagePin, ...]
+    library_folders: tuple[Path, ...] = ()
     cargo_locks: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -36,6 +36,7 @@ from factory.model import (
     Recipe,
     RepairedWheel,
     Sandbox,
+    SourcePin,
     SourceTree,
 )
 from factory.plan import content_key, plan
@@ -84,22 +85,26 @@ def _work_on(job: Job, records: Records, factory: Factory) -> BuildRecord:
 
 
 def describe(recipe: Recipe, factory: Factory) -> ProjectMetadata:
-    """A recipe's metadata, out of its source; kept by the source's hash."""
-    if recipe.source.kind == "local":
-        assert recipe.source.path is not None
-        return sources.read_project_metadata(SourceTree(path=recipe.source.path, sha256=""))
-    path = factory.layout.metadata / f"{recipe.source.sha256}.json"
+    """A recipe's metadata, out of its source, with what the recipe's build requires besides."""
+    metadata = _source_metadata(recipe.source, recipe.label, factory)
+    return replace(metadata, build_requires=(*metadata.build_requires, *recipe.build.requires))
+
+
+def _source_metadata(pin: SourcePin, label: str, factory: Factory) -> ProjectMetadata:
+    """What the source says; kept by its hash, except where it is a folder that can be read as it is."""
+    if pin.path is not None and pin.overlay is None:
+        return sources.read_project_metadata(SourceTree(path=pin.path, sha256=""))
+    path = factory.layout.metadata / f"{sources.identity(pin)}.json"
     if not path.is_file():
-        with factory.stages(recipe.label)("metadata") as log:
-            save(path, _read_metadata(recipe, factory, log))
+        with factory.stages(label)("metadata") as log:
+            save(path, _read_metadata(pin, path.with_suffix(".source"), factory, log))
     return load(path, ProjectMetadata)
 
 
-def _read_metadata(recipe: Recipe, factory: Factory, log: LogSink) -> ProjectMetadata:
-    scratch = factory.layout.metadata / f"{recipe.source.sha256}.source"
+def _read_metadata(pin: SourcePin, scratch: Path, factory: Factory, log: LogSink) -> ProjectMetadata:
     discard(scratch)
     try:
-        return sources.read_project_metadata(sources.fetch(recipe.source, factory.layout.downloads, scratch, log))
+        return sources.read_project_metadata(sources.fetch(pin, factory.layout.downloads, scratch, log))
     finally:
         discard(scratch)
 

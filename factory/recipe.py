@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -19,6 +20,7 @@ from factory.model import (
     BuildOptions,
     CheckOptions,
     ModelPin,
+    Overlay,
     Recipe,
     SourcePin,
 )
@@ -126,11 +128,15 @@ def _read_package(table: Table, directory: Path) -> tuple[str, str]:
 
 def _read_version(table: Table) -> str:
     version = table.string("version")
+    _check_version(table, version)
+    return version
+
+
+def _check_version(table: Table, version: str) -> None:
     try:
         Version(version or "0")
     except InvalidVersion:
         table.problem("version", f"{version!r} is not a version as PEP 440 defines it")
-    return version
 
 
 def _read_sha256(table: Table, key: str, default: str | None = None) -> str:
@@ -141,23 +147,43 @@ def _read_sha256(table: Table, key: str, default: str | None = None) -> str:
 
 
 def _read_source(table: Table, name: str, version: str, directory: Path) -> SourcePin:
+    """A source of another project's, or of another version, needs an overlay that makes it this package."""
     kind = table.choice("kind", SOURCE_KINDS)
     if kind not in SOURCE_KINDS:
         table.ignore_unknown_keys()  # which keys belong here depends on the kind
         return SourcePin(kind=kind, project=name, version=version)
-    return SOURCE_KINDS[kind](table, name, version, directory)
+    overlay = _read_overlay(table, name, version, directory)
+    project, source_version = table.string("project", name), table.string("version", version)
+    if overlay is None and (project, source_version) != (name, version):
+        table.problem("overlay", "is missing: only an overlay makes another project's source this package")
+    return replace(SOURCE_KINDS[kind](table, project, source_version, directory), overlay=overlay)
+
+
+def _read_overlay(table: Table, name: str, version: str, directory: Path) -> Overlay | None:
+    folders = table.strings("overlay")
+    for folder in folders:
+        _check_folder(table, "overlay", folder, directory)
+    if not folders:
+        return None
+    return Overlay(project=name, version=version, folders=tuple(directory / folder for folder in folders))
+
+
+def _check_folder(table: Table, key: str, path: str, directory: Path) -> None:
+    if PurePosixPath(path).is_absolute():
+        table.problem(key, "must be relative to the recipe's folder")
+    elif not (directory / path).is_dir():
+        table.problem(key, f"{path!r} is not a folder beside this recipe")
 
 
 def _read_pypi(table: Table, name: str, version: str, _directory: Path) -> SourcePin:
+    _check_version(table, version)
     return SourcePin(kind="pypi", project=name, version=version, sha256=_read_sha256(table, "sha256"))
 
 
 def _read_local(table: Table, name: str, version: str, directory: Path) -> SourcePin:
     path = table.string("path")
-    if path and PurePosixPath(path).is_absolute():
-        table.problem("path", "must be relative to the recipe's folder")
-    elif path and not (directory / path).is_dir():
-        table.problem("path", f"{path!r} is not a folder beside this recipe")
+    if path:
+        _check_folder(table, "path", path, directory)
     sha256 = _read_sha256(table, "sha256", "")
     return SourcePin(kind="local", project=name, version=version, sha256=sha256, path=directory / path)
 
@@ -167,10 +193,16 @@ SOURCE_KINDS: Mapping[str, Callable[[Table, str, str, Path], SourcePin]] = {"pyp
 
 
 def _read_build(table: Table) -> BuildOptions:
+    builder, requires = table.choice("builder", BUILDERS, "pep517"), _read_requires(table)
+    if requires and builder == "cibuildwheel":
+        table.problem(
+            "requires", "can't be had with cibuildwheel: the project's own configuration installs what it needs"
+        )
     return BuildOptions(
-        builder=table.choice("builder", BUILDERS, "pep517"),
+        builder=builder,
         config_settings=_read_config_settings(table.table("config-settings")),
         environment=_read_variables(table.table("environment")),
+        requires=requires,
         apt=_read_debian_packages(table, "apt"),
         rust=table.boolean("rust"),
         memory_per_job=_read_bytes(table, "memory-per-job"),

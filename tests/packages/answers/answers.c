@@ -1,0 +1,3 @@
+#include "answers.h"
+
+const char *answer(void) { return "42"; }

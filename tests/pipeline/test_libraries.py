@@ -1,0 +1,74 @@
+"""A library without Python packaging, made a wheel by an overlay, and a package that builds against it."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.checkouts import ONE_PROFILE, Checkout, add_recipe
+
+pytestmark = pytest.mark.environment
+
+PYPROJECT = """
+[build-system]
+requires = ["scikit-build-core>=0.11"]
+build-backend = "scikit_build_core.build"
+[project]
+name = "answers"
+version = "1.0"
+[project.entry-points.pkg_config]
+answers = "answers.lib.pkgconfig"
+[tool.scikit-build]
+wheel.py-api = "py3"
+wheel.install-dir = "answers"
+"""
+CMAKE = """
+cmake_minimum_required(VERSION 3.26)
+project(answers LANGUAGES C)
+add_library(answers SHARED answers.c)
+install(TARGETS answers LIBRARY DESTINATION lib)
+install(FILES answers.h DESTINATION include)
+install(FILES answers.pc DESTINATION lib/pkgconfig)
+"""
+PC = """
+prefix=${pcfiledir}/../..
+Name: answers
+Description: answers
+Version: 1.0
+Libs: -L${prefix}/lib -lanswers
+Cflags: -I${prefix}/include
+"""
+RESULT = """
+import json, os
+result = {"shown": f"answer {answer}", "facts": {"answer": answer}, "tokens": [], "logits": []}
+open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(result))
+"""
+LOADS = """
+import ctypes, pathlib, sysconfig
+place = pathlib.Path(sysconfig.get_path("purelib"), "answers/lib/libanswers.so")
+library = ctypes.CDLL(str(place))
+library.answer.restype = ctypes.c_char_p
+answer = int(library.answer())
+"""
+ASKS = "import asks\nanswer = asks.ask()\n"
+EXPECT = f"{ONE_PROFILE}[check.expect.answer]\nrv64gc = 42\n"
+
+
+def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fresh_cache: Path) -> None:
+    checkout = Checkout(root=tmp_path, cache=fresh_cache)
+    add_recipe(tmp_path, "answers", source='overlay = ["package"]', more=EXPECT, smoke=LOADS + RESULT)
+    package = tmp_path / "recipes/answers/package"
+    package.mkdir()
+    for name, text in {"pyproject.toml": PYPROJECT, "CMakeLists.txt": CMAKE, "answers.pc": PC}.items():
+        (package / name).write_text(text)
+    requires = f'[build]\nrequires = ["answers"]\n{EXPECT}'
+    add_recipe(tmp_path, "asks", more=requires, smoke=ASKS + RESULT)
+    built = checkout.factory("build", "asks")
+    assert built.returncode == 0, built.stderr
+    assert "answers 1.0: rv64gc: answer 42" in built.stderr
+    assert "asks 1.0: rv64gc: answer 42" in built.stderr
+    (wheel,) = fresh_cache.glob("store/wheels/*/asks-*.whl")
+    bundled = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("asks.libs/libanswers")]
+    assert len(bundled) == 1
