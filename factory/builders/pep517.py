@@ -127,7 +127,7 @@ def build(
 
 
 def _offer(sandbox: Sandbox, wheels: Sequence[Path]) -> list[str]:
-    """uv's options for our own wheels: each in a folder of its own, since to uv's cache a path is always the same wheel."""
+    """uv's options for our own wheels: each in a folder of its own, since to uv's cache a path is one wheel, always."""
     options = []
     for wheel in wheels:
         folder = f"wheels/{sha256_of(wheel)}"
