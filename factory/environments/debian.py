@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import uv
 
+from factory.debian_mirror import MIRROR_VARIABLE, host_mirror
 from factory.environments.layers import discard
 from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMissing
 from factory.model import PYTHONS, LogSink, PackagePin
@@ -21,7 +22,6 @@ from factory.process import run
 SUITE = "trixie"
 # The suite's own Python; factory.environments.pythons has the others.
 PYTHON = "3.13"
-MIRROR_VARIABLE = "FACTORY_DEBIAN_MIRROR"
 GCC = "14"
 TRIPLET = "riscv64-linux-gnu"
 # Machine -> the folder of its libraries, and in that the program that starts those which are linked with them.
@@ -219,20 +219,6 @@ def dpkg_packages(tree: Path) -> tuple[PackagePin, ...]:
                 PackagePin(name=fields["Package"], version=fields["Version"], architecture=fields["Architecture"])
             )
     return tuple(sorted(pins, key=lambda pin: (pin.name, pin.architecture)))
-
-
-def host_mirror() -> str | None:
-    """The mirror to use: $FACTORY_DEBIAN_MIRROR, else the one this host's apt is configured with, if it's Debian's.
-
-    None means mmdebstrap's own default.
-    """
-    if configured := os.environ.get(MIRROR_VARIABLE):
-        return configured
-    try:
-        listed = run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)"])
-    except (CommandFailed, PrerequisiteMissing):
-        return None
-    return next((line.split("|")[2] for line in listed.splitlines() if line.startswith("Debian|Debian|")), None)
 
 
 def host_apt_options() -> tuple[str, ...]:

@@ -24,6 +24,12 @@ def _fetch_pypi(pin: SourcePin, cache: Path, destination: Path, log: LogSink) ->
     return fetch_pypi(pin, cache, destination, log)
 
 
+def _fetch_debian(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
+    from factory.sources.debian import fetch_debian
+
+    return fetch_debian(pin, cache, destination, log)
+
+
 def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
     """The model's file in `cache`, downloaded if it isn't there.
 
@@ -38,6 +44,7 @@ def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
 # A new kind of source is one module and one line here (and its keys in factory.recipe).
 SOURCES: Mapping[str, Callable[[SourcePin, Path, Path, LogSink], SourceTree]] = {
     "pypi": _fetch_pypi,
+    "debian": _fetch_debian,
     "local": fetch_local,
 }
 

@@ -25,11 +25,12 @@ PROGRESS_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file on a server and what it must be."""
+    """A file on a server and what it must be; `hint` says what to look at when it can't be had."""
 
     url: str
     name: str
     sha256: str
+    hint: str = "check the network, the proxy variables and pip's index configuration (pip config list), and run again"
 
 
 def download(file: RemoteFile, cache: Path, session: requests.Session, log: LogSink) -> Path:
@@ -170,5 +171,5 @@ def _continues(response: requests.Response, offset: int) -> bool:
 def _unreachable(file: RemoteFile, reason: str) -> SourceError:
     return SourceError(
         f"{file.name}: can't be downloaded from {without_secrets(file.url)}: {reason}",
-        hint="check the network, the proxy variables and pip's index configuration (pip config list), and run again",
+        hint=file.hint,
     )

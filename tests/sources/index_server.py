@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 
 @dataclass(kw_only=True)
@@ -56,6 +57,9 @@ def serve() -> Iterator[IndexServer]:
         def do_GET(self) -> None:
             answer(self, index)
 
+        def do_HEAD(self) -> None:
+            answer(self, index)
+
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
@@ -68,7 +72,7 @@ def serve() -> Iterator[IndexServer]:
 
 def answer(request: BaseHTTPRequestHandler, index: IndexServer) -> None:
     index.requests.append((request.path, dict(request.headers)))
-    kind, _, name = request.path.strip("/").partition("/")
+    kind, _, name = unquote(request.path).strip("/").partition("/")
     content = index.page(name) if kind == "simple" else index.files.get(name)
     if index.credentials is not None and request.headers.get("Authorization") != index.credentials:
         send(request, 401, b"", index)
@@ -104,6 +108,8 @@ def send(
     for name, value in {"Content-Type": "text/html", "Content-Length": str(len(content)), **(headers or {})}.items():
         request.send_header(name, value)
     request.end_headers()
+    if request.command == "HEAD":
+        return
     if cut and index.cuts:
         request.wfile.write(content[: index.cuts.pop(0)])
         request.close_connection = True
