@@ -79,7 +79,10 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePin:
-    """Where a recipe's source comes from. `pypi` sources are pinned by sha256; `local` ones are a folder."""
+    """Where a recipe's source comes from. `local` ones are a folder (`path`), all others an archive with that sha256.
+
+    `parts` are further sources and the folders of this one that they become: paths with slashes.
+    """
 
     kind: str
     project: str
@@ -87,6 +90,7 @@ class SourcePin:
     sha256: str = ""
     path: Path | None = None
     overlay: Overlay | None = None
+    parts: Mapping[str, SourcePin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

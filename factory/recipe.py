@@ -36,6 +36,9 @@ _UNITS = {"MB": 10**6, "GB": 10**9}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Debian Policy 5.6.1, with the `=version` that apt-get takes.
 _DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
+_DEBIAN_SOURCE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+# The upstream part of Policy 5.6.12: neither an epoch before it nor Debian's revision after it.
+_DEBIAN_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~]*(-[A-Za-z0-9.+~]+)*")
 
 
 def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recipe:
@@ -156,7 +159,25 @@ def _read_source(table: Table, name: str, version: str, directory: Path) -> Sour
     project, source_version = table.string("project", name), table.string("version", version)
     if overlay is None and (project, source_version) != (name, version):
         table.problem("overlay", "is missing: only an overlay makes another project's source this package")
-    return replace(SOURCE_KINDS[kind](table, project, source_version, directory), overlay=overlay)
+    pin = SOURCE_KINDS[kind](table, project, source_version, directory)
+    return replace(pin, overlay=overlay, parts=_read_parts(table.table("parts"), directory))
+
+
+def _read_parts(table: Table, directory: Path) -> dict[str, SourcePin]:
+    for folder in table.keys:
+        if not _is_inside(folder):
+            table.problem(folder, f"{folder!r} must be the path of a folder inside the source")
+    return {folder: _read_part(table.table(folder), directory) for folder in table.keys}
+
+
+def _read_part(table: Table, directory: Path) -> SourcePin:
+    """A source that another one takes in says whose it is itself."""
+    kind = table.choice("kind", SOURCE_KINDS)
+    project, version = table.string("project"), table.string("version")
+    if kind not in SOURCE_KINDS:
+        table.ignore_unknown_keys()
+        return SourcePin(kind=kind, project=project, version=version)
+    return SOURCE_KINDS[kind](table, project, version, directory)
 
 
 def _read_overlay(table: Table, name: str, version: str, directory: Path) -> Overlay | None:
@@ -180,6 +201,14 @@ def _read_pypi(table: Table, name: str, version: str, _directory: Path) -> Sourc
     return SourcePin(kind="pypi", project=name, version=version, sha256=_read_sha256(table, "sha256"))
 
 
+def _read_debian(table: Table, name: str, version: str, _directory: Path) -> SourcePin:
+    if name and not _DEBIAN_SOURCE.fullmatch(name):
+        table.problem("project", f"{name!r} is not the name of a Debian source package")
+    if version and not _DEBIAN_VERSION.fullmatch(version):
+        table.problem("version", f"{version!r} is not an upstream version as Debian writes it, as in '0.3.34+ds'")
+    return SourcePin(kind="debian", project=name, version=version, sha256=_read_sha256(table, "sha256"))
+
+
 def _read_local(table: Table, name: str, version: str, directory: Path) -> SourcePin:
     path = table.string("path")
     if path:
@@ -189,7 +218,11 @@ def _read_local(table: Table, name: str, version: str, directory: Path) -> Sourc
 
 
 # factory.sources holds the function that fetches each kind.
-SOURCE_KINDS: Mapping[str, Callable[[Table, str, str, Path], SourcePin]] = {"pypi": _read_pypi, "local": _read_local}
+SOURCE_KINDS: Mapping[str, Callable[[Table, str, str, Path], SourcePin]] = {
+    "pypi": _read_pypi,
+    "debian": _read_debian,
+    "local": _read_local,
+}
 
 
 def _read_build(table: Table) -> BuildOptions:
@@ -241,10 +274,14 @@ def _read_debian_packages(table: Table, key: str) -> tuple[str, ...]:
     return packages
 
 
+def _is_inside(path: str) -> bool:
+    return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
+
+
 def _read_globs(table: Table, key: str) -> tuple[str, ...]:
     globs = table.strings(key)
     for glob in globs:
-        if PurePosixPath(glob).is_absolute() or ".." in PurePosixPath(glob).parts:
+        if not _is_inside(glob):
             table.problem(key, f"{glob!r} must be a path inside the wheel")
     return globs
 

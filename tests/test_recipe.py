@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import RecipeError
-from factory.model import DEFAULT_PROFILES, Overlay, Recipe
+from factory.model import DEFAULT_PROFILES, Overlay, Recipe, SourcePin
 from factory.recipe import load_models, load_recipe, load_recipes
 
 REPOSITORY = Path(__file__).parents[1]
@@ -161,6 +161,15 @@ k1 = "x"
         (SMALLEST + "project = 'eggs'\n", "recipe.toml:4: source.overlay: is missing: only an overlay makes another"),
         (SMALLEST + "version = 'x y'\noverlay = []\n", "recipe.toml:7: source.version: 'x y' is not a version"),
         (SMALLEST + "overlay = ['package']\n", "recipe.toml:7: source.overlay: 'package' is not a folder beside this"),
+        (
+            SMALLEST.replace("pypi", "debian") + "version = '2:1.0-1'\noverlay = []\n",
+            "recipe.toml:7: source.version: '2:1.0-1' is not an upstream version as Debian writes it",
+        ),
+        (
+            SMALLEST + "parts.'../x' = {kind = 'pypi', project = 'x'}\n",
+            "recipe.toml:7: source.parts.\"../x\": '../x' must be the path of a folder inside the source",
+        ),
+        (SMALLEST + "parts.x = {kind = 'pypi'}\n", "recipe.toml:7: source.parts.x.project: is missing"),
         (SMALLEST + "overlay = ['/x']\n", "recipe.toml:7: source.overlay: must be relative to the recipe's folder"),
         (
             SMALLEST + "[build]\nbuilder = 'cibuildwheel'\nrequires = ['x']\n",
@@ -247,6 +256,19 @@ def test_an_overlay_makes_another_projects_source_this_package(tmp_path: Path) -
     assert (recipe.source.project, recipe.source.version) == ("eggs", "7")
     folders = (tmp_path / "spam/../common", tmp_path / "spam/package")
     assert recipe.source.overlay == Overlay(project="spam", version="1.0", folders=folders)
+
+
+def test_a_debian_source_may_have_parts_of_other_packages(tmp_path: Path) -> None:
+    pin = f'kind = "debian"\nversion = "3.12.1"\nsha256 = "{SHA256}"\n'
+    text = f"""{SMALLEST.replace("pypi", "debian")}
+        [source.parts."vendor/lapack"]
+        project = "lapack"
+        {pin}
+    """
+    source = load_recipe(write(tmp_path, text)).source
+    assert (source.kind, source.project, source.version) == ("debian", "spam", "1.0")
+    lapack = SourcePin(kind="debian", project="lapack", version="3.12.1", sha256=SHA256)
+    assert source.parts == {"vendor/lapack": lapack}
 
 
 def test_a_folder_without_a_recipe_is_named(tmp_path: Path) -> None:

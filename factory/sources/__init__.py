@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -41,6 +43,8 @@ def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
     return download(pin, cache, log)
 
 
+# Where in the destination parts of a source are unpacked, before they are put into it.
+PARTS = ".parts"
 # A new kind of source is one module and one line here (and its keys in factory.recipe).
 SOURCES: Mapping[str, Callable[[SourcePin, Path, Path, LogSink], SourceTree]] = {
     "pypi": _fetch_pypi,
@@ -58,10 +62,27 @@ def fetch(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> Sourc
         SourceError: it can't be found or downloaded, is not what was pinned, or is not safe to unpack.
     """
     tree = SOURCES[pin.kind](pin, cache, destination, log)
+    for folder, part in pin.parts.items():
+        _take_in(folder, SOURCES[part.kind](part, cache, destination / PARTS, log), tree)
     if pin.overlay is not None:
         lay_over(pin.overlay, tree, log)
     _check_identity(pin.overlay or pin, read_project_metadata(tree))
     return tree
+
+
+def _take_in(folder: str, part: SourceTree, tree: SourceTree) -> None:
+    """Move a part's tree into its folder of the source, whose date stays."""
+    target = tree.path / folder
+    date = tree.path.stat().st_mtime
+    if target.exists() or not target.parent.resolve().is_relative_to(tree.path.resolve()):
+        raise SourceError(
+            f"{part.path.name} can't become {folder} of {tree.path.name}, which has that already or leads out there",
+            hint="name another folder in source.parts",
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part.path.rename(target)
+    part.path.parent.rmdir()
+    os.utime(tree.path, (date, date))
 
 
 def identity(pin: SourcePin) -> str:
@@ -71,6 +92,9 @@ def identity(pin: SourcePin) -> str:
         SourceError: a local folder or an overlay is missing.
     """
     sha256 = pin.sha256 if pin.path is None else tree_sha256(existing_folder(pin))
+    if pin.parts:
+        hashes = (sha256, *(f"{folder}\0{identity(part)}" for folder, part in pin.parts.items()))
+        sha256 = hashlib.sha256("\0".join(hashes).encode()).hexdigest()
     return sha256 if pin.overlay is None else overlaid_sha256(sha256, pin.overlay)
 
 
