@@ -136,6 +136,8 @@ class Recipe:
     version: str
     directory: Path
     source: SourcePin
+    # The wheels' build tag (PEP 427), which tells a rebuild from what was published before; 0 for none.
+    build_number: int = 0
     build: BuildOptions = BuildOptions()
     audit: AuditOptions = AuditOptions()
     check: CheckOptions = CheckOptions()

@@ -43,7 +43,7 @@ from factory.plan import content_key, plan
 from factory.publish.server import serve
 from factory.publish.trial import write_trial_index
 from factory.recipe import load_models
-from factory.repair import repair
+from factory.repair import give_build_tag, repair
 from factory.resume import discard_unless_noted, keep_noted_trees
 from factory.schedule import require_all_done, run_graph
 from factory.serial import load, save
@@ -333,7 +333,9 @@ def _clear_half_written(opened: OpenJob, source: SourceTree, log: LogSink) -> No
 def _repair(opened: OpenJob, built: BuiltWheel, factory: Factory, log: LogSink) -> RepairedWheel:
     roots = [layer.tree for layer in opened.environment.root.layers]
     strip = strip_command(factory.layout, opened.environment.root, factory.stages("environment"))
-    return repair(built, factory.target, roots, strip, opened.folder / "repaired", SOURCE_DATE_EPOCH, log)
+    wheel = repair(built, factory.target, roots, strip, opened.folder / "repaired", SOURCE_DATE_EPOCH, log)
+    number = opened.job.recipe.build_number
+    return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
 
 
 def _audit(recipe: Recipe, wheel: RepairedWheel, factory: Factory, log: LogSink) -> str:

@@ -49,11 +49,13 @@ def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recip
     """
     document = Document(directory / RECIPE_FILE)
     root = document.root
-    name, version = _read_package(root.table("package", required=True), directory)
+    package = root.table("package", required=True)
+    name, version = _read_package(package, directory)
     recipe = Recipe(
         name=name,
         version=version,
         directory=directory,
+        build_number=package.integer("build", 0),
         source=_read_source(root.table("source", required=True), name, version, directory),
         build=_read_build(root.table("build")),
         audit=AuditOptions(dispatched=_read_globs(root.table("audit"), "dispatched")),

@@ -57,6 +57,14 @@ def repair(
     return _within(_final(wheels[0]), target)
 
 
+def give_build_tag(wheel: RepairedWheel, number: int, epoch: str, log: LogSink) -> RepairedWheel:
+    """Replace the wheel by one with that build tag: with another file name, and the same content otherwise."""
+    tags = [sys.executable, "-m", "wheel", "tags", "--build", str(number), "--remove", str(wheel.path)]
+    run(tags, log=log, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, what="giving the wheel its build tag")
+    (tagged,) = wheel.path.parent.glob("*.whl")
+    return _final(tagged)
+
+
 def _is_repaired(wheel: Path) -> bool:
     return all(tag.platform.startswith("manylinux") for tag in parse_wheel_filename(wheel.name)[3])
 

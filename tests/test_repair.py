@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from factory.errors import RepairFailed
+from factory.files import sha256_of
 from factory.model import BuiltWheel, RepairedWheel, Target
-from factory.repair import copies, repair
+from factory.repair import copies, give_build_tag, repair
 from tests.conftest import MemoryLog
 from tests.elf_images import Image
+from tests.publish.wheelmaker import make_wheel
 
 
 def write(folder: Path, name: str, image: Image) -> Path:
@@ -55,3 +59,21 @@ def test_a_wheel_that_its_own_build_repaired_keeps_its_bytes(tmp_path: Path) -> 
 def test_a_wheel_repaired_for_a_newer_glibc_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RepairFailed, match="needs manylinux_2_41_riscv64, which is newer than the target's"):
         repaired_before(tmp_path, "manylinux_2_41_riscv64")
+
+
+def test_a_build_tag_changes_the_name_and_what_says_it_alone(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path / "one", "demo", tag="py3-none-manylinux_2_31_riscv64")
+    before = zipfile.ZipFile(wheel)
+    contents = {name: before.read(name) for name in before.namelist()}
+    twice = []
+    for folder in ("one", "two"):
+        copy = Path(shutil.copytree(tmp_path / "one", tmp_path / f"copy-{folder}")) / wheel.name
+        found = RepairedWheel(path=copy, sha256=sha256_of(copy), platform_tags=("manylinux_2_31_riscv64",))
+        twice.append(give_build_tag(found, 2, "315532802", MemoryLog()))
+    assert twice[0].sha256 == twice[1].sha256 == sha256_of(twice[0].path)
+    assert twice[0].path.name == "demo-1.0-2-py3-none-manylinux_2_31_riscv64.whl"
+    after = zipfile.ZipFile(twice[0].path)
+    changed = {name for name in after.namelist() if after.read(name) != contents[name]}
+    assert changed == {"demo-1.0.dist-info/WHEEL", "demo-1.0.dist-info/RECORD"}
+    assert b"\nBuild: 2\n" in after.read("demo-1.0.dist-info/WHEEL")
+    assert list(twice[0].path.parent.iterdir()) == [twice[0].path]

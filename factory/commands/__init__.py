@@ -4,7 +4,21 @@ from collections.abc import Mapping
 from types import ModuleType
 
 import factory.commands.audit as audit
-from factory.commands import bench, build, cache, check, doctor, image, index, rebuild, serve, setup, shell
+from factory.commands import (
+    bench,
+    build,
+    cache,
+    check,
+    doctor,
+    image,
+    index,
+    rebuild,
+    serve,
+    setup,
+    shell,
+    unyank,
+    yank,
+)
 
 # Each module has `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`.
 COMMANDS: Mapping[str, ModuleType] = {
@@ -17,6 +31,8 @@ COMMANDS: Mapping[str, ModuleType] = {
     "shell": shell,
     "image": image,
     "index": index,
+    "yank": yank,
+    "unyank": unyank,
     "serve": serve,
     "cache": cache,
     "bench": bench,

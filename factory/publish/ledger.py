@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import filelock
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
 
 from factory.errors import PublishError
 from factory.files import write_if_changed
@@ -156,15 +157,39 @@ class Ledger:
             write_if_changed(self._path(release.filename), _dump(release), durable=True)
             return release
 
+    def set_yanked(self, project: str, version: Version, reason: str | None) -> tuple[Release, ...]:
+        """Yank every file of a version with `reason` (PEP 592), or take that back with None.
+
+        Returns those that are another way than before.
+
+        Raises:
+            PublishError: nothing of that version was published.
+        """
+        with self.locked():
+            published = [_load(path) for path in sorted((self.folder / project).glob("[!.]*.json"))]
+            files = [release for release in published if Version(release.version) == version]
+            if not files:
+                raise _not_published(project, version, published)
+            changed = [replace(release, yanked=reason) for release in files if release.yanked != reason]
+            for release in changed:
+                write_if_changed(self._path(release.filename), _dump(release), durable=True)
+            return tuple(changed)
+
     def _path(self, filename: str) -> Path:
         project, _version = parse_filename(filename)
         return self.folder / project / f"{filename}.json"
 
 
+def _not_published(project: str, version: Version, published: Sequence[Release]) -> PublishError:
+    versions = sorted({release.version for release in published}, key=Version)
+    hint = f"published of {project}: {', '.join(versions)}" if versions else f"the ledger has no project {project}"
+    return PublishError(f"{project} {version} was not published", hint=hint)
+
+
 def _refused(filename: str, what: str, kept: str, refused: str) -> PublishError:
     return PublishError(
         f"{filename} {what}:\n  published sha256 {kept}\n  refused   sha256 {refused}",
-        hint="a published file never changes; give the rebuilt wheel a build tag (NAME-VERSION-1-...whl)",
+        hint="a published file never changes; give the rebuilt wheel a build tag: package.build = 1 in its recipe",
     )
 
 

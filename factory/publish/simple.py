@@ -59,7 +59,7 @@ def _require_unique_names(releases: Sequence[Release]) -> None:
     if twice:
         raise PublishError(
             f"an index can't hold two files of one name: {', '.join(sorted(twice))}",
-            hint="leave out the older one, or give the newer one a build tag (NAME-VERSION-1-...whl)",
+            hint="leave out the older one, or give the newer one a build tag: package.build = 1 in its recipe",
         )
 
 

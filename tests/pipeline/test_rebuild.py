@@ -14,7 +14,10 @@ pytestmark = pytest.mark.environment
 
 
 def build(root: Path, cache: Path, *, kind: str) -> Checkout:
+    """vectors-c, built as the second rebuild of its version."""
     checkout = make_checkout(root, cache, kind=kind, more=ONE_PROFILE)
+    recipe = root / "recipes/vectors-c/recipe.toml"
+    recipe.write_text(recipe.read_text().replace("[package]", "[package]\nbuild = 2"))
     built = checkout.factory("build", "vectors-c")
     assert built.returncode == 0, built.stderr
     return checkout
@@ -25,6 +28,7 @@ def test_a_rebuild_gives_the_recorded_bytes_until_an_input_changes(fresh_cache: 
     rebuilt = checkout.factory("rebuild", "vectors-c", "--verify")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert f"same bytes: sha256 {sha256_of(checkout.wheel())}" in rebuilt.stderr
+    assert checkout.wheel().name.startswith("vectors_c-1.0-2-cp313-cp313-manylinux_")
     (wheel,) = (checkout.root / "dist/rebuilt").iterdir()
     assert (wheel.name, sha256_of(wheel)) == (checkout.wheel().name, sha256_of(checkout.wheel()))
     assert [path.name for path in (checkout.cache / "jobs").iterdir() if path.is_dir()] == []
