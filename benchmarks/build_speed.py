@@ -210,6 +210,7 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     work, builder = sandbox.work, BUILDERS[subject.recipe.build.builder]
     tree = sources.fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
     patches.apply(subject.patches, tree, log)
+    sources.lay_over(subject.recipe.source, tree, log)
     tree.path.rename(work / "src")
     metadata = sources.read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)

@@ -104,7 +104,9 @@ def _source_metadata(pin: SourcePin, label: str, factory: Factory) -> ProjectMet
 def _read_metadata(pin: SourcePin, scratch: Path, factory: Factory, log: LogSink) -> ProjectMetadata:
     discard(scratch)
     try:
-        return sources.read_project_metadata(sources.fetch(pin, factory.layout.downloads, scratch, log))
+        tree = sources.fetch(pin, factory.layout.downloads, scratch, log)
+        sources.lay_over(pin, tree, log)
+        return sources.read_project_metadata(tree)
     finally:
         discard(scratch)
 
@@ -272,14 +274,16 @@ def _fetch(opened: OpenJob, factory: Factory, log: LogSink) -> SourceTree:
 
 
 def _patch(opened: OpenJob, source: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
-    """Patch a copy, so that a run killed between two patches starts again from the source as it came.
+    """Patch a copy, so that a run killed between two patches starts again from the source as it came; then the overlay.
 
     Where a build was at work already, what it may go on with is kept.
     """
     tree, partial = opened.work / "src", opened.work / "src.partial"
     discard(partial)
     shutil.copytree(source.path, partial, symlinks=True)
-    applied = patches.apply(opened.patches, SourceTree(path=partial, sha256=source.sha256), log)
+    copy = SourceTree(path=partial, sha256=source.sha256)
+    applied = patches.apply(opened.patches, copy, log)
+    sources.lay_over(opened.job.recipe.source, copy, log)
     keep_noted_trees(tree, partial)
     discard(tree)
     partial.rename(tree)

@@ -14,9 +14,9 @@ from factory.errors import SourceError
 from factory.model import LogSink, ModelPin, Overlay, ProjectMetadata, SourcePin, SourceTree
 from factory.sources.local import existing_folder, fetch_local, tree_sha256
 from factory.sources.metadata import read_project_metadata
-from factory.sources.overlay import lay_over, overlaid_sha256
+from factory.sources.overlay import lay, overlaid_sha256
 
-__all__ = ["SOURCES", "download_model", "fetch", "identity", "read_project_metadata"]
+__all__ = ["SOURCES", "download_model", "fetch", "identity", "lay_over", "read_project_metadata"]
 
 
 def _fetch_pypi(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
@@ -54,9 +54,10 @@ SOURCES: Mapping[str, Callable[[SourcePin, Path, Path, LogSink], SourceTree]] = 
 
 
 def fetch(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-    """Put the pinned source into a folder of its own in `destination`, its overlay over it; `cache` keeps downloads.
+    """Put the pinned source into a folder of its own in `destination`; `cache` keeps downloads.
 
-    A tree that an earlier run left there is replaced. A killed fetch leaves no half a tree.
+    A tree that an earlier run left there is replaced. A killed fetch leaves no half a tree. An overlay is not laid over
+    it yet, since patches are made for the source as it came: `lay_over`.
 
     Raises:
         SourceError: it can't be found or downloaded, is not what was pinned, or is not safe to unpack.
@@ -64,10 +65,20 @@ def fetch(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> Sourc
     tree = SOURCES[pin.kind](pin, cache, destination, log)
     for folder, part in pin.parts.items():
         _take_in(folder, SOURCES[part.kind](part, cache, destination / PARTS, log), tree)
-    if pin.overlay is not None:
-        lay_over(pin.overlay, tree, log)
-    _check_identity(pin.overlay or pin, read_project_metadata(tree))
+    if pin.overlay is None:
+        _check_identity(pin, read_project_metadata(tree))
     return tree
+
+
+def lay_over(pin: SourcePin, tree: SourceTree, log: LogSink) -> None:
+    """Lay the pin's overlay, where it has one, over a tree that was fetched.
+
+    Raises:
+        SourceError: the overlay can't be laid, or doesn't make the source into the project that it should be.
+    """
+    if pin.overlay is not None:
+        lay(pin.overlay, tree, log)
+        _check_identity(pin.overlay, read_project_metadata(tree))
 
 
 def _take_in(folder: str, part: SourceTree, tree: SourceTree) -> None:
@@ -86,7 +97,7 @@ def _take_in(folder: str, part: SourceTree, tree: SourceTree) -> None:
 
 
 def identity(pin: SourcePin) -> str:
-    """The sha256 over all that `fetch` will give for this source, known without the network.
+    """The sha256 over the source, its parts and its overlay, known without the network.
 
     Raises:
         SourceError: a local folder or an overlay is missing.

@@ -14,7 +14,7 @@ from factory.sources.local import source_files, tree_sha256
 PKG_INFO = "PKG-INFO"
 
 
-def lay_over(overlay: Overlay, tree: SourceTree, log: LogSink) -> None:
+def lay(overlay: Overlay, tree: SourceTree, log: LogSink) -> None:
     """Copy the overlay's folders over the tree, later ones over earlier ones.
 
     The new files get the source's date, so that builds stay reproducible. Where an overlay has a pyproject.toml, what

@@ -40,6 +40,18 @@ Version: 1.0
 Libs: -L${prefix}/lib -lanswers
 Cflags: -I${prefix}/include
 """
+HEADER = "const char *answer(void);\n"
+PATCH = f"""\
+Subject: Spoil the header
+Description: It no longer fits the code.
+Upstream-Status: Inappropriate
+---
+--- a/answers.h
++++ b/answers.h
+@@ -1 +1 @@
+-{HEADER.strip()}
++const char *answer(int);
+"""
 RESULT = """
 import json, os
 result = {"shown": f"answer {answer}", "facts": {"answer": answer}, "tokens": [], "logits": []}
@@ -61,8 +73,13 @@ def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fr
     add_recipe(tmp_path, "answers", source='overlay = ["package"]', more=EXPECT, smoke=LOADS + RESULT)
     package = tmp_path / "recipes/answers/package"
     package.mkdir()
-    for name, text in {"pyproject.toml": PYPROJECT, "CMakeLists.txt": CMAKE, "answers.pc": PC}.items():
+    own = {"pyproject.toml": PYPROJECT, "CMakeLists.txt": CMAKE, "answers.pc": PC, "answers.h": HEADER}
+    for name, text in own.items():
         (package / name).write_text(text)
+    # Patches are made for the source as it came: the overlay lies over what they change.
+    patches = tmp_path / "patches/answers/1.0"
+    patches.mkdir(parents=True)
+    (patches / "0001-spoil-the-header.patch").write_text(PATCH)
     requires = f'[build]\nrequires = ["answers"]\n{EXPECT}'
     add_recipe(tmp_path, "asks", more=requires, smoke=ASKS + RESULT)
     built = checkout.factory("build", "asks")

@@ -8,7 +8,7 @@ import pytest
 
 from factory.errors import SourceError
 from factory.model import Overlay, SourcePin, SourceTree
-from factory.sources import fetch, identity, read_project_metadata
+from factory.sources import fetch, identity, lay_over, read_project_metadata
 from tests.conftest import MemoryLog
 
 PROJECT = '[project]\nname = "{}"\nversion = "1.0"\n'
@@ -41,7 +41,9 @@ def pin(source: Path, *folders: Path) -> SourcePin:
 
 
 def fetched(pinned: SourcePin, tmp_path: Path, log: MemoryLog) -> SourceTree:
-    return fetch(pinned, tmp_path / "cache", tmp_path / "out", log)
+    tree = fetch(pinned, tmp_path / "cache", tmp_path / "out", log)
+    lay_over(pinned, tree, log)
+    return tree
 
 
 def test_the_overlaid_source_is_the_overlays_project(
