@@ -10,7 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from factory.errors import CheckFailed, CommandFailed
-from factory.model import BASELINE_CPU, NATIVE_PROFILE, PROFILES, CheckOptions, CheckResult, LogSink, Recipe, Sandbox
+from factory.model import (
+    BASELINE_CPU,
+    NATIVE_PROFILE,
+    PROFILES,
+    TOOLCHAINS,
+    CheckOptions,
+    CheckResult,
+    LogSink,
+    Recipe,
+    Sandbox,
+)
 
 # bubblewrap reports a signal as 128 + its number; SIGILL is 4.
 ILLEGAL_INSTRUCTION = (128 + 4, -4)
@@ -44,8 +54,10 @@ def run_profiles(
     return tuple(replace(result, python=python) for result in results)
 
 
-def require_passed(recipe: Recipe, results: Sequence[CheckResult]) -> None:
+def require_passed(recipe: Recipe, results: Sequence[CheckResult], toolchain: str = TOOLCHAINS[0]) -> None:
     """Hold the results against what the recipe expects of each profile and against each other.
+
+    `toolchain` is what the wheel was compiled with.
 
     Raises:
         CheckFailed: it lists every disagreement.
@@ -60,9 +72,10 @@ def require_passed(recipe: Recipe, results: Sequence[CheckResult]) -> None:
     if mistakes:
         python = results[0].python
         listed = "\n  ".join(f"{profile}: {text}" for profile, text in mistakes)
+        options = recipe.options_for(python, toolchain)
         raise CheckFailed(
-            f"{recipe.label_for(python)}: the check failed:\n  {listed}",
-            hint=f"look closer with: factory check {recipe.name} --python {python} --profile {mistakes[0][0]} --keep",
+            f"{recipe.label_for(python, toolchain)}: the check failed:\n  {listed}",
+            hint=f"look closer with: factory check {recipe.name} {options} --profile {mistakes[0][0]} --keep",
         )
 
 

@@ -12,6 +12,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 # The Pythons that wheels are built for, the default first.
 PYTHONS = ("3.13", "3.14")
+# What C and C++ may be compiled with, the default first.
+TOOLCHAINS = ("gcc", "clang")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,8 @@ class BuildOptions:
     requires: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
     rust: bool = False
+    # The first one's wheels are published, and what other packages build on; the others' are kept for comparison.
+    toolchains: tuple[str, ...] = TOOLCHAINS[:1]
     # In bytes, at a compiler's peak; 0 where it doesn't matter.
     memory_per_job: int = 0
 
@@ -148,9 +152,19 @@ class Recipe:
     def label(self) -> str:
         return f"{self.name} {self.version}"
 
-    def label_for(self, python: str) -> str:
-        """The label where the package is built or run for that Python; the default one goes without saying."""
-        return self.label if python == PYTHONS[0] else f"{self.label} for Python {python}"
+    @property
+    def toolchain(self) -> str:
+        """What the published wheels are compiled with."""
+        return self.build.toolchains[0]
+
+    def label_for(self, python: str, toolchain: str = TOOLCHAINS[0]) -> str:
+        """The label where the package is built or run for that Python, so compiled; the defaults go without saying."""
+        for_python = "" if python == PYTHONS[0] else f" for Python {python}"
+        return f"{self.label}{for_python}{'' if toolchain == TOOLCHAINS[0] else f' with {toolchain}'}"
+
+    def options_for(self, python: str, toolchain: str) -> str:
+        """The options by which commands know the build for that Python, so compiled."""
+        return f"--python {python}{'' if toolchain == self.toolchain else f' --toolchain {toolchain}'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,13 +205,13 @@ class ProjectMetadata:
     cargo_locks: Mapping[str, str] = field(default_factory=dict)
 
 
-# A recipe's name and a Python.
-JobId = tuple[NormalizedName, str]
+# A recipe's name, a Python, and the toolchain where the wheel is only for comparison, else "".
+JobId = tuple[NormalizedName, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One recipe for one Python in a plan, with the other recipes whose wheels its build and its run need.
+    """One recipe for one Python and toolchain in a plan, with the other recipes whose wheels its build and run need.
 
     `earlier` are the Pythons for which the plan builds the same recipe first: their wheel may serve this one too.
     """
@@ -205,23 +219,30 @@ class Job:
     recipe: Recipe
     metadata: ProjectMetadata
     python: str = PYTHONS[0]
+    toolchain: str = TOOLCHAINS[0]
     build_needs: frozenset[NormalizedName] = frozenset()
     run_needs: frozenset[NormalizedName] = frozenset()
     earlier: frozenset[str] = frozenset()
 
     @property
     def id(self) -> JobId:
-        return canonicalize_name(self.recipe.name), self.python
+        return canonicalize_name(self.recipe.name), self.python, self.toolchain if self.comparison else ""
+
+    @property
+    def comparison(self) -> bool:
+        """Whether the wheel is only to be compared with the one that gets published."""
+        return self.toolchain != self.recipe.toolchain
 
     @property
     def label(self) -> str:
-        return self.recipe.label_for(self.python)
+        return self.recipe.label_for(self.python, self.toolchain)
 
     @property
     def needs(self) -> frozenset[JobId]:
         """The jobs that must have ended before this one begins."""
-        needed = {(name, self.python) for name in self.build_needs | self.run_needs}
-        return frozenset(needed | {(self.id[0], python) for python in self.earlier})
+        name, _, comparison = self.id
+        needed = {(other, self.python, "") for other in self.build_needs | self.run_needs}
+        return frozenset(needed | {(name, python, comparison) for python in self.earlier})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +325,7 @@ class BuildRecord:
 
     `environment_kind` is what opened the root; it isn't in the key, since the wheel is the same in all of them.
     `wheel_of` is the key of another record where the wheel was made for another Python and only checked for this one.
+    `built_with` is the name of the toolchain, `toolchain` the versions of its parts; a `comparison` isn't published.
     """
 
     key: str
@@ -326,6 +348,8 @@ class BuildRecord:
     wheel: str = ""
     wheel_sha256: str = ""
     wheel_of: str = ""
+    built_with: str = TOOLCHAINS[0]
+    comparison: bool = False
 
 
 class LogSink(Protocol):

@@ -39,7 +39,7 @@ from factory.model import (
     SourcePin,
     SourceTree,
 )
-from factory.plan import content_key, plan
+from factory.plan import content_key, find_recipe, plan
 from factory.publish.server import serve
 from factory.publish.trial import write_trial_index
 from factory.recipe import load_models
@@ -55,13 +55,17 @@ Records = Mapping[JobId, BuildRecord]
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
 
 
-def build(names: Sequence[str], pythons: Sequence[str], factory: Factory) -> list[BuildRecord]:
+def build(
+    names: Sequence[str], pythons: Sequence[str], factory: Factory, toolchains: Sequence[str] = ()
+) -> list[BuildRecord]:
     """Build `names` and what they need for each of `pythons`, several at once; what the store has is not built again.
+
+    Each is built with `toolchains`, or with those that its recipe says.
 
     Raises:
         FactoryError: the first failure. What doesn't need the package that failed is built all the same.
     """
-    planned = plan(names, pythons, factory.recipes(), lambda recipe: describe(recipe, factory))
+    planned = plan(names, pythons, factory.recipes(), lambda recipe: describe(recipe, factory), toolchains)
     jobs = {job.id: job for job in planned}
     needs = {each: job.needs for each, job in jobs.items()}
     with factory.reporter.overall(len(jobs), at_once=min(factory.recipes_at_once, len(jobs))):
@@ -75,7 +79,7 @@ def build(names: Sequence[str], pythons: Sequence[str], factory: Factory) -> lis
 def _work_on(job: Job, records: Records, factory: Factory) -> BuildRecord:
     try:
         with factory.slots.sharing():
-            record = _build_job(job, records, factory.for_python(job.python))
+            record = _build_job(job, records, factory.for_python(job.python, job.toolchain))
     except Exception as error:
         if not isinstance(error, TimeLimitReached):
             factory.reporter.line(f"{job.label}: failed")
@@ -111,15 +115,17 @@ def _read_metadata(pin: SourcePin, scratch: Path, factory: Factory, log: LogSink
         discard(scratch)
 
 
-def open_package(name: str, factory: Factory) -> OpenJob:
-    """The job of one package, for looking into its environment."""
-    jobs = plan([name], [factory.target.python], factory.recipes(), lambda recipe: describe(recipe, factory))
+def open_package(name: str, factory: Factory, toolchain: str | None = None) -> OpenJob:
+    """The job of one package with a toolchain, or its recipe's first, for looking into its environment."""
+    recipes = factory.recipes()
+    toolchains = [toolchain or find_recipe(name, recipes).toolchain]
+    jobs = plan([name], [factory.target.python], recipes, lambda recipe: describe(recipe, factory), toolchains)
     records = {job.id: _stored(job, factory) for job in jobs[:-1]}
     return open_job(jobs[-1], records, factory)
 
 
 def _stored(job: Job, factory: Factory) -> BuildRecord:
-    record = factory.store.latest(*job.id)
+    record = factory.store.latest(job.id[0], job.python)
     if record is None:
         hint = f"run: factory build {job.recipe.name} --python {job.python}"
         raise StoreError(f"{job.label} was not built yet", hint=hint)
@@ -145,9 +151,14 @@ class OpenJob:
 def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     """Make the job's environment if it isn't there yet, and find out its content key."""
     recipe = job.recipe
-    request = RootRequest(python=factory.target.python, apt=recipe.build.apt, rust=needs_rust(job.metadata, recipe))
+    request = RootRequest(
+        python=factory.target.python,
+        apt=recipe.build.apt,
+        rust=needs_rust(job.metadata, recipe),
+        toolchain=job.toolchain,
+    )
     environment = factory.build_environment(recipe, request)
-    needed = [records[name, job.python] for name in sorted(job.build_needs)]
+    needed = [records[name, job.python, ""] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe.source)
     hashes = [record.wheel_sha256 for record in needed]
     inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in _model_pins(recipe, factory))]
@@ -172,6 +183,8 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         existing = factory.store.record(opened.key)
         if existing is not None:
             factory.reporter.line(f"{job.label}: already built, {existing.wheel}")
+            if existing.comparison != job.comparison:  # the recipe names its toolchains in another order now
+                return factory.store.add_checked(replace(existing, comparison=job.comparison))
             return existing
         steps = Steps(folder=opened.folder / "steps", root=factory.layout.root, open_stage=factory.stages(job.label))
         try:
@@ -228,6 +241,8 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         stages=steps.runs(STAGES),
         checks=checks,
         finished=_now(),
+        built_with=opened.job.toolchain,
+        comparison=opened.job.comparison,
     )
     return factory.store.add(record, made.repaired)
 
@@ -238,8 +253,9 @@ def _built_for_another_python(job: Job, records: Records, factory: Factory) -> B
         there = replace(job, python=record.target.python)
         if record.wheel_of or there.python == job.python or not serves(record.wheel, job.python):
             continue
-        needs_known = all((name, there.python) in records for name in job.build_needs)
-        if needs_known and open_job(there, records, factory.for_python(there.python)).key == record.key:
+        needs_known = all((name, there.python, "") in records for name in job.build_needs)
+        as_there = factory.for_python(there.python, job.toolchain)
+        if needs_known and open_job(there, records, as_there).key == record.key:
             return record
     return None
 
@@ -254,8 +270,12 @@ def _check_again(opened: OpenJob, built: BuildRecord, steps: Steps, records: Rec
 
 
 def _check(opened: OpenJob, wheel: Path, steps: Steps, records: Records, factory: Factory) -> tuple[CheckResult, ...]:
-    recipe, python = opened.job.recipe, opened.job.python
-    others = [factory.store.wheel_path(record) for (_, other), record in records.items() if other == python]
+    recipe, (own, python, _) = opened.job.recipe, opened.job.id
+    others = [
+        factory.store.wheel_path(record)
+        for (name, other, comparison), record in records.items()
+        if name != own and other == python and not comparison
+    ]
     return steps.once(
         "check",
         tuple[CheckResult, ...],
@@ -384,10 +404,9 @@ def run_check(
     with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
         check.install(sandbox, recipe, f"{url}/simple/", log)
         results = check.run_profiles(sandbox, recipe, factory.target.python, model, profiles, log)
-    label = recipe.label_for(factory.target.python)
     for result in results:
-        factory.reporter.line(f"{label}: {result.profile}: {result.shown}")
-    check.require_passed(recipe, results)
+        factory.reporter.line(f"{factory.label(recipe)}: {result.profile}: {result.shown}")
+    check.require_passed(recipe, results, factory.toolchain)
     return results
 
 

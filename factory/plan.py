@@ -15,40 +15,58 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.errors import RecipeError
-from factory.model import PYTHONS, Job, JobId, ProjectMetadata, Recipe, Target
+from factory.model import PYTHONS, TOOLCHAINS, Job, JobId, ProjectMetadata, Recipe, Target
 from factory.recipe import RECIPE_FILE
 from factory.serial import dumps
 
 # Counts up when the factory itself comes to build, repair or audit differently.
 BUILD_LOGIC = 2
 
-# A line of a recipe that only says how a build shares the machine.
-_NOT_DECIDING = re.compile(rb"^memory-per-job\s*=.*\n?", re.MULTILINE)
+# Lines of a recipe that only say how a build shares the machine, and which others there are.
+_NOT_DECIDING = re.compile(rb"^(memory-per-job|toolchains)\s*=.*\n?", re.MULTILINE)
 
 Describe = Callable[[Recipe], ProjectMetadata]
 
 
-def plan(names: Sequence[str], pythons: Sequence[str], recipes: Mapping[str, Recipe], describe: Describe) -> list[Job]:
+def plan(
+    names: Sequence[str],
+    pythons: Sequence[str],
+    recipes: Mapping[str, Recipe],
+    describe: Describe,
+    toolchains: Sequence[str] = (),
+) -> list[Job]:
     """The jobs for `names` on each of `pythons`, and for what they need among the recipes, in an order that works.
 
-    `describe` tells a recipe's metadata, which costs a download the first time.
+    Without `toolchains` a name has a job for each that its recipe says. What it needs is compiled with the first of its
+    own recipe, the one whose wheels are published. `describe` tells a recipe's metadata,
+    which costs a download the first time.
 
     Raises:
         RecipeError: a name without a recipe, recipes that need each other, or one that excludes a Python.
     """
     jobs: dict[JobId, Job] = {}
-    waiting: list[JobId] = [(canonicalize_name(name), python) for python in pythons for name in names]
+    wanted = [find_recipe(name, recipes) for name in names]
+    waiting = [each for python in pythons for recipe in wanted for each in _asked_for(recipe, python, toolchains)]
     while waiting:
-        name, python = waiting.pop()
-        if (name, python) not in jobs:
-            jobs[name, python] = _job(find_recipe(name, recipes), python, recipes, describe)
-            waiting.extend(jobs[name, python].needs)
+        each = waiting.pop()
+        if each not in jobs:
+            name, python, comparison = each
+            recipe = find_recipe(name, recipes)
+            jobs[each] = _job(recipe, python, comparison or recipe.toolchain, recipes, describe)
+            waiting.extend(jobs[each].needs)
     jobs = {each: replace(job, earlier=_earlier(each, pythons, jobs)) for each, job in jobs.items()}
     try:
         order = TopologicalSorter({each: job.needs for each, job in jobs.items()}).static_order()
         return [jobs[each] for each in order]
     except CycleError as error:
-        raise RecipeError(f"recipes need each other: {' -> '.join(name for name, _ in error.args[1])}") from error
+        raise RecipeError(f"recipes need each other: {' -> '.join(name for name, *_ in error.args[1])}") from error
+
+
+def _asked_for(recipe: Recipe, python: str, toolchains: Sequence[str]) -> list[JobId]:
+    """The jobs of a recipe that is asked for by name."""
+    name = canonicalize_name(recipe.name)
+    chosen = toolchains or recipe.build.toolchains
+    return [(name, python, "" if toolchain == recipe.toolchain else toolchain) for toolchain in chosen]
 
 
 def content_key(
@@ -66,7 +84,10 @@ def content_key(
     """
     recipe = job.recipe
     digest = hashlib.sha256()
-    for text in (str(BUILD_LOGIC), dumps(target), environment_key, *inputs, *sorted(dependency_wheels)):
+    # On a riscv64 machine that builds on itself, the environment has all compilers that are installed.
+    compilers = [] if job.toolchain == TOOLCHAINS[0] else [f"toolchain {job.toolchain}"]
+    texts = (str(BUILD_LOGIC), dumps(target), environment_key, *inputs, *compilers, *sorted(dependency_wheels))
+    for text in texts:
         digest.update(f"{len(text)}:{text}".encode())
     script = [recipe.check.script] if recipe.check.script is not None else []
     for path in (recipe.directory / RECIPE_FILE, *script, *patches):
@@ -95,11 +116,11 @@ def requirement_names(requirements: Iterable[str], python: str) -> set[Normalize
 
 
 def _earlier(job: JobId, pythons: Sequence[str], jobs: Collection[JobId]) -> frozenset[str]:
-    name, python = job
-    return frozenset(earlier for earlier in pythons[: pythons.index(python)] if (name, earlier) in jobs)
+    name, python, comparison = job
+    return frozenset(earlier for earlier in pythons[: pythons.index(python)] if (name, earlier, comparison) in jobs)
 
 
-def _job(recipe: Recipe, python: str, recipes: Mapping[str, Recipe], describe: Describe) -> Job:
+def _job(recipe: Recipe, python: str, toolchain: str, recipes: Mapping[str, Recipe], describe: Describe) -> Job:
     metadata = describe(recipe)
     _require_python(recipe, metadata, python)
     build = requirement_names(metadata.build_requires, python) & recipes.keys()
@@ -109,6 +130,7 @@ def _job(recipe: Recipe, python: str, recipes: Mapping[str, Recipe], describe: D
         recipe=recipe,
         metadata=metadata,
         python=python,
+        toolchain=toolchain,
         build_needs=frozenset(build - own),
         run_needs=frozenset(run - own),
     )

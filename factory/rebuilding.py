@@ -20,8 +20,8 @@ def rebuild(record: BuildRecord, factory: Factory, folder: Path) -> RepairedWhee
         RebuildImpossible: the recipe, its patches, the environment or another input is not the recorded one any more.
     """
     record = factory.store.record(record.wheel_of) or record
-    factory = replace(factory, target=record.target, mode=record.mode)
-    opened = open_package(record.name, factory)
+    factory = replace(factory, target=record.target, toolchain=record.built_with, mode=record.mode)
+    opened = open_package(record.name, factory, record.built_with)
     if opened.key != record.key:
         raise RebuildImpossible(
             f"{record.name} {record.version} can't be rebuilt as recorded: " + "; ".join(_changes(record, opened)),

@@ -16,6 +16,7 @@ from factory.model import (
     BUILDERS,
     DEFAULT_PROFILES,
     PROFILES,
+    TOOLCHAINS,
     AuditOptions,
     BuildOptions,
     CheckOptions,
@@ -240,8 +241,28 @@ def _read_build(table: Table) -> BuildOptions:
         requires=requires,
         apt=_read_debian_packages(table, "apt"),
         rust=table.boolean("rust"),
+        toolchains=_read_toolchains(table),
         memory_per_job=_read_bytes(table, "memory-per-job"),
     )
+
+
+def _read_toolchains(table: Table) -> tuple[str, ...]:
+    return _read_choices(table, "toolchains", TOOLCHAINS, TOOLCHAINS[:1], "must name at least one toolchain")
+
+
+def _read_choices(
+    table: Table, key: str, known: Collection[str], default: tuple[str, ...], if_empty: str
+) -> tuple[str, ...]:
+    """Some of the `known` names, each once."""
+    names = table.strings(key, default)
+    if not names:
+        table.problem(key, if_empty)
+    for name in dict.fromkeys(names):
+        if name not in known:
+            table.problem(key, unknown(name, known))
+        elif names.count(name) > 1:
+            table.problem(key, f"{name!r} is named twice")
+    return names
 
 
 def _read_bytes(table: Table, key: str) -> int:
@@ -312,15 +333,8 @@ def _read_suite(table: Table, directory: Path) -> CheckOptions | None:
 
 
 def _read_profiles(table: Table) -> tuple[str, ...]:
-    profiles = table.strings("profiles", DEFAULT_PROFILES)
-    if not profiles:
-        table.problem("profiles", "must name at least one profile: what was not run is not published")
-    for profile in dict.fromkeys(profiles):
-        if profile not in PROFILES:
-            table.problem("profiles", unknown(profile, PROFILES))
-        elif profiles.count(profile) > 1:
-            table.problem("profiles", f"{profile!r} is named twice")
-    return profiles
+    if_empty = "must name at least one profile: what was not run is not published"
+    return _read_choices(table, "profiles", PROFILES, DEFAULT_PROFILES, if_empty)
 
 
 def _read_script(table: Table, directory: Path) -> Path | None:

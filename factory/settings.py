@@ -16,7 +16,7 @@ from factory.environments.manylinux import manylinux_root
 from factory.environments.modes import MODES, check_root, require_machine
 from factory.environments.root import Environment, Root, RootRequest
 from factory.layout import Layout
-from factory.model import NATIVE_MODE, NATIVE_PROFILE, OpenStage, Recipe, Target
+from factory.model import NATIVE_MODE, NATIVE_PROFILE, TOOLCHAINS, OpenStage, Recipe, Target
 from factory.recipe import load_recipes
 from factory.store import Store
 from factory.ui import Reporter
@@ -35,6 +35,7 @@ class Factory:
     checkout: Path
     reporter: Reporter
     target: Target = DEFAULT_TARGET
+    toolchain: str = TOOLCHAINS[0]
     mode: str = "hybrid"
     environment: str = "rootfs"
     keep: bool = False
@@ -66,9 +67,13 @@ class Factory:
             root = manylinux_root(self.layout, self.mode, request, stages)
         return CibuildwheelEnvironment(root=root, layout=self.layout, open_stage=stages)
 
-    def for_python(self, python: str) -> Factory:
-        """The same factory, building for that Python."""
-        return replace(self, target=replace(self.target, python=python))
+    def for_python(self, python: str, toolchain: str = TOOLCHAINS[0]) -> Factory:
+        """The same factory, building for that Python with that toolchain."""
+        return replace(self, target=replace(self.target, python=python), toolchain=toolchain)
+
+    def label(self, recipe: Recipe) -> str:
+        """What the recipe is called where it is built or run."""
+        return recipe.label_for(self.target.python, self.toolchain)
 
     def open_root(self, root: Root) -> Environment:
         """The root in the kind of environment that commands run in."""

@@ -37,9 +37,14 @@ class Store:
             (record for record in found if record is not None), key=lambda record: (record.finished, record.key)
         )
 
-    def latest(self, name: str, python: str) -> BuildRecord | None:
-        """The newest record of a package for a Python."""
-        found = [record for record in self.records_of(name) if record.target.python == python]
+    def latest(self, name: str, python: str, toolchain: str | None = None) -> BuildRecord | None:
+        """The newest record of a package for a Python: of what may be published, or built with that toolchain."""
+        found = [
+            record
+            for record in self.records_of(name)
+            if record.target.python == python
+            and (not record.comparison if toolchain is None else record.built_with == toolchain)
+        ]
         return found[-1] if found else None
 
     def records_of(self, name: str) -> list[BuildRecord]:
@@ -60,7 +65,7 @@ class Store:
         return kept
 
     def add_checked(self, record: BuildRecord) -> BuildRecord:
-        """Keep one more record of a wheel that is there."""
+        """Keep a record of a wheel that is there."""
         save(self._record_path(record.key), record, self._cache)
         return record
 
@@ -70,7 +75,7 @@ class Store:
 
     def published_candidates(self) -> list[StoredWheel]:
         """The newest checked wheel of each file name: what may be published."""
-        checked = [record for record in self.records() if record.checks]
+        checked = [record for record in self.records() if record.checks and not record.comparison]
         newest = {record.wheel: record for record in checked}
         return [
             self._stored(record, [other for other in checked if other.wheel_sha256 == record.wheel_sha256])

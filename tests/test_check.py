@@ -38,6 +38,14 @@ def test_a_failed_profile_is_named_with_what_it_said() -> None:
     assert caught.value.hint == "look closer with: factory check demo --python 3.13 --profile k1 --keep"
 
 
+def test_a_failed_check_of_a_wheel_for_comparison_says_how_to_look_at_that_one() -> None:
+    with pytest.raises(CheckFailed, match=r"demo 1\.0 with clang: the check failed:") as caught:
+        require_passed(recipe(), [result("k1", passed=False)], "clang")
+    assert caught.value.hint == (
+        "look closer with: factory check demo --python 3.13 --toolchain clang --profile k1 --keep"
+    )
+
+
 def test_an_unexpected_fact_says_what_was_seen_and_what_was_expected() -> None:
     options = {"expect": {"cpu-backend": {"rv64gc": "riscv64_0", "k1": "riscv64_v_zvfh"}}}
     seen = [result("rv64gc", facts={"cpu-backend": "riscv64_0"}), result("k1", facts={"cpu-backend": "riscv64_0"})]

@@ -58,7 +58,7 @@ def test_each_python_has_jobs_of_its_own_and_a_recipes_first_python_comes_first(
     llama = metadata(run=("numpy", "tomli; python_version < '3.14'"))
     jobs = jobs_for(["llama"], ["3.13", "3.14"], {"llama": llama, "numpy": metadata(), "tomli": metadata()})
     needs = {job.id: job.needs for job in jobs}
-    assert {(name, python): set(each) for (name, python), each in needs.items()} == {
+    assert {job[:2]: {need[:2] for need in each} for job, each in needs.items()} == {
         ("tomli", "3.13"): set(),
         ("numpy", "3.13"): set(),
         ("llama", "3.13"): {("numpy", "3.13"), ("tomli", "3.13")},
@@ -78,12 +78,38 @@ def test_a_source_that_excludes_a_python_is_refused_before_anything_is_built() -
 
 def test_a_source_that_wants_a_later_release_of_a_python_is_not_refused() -> None:
     needs = {"new": replace(metadata(), requires_python=">=3.13.1")}
-    assert [job.id for job in jobs_for(["new"], ["3.13"], needs)] == [("new", "3.13")]
+    assert [job.id for job in jobs_for(["new"], ["3.13"], needs)] == [("new", "3.13", "")]
 
 
 def test_a_requirement_that_no_installer_can_read_excludes_nothing() -> None:
     needs = {"odd": replace(metadata(), requires_python="3.*.x")}
-    assert [job.id for job in jobs_for(["odd"], ["3.13"], needs)] == [("odd", "3.13")]
+    assert [job.id for job in jobs_for(["odd"], ["3.13"], needs)] == [("odd", "3.13", "")]
+
+
+def with_toolchains(*named: str, of: Recipe) -> Recipe:
+    return replace(of, build=replace(of.build, toolchains=named))
+
+
+def test_each_toolchain_of_a_recipe_has_a_job_and_what_it_needs_is_compiled_with_its_own_first_one() -> None:
+    needs = {"llama": metadata(run=("numpy",)), "numpy": metadata()}
+    recipes = {name: with_toolchains("gcc", "clang", of=make_recipe(name)) for name in needs}
+    jobs = {job.label: job for job in plan(["llama"], ["3.13"], recipes, lambda recipe: needs[recipe.name])}
+    numpy = ("numpy", "3.13", "")
+    assert {label: (job.id, set(job.needs), job.comparison) for label, job in jobs.items()} == {
+        "numpy 1.0": (numpy, set(), False),
+        "llama 1.0": (("llama", "3.13", ""), {numpy}, False),
+        "llama 1.0 with clang": (("llama", "3.13", "clang"), {numpy}, True),
+    }
+
+
+def test_toolchains_that_are_asked_for_replace_those_of_the_recipe() -> None:
+    both = {"demo": with_toolchains("clang", "gcc", of=make_recipe("demo"))}
+    jobs = plan(["demo"], PYTHONS, both, lambda _: metadata(), ["gcc"])
+    assert [(job.python, job.toolchain, job.comparison) for job in jobs] == [
+        ("3.13", "gcc", True),
+        ("3.14", "gcc", True),
+    ]
+    assert jobs[1].needs == {jobs[0].id}
 
 
 def test_markers_are_those_of_the_target() -> None:
@@ -98,7 +124,7 @@ def test_the_key_does_not_change_with_what_decides_nothing(tmp_path: Path) -> No
     job = Job(recipe=recipe, metadata=metadata())
     before = content_key(job, ("s",), Target(), "e", (), ())
     (recipe.directory / "suite.py").write_text("pass")
-    (recipe.directory / "recipe.toml").write_text('memory-per-job = "2 GB"\none')
+    (recipe.directory / "recipe.toml").write_text('memory-per-job = "2 GB"\ntoolchains = ["gcc", "clang"]\none')
     assert content_key(job, ("s",), Target(), "e", (), ()) == before
 
 

@@ -60,6 +60,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
         apt = ["libopenblas-dev"]
         requires = ["openblas>=0.3"]
         rust = true
+        toolchains = ["gcc", "clang"]
         memory-per-job = "1.5 GB"
         [build.config-settings]
         "cmake.define.GGML_NATIVE" = "OFF"
@@ -89,6 +90,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
     assert recipe.build.environment == {"FOO": "bar"}
     assert (recipe.build.apt, recipe.build.rust) == (("libopenblas-dev",), True)
     assert recipe.build.requires == ("openblas>=0.3",)
+    assert (recipe.toolchain, recipe.build.toolchains) == ("gcc", ("gcc", "clang"))
     assert recipe.build.memory_per_job == 1_500_000_000
     assert recipe.audit.dispatched == ("spam/lib*_v.so",)
     assert recipe.check.script == directory / "smoke.py"
@@ -180,6 +182,8 @@ k1 = "x"
         (SMALLEST + "[check]\nrequires = ['a b']\n", "recipe.toml:8: check.requires: 'a b' is not a requirement"),
         (SMALLEST + "[check]\nsame-tokens = true\n", "must be a whole number, not a boolean"),
         (SMALLEST + "[build]\nrust = 'yes'\n", "must be true or false, not a string"),
+        (SMALLEST + "[build]\ntoolchains = []\n", "recipe.toml:8: build.toolchains: must name at least one toolchain"),
+        (SMALLEST + "[build]\ntoolchains = ['icc']\n", "recipe.toml:8: build.toolchains: unknown value 'icc'"),
         (
             SMALLEST + "[build]\nmemory-per-job = '2 GiB'\n",
             "memory-per-job: '2 GiB' is not an amount of memory",

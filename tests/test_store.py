@@ -91,6 +91,16 @@ def test_a_wheel_that_serves_two_pythons_is_published_once_with_both(tmp_path: P
     assert (store.latest("demo", "3.13"), store.latest("demo", "3.14")) == (built, later)
 
 
+def test_a_wheel_for_comparison_is_found_by_its_toolchain_alone_and_never_published(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    gcc = store.add(record("1" * 64), wheel(tmp_path, b"gcc"))
+    compared = replace(record("2" * 64), built_with="clang", comparison=True, finished="2026-02-01T00:00:00+00:00")
+    clang = store.add(compared, wheel(tmp_path, b"clang"))
+    assert [candidate.record_key for candidate in store.published_candidates()] == [gcc.key]
+    found = [store.latest("demo", "3.13", toolchain) for toolchain in (None, "gcc", "clang")]
+    assert found == [gcc, gcc, clang]
+
+
 def test_a_wheel_that_failed_on_a_profile_may_not_be_published(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.add(record(passed=False), wheel(tmp_path))

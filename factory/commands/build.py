@@ -9,7 +9,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from factory import stopping
-from factory.commands.options import add_factory_options, add_pythons_option, make_factory, wanted_pythons
+from factory.commands.options import (
+    add_factory_options,
+    add_pythons_option,
+    add_toolchains_option,
+    make_factory,
+    wanted_pythons,
+)
 from factory.commands.values import count, duration
 from factory.compile_slots import CompileSlots, processors
 from factory.errors import TimeLimitReached
@@ -28,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="+", metavar="NAME", help="a folder name below recipes/")
     add_pythons_option(parser)
+    add_toolchains_option(parser)
     add_factory_options(parser)
     parser.add_argument(
         "--time-limit",
@@ -57,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     factory = replace(make_factory(args), slots=CompileSlots(args.jobs), recipes_at_once=args.recipes)
     started = time.monotonic()
     with _limited(args.time_limit):
-        records = build(args.names, wanted_pythons(args), factory)
+        records = build(args.names, wanted_pythons(args), factory, tuple(dict.fromkeys(args.toolchain or ())))
     if args.json:
         print(dumps(tuple(records)), end="")
     else:
@@ -78,9 +85,10 @@ def print_wheels(records: Sequence[BuildRecord], factory: Factory) -> None:
             record.wheel,
             f"{factory.store.wheel_path(record).stat().st_size / 1e6:.2f} MB",
             record.target.python,
+            record.built_with,
             " ".join(result.profile for result in record.checks),
             record.wheel_sha256[:16],
         )
         for record in records
     ]
-    print_table(("wheel", "size", "Python", "passed on", "sha256"), rows)
+    print_table(("wheel", "size", "Python", "compilers", "passed on", "sha256"), rows)

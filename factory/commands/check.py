@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.commands.options import add_factory_options, add_python_option, make_factory
+from factory.commands.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
 from factory.environments.layers import discard
 from factory.errors import CheckFailed, PrerequisiteMissing, RecipeError
 from factory.model import NATIVE_MODE, PROFILES, CheckResult, Recipe
@@ -33,15 +33,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--suite", action="store_true", help="run the project's own tests, as the recipe's [suite] says"
     )
     add_python_option(parser)
+    add_toolchain_option(parser)
     add_factory_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check and print what each profile showed."""
-    factory = make_factory(args).for_python(args.python)
+    factory = make_factory(args)
     recipe = _with_suite(find_recipe(args.name, factory.recipes()), wanted=args.suite)
-    results = _check(recipe, args, factory)
+    results = _check(recipe, args, factory.for_python(args.python, args.toolchain or recipe.toolchain))
     if args.json:
         print(dumps(results), end="")
     return 0
@@ -86,14 +87,16 @@ def _discard_abandoned(factory: Factory) -> None:
 def _check_in(
     folder: Path, recipe: Recipe, profiles: Sequence[str], index: Path | None, factory: Factory
 ) -> tuple[CheckResult, ...]:
-    with factory.stages(recipe.label_for(factory.target.python))("check") as log:
+    with factory.stages(factory.label(recipe))("check") as log:
         if index is not None:
             return run_check(recipe, index, folder / "work", profiles, factory, log)
-        python = factory.target.python
-        own = factory.store.latest(canonicalize_name(recipe.name), python)
+        python, toolchain = factory.target.python, factory.toolchain
+        own = factory.store.latest(canonicalize_name(recipe.name), python, toolchain)
         if own is None:
-            hint = f"run: factory build {recipe.name} --python {python}"
-            raise CheckFailed(f"{recipe.label_for(python)} was not built yet", hint=hint)
+            options = recipe.options_for(python, toolchain)
+            raise CheckFailed(
+                f"{factory.label(recipe)} was not built yet", hint=f"run: factory build {recipe.name} {options}"
+            )
         wheel = factory.store.wheel_path(own)
         others = [other.path for other in factory.store.published_candidates() if other.path.name != wheel.name]
         return check_wheel(wheel, others, recipe, folder, profiles, factory, log)

@@ -9,7 +9,7 @@ from factory.compiler_cache import configured
 from factory.environments import ENVIRONMENTS
 from factory.environments.modes import MODES, default_mode
 from factory.layout import checkout, default_layout
-from factory.model import PYTHONS
+from factory.model import PYTHONS, TOOLCHAINS
 from factory.settings import Factory
 from factory.ui import Reporter
 
@@ -52,6 +52,20 @@ def add_pythons_option(parser: argparse.ArgumentParser) -> None:
 def wanted_pythons(args: argparse.Namespace) -> tuple[str, ...]:
     """The Pythons that the options name, each once."""
     return tuple(dict.fromkeys(args.python or PYTHONS[:1]))
+
+
+def add_toolchain_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the toolchain of commands that work with one."""
+    help_text = "as compiled with these compilers (default: the recipe's first)"
+    parser.add_argument("--toolchain", choices=TOOLCHAINS, help=help_text)
+
+
+def add_toolchains_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the toolchains that are wanted instead of those that recipes say."""
+    help_text = (
+        "compile C and C++ with this, other packages that it needs not; repeatable (default: as the recipe says)"
+    )
+    parser.add_argument("--toolchain", action="append", choices=TOOLCHAINS, help=help_text)
 
 
 def make_factory(args: argparse.Namespace) -> Factory:

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def find_record(name: str, key: str | None, factory: Factory) -> BuildRecord:
-    """The newest record of a package, or the one whose key starts with `key`.
+    """The newest record of a package, if possible of a wheel to be published, or the one whose key starts with `key`.
 
     Raises:
         StoreError: there is none.
@@ -73,7 +73,8 @@ def find_record(name: str, key: str | None, factory: Factory) -> BuildRecord:
             f"{name} has no build record{f' that starts with {key}' if key else ''}",
             hint=f"it has {keys}" if keys else f"run: factory build {name}",
         )
-    return found[-1]
+    published = [record for record in found if not record.comparison]
+    return (published or found)[-1]
 
 
 def verify(recorded: Path, rebuilt: Path) -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from packaging.utils import canonicalize_name
 
-from factory.commands.options import add_factory_options, add_python_option, make_factory
+from factory.commands.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
 from factory.pipeline import open_package
 
 NEEDS_ROOT = True
@@ -17,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="a package; its tree is /build/src")
     parser.add_argument("--network", action="store_true", help="with the network on, which builds don't have")
     add_python_option(parser)
+    add_toolchain_option(parser)
     add_factory_options(parser)
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run instead of a shell, after --")
 
@@ -24,6 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Open the shell; returns its exit status."""
     factory = make_factory(args).for_python(args.python)
-    opened = open_package(canonicalize_name(args.name), factory)
+    opened = open_package(canonicalize_name(args.name), factory, args.toolchain)
     with opened.environment.open(opened.work, keep=True) as sandbox:
         return sandbox.interact(args.command or ["bash"], network=args.network)

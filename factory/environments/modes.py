@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from factory.environments import binfmt, debian, rust
+from factory.environments import binfmt, clang, debian, rust
 from factory.environments.layers import Layer, content_key, ensure_layer
 from factory.environments.pythons import native_python_layers, python_layers
 from factory.environments.root import (
@@ -16,11 +16,11 @@ from factory.environments.root import (
     BUILD_VENV_PATH,
     CHECK_VENV,
     COMMON,
-    DEBIAN_VARIABLES,
     NATIVE_PATH,
     MakeRoot,
     Root,
     RootRequest,
+    debian_variables,
 )
 from factory.environments.rootfs import change_root
 from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMissing
@@ -34,15 +34,17 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
     layers = _with_packages(layout, (base,), (debian.BUILD_PACKAGES, tuple(sorted(request.apt))), open_stage)
     python = python_layers(layout, base, request.python, open_stage)
     native_python = native_python_layers(layout, base, native, request.python, open_stage)
+    compilers = (native, clang_layer(layout, open_stage)) if request.toolchain == "clang" else (native,)
     # ccache knows the compiler by its packages' versions, instead of reading 30 MB for every call.
-    compiler = content_key([(pin.name, pin.version) for pin in native.packages])
+    compiler = content_key([(pin.name, pin.version) for layer in compilers for pin in layer.packages])
     ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": f"string:{compiler}", "CCACHE_NOHASHDIR": "1"}
-    compilers = (native, rust_layer(layout, open_stage)) if request.rust else (native,)
+    rustc = (rust_layer(layout, open_stage),) if request.rust else ()
     return Root(
-        layers=(*layers, *python, *compilers, *native_python),
+        layers=(*layers, *python, *compilers, *rustc, *native_python),
         variables={
             **COMMON,
             **ccache,
+            **(clang.VARIABLES if request.toolchain == "clang" else {}),
             **(rust.variables(request.python) if request.rust else {}),
             "VIRTUAL_ENV": BUILD_VENV,
             "PATH": f"{NATIVE_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}",
@@ -53,11 +55,14 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
 def debian_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> Root:
     """The same root with Debian's riscv64 compilers: slow under QEMU, but the reference to compare with."""
     rust_packages = rust.PACKAGES if request.rust else ()
-    wanted = (debian.BUILD_PACKAGES, debian.EMULATED_PACKAGES, rust_packages, tuple(sorted(request.apt)))
+    clang_packages = clang.PACKAGES if request.toolchain == "clang" else ()
+    compilers = (debian.EMULATED_PACKAGES, clang_packages, rust_packages)
+    wanted = (debian.BUILD_PACKAGES, *compilers, tuple(sorted(request.apt)))
     base = base_layer(layout, open_stage)
     layers = _with_packages(layout, (base,), wanted, open_stage)
     python = python_layers(layout, base, request.python, open_stage)
-    return Root(layers=(*layers, *python, uv_layer(layout, open_stage)), variables=DEBIAN_VARIABLES)
+    variables = debian_variables(request.toolchain)
+    return Root(layers=(*layers, *python, uv_layer(layout, open_stage)), variables=variables)
 
 
 def check_root(layout: Layout, python: str, open_stage: OpenStage) -> Root:
@@ -91,6 +96,12 @@ def rust_layer(layout: Layout, open_stage: OpenStage) -> Layer:
     """rustc and cargo as native programs, for what is built in Rust."""
     definition = {"steps": rust.STEPS, "suite": debian.SUITE, "packages": rust.NATIVE_PACKAGES}
     return ensure_layer(layout.layers, "rust", definition, rust.make_rust, open_stage)
+
+
+def clang_layer(layout: Layout, open_stage: OpenStage) -> Layer:
+    """Clang as a native program, for jobs that ask for it."""
+    definition = {"steps": clang.STEPS, "suite": debian.SUITE, "packages": clang.PACKAGES}
+    return ensure_layer(layout.layers, "clang", definition, clang.make_clang, open_stage)
 
 
 def base_layer(layout: Layout, open_stage: OpenStage) -> Layer:

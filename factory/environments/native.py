@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.environments import debian, rust
+from factory.environments import clang, debian, rust
 from factory.environments.layers import Layer, content_key, ensure_layer
 from factory.environments.modes import uv_layer
-from factory.environments.root import BASE_PATH, CHECK_VENV, COMMON, DEBIAN_VARIABLES, Root, RootRequest
+from factory.environments.root import BASE_PATH, CHECK_VENV, COMMON, Root, RootRequest, debian_variables
 from factory.environments.sandbox import SealedSandbox
 from factory.errors import PrerequisiteMissing
 from factory.layout import Layout
@@ -35,9 +35,13 @@ def machine_root(layout: Layout, request: RootRequest, open_stage: OpenStage) ->
     Raises:
         PrerequisiteMissing: it lacks packages.
     """
-    machine = machine_layer((*NEEDED, *(rust.PACKAGES if request.rust else ()), *request.apt))
+    compilers = (
+        *(clang.PACKAGES if request.toolchain == "clang" else ()),
+        *(rust.PACKAGES if request.rust else ()),
+    )
+    machine = machine_layer((*NEEDED, *compilers, *request.apt))
     _require_python(request.python)
-    return Root(layers=(machine, uv_layer(layout, open_stage)), variables=DEBIAN_VARIABLES)
+    return Root(layers=(machine, uv_layer(layout, open_stage)), variables=debian_variables(request.toolchain))
 
 
 def machine_check_root(layout: Layout, python: str, open_stage: OpenStage) -> Root:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from factory.environments import debian, rust
+from factory.environments import clang, debian, rust
 from factory.environments.layers import Layer, content_key
 from factory.layout import Layout
-from factory.model import OpenStage, PackagePin, Sandbox
+from factory.model import TOOLCHAINS, OpenStage, PackagePin, Sandbox
 
 # Two seconds after the epoch of zip files: wheels can't hold an earlier time.
 SOURCE_DATE_EPOCH = "315532802"
@@ -22,7 +22,7 @@ BASE_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 NATIVE_PATH = "/opt/native/ccache:/opt/native/bin"
 UV_PATH = "/opt/uv/bin"
 CHECK_VENV = "/opt/venv"
-TOOLCHAIN = {*debian.TOOLCHAIN, *rust.PACKAGES}
+TOOLCHAIN = {*debian.TOOLCHAIN, *rust.PACKAGES, *clang.PACKAGES}
 COMMON = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
@@ -33,17 +33,22 @@ COMMON = {
     "PIP_CACHE_DIR": "/packages/pip",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
-# For builds with the compilers that Debian has for riscv64.
-DEBIAN_VARIABLES = {**COMMON, "VIRTUAL_ENV": BUILD_VENV, "PATH": f"{UV_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"}
+
+
+def debian_variables(toolchain: str) -> dict[str, str]:
+    """For builds with the compilers that Debian has for riscv64."""
+    compilers = clang.VARIABLES if toolchain == "clang" else {}
+    return {**COMMON, **compilers, "VIRTUAL_ENV": BUILD_VENV, "PATH": f"{UV_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootRequest:
-    """What a job asks of the root that it is built in: its Python, extra Debian packages, and a Rust compiler."""
+    """What a job asks of its root: a Python, extra Debian packages, a Rust compiler, and which C and C++ compilers."""
 
     python: str = debian.PYTHON
     apt: tuple[str, ...] = ()
     rust: bool = False
+    toolchain: str = TOOLCHAINS[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
