@@ -6,6 +6,7 @@ from types import ModuleType
 import factory.commands.audit as audit
 from factory.commands import (
     bench,
+    board,
     build,
     cache,
     check,
@@ -23,6 +24,7 @@ from factory.commands import (
 # Each module has `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`.
 COMMANDS: Mapping[str, ModuleType] = {
     "doctor": doctor,
+    "board": board,
     "setup": setup,
     "build": build,
     "check": check,

@@ -1,0 +1,419 @@
+"""Which wheels run on this machine? One file for any Python from 3.8 on, with nothing besides, and no network.
+
+The index's site offers this file for download; `factory board` is the same. What a CPU can do is asked of the kernel
+(riscv_hwprobe, else the auxiliary vector); /proc/cpuinfo alone is trusted where nothing else can be had, such as for
+another machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import struct
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+# The Pythons that wheels are built for, and the newest glibc that one may need.
+PYTHONS = ("3.13", "3.14")
+GLIBC = (2, 39)
+
+# Documentation/arch/riscv/hwprobe.rst of Linux: keys, and the bits of IMA_EXT_0 that decide here.
+HWPROBE, FLUSH_ICACHE = 258, 259
+VENDOR, ARCHITECTURE, EXTENSIONS, THEAD_EXTENSIONS = 0, 1, 4, 11
+EXTENSION_BITS = {
+    "v": 2,
+    "zba": 3,
+    "zbb": 4,
+    "zbs": 5,
+    "zfhmin": 28,
+    "zvfh": 30,
+    "zvfhmin": 31,
+    "zfa": 32,
+    "zicond": 35,
+    "zvfbfmin": 53,
+}
+XTHEADVECTOR = 1
+AT_HWCAP = 16
+BASE = frozenset("imafdc")
+THEAD = 0x5B7
+# T-Head's cores with this architecture number have no vectors or the draft's; with V, their kernels mean the draft.
+DRAFT_ARCHITECTURE = 0
+DRAFT_CORES = re.compile(r"thead,c9(06|10|20)\b")
+# In bits, of cores that are known by name where the register can't be read.
+KNOWN_VLEN = {"spacemit,x60": 256, "spacemit,x100": 256, "thead,c908": 128, "sifive,x280": 512}
+
+# What each profile needs besides RVV 1.0 of at least that VLEN, the most demanding first.
+VECTOR_PROFILES: Sequence[tuple[str, int, frozenset[str]]] = (
+    ("vlen1024", 1024, frozenset({"zvfh"})),
+    ("vlen512", 512, frozenset({"zvfh"})),
+    ("rva23", 128, frozenset({"zvfhmin", "zfa", "zicond"})),
+    ("k1", 256, frozenset({"zvfh"})),
+    ("rvv128", 128, frozenset()),
+)
+RVA22 = frozenset({"zba", "zbb", "zbs"})
+
+
+class Cpu(NamedTuple):
+    """What is known of a CPU. `vectors` is `1.0`, `draft` (0.7.1) or empty; `vlen` is in bits, 0 where not known.
+
+    `asked` is whom: `hwprobe`, `hwcap` or `cpuinfo`.
+    """
+
+    name: str
+    extensions: frozenset[str]
+    vectors: str
+    vlen: int
+    asked: str
+
+
+class Machine(NamedTuple):
+    """A machine's CPU and what its Python installs with. `tags` is None where pip isn't there to ask."""
+
+    architecture: str
+    bits: int
+    cpu: Cpu
+    libc: str
+    glibc: tuple[int, int] | None
+    python: str
+    free_threaded: bool
+    pip: str
+    tags: bool | None
+
+
+class Verdict(NamedTuple):
+    """What the facts mean: the profile whose checks speak for the CPU, what is in the way, and what to know."""
+
+    profile: str
+    problems: Sequence[str]
+    notes: Sequence[str]
+
+
+def judge(machine: Machine) -> Verdict:
+    """What runs on the machine, and what is in the way."""
+    problems = _cpu_problems(machine) or [*_libc_problems(machine), *_python_problems(machine)]
+    return Verdict(profile=profile_of(machine.cpu), problems=problems, notes=_notes(machine))
+
+
+def profile_of(cpu: Cpu) -> str:
+    """The most demanding profile that the CPU has everything of; empty where it lacks parts of rv64gc."""
+    if not cpu.extensions >= BASE:
+        return ""
+    if cpu.vectors == "1.0":
+        for name, vlen, needed in VECTOR_PROFILES:
+            if (cpu.vlen or 128) >= vlen and cpu.extensions >= needed:
+                return name
+    return "rva22" if cpu.extensions >= RVA22 else "rv64gc"
+
+
+def _cpu_problems(machine: Machine) -> list[str]:
+    if machine.architecture != "riscv64":
+        return [f"this is {machine.architecture or 'no machine we know'}: the wheels are for riscv64"]
+    if machine.bits != 64:
+        return ["Python is a 32-bit program: install one for 64 bits"]
+    missing = BASE - machine.cpu.extensions
+    return [f"the CPU lacks {', '.join(sorted(missing))} of rv64gc, which every wheel needs"] if missing else []
+
+
+def _libc_problems(machine: Machine) -> list[str]:
+    if machine.glibc is None:
+        return [f"the C library is {machine.libc or 'not glibc'}: the wheels need glibc, as Debian and Fedora have"]
+    return []
+
+
+def _python_problems(machine: Machine) -> list[str]:
+    if machine.free_threaded:
+        return ["this Python is a free-threaded build, and the wheels are for the usual one"]
+    if machine.tags is False:
+        return [f"pip {machine.pip} is too old to know wheels for riscv64: python3 -m pip install --upgrade pip"]
+    return []
+
+
+def _notes(machine: Machine) -> list[str]:
+    notes = []
+    series = ".".join(machine.python.split(".")[:2])
+    if machine.python and series not in PYTHONS:
+        built = " and ".join(PYTHONS)
+        notes.append(f"most wheels are for Python {built}; Python {series} gets those that serve every version")
+    if machine.glibc is not None and machine.glibc < GLIBC:
+        have = "_".join(map(str, machine.glibc))
+        notes.append(f"wheels tagged above manylinux_{have} need a newer system; pip passes over them")
+    if not machine.pip and machine.python:
+        notes.append("there is no pip in this Python: use uv, or python3 -m ensurepip")
+    return [*notes, *_cpu_notes(machine.cpu)]
+
+
+def _cpu_notes(cpu: Cpu) -> list[str]:
+    if cpu.vectors == "draft":
+        return ["its vectors are the draft 0.7.1 (XTheadVector), not RVV 1.0: most wheels run without vectors on it"]
+    if cpu.vectors and cpu.asked != "hwprobe":
+        return [f"that it has RVV 1.0 is what {cpu.asked} says; Linux 6.5 and newer say it for certain"]
+    return []
+
+
+def read_cpuinfo(text: str) -> Cpu:
+    """What a /proc/cpuinfo says, of this machine or of another: of the weakest core where they differ."""
+    cores = [fields for fields in map(_fields, re.split(r"\n\s*\n", text.strip())) if "isa" in fields]
+    if not cores:
+        return Cpu(name="", extensions=frozenset(), vectors="", vlen=0, asked="cpuinfo")
+    extensions = frozenset.intersection(*(_extensions(core["isa"]) for core in cores))
+    draft = any(_is_draft(core) for core in cores)
+    vectors = "draft" if draft else "1.0" if "v" in extensions else ""
+    first = cores[0]
+    return Cpu(
+        name=first.get("model name") or first.get("uarch", ""),
+        extensions=extensions - {"v"} if draft else extensions,
+        vectors=vectors,
+        vlen=KNOWN_VLEN.get(first.get("uarch", ""), 0) if vectors == "1.0" else 0,
+        asked="cpuinfo",
+    )
+
+
+def _fields(paragraph: str) -> dict[str, str]:
+    pairs = (line.partition(":") for line in paragraph.splitlines())
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}
+
+
+def _extensions(isa: str) -> frozenset[str]:
+    """`rv64imafdcv_zba` as its parts; `g` is written out. What follows `s` in old kernels' strings are modes."""
+    base, *longer = isa.lower().split("_")
+    letters = set(re.sub(r"^rv(32|64)|[sx].*$", "", base))
+    if "g" in letters:
+        letters |= set("imafd")
+    if "b" in letters:
+        letters |= RVA22
+    return frozenset(letters | set(longer))
+
+
+def _is_draft(core: dict[str, str]) -> bool:
+    """Whether a core's vectors, if it has any, are the draft's, by the numbers and names that T-Head gave them."""
+    if core.get("cpu-vector", "").startswith("0."):
+        return True
+    claims = "v" in _extensions(core["isa"]) or "xtheadvector" in core["isa"]
+    vendor, architecture = _number(core, "mvendorid"), _number(core, "marchid")
+    named = DRAFT_CORES.search(core.get("uarch", "")) is not None
+    return claims and (named or (vendor == THEAD and architecture == DRAFT_ARCHITECTURE))
+
+
+def _number(core: dict[str, str], name: str) -> int | None:
+    try:
+        return int(core.get(name, ""), 0)
+    except ValueError:
+        return None
+
+
+def read_cpu() -> Cpu:
+    """This machine's CPU. Only a riscv64 kernel is asked."""
+    described = read_cpuinfo(_read("/proc/cpuinfo"))
+    if platform.machine() != "riscv64":
+        return described
+    probed = probe()
+    if probed is not None:
+        return _probed(probed, described)
+    capabilities = _hardware_capabilities()
+    return described if capabilities is None else _capable(capabilities, described)
+
+
+def _capable(capabilities: int, described: Cpu) -> Cpu:
+    """AT_HWCAP has a bit for each single letter. T-Head's kernels set V's for the draft."""
+    letters = {chr(ord("a") + bit) for bit in range(26) if capabilities >> bit & 1}
+    if described.vectors == "draft":
+        return described._replace(asked="hwcap")
+    vectors = "1.0" if "v" in letters else ""
+    return described._replace(
+        extensions=(described.extensions - {"v"}) | letters,
+        vectors=vectors,
+        vlen=read_vlen() if vectors else 0,
+        asked="hwcap",
+    )
+
+
+def _probed(values: dict[int, int], described: Cpu) -> Cpu:
+    bits = values.get(EXTENSIONS, 0)
+    found = {name for name, bit in EXTENSION_BITS.items() if bits >> bit & 1}
+    # FD and C have a bit each; IMA is what hwprobe itself takes for granted.
+    found |= set("ima") | (set("fd") if bits & 1 else set()) | ({"c"} if bits & 2 else set())
+    thead = values.get(VENDOR) == THEAD and values.get(ARCHITECTURE) == DRAFT_ARCHITECTURE
+    draft = thead and ("v" in found or bool(values.get(THEAD_EXTENSIONS, 0) & XTHEADVECTOR))
+    if draft:
+        found.discard("v")
+    vectors = "draft" if draft or described.vectors == "draft" else "1.0" if "v" in found else ""
+    return described._replace(
+        extensions=frozenset(found), vectors=vectors, vlen=read_vlen() if vectors == "1.0" else 0, asked="hwprobe"
+    )
+
+
+def probe() -> dict[int, int] | None:
+    """What riscv_hwprobe says of all CPUs together: key -> value. None before Linux 6.4, and without ctypes."""
+    try:
+        import ctypes
+    except ImportError:
+        return None
+    keys = (VENDOR, ARCHITECTURE, EXTENSIONS, THEAD_EXTENSIONS)
+    pairs = (ctypes.c_int64 * (2 * len(keys)))()
+    for number, key in enumerate(keys):
+        pairs[2 * number] = key
+    libc = ctypes.CDLL(None)
+    if libc.syscall(HWPROBE, ctypes.byref(pairs), ctypes.c_size_t(len(keys)), 0, None, 0) != 0:
+        return None
+    # The kernel makes a key that it doesn't know negative.
+    return {key: pairs[2 * number + 1] for number, key in enumerate(keys) if pairs[2 * number] == key}
+
+
+def _hardware_capabilities() -> int | None:
+    try:
+        entries = struct.iter_unpack("@NN", Path("/proc/self/auxv").read_bytes())
+        return next((value for key, value in entries if key == AT_HWCAP), None)
+    except (OSError, struct.error):
+        return None
+
+
+def read_vlen() -> int:
+    """VLEN in bits, read from the register vlenb; 0 where that isn't allowed. Call it only where there are vectors."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # should the instruction be refused, only the child ends by it
+        try:
+            os.write(writing, struct.pack("=I", _call_vlenb()))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    answer = os.read(reading, 4)
+    os.close(reading)
+    os.waitpid(child, 0)
+    return 8 * struct.unpack("=I", answer)[0] if len(answer) == 4 else 0
+
+
+def _call_vlenb() -> int:
+    """Run `csrr a0, vlenb; ret`."""
+    import ctypes
+    import mmap
+
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(struct.pack("<II", 0xC2202573, 0x00008067))
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    ctypes.CDLL(None).syscall(FLUSH_ICACHE, ctypes.c_void_p(address), ctypes.c_void_p(address + 8), 0)
+    return int(ctypes.CFUNCTYPE(ctypes.c_uint32)(address)())
+
+
+def read_machine() -> Machine:
+    """This machine and this Python."""
+    libc, glibc = _read_libc()
+    pip, tags = _read_pip()
+    return Machine(
+        architecture=platform.machine(),
+        bits=8 * struct.calcsize("P"),
+        cpu=read_cpu(),
+        libc=libc,
+        glibc=glibc,
+        python=platform.python_version(),
+        free_threaded="t" in getattr(sys, "abiflags", ""),
+        pip=pip,
+        tags=tags,
+    )
+
+
+def of_cpuinfo(text: str) -> Machine:
+    """A machine of which only the /proc/cpuinfo is known: its system and Python are taken to be as they should be."""
+    cpu = read_cpuinfo(text)
+    bits = 32 if re.search(r"^isa\s*:\s*rv32", text, re.MULTILINE) else 64
+    return Machine(
+        architecture="riscv64" if cpu.extensions else "",
+        bits=bits,
+        cpu=cpu,
+        libc="",
+        glibc=GLIBC,
+        python="",
+        free_threaded=False,
+        pip="",
+        tags=None,
+    )
+
+
+def _read_libc() -> tuple[str, tuple[int, int] | None]:
+    try:
+        text = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, ValueError, OSError):
+        text = ""
+    found = re.match(r"glibc (\d+)\.(\d+)", text)
+    if found:
+        return text, (int(found[1]), int(found[2]))
+    return ("musl" if any(Path("/lib").glob("ld-musl-*")) else ""), None
+
+
+def _read_pip() -> tuple[str, bool | None]:
+    """pip's version, and whether it would take a manylinux wheel for riscv64."""
+    try:
+        import pip
+        from pip._vendor.packaging.tags import sys_tags
+    except ImportError:
+        return "", None
+    return pip.__version__, any(re.match(r"manylinux_2_\d+_riscv64", tag.platform) for tag in sys_tags())
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def describe(machine: Machine, verdict: Verdict, index_url: str) -> str:
+    """The answer for people."""
+    cpu = machine.cpu
+    rows = [
+        ("CPU", cpu.name or machine.architecture or "unknown"),
+        ("profile", verdict.profile or "none"),
+        ("vectors", _describe_vectors(cpu)),
+        ("C library", machine.libc or "not looked at"),
+        ("Python", machine.python or "not looked at"),
+        ("pip", machine.pip or "not looked at"),
+    ]
+    lines = [f"{name:10} {value}" for name, value in rows]
+    lines += [f"note: {note}" for note in verdict.notes]
+    lines += [f"problem: {problem}" for problem in verdict.problems]
+    if not verdict.problems:
+        lines += ["wheels of the index run here:", f"    pip install --index-url {index_url} NAME"]
+    return "\n".join(lines)
+
+
+def _describe_vectors(cpu: Cpu) -> str:
+    if cpu.vectors != "1.0":
+        return "draft 0.7.1" if cpu.vectors else "none"
+    half = "Zvfh" if "zvfh" in cpu.extensions else "Zvfhmin" if "zvfhmin" in cpu.extensions else "no half precision"
+    return f"RVV 1.0, VLEN {cpu.vlen or 'unknown'}, {half}"
+
+
+def as_json(machine: Machine, verdict: Verdict) -> str:
+    """The answer for programs."""
+    cpu = {**machine.cpu._asdict(), "extensions": sorted(machine.cpu.extensions)}
+    return json.dumps({**machine._asdict(), "cpu": cpu, **verdict._asdict()}, indent=2, sort_keys=True)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--cpuinfo", metavar="FILE", help="judge another machine by its /proc/cpuinfo; - reads it here")
+    parser.add_argument("--index-url", default="URL/simple/", metavar="URL", help="the index, for the line to paste")
+    parser.add_argument("--json", action="store_true", help="print everything that was found as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what runs; the status is 1 where something is in the way."""
+    machine = of_cpuinfo(_read_sample(args.cpuinfo)) if args.cpuinfo else read_machine()
+    verdict = judge(machine)
+    print(as_json(machine, verdict) if args.json else describe(machine, verdict, args.index_url))
+    return 1 if verdict.problems else 0
+
+
+def _read_sample(path: str) -> str:
+    return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8", errors="replace")
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description="Which riscv64 wheels run on this machine?")
+    configure(options)
+    sys.exit(run(options.parse_args()))
