@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -399,15 +400,26 @@ def run_check(
             hint=f"write {recipe.directory / 'smoke.py'}; docs/add-a-recipe.md says what it reports",
         )
     model = _model(recipe, factory, log)
-    discard(work)
-    environment = factory.open_root(factory.check_root())
-    with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
-        check.install(sandbox, recipe, f"{url}/simple/", log)
+    with installed(recipe, index, work, factory, log) as sandbox:
         results = check.run_profiles(sandbox, recipe, factory.target.python, model, profiles, log)
     for result in results:
         factory.reporter.line(f"{factory.label(recipe)}: {result.profile}: {result.shown}")
     check.require_passed(recipe, results, factory.toolchain)
     return results
+
+
+@contextmanager
+def installed(recipe: Recipe, index: Path, work: Path, factory: Factory, log: LogSink) -> Iterator[Sandbox]:
+    """A clean root in which a recipe's package is installed from the index in the folder `index`.
+
+    Raises:
+        CheckFailed: it does not install.
+    """
+    discard(work)
+    environment = factory.open_root(factory.check_root())
+    with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
+        check.install(sandbox, recipe, f"{url}/simple/", log)
+        yield sandbox
 
 
 def _model(recipe: Recipe, factory: Factory, log: LogSink) -> Path | None:

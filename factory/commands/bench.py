@@ -9,13 +9,16 @@ from types import ModuleType
 
 from factory.bench.plots import require_plots, write_svg
 from factory.bench.results import Results
+from factory.commands import bench_instructions
 from factory.privileges import give_back
 from factory.serial import dumps
 from factory.ui import print_table
 
 NEEDS_ROOT = True
 # Each module has `configure(parser)` and `measure(args) -> Results`; its first line says what it measures.
-BENCHMARKS: Mapping[str, ModuleType] = {}
+BENCHMARKS: Mapping[str, ModuleType] = {
+    "instructions": bench_instructions,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from factory.commands.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
-from factory.environments.layers import discard
 from factory.errors import CheckFailed, PrerequisiteMissing, RecipeError
 from factory.model import NATIVE_MODE, PROFILES, CheckResult, Recipe
+from factory.own_folders import own_folder
 from factory.pipeline import check_wheel, run_check
 from factory.plan import find_recipe
 from factory.serial import dumps
@@ -67,21 +66,8 @@ def _check(recipe: Recipe, args: argparse.Namespace, factory: Factory) -> tuple[
             hint="leave --profile out",
         )
     profiles = args.profile or factory.profiles(recipe)
-    _discard_abandoned(factory)
-    # Of this process's own: two checks of one package may run at once.
-    folder = factory.layout.jobs / f"check-{canonicalize_name(recipe.name)}-{os.getpid()}"
-    try:
+    with own_folder(factory.layout.jobs, "check", recipe.name, keep=factory.keep) as folder:
         return _check_in(folder, recipe, profiles, args.index, factory)
-    finally:
-        if not factory.keep:
-            discard(folder)
-
-
-def _discard_abandoned(factory: Factory) -> None:
-    """Remove the folders of checks that were killed: their names end with their process's number."""
-    for folder in factory.layout.jobs.glob("check-*"):
-        if not Path("/proc", folder.name.rpartition("-")[2]).is_dir() and not factory.keep:
-            discard(folder)
 
 
 def _check_in(

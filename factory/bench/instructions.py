@@ -1,0 +1,180 @@
+"""Counts the instructions that a package's own libraries execute in one call of a case, on each profile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+
+from factory.bench.classes import Counts, classify
+from factory.bench.counting import count_instructions
+from factory.bench.inside import run_case
+from factory.bench.maps import Libraries, mapped_libraries, relative
+from factory.bench.trace import Instruction
+from factory.errors import FactoryError, RecipeError
+from factory.model import BUILD, PROFILES, LogSink, Recipe, Sandbox
+from factory.own_folders import own_folder
+from factory.pipeline import installed
+from factory.publish.trial import write_trial_index
+from factory.settings import Factory
+
+SCRIPT = "bench.py"
+ANSWER = "answer"
+INSTALLED = "/site-packages/"
+# One thread, and the same order of everything in each run: so that two runs differ in what is counted alone.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "",  # compiled once, imports take the same work in each run
+}
+ATTEMPTS = 4
+NOWHERE = range(0x1000, 0x2000)  # no library is there: for a run that shows where they are
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What one call of a case counts with one wheel on one profile."""
+
+    case: str
+    wheel: str
+    profile: str
+    counts: Counts
+
+
+def measure(
+    recipe: Recipe,
+    wheels: Mapping[str, Path],
+    profiles: Sequence[str],
+    wanted_cases: Sequence[str],
+    factory: Factory,
+) -> tuple[Measurement, ...]:
+    """Count each case with each of the wheels (by label) on each profile; all cases where none are named.
+
+    Raises:
+        RecipeError: the recipe has no benchmark, or not such a case.
+        FactoryError: a case can't be counted.
+    """
+    script = recipe.directory / SCRIPT
+    if not script.is_file():
+        raise RecipeError(
+            f"{recipe.label} has no benchmark",
+            hint=f"write {script} with CASES; docs/benchmarks.md says how",
+        )
+    found: list[Measurement] = []
+    for label, wheel in wheels.items():
+        with factory.stages(recipe.label_for(factory.target.python))(f"count {label}") as log:
+            found += _measure_wheel(recipe, script, label, wheel, profiles, wanted_cases, factory, log)
+    order = {case: number for number, case in enumerate(dict.fromkeys(each.case for each in found))}
+    return tuple(sorted(found, key=lambda each: order[each.case]))
+
+
+def _measure_wheel(
+    recipe: Recipe,
+    script: Path,
+    label: str,
+    wheel: Path,
+    profiles: Sequence[str],
+    wanted_cases: Sequence[str],
+    factory: Factory,
+    log: LogSink,
+) -> list[Measurement]:
+    others = [other.path for other in factory.store.published_candidates() if other.path.name != wheel.name]
+    exactly = replace(recipe, version=str(parse_wheel_filename(wheel.name)[1]))
+    with own_folder(factory.layout.jobs, "bench", recipe.name, keep=factory.keep) as folder:
+        index = folder / "index"
+        write_trial_index(wheel, others, target=factory.target, mirror=factory.layout.mirror, out=index, log=log)
+        with installed(exactly, index, folder / "work", factory, log) as sandbox:
+            shutil.copy(script, sandbox.work / SCRIPT)
+            shutil.copy(run_case.__file__, sandbox.work / Path(run_case.__file__).name)
+            runner = Runner(sandbox=sandbox, packages=_top_names(wheel), log=log)
+            cases = chosen(runner.cases(), wanted_cases, script)
+            return [
+                Measurement(case=case, wheel=label, profile=profile, counts=runner.count(case, profile))
+                for case in cases
+                for profile in profiles
+            ]
+
+
+def _top_names(wheel: Path) -> tuple[str, ...]:
+    """What the wheel installs into site-packages: its package or module, and a folder of libraries bundled with it."""
+    with zipfile.ZipFile(wheel) as archive:
+        return tuple(sorted({name.partition("/")[0] for name in archive.namelist()}))
+
+
+def chosen(cases: Sequence[str], wanted: Sequence[str], script: Path) -> Sequence[str]:
+    """The wanted cases, or all where none are named.
+
+    Raises:
+        RecipeError: there is no such case.
+    """
+    missing = [case for case in wanted if case not in cases]
+    if missing:
+        raise RecipeError(f"{script} has no case {missing[0]!r}", hint=f"its cases are: {', '.join(cases)}")
+    return wanted or cases
+
+
+@dataclass(slots=True, kw_only=True)
+class Runner:
+    """Runs cases in a root where the package is installed.
+
+    `libraries` are those of `packages`, entries of site-packages, where the last run had them. The next one most
+    often has them there too, and so they are all that it is asked to count.
+    """
+
+    sandbox: Sandbox
+    packages: tuple[str, ...]
+    log: LogSink
+    libraries: Libraries = field(default_factory=dict)
+
+    def cases(self) -> list[str]:
+        """The names of the cases, in their order."""
+        self.sandbox.run(_command(), log=self.log, env=ENVIRONMENT)
+        names: list[str] = json.loads(self._answer())
+        return names
+
+    def count(self, case: str, profile: str) -> Counts:
+        """What a run with one call executes more than a run with none, which only prepares it.
+
+        Raises:
+            CommandFailed: the case fails.
+            FactoryError: the two runs have not enough in common.
+        """
+        cpu = PROFILES[profile].qemu_cpu
+        none, one = (self._counted(case, calls, cpu) for calls in (0, 1))
+        one.subtract(none)
+        if any(count < 0 for count in one.values()):
+            raise FactoryError(
+                f"a run that calls {case!r} executes some instructions less often than one that does not",
+                hint="what a benchmark prepares is the same in each run: it has no randomness and no threads",
+            )
+        return classify(+one)
+
+    def _counted(self, case: str, calls: int, cpu: str) -> Counter[Instruction]:
+        """What a run executes in the libraries; it is repeated where they were not in their expected places."""
+        for _ in range(ATTEMPTS):
+            expected, ranges = self.libraries, list(self.libraries.values()) or [NOWHERE]
+            command = _command(case, str(calls))
+            counts = count_instructions(self.sandbox, command, log=self.log, cpu=cpu, env=ENVIRONMENT, ranges=ranges)
+            self.libraries = mapped_libraries(self._answer(), self._is_the_packages)
+            if not self.libraries:
+                raise FactoryError(f"the case {case!r} loads no library of the package", hint="is all of it Python?")
+            if self.libraries == expected:
+                return relative(counts, expected)
+        raise FactoryError(f"the libraries of {case!r} are at other addresses in each run")
+
+    def _is_the_packages(self, path: str) -> bool:
+        return path.partition(INSTALLED)[2].partition("/")[0] in self.packages
+
+    def _answer(self) -> str:
+        return (self.sandbox.work / ANSWER).read_text(encoding="utf-8")
+
+
+def _command(*case: str) -> list[str]:
+    return ["python", str(BUILD / Path(run_case.__file__).name), str(BUILD / SCRIPT), *case]

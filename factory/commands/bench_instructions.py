@@ -1,0 +1,89 @@
+"""`factory bench instructions`: count the instructions that a package's libraries execute, by kind, on each profile."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from factory.bench.instructions import measure as count
+from factory.bench.report import report
+from factory.bench.results import Results
+from factory.commands.options import add_factory_options, add_python_option, make_factory
+from factory.errors import PrerequisiteMissing, StoreError
+from factory.model import DEFAULT_PROFILES, NATIVE_MODE, PROFILES, Recipe
+from factory.plan import find_recipe
+from factory.settings import Factory
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("name", metavar="NAME", help="a package whose recipe has a bench.py")
+    parser.add_argument("--case", action="append", default=[], help="count this one only; repeatable (default: all)")
+    parser.add_argument(
+        "--profile", action="append", choices=PROFILES, help="on this CPU only; repeatable (default: the usual five)"
+    )
+    parser.add_argument(
+        "--wheel",
+        action="append",
+        default=[],
+        type=labelled,
+        metavar="[LABEL=]FILE",
+        help="a wheel of the package; repeatable, to compare several (default: the newest that was built)",
+    )
+    add_python_option(parser)
+    add_factory_options(parser)
+
+
+def measure(args: argparse.Namespace) -> Results:
+    """Count all that was asked for."""
+    factory = make_factory(args).for_python(args.python)
+    require_emulation(factory)
+    recipe = find_recipe(args.name, factory.recipes())
+    wheels = dict(args.wheel) or _newest(recipe, factory)
+    for wheel in wheels.values():
+        _require_wheel_of(recipe, wheel)
+    return report(recipe.label, count(recipe, wheels, args.profile or DEFAULT_PROFILES, args.case, factory))
+
+
+def labelled(text: str) -> tuple[str, Path]:
+    """A file with the label before it, or one made of its name."""
+    label, equals, file = text.partition("=")
+    if equals and "/" not in label:
+        return label, Path(file)
+    return "-".join(Path(text).name.split("-")[:2]), Path(text)
+
+
+def require_emulation(factory: Factory) -> None:
+    """See to it that riscv64 programs run under QEMU.
+
+    Raises:
+        PrerequisiteMissing: they run on the machine itself.
+    """
+    if factory.mode == NATIVE_MODE:
+        raise PrerequisiteMissing(
+            "QEMU counts the instructions, and here riscv64 programs run on the machine itself",
+            hint="count on an x86-64 machine; on this one, `perf stat` counts what its kernel supports",
+        )
+
+
+def _newest(recipe: Recipe, factory: Factory) -> Mapping[str, Path]:
+    record = factory.store.latest(canonicalize_name(recipe.name), factory.target.python)
+    if record is None:
+        label, hint = recipe.label_for(factory.target.python), f"run: factory build {recipe.name}"
+        raise StoreError(f"{label} was not built yet", hint=f"{hint} --python {factory.target.python}")
+    wheel = factory.store.wheel_path(record)
+    return dict([labelled(str(wheel))])
+
+
+def _require_wheel_of(recipe: Recipe, wheel: Path) -> None:
+    try:
+        name = parse_wheel_filename(wheel.name)[0]
+    except InvalidWheelFilename as error:
+        raise StoreError(f"{wheel} has not the name of a wheel: {error}") from error
+    if name != canonicalize_name(recipe.name):
+        raise StoreError(f"{wheel} is a wheel of {name}, not of {recipe.name}")
+    if not wheel.is_file():
+        raise StoreError(f"there is no file {wheel}", hint="is the path right?")

@@ -1,0 +1,84 @@
+"""What is asked for is looked at before it is measured, and what was measured becomes a table and a chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory import cli
+from factory.bench.classes import Counts
+from factory.bench.instructions import Measurement, chosen
+from factory.bench.report import report
+from factory.commands.bench_instructions import labelled
+from factory.errors import RecipeError
+
+
+def test_all_cases_are_counted_unless_some_are_named() -> None:
+    assert chosen(["a", "b"], [], Path("bench.py")) == ["a", "b"]
+    assert chosen(["a", "b"], ["b"], Path("bench.py")) == ["b"]
+    with pytest.raises(RecipeError, match=r"bench\.py has no case 'c'\n  hint: its cases are: a, b"):
+        chosen(["a", "b"], ["c"], Path("bench.py"))
+
+
+def test_wheels_have_labels() -> None:
+    assert labelled("blas=x/numpy-2.5.5-cp313-cp313-any.whl") == ("blas", Path("x/numpy-2.5.5-cp313-cp313-any.whl"))
+    assert labelled("x/numpy-2.5.5-cp313-cp313-linux.whl")[0] == "numpy-2.5.5"
+    assert labelled("a=b/numpy-2.5.5-py3-none-any.whl")[0] == "a"
+    assert labelled("./a=b/numpy-2.5.5-py3-none-any.whl")[0] == "numpy-2.5.5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--wheel", "/x/numpy.whl"], "/x/numpy.whl has not the name of a wheel"),
+        (["--wheel", "/x/six-1.0-py3-none-any.whl"], "is a wheel of six, not of numpy"),
+        (["--wheel", "/x/numpy-2.5.5-py3-none-any.whl"], "there is no file /x/numpy-2.5.5-py3-none-any.whl"),
+        (["--plot", "x.png"], "charts are SVG files"),
+    ],
+)
+def test_what_can_not_be_measured_is_refused_at_once(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("factory.cli.become_root", lambda: None)
+    assert cli.main(["bench", "instructions", "numpy", *arguments]) != 0
+    assert message in capsys.readouterr().err
+
+
+def counts(**by_class: int) -> Counts:
+    vector = by_class.get("vector", 0)
+    return Counts(
+        by_class=by_class, by_vtype={"e32 m2": vector} if vector else {}, registers=2.0 * vector, code_bytes=8
+    )
+
+
+MEASURED = (
+    Measurement(case="product", wheel="plain", profile="rv64gc", counts=counts(integer=3_000_000, loads=1_000_000)),
+    Measurement(case="product", wheel="blas", profile="k1", counts=counts(integer=500_000, vector=500_000)),
+)
+
+
+def test_the_table_has_counts_and_their_ratio_to_the_first_line() -> None:
+    found = report("numpy 2.5.5", MEASURED)
+    first, second = (dict(zip(found.headings, row, strict=True)) for row in found.rows)
+    assert (first["wheel"], first["total"], first["ratio"], first["loads"]) == (
+        "plain",
+        "4,000,000",
+        "1.000",
+        "1,000,000",
+    )
+    assert (second["total"], second["ratio"], second["weighted"]) == ("1,000,000", "0.250", "1,500,000")
+    assert second["vector by type"] == "e32 m2 100%"
+
+
+def test_nothing_in_a_report_speaks_of_speed() -> None:
+    found = report("numpy 2.5.5", MEASURED)
+    words = " ".join([*found.preface, *found.headings, found.chart.title, found.chart.notes, found.chart.axis]).lower()
+    assert not {"fast", "faster", "slow", "slower", "speed"} & set(words.split())
+
+
+def test_the_chart_stacks_the_kinds_that_occur_in_millions() -> None:
+    chart = report("numpy 2.5.5", MEASURED).chart
+    assert chart.stacked
+    assert list(chart.groups) == ["rv64gc\nplain", "k1\nblas"]
+    assert dict(chart.series) == {"integer": [3.0, 0.5], "loads": [1.0, 0.0], "vector": [0.0, 0.5]}
