@@ -267,7 +267,7 @@ def _check_again(opened: OpenJob, built: BuildRecord, steps: Steps, records: Rec
     checks = _check(opened, factory.store.wheel_path(built), steps, records, factory)
     stages = (*(run for run in built.stages if run.stage != "check"), *steps.runs(("check",)))
     checked = replace(built, key=opened.key, wheel_of=built.key, target=factory.target, stages=stages, checks=checks)
-    return factory.store.add_checked(replace(checked, finished=_now()))
+    return factory.store.add_checked(replace(checked, comparison=opened.job.comparison, finished=_now()))
 
 
 def _check(opened: OpenJob, wheel: Path, steps: Steps, records: Records, factory: Factory) -> tuple[CheckResult, ...]:
