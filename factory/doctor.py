@@ -25,6 +25,7 @@ PROGRAMS = {
     "setpriv": "util-linux",
     "patch": "patch",
     "mount": "mount",
+    "mke2fs": "e2fsprogs",
 }
 # What maps an ordinary user's subordinate ids into a user namespace.
 UNPRIVILEGED_PROGRAMS = {"newuidmap": "uidmap"}

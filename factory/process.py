@@ -38,6 +38,26 @@ class LogFile:
                 self._listener(line)
 
 
+class Recording:
+    """A log, and what was written to it from now on as `text`."""
+
+    def __init__(self, log: LogSink) -> None:
+        self._log = log
+        self._written: list[str] = []
+
+    @property
+    def path(self) -> Path:
+        return self._log.path
+
+    @property
+    def text(self) -> str:
+        return "".join(self._written)
+
+    def write(self, text: str) -> None:
+        self._written.append(text)
+        self._log.write(text)
+
+
 def run(
     argv: Sequence[str],
     *,
