@@ -53,6 +53,11 @@ class Layout:
         return self.root / "store"
 
     @property
+    def benchmarks(self) -> Path:
+        """What `factory bench` measured and need not measure again, by benchmark."""
+        return self.root / "benchmarks"
+
+    @property
     def compiler_cache(self) -> Path:
         """ccache's own folder."""
         return self.root / "ccache"

@@ -1,0 +1,194 @@
+"""Model files (GGUF) with random weights: the exact shapes and types of a real model that can't be had everywhere.
+
+How fast a model runs depends on its shapes and types, not on its weights.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter, TokenType
+from gguf.quants import dequantize
+
+Bytes = npt.NDArray[np.uint8]
+Shape = tuple[int, ...]
+
+# Where a block of each type has its scales, each a half-precision number, as offsets in bytes; all else may be random.
+SCALES: Mapping[str, Shape] = {
+    "Q2_K": (80, 82),
+    "Q3_K": (108,),
+    "Q4_K": (0, 2),
+    "Q5_K": (0, 2),
+    "Q6_K": (208,),
+    "Q8_0": (0,),
+}
+# The standard deviation of the weights: as in trained models, so that no number grows out of bounds on the way.
+DEVIATION = 0.02
+SEED = 1
+# The letters that bytes have in the tokens of byte-level vocabularies: printable ones stand for themselves.
+_PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+_QUANTIZED = re.compile(
+    r"^\[ *\d+/ *\d+\] +(?P<name>\S+) .* type = +(?P<type>\w+), size = [^()\n]*(?:\((?P<new>\w+)\))?$", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """The sizes of a model of the Qwen2 family, whose output has weights of its own."""
+
+    name: str
+    layers: int
+    hidden: int
+    feed_forward: int
+    heads: int
+    key_value_heads: int
+    vocabulary: int
+    context: int = 131072
+    rope_base: float = 10000.0
+    norm_epsilon: float = 1e-6
+
+    @property
+    def key_value_width(self) -> int:
+        return self.hidden // self.heads * self.key_value_heads
+
+    def tensors(self) -> dict[str, Shape]:
+        """Every tensor's shape by its name, rows first."""
+        hidden, narrow, wide = self.hidden, self.key_value_width, self.feed_forward
+        block: dict[str, Shape] = {
+            "attn_norm.weight": (hidden,),
+            "attn_q.weight": (hidden, hidden),
+            "attn_q.bias": (hidden,),
+            "attn_k.weight": (narrow, hidden),
+            "attn_k.bias": (narrow,),
+            "attn_v.weight": (narrow, hidden),
+            "attn_v.bias": (narrow,),
+            "attn_output.weight": (hidden, hidden),
+            "ffn_norm.weight": (hidden,),
+            "ffn_gate.weight": (wide, hidden),
+            "ffn_up.weight": (wide, hidden),
+            "ffn_down.weight": (hidden, wide),
+        }
+        blocks = {f"blk.{layer}.{name}": shape for layer in range(self.layers) for name, shape in block.items()}
+        table = (self.vocabulary, hidden)
+        return {"token_embd.weight": table, "output_norm.weight": (hidden,), "output.weight": table, **blocks}
+
+
+DEEPSEEK_R1_DISTILL_QWEN_1_5B = ModelShape(
+    name="DeepSeek-R1-Distill-Qwen-1.5B",
+    layers=28,
+    hidden=1536,
+    feed_forward=8960,
+    heads=12,
+    key_value_heads=2,
+    vocabulary=151936,
+)
+
+
+def write_unquantized(shape: ModelShape, path: Path) -> None:
+    """Write the model as llama-quantize wants it: matrices in half precision. They are holes, which take no room."""
+    writer = _describe(shape, path)
+    for name, dimensions in shape.tensors().items():
+        kind = np.dtype(np.float16 if len(dimensions) > 1 else np.float32)
+        writer.add_tensor_info(name, dimensions, kind, prod(dimensions) * kind.itemsize)
+    sizes = [info.nbytes for tensors in writer.tensors for info in tensors.values()]
+    _open(writer)
+    writer.close()
+    data = sum(GGUFWriter.ggml_pad(size, writer.data_alignment) for size in sizes)
+    start = GGUFWriter.ggml_pad(path.stat().st_size, writer.data_alignment)
+    with path.open("r+b") as file:
+        file.truncate(start + data)
+
+
+def chosen_types(printed: str) -> dict[str, str]:
+    """The type of each tensor, such as `Q2_K`, in what `llama-quantize --dry-run` prints."""
+    return {match["name"]: (match["new"] or match["type"]).upper() for match in _QUANTIZED.finditer(printed)}
+
+
+def write_random(shape: ModelShape, types: Mapping[str, str], path: Path) -> None:
+    """Write the model with a type for each tensor and random weights, which are the same each time."""
+    writer = _describe(shape, path)
+    tensors = shape.tensors()
+    for name, dimensions in tensors.items():
+        kind = GGMLQuantizationType[types[name]]
+        elements, size = GGML_QUANT_SIZES[kind]
+        in_bytes = (*dimensions[:-1], dimensions[-1] // elements * size)
+        writer.add_tensor_info(name, in_bytes, np.dtype(np.uint8), prod(in_bytes), raw_dtype=kind)
+    _open(writer)
+    chance = np.random.default_rng(SEED)
+    for name, dimensions in tensors.items():
+        writer.write_tensor_data(_weights(name, dimensions, types[name], chance))
+    writer.close()
+
+
+def _describe(shape: ModelShape, path: Path) -> GGUFWriter:
+    """A writer with everything but the tensors."""
+    writer = GGUFWriter(path, "qwen2")
+    writer.add_name(f"{shape.name}, random weights")
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.hidden)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.feed_forward)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.key_value_heads)
+    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_layer_norm_rms_eps(shape.norm_epsilon)
+    tokens, merges = _vocabulary(shape.vocabulary)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("deepseek-r1-qwen")
+    writer.add_token_list(tokens)
+    writer.add_token_types([TokenType.NORMAL] * (len(tokens) - 1) + [TokenType.CONTROL])
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(len(tokens) - 1)
+    writer.add_eos_token_id(len(tokens) - 1)
+    writer.add_add_bos_token(False)
+    return writer
+
+
+def _vocabulary(size: int) -> tuple[list[str], list[str]]:
+    """Tokens and merges of a byte-level vocabulary: bytes, pairs of small letters, and words that no text has."""
+    others = iter(range(0x100, 0x200))
+    letters = [chr(byte) if byte in _PRINTABLE else chr(next(others)) for byte in range(0x100)]
+    small = [chr(letter) for letter in range(ord("a"), ord("z") + 1)]
+    pairs = [(first, second) for first in small for second in small]
+    tokens = [*letters, *(first + second for first, second in pairs)]
+    tokens += [f"<{number}>" for number in range(len(tokens), size)]
+    return tokens, [f"{first} {second}" for first, second in pairs]
+
+
+def _open(writer: GGUFWriter) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+
+
+def _weights(name: str, dimensions: Shape, kind: str, chance: np.random.Generator) -> Bytes:
+    """A tensor as the bytes of its rows."""
+    if kind in ("F32", "F16"):
+        center = 1.0 if name.endswith("norm.weight") else 0.0
+        values = chance.normal(center, DEVIATION, dimensions).astype(np.float32 if kind == "F32" else np.float16)
+        return values.view(np.uint8)
+    elements, _ = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
+    return _blocks(prod(dimensions) // elements, kind, _scale(kind), chance).reshape(*dimensions[:-1], -1)
+
+
+def _blocks(count: int, kind: str, scale: float, chance: np.random.Generator) -> Bytes:
+    """Random blocks of a quantized type, one a row, all with the same scales."""
+    _, size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
+    blocks = np.frombuffer(bytearray(chance.bytes(count * size)), dtype=np.uint8).reshape(count, size)
+    for offset in SCALES[kind]:
+        blocks[:, offset : offset + 2] = np.array([scale], dtype=np.float16).view(np.uint8)
+    return blocks
+
+
+@cache
+def _scale(kind: str) -> float:
+    """The scale at which random blocks have weights with DEVIATION."""
+    sample = _blocks(256, kind, 1.0, np.random.default_rng(SEED))
+    return DEVIATION / float(np.std(dequantize(sample, GGMLQuantizationType[kind])))

@@ -1,0 +1,45 @@
+"""What llama-completion prints becomes figures; what it is asked becomes a command line."""
+
+import pytest
+
+from factory.bench.completion import Request, read_timings
+from factory.errors import CommandFailed
+
+PRINTED = """\
+load_backend: loaded CPU backend from /build/llama_cpp_tools/bin/libggml-cpu-riscv64_v_zvfh.so
+hello, how are you?<812><77>
+
+common_perf_print:    sampling time =     120.50 ms
+common_perf_print:    samplers time =      80.10 ms /    24 tokens
+common_perf_print:        load time =    5120.00 ms
+common_perf_print: prompt eval time =    4000.00 ms /    16 tokens (  250.00 ms per token,     4.00 tokens per second)
+common_perf_print:        eval time =    3500.00 ms /     7 runs   (  500.00 ms per token,     2.00 tokens per second)
+common_perf_print:       total time =    9100.00 ms /    23 tokens
+"""
+
+
+def test_rates_are_read_from_the_timing_lines() -> None:
+    timings = read_timings(PRINTED)
+    assert timings.backend == "riscv64_v_zvfh"
+    assert (timings.prompt.rate, timings.prompt.tokens) == (4.0, 16)
+    assert (timings.generation.rate, timings.generation.tokens) == (2.0, 7)
+    assert timings.sampling.rate == pytest.approx(24 / 0.1205)
+
+
+def test_a_run_that_was_cut_before_its_second_token_has_no_rate() -> None:
+    cut = PRINTED.replace("3500.00 ms /     7 runs", "0.00 ms /     0 runs")
+    assert read_timings(cut).generation.rate is None
+
+
+def test_output_without_timings_is_an_error_with_its_last_lines() -> None:
+    with pytest.raises(CommandFailed, match="printed no timings") as raised:
+        read_timings("loading\nerror: failed to load model\n")
+    assert "failed to load model" in raised.value.output
+
+
+def test_a_run_that_the_time_limit_ends_is_a_good_one() -> None:
+    request = Request(prompt="it's", tokens=100, threads=2, seconds=90)
+    line, *rest = request.script("/build/llama-completion", "/build/model.gguf").splitlines()
+    assert line.startswith("timeout --signal=INT --kill-after=60 90 /build/llama-completion -m /build/model.gguf -p ")
+    assert "-n 100" in line
+    assert rest == ["status=$?", "[ $status -eq 124 ] || exit $status"]
