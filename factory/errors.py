@@ -109,6 +109,12 @@ class PublishError(FactoryError):
     exit_code = 13
 
 
+class IndexDiffers(FactoryError):
+    """A written index is not what its ledger gives, or the ledger lost or changed what was published."""
+
+    exit_code = 17
+
+
 class TimeLimitReached(FactoryError):
     """The run's time limit has passed; the same command goes on. The status is EX_TEMPFAIL of sysexits.h.
 

@@ -41,6 +41,13 @@ def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tupl
     changed: list[Path] = []
     for release in releases:
         changed += _write_wheel(release, locate(release), out / "files" / release.filename)
+    pages = simple_pages(releases, out)
+    changed += [path for path, text in pages.items() if write_if_changed(path, text.encode())]
+    return tuple(changed)
+
+
+def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
+    """The text of every page below `<out>/simple/`; the pages of the whole come after those of the projects."""
     pages: dict[Path, str] = {}
     projects = _by_project(releases)
     for project, files in projects.items():
@@ -49,9 +56,10 @@ def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tupl
             folder / "index.html": _project_html(project, files),
             folder / JSON_NAME: _project_json(project, files),
         }
-    pages |= {out / "simple" / "index.html": _root_html(projects), out / "simple" / JSON_NAME: _root_json(projects)}
-    changed += [path for path, text in pages.items() if write_if_changed(path, text.encode())]
-    return tuple(changed)
+    return pages | {
+        out / "simple" / "index.html": _root_html(projects),
+        out / "simple" / JSON_NAME: _root_json(projects),
+    }
 
 
 def _require_unique_names(releases: Sequence[Release]) -> None:

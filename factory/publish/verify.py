@@ -1,0 +1,44 @@
+"""Is an index what its ledger says, to the byte? What was published must be there, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from factory.files import sha256_of
+from factory.publish.ledger import Release
+from factory.publish.simple import simple_pages
+
+
+def differences(releases: Sequence[Release], output: Path) -> tuple[str, ...]:
+    """What in the folder `output` is missing, strange, or another than `releases` make it; one line each."""
+    return (*_files(releases, output / "files"), *_pages(releases, output))
+
+
+def _files(releases: Sequence[Release], folder: Path) -> Iterator[str]:
+    expected = {release.filename: release.sha256 for release in releases}
+    expected |= {f"{release.filename}.metadata": release.metadata_sha256 for release in releases}
+    for name, sha256 in expected.items():
+        path = folder / name
+        if not path.is_file():
+            yield f"files/{name}: it is missing"
+        elif (found := sha256_of(path)) != sha256:
+            yield f"files/{name}: has sha256 {found}, published was {sha256}"
+    yield from (f"files/{name}: it is not in the ledger" for name in _names(folder) if name not in expected)
+
+
+def _pages(releases: Sequence[Release], output: Path) -> Iterator[str]:
+    expected = {path.relative_to(output).as_posix(): text for path, text in simple_pages(releases, output).items()}
+    for name, text in expected.items():
+        path = output / name
+        if not path.is_file():
+            yield f"{name}: it is missing"
+        elif sha256_of(path) != hashlib.sha256(text.encode()).hexdigest():
+            yield f"{name}: is not what the ledger gives"
+    found = (f"simple/{name}" for name in _names(output / "simple"))
+    yield from (f"{name}: nothing in the ledger makes it" for name in found if name not in expected)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())

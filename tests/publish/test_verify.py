@@ -1,0 +1,105 @@
+"""`factory index --verify`: what was published is there, unchanged, and nothing else is."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from factory.cli import main
+from factory.errors import IndexDiffers
+from factory.publish.ledger import Ledger
+from factory.publish.simple import write_simple
+from tests.publish.wheelmaker import make_wheel, release_of
+
+
+class Index:
+    """An index of demo 1.0 and 1.1, whose ledger is kept in git."""
+
+    def __init__(self, folder: Path) -> None:
+        self.output, self.ledger = folder / "out", folder / "repository/index/ledger"
+        for version in ("1.0", "1.1"):
+            Ledger(self.ledger).add(release_of(make_wheel(folder / "wheels", "demo", version)))
+        write_simple(Ledger(self.ledger).read(), lambda release: folder / "wheels" / release.filename, self.output)
+        self.entry = self.ledger / "demo/demo-1.0-py3-none-any.whl.json"
+        self.wheel = self.output / "files/demo-1.0-py3-none-any.whl"
+
+    def commit(self) -> None:
+        root = self.ledger.parents[1]
+        subprocess.run(["git", "init", "--quiet", root], check=True)
+        subprocess.run(["git", "-C", root, "add", "."], check=True)
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", root, *who, "commit", "--quiet", "-m", "x"], check=True)
+
+    def verify(self) -> int:
+        return main(["index", "--verify", "--output", str(self.output), "--ledger", str(self.ledger)])
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    monkeypatch.setattr("factory.cli.become_root", lambda: None)
+    return Index(tmp_path)
+
+
+def test_an_index_as_it_was_written_is_right(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+    assert index.verify() == 0
+    shown = capsys.readouterr().out
+    assert f"2 files and all pages in {index.output} are what the ledger gives" in shown
+    assert "it is not kept in git" in shown
+    index.commit()
+    assert index.verify() == 0
+    assert "nothing that was ever in the ledger has changed or gone" in capsys.readouterr().out
+
+
+def test_every_difference_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+    index.wheel.write_bytes(b"other")
+    (index.output / "files/demo-1.1-py3-none-any.whl.metadata").unlink()
+    (index.output / "files/stranger-1-py3-none-any.whl").touch()
+    (index.output / "simple/demo/index.html").write_text("<a>")
+    (index.output / "simple/index.v1+json").unlink()
+    (index.output / "simple/stranger").mkdir()
+    (index.output / "simple/stranger/index.html").touch()
+    assert index.verify() == IndexDiffers.exit_code
+    shown = capsys.readouterr().err
+    for line in (
+        "files/demo-1.0-py3-none-any.whl: has sha256 d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa",
+        "files/demo-1.1-py3-none-any.whl.metadata: it is missing",
+        "files/stranger-1-py3-none-any.whl: it is not in the ledger",
+        "simple/demo/index.html: is not what the ledger gives",
+        "simple/index.v1+json: it is missing",
+        "simple/stranger/index.html: nothing in the ledger makes it",
+    ):
+        assert f"\n  {line}" in shown
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_an_entry_that_vanished_is_told_from_the_ledgers_past(
+    index: Index, capsys: pytest.CaptureFixture[str], committed: bool
+) -> None:
+    index.commit()
+    index.entry.unlink()
+    if committed:
+        index.commit()
+    assert index.verify() == IndexDiffers.exit_code
+    told = "demo-1.0-py3-none-any.whl: it was published, and is not in the ledger any more"
+    assert told in capsys.readouterr().err
+
+
+def test_an_entry_that_changed_its_hash_is_told_with_both(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+    index.commit()
+    (release, _) = Ledger(index.ledger).read()
+    index.entry.write_text(index.entry.read_text().replace(release.sha256, "0" * 64))
+    index.commit()
+    assert index.verify() == IndexDiffers.exit_code
+    told = f"demo-1.0-py3-none-any.whl: published with sha256 {release.sha256}, the ledger says {'0' * 64} now"
+    assert told in capsys.readouterr().err
+
+
+def test_a_yank_is_no_change(index: Index) -> None:
+    index.commit()
+    main(["yank", "demo==1.0", "--reason", "x", "--ledger", str(index.ledger)])
+    index.commit()
+    assert index.verify() == IndexDiffers.exit_code  # the pages don't have it yet
+    write_simple(Ledger(index.ledger).read(), lambda release: index.output / "files" / release.filename, index.output)
+    assert index.verify() == 0
