@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from factory.bench.classes import CLASSES, Counts
@@ -11,6 +11,12 @@ from factory.bench.results import BarChart, Results
 
 MILLION = 1e6
 SHOWN_VTYPES = 3
+NOTES = "one thread, counted under QEMU; counts are no times"
+COMPARED: Mapping[str, Callable[[Counts], float]] = {
+    "total": lambda counts: counts.total,
+    "weighted": lambda counts: counts.weighted,
+    "code": lambda counts: counts.code_bytes,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +35,6 @@ class Row:
 
 def report(label: str, measurements: Sequence[Measurement]) -> Results:
     """The counts of cases of one package; the ratios are to the first line of each case."""
-    wheels = list(dict.fromkeys(each.wheel for each in measurements))
-    cases = list(dict.fromkeys(each.case for each in measurements))
     first = {each.case: each.counts for each in reversed(measurements)}
     return Results(
         preface=(
@@ -39,20 +43,64 @@ def report(label: str, measurements: Sequence[Measurement]) -> Results:
         ),
         headings=("case", "wheel", "profile", "total", "ratio", "weighted", *CLASSES, "code", "vector by type"),
         rows=[(each.case, each.wheel, each.profile, *_cells(each.counts, first[each.case])) for each in measurements],
-        data=tuple(
-            Row(
-                case=each.case,
-                wheel=each.wheel,
-                profile=each.profile,
-                total=each.counts.total,
-                weighted=each.counts.weighted,
-                by_class=each.counts.by_class,
-                by_vtype=each.counts.by_vtype,
-                code_bytes=each.counts.code_bytes,
-            )
-            for each in measurements
+        data=_data(measurements),
+        chart=_chart(label, measurements, first),
+    )
+
+
+def compare(label: str, measurements: Sequence[Measurement]) -> Results:
+    """The same cases side by side for each wheel; the ratios are to the first one."""
+    by_cell: dict[tuple[str, str], dict[str, Counts]] = {}
+    for each in measurements:
+        by_cell.setdefault((each.case, each.profile), {})[each.wheel] = each.counts
+    first, *others = dict.fromkeys(each.wheel for each in measurements)
+    columns = [f"{what}, {wheel}" for what in COMPARED for wheel in (first, *others)]
+    ratios = [f"{what}, {other}/{first}" for what in COMPARED for other in others]
+    return Results(
+        preface=(
+            f"{label}: what one call executes in the package's libraries, one thread, counted under QEMU.",
+            "weighted: vector instructions count once for each register of the widest operand. Counts are no times.",
         ),
-        chart=_chart(label, measurements, several_cases=len(cases) > 1, several_wheels=len(wheels) > 1),
+        headings=("case", "profile", *columns, *ratios),
+        rows=[
+            (
+                *cell,
+                *(f"{value(counts[wheel]):,.0f}" for value in COMPARED.values() for wheel in (first, *others)),
+                *(_ratio(value, counts[other], counts[first]) for value in COMPARED.values() for other in others),
+            )
+            for cell, counts in by_cell.items()
+        ],
+        data=_data(measurements),
+        chart=BarChart(
+            title=f"{label}: instructions, weighted by registers",
+            axis=f"ratio to {first}",
+            groups=[", ".join(cell) for cell in by_cell],
+            series={
+                wheel: [counts[wheel].weighted / counts[first].weighted for counts in by_cell.values()]
+                for wheel in (first, *others)
+            },
+            notes=NOTES,
+        ),
+    )
+
+
+def _ratio(value: Callable[[Counts], float], counts: Counts, first: Counts) -> str:
+    return f"{value(counts) / value(first):.3f}"
+
+
+def _data(measurements: Sequence[Measurement]) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            case=each.case,
+            wheel=each.wheel,
+            profile=each.profile,
+            total=each.counts.total,
+            weighted=each.counts.weighted,
+            by_class=each.counts.by_class,
+            by_vtype=each.counts.by_vtype,
+            code_bytes=each.counts.code_bytes,
+        )
+        for each in measurements
     )
 
 
@@ -73,21 +121,25 @@ def vtypes(counts: Counts) -> str:
     return ", ".join(f"{vtype} {count / counts.vector:.0%}" for vtype, count in largest)
 
 
-def _chart(label: str, measurements: Sequence[Measurement], *, several_cases: bool, several_wheels: bool) -> BarChart:
-    def group(each: Measurement) -> str:
-        return "\n".join(
-            (each.profile, *([each.wheel] if several_wheels else []), *([each.case] if several_cases else []))
-        )
+def _chart(label: str, measurements: Sequence[Measurement], first: Mapping[str, Counts]) -> BarChart:
+    """The kinds of instructions: in millions, or where cases differ as parts of what the first line of each counts."""
+    several_cases, several_wheels = len(first) > 1, len({each.wheel for each in measurements}) > 1
+
+    def name(each: Measurement) -> str:
+        return ", ".join([each.case] * several_cases + [each.wheel] * several_wheels + [each.profile])
+
+    def value(each: Measurement, kind: str) -> float:
+        return each.counts.by_class.get(kind, 0) / (first[each.case].total if several_cases else MILLION)
 
     return BarChart(
         title=f"{label}: what executes" + ("" if several_cases else f", {measurements[0].case}"),
-        axis="instructions, millions",
-        groups=[group(each) for each in measurements],
+        axis="instructions, each case's first line is 1" if several_cases else "instructions, millions",
+        groups=[name(each) for each in measurements],
         series={
-            name: [each.counts.by_class.get(name, 0) / MILLION for each in measurements]
-            for name in CLASSES
-            if any(each.counts.by_class.get(name) for each in measurements)
+            kind: [value(each, kind) for each in measurements]
+            for kind in CLASSES
+            if any(each.counts.by_class.get(kind) for each in measurements)
         },
         stacked=True,
-        notes="one thread, counted under QEMU; counts are no times",
+        notes=NOTES,
     )

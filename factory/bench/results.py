@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarChart:
-    """Bars above `groups`; each of `series` has a value for each group, stacked or side by side, None for no bar.
+    """Bars from left to right, a row of them for each of `groups`.
 
-    `axis` says what the values are, with their unit. `notes` are printed below the bars.
+    Each of `series` has a value for each group, None for no bar; they follow each other in one bar where `stacked`.
+
+    `axis` says what the values are, with their unit. `notes` are printed below it.
     """
 
     title: str

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from factory.bench.plots import require_plots, write_svg
 from factory.bench.results import Results
-from factory.commands import bench_instructions, bench_qemu
+from factory.commands import bench_instructions, bench_kernels, bench_qemu
 from factory.privileges import give_back
 from factory.serial import dumps
 from factory.ui import print_table
@@ -18,6 +18,7 @@ NEEDS_ROOT = True
 # Each module has `configure(parser)` and `measure(args) -> Results`; its first line says what it measures.
 BENCHMARKS: Mapping[str, ModuleType] = {
     "instructions": bench_instructions,
+    "kernels": bench_kernels,
     "qemu": bench_qemu,
 }
 

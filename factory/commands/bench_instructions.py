@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -21,10 +21,7 @@ from factory.settings import Factory
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("name", metavar="NAME", help="a package whose recipe has a bench.py")
-    parser.add_argument("--case", action="append", default=[], help="count this one only; repeatable (default: all)")
-    parser.add_argument(
-        "--profile", action="append", choices=PROFILES, help="on this CPU only; repeatable (default: the usual five)"
-    )
+    add_case_options(parser, DEFAULT_PROFILES)
     parser.add_argument(
         "--wheel",
         action="append",
@@ -35,6 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_python_option(parser)
     add_factory_options(parser)
+
+
+def add_case_options(parser: argparse.ArgumentParser, profiles: Sequence[str]) -> None:
+    """Declare what is counted, and on which profiles where none are named."""
+    parser.add_argument("--case", action="append", default=[], help="count this one only; repeatable (default: all)")
+    help_text = f"on this CPU only; repeatable (default: {', '.join(profiles)})"
+    parser.add_argument("--profile", action="append", choices=PROFILES, help=help_text)
 
 
 def measure(args: argparse.Namespace) -> Results:

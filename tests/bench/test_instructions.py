@@ -9,7 +9,7 @@ import pytest
 from factory import cli
 from factory.bench.classes import Counts
 from factory.bench.instructions import Measurement, chosen
-from factory.bench.report import report
+from factory.bench.report import compare, report
 from factory.commands.bench_instructions import labelled
 from factory.errors import RecipeError
 
@@ -80,5 +80,35 @@ def test_nothing_in_a_report_speaks_of_speed() -> None:
 def test_the_chart_stacks_the_kinds_that_occur_in_millions() -> None:
     chart = report("numpy 2.5.5", MEASURED).chart
     assert chart.stacked
-    assert list(chart.groups) == ["rv64gc\nplain", "k1\nblas"]
+    assert list(chart.groups) == ["plain, rv64gc", "blas, k1"]
     assert dict(chart.series) == {"integer": [3.0, 0.5], "loads": [1.0, 0.0], "vector": [0.0, 0.5]}
+
+
+def test_compilers_are_compared_side_by_side() -> None:
+    gcc = Measurement(case="vec_dot 4096", wheel="gcc", profile="k1", counts=counts(integer=100, vector=100))
+    clang = Measurement(case="vec_dot 4096", wheel="clang", profile="k1", counts=counts(integer=50, vector=100))
+    found = compare("llama", (gcc, clang))
+    (row,) = (dict(zip(found.headings, row, strict=True)) for row in found.rows)
+    assert (row["total, gcc"], row["total, clang"], row["total, clang/gcc"]) == ("200", "150", "0.750")
+    assert (row["weighted, gcc"], row["weighted, clang/gcc"]) == ("300", "0.833")
+    assert (row["code, gcc"], row["code, clang/gcc"]) == ("8", "1.000")
+    assert list(found.chart.groups) == ["vec_dot 4096, k1"]
+    assert dict(found.chart.series) == {"gcc": [1.0], "clang": [250 / 300]}
+
+
+def test_a_comparison_needs_builds_with_all_compilers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("factory.cli.become_root", lambda: None)
+    monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
+    assert cli.main(["bench", "kernels"]) == 12
+    shown = capsys.readouterr().err
+    assert "llama-cpp-python 0.3.36 was not built with gcc and clang yet" in shown
+    assert "factory build llama-cpp-python --python 3.13 --toolchain gcc --toolchain clang" in shown
+
+
+def test_the_chart_of_several_cases_has_each_beside_its_first() -> None:
+    other = Measurement(case="sum", wheel="plain", profile="rv64gc", counts=counts(integer=20))
+    chart = report("numpy 2.5.5", (*MEASURED, other)).chart
+    assert list(chart.groups) == ["product, plain, rv64gc", "product, blas, k1", "sum, plain, rv64gc"]
+    assert dict(chart.series) == {"integer": [0.75, 0.125, 1.0], "loads": [0.25, 0.0, 0.0], "vector": [0.0, 0.125, 0.0]}
