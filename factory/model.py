@@ -121,7 +121,10 @@ class AuditOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOptions:
-    """How a built wheel is run. `expect` maps a fact that the script reports to its value on each profile."""
+    """How a built wheel is run. `expect` maps a fact that the script reports to its value on each profile.
+
+    With `build_root` it runs in the root that builds, which has compilers, with the built source in /build/src.
+    """
 
     script: Path | None = None
     model: str | None = None
@@ -130,6 +133,7 @@ class CheckOptions:
     expect: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     same_tokens: int = 0
     logits_tolerance: float = 0.0
+    build_root: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from factory.builders import BUILDERS
 from factory.builders.crates import needs_rust
 from factory.environments.layers import discard
 from factory.environments.modes import strip_command
-from factory.environments.root import SOURCE_DATE_EPOCH, Environment, RootRequest
+from factory.environments.root import BUILD_VENV, SOURCE_DATE_EPOCH, Environment, RootRequest
 from factory.errors import CheckFailed, StoreError, TimeLimitReached
 from factory.files import sha256_of
 from factory.locks import held
@@ -416,9 +416,26 @@ def installed(recipe: Recipe, index: Path, work: Path, factory: Factory, log: Lo
         CheckFailed: it does not install.
     """
     discard(work)
-    environment = factory.open_root(factory.check_root())
-    with serve(index) as url, environment.open(work, keep=factory.keep) as sandbox:
+    with serve(index) as url, _check_sandbox(recipe, work, factory, log) as sandbox:
         check.install(sandbox, recipe, f"{url}/simple/", log)
+        yield sandbox
+
+
+@contextmanager
+def _check_sandbox(recipe: Recipe, work: Path, factory: Factory, log: LogSink) -> Iterator[Sandbox]:
+    """The clean root; where the check compiles something, the one of the build, with its source in /build/src."""
+    if not recipe.check.build_root:
+        with factory.open_root(factory.check_root()).open(work, keep=factory.keep) as sandbox:
+            yield sandbox
+        return
+    python = factory.target.python
+    request = RootRequest(python=python, apt=recipe.build.apt, toolchain=factory.toolchain)
+    with factory.open_root(factory.build_root(request)).open(work, keep=factory.keep) as sandbox:
+        tree = sources.fetch(recipe.source, factory.layout.downloads, work / "source", log)
+        patches.apply(patches.select(factory.checkout / "patches", recipe.source), tree, log)
+        sources.lay_over(recipe.source, tree, log)
+        tree.path.rename(work / "src")
+        sandbox.run([f"python{python}", "-m", "venv", BUILD_VENV], log=log)
         yield sandbox
 
 

@@ -324,12 +324,12 @@ def _read_check(table: Table, directory: Path, models: Collection[str] | None) -
 
 def _read_suite(table: Table, directory: Path) -> CheckOptions | None:
     name = table.string("script", "")
-    profiles, requires = _read_profiles(table), _read_requires(table)
+    profiles, requires, build_root = _read_profiles(table), _read_requires(table), table.boolean("build-root")
     if not name:
         return None
     if not (directory / name).is_file():
         table.problem("script", f"{name!r} is not a file beside this recipe")
-    return CheckOptions(script=directory / name, profiles=profiles, requires=requires)
+    return CheckOptions(script=directory / name, profiles=profiles, requires=requires, build_root=build_root)
 
 
 def _read_profiles(table: Table) -> tuple[str, ...]:

@@ -65,12 +65,23 @@ library.answer.restype = ctypes.c_char_p
 answer = int(library.answer())
 """
 ASKS = "import asks\nanswer = asks.ask()\n"
+# Compiled against the installed wheel, with the source's own header.
+SUITE = """
+import pathlib, subprocess
+code = '#include <stdlib.h>\\n#include "/build/src/answers.h"\\nint main(void) { return atoi(answer()); }'
+pathlib.Path("test.c").write_text(code)
+place = next(pathlib.Path("/build/venv/lib").glob("python3*/site-packages/answers/lib"))
+subprocess.run(["gcc", "test.c", f"-L{place}", f"-Wl,-rpath,{place}", "-lanswers", "-o", "test"], check=True)
+answer = subprocess.run(["./test"]).returncode
+"""
+COMPILED = '[suite]\nscript = "suite.py"\nbuild-root = true\nprofiles = ["rv64gc"]\n'
 EXPECT = f"{ONE_PROFILE}[check.expect.answer]\nrv64gc = 42\n"
 
 
 def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fresh_cache: Path) -> None:
     checkout = Checkout(root=tmp_path, cache=fresh_cache)
-    add_recipe(tmp_path, "answers", source='overlay = ["package"]', more=EXPECT, smoke=LOADS + RESULT)
+    add_recipe(tmp_path, "answers", source='overlay = ["package"]', more=EXPECT + COMPILED, smoke=LOADS + RESULT)
+    (tmp_path / "recipes/answers/suite.py").write_text(SUITE + RESULT)
     package = tmp_path / "recipes/answers/package"
     package.mkdir()
     own = {"pyproject.toml": PYPROJECT, "CMakeLists.txt": CMAKE, "answers.pc": PC, "answers.h": HEADER}
@@ -89,3 +100,6 @@ def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fr
     (wheel,) = fresh_cache.glob("store/wheels/*/asks-*.whl")
     bundled = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("asks.libs/libanswers")]
     assert len(bundled) == 1
+    suite = checkout.factory("check", "answers", "--suite")
+    assert suite.returncode == 0, suite.stderr
+    assert "answers 1.0: rv64gc: answer 42" in suite.stderr
