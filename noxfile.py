@@ -1,4 +1,4 @@
-"""The project's sessions: `.ci/nox lint`, `.ci/nox tests`, `.ci/nox demo`."""
+"""The project's sessions: `.ci/nox lint`, `.ci/nox tests`, `.ci/nox long`, `.ci/nox demo`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Everything, the main job included; arguments after -- go to pytest: `-- -m "not main_job"`."""
-    session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "test"))
-    variables = environment() | through_sudo()
-    session.run(f"{session.bin}/factory", "setup", env=variables)
-    session.run(*as_root(), f"{session.bin}/python", "-m", "pytest", *session.posargs, external=True, env=variables)
+    """The main job and all else but `long`; arguments after -- go to pytest instead: `-- -m "not main_job"`."""
+    run_tests(session, *(session.posargs or ["-m", "not long"]))
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """The tests that build packages beyond the main job's."""
+    run_tests(session, "-m", "long", *session.posargs)
 
 
 @nox.session
@@ -47,6 +50,14 @@ def demo(session: nox.Session) -> None:
     ):
         session.run(factory, *command, env=environment())
     session.log("On a board: pip install --index-url file://%s/dist/index/simple/ llama-cpp-python", Path.cwd())
+
+
+def run_tests(session: nox.Session, *arguments: str) -> None:
+    """pytest with these arguments, in riscv64 roots that are there."""
+    session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "test"))
+    variables = environment() | through_sudo()
+    session.run(f"{session.bin}/factory", "setup", env=variables)
+    session.run(*as_root(), f"{session.bin}/python", "-m", "pytest", *arguments, external=True, env=variables)
 
 
 def as_root() -> list[str]:

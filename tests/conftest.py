@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.geteuid() != 0:
         reason = pytest.mark.skip(reason="opening riscv64 roots needs root: run the tests with .ci/nox tests")
         for item in items:
-            if item.get_closest_marker("environment") or item.get_closest_marker("main_job"):
+            if any(item.get_closest_marker(name) for name in ("environment", "main_job", "long")):
                 item.add_marker(reason)
 
 
