@@ -20,7 +20,7 @@ from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import CommandFailed
 from factory.model import PROFILES, Sandbox
 from tests.conftest import MemoryLog
-from tests.pipeline.checkouts import ONE_PROFILE, make_checkout
+from tests.pipeline.checkouts import ONE_PROFILE, SUM_CASES, make_checkout
 
 pytestmark = pytest.mark.environment
 ONE_BY_ONE = {"QEMU_ONE_INSN_PER_TB": "1"}
@@ -97,18 +97,6 @@ def test_a_program_that_fails_is_an_error_and_leaves_no_pipe(loops: Loops) -> No
     assert not (loops.sandbox.work / "trace").exists()
 
 
-BENCH = """
-import array, vectors_c
-
-def sum_of(count):
-    values = array.array("f", [1.0] * count)
-    assert vectors_c.sum(values) == count
-    return lambda: vectors_c.sum(values)
-
-CASES = {f"sum {count}": (lambda count=count: sum_of(count)) for count in (1000, 3000)}
-"""
-
-
 def test_a_packages_cases_are_counted_in_its_own_libraries(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
     built = checkout.factory("build", "vectors-c")
@@ -116,7 +104,7 @@ def test_a_packages_cases_are_counted_in_its_own_libraries(fresh_cache: Path, tm
     missing = checkout.factory("bench", "instructions", "vectors-c")
     assert missing.returncode == 3
     assert "vectors-c 1.0 has no benchmark\n  hint: write " in missing.stderr
-    (checkout.root / "recipes/vectors-c/bench.py").write_text(BENCH)
+    (checkout.root / "recipes/vectors-c/bench.py").write_text(SUM_CASES)
     plot = tmp_path / "mix.svg"
     counted = checkout.factory(
         "bench", "instructions", "vectors-c", "--profile", "rv64gc", "--json", "--plot", str(plot)

@@ -17,6 +17,17 @@ assert total == 499500.0, total
 facts = {"shown": f"sum {total}", "facts": {"total": total}, "tokens": [], "logits": []}
 open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(facts))
 """
+# What `factory bench` counts of vectors-c.
+SUM_CASES = """
+import array, vectors_c
+
+def sum_of(count):
+    values = array.array("f", [1.0] * count)
+    assert vectors_c.sum(values) == count
+    return lambda: vectors_c.sum(values)
+
+CASES = {f"sum {count}": (lambda count=count: sum_of(count)) for count in (1000, 3000)}
+"""
 RECIPE = """
 [package]
 name = "{package}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from factory.publish.ledger import Ledger
 from factory.store import Store
 from factory.wheel_file import open_wheel
 from tests.conftest import make_cache
-from tests.pipeline.checkouts import Checkout, make_checkout
+from tests.pipeline.checkouts import SUM_CASES, Checkout, make_checkout
 
 MORE = """
 [build]
@@ -102,3 +103,17 @@ def test_a_toolchain_that_a_recipe_does_not_name_builds_for_comparison_too(check
     again = checkout.factory("build", "vectors-c", "--toolchain", "clang")
     assert again.returncode == 0, again.stderr
     assert "vectors-c 1.0 with clang: already built" in again.stderr
+
+
+@pytest.mark.environment
+def test_what_both_compilers_made_is_counted_side_by_side(checkout: Checkout, records: dict[str, BuildRecord]) -> None:
+    (checkout.root / "recipes/vectors-c/bench.py").write_text(SUM_CASES)
+    command = ("bench", "kernels", "vectors-c", "--profile", "rv64gc", "--case", "sum 1000", "--json")
+    counted = checkout.factory(*command)
+    assert counted.returncode == 0, counted.stderr
+    found = {row["wheel"]: row for row in json.loads(counted.stdout)}
+    assert found.keys() == {"gcc", "clang"}
+    for row in found.values():
+        # An addition for each of the thousand values, and one conversion of the sum.
+        assert row["by_class"]["float"] // 1000 == 1
+        assert row["by_class"]["loads"] // 1000 == 1
