@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from factory.errors import RecipeError
 from factory.model import DEFAULT_PROFILES, Overlay, Recipe, SourcePin
@@ -313,3 +317,17 @@ def test_models_are_read(tmp_path: Path) -> None:
 
 def test_the_recipes_of_this_repository_have_no_mistakes() -> None:
     assert "numpy" in load_recipes(REPOSITORY / "recipes")
+
+
+def test_what_overlays_say_of_versions_is_what_the_recipes_say() -> None:
+    """The extra of llama-cpp-tools, for one, names a version that no build looks at."""
+    recipes = load_recipes(REPOSITORY / "recipes")
+    for recipe in recipes.values():
+        for folder in recipe.source.overlay.folders if recipe.source.overlay else ():
+            if not (folder / "pyproject.toml").is_file():
+                continue
+            project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+            extras = project.get("optional-dependencies", {}).values()
+            named = map(Requirement, chain(project.get("dependencies", ()), *extras))
+            ours = {item.name: str(item.specifier) for item in named if item.name in recipes}
+            assert ours == {name: f"=={recipes[canonicalize_name(name)].version}" for name in ours}, folder
