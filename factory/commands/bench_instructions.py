@@ -12,7 +12,7 @@ from factory.bench.instructions import measure as count
 from factory.bench.report import report
 from factory.bench.results import Results
 from factory.commands.options import add_factory_options, add_python_option, make_factory
-from factory.errors import PrerequisiteMissing, StoreError
+from factory.errors import FactoryError, PrerequisiteMissing, StoreError
 from factory.model import DEFAULT_PROFILES, NATIVE_MODE, PROFILES, Recipe
 from factory.plan import find_recipe
 from factory.settings import Factory
@@ -46,7 +46,7 @@ def measure(args: argparse.Namespace) -> Results:
     factory = make_factory(args).for_python(args.python)
     require_emulation(factory)
     recipe = find_recipe(args.name, factory.recipes())
-    wheels = dict(args.wheel) or _newest(recipe, factory)
+    wheels = _told_apart(args.wheel) or _newest(recipe, factory)
     for wheel in wheels.values():
         _require_wheel_of(recipe, wheel)
     return report(recipe.label, count(recipe, wheels, args.profile or DEFAULT_PROFILES, args.case, factory))
@@ -71,6 +71,16 @@ def require_emulation(factory: Factory) -> None:
             "QEMU counts the instructions, and here riscv64 programs run on the machine itself",
             hint="count on an x86-64 machine; on this one, `perf stat` counts what its kernel supports",
         )
+
+
+def _told_apart(wheels: Sequence[tuple[str, Path]]) -> Mapping[str, Path]:
+    labels = [label for label, _ in wheels]
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise FactoryError(
+            f"two wheels have the label {twice[0]!r}", hint="give each its own, as in --wheel old=FILE --wheel new=FILE"
+        )
+    return dict(wheels)
 
 
 def _newest(recipe: Recipe, factory: Factory) -> Mapping[str, Path]:

@@ -35,6 +35,10 @@ def test_wheels_have_labels() -> None:
         (["--wheel", "/x/six-1.0-py3-none-any.whl"], "is a wheel of six, not of numpy"),
         (["--wheel", "/x/numpy-2.5.5-py3-none-any.whl"], "there is no file /x/numpy-2.5.5-py3-none-any.whl"),
         (["--plot", "x.png"], "charts are SVG files"),
+        (
+            ["--wheel", "/x/numpy-2.5.5-py3-none-any.whl", "--wheel", "/y/numpy-2.5.5-py3-none-any.whl"],
+            "two wheels have the label 'numpy-2.5.5'\n  hint: give each its own",
+        ),
     ],
 )
 def test_what_can_not_be_measured_is_refused_at_once(
