@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from factory.own_folders import own_folder
 from factory.pipeline import installed
 from factory.publish.trial import write_trial_index
 from factory.settings import Factory
+from factory.wheel_file import open_wheel
 
 SCRIPT = "bench.py"
 ANSWER = "answer"
@@ -93,7 +93,7 @@ def _measure_wheel(
         with installed(exactly, index, folder / "work", factory, log) as sandbox:
             shutil.copy(script, sandbox.work / SCRIPT)
             shutil.copy(run_case.__file__, sandbox.work / Path(run_case.__file__).name)
-            runner = Runner(sandbox=sandbox, packages=_top_names(wheel), log=log)
+            runner = Runner(sandbox=sandbox, packages=packages_with_libraries(wheel), log=log)
             cases = chosen(runner.cases(), wanted_cases, script)
             return [
                 Measurement(case=case, wheel=label, profile=profile, counts=runner.count(case, profile))
@@ -102,10 +102,18 @@ def _measure_wheel(
             ]
 
 
-def _top_names(wheel: Path) -> tuple[str, ...]:
-    """What the wheel installs into site-packages: its package or module, and a folder of libraries bundled with it."""
-    with zipfile.ZipFile(wheel) as archive:
-        return tuple(sorted({name.partition("/")[0] for name in archive.namelist()}))
+def packages_with_libraries(wheel: Path) -> tuple[str, ...]:
+    """What the wheel installs into site-packages with compiled code in it: packages, modules, bundled libraries.
+
+    Raises:
+        FactoryError: it has no compiled code.
+        AuditFailed: it can't be read.
+    """
+    with open_wheel(wheel) as opened:
+        found = {path.partition("/")[0] for path, _ in opened.elf_files()}
+    if not found:
+        raise FactoryError(f"{wheel.name} has no compiled code to count", hint="is all of it Python?")
+    return tuple(sorted(found))
 
 
 def chosen(cases: Sequence[str], wanted: Sequence[str], script: Path) -> Sequence[str]:
@@ -164,7 +172,7 @@ class Runner:
             counts = count_instructions(self.sandbox, command, log=self.log, cpu=cpu, env=ENVIRONMENT, ranges=ranges)
             self.libraries = mapped_libraries(self._answer(), self._is_the_packages)
             if not self.libraries:
-                raise FactoryError(f"the case {case!r} loads no library of the package", hint="is all of it Python?")
+                raise FactoryError(f"the case {case!r} loads no library of the package")
             if self.libraries == expected:
                 return relative(counts, expected)
         raise FactoryError(f"the libraries of {case!r} are at other addresses in each run")

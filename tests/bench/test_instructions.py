@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from factory import cli
 from factory.bench.classes import Counts
-from factory.bench.instructions import Measurement, chosen
+from factory.bench.instructions import Measurement, chosen, packages_with_libraries
 from factory.bench.report import compare, report
 from factory.commands.bench_instructions import labelled
-from factory.errors import RecipeError
+from factory.errors import AuditFailed, FactoryError, RecipeError
 
 
 def test_all_cases_are_counted_unless_some_are_named() -> None:
@@ -19,6 +20,21 @@ def test_all_cases_are_counted_unless_some_are_named() -> None:
     assert chosen(["a", "b"], ["b"], Path("bench.py")) == ["b"]
     with pytest.raises(RecipeError, match=r"bench\.py has no case 'c'\n  hint: its cases are: a, b"):
         chosen(["a", "b"], ["c"], Path("bench.py"))
+
+
+def test_a_wheel_without_compiled_code_or_that_is_none_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "six-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("six.py", "")
+    with pytest.raises(FactoryError, match="has no compiled code to count"):
+        packages_with_libraries(wheel)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("six/fast.so", b"\x7fELF")
+        archive.writestr("six.libs/libm.so", b"\x7fELF")
+    assert packages_with_libraries(wheel) == ("six", "six.libs")
+    wheel.write_text("half a wheel")
+    with pytest.raises(AuditFailed, match="is not a readable zip archive"):
+        packages_with_libraries(wheel)
 
 
 def test_wheels_have_labels() -> None:
