@@ -24,6 +24,7 @@ PACKAGES = {
     "contourpy": ("meson-python", "cp313-cp313", "circles by serial, threaded, mpl2014, mpl2005, a ring"),
     "h3": ("scikit-build-core", "cp313-cp313", "150 points, the whole Earth, neighbours and a polygon"),
     "kiwisolver": ("setuptools", "cp313-cp313", "chains, a row of 30 boxes and strengths as in plain arithmetic"),
+    "llama-cpp-tools": ("scikit-build-core", "py3-none", "The capital of France is Paris."),
     "msgspec": ("setuptools", "cp313-cp313", "numbers, text, structs, wrong input, bytes of msgpack"),
     "safetensors": ("maturin", "cp310-abi3", "5 tensors there and back, 8 damages refused"),
     "tiktoken": ("setuptools-rust", "cp313-cp313", "49 texts as in plain Python"),
