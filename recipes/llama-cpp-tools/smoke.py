@@ -31,8 +31,8 @@ LARGEST = 8
 # Nothing is run to warm up, and no thread waits in a loop: under QEMU a token takes about a second.
 THREADS = ("--threads", "2", "--poll", "0")
 LIGHT = (*THREADS, "--ctx-size", "128", "--no-warmup", "--fit", "off", "--temp", "0")
-# The server computes as llama-cpp-python does unless told otherwise, so that its text is the same one: after five tokens
-# two continuations are so close that flash attention with 16-bit floats prefers the other. llama-completion has it.
+# The server and llama-cli compute as llama-cpp-python does, so that profiles agree as they do there: at the sixth token
+# two continuations are so close that flash attention makes k1 prefer the other one. llama-completion keeps it on.
 PLAIN = ("--flash-attn", "off")
 READY_SECONDS = 120
 LOADED = re.compile(r"loaded CPU backend from .*/libggml-cpu-(\w+)\.so$", re.MULTILINE)
