@@ -82,4 +82,4 @@ def _chart(measurements: Sequence[Measured], machines: str) -> BarChart:
 
 
 def _group(measured: Measured) -> str:
-    return f"{measured.cell.mode}\n{measured.cell.profile}"
+    return f"{measured.cell.mode}, {measured.cell.profile}"
