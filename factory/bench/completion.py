@@ -6,15 +6,13 @@ It is what llama-cli was before that became a chat.
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from factory.errors import CommandFailed
 
-# timeout's own status; llama-completion prints its timings when it is interrupted, too.
-TIMED_OUT = 124
-# From the interrupt to the timing lines is one token's time at most.
-GRACE_SECONDS = 60
+# What runs it in the root, for so many seconds.
+LIMITED = Path(__file__).parent / "inside/limited.py"
 _SAMPLING = re.compile(r"sampling time = +([\d.]+) ms")
 _SAMPLED = re.compile(r"samplers time = +[\d.]+ ms / +(\d+) tokens")
 _PROMPT = re.compile(r"prompt eval time = +([\d.]+) ms / +(\d+) tokens")
@@ -61,15 +59,13 @@ class Request:
     def command(self, program: str, model: str) -> list[str]:
         """The command line: that of the published experiment (-m, -p, -n), and what makes runs comparable."""
         asked = [program, "-m", model, "-p", self.prompt, "-n", str(self.tokens)]
-        # From this verbosity on it names the CPU variant.
-        settled = ["--no-conversation", "--ignore-eos", "--log-verbosity", "4", "-c", "512"]
+        # From this verbosity on it names the CPU variant. A pass to warm up would take as long as a token.
+        settled = ["--no-conversation", "--ignore-eos", "--no-warmup", "--log-verbosity", "4", "-c", "512"]
         return [*asked, *settled, "-t", str(self.threads), *self.options]
 
-    def script(self, program: str, model: str) -> str:
-        """A shell script that runs it, and ends well where the time limit ended it."""
-        limit = ["timeout", "--signal=INT", f"--kill-after={GRACE_SECONDS}", str(self.seconds)]
-        line = shlex.join([*limit, *self.command(program, model)])
-        return f"{line} < /dev/null 2>&1\nstatus=$?\n[ $status -eq {TIMED_OUT} ] || exit $status\n"
+    def limited(self, folder: str, program: str, model: str) -> list[str]:
+        """The same, ended well where the time is over; LIMITED lies in `folder`."""
+        return ["python3", f"{folder}/{LIMITED.name}", str(self.seconds), *self.command(program, model)]
 
 
 def read_timings(printed: str) -> Timings:
@@ -81,7 +77,11 @@ def read_timings(printed: str) -> Timings:
     backend, sampling, sampled = _BACKEND.search(printed), _SAMPLING.search(printed), _SAMPLED.search(printed)
     prompt, generation = _PROMPT.search(printed), _GENERATION.search(printed)
     if not (backend and sampling and sampled and prompt and generation):
-        raise CommandFailed("llama-completion printed no timings", output="\n".join(printed.splitlines()[-25:]))
+        raise CommandFailed(
+            "llama-completion printed no timings",
+            hint="where the time limit ended it while it was loading, give it a longer one: --limit 10m",
+            output="\n".join(printed.splitlines()[-25:]),
+        )
     return Timings(
         backend=backend[1],
         sampling=_counted(sampled[1], sampling[1]),
@@ -91,4 +91,6 @@ def read_timings(printed: str) -> Timings:
 
 
 def _counted(tokens: str, milliseconds: str) -> Counted:
-    return Counted(tokens=int(tokens), seconds=float(milliseconds) / 1000)
+    """Nothing takes no time, whatever number it has: llama.cpp never says 0 runs."""
+    seconds = float(milliseconds) / 1000
+    return Counted(tokens=int(tokens) if seconds else 0, seconds=seconds)

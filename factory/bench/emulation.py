@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
+import shutil
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -12,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from factory.bench.completion import Request, Timings, read_timings
+from factory.bench.completion import LIMITED, Request, Timings, read_timings
 from factory.bench.random_model import (
     DEEPSEEK_R1_DISTILL_QWEN_1_5B,
     ModelShape,
@@ -141,10 +143,10 @@ class Bench:
 
     def _run_in_root(self, cell: Cell, request: Request, model: Model, log: LogSink) -> str:
         printed = Recording(log)
-        script = request.script(f"{BUILD}/{PROGRAMS}/llama-completion", f"{BUILD}/{model.path.name}")
+        command = request.limited(str(BUILD), f"{BUILD}/{PROGRAMS}/llama-completion", f"{BUILD}/{model.path.name}")
         with self._opened() as sandbox:
             copy_atomically(model.path, sandbox.work / model.path.name)
-            sandbox.run(["sh", "-c", script], log=printed, cpu=PROFILES[cell.profile].qemu_cpu)
+            sandbox.run(command, log=printed, cpu=PROFILES[cell.profile].qemu_cpu)
         return printed.text
 
     def _run_in_machine(self, cell: Cell, request: Request, model: Model, log: LogSink) -> str:
@@ -153,7 +155,7 @@ class Bench:
             processors=request.threads,
             memory=model.path.stat().st_size + MACHINE_BYTES,
         )
-        script = request.script(f"{MOUNT}/{PROGRAMS}/llama-completion", DISKS[0])
+        script = shlex.join(request.limited(MOUNT, f"{MOUNT}/{PROGRAMS}/llama-completion", DISKS[0]))
         seconds = BOOT_SECONDS + request.seconds
         tools = self._unpacked("machine")
         return self._machine().run(tools, script, hardware, disks=[model.path], seconds=seconds, log=log)
@@ -176,6 +178,7 @@ class Bench:
                 archive.extractall(folder)
             for program in (folder / PROGRAMS).iterdir():
                 program.chmod(0o755)
+            shutil.copy(LIMITED, folder)
         return folder
 
     def _control(self) -> Model:
