@@ -24,7 +24,8 @@ from factory.model import BuiltWheel, LogSink, RepairedWheel, Target
 from factory.process import run
 
 ELF_MAGIC = b"\x7fELF"
-LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib")
+# The last one has the libraries of native compilers that the root itself may lack, such as Fortran's.
+LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib", "opt/native/usr/riscv64-linux-gnu/lib")
 
 
 def repair(
