@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from factory.environments.debian import PYTHON, native_command
@@ -19,6 +20,9 @@ from factory.process import LogFile
 from tests.dockerd import some_engine
 
 PACKAGES = Path(__file__).parent / "packages"
+# An example's time says nothing where builds run beside the tests.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 # Commands that tests start elsewhere run the factory that is tested, whichever one is installed.
 os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
 
