@@ -37,7 +37,6 @@ version = "1.0"
 kind = "local"
 path = "{path}"
 {source}
-
 {more}
 """
 ONE_PROFILE = '[check]\nprofiles = ["rv64gc"]\n'
