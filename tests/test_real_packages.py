@@ -16,7 +16,7 @@ from factory.layout import default_layout
 from factory.model import DEFAULT_PROFILES, PYTHONS
 from factory.store import Store
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.main_job, pytest.mark.long]
 
 ROOT = Path(__file__).parent.parent
 # The name -> the backend that built it, the wheel's Python and ABI tags, and what its check showed.

@@ -21,7 +21,7 @@ from factory.ui import Reporter
 from tests.conftest import make_cache
 
 # It needs llama.cpp's programs, a real package that takes long to build.
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.main_job, pytest.mark.long]
 
 ROOT = Path(__file__).parent.parent.parent
 # Rows of at least 256 weights, which blocks of Q2_K have.
