@@ -142,9 +142,9 @@ def compile_one(source: Path) -> None:
 def link(program: Program) -> None:
     libraries = [f"-L{package.get_lib_dir()}", f"-l{package.get_library()}", f"-Wl,-rpath,{package.get_lib_dir()}"]
     objects = [str(object_of(source)) for source in program.sources]
-    run_tool(
-        ["gfortran", *(["-fopenmp"] if OPENMP else []), *objects, *libraries, "-lm", "-o", str(OUT / program.name)]
-    )
+    # Fortran's library only for the programs themselves: OpenBLAS brings its own copy.
+    options = ["-static-libgfortran", *(["-fopenmp"] if OPENMP else [])]
+    run_tool(["gfortran", *options, *objects, *libraries, "-lm", "-o", str(OUT / program.name)])
 
 
 def run_tool(command: Sequence[str]) -> None:
