@@ -34,6 +34,7 @@ from factory.errors import FactoryError, PrerequisiteMissing, RecipeError
 from factory.layout import Layout, default_layout
 from factory.model import LogSink, Recipe, Sandbox, SourcePin, SourceTree, Target
 from factory.pipeline import describe
+from factory.preparing import prepare
 from factory.recipe import load_recipes
 from factory.settings import Factory
 from factory.ui import Reporter, print_table
@@ -209,8 +210,7 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     """Put the source into the sandbox, install what it requires, build it, and look at what came of it."""
     work, builder = sandbox.work, BUILDERS[subject.recipe.build.builder]
     tree = sources.fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
-    patches.apply(subject.patches, tree, log)
-    sources.lay_over(subject.recipe.source, tree, log)
+    prepare(subject.recipe.source, subject.patches, tree, log)
     tree.path.rename(work / "src")
     metadata = sources.read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)

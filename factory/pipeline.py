@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory import check, patches, sources
+from factory import patches, sources
 from factory.audit import audit_wheel, render_text, require_clean
 from factory.builders import BUILDERS
 from factory.builders.crates import needs_rust
+from factory.checking import check_wheel, model_pins
 from factory.environments.layers import discard
 from factory.environments.modes import strip_command
-from factory.environments.root import BUILD_VENV, SOURCE_DATE_EPOCH, Environment, RootRequest
-from factory.errors import CheckFailed, StoreError, TimeLimitReached
+from factory.environments.root import SOURCE_DATE_EPOCH, Environment, RootRequest
+from factory.errors import TimeLimitReached
 from factory.files import sha256_of
 from factory.locks import held
 from factory.model import (
@@ -31,7 +30,6 @@ from factory.model import (
     Job,
     JobId,
     LogSink,
-    ModelPin,
     PackagePin,
     ProjectMetadata,
     Recipe,
@@ -41,13 +39,11 @@ from factory.model import (
     SourceTree,
 )
 from factory.plan import content_key, find_recipe, plan
-from factory.publish.server import serve
-from factory.publish.trial import write_trial_index
-from factory.recipe import load_models
+from factory.preparing import prepare
 from factory.repair import give_build_tag, repair
 from factory.resume import discard_unless_noted, keep_noted_trees
 from factory.schedule import require_all_done, run_graph
-from factory.serial import load, save
+from factory.serial import load, save, timestamp
 from factory.settings import Factory
 from factory.steps import Steps
 from factory.tags import serves
@@ -121,16 +117,8 @@ def open_package(name: str, factory: Factory, toolchain: str | None = None) -> O
     recipes = factory.recipes()
     toolchains = [toolchain or find_recipe(name, recipes).toolchain]
     jobs = plan([name], [factory.target.python], recipes, lambda recipe: describe(recipe, factory), toolchains)
-    records = {job.id: _stored(job, factory) for job in jobs[:-1]}
+    records = {job.id: factory.newest(job.recipe, job.python) for job in jobs[:-1]}
     return open_job(jobs[-1], records, factory)
-
-
-def _stored(job: Job, factory: Factory) -> BuildRecord:
-    record = factory.store.latest(job.id[0], job.python)
-    if record is None:
-        hint = f"run: factory build {job.recipe.name} --python {job.python}"
-        raise StoreError(f"{job.label} was not built yet", hint=hint)
-    return record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +150,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     needed = [records[name, job.python, ""] for name in sorted(job.build_needs)]
     selected = patches.select(factory.checkout / "patches", recipe.source)
     hashes = [record.wheel_sha256 for record in needed]
-    inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in _model_pins(recipe, factory))]
+    inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in model_pins(recipe, factory))]
     if BUILDERS[recipe.build.builder].IN_MANYLINUX:
         inputs.append(f"cibuildwheel {version('cibuildwheel')}")
     key = content_key(job, inputs, factory.target, environment.root.key, selected, hashes)
@@ -241,7 +229,7 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         cargo_locks=made.built.cargo_locks,
         stages=steps.runs(STAGES),
         checks=checks,
-        finished=_now(),
+        finished=timestamp(),
         built_with=opened.job.toolchain,
         comparison=opened.job.comparison,
     )
@@ -267,7 +255,7 @@ def _check_again(opened: OpenJob, built: BuildRecord, steps: Steps, records: Rec
     checks = _check(opened, factory.store.wheel_path(built), steps, records, factory)
     stages = (*(run for run in built.stages if run.stage != "check"), *steps.runs(("check",)))
     checked = replace(built, key=opened.key, wheel_of=built.key, target=factory.target, stages=stages, checks=checks)
-    return factory.store.add_checked(replace(checked, comparison=opened.job.comparison, finished=_now()))
+    return factory.store.add_checked(replace(checked, comparison=opened.job.comparison, finished=timestamp()))
 
 
 def _check(opened: OpenJob, wheel: Path, steps: Steps, records: Records, factory: Factory) -> tuple[CheckResult, ...]:
@@ -282,10 +270,6 @@ def _check(opened: OpenJob, wheel: Path, steps: Steps, records: Records, factory
         tuple[CheckResult, ...],
         lambda log: check_wheel(wheel, others, recipe, opened.folder / "check", factory.profiles(recipe), factory, log),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _fetch(opened: OpenJob, factory: Factory, log: LogSink) -> SourceTree:
@@ -303,8 +287,7 @@ def _patch(opened: OpenJob, source: SourceTree, log: LogSink) -> tuple[AppliedPa
     discard(partial)
     shutil.copytree(source.path, partial, symlinks=True)
     copy = SourceTree(path=partial, sha256=source.sha256)
-    applied = patches.apply(opened.patches, copy, log)
-    sources.lay_over(opened.job.recipe.source, copy, log)
+    applied = prepare(opened.job.recipe.source, opened.patches, copy, log)
     keep_noted_trees(tree, partial)
     discard(tree)
     partial.rename(tree)
@@ -369,82 +352,3 @@ def _audit(recipe: Recipe, wheel: RepairedWheel, factory: Factory, log: LogSink)
     log.write(render_text(report))
     require_clean(report)
     return json.dumps(report.to_json())
-
-
-def check_wheel(
-    wheel: Path,
-    others: Sequence[Path],
-    recipe: Recipe,
-    folder: Path,
-    profiles: Sequence[str],
-    factory: Factory,
-    log: LogSink,
-) -> tuple[CheckResult, ...]:
-    """Install the recipe's `wheel` from an index of it and `others`, and run its check on `profiles`: `run_check`."""
-    index = folder / "index"
-    write_trial_index(wheel, others, target=factory.target, mirror=factory.layout.mirror, out=index, log=log)
-    return run_check(recipe, index, folder / "work", profiles, factory, log)
-
-
-def run_check(
-    recipe: Recipe, index: Path, work: Path, profiles: Sequence[str], factory: Factory, log: LogSink
-) -> tuple[CheckResult, ...]:
-    """Install a recipe's package from the index in the folder `index` in a clean root, and run its check there.
-
-    Raises:
-        CheckFailed: the package does not install, or a profile fails, or profiles disagree.
-    """
-    if recipe.check.script is None:
-        raise CheckFailed(
-            f"{recipe.label} has no check, and nothing is published that was not run",
-            hint=f"write {recipe.directory / 'smoke.py'}; docs/add-a-recipe.md says what it reports",
-        )
-    model = _model(recipe, factory, log)
-    with installed(recipe, index, work, factory, log) as sandbox:
-        results = check.run_profiles(sandbox, recipe, factory.target.python, model, profiles, log)
-    for result in results:
-        factory.reporter.line(f"{factory.label(recipe)}: {result.profile}: {result.shown}")
-    check.require_passed(recipe, results, factory.toolchain)
-    return results
-
-
-@contextmanager
-def installed(recipe: Recipe, index: Path, work: Path, factory: Factory, log: LogSink) -> Iterator[Sandbox]:
-    """A clean root in which a recipe's package is installed from the index in the folder `index`.
-
-    Raises:
-        CheckFailed: it does not install.
-    """
-    discard(work)
-    with serve(index) as url, _check_sandbox(recipe, work, factory, log) as sandbox:
-        check.install(sandbox, recipe, f"{url}/simple/", log)
-        yield sandbox
-
-
-@contextmanager
-def _check_sandbox(recipe: Recipe, work: Path, factory: Factory, log: LogSink) -> Iterator[Sandbox]:
-    """The clean root; where the check compiles something, the one of the build, with its source in /build/src."""
-    if not recipe.check.build_root:
-        with factory.open_root(factory.check_root()).open(work, keep=factory.keep) as sandbox:
-            yield sandbox
-        return
-    python = factory.target.python
-    request = RootRequest(python=python, apt=recipe.build.apt, toolchain=factory.toolchain)
-    with factory.open_root(factory.build_root(request)).open(work, keep=factory.keep) as sandbox:
-        tree = sources.fetch(recipe.source, factory.layout.downloads, work / "source", log)
-        patches.apply(patches.select(factory.checkout / "patches", recipe.source), tree, log)
-        sources.lay_over(recipe.source, tree, log)
-        tree.path.rename(work / "src")
-        sandbox.run([f"python{python}", "-m", "venv", BUILD_VENV], log=log)
-        yield sandbox
-
-
-def _model(recipe: Recipe, factory: Factory, log: LogSink) -> Path | None:
-    pins = _model_pins(recipe, factory)
-    return sources.download_model(pins[0], factory.layout.downloads, log) if pins else None
-
-
-def _model_pins(recipe: Recipe, factory: Factory) -> list[ModelPin]:
-    if recipe.check.model is None:
-        return []
-    return [load_models(factory.checkout / "recipes/models.toml")[recipe.check.model]]

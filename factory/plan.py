@@ -38,8 +38,8 @@ def plan(
     """The jobs for `names` on each of `pythons`, and for what they need among the recipes, in an order that works.
 
     Without `toolchains` a name has a job for each that its recipe says. What it needs is compiled with the first of its
-    own recipe, the one whose wheels are published. `describe` tells a recipe's metadata,
-    which costs a download the first time.
+    own recipe, the one whose wheels are published. `describe` tells a recipe's metadata, which costs a download the
+    first time.
 
     Raises:
         RecipeError: a name without a recipe, recipes that need each other, or one that excludes a Python.

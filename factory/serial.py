@@ -6,6 +6,7 @@ Paths below a `root` are written relative to it, so that a cache folder that was
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,11 @@ def _converter(root: Path) -> JsonConverter:
     converter.register_structure_hook(Path, lambda value, _: root / value)
     converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
     return converter
+
+
+def timestamp() -> str:
+    """The time now as records have it: UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def dumps(value: object, root: Path = NOWHERE) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from factory.builders import BUILDERS
 from factory.compile_slots import CompileSlots, processors
 from factory.compiler_cache import CompilerCache
@@ -15,9 +17,19 @@ from factory.environments.cibuildwheel import CibuildwheelEnvironment
 from factory.environments.manylinux import manylinux_root
 from factory.environments.modes import MODES, check_root, require_machine
 from factory.environments.root import Environment, Root, RootRequest
+from factory.errors import StoreError
 from factory.layout import Layout
-from factory.model import NATIVE_MODE, NATIVE_PROFILE, TOOLCHAINS, OpenStage, Recipe, Target
-from factory.recipe import load_recipes
+from factory.model import (
+    NATIVE_MODE,
+    NATIVE_PROFILE,
+    TOOLCHAINS,
+    BuildRecord,
+    ModelPin,
+    OpenStage,
+    Recipe,
+    Target,
+)
+from factory.recipe import MODELS_FILE, load_models, load_recipes
 from factory.store import Store
 from factory.ui import Reporter
 
@@ -87,8 +99,24 @@ class Factory:
     def store(self) -> Store:
         return Store(self.layout.store)
 
+    def newest(self, recipe: Recipe, python: str) -> BuildRecord:
+        """The newest build of a package for a Python that may be published.
+
+        Raises:
+            StoreError: there is none.
+        """
+        record = self.store.latest(canonicalize_name(recipe.name), python)
+        if record is None:
+            hint = f"run: factory build {recipe.name} --python {python}"
+            raise StoreError(f"{recipe.label_for(python, recipe.toolchain)} was not built yet", hint=hint)
+        return record
+
     def recipes(self) -> Mapping[str, Recipe]:
         return load_recipes(self.checkout / "recipes")
+
+    def model_pin(self, name: str) -> ModelPin:
+        """A model of recipes/models.toml."""
+        return load_models(self.checkout / "recipes" / MODELS_FILE)[name]
 
     def stages(self, label: str) -> OpenStage:
         """How stages of one package (or of the environment) are opened: reported, and logged to files of their own."""

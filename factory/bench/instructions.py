@@ -16,11 +16,10 @@ from factory.bench.counting import count_instructions
 from factory.bench.inside import run_case
 from factory.bench.maps import Libraries, mapped_libraries, relative
 from factory.bench.trace import Instruction
+from factory.checking import installed, stored_beside, trial_index
 from factory.errors import FactoryError, RecipeError
 from factory.model import BUILD, PROFILES, LogSink, Recipe, Sandbox
 from factory.own_folders import own_folder
-from factory.pipeline import installed
-from factory.publish.trial import write_trial_index
 from factory.settings import Factory
 from factory.wheel_file import open_wheel
 
@@ -85,11 +84,9 @@ def _measure_wheel(
     factory: Factory,
     log: LogSink,
 ) -> list[Measurement]:
-    others = [other.path for other in factory.store.published_candidates() if other.path.name != wheel.name]
     exactly = replace(recipe, version=str(parse_wheel_filename(wheel.name)[1]))
     with own_folder(factory.layout.jobs, "bench", recipe.name, keep=factory.keep) as folder:
-        index = folder / "index"
-        write_trial_index(wheel, others, target=factory.target, mirror=factory.layout.mirror, out=index, log=log)
+        index = trial_index(wheel, stored_beside(wheel, factory), folder, factory, log)
         with installed(exactly, index, folder / "work", factory, log) as sandbox:
             shutil.copy(script, sandbox.work / SCRIPT)
             shutil.copy(run_case.__file__, sandbox.work / Path(run_case.__file__).name)

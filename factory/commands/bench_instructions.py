@@ -84,11 +84,7 @@ def _told_apart(wheels: Sequence[tuple[str, Path]]) -> Mapping[str, Path]:
 
 
 def _newest(recipe: Recipe, factory: Factory) -> Mapping[str, Path]:
-    record = factory.store.latest(canonicalize_name(recipe.name), factory.target.python)
-    if record is None:
-        label, hint = recipe.label_for(factory.target.python), f"run: factory build {recipe.name}"
-        raise StoreError(f"{label} was not built yet", hint=f"{hint} --python {factory.target.python}")
-    wheel = factory.store.wheel_path(record)
+    wheel = factory.store.wheel_path(factory.newest(recipe, factory.target.python))
     return dict([labelled(str(wheel))])
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from factory.checking import check_wheel, run_check, stored_beside
 from factory.commands.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
 from factory.errors import CheckFailed, PrerequisiteMissing, RecipeError
 from factory.model import NATIVE_MODE, PROFILES, CheckResult, Recipe
 from factory.own_folders import own_folder
-from factory.pipeline import check_wheel, run_check
 from factory.plan import find_recipe
 from factory.serial import dumps
 from factory.settings import Factory
@@ -84,5 +84,4 @@ def _check_in(
                 f"{factory.label(recipe)} was not built yet", hint=f"run: factory build {recipe.name} {options}"
             )
         wheel = factory.store.wheel_path(own)
-        others = [other.path for other in factory.store.published_candidates() if other.path.name != wheel.name]
-        return check_wheel(wheel, others, recipe, folder, profiles, factory, log)
+        return check_wheel(wheel, stored_beside(wheel, factory), recipe, folder, profiles, factory, log)
