@@ -11,17 +11,10 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from factory.bench.completion import LIMITED, Request, Timings, read_timings
-from factory.bench.random_model import (
-    DEEPSEEK_R1_DISTILL_QWEN_1_5B,
-    ModelShape,
-    chosen_types,
-    write_random,
-    write_unquantized,
-)
+from factory.bench.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
 from factory.compile_slots import processors
 from factory.environments.layers import Layer, content_key, ensure_layer
 from factory.environments.machine import DISKS, MOUNT, Hardware, VirtualMachine, virtual_machine
@@ -32,8 +25,7 @@ from factory.model import BUILD, PROFILES, PYTHONS, LogSink, PackagePin, Sandbox
 from factory.own_folders import own_folder
 from factory.pipeline import build
 from factory.process import Recording
-from factory.recipe import load_models
-from factory.serial import load, save
+from factory.serial import load, save, timestamp
 from factory.settings import Factory
 from factory.sources import download_model
 
@@ -117,9 +109,8 @@ class Bench:
             started = time.monotonic()
             timings = read_timings(run(cell, request, model, log))
             seconds = time.monotonic() - started
-        finished = datetime.now(UTC).isoformat(timespec="seconds")
         measured = Measured(
-            cell=cell, request=request, timings=timings, seconds=seconds, machine=this_machine(), finished=finished
+            cell=cell, request=request, timings=timings, seconds=seconds, machine=this_machine(), finished=timestamp()
         )
         save(kept, measured)
         return measured
@@ -182,7 +173,7 @@ class Bench:
         return folder
 
     def _control(self) -> Model:
-        pin = load_models(self._factory.checkout / "recipes/models.toml")[CONTROL_PIN]
+        pin = self._factory.model_pin(CONTROL_PIN)
         with self._stages(f"model {CONTROL}") as log:
             return Model(path=download_model(pin, self._factory.layout.downloads, log), key=pin.sha256)
 
@@ -192,6 +183,9 @@ class Bench:
         definition = {"steps": MODEL_STEPS, "shape": asdict(self._shape), "types": types}
 
         def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+            # gguf takes a while to import; every command of the factory imports this module.
+            from factory.bench.random_model import write_random
+
             write_random(self._shape, types, tree / f"{name}.gguf")
             return ()
 
@@ -199,6 +193,8 @@ class Bench:
         return Model(path=layer.tree / f"{name}.gguf", key=layer.digest)
 
     def _types(self, name: str) -> dict[str, str]:
+        from factory.bench.random_model import write_unquantized
+
         with self._stages(f"types of {name}") as log, self._opened() as sandbox:
             printed = Recording(log)
             unquantized = sandbox.work / "unquantized.gguf"

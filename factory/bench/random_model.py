@@ -5,9 +5,7 @@ How fast a model runs depends on its shapes and types, not on its weights.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -17,8 +15,9 @@ import numpy.typing as npt
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter, TokenType
 from gguf.quants import dequantize
 
+from factory.bench.model_shape import ModelShape, Shape
+
 Bytes = npt.NDArray[np.uint8]
-Shape = tuple[int, ...]
 
 # Where a block of each type has its scales, each a half-precision number, as offsets in bytes; all else may be random.
 SCALES: Mapping[str, Shape] = {
@@ -34,61 +33,6 @@ DEVIATION = 0.02
 SEED = 1
 # The letters that bytes have in the tokens of byte-level vocabularies: printable ones stand for themselves.
 _PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
-_QUANTIZED = re.compile(
-    r"^\[ *\d+/ *\d+\] +(?P<name>\S+) .* type = +(?P<type>\w+), size = [^()\n]*(?:\((?P<new>\w+)\))?$", re.MULTILINE
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelShape:
-    """The sizes of a model of the Qwen2 family, whose output has weights of its own."""
-
-    name: str
-    layers: int
-    hidden: int
-    feed_forward: int
-    heads: int
-    key_value_heads: int
-    vocabulary: int
-    context: int = 131072
-    rope_base: float = 10000.0
-    norm_epsilon: float = 1e-6
-
-    @property
-    def key_value_width(self) -> int:
-        return self.hidden // self.heads * self.key_value_heads
-
-    def tensors(self) -> dict[str, Shape]:
-        """Every tensor's shape by its name, rows first."""
-        hidden, narrow, wide = self.hidden, self.key_value_width, self.feed_forward
-        block: dict[str, Shape] = {
-            "attn_norm.weight": (hidden,),
-            "attn_q.weight": (hidden, hidden),
-            "attn_q.bias": (hidden,),
-            "attn_k.weight": (narrow, hidden),
-            "attn_k.bias": (narrow,),
-            "attn_v.weight": (narrow, hidden),
-            "attn_v.bias": (narrow,),
-            "attn_output.weight": (hidden, hidden),
-            "ffn_norm.weight": (hidden,),
-            "ffn_gate.weight": (wide, hidden),
-            "ffn_up.weight": (wide, hidden),
-            "ffn_down.weight": (hidden, wide),
-        }
-        blocks = {f"blk.{layer}.{name}": shape for layer in range(self.layers) for name, shape in block.items()}
-        table = (self.vocabulary, hidden)
-        return {"token_embd.weight": table, "output_norm.weight": (hidden,), "output.weight": table, **blocks}
-
-
-DEEPSEEK_R1_DISTILL_QWEN_1_5B = ModelShape(
-    name="DeepSeek-R1-Distill-Qwen-1.5B",
-    layers=28,
-    hidden=1536,
-    feed_forward=8960,
-    heads=12,
-    key_value_heads=2,
-    vocabulary=151936,
-)
 
 
 def write_unquantized(shape: ModelShape, path: Path) -> None:
@@ -104,11 +48,6 @@ def write_unquantized(shape: ModelShape, path: Path) -> None:
     start = GGUFWriter.ggml_pad(path.stat().st_size, writer.data_alignment)
     with path.open("r+b") as file:
         file.truncate(start + data)
-
-
-def chosen_types(printed: str) -> dict[str, str]:
-    """The type of each tensor, such as `Q2_K`, in what `llama-quantize --dry-run` prints."""
-    return {match["name"]: (match["new"] or match["type"]).upper() for match in _QUANTIZED.finditer(printed)}
 
 
 def write_random(shape: ModelShape, types: Mapping[str, str], path: Path) -> None:

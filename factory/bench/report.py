@@ -11,6 +11,7 @@ from factory.bench.results import BarChart, Results
 
 MILLION = 1e6
 SHOWN_VTYPES = 3
+WEIGHTED = "weighted: vector instructions count once for each register of the widest operand. Counts are no times."
 NOTES = "one thread, counted under QEMU; counts are no times"
 COMPARED: Mapping[str, Callable[[Counts], float]] = {
     "total": lambda counts: counts.total,
@@ -39,7 +40,7 @@ def report(label: str, measurements: Sequence[Measurement]) -> Results:
     return Results(
         preface=(
             f"{label}: instructions that one call executes in the package's libraries, one thread, counted under QEMU.",
-            "weighted: vector instructions count once for each register of the widest operand. Counts are no times.",
+            WEIGHTED,
         ),
         headings=("case", "wheel", "profile", "total", "ratio", "weighted", *CLASSES, "code", "vector by type"),
         rows=[(each.case, each.wheel, each.profile, *_cells(each.counts, first[each.case])) for each in measurements],
@@ -59,7 +60,7 @@ def compare(label: str, measurements: Sequence[Measurement]) -> Results:
     return Results(
         preface=(
             f"{label}: what one call executes in the package's libraries, one thread, counted under QEMU.",
-            "weighted: vector instructions count once for each register of the widest operand. Counts are no times.",
+            WEIGHTED,
         ),
         headings=("case", "profile", *columns, *ratios),
         rows=[

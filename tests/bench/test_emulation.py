@@ -12,7 +12,7 @@ import pytest
 
 from factory.bench.completion import Request
 from factory.bench.emulation import TOOLS, Bench, Cell
-from factory.bench.random_model import ModelShape
+from factory.bench.model_shape import ModelShape
 from factory.layout import Layout
 from factory.model import PYTHONS
 from factory.settings import Factory
