@@ -31,11 +31,6 @@ UNUSED = (
     "usr/libexec",
     "usr/include",
     "usr/share",
-    "usr/sbin",
-    "var",
-    "dev",
-    "etc",
-    "tmp",
 )
 
 

@@ -62,12 +62,9 @@ NATIVE_UNUSED = (
     f"usr/bin/{TRIPLET}-lto-dump-{GCC}",
     "usr/share",
     "usr/include",
-    "usr/sbin",
-    "var",
-    "dev",
-    "etc",
-    "tmp",
 )
+# What no tree of native tools needs.
+NEVER_USED = ("usr/sbin", "var", "dev", "etc", "tmp")
 COMPILERS = {"gcc": "gcc", "cc": "gcc", "g++": "g++", "c++": "g++", "gfortran": "gfortran", "cpp": "cpp"}
 BINUTILS = ("ar", "as", "ld", "ld.bfd", "nm", "objcopy", "objdump", "ranlib", "readelf", "size", "strings", "strip")
 GCC_TOOLS = ("gcc-ar", "gcc-nm", "gcc-ranlib", "gcov")
@@ -134,8 +131,8 @@ def extract(tree: Path, architectures: str, packages: Sequence[str], log: LogSin
 
 
 def trim(native: Path, unused: Sequence[str], programs: Sequence[str]) -> None:
-    """Remove `unused` and all of usr/bin but `programs` (patterns) from a tree of native tools."""
-    for name in unused:
+    """Remove `unused`, NEVER_USED and all of usr/bin but `programs` (patterns) from a tree of native tools."""
+    for name in (*unused, *NEVER_USED):
         path = native / name
         discard(path) if path.is_dir() else path.unlink(missing_ok=True)
     kept = {path for pattern in programs for path in (native / "usr/bin").glob(pattern)}

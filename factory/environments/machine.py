@@ -28,7 +28,7 @@ DISK_STEPS = 1
 PROGRAM = "qemu-system-riscv64"
 EMULATOR = "opt/qemu"
 EMULATOR_PACKAGES = ("qemu-system-riscv",)
-EMULATOR_UNUSED = ("usr/sbin", "usr/share/doc", "usr/share/lintian", "var", "dev", "etc", "tmp")
+EMULATOR_UNUSED = ("usr/share/doc", "usr/share/lintian")
 KERNEL_PACKAGES = ("linux-image-riscv64", "busybox-static")
 # What Debian's kernel needs to reach an ext4 file system on a virtio disk, in the order in which they are loaded.
 MODULES = (

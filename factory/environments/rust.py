@@ -28,11 +28,6 @@ UNUSED = (
     f"usr/libexec/gcc/{HOST_TRIPLET}/{GCC}/lto1",
     "usr/lib64",
     "usr/share",
-    "usr/sbin",
-    "var",
-    "dev",
-    "etc",
-    "tmp",
 )
 
 

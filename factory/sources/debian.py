@@ -14,10 +14,9 @@ import requests
 
 from factory.debian_mirror import MIRROR_VARIABLE, mirror_url
 from factory.errors import SourceError
-from factory.files import sha256_of
 from factory.model import LogSink, SourcePin, SourceTree
 from factory.sources.archive import unpack
-from factory.sources.disk import cache_slot
+from factory.sources.disk import cached_file
 from factory.sources.download import RemoteFile, download
 from factory.sources.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 
@@ -33,7 +32,7 @@ def fetch_debian(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -
         SourceError: the pool has no such version, its tarball has another hash, can't be downloaded or is not safe to
             unpack.
     """
-    archive = _cached(pin, cache) or _obtain(pin, cache, log)
+    archive = cached_file(pin.sha256, cache) or _obtain(pin, cache, log)
     log.write(f"unpacking {archive.name}, sha256 {pin.sha256}\n")
     return SourceTree(path=unpack(archive, destination), sha256=pin.sha256)
 
@@ -42,13 +41,6 @@ def pool_folder(project: str) -> str:
     """Where the pool of a mirror has a source package: `pool/main/o/openblas`, `pool/main/libf/libffi`."""
     letters = project[:4] if project.startswith("lib") else project[0]
     return f"pool/main/{letters}/{project}"
-
-
-def _cached(pin: SourcePin, cache: Path) -> Path | None:
-    """The tarball, when it was downloaded before: then no mirror need be reachable."""
-    slot = cache_slot(cache, pin.sha256)
-    names = (slot / _tarball(pin, suffix) for suffix in SUFFIXES)
-    return next((file for file in names if file.is_file() and sha256_of(file) == pin.sha256), None)
 
 
 def _tarball(pin: SourcePin, suffix: str) -> str:

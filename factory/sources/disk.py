@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from factory.errors import SourceError
+from factory.files import sha256_of
 
 
 @contextmanager
@@ -31,6 +32,13 @@ def cache_slot(cache: Path, sha256: str) -> Path:
     with explain_full_disk(cache):
         slot.mkdir(parents=True, exist_ok=True)
     return slot
+
+
+def cached_file(sha256: str, cache: Path) -> Path | None:
+    """The file of that hash, when it was downloaded before: then no server need be reachable."""
+    files = sorted(cache_slot(cache, sha256).iterdir())
+    finished = [file for file in files if file.suffix not in (".part", ".lock")]
+    return next((file for file in finished if sha256_of(file) == sha256), None)
 
 
 def publish(part: Path, final: Path) -> Path:

@@ -23,7 +23,7 @@ from factory.errors import SourceError
 from factory.files import sha256_of
 from factory.model import LogSink, ModelPin, SourcePin, SourceTree
 from factory.sources.archive import unpack
-from factory.sources.disk import cache_slot, explain_full_disk, publish
+from factory.sources.disk import cache_slot, cached_file, explain_full_disk, publish
 from factory.sources.download import RemoteFile, download
 from factory.sources.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 
@@ -37,7 +37,7 @@ def fetch_pypi(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> 
     Raises:
         SourceError: it is not on the index, has another hash, can't be downloaded or is not safe to unpack.
     """
-    archive = _cached_archive(pin, cache) or _obtain(pin.project, pin.version, SDIST, pin.sha256, cache, log)
+    archive = cached_file(pin.sha256, cache) or _obtain(pin.project, pin.version, SDIST, pin.sha256, cache, log)
     log.write(f"unpacking {archive.name}, sha256 {pin.sha256}\n")
     return SourceTree(path=unpack(archive, destination), sha256=pin.sha256)
 
@@ -67,13 +67,6 @@ def _obtain(project: str, version: str, kind: str, sha256: str, cache: Path, log
             log.write(f"warning: {package.filename} is yanked: {package.yanked_reason or 'no reason given'}\n")
         log.write(f"downloading {without_secrets(package.url)}\n")
         return download(RemoteFile(url=package.url, name=package.filename, sha256=sha256), cache, session, log)
-
-
-def _cached_archive(pin: SourcePin, cache: Path) -> Path | None:
-    """The archive, when it was downloaded before: then no index need be reachable."""
-    files = sorted(cache_slot(cache, pin.sha256).iterdir())
-    archives = [file for file in files if file.suffix not in (".part", ".lock")]
-    return next((file for file in archives if sha256_of(file) == pin.sha256), None)
 
 
 def _list_packages(project: str, index: str, session: requests.Session) -> list[DistributionPackage]:
