@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from factory.errors import PublishError
@@ -45,8 +46,9 @@ def publish(
         dependencies = _dependencies((*published, *built), sources, target, mirror, log)
         releases = [*built, *(describe_wheel(path, Mirrored()) for path in dependencies)]
         ledger.verify_all(releases)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for release in releases:
-            ledger.add(release)
+            ledger.add(replace(release, uploaded=release.uploaded or now))
         return _write(ledger, published, sources, output)
 
 

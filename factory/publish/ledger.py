@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,11 @@ LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of all 
 # Narrower than what packaging takes: a file name becomes a path and a URL, so it has neither separators nor markup.
 SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+# A URL as RFC 3986 writes it: neither spaces nor quotes nor markup.
+URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.ASCII)
+
+_OPTIONAL = ("uploaded", "url", "tracks", "provenance_sha256")
 
 T = TypeVar("T")
 
@@ -48,7 +53,11 @@ Origin = Built | Mirrored
 class Release:
     """One published wheel. `project` and `version` are normalized, `size` is in bytes, hashes are hexadecimal sha256.
 
-    `metadata_sha256` is that of the METADATA file in the wheel (PEP 658); `yanked` is the reason, or None.
+    `metadata_sha256` is that of the METADATA file in the wheel, None where that can't be fetched by itself (PEP 658).
+    `yanked` is the reason, or None; `uploaded` the time in UTC (`2026-11-22T09:30:00Z`). `url` is where
+    the file is, with its METADATA beside it, None where the index has the file itself. `tracks` is the page of the
+    project that this one extends on another index (PEP 708), `provenance_sha256` the hash of the file's provenance
+    (PEP 740). Pages leave out what is not `listed` any more; its file stays.
     """
 
     filename: str
@@ -57,9 +66,14 @@ class Release:
     sha256: str
     size: int
     requires_python: str | None
-    metadata_sha256: str
+    metadata_sha256: str | None
     origin: Origin
     yanked: str | None = None
+    uploaded: str | None = None
+    url: str | None = None
+    tracks: str | None = None
+    provenance_sha256: str | None = None
+    listed: bool = True
 
 
 def parse_filename(filename: str) -> tuple[str, str]:
@@ -170,9 +184,24 @@ class Ledger:
             files = [release for release in published if Version(release.version) == version]
             if not files:
                 raise _not_published(project, version, published)
-            changed = [replace(release, yanked=reason) for release in files if release.yanked != reason]
-            for release in changed:
-                write_if_changed(self._path(release.filename), _dump(release), durable=True)
+            return self.update(replace(release, yanked=reason) for release in files)
+
+    def update(self, releases: Iterable[Release]) -> tuple[Release, ...]:
+        """Write what is known now of published releases; returns those that are another way than before.
+
+        Raises:
+            PublishError: one was not published, or with other bytes.
+        """
+        with self.locked():
+            changed = []
+            for release in releases:
+                published = self.find(release.filename)
+                if published is None:
+                    raise _not_published(release.project, Version(release.version), [])
+                self.verify(release)
+                if release != published:
+                    write_if_changed(self._path(release.filename), _dump(release), durable=True)
+                    changed.append(release)
             return tuple(changed)
 
     def _path(self, filename: str) -> Path:
@@ -214,8 +243,16 @@ def _dump(release: Release) -> bytes:
         "metadata_sha256": release.metadata_sha256,
         "origin": origin,
         "yanked": release.yanked,
+        **_stated(release),
     }
     return (json.dumps(entry, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _stated(release: Release) -> dict[str, object]:
+    """The fields that most releases, or those of an older ledger, don't have."""
+    fields: dict[str, object] = {name: getattr(release, name) for name in _OPTIONAL}
+    stated = {name: value for name, value in fields.items() if value is not None}
+    return stated if release.listed else stated | {"listed": False}
 
 
 def _load(path: Path) -> Release:
@@ -244,12 +281,17 @@ def _release(entry: object) -> Release:
         filename=filename,
         project=stated[0],
         version=stated[1],
-        sha256=_sha256(fields, "sha256"),
+        sha256=_sha256(fields),
         size=_typed(fields["size"], int, "size"),
         requires_python=_optional_text(fields, "requires_python"),
-        metadata_sha256=_sha256(fields, "metadata_sha256"),
+        metadata_sha256=_written(fields, "metadata_sha256", SHA256, "a hexadecimal sha256"),
         origin=_origin(_typed(fields["origin"], dict, "origin")),
         yanked=_optional_text(fields, "yanked"),
+        uploaded=_written(fields, "uploaded", TIME, "a time such as 2026-11-22T09:30:00Z"),
+        url=_written(fields, "url", URL, "a URL"),
+        tracks=_written(fields, "tracks", URL, "a URL"),
+        provenance_sha256=_written(fields, "provenance_sha256", SHA256, "a hexadecimal sha256"),
+        listed=_typed(fields.get("listed", True), bool, "listed"),
     )
 
 
@@ -278,8 +320,16 @@ def _optional_text(fields: Mapping[str, object], key: str) -> str | None:
     return None if fields[key] is None else _typed(fields[key], str, key)
 
 
-def _sha256(fields: Mapping[str, object], key: str) -> str:
-    value = _typed(fields[key], str, key)
-    if not SHA256.fullmatch(value):
-        raise ValueError(f"{key} is {value!r:.80}, not a hexadecimal sha256")
+def _sha256(fields: Mapping[str, object]) -> str:
+    value = _written(fields, "sha256", SHA256, "a hexadecimal sha256")
+    if value is None:
+        raise KeyError("sha256")
     return value
+
+
+def _written(fields: Mapping[str, object], key: str, pattern: re.Pattern[str], what: str) -> str | None:
+    """The text of a field, None where it has none."""
+    value = fields.get(key)
+    if value is not None and not pattern.fullmatch(_typed(value, str, key)):
+        raise ValueError(f"{key} is {value!r:.80}, not {what}")
+    return None if value is None else str(value)

@@ -1,7 +1,8 @@
 """The simple repository as static files: HTML that is complete by itself, and the same as JSON beside it.
 
 Names, links and hashes are those of PEP 503, the version tag of PEP 629, yanking of PEP 592, metadata files of PEP 658
-and 714, JSON of PEP 691 and 700. All links are relative, so that the tree works at any address and from a folder.
+and 714, JSON of PEP 691 and 700, tracked projects of PEP 708. Links to files of the index itself are relative, so that
+the tree works at any address and from a folder.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from factory.files import copy_atomically, sha256_of, write_if_changed
 from factory.publish.ledger import Release
 from factory.publish.wheels import read_metadata
 
-API_VERSION = "1.1"
+API_VERSION = "1.2"
 JSON_NAME = "index.v1+json"
 Locate = Callable[[Release], Path]
 
@@ -30,9 +31,9 @@ Locate = Callable[[Release], Path]
 def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tuple[Path, ...]:
     """Write `<out>/simple/` and `<out>/files/`, and return the files that were new or differed.
 
-    `locate` gives the wheel of a release. The same releases give the same bytes, and a file that is right already is
-    left alone. Wheels come before the pages that link to them, so that a reader never meets a link to nothing. Nothing
-    is removed, since what was published stays.
+    `locate` gives the wheel of a release whose file the index has itself. The same releases give the same bytes, and a
+    file that is right already is left alone. Wheels come before the pages that link to them, so that a reader never
+    meets a link to nothing. Nothing is removed, since what was published stays.
 
     Raises:
         PublishError: a wheel has other bytes than its release states, or two releases have one file name.
@@ -40,7 +41,8 @@ def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tupl
     _require_unique_names(releases)
     changed: list[Path] = []
     for release in releases:
-        changed += _write_wheel(release, locate(release), out / "files" / release.filename)
+        if release.url is None:
+            changed += _write_wheel(release, locate(release), out / "files" / release.filename)
     pages = simple_pages(releases, out)
     changed += [path for path, text in pages.items() if write_if_changed(path, text.encode())]
     return tuple(changed)
@@ -50,7 +52,8 @@ def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
     """The text of every page below `<out>/simple/`; the pages of the whole come after those of the projects."""
     pages: dict[Path, str] = {}
     projects = _by_project(releases)
-    for project, files in projects.items():
+    for project, published in projects.items():
+        files = [release for release in published if release.listed]
         folder = out / "simple" / project
         pages |= {
             folder / "index.html": _project_html(project, files),
@@ -122,13 +125,12 @@ def _write_metadata(release: Release, wheel: Path, path: Path) -> list[Path]:
     return [path] if write_if_changed(path, text) else []
 
 
-def _page(title: str, lines: Sequence[str]) -> str:
-    head = (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="pypi:repository-version" content="{API_VERSION}">\n<title>{html.escape(title)}</title>\n</head>\n'
-    )
+def _page(title: str, lines: Sequence[str], tracks: Sequence[str] = ()) -> str:
+    meta = [("pypi:repository-version", API_VERSION), *(("pypi:tracks", url) for url in tracks)]
     return (
-        head
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        + "".join(f'<meta name="{name}" content="{html.escape(content)}">\n' for name, content in meta)
+        + f"<title>{html.escape(title)}</title>\n</head>\n"
         + f"<body>\n<h1>{html.escape(title)}</h1>\n"
         + "".join(f"{line}<br>\n" for line in lines)
         + "</body>\n</html>\n"
@@ -144,15 +146,20 @@ def _root_json(projects: Mapping[str, Sequence[Release]]) -> str:
 
 
 def _project_html(project: str, files: Sequence[Release]) -> str:
-    return _page(f"Links for {project}", [_anchor(release) for release in files])
+    return _page(f"Links for {project}", [_anchor(release) for release in files], _tracks(files))
+
+
+def _tracks(files: Sequence[Release]) -> list[str]:
+    return sorted({release.tracks for release in files if release.tracks is not None})
 
 
 def _anchor(release: Release) -> str:
     attributes = {"href": f"{_link(release)}#sha256={release.sha256}"}
     if release.requires_python is not None:
         attributes["data-requires-python"] = release.requires_python
-    # PEP 714: clients read the first name; those from before it know only the second.
-    attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = f"sha256={release.metadata_sha256}"
+    if release.metadata_sha256 is not None:
+        # PEP 714: clients read the first name; those from before it know only the second.
+        attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = f"sha256={release.metadata_sha256}"
     if release.yanked is not None:
         attributes["data-yanked"] = release.yanked
     written = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
@@ -161,11 +168,12 @@ def _anchor(release: Release) -> str:
 
 def _project_json(project: str, files: Sequence[Release]) -> str:
     versions = list(dict.fromkeys(release.version for release in files))
-    return _json({"name": project, "versions": versions, "files": [_file_entry(release) for release in files]})
+    entries = [_file_entry(release) for release in files]
+    return _json({"name": project, "versions": versions, "files": entries}, _tracks(files))
 
 
 def _file_entry(release: Release) -> Mapping[str, object]:
-    metadata = {"sha256": release.metadata_sha256}
+    metadata = False if release.metadata_sha256 is None else {"sha256": release.metadata_sha256}
     entry: dict[str, object] = {
         "filename": release.filename,
         "url": _link(release),
@@ -177,12 +185,15 @@ def _file_entry(release: Release) -> Mapping[str, object]:
     }
     if release.requires_python is not None:
         entry["requires-python"] = release.requires_python
+    if release.uploaded is not None:
+        entry["upload-time"] = release.uploaded
     return entry
 
 
 def _link(release: Release) -> str:
-    return f"../../files/{quote(release.filename)}"
+    return release.url or f"../../files/{quote(release.filename)}"
 
 
-def _json(content: Mapping[str, object]) -> str:
-    return json.dumps({"meta": {"api-version": API_VERSION}, **content}, indent=1, sort_keys=True) + "\n"
+def _json(content: Mapping[str, object], tracks: Sequence[str] = ()) -> str:
+    meta = {"api-version": API_VERSION, **({"tracks": tracks} if tracks else {})}
+    return json.dumps({"meta": meta, **content}, indent=1, sort_keys=True) + "\n"

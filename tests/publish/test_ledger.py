@@ -41,6 +41,35 @@ def test_a_release_is_read_back_as_it_was_added(tmp_path: Path) -> None:
     assert Ledger(tmp_path / "ledger").read() == (RELEASE, built)
 
 
+def test_what_a_release_states_besides_is_read_back_and_nothing_else_is_written(tmp_path: Path) -> None:
+    full = dataclasses.replace(
+        RELEASE,
+        metadata_sha256=None,
+        uploaded="2026-11-22T09:30:00.123456Z",
+        url="https://host/a%20(b)/demo-1.0-py3-none-any.whl?v=1&w=[2]",
+        tracks="https://host/simple/demo/",
+        provenance_sha256="d" * 64,
+        listed=False,
+    )
+    ledger = Ledger(tmp_path)
+    ledger.add(RELEASE)
+    assert {"uploaded", "url", "tracks", "provenance_sha256", "listed"}.isdisjoint(
+        json.loads((tmp_path / ENTRY).read_text())
+    )
+    assert ledger.update([full]) == (full,)
+    assert ledger.read() == (full,)
+    assert ledger.update([full]) == ()
+
+
+def test_only_what_was_published_can_be_updated_and_not_its_bytes(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    with pytest.raises(PublishError, match=r"demo 1\.0 was not published"):
+        ledger.update([RELEASE])
+    ledger.add(RELEASE)
+    with pytest.raises(PublishError, match="is published already, with other bytes"):
+        ledger.update([dataclasses.replace(RELEASE, sha256="c" * 64)])
+
+
 def test_an_entry_is_sorted_json_that_ends_with_a_newline(tmp_path: Path) -> None:
     Ledger(tmp_path).add(RELEASE)
     text = (tmp_path / ENTRY).read_text()
@@ -101,6 +130,14 @@ def test_a_damaged_entry_is_named(tmp_path: Path, damage: bytes, words: str) -> 
         ("origin", {"kind": "built", "record": "k", "profiles": "rv64gc"}),
         ("format", 2),
         ("yanked", True),
+        ("sha256", None),
+        ("uploaded", "yesterday"),
+        ("url", "javascript:alert(1)"),
+        ("url", 'https://host/"><script>'),
+        ("url", "https://host/a\nb"),
+        ("tracks", "//host/simple/demo/"),
+        ("provenance_sha256", "x"),
+        ("listed", "no"),
     ],
 )
 def test_an_entry_with_a_wrong_field_is_refused(tmp_path: Path, key: str, value: object) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_pypi_simple_reads_what_the_ledger_says_from_the_html(wheels: dict[Relea
     write(wheels, tmp_path / "out")
     text = (tmp_path / "out/simple/alpha/index.html").read_text()
     page = ProjectPage.from_html("alpha", text, base_url="http://host/simple/alpha/")
-    assert page.repository_version == "1.1"
+    assert page.repository_version == "1.2"
     by_name = {package.filename: package for package in page.packages}
     for release in (release for release in wheels if release.project == "alpha"):
         package = by_name.pop(release.filename)
@@ -172,6 +173,42 @@ def test_markup_in_a_release_is_escaped(tmp_path: Path) -> None:
     assert "<script" not in text
     (package,) = ProjectPage.from_html("demo", text, base_url="http://host/simple/demo/").packages
     assert (package.requires_python, package.yanked_reason, package.is_yanked) == (HOSTILE, HOSTILE, True)
+
+
+def test_a_file_elsewhere_is_linked_and_not_copied(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path / "store", "demo")
+    elsewhere = dataclasses.replace(
+        release_of(path),
+        url="https://files.example/a%20b/demo-1.0-py3-none-any.whl?x=1&y=2",
+        metadata_sha256=None,
+        uploaded="2026-11-22T09:30:00Z",
+        tracks="https://index.example/simple/demo/",
+    )
+    write({elsewhere: path}, tmp_path / "out")
+    assert not (tmp_path / "out/files").exists()
+    for page in both_forms(tmp_path / "out/simple/demo"):
+        (package,) = page.packages
+        assert (package.url, package.digests) == (elsewhere.url, {"sha256": elsewhere.sha256})
+        assert not package.has_metadata
+        assert page.tracks == [elsewhere.tracks]
+    assert page.packages[0].upload_time == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+
+def test_a_file_that_left_the_listing_stays(tmp_path: Path) -> None:
+    paths = [make_wheel(tmp_path / "store", "demo", build=build) for build in ("1", "2")]
+    old, new = (release_of(path) for path in paths)
+    write({dataclasses.replace(old, listed=False): paths[0], new: paths[1]}, tmp_path / "out")
+    for page in both_forms(tmp_path / "out/simple/demo"):
+        assert [package.filename for package in page.packages] == [new.filename]
+    assert (tmp_path / "out/files" / old.filename).read_bytes() == paths[0].read_bytes()
+
+
+def both_forms(folder: Path) -> list[ProjectPage]:
+    base = "http://host/simple/demo/"
+    return [
+        ProjectPage.from_html("demo", (folder / "index.html").read_text(), base_url=base),
+        ProjectPage.from_json_data(json.loads((folder / "index.v1+json").read_text()), base_url=base),
+    ]
 
 
 def test_an_index_without_releases_is_a_page_all_the_same(tmp_path: Path) -> None:
