@@ -356,6 +356,18 @@ class BuildRecord:
     comparison: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildFailure:
+    """The last build of a package for a Python, where it failed: in which stage, when (UTC), and what people read."""
+
+    name: str
+    version: str
+    python: str
+    stage: str
+    finished: str
+    message: str
+
+
 class LogSink(Protocol):
     """Where a stage's text goes: kept in full in a file, and shown as progress."""
 

@@ -19,11 +19,21 @@ from factory.checking import check_wheel, model_pins
 from factory.environments.layers import discard
 from factory.environments.modes import strip_command
 from factory.environments.root import SOURCE_DATE_EPOCH, Environment, RootRequest
-from factory.errors import TimeLimitReached
+from factory.errors import (
+    AuditFailed,
+    BuildFailed,
+    CheckFailed,
+    FactoryError,
+    PatchError,
+    RepairFailed,
+    SourceError,
+    TimeLimitReached,
+)
 from factory.files import sha256_of
 from factory.locks import held
 from factory.model import (
     AppliedPatch,
+    BuildFailure,
     BuildRecord,
     BuiltWheel,
     CheckResult,
@@ -50,6 +60,15 @@ from factory.tags import serves
 
 Records = Mapping[JobId, BuildRecord]
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
+# The stage at which a package fails by itself.
+FAILING_STAGES: Mapping[type[Exception], str] = {
+    SourceError: "source",
+    PatchError: "patch",
+    BuildFailed: "build",
+    RepairFailed: "repair",
+    AuditFailed: "audit",
+    CheckFailed: "check",
+}
 
 
 def build(
@@ -80,9 +99,27 @@ def _work_on(job: Job, records: Records, factory: Factory) -> BuildRecord:
     except Exception as error:
         if not isinstance(error, TimeLimitReached):
             factory.reporter.line(f"{job.label}: failed")
+        _note_failure(job, error, factory)
         raise
     factory.reporter.one_done()
     return record
+
+
+def _note_failure(job: Job, error: Exception, factory: Factory) -> None:
+    """Keep for the site that a package failed by itself; what the machine lacks says nothing about the package."""
+    stage = next((name for kind, name in FAILING_STAGES.items() if isinstance(error, kind)), None)
+    if stage is None or job.comparison or not isinstance(error, FactoryError):
+        return
+    factory.store.add_failure(
+        BuildFailure(
+            name=job.id[0],
+            version=job.recipe.version,
+            python=job.python,
+            stage=stage,
+            finished=timestamp(),
+            message=error.message.replace(str(factory.layout.root), "$FACTORY_CACHE"),
+        )
+    )
 
 
 def describe(recipe: Recipe, factory: Factory) -> ProjectMetadata:
@@ -172,6 +209,7 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         existing = factory.store.record(opened.key)
         if existing is not None:
             factory.reporter.line(f"{job.label}: already built, {existing.wheel}")
+            factory.store.forget_failure(existing)
             if existing.comparison != job.comparison:  # the recipe names its toolchains in another order now
                 return factory.store.add_checked(replace(existing, comparison=job.comparison))
             return existing

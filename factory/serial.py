@@ -48,6 +48,15 @@ def save(path: Path, value: object, root: Path = NOWHERE) -> None:
     write_if_changed(path, dumps(value, root).encode(), durable=True)
 
 
+def structure(value: object, kind: type[T]) -> T:
+    """What JSON gave as a dataclass.
+
+    Raises:
+        cattrs.BaseValidationError: it holds something else.
+    """
+    return _converter(NOWHERE).structure(value, kind)
+
+
 def load(path: Path, kind: type[T], root: Path = NOWHERE) -> T:
     """Read what `save` wrote.
 

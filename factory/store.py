@@ -12,7 +12,7 @@ from pathlib import Path
 
 from factory.errors import StoreError
 from factory.files import sha256_of
-from factory.model import BuildRecord, RepairedWheel, StoredWheel
+from factory.model import BuildFailure, BuildRecord, RepairedWheel, StoredWheel
 from factory.serial import load, save
 
 
@@ -61,13 +61,26 @@ class Store:
         if sha256_of(partial) != wheel.sha256:
             raise StoreError(f"{wheel.path} changed while it was stored", hint="run the build again")
         partial.replace(destination)
-        save(self._record_path(record.key), kept, self._cache)
-        return kept
+        return self.add_checked(kept)
 
     def add_checked(self, record: BuildRecord) -> BuildRecord:
         """Keep a record of a wheel that is there."""
         save(self._record_path(record.key), record, self._cache)
+        self.forget_failure(record)
         return record
+
+    def forget_failure(self, record: BuildRecord) -> None:
+        """A package that can be built for a Python no longer counts as failed there."""
+        if not record.comparison:
+            self._failure_path(record.name, record.target.python).unlink(missing_ok=True)
+
+    def add_failure(self, failure: BuildFailure) -> None:
+        """Keep the last failure of a package for a Python, until a build of it ends well."""
+        save(self._failure_path(failure.name, failure.python), failure)
+
+    def failures(self) -> tuple[BuildFailure, ...]:
+        """Every package and Python whose last build failed."""
+        return tuple(load(path, BuildFailure) for path in sorted((self.root / "failures").glob("*.json")))
 
     def wheel_path(self, record: BuildRecord) -> Path:
         """Where a record's wheel lies."""
@@ -97,6 +110,9 @@ class Store:
     def _cache(self) -> Path:
         """The folder that holds the store and the logs that its records name."""
         return self.root.parent
+
+    def _failure_path(self, name: str, python: str) -> Path:
+        return self.root / "failures" / f"{name}-{python}.json"
 
     def _record_path(self, key: str) -> Path:
         return self.root / "records" / f"{key}.json"

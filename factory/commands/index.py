@@ -15,6 +15,7 @@ from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.simple import install_lines
 from factory.publish.verify import differences
+from factory.reporting import write_reports
 from factory.store import Store
 from factory.ui import Reporter, print_table
 
@@ -49,7 +50,11 @@ def run(args: argparse.Namespace) -> int:
     if args.verify:
         verify(Ledger(ledger), args.output)
         return 0
-    publication = _publish(Ledger(ledger), args.output, default_layout())
+    layout = default_layout()
+    publication = _publish(Ledger(ledger), args.output, layout)
+    write_reports(
+        publication.releases, ledger, Store(layout.store), lambda release: args.output / "files" / release.filename
+    )
     give_back(args.output, ledger)
     if args.json:
         print(as_json(publication))

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from packaging.metadata import InvalidMetadata, Metadata
+from packaging.metadata import InvalidMetadata, Metadata, RawMetadata, parse_email
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -15,6 +15,7 @@ from factory.errors import PublishError
 from factory.files import sha256_of
 from factory.publish.ledger import Origin, Release, parse_filename
 
+WORDS_LIMIT = 300  # characters of a summary or a licence's name; some have the licence's whole text there
 METADATA_LIMIT = 4 << 20  # bytes; the longest real ones carry a project's whole changelog in some 100 kB
 
 
@@ -57,6 +58,27 @@ def read_metadata(path: Path) -> bytes:
     if len(text) > METADATA_LIMIT:
         raise _refused(path, f"its METADATA is longer than {METADATA_LIMIT} bytes")
     return text
+
+
+def read_words(path: Path) -> tuple[str, str]:
+    """What the wheel says of itself: its summary and its licence's name, each a line, empty where it has none.
+
+    Raises:
+        PublishError: as `read_metadata`.
+    """
+    fields, _unparsed = parse_email(read_metadata(path))
+    return _line(fields.get("summary", "")), _license(fields)
+
+
+def _license(fields: RawMetadata) -> str:
+    named = _line(fields.get("license_expression", "")) or _line(fields.get("license", ""))
+    classifiers = [text for text in fields.get("classifiers", []) if text.startswith("License ::")]
+    return named or ", ".join(_line(text.rpartition("::")[2]) for text in classifiers)
+
+
+def _line(text: str) -> str:
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return first if len(first) <= WORDS_LIMIT else f"{first[: WORDS_LIMIT - 1]}…"
 
 
 def _is_metadata(name: str) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError, StoreError
 from factory.files import sha256_of
 from factory.pipeline import STAGES
+from factory.store import Store
 from tests.pipeline.checkouts import ONE_PROFILE, SUMS, Checkout, make_checkout
 from tests.pipeline.processes import survivors
 
@@ -125,6 +126,9 @@ def test_a_compiler_error_shows_its_lines_the_log_and_how_to_look_closer(fresh_c
     assert "VECTORS_C is 'nonsense'; it must be one of: plain, vector" in failed.stderr
     assert "factory shell vectors-c --python 3.13" in failed.stderr
     assert str(checkout.cache / "logs/vectors-c-1.0") in failed.stderr
+    (failure,) = Store(checkout.cache / "store").failures()
+    assert (failure.name, failure.python, failure.stage) == ("vectors-c", "3.13", "build")
+    assert "it must be one of: plain, vector" in failure.message
     inside = checkout.factory("shell", "vectors-c", "--", "sh", "-c", "ls /build/src/setup.py && gcc -dumpmachine")
     assert inside.stdout.split() == ["/build/src/setup.py", "riscv64-linux-gnu"], inside.stderr
 

@@ -1,0 +1,178 @@
+"""What the site tells of a wheel beside its release: one JSON file each, in the ledger, made from its build record.
+
+The ledger stays enough to write every page from, without the wheels and without the store that built them. A report may
+be written anew, when a wheel was checked on a further Python, say; releases never change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cattrs
+
+from factory.errors import PublishError
+from factory.files import write_if_changed
+from factory.model import BuildFailure, BuildRecord
+from factory.serial import dumps, structure
+
+REPORTS, FAILURES = "reports", "failures"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One run of a wheel's check, on a profile and a Python: what it showed, and how many seconds it took."""
+
+    profile: str
+    python: str
+    passed: bool
+    seconds: float
+    shown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """A patch of the source: its file name and its Upstream-Status."""
+
+    name: str
+    upstream_status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """How many seconds a stage of the build took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatched:
+    """A library of the wheel with code beyond the baseline, entered only after run-time detection."""
+
+    path: str
+    extensions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What the audit of a wheel's libraries says. `glibc` is the newest version that one needs, as in "2.38"."""
+
+    libraries: int
+    glibc: str | None
+    dispatched: tuple[Dispatched, ...]
+    system_libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`."""
+
+    record: str
+    finished: str
+    mode: str
+    baseline: str
+    toolchain: Mapping[str, str]
+    source_sha256: str
+    requirements: tuple[str, ...]
+    patches: tuple[Patch, ...]
+    stages: tuple[Stage, ...]
+    checks: tuple[Check, ...]
+    contents: Contents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelReport:
+    """A published wheel in its own words (summary and licence) and, where we built it, the build."""
+
+    filename: str
+    summary: str
+    license: str
+    build: Build | None = None
+
+
+def build_of(records: Sequence[BuildRecord], contents: Contents) -> Build:
+    """What `records` say of one wheel: the one that made it, and those of its checks on further Pythons."""
+    made = next((record for record in records if not record.wheel_of), records[0])
+    return Build(
+        record=made.wheel_of or made.key,
+        finished=made.finished,
+        mode=made.mode,
+        baseline=made.target.baseline,
+        toolchain=made.toolchain,
+        source_sha256=made.source_sha256,
+        requirements=tuple(f"{pin.name}=={pin.version}" for pin in made.requirements),
+        patches=tuple(Patch(name=patch.name, upstream_status=patch.upstream_status) for patch in made.patches),
+        stages=tuple(Stage(name=run.stage, seconds=round(run.seconds, 1)) for run in made.stages),
+        checks=tuple(_checks(records)),
+        contents=contents,
+    )
+
+
+def _checks(records: Iterable[BuildRecord]) -> Iterable[Check]:
+    newest = {
+        (check.python, check.profile): Check(
+            profile=check.profile,
+            python=check.python,
+            passed=check.passed,
+            seconds=round(check.seconds, 1),
+            shown=check.shown,
+        )
+        for record in records
+        for check in record.checks
+    }
+    return newest.values()
+
+
+def report_path(ledger: Path, project: str, filename: str) -> Path:
+    """Where the report of a published wheel lies."""
+    return ledger / project / REPORTS / f"{filename}.json"
+
+
+def write_report(ledger: Path, project: str, report: WheelReport) -> bool:
+    """Keep a report; returns whether it says something new."""
+    return write_if_changed(report_path(ledger, project, report.filename), dumps(report).encode())
+
+
+def write_failures(ledger: Path, failures: Sequence[BuildFailure]) -> None:
+    """Keep these failures and forget all others: those are mended, or are no longer tried."""
+    kept = {ledger / each.name / FAILURES / f"{each.python}.json": each for each in failures}
+    for path, failure in kept.items():
+        write_if_changed(path, dumps(failure).encode())
+    for path in ledger.glob(f"[!.]*/{FAILURES}/*.json"):
+        if path not in kept:
+            path.unlink()
+
+
+def read_reports(ledger: Path, project: str) -> Mapping[str, WheelReport]:
+    """The reports of a project's wheels by file name.
+
+    Raises:
+        PublishError: a file is damaged; the message names it.
+    """
+    found = (_read(path, WheelReport) for path in sorted((ledger / project / REPORTS).glob("[!.]*.json")))
+    return {report.filename: report for report in found}
+
+
+def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:
+    """A project's builds that failed, one for each Python.
+
+    Raises:
+        PublishError: a file is damaged; the message names it.
+    """
+    return tuple(_read(path, BuildFailure) for path in sorted((ledger / project / FAILURES).glob("[!.]*.json")))
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return structure(json.loads(path.read_bytes()), kind)
+    except (ValueError, TypeError, KeyError, RecursionError, AttributeError, cattrs.BaseValidationError) as error:
+        raise PublishError(
+            f"the ledger file {path} is damaged: {error}",
+            hint="remove it and run: factory index; it is made anew from the build record",
+        ) from error

@@ -1,0 +1,102 @@
+"""What the index's ledger keeps of each wheel's build: put together from the store, the wheel itself and its audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from factory.audit import LibraryReport, audit_wheel
+from factory.model import AuditOptions, BuildRecord, Target
+from factory.publish.ledger import Built, Release
+from factory.publish.reports import (
+    Build,
+    Contents,
+    Dispatched,
+    WheelReport,
+    build_of,
+    read_reports,
+    write_failures,
+    write_report,
+)
+from factory.publish.wheels import read_words
+from factory.store import Store
+
+PARTS_OF_V = ("zve", "zvl")
+
+Find = Callable[[Release], Path | None]
+
+
+def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find: Find) -> None:
+    """Keep in the ledger what the store knows of `releases`, and which builds failed last.
+
+    `find` gives the file of a release, or None where it is not on this machine: then an earlier report stays.
+
+    Raises:
+        PublishError: a report of the ledger is damaged.
+    """
+    records = _by_wheel(store.records())
+    for project in sorted({release.project for release in releases}):
+        known = read_reports(ledger, project)
+        for release in releases:
+            if release.project == project:
+                _write(release, known.get(release.filename), records.get(release.sha256, ()), ledger, find)
+    write_failures(ledger, store.failures())
+
+
+def _write(
+    release: Release, known: WheelReport | None, records: Sequence[BuildRecord], ledger: Path, find: Find
+) -> None:
+    if known is not None and not records:
+        return
+    wheel = find(release)
+    if wheel is None:
+        return
+    summary, license_ = (known.summary, known.license) if known is not None else read_words(wheel)
+    build = _build(wheel, known, records) if isinstance(release.origin, Built) and records else None
+    report = WheelReport(filename=release.filename, summary=summary, license=license_, build=build)
+    write_report(ledger, release.project, report)
+
+
+def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord]) -> Build:
+    # A wheel is read once: its bytes never change, and reading every instruction of a large one takes minutes.
+    contents = known.build.contents if known is not None and known.build is not None else contents_of(wheel)
+    return build_of(records, contents)
+
+
+def _by_wheel(records: Iterable[BuildRecord]) -> Mapping[str, Sequence[BuildRecord]]:
+    found: dict[str, list[BuildRecord]] = {}
+    for record in records:
+        found.setdefault(record.wheel_sha256, []).append(record)
+    return found
+
+
+def contents_of(wheel: Path) -> Contents:
+    """What a wheel's libraries need and hold beyond the baseline.
+
+    A published wheel has passed its audit, so what is beyond the baseline there was declared as dispatched.
+
+    Raises:
+        AuditFailed: the file is no wheel.
+    """
+    libraries = audit_wheel(wheel, AuditOptions(), Target()).libraries
+    own = {name for library in libraries for name in (library.soname, Path(library.path).name) if name}
+    return Contents(
+        libraries=len(libraries),
+        glibc=max((library.glibc for library in libraries if library.glibc), key=_numbers, default=None),
+        dispatched=tuple(
+            Dispatched(path=library.path, extensions=_extensions(library))
+            for library in libraries
+            if library.beyond_baseline
+        ),
+        system_libraries=tuple(sorted({name for library in libraries for name in library.needed} - own)),
+    )
+
+
+def _extensions(library: LibraryReport) -> tuple[str, ...]:
+    """The extensions beyond the baseline, without the parts that V is made of."""
+    names = {name.lower() for name in (*(use.extension for use in library.uses), *library.declares)}
+    return tuple(sorted(name for name in names if "v" not in names or not name.startswith(PARTS_OF_V)))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

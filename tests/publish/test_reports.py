@@ -1,0 +1,99 @@
+"""What the ledger keeps of builds, for the site."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import PublishError
+from factory.model import AppliedPatch, BuildFailure, BuildRecord, CheckResult, PackagePin
+from factory.publish.reports import (
+    Contents,
+    WheelReport,
+    build_of,
+    read_failures,
+    read_reports,
+    report_path,
+    write_failures,
+    write_report,
+)
+from factory.publish.wheels import read_words
+from tests.publish.wheelmaker import write_zip
+from tests.test_store import record
+
+EMPTY = Contents(libraries=0, glibc=None, dispatched=(), system_libraries=())
+FAILURE = BuildFailure(
+    name="demo",
+    version="1.0",
+    python="3.13",
+    stage="build",
+    finished="2026-01-01T00:00:00+00:00",
+    message="demo 1.0: build_wheel failed:\nerror: no",
+)
+
+
+def with_words(folder: Path, *lines: str) -> Path:
+    text = "\n".join(["Metadata-Version: 2.4", "Name: demo", "Version: 1.0", *lines]) + "\n"
+    return write_zip(folder / "demo-1.0-py3-none-any.whl", {"demo-1.0.dist-info/METADATA": text})
+
+
+def made() -> BuildRecord:
+    return replace(
+        record(),
+        patches=(AppliedPatch(name="0001-a.patch", sha256="0" * 64, upstream_status="Pending"),),
+        requirements=(PackagePin(name="setuptools", version="80.0"),),
+    )
+
+
+def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
+    report = WheelReport(filename="demo-1.0-py3-none-any.whl", summary="A demo", license="MIT")
+    assert write_report(tmp_path, "demo", replace(report, build=build_of([made()], EMPTY)))
+    (read,) = read_reports(tmp_path, "demo").values()
+    assert read.build is not None
+    assert (read.build.requirements, read.build.patches[0].upstream_status) == (("setuptools==80.0",), "Pending")
+    assert not write_report(tmp_path, "demo", read)
+
+
+def test_checks_on_a_further_python_join_the_build_that_made_the_wheel() -> None:
+    check = CheckResult(profile="rv64gc", passed=True, seconds=2.0, shown="Paris", facts={}, python="3.14")
+    further = replace(record("f" * 64), wheel_of=made().key, checks=(check,))
+    build = build_of([made(), further], EMPTY)
+    assert build.record == made().key
+    assert [(each.python, each.profile) for each in build.checks] == [("3.13", "rv64gc"), ("3.14", "rv64gc")]
+
+
+def test_a_damaged_report_is_named_with_its_cure(tmp_path: Path) -> None:
+    path = report_path(tmp_path, "demo", "demo-1.0-py3-none-any.whl")
+    path.parent.mkdir(parents=True)
+    for text in ("{", "[]", '{"filename": "x"}', '{"filename": "x", "summary": "", "license": "", "build": 3}'):
+        path.write_text(text)
+        with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.json is damaged") as caught:
+            read_reports(tmp_path, "demo")
+        assert "made anew" in str(caught.value.hint)
+
+
+def test_a_failure_is_kept_until_the_store_has_none_any_more(tmp_path: Path) -> None:
+    write_failures(tmp_path, [FAILURE])
+    assert read_failures(tmp_path, "demo") == (FAILURE,)
+    write_failures(tmp_path, [])
+    assert read_failures(tmp_path, "demo") == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["Summary: Does things", "License-Expression: Apache-2.0"], ("Does things", "Apache-2.0")),
+        (["License: MIT License", "  Permission is hereby granted"], ("", "MIT License")),
+        (["Classifier: License :: OSI Approved :: BSD License"], ("", "BSD License")),
+        (["Classifier: Programming Language :: C"], ("", "")),
+    ],
+)
+def test_a_wheels_summary_and_licence_are_a_line_each(lines: list[str], words: tuple[str, str], tmp_path: Path) -> None:
+    assert read_words(with_words(tmp_path, *lines)) == words
+
+
+def test_absurdly_long_words_are_cut(tmp_path: Path) -> None:
+    summary, licence = read_words(with_words(tmp_path, f"Summary: {'x' * 100_000}", f"License: {'y' * 100_000}"))
+    assert (len(summary), len(licence), summary[-1]) == (300, 300, "…")

@@ -1,0 +1,75 @@
+"""Reports of wheels with real ELF files in them, out of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from factory.files import sha256_of
+from factory.model import RepairedWheel
+from factory.publish.ledger import Release
+from factory.publish.reports import Dispatched, WheelReport, read_failures, read_reports
+from factory.publish.wheels import describe_wheel
+from factory.reporting import contents_of, write_reports
+from factory.store import Store
+from tests.elf_images import RV64GCV, VSETVLI, Image, code, wheel
+from tests.publish.test_reports import FAILURE
+from tests.publish.wheelmaker import BUILT, make_wheel
+from tests.test_store import record
+
+VECTOR = Image(text=code(VSETVLI), arch=RV64GCV, soname="libfast.so", needed=("libc.so.6",))
+
+
+def stored(store: Store, path: Path) -> Release:
+    store.add(record(), RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=("any",)))
+    return describe_wheel(path, BUILT)
+
+
+def reports(ledger: Path, store: Store, releases: Sequence[Release], folder: Path) -> dict[str, WheelReport]:
+    write_reports(releases, ledger, store, lambda release: folder / release.filename)
+    return dict(read_reports(ledger, "demo"))
+
+
+def test_what_is_dispatched_and_what_the_system_must_have_comes_from_the_libraries(tmp_path: Path) -> None:
+    main = Image(needed=("libc.so.6", "libfast.so", "libm.so.6"), versions=("GLIBC_2.9", "GLIBC_2.34"))
+    contents = contents_of(wheel(tmp_path, {"demo/main.so": main.build(), "demo/libfast.so": VECTOR.build()}))
+    assert (contents.libraries, contents.glibc) == (2, "2.34")
+    assert contents.dispatched == (Dispatched(path="demo/libfast.so", extensions=("v",)),)
+    assert contents.system_libraries == ("libc.so.6", "libm.so.6")
+
+
+def test_a_published_wheel_has_a_report_of_its_build(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    (report,) = reports(tmp_path / "ledger", store, [stored(store, path)], tmp_path).values()
+    assert report.build is not None
+    assert (report.build.record, report.build.checks[0].shown) == (record().key, "Paris")
+
+
+def test_a_report_outlives_the_store_and_the_wheel(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    release = stored(store, path)
+    before = reports(tmp_path / "ledger", store, [release], tmp_path)
+    path.unlink()
+    assert reports(tmp_path / "ledger", Store(tmp_path / "empty"), [release], tmp_path) == before
+
+
+def test_a_check_on_a_further_python_renews_the_report_without_reading_the_libraries_again(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    release = stored(store, path)
+    reports(tmp_path / "ledger", store, [release], tmp_path)
+    kept = store.records()[0]
+    checks = (replace(kept.checks[0], python="3.14"),)
+    store.add_checked(replace(kept, key="f" * 64, wheel_of=kept.key, finished="2026-02-01", checks=checks))
+    (report,) = reports(tmp_path / "ledger", store, [release], tmp_path).values()
+    assert report.build is not None
+    assert [check.python for check in report.build.checks] == ["3.13", "3.14"]
+
+
+def test_a_failure_reaches_the_ledger_and_goes_with_the_next_good_build(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    store.add_failure(FAILURE)
+    reports(tmp_path / "ledger", store, [], tmp_path)
+    assert read_failures(tmp_path / "ledger", "demo") == (FAILURE,)
+    reports(tmp_path / "ledger", store, [stored(store, path)], tmp_path)
+    assert read_failures(tmp_path / "ledger", "demo") == ()
