@@ -35,9 +35,7 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
     python = python_layers(layout, base, request.python, open_stage)
     native_python = native_python_layers(layout, base, native, request.python, open_stage)
     compilers = (native, clang_layer(layout, open_stage)) if request.toolchain == "clang" else (native,)
-    # ccache knows the compiler by its packages' versions, instead of reading 30 MB for every call.
-    compiler = content_key([(pin.name, pin.version) for layer in compilers for pin in layer.packages])
-    ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": f"string:{compiler}", "CCACHE_NOHASHDIR": "1"}
+    ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": _compiler_check(compilers), "CCACHE_NOHASHDIR": "1"}
     rustc = (rust_layer(layout, open_stage),) if request.rust else ()
     return Root(
         layers=(*layers, *python, *compilers, *rustc, *native_python),
@@ -50,6 +48,12 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
             "PATH": f"{NATIVE_PATH}:{BUILD_VENV_PATH}:{BASE_PATH}",
         },
     )
+
+
+def _compiler_check(layers: Sequence[Layer]) -> str:
+    """How ccache tells compilers apart: by their packages' versions, instead of reading 30 MB for every call."""
+    pins = (pin for layer in layers for pin in layer.packages if pin.name not in debian.NO_COMPILER)
+    return f"string:{content_key([(pin.name, pin.version) for pin in pins])}"
 
 
 def debian_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> Root:

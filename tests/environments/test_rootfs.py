@@ -45,6 +45,14 @@ def test_python_is_riscv64_and_the_compiler_is_native(hybrid: RootfsEnvironment,
     ]
 
 
+def test_the_shell_is_native_and_the_machine_is_still_riscv64(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    script = """
+        python3 -c 'print(open("/bin/sh", "rb").read()[18])'
+        uname -m
+    """
+    assert said(hybrid, tmp_path / "work", script).split() == ["62", "riscv64"]
+
+
 def test_what_the_native_compiler_makes_runs(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     script = r"""
         printf '#include <iostream>\nint main() { std::cout << __riscv_xlen << std::endl; }\n' > /tmp/x.cpp
