@@ -146,6 +146,8 @@ class Recipe:
     source: SourcePin
     # The wheels' build tag (PEP 427), which tells a rebuild from what was published before; 0 for none.
     build_number: int = 0
+    # Whether the project may be published although the package index has one of that name.
+    shadows_upstream: bool = False
     build: BuildOptions = BuildOptions()
     audit: AuditOptions = AuditOptions()
     check: CheckOptions = CheckOptions()

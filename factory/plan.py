@@ -22,8 +22,8 @@ from factory.serial import dumps
 # Counts up when the factory itself comes to build, repair or audit differently.
 BUILD_LOGIC = 2
 
-# Lines of a recipe that only say how a build shares the machine, and which others there are.
-_NOT_DECIDING = re.compile(rb"^(memory-per-job|toolchains)\s*=.*\n?", re.MULTILINE)
+# Lines of a recipe that only say how a build shares the machine, which others there are, and what may be published.
+_NOT_DECIDING = re.compile(rb"^(memory-per-job|toolchains|shadows-upstream)\s*=.*\n?", re.MULTILINE)
 
 Describe = Callable[[Recipe], ProjectMetadata]
 

@@ -57,6 +57,7 @@ def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recip
         version=version,
         directory=directory,
         build_number=package.integer("build", 0),
+        shadows_upstream=package.boolean("shadows-upstream"),
         source=_read_source(root.table("source", required=True), name, version, directory),
         build=_read_build(root.table("build")),
         audit=AuditOptions(dispatched=_read_globs(root.table("audit"), "dispatched")),

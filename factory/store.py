@@ -88,16 +88,24 @@ class Store:
 
     def published_candidates(self) -> list[StoredWheel]:
         """The newest checked wheel of each file name: what may be published."""
-        checked = [record for record in self.records() if record.checks and not record.comparison]
+        checked = self._checked()
         newest = {record.wheel: record for record in checked}
-        return [
-            self._stored(record, [other for other in checked if other.wheel_sha256 == record.wheel_sha256])
-            for record in newest.values()
-            if all(check.passed for check in record.checks)
-        ]
+        return [self._stored(record, checked) for record in newest.values() if _passed(record)]
 
-    def _stored(self, newest: BuildRecord, records: Sequence[BuildRecord]) -> StoredWheel:
+    def candidate(self, wheel: Path) -> StoredWheel | None:
+        """The file `wheel` with the record of its checks; None where no record says that these bytes passed them."""
+        sha256, checked = sha256_of(wheel), self._checked()
+        records = [each for each in checked if (each.wheel, each.wheel_sha256) == (wheel.name, sha256)]
+        if not records or not _passed(records[-1]):
+            return None
+        return replace(self._stored(records[-1], checked), path=wheel)
+
+    def _checked(self) -> list[BuildRecord]:
+        return [record for record in self.records() if record.checks and not record.comparison]
+
+    def _stored(self, newest: BuildRecord, checked: Sequence[BuildRecord]) -> StoredWheel:
         """A wheel out of its newest record and all its records, one for each Python that it was checked on."""
+        records = [record for record in checked if record.wheel_sha256 == newest.wheel_sha256]
         return StoredWheel(
             path=self.wheel_path(newest),
             sha256=newest.wheel_sha256,
@@ -116,3 +124,7 @@ class Store:
 
     def _record_path(self, key: str) -> Path:
         return self.root / "records" / f"{key}.json"
+
+
+def _passed(record: BuildRecord) -> bool:
+    return all(check.passed for check in record.checks)

@@ -124,7 +124,9 @@ def test_the_key_does_not_change_with_what_decides_nothing(tmp_path: Path) -> No
     job = Job(recipe=recipe, metadata=metadata())
     before = content_key(job, ("s",), Target(), "e", (), ())
     (recipe.directory / "suite.py").write_text("pass")
-    (recipe.directory / "recipe.toml").write_text('memory-per-job = "2 GB"\ntoolchains = ["gcc", "clang"]\none')
+    (recipe.directory / "recipe.toml").write_text(
+        'memory-per-job = "2 GB"\ntoolchains = ["gcc", "clang"]\nshadows-upstream = true\none'
+    )
     assert content_key(job, ("s",), Target(), "e", (), ()) == before
 
 

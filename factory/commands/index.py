@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from factory.errors import IndexDiffers
 from factory.layout import Layout, checkout, default_layout
-from factory.model import Target
+from factory.model import StoredWheel, Target
 from factory.privileges import give_back
-from factory.publish import Publication, publish
+from factory.publish import Publication, Terms, publish
+from factory.publish.elsewhere import missing
 from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.simple import install_lines
 from factory.publish.verify import differences
+from factory.recipe import load_recipes
 from factory.reporting import write_reports
 from factory.store import Store
 from factory.ui import Reporter, print_table
@@ -27,6 +31,20 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    configure_publishing(parser)
+    parser.set_defaults(url=None)
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="publish nothing: prove that the index is what the ledger gives, and nothing published is gone",
+    )
+    parser.add_argument(
+        "--links", action="store_true", help="with --verify: fetch what lies elsewhere, and compare it too"
+    )
+
+
+def configure_publishing(parser: argparse.ArgumentParser) -> None:
+    """Declare where the index is, and what goes into it."""
     parser.add_argument(
         "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="where to write (default: %(default)s)"
     )
@@ -37,59 +55,79 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the ledger of releases (default: index/ledger of the checkout if it is there, else ledger/ in --output)",
     )
     parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="publish nothing: prove that the index is what the ledger gives, and nothing published is gone",
+        "--copies", action="store_true", help="keep copies of other projects' files instead of links to them"
     )
     parser.add_argument("--json", action="store_true", help="print the releases as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Publish; print what is in the index and how to install from it."""
-    ledger = args.ledger or default_ledger(args.output)
     if args.verify:
-        verify(Ledger(ledger), args.output)
+        verify(Ledger(args.ledger or default_ledger(args.output)), args.output, links=args.links)
         return 0
     layout = default_layout()
-    publication = _publish(Ledger(ledger), args.output, layout)
-    write_reports(
-        publication.releases, ledger, Store(layout.store), lambda release: args.output / "files" / release.filename
-    )
+    publish_and_show(Store(layout.store).published_candidates(), args, layout)
+    return 0
+
+
+def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> None:
+    """Publish the candidates, and print what is in the index then."""
+    ledger = args.ledger or default_ledger(args.output)
+    recipes = load_recipes(checkout() / "recipes")
+    shadowing = frozenset(name for name, recipe in recipes.items() if recipe.shadows_upstream)
+    terms = Terms(may_shadow=shadowing, base=args.url, copies=args.copies)
+    with Reporter().stage("index", "publish", layout.logs / "index" / "publish.log") as log:
+        publication = publish(
+            candidates,
+            ledger=Ledger(ledger),
+            output=args.output,
+            mirror=layout.mirror,
+            target=Target(),
+            log=log,
+            terms=terms,
+        )
+    at_hand = {candidate.sha256: candidate.path for candidate in candidates}
+    folders = (args.output / "files", layout.mirror)
+    write_reports(publication.releases, ledger, Store(layout.store), partial(_find, at_hand=at_hand, folders=folders))
     give_back(args.output, ledger)
     if args.json:
         print(as_json(publication))
     else:
         _show(publication, args.output)
-    return 0
 
 
-def verify(ledger: Ledger, output: Path) -> None:
+def _find(release: Release, at_hand: Mapping[str, Path], folders: Sequence[Path]) -> Path | None:
+    """The file of a release, by its hash or its name; None where this machine has none: it lies elsewhere."""
+    places = (at_hand.get(release.sha256), *(folder / release.filename for folder in folders))
+    return next((path for path in places if path is not None and path.is_file()), None)
+
+
+def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     """Compare an index with its ledger, and the ledger with its past where git knows it.
+
+    With `links` the files that lie elsewhere are fetched and compared too.
 
     Raises:
         IndexDiffers: with every difference.
     """
     releases, kept = ledger.read(), is_kept(ledger.folder)
-    found = [*differences(releases, output), *(broken_promises(ledger.folder, releases) if kept else ())]
+    elsewhere = [release for release in releases if release.url is not None]
+    found = [
+        *differences(releases, output),
+        *(missing(elsewhere) if links else ()),
+        *(broken_promises(ledger.folder, releases) if kept else ()),
+    ]
     if found:
         raise IndexDiffers(
             f"{output} is not what was published:\n  " + "\n  ".join(found),
             hint="files come back with: factory index; ledger entries from the repository that keeps them",
         )
-    print(f"{len(releases)} files and all pages in {output} are what the ledger gives")
-    print("nothing that was ever in the ledger has changed or gone" if kept else NO_HISTORY)
-
-
-def _publish(ledger: Ledger, output: Path, layout: Layout) -> Publication:
-    with Reporter().stage("index", "publish", layout.logs / "index" / "publish.log") as log:
-        return publish(
-            Store(layout.store).published_candidates(),
-            ledger=ledger,
-            output=output,
-            mirror=layout.mirror,
-            target=Target(),
-            log=log,
+    print(f"{len(releases) - len(elsewhere)} files and all pages in {output} are what the ledger gives")
+    if elsewhere:
+        print(
+            f"{len(elsewhere)} files elsewhere", "have their hashes" if links else "were not fetched: --links does that"
         )
+    print("nothing that was ever in the ledger has changed or gone" if kept else NO_HISTORY)
 
 
 def default_ledger(output: Path) -> Path:
@@ -128,4 +166,4 @@ def as_json(publication: Publication) -> str:
 def _origin(release: Release) -> str:
     if isinstance(release.origin, Built):
         return f"built, passed on {' '.join(release.origin.profiles)}"
-    return "mirrored"
+    return "mirrored" if release.url is None else "linked"

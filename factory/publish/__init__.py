@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from factory.errors import PublishError
 from factory.model import LogSink, StoredWheel, Target
-from factory.publish.ledger import Built, Ledger, Mirrored, Release
+from factory.publish.elsewhere import moved
+from factory.publish.ledger import TIME_FORMAT, Built, Ledger, Mirrored, Release
 from factory.publish.mirror import fetch_again, mirror_dependencies
 from factory.publish.simple import write_simple
-from factory.publish.wheels import describe_wheel
+from factory.publish.upstream import configured_upstream
+from factory.publish.wheels import describe_wheel, provenance_of, read_provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +27,31 @@ class Publication:
     changed: tuple[Path, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On which terms wheels are published.
+
+    `may_shadow` are the normalized projects that may have the name of a project of the configured index. `base` is the
+    address of the folder that the wheels were uploaded to, None where the index has them itself. With `copies` it has
+    other projects' files itself too, else it links to them. `address` is the index's own, None where it is not known:
+    links to provenance have to be whole.
+    """
+
+    may_shadow: frozenset[str] = frozenset()
+    base: str | None = None
+    copies: bool = False
+    address: str | None = None
+
+
 def publish(
-    candidates: Sequence[StoredWheel], *, ledger: Ledger, output: Path, mirror: Path, target: Target, log: LogSink
+    candidates: Sequence[StoredWheel],
+    *,
+    ledger: Ledger,
+    output: Path,
+    mirror: Path,
+    target: Target,
+    log: LogSink,
+    terms: Terms = Terms(),
 ) -> Publication:
     """Publish `candidates` and their run-time dependencies, and write the index of the whole ledger to `output`.
 
@@ -34,37 +60,106 @@ def publish(
     throughout: of two publishers, the later one writes the pages of both.
 
     Raises:
-        PublishError: a candidate's checks passed on no profile, its file name was published with other bytes, a
-            dependency can't be had, or a published file is nowhere to be found.
+        PublishError: a candidate's checks passed on no profile, its file name was published with other bytes, its
+            project has the name of another one on the configured index, a dependency can't be had, or a published
+            file is nowhere to be found.
     """
     with ledger.locked():
         built = [describe_candidate(candidate) for candidate in candidates]
         ledger.verify_all(built)
         published = ledger.read()
+        built = _named(built, published, terms.may_shadow)
+        built = [_addressed(release, terms.address) for release in built]
+        built = built if terms.base is None else list(moved(built, terms.base))
         sources = _Sources({wheel.sha256: wheel.path for wheel in candidates}, (mirror, output / "files"))
         fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
         dependencies = _dependencies((*published, *built), sources, target, mirror, log)
-        releases = [*built, *(describe_wheel(path, Mirrored()) for path in dependencies)]
+        copied = [describe_wheel(path, Mirrored()) for path in dependencies]
+        releases = [*built, *(copied if terms.copies else _linked(copied, published))]
         ledger.verify_all(releases)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = datetime.now(UTC).strftime(TIME_FORMAT)
         for release in releases:
             ledger.add(replace(release, uploaded=release.uploaded or now))
+        ledger.update(_as_known_now(built, ledger))
         return _write(ledger, published, sources, output)
+
+
+def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: frozenset[str]) -> list[Release]:
+    """The releases with what their projects track; only for a release that is new the index is asked."""
+    known = {release.filename for release in published}
+    projects = sorted({release.project for release in built if release.filename not in known})
+    if not projects:
+        return list(built)
+    with configured_upstream() as upstream:
+        pages = {project: upstream.page_url(project) for project in projects}
+    shadowing = [project for project, page in pages.items() if page is not None and project not in may_shadow]
+    if shadowing:
+        raise PublishError(
+            f"the package index has projects of these names already: {', '.join(shadowing)}",
+            hint="if these are the same, write shadows-upstream = true under [package] in the recipe; else rename it",
+        )
+    return [replace(release, tracks=pages.get(release.project)) for release in built]
+
+
+def _linked(copied: Sequence[Release], published: Sequence[Release]) -> list[Release]:
+    """What is new of our dependencies, as links to their own projects' files where the index has those."""
+    known = {release.filename for release in published}
+    new = [release for release in copied if release.filename not in known]
+    if not new:
+        return []
+    with configured_upstream() as upstream:
+        return [upstream.linked(release) for release in new]
+
+
+def _addressed(release: Release, address: str | None) -> Release:
+    """With the address of the provenance that the index will have."""
+    if release.provenance_sha256 is None or address is None:
+        return release
+    name = quote(provenance_of(Path(release.filename)).name)
+    return replace(release, provenance_url=f"{address.rstrip('/')}/files/{name}")
+
+
+def _as_known_now(built: Sequence[Release], ledger: Ledger) -> list[Release]:
+    """The published releases with where their files are now, and with provenance that came later."""
+    known = [(published, release) for release in built if (published := ledger.find(release.filename)) is not None]
+    return [_with_place(_with_provenance(published, release), release) for published, release in known]
+
+
+def _with_place(published: Release, release: Release) -> Release:
+    return (
+        published
+        if release.url is None
+        else replace(published, url=release.url, metadata_sha256=release.metadata_sha256)
+    )
+
+
+def _with_provenance(published: Release, release: Release) -> Release:
+    if release.provenance_sha256 is None:
+        return published
+    return replace(published, provenance_sha256=release.provenance_sha256, provenance_url=release.provenance_url)
 
 
 def _dependencies(
     releases: Sequence[Release], sources: _Sources, target: Target, mirror: Path, log: LogSink
 ) -> list[Path]:
-    """What our wheels need on each Python that they were checked on."""
+    """What our wheels need on each Python that they were checked on, as copies that are at hand.
+
+    What a wheel that isn't at hand needs was found when it was published.
+    """
+    elsewhere = tuple(release for release in releases if release.url is not None)
     ours: dict[Path, set[str]] = {}
     for release in releases:
-        if isinstance(release.origin, Built):
-            ours.setdefault(sources.locate(release), set()).update(release.origin.pythons)
+        if isinstance(release.origin, Built) and (path := sources.at_hand(release)) is not None:
+            ours.setdefault(path, set()).update(release.origin.pythons)
     needed: set[Path] = set()
     for python in sorted(set().union(*ours.values())):
         wheels = sorted(path for path, pythons in ours.items() if python in pythons)
         others = sorted(ours.keys() - set(wheels))
-        needed.update(mirror_dependencies(wheels, others, target=replace(target, python=python), cache=mirror, log=log))
+        needed.update(
+            mirror_dependencies(
+                wheels, others, target=replace(target, python=python), cache=mirror, log=log, elsewhere=elsewhere
+            )
+        )
     return sorted(needed)
 
 
@@ -85,9 +180,8 @@ def describe_candidate(candidate: StoredWheel) -> Release:
         raise PublishError(
             f"{name} is not published: its checks passed on no ISA profile", hint=f"run: factory check {candidate.path}"
         )
-    release = describe_wheel(
-        candidate.path, Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
-    )
+    origin = Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
+    release = replace(describe_wheel(candidate.path, origin), provenance_sha256=read_provenance(candidate.path))
     if release.sha256 != candidate.sha256:
         raise PublishError(
             f"{name} is not published: it changed after its checks\n"
@@ -114,11 +208,14 @@ class _Sources:
             )
         return path
 
+    def at_hand(self, release: Release) -> Path | None:
+        """As `locate`, but None for a file that lies elsewhere and has no copy here."""
+        return self.locate(release) if release.url is None else self._find(release)
+
     def missing_mirrored(self, releases: Sequence[Release]) -> tuple[Release, ...]:
-        """Mirrored releases whose files are gone; their own project still has them."""
-        return tuple(
-            release for release in releases if isinstance(release.origin, Mirrored) and self._find(release) is None
-        )
+        """Mirrored releases that the index has itself and whose files are gone; their own project still has them."""
+        mirrored = (release for release in releases if isinstance(release.origin, Mirrored) and release.url is None)
+        return tuple(release for release in mirrored if self._find(release) is None)
 
     def _find(self, release: Release) -> Path | None:
         places = (self._stored.get(release.sha256), *(folder / release.filename for folder in self._folders))

@@ -23,11 +23,14 @@ LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of all 
 # Narrower than what packaging takes: a file name becomes a path and a URL, so it has neither separators nor markup.
 SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
-# A URL as RFC 3986 writes it: neither spaces nor quotes nor markup.
-URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.ASCII)
+# A URL as RFC 3986 writes it, without credentials and fragment: it holds neither spaces nor quotes nor markup.
+URL = re.compile(
+    r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?([/?][A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?", re.ASCII
+)
 
-_OPTIONAL = ("uploaded", "url", "tracks", "provenance_sha256")
+_OPTIONAL = ("uploaded", "url", "tracks", "provenance_url", "provenance_sha256")
 
 T = TypeVar("T")
 
@@ -54,10 +57,11 @@ class Release:
     """One published wheel. `project` and `version` are normalized, `size` is in bytes, hashes are hexadecimal sha256.
 
     `metadata_sha256` is that of the METADATA file in the wheel, None where that can't be fetched by itself (PEP 658).
-    `yanked` is the reason, or None; `uploaded` the time in UTC (`2026-11-22T09:30:00Z`). `url` is where
-    the file is, with its METADATA beside it, None where the index has the file itself. `tracks` is the page of the
-    project that this one extends on another index (PEP 708), `provenance_sha256` the hash of the file's provenance
-    (PEP 740). Pages leave out what is not `listed` any more; its file stays.
+    `yanked` is the reason, or None; `uploaded` the time in UTC (`2026-11-22T09:30:00Z`). `url` is where the file is,
+    with its METADATA beside it, None where the index has the file itself. `tracks` is the page of the project that this
+    one extends on another index (PEP 708). `provenance_url` is where the file's provenance is (PEP 740), and
+    `provenance_sha256` its hash where it came with the wheel. Pages leave out what is not `listed` any more; its file
+    stays.
     """
 
     filename: str
@@ -72,6 +76,7 @@ class Release:
     uploaded: str | None = None
     url: str | None = None
     tracks: str | None = None
+    provenance_url: str | None = None
     provenance_sha256: str | None = None
     listed: bool = True
 
@@ -290,6 +295,7 @@ def _release(entry: object) -> Release:
         uploaded=_written(fields, "uploaded", TIME, "a time such as 2026-11-22T09:30:00Z"),
         url=_written(fields, "url", URL, "a URL"),
         tracks=_written(fields, "tracks", URL, "a URL"),
+        provenance_url=_written(fields, "provenance_url", URL, "a URL"),
         provenance_sha256=_written(fields, "provenance_sha256", SHA256, "a hexadecimal sha256"),
         listed=_typed(fields.get("listed", True), bool, "listed"),
     )

@@ -1,4 +1,4 @@
-"""The mirror: files of other projects that our wheels need at run time, so that `--index-url` alone is enough.
+"""The mirror: copies of other projects' files that our wheels need at run time, for checks and to find what they need.
 
 uv decides which they are (factory.publish.resolver), pip fetches them with the host's configuration and verifies their
 hashes. A project that we build ourselves is never taken from elsewhere.
@@ -16,7 +16,7 @@ from pathlib import Path
 from factory.errors import CommandFailed, PrerequisiteMissing, PublishError
 from factory.model import PYTHONS, LogSink, Target
 from factory.process import run
-from factory.publish.ledger import Mirrored, Release
+from factory.publish.ledger import Built, Mirrored, Release
 from factory.publish.resolver import Pin, Unresolvable, closed_environment, open_environment, resolve
 from factory.publish.simple import write_simple
 from factory.publish.wheels import describe_wheel
@@ -26,14 +26,22 @@ LOWEST_GLIBC_MINOR = 27  # glibc 2.27 is the first that runs on riscv64
 
 
 def mirror_dependencies(
-    wheels: Sequence[Path], others: Sequence[Path], *, target: Target, cache: Path, log: LogSink
+    wheels: Sequence[Path],
+    others: Sequence[Path],
+    *,
+    target: Target,
+    cache: Path,
+    log: LogSink,
+    elsewhere: Sequence[Release] = (),
 ) -> tuple[Path, ...]:
     """Fetch what `wheels` need at run time on the target (without extras) and that neither they nor `others` are.
 
-    `others` are ours too, but need not be of use on the target: those for another Python, for example.
+    `others` are ours too, but need not be of use on the target: those for another Python, for example. `elsewhere` are
+    releases that installers have besides, as links.
 
-    Files stay in the folder `cache` and serve as long as they meet every requirement. No index is asked until they
-    don't, so the same wheels get the same mirror. Returns the mirrored files of all wheels, ordered by name.
+    Files stay in the folder `cache` and serve as long as they, with those elsewhere, meet every requirement. No index
+    is asked until they don't, so the same wheels get the same mirror. Returns the mirrored files of all wheels, ordered
+    by name.
 
     Raises:
         PublishError: a dependency has no pure or riscv64 wheel (the message names it and who requires it), or the
@@ -48,6 +56,7 @@ def mirror_dependencies(
             cache=cache,
             scratch=Path(scratch),
             log=log,
+            elsewhere=elsewhere,
         )
         releases = [describe_wheel(path, Mirrored()) for path in wheels]
         roots = sorted({f"{release.project}=={release.version}" for release in releases})
@@ -77,6 +86,7 @@ class _Mirror:
     cache: Path
     scratch: Path
     log: LogSink
+    elsewhere: Sequence[Release]
 
     def files_for(self, root: str) -> tuple[Path, ...]:
         """The mirrored files that `root` needs, fetched where they are missing."""
@@ -89,22 +99,27 @@ class _Mirror:
 
     def _resolve_closed(self, root: str) -> tuple[Pin, ...]:
         """Resolve as an installer will, that has our index and no other."""
-        index = self._write_index("closed", self.ours | self._cached())
+        index = self._write_index("closed", self.ours | self._cached(), self.elsewhere)
         return resolve(root, python=self.target.python, environment=closed_environment(index), log=self.log)
 
     def _fetch(self, root: str) -> None:
-        index = self._write_index("ours", self.ours)
+        built = [release for release in self.elsewhere if isinstance(release.origin, Built)]
+        index = self._write_index("ours", self.ours, built)
         pins = resolve(root, python=self.target.python, environment=open_environment(index), log=self.log)
         lines = [pin.requirement for pin in pins if pin.project not in self._our_projects()]
         if lines:
             _download(lines, self.target, self.cache, self.log)
 
-    def _write_index(self, name: str, files: dict[Release, Path]) -> Path:
-        write_simple(list(files), files.__getitem__, self.scratch / name)
+    def _write_index(self, name: str, files: dict[Release, Path], elsewhere: Sequence[Release]) -> Path:
+        """What is here is taken from here: it needs no network."""
+        here = {release.filename for release in files}
+        links = [release for release in elsewhere if release.filename not in here]
+        write_simple([*files, *links], files.__getitem__, self.scratch / name)
         return self.scratch / name / "simple"
 
     def _our_projects(self) -> set[str]:
-        return {release.project for release in self.ours}
+        built = (release for release in self.elsewhere if isinstance(release.origin, Built))
+        return {release.project for release in (*self.ours, *built)}
 
     def _cached(self) -> dict[Release, Path]:
         found = {describe_wheel(path, Mirrored()): path for path in self.cache.glob("*.whl")}

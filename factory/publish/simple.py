@@ -1,8 +1,8 @@
 """The simple repository as static files: HTML that is complete by itself, and the same as JSON beside it.
 
 Names, links and hashes are those of PEP 503, the version tag of PEP 629, yanking of PEP 592, metadata files of PEP 658
-and 714, JSON of PEP 691 and 700, tracked projects of PEP 708. Links to files of the index itself are relative, so that
-the tree works at any address and from a folder.
+and 714, JSON of PEP 691 and 700, tracked projects of PEP 708, provenance of PEP 740. Links to files of the index itself
+are relative, so that the tree works at any address and from a folder.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from packaging.version import Version
 from factory.errors import PublishError
 from factory.files import copy_atomically, sha256_of, write_if_changed
 from factory.publish.ledger import Release
-from factory.publish.wheels import read_metadata
+from factory.publish.wheels import provenance_of, read_metadata
 
-API_VERSION = "1.2"
+API_VERSION = "1.3"
 JSON_NAME = "index.v1+json"
 Locate = Callable[[Release], Path]
 
@@ -91,9 +91,27 @@ def _write_wheel(release: Release, source: Path, path: Path) -> list[Path]:
         copy_atomically(source, path)
         changed.append(path)
     metadata_path = path.with_name(f"{path.name}.metadata")
-    if not metadata_path.is_file() or sha256_of(metadata_path) != release.metadata_sha256:
+    if release.metadata_sha256 is None or not _has(metadata_path, release.metadata_sha256):
         changed += _write_metadata(release, path, metadata_path)
-    return changed
+    return changed + _write_provenance(release, source, path)
+
+
+def _write_provenance(release: Release, source: Path, path: Path) -> list[Path]:
+    """It can't be made again from the wheel: it stays where it was written, or lies beside the wheel that is added."""
+    provenance, beside = provenance_of(path), provenance_of(source)
+    if release.provenance_sha256 is None or _has(provenance, release.provenance_sha256):
+        return []
+    if not _has(beside, release.provenance_sha256):
+        raise PublishError(
+            f"{provenance.name} is in the ledger, but the file is nowhere to be found",
+            hint=f"put the published file (sha256 {release.provenance_sha256}) into {provenance.parent}",
+        )
+    copy_atomically(beside, provenance)
+    return [provenance]
+
+
+def _has(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of(path) == sha256
 
 
 def _is_in_place(release: Release, source: Path, path: Path) -> bool:
@@ -162,6 +180,8 @@ def _anchor(release: Release) -> str:
         attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = f"sha256={release.metadata_sha256}"
     if release.yanked is not None:
         attributes["data-yanked"] = release.yanked
+    if release.provenance_url is not None:
+        attributes["data-provenance"] = release.provenance_url
     written = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
     return f"<a {written}>{html.escape(release.filename)}</a>"
 
@@ -187,6 +207,8 @@ def _file_entry(release: Release) -> Mapping[str, object]:
         entry["requires-python"] = release.requires_python
     if release.uploaded is not None:
         entry["upload-time"] = release.uploaded
+    if release.provenance_url is not None:
+        entry["provenance"] = release.provenance_url
     return entry
 
 

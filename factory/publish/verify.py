@@ -9,6 +9,7 @@ from pathlib import Path
 from factory.files import sha256_of
 from factory.publish.ledger import Release
 from factory.publish.simple import simple_pages
+from factory.publish.wheels import provenance_of
 
 
 def differences(releases: Sequence[Release], output: Path) -> tuple[str, ...]:
@@ -21,6 +22,9 @@ def _files(releases: Sequence[Release], folder: Path) -> Iterator[str]:
     own = [release for release in releases if release.url is None or (folder / release.filename).is_file()]
     expected = {release.filename: release.sha256 for release in own}
     expected |= {f"{each.filename}.metadata": each.metadata_sha256 for each in own if each.metadata_sha256 is not None}
+    expected |= {
+        provenance_of(Path(each.filename)).name: each.provenance_sha256 for each in own if each.provenance_sha256
+    }
     for name, sha256 in expected.items():
         path = folder / name
         if not path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,6 +17,7 @@ from factory.files import sha256_of
 from factory.publish.ledger import Origin, Release, parse_filename
 
 WORDS_LIMIT = 300  # characters of a summary or a licence's name; some have the licence's whole text there
+PROVENANCE_LIMIT = 4 << 20  # bytes; real ones have some 10 kB a signature
 METADATA_LIMIT = 4 << 20  # bytes; the longest real ones carry a project's whole changelog in some 100 kB
 
 
@@ -79,6 +81,36 @@ def _license(fields: RawMetadata) -> str:
 def _line(text: str) -> str:
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return first if len(first) <= WORDS_LIMIT else f"{first[: WORDS_LIMIT - 1]}…"
+
+
+def provenance_of(wheel: Path) -> Path:
+    """Where the provenance of a wheel lies (PEP 740), if it has one."""
+    return wheel.with_name(f"{wheel.name}.provenance")
+
+
+def read_provenance(wheel: Path) -> str | None:
+    """The sha256 of the provenance beside a wheel; None where there is none. What it proves is its readers' to judge.
+
+    Raises:
+        PublishError: it is no provenance object of PEP 740, or longer than PROVENANCE_LIMIT.
+    """
+    path = provenance_of(wheel)
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > PROVENANCE_LIMIT:
+            raise ValueError(f"it is longer than {PROVENANCE_LIMIT} bytes")
+        text = path.read_bytes()
+        provenance = json.loads(text)
+        if not isinstance(provenance, dict) or provenance.get("version") != 1:
+            raise ValueError("it is not a JSON object of version 1")
+        if not isinstance(provenance.get("attestation_bundles"), list):
+            raise ValueError("it has no list of attestation_bundles")
+    except (OSError, ValueError, RecursionError) as error:
+        raise PublishError(
+            f"{path.name} can't be published: {error}", hint="it must be a provenance object as PEP 740 defines it"
+        ) from error
+    return hashlib.sha256(text).hexdigest()
 
 
 def _is_metadata(name: str) -> bool:

@@ -14,11 +14,11 @@ import requests
 
 from factory.debian_mirror import MIRROR_VARIABLE, mirror_url
 from factory.errors import SourceError
+from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.model import LogSink, SourcePin, SourceTree
 from factory.sources.archive import unpack
 from factory.sources.disk import cached_file
 from factory.sources.download import RemoteFile, download
-from factory.sources.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 
 # The compressions that dpkg-source allows, the usual one first.
 SUFFIXES = ("xz", "gz", "bz2")

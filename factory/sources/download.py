@@ -14,10 +14,10 @@ from urllib3.exceptions import HTTPError as BrokenBody
 from factory import stopping
 from factory.errors import SourceError
 from factory.files import sha256_of
+from factory.index_config import BACKOFF_SECONDS, RETRIES, TIMEOUT_SECONDS, without_secrets
 from factory.locks import held
 from factory.model import LogSink
 from factory.sources.disk import cache_slot, explain_full_disk, publish
-from factory.sources.index_config import BACKOFF_SECONDS, RETRIES, TIMEOUT_SECONDS, without_secrets
 
 CHUNK_BYTES = 64 * 1024
 PROGRESS_SECONDS = 5.0

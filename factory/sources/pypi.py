@@ -21,11 +21,11 @@ from pypi_simple import (
 
 from factory.errors import SourceError
 from factory.files import sha256_of
+from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.model import LogSink, ModelPin, SourcePin, SourceTree
 from factory.sources.archive import unpack
 from factory.sources.disk import cache_slot, cached_file, explain_full_disk, publish
 from factory.sources.download import RemoteFile, download
-from factory.sources.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 
 SDIST, WHEEL = "sdist", "wheel"
 NEAREST_VERSIONS = 3

@@ -46,8 +46,9 @@ def test_what_a_release_states_besides_is_read_back_and_nothing_else_is_written(
         RELEASE,
         metadata_sha256=None,
         uploaded="2026-11-22T09:30:00.123456Z",
-        url="https://host/a%20(b)/demo-1.0-py3-none-any.whl?v=1&w=[2]",
+        url="https://[::1]:8443/a%20(b)/demo-1.0-py3-none-any.whl?v=1&w=2",
         tracks="https://host/simple/demo/",
+        provenance_url="https://host/demo-1.0-py3-none-any.whl.provenance",
         provenance_sha256="d" * 64,
         listed=False,
     )
@@ -135,6 +136,7 @@ def test_a_damaged_entry_is_named(tmp_path: Path, damage: bytes, words: str) -> 
         ("url", "javascript:alert(1)"),
         ("url", 'https://host/"><script>'),
         ("url", "https://host/a\nb"),
+        ("url", "https://user:secret@host/x"),
         ("tracks", "//host/simple/demo/"),
         ("provenance_sha256", "x"),
         ("listed", "no"),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,38 +14,10 @@ from factory.process import LogFile, run
 from factory.publish.mirror import fetch_again, mirror_dependencies
 from factory.publish.server import serve
 from factory.publish.simple import write_simple
+from tests.publish.conftest import Upstream
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of, tree_of
 
 X86 = "cp313-cp313-manylinux_2_28_x86_64"
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """An index that plays the host's configured one, and what was asked of it."""
-
-    folder: Path
-    asked: list[str]
-
-    def add(self, name: str, version: str = "1.0", **options: object) -> Path:
-        path = make_wheel(self.folder / "wheels", name, version, **options)  # type: ignore[arg-type]
-        files = {release_of(path): path for path in (self.folder / "wheels").glob("*.whl")}
-        write_simple(list(files), files.__getitem__, self.folder / "out")
-        return path
-
-
-@pytest.fixture
-def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
-    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
-        monkeypatch.delenv(name)
-    asked: list[str] = []
-    made = Upstream(tmp_path / "upstream", asked)
-    made.add("unrelated")
-    with serve(made.folder / "out", on_request=asked.append) as base:
-        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-        monkeypatch.setenv("PIP_INDEX_URL", f"{base}/simple/")
-        monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip-cache"))
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-        yield made
 
 
 def mirror(tmp_path: Path, *wheels: Path) -> list[str]:

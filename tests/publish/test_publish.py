@@ -1,25 +1,32 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
+import shutil
 from pathlib import Path
 
 import pytest
 
+from factory import index_config
 from factory.errors import PublishError
 from factory.files import sha256_of
 from factory.model import StoredWheel, Target
 from factory.process import LogFile
-from factory.publish import Publication, publish
+from factory.publish import Publication, Terms, publish
+from factory.publish.elsewhere import METADATA, PROVENANCE, missing
 from factory.publish.ledger import Built, Ledger, Mirrored
+from factory.publish.verify import differences
+from factory.publish.wheels import provenance_of, read_metadata
+from tests.publish.conftest import Upstream
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of, tree_of
+
+pytestmark = pytest.mark.usefixtures("upstream")
 
 
 def stored(path: Path) -> StoredWheel:
     return StoredWheel(path=path, sha256=sha256_of(path), record_key="key", profiles=("rv64gc", "k1"))
 
 
-def publish_to(folder: Path, *candidates: StoredWheel) -> Publication:
+def publish_to(folder: Path, *candidates: StoredWheel, terms: Terms = Terms()) -> Publication:  # noqa: B008
     return publish(
         candidates,
         ledger=Ledger(folder / "ledger"),
@@ -27,6 +34,7 @@ def publish_to(folder: Path, *candidates: StoredWheel) -> Publication:
         mirror=folder / "mirror",
         target=Target(),
         log=LogFile(folder / "publish.log"),
+        terms=terms,
     )
 
 
@@ -115,8 +123,7 @@ def test_a_published_file_that_is_nowhere_is_named(tmp_path: Path) -> None:
     assert release.sha256 in str(caught.value.hint)
 
 
-def test_a_mirrored_file_is_recorded_as_such(tmp_path: Path) -> None:
-    """Here the mirror has the file already, so that no index is asked."""
+def test_a_mirrored_file_that_the_index_does_not_have_is_copied(tmp_path: Path) -> None:
     dependency = make_wheel(tmp_path / "mirror", "needed")
     demo = make_wheel(tmp_path / "store", "demo", requires=["needed"])
     publication = publish_to(tmp_path, stored(demo))
@@ -125,18 +132,148 @@ def test_a_mirrored_file_is_recorded_as_such(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "out/files" / dependency.name) == sha256_of(dependency)
 
 
-def publish_one(folder: Path, name: str) -> None:
-    publish_to(folder, stored(make_wheel(folder / f"store-{name}", name)))
+def test_a_dependency_is_a_link_to_its_own_projects_file(upstream: Upstream, tmp_path: Path) -> None:
+    needed = upstream.add("needed", requires_python=">=3.9")
+    candidate = stored(make_wheel(tmp_path / "store", "demo", requires=["needed"]))
+    publication = publish_to(tmp_path, candidate)
+    release = next(release for release in publication.releases if release.project == "needed")
+    assert (release.url, release.origin) == (f"{upstream.url}/files/{needed.name}", Mirrored())
+    assert (release.sha256, release.size) == (sha256_of(needed), needed.stat().st_size)
+    assert release.tracks == f"{upstream.url}/simple/needed/"
+    assert not (tmp_path / "out/files" / needed.name).exists()
+    assert f'href="{release.url}#sha256={release.sha256}"' in (tmp_path / "out/simple/needed/index.html").read_text()
 
 
-def test_two_publishers_at_once_write_the_pages_of_both(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    names = ("one", "two", "three")
-    workers = [context.Process(target=publish_one, args=(tmp_path, name)) for name in names]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    root = (tmp_path / "out/simple/index.html").read_text()
-    assert all(f'href="{name}/"' in root for name in names)
+def test_links_are_enough_where_the_copies_are_gone(upstream: Upstream, tmp_path: Path) -> None:
+    """A new machine has the ledger and the store: what is linked already meets the requirement."""
+    upstream.add("needed", "1.0")
+    candidate = stored(make_wheel(tmp_path / "store", "demo", requires=["needed"]))
+    before = publish_to(tmp_path, candidate).releases
+    upstream.add("needed", "2.0")
+    (tmp_path / "mirror").rename(tmp_path / "lost")
+    (tmp_path / "out").rename(tmp_path / "old")
+    assert publish_to(tmp_path, candidate).releases == before
+    assert not any(path.suffix == ".whl" for path in (tmp_path / "mirror").iterdir())
+
+
+def test_copies_are_kept_where_they_are_asked_for(upstream: Upstream, tmp_path: Path) -> None:
+    needed = upstream.add("needed")
+    candidate = stored(make_wheel(tmp_path / "store", "demo", requires=["needed"]))
+    publish_to(tmp_path, candidate, terms=Terms(copies=True))
+    assert (tmp_path / "out/files" / needed.name).read_bytes() == needed.read_bytes()
+
+
+def test_a_name_that_the_index_has_is_refused_unless_the_recipe_says_so(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("demo", "0.1")
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    with pytest.raises(PublishError) as caught:
+        publish_to(tmp_path, candidate)
+    assert caught.value.message == "the package index has projects of these names already: demo"
+    assert "shadows-upstream = true" in str(caught.value.hint)
+    assert Ledger(tmp_path / "ledger").read() == ()
+    (release,) = publish_to(tmp_path, candidate, terms=Terms(may_shadow=frozenset({"demo"}))).releases
+    assert release.tracks == f"{upstream.url}/simple/demo/"
+    assert (
+        f'<meta name="pypi:tracks" content="{release.tracks}">' in (tmp_path / "out/simple/demo/index.html").read_text()
+    )
+
+
+def test_what_is_published_is_not_asked_for_again(upstream: Upstream, tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, candidate)
+    assert any("/simple/demo/" in line for line in upstream.asked)
+    upstream.asked.clear()
+    publish_to(tmp_path, candidate)
+    assert upstream.asked == []
+
+
+def test_an_index_that_can_not_be_asked_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://user:secret@127.0.0.1:1/simple/")
+    monkeypatch.setattr(index_config, "RETRIES", 0)
+    with pytest.raises(PublishError) as caught:
+        publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo")))
+    assert caught.value.message.startswith("the package index http://127.0.0.1:1/simple/ can't be asked about demo:")
+    assert "secret" not in caught.value.message
+    assert "pip config list" in str(caught.value.hint)
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def upload(upstream: Upstream, path: Path, *endings: str) -> str:
+    """Put a wheel, and what belongs beside it, where the upstream's server has files; returns the folder's address."""
+    folder = upstream.folder / "out/assets"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(path, folder)
+    for ending in endings:
+        content = read_metadata(path) if ending == METADATA else path.with_name(path.name + ending).read_bytes()
+        (folder / (path.name + ending)).write_bytes(content)
+    return f"{upstream.url}/assets"
+
+
+def test_a_wheel_that_lies_elsewhere_is_linked_with_what_lies_beside_it(upstream: Upstream, tmp_path: Path) -> None:
+    whole, bare = (make_wheel(tmp_path / "store", name) for name in ("whole", "bare"))
+    provenance_of(whole).write_text('{"version": 1, "attestation_bundles": []}')
+    upload(upstream, bare)
+    base = upload(upstream, whole, METADATA, PROVENANCE)
+    publish_to(tmp_path, stored(whole), stored(bare), terms=Terms(base=f"{base}/"))
+    second, first = Ledger(tmp_path / "ledger").read()
+    assert (first.url, second.url) == (f"{base}/{whole.name}", f"{base}/{bare.name}")
+    assert (first.metadata_sha256 is None, second.metadata_sha256 is None) == (False, True)
+    assert (first.provenance_url, second.provenance_url) == (f"{base}/{whole.name}.provenance", None)
+    assert not (tmp_path / "out/files").exists()
+    assert missing((first, second)) == ()
+    (upstream.folder / "out/assets" / bare.name).write_bytes(b"other")
+    (upstream.folder / "out/assets" / f"{whole.name}.metadata").unlink()
+    gone, changed = missing((first, second))
+    assert gone.startswith(f"{base}/{whole.name}.metadata: it can't be fetched: 404")
+    assert changed.startswith(f"{base}/{bare.name}: has sha256 ")
+
+
+def test_a_wheel_that_is_not_where_it_is_said_to_be_is_refused(upstream: Upstream, tmp_path: Path) -> None:
+    path = make_wheel(tmp_path / "store", "demo")
+    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl is not published: .* 404") as caught:
+        publish_to(tmp_path, stored(path), terms=Terms(base=f"{upstream.url}/assets"))
+    assert "upload the file first" in str(caught.value.hint)
+    upload(upstream, make_wheel(tmp_path / "other", "demo", code="ANSWER = 43\n"))
+    with pytest.raises(PublishError, match=r"has sha256 .*, published was"):
+        publish_to(tmp_path, stored(path), terms=Terms(base=f"{upstream.url}/assets"))
+    with pytest.raises(PublishError, match="is no address that a page can link to"):
+        publish_to(tmp_path, stored(path), terms=Terms(base="javascript:alert(1)//"))
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_working(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    (first,) = publish_to(tmp_path, candidate).releases
+    base = upload(upstream, candidate.path, METADATA)
+    (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
+    assert moved == dataclasses.replace(first, url=f"{base}/{candidate.path.name}")
+    assert sha256_of(tmp_path / "out/files" / candidate.path.name) == first.sha256
+    assert differences((moved,), tmp_path / "out") == ()
+
+
+def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later(tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    terms = Terms(address="https://wheels.example")
+    publish_to(tmp_path, candidate, terms=terms)
+    provenance_of(candidate.path).write_text('{"version": 1, "attestation_bundles": [{}]}')
+    (release,) = publish_to(tmp_path, candidate, terms=terms).releases
+    name = f"{candidate.path.name}.provenance"
+    assert release.provenance_url == f"https://wheels.example/files/{name}"
+    assert sha256_of(tmp_path / "out/files" / name) == release.provenance_sha256
+    page = (tmp_path / "out/simple/demo/index.html").read_text()
+    assert f'data-provenance="{release.provenance_url}"' in page
+    provenance_of(candidate.path).unlink()
+    publish_to(tmp_path, candidate, terms=terms)
+    assert differences((release,), tmp_path / "out") == ()
+    (tmp_path / "out/files" / name).write_text("{}")
+    assert any(line.startswith(f"files/{name}: has sha256") for line in differences((release,), tmp_path / "out"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 2}', '{"version": 1}', "[" * 100_000])
+def test_what_is_no_provenance_is_refused(tmp_path: Path, text: str) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    provenance_of(candidate.path).write_text(text)
+    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.provenance can't be published"):
+        publish_to(tmp_path, candidate)

@@ -40,7 +40,7 @@ def test_pypi_simple_reads_what_the_ledger_says_from_the_html(wheels: dict[Relea
     write(wheels, tmp_path / "out")
     text = (tmp_path / "out/simple/alpha/index.html").read_text()
     page = ProjectPage.from_html("alpha", text, base_url="http://host/simple/alpha/")
-    assert page.repository_version == "1.2"
+    assert page.repository_version == "1.3"
     by_name = {package.filename: package for package in page.packages}
     for release in (release for release in wheels if release.project == "alpha"):
         package = by_name.pop(release.filename)
@@ -183,6 +183,7 @@ def test_a_file_elsewhere_is_linked_and_not_copied(tmp_path: Path) -> None:
         metadata_sha256=None,
         uploaded="2026-11-22T09:30:00Z",
         tracks="https://index.example/simple/demo/",
+        provenance_url="https://files.example/demo-1.0-py3-none-any.whl.provenance",
     )
     write({elsewhere: path}, tmp_path / "out")
     assert not (tmp_path / "out/files").exists()
@@ -191,6 +192,7 @@ def test_a_file_elsewhere_is_linked_and_not_copied(tmp_path: Path) -> None:
         assert (package.url, package.digests) == (elsewhere.url, {"sha256": elsewhere.sha256})
         assert not package.has_metadata
         assert page.tracks == [elsewhere.tracks]
+        assert package.provenance_url == elsewhere.provenance_url
     assert page.packages[0].upload_time == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.sources import download, index_config
+from factory import index_config
+from factory.sources import download
 from tests.sources.index_server import IndexServer, serve
 
 

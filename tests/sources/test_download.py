@@ -13,8 +13,8 @@ import pytest
 
 from factory import stopping
 from factory.errors import SourceError, TimeLimitReached
+from factory.index_config import RETRIES, open_session, read_index_config
 from factory.sources.download import RemoteFile, download
-from factory.sources.index_config import RETRIES, open_session, read_index_config
 from tests.conftest import MemoryLog
 from tests.sources.index_server import IndexServer
 

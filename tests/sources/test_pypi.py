@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from factory.errors import SourceError
+from factory.index_config import read_index_config
 from factory.model import ModelPin, SourcePin
 from factory.sources import download_model, fetch, read_project_metadata
-from factory.sources.index_config import read_index_config
 from tests.conftest import MemoryLog
 from tests.sources.conftest import sdist
 from tests.sources.index_server import IndexServer

@@ -1,0 +1,44 @@
+"""`factory retain`: list only the newest builds of each version; older ones stay where they are, unlisted."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from factory.commands.index import DEFAULT_OUTPUT, default_ledger
+from factory.privileges import give_back
+from factory.publish.ledger import Ledger
+from factory.publish.retention import retained
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="these projects only (default: all that we build)")
+    parser.add_argument(
+        "--builds", type=_count, required=True, metavar="N", help="list the N newest builds of each version"
+    )
+    parser.add_argument("--versions", type=_count, metavar="N", help="list the N newest versions (default: all)")
+    parser.add_argument(
+        "--ledger", type=Path, metavar="DIR", help="the ledger of releases (default: where factory index has it)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Note in the ledger what is listed."""
+    ledger = Ledger(args.ledger or default_ledger(DEFAULT_OUTPUT))
+    names = {canonicalize_name(name) for name in args.names}
+    with ledger.locked():
+        changed = ledger.update(retained(ledger.read(), names, builds=args.builds, versions=args.versions))
+    give_back(ledger.folder)
+    for release in changed:
+        print(f"{release.filename}: {'listed again' if release.listed else 'not listed any more'}")
+    print("the pages have it after: factory index" if changed else "it was so already")
+    return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)

@@ -1,0 +1,131 @@
+"""The package index that this machine is configured with: which projects it has, and links to their own files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from pypi_simple import (
+    ACCEPT_ANY,
+    DistributionPackage,
+    NoSuchProjectError,
+    PyPISimple,
+    UnsupportedContentTypeError,
+    UnsupportedRepoVersionError,
+)
+
+from factory.errors import PublishError
+from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.publish.ledger import SHA256, TIME_FORMAT, URL, Mirrored, Release, parse_filename
+
+CHECK_NETWORK = "check the network, the proxy variables and pip's index configuration (pip config list)"
+UNSAID = "its project yanked it and gave no reason"
+_UNREADABLE = (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """The configured index at `url`, asked through `session`."""
+
+    url: str
+    session: requests.Session
+
+    def page_url(self, project: str) -> str | None:
+        """The page of a normalized project, None where the index has no such project.
+
+        Raises:
+            PublishError: the index can't be asked.
+        """
+        page, headers = self._page(project), {"Accept": ACCEPT_ANY}
+        try:
+            with self.session.get(page, headers=headers, timeout=TIMEOUT_SECONDS, stream=True) as response:
+                if response.status_code == requests.codes.not_found:
+                    return None
+                response.raise_for_status()
+        except requests.RequestException as error:
+            raise self._unreadable(project, error) from error
+        return page
+
+    def wheels(self, project: str, hashes: Collection[str]) -> tuple[Release, ...]:
+        """The wheels of a project with these sha256, as releases that link to the index's own files.
+
+        Raises:
+            PublishError: the index can't be asked.
+        """
+        try:
+            page = PyPISimple(self.url, session=self.session).get_project_page(project, timeout=TIMEOUT_SECONDS)
+        except NoSuchProjectError:
+            return ()
+        except _UNREADABLE as error:
+            raise self._unreadable(project, error) from error
+        wanted = [package for package in page.packages if package.digests.get("sha256", "").lower() in hashes]
+        found = (self._release(package, project) for package in wanted)
+        return tuple(release for release in found if release is not None)
+
+    def linked(self, release: Release) -> Release:
+        """A copied file as a link to the original; itself where the index doesn't have that."""
+        found = self.wheels(release.project, (release.sha256,))
+        return next((original for original in found if original.filename == release.filename), release)
+
+    def _release(self, package: DistributionPackage, project: str) -> Release | None:
+        """None for what can't be linked: another project's, no wheel, or not on the web."""
+        url = _bare(package.url)
+        try:
+            stated, version = parse_filename(package.filename)
+        except PublishError:
+            return None
+        if stated != project or not URL.fullmatch(url):
+            return None
+        metadata = (package.metadata_digests or {}).get("sha256", "").lower()
+        return Release(
+            filename=package.filename,
+            project=project,
+            version=version,
+            sha256=package.digests["sha256"].lower(),
+            size=self._size(url) if package.size is None else package.size,
+            requires_python=package.requires_python,
+            metadata_sha256=metadata if SHA256.fullmatch(metadata) else None,
+            origin=Mirrored(),
+            yanked=(package.yanked_reason or UNSAID) if package.is_yanked else None,
+            uploaded=None if package.upload_time is None else package.upload_time.astimezone(UTC).strftime(TIME_FORMAT),
+            url=url,
+            provenance_url=package.provenance_url if URL.fullmatch(package.provenance_url or "") else None,
+            tracks=self._page(project),
+        )
+
+    def _size(self, url: str) -> int:
+        """What an index without JSON doesn't tell."""
+        try:
+            response = self.session.head(url, timeout=TIMEOUT_SECONDS, allow_redirects=True)
+            response.raise_for_status()
+            return int(response.headers["Content-Length"])
+        except (requests.RequestException, KeyError, ValueError) as error:
+            reason = without_secrets(str(error))
+            raise PublishError(f"the size of {url} can't be asked: {reason}", hint=CHECK_NETWORK) from error
+
+    def _page(self, project: str) -> str:
+        return f"{self.url.rstrip('/')}/{project}/"
+
+    def _unreadable(self, project: str, error: Exception) -> PublishError:
+        return PublishError(
+            f"the package index {self.url} can't be asked about {project}: {without_secrets(str(error))}",
+            hint=CHECK_NETWORK,
+        )
+
+
+@contextmanager
+def configured_upstream() -> Iterator[Upstream]:
+    """The index of pip's configuration, else pypi-simple's default."""
+    config = read_index_config()
+    with open_session(config) as session:
+        yield Upstream(url=config.url, session=session)
+
+
+def _bare(url: str) -> str:
+    """Without credentials and without a fragment."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))

@@ -1,0 +1,46 @@
+"""What tests of publishing share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from factory.publish.server import serve
+from factory.publish.simple import write_simple
+from tests.publish.wheelmaker import make_wheel, release_of
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """An index that plays the host's configured one, and what was asked of it."""
+
+    folder: Path
+    asked: list[str]
+    url: str
+
+    def add(self, name: str, version: str = "1.0", **options: object) -> Path:
+        path = make_wheel(self.folder / "wheels", name, version, **options)  # type: ignore[arg-type]
+        files = {release_of(path): path for path in (self.folder / "wheels").glob("*.whl")}
+        write_simple(list(files), files.__getitem__, self.folder / "out")
+        return path
+
+
+@pytest.fixture
+def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    asked: list[str] = []
+    folder = tmp_path / "upstream"
+    write_simple([], lambda _release: folder, folder / "out")
+    with serve(folder / "out", on_request=asked.append) as base:
+        made = Upstream(folder, asked, base)
+        made.add("unrelated")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_INDEX_URL", f"{base}/simple/")
+        monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip-cache"))
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+        yield made

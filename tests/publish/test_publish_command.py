@@ -1,0 +1,97 @@
+"""`factory publish` as people start it: in processes of its own, with a store that it reads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import PublishError
+from factory.files import sha256_of
+from factory.model import RepairedWheel
+from factory.publish.ledger import Ledger
+from factory.store import Store
+from tests.pipeline.checkouts import FACTORY
+from tests.publish.conftest import Upstream
+from tests.publish.wheelmaker import make_wheel
+from tests.test_store import record
+
+pytestmark = [
+    pytest.mark.usefixtures("upstream"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the store is root's: an ordinary user's command starts itself again"),
+]
+
+
+def built(folder: Path, name: str, *, passed: bool = True) -> Path:
+    """A wheel with a record in the store."""
+    path = make_wheel(folder / "wheels", name)
+    kept = replace(record(sha256_of(path), passed=passed), name=name)
+    Store(folder / "cache/store").add(kept, RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=("any",)))
+    return path
+
+
+def start(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
+    (folder / "recipes").mkdir(exist_ok=True)
+    words = ["publish", *map(str, arguments), "--output", str(folder / "out"), "--ledger", str(folder / "ledger")]
+    variables = {**os.environ, "FACTORY_CACHE": str(folder / "cache")}
+    return subprocess.Popen(
+        [*FACTORY, *words],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(children: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    answers = [(child.communicate(timeout=120)[1], child.returncode) for child in children]
+    return [(status, text) for text, status in answers]
+
+
+def test_the_wheels_that_are_named_are_published_and_no_others(tmp_path: Path) -> None:
+    one, _other = built(tmp_path, "one"), built(tmp_path, "other")
+    ((status, text),) = ended([start(tmp_path, one)])
+    assert status == 0, text
+    assert [release.filename for release in Ledger(tmp_path / "ledger").read()] == [one.name]
+
+
+def test_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
+    names = ("one", "two", "three")
+    answers = ended([start(tmp_path, built(tmp_path, name)) for name in names])
+    assert [status for status, _text in answers] == [0, 0, 0], answers
+    assert {release.project for release in Ledger(tmp_path / "ledger").read()} == set(names)
+    root = (tmp_path / "out/simple/index.html").read_text()
+    assert all(f'href="{name}/"' in root for name in names)
+
+
+def test_a_wheel_without_a_passing_record_is_refused(tmp_path: Path) -> None:
+    failed, strange = built(tmp_path, "failed", passed=False), make_wheel(tmp_path / "elsewhere", "strange")
+    changed = make_wheel(tmp_path / "elsewhere", "good", code="ANSWER = 43\n")
+    built(tmp_path, "good")
+    for wheel in (failed, strange, changed):
+        ((status, text),) = ended([start(tmp_path, wheel)])
+        assert status == PublishError.exit_code
+        assert f"{wheel.name} is not published: no build record says that this file passed its checks" in text
+        assert "factory build NAME" in text
+    ((status, text),) = ended([start(tmp_path, tmp_path / "nothing.whl")])
+    assert (status, "nothing.whl is not a file" in text) == (PublishError.exit_code, True)
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def test_a_recipe_decides_what_may_have_the_name_of_another_project(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("demo", "0.1")
+    wheel = built(tmp_path, "demo")
+    ((status, text),) = ended([start(tmp_path, wheel)])
+    assert status == PublishError.exit_code
+    assert "the package index has projects of these names already: demo" in text
+    recipe = tmp_path / "recipes/demo/recipe.toml"
+    recipe.parent.mkdir()
+    source = '[source]\nkind = "local"\npath = "."\n'
+    recipe.write_text(f'[package]\nname = "demo"\nversion = "1.0"\nshadows-upstream = true\n{source}')
+    ((status, text),) = ended([start(tmp_path, wheel)])
+    assert status == 0, text
