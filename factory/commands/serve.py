@@ -6,11 +6,12 @@ import argparse
 import signal
 from pathlib import Path
 
-from factory.publish.server import open_server
+from factory.publish.server import serve
 from factory.publish.simple import install_lines
 
 DEFAULT_FOLDER = Path("dist/index")
 DEFAULT_PORT = 8000
+ENDING = {signal.SIGINT, signal.SIGTERM}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,18 +31,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C, or until a service manager ends it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Set by hand: a shell that starts it in the background has SIGINT ignored.
+    for number in ENDING:
+        # A shell that starts it in the background has SIGINT ignored, and what is ignored can't be waited for.
         signal.signal(number, signal.default_int_handler)
-    server = open_server(args.folder, args.host, args.port, None if args.quiet else _show)
-    print(f"serving {args.folder} at {server.url}/simple/ (Ctrl-C ends it)", flush=True)
-    print(*install_lines(f"{server.url}/simple/"), sep="\n", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.server_close()
+    # Blocked before the server's threads begin: they are ended by this one, not in the middle of something.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    with serve(args.folder, args.host, args.port, None if args.quiet else _show) as url:
+        print(f"serving {args.folder} at {url}/simple/ (Ctrl-C ends it)", flush=True)
+        print(*install_lines(f"{url}/simple/"), sep="\n", flush=True)
+        signal.sigwait(ENDING)
     return 0
 
 

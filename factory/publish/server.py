@@ -1,24 +1,34 @@
-"""An HTTP server for the static index: `factory serve`, and the local index that checks install from."""
+"""An HTTP server for the static index: `factory serve`, and the local index that checks install from.
+
+werkzeug knows Accept, conditional requests and ranges, cheroot serves; here is which file a request means. Both are
+imported where an index is served, since most commands serve none.
+"""
 
 from __future__ import annotations
 
-import socket
-import sys
+import gzip
+import hashlib
+import io
+import mimetypes
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import quote, unquote, urlsplit
+from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
 
 from factory.errors import PublishError
 from factory.publish.simple import JSON_NAME
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from cheroot.wsgi import Server
+    from werkzeug import Request, Response
 
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
@@ -30,179 +40,215 @@ OFFERED = {
     "application/vnd.pypi.simple.latest+html": HTML_V1,
     "application/vnd.pypi.simple.latest+json": JSON_V1,
 }
-IDLE_SECONDS = 60.0
+ANY = "application/octet-stream"
+KINDS = {
+    ".html": "text/html",
+    ".json": "application/json",
+    ".metadata": "text/plain",
+    ".provenance": "application/json",
+}
+KINDS |= {".whl": ANY, ".v1+json": JSON_V1, ".xml": "application/xml", ".svg": "image/svg+xml"}
+COMPRESSED = ("text/", "application/json", "application/xml", "image/svg+xml", "application/vnd.pypi.")
+THREADS = 32
+IDLE_SECONDS = 60
+DIGESTS_KEPT, PAGES_KEPT = 1 << 17, 256
 
 
 @contextmanager
 def serve(
     root: Path, host: str = "127.0.0.1", port: int = 0, on_request: Callable[[str], None] | None = None
 ) -> Iterator[str]:
-    """Serve the folder `root` from a thread while the context lasts; gives the base URL, without a slash at its end.
+    """Serve the folder `root` from threads while the context lasts; gives the base URL, without a slash at its end.
 
-    Port 0 takes a free one. `on_request` gets a line a request, from several threads.
+    Port 0 takes a free one. `on_request` gets a line a request, from several threads: the method, the path, the status
+    and how many bytes the answer's body has.
 
     Raises:
         PublishError: there is no index in `root`, or the address is taken or not ours.
     """
-    server = open_server(root, host, port, on_request)
-    thread = threading.Thread(target=server.serve_forever, name="index-server", daemon=True)
+    server = _open(root, host, port, on_request)
+    thread = threading.Thread(target=server.serve, name="index-server", daemon=True)
     thread.start()
     try:
-        yield server.url
+        yield _url(server)
     finally:
-        server.shutdown()
+        server.stop()
         thread.join()
-        server.server_close()
 
 
-def open_server(root: Path, host: str, port: int, on_request: Callable[[str], None] | None = None) -> IndexServer:
-    """A server that listens already and answers once its `serve_forever` runs.
+def _open(root: Path, host: str, port: int, on_request: Callable[[str], None] | None) -> Server:
+    """A server that listens already and answers once its `serve` runs."""
+    from cheroot.wsgi import Server
 
-    Raises:
-        PublishError: as `serve`.
-    """
     if not (root / "simple").is_dir():
         raise PublishError(f"there is no index in {root}", hint="write one with: factory index --output DIR")
+    server = Server((host, port), Application(root.resolve(), on_request), numthreads=THREADS, timeout=IDLE_SECONDS)
+    server.software = "factory-index"
     try:
-        return IndexServer(root, host, port, on_request)
+        server.prepare()
     except (OSError, OverflowError) as error:
+        server.stop()
         raise PublishError(
             f"can't listen at {host}, port {port}: {error}", hint="choose another --host or --port"
         ) from error
+    return server
 
 
-class IndexServer(ThreadingHTTPServer):
-    """Answers each connection in a thread of its own."""
-
-    daemon_threads = True
-
-    def __init__(self, root: Path, host: str, port: int, on_request: Callable[[str], None] | None) -> None:
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        handler = partial(_Handler, directory=str(root.resolve()), on_request=on_request)
-        super().__init__((host, port), handler)
-
-    @property
-    def url(self) -> str:
-        host, port = self.server_address[:2]
-        name = host.decode() if isinstance(host, bytes | bytearray) else host
-        return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no event; anything else is a bug and shows its traceback."""
-        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+def _url(server: Server) -> str:
+    host, port = server.bind_addr[:2]
+    return f"http://[{host}]:{port}" if ":" in str(host) else f"http://{host}:{port}"
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    """SimpleHTTPRequestHandler sends the files; here is which file a request means."""
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The files below `root`, an absolute path, as a WSGI application."""
 
-    protocol_version = "HTTP/1.1"
-    server_version = "factory-index"
-    sys_version = ""
-    timeout = IDLE_SECONDS
-    disable_nagle_algorithm = True
-    extensions_map = {  # noqa: RUF012 - the base class's attribute
-        **SimpleHTTPRequestHandler.extensions_map,
-        "": "application/octet-stream",
-        ".html": "text/html; charset=utf-8",
-        ".json": "application/json",
-        ".metadata": "text/plain; charset=utf-8",
-        ".whl": "application/octet-stream",
-        ".v1+json": JSON_V1,
-    }
+    root: Path
+    on_request: Callable[[str], None] | None = None
 
-    def __init__(self, *args: object, on_request: Callable[[str], None] | None, directory: str) -> None:
-        self._on_request = on_request
-        self._negotiated: str | None = None
-        super().__init__(*args, directory=directory)  # type: ignore[arg-type]
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        from werkzeug import Request
+        from werkzeug.exceptions import HTTPException
 
-    def send_head(self) -> BytesIO | BinaryIO | None:
-        """Choose the file for GET and HEAD alike, then let the base class open it."""
-        self._negotiated = None
-        path = unquote(urlsplit(self.path).path)
-        location, status = _redirect(path), self._choose_page(path)
+        request = Request(environ)
+        try:
+            response = self._answer(request)
+        except HTTPException as error:
+            response = error.get_response(environ)
+        # A cache must ask each time: uv would keep a page for ten minutes unasked.
+        response.headers["Cache-Control"] = "no-cache"
+        if self.on_request is not None:
+            size = response.headers.get("Content-Length", "0")
+            self.on_request(f"{request.method} {quote(request.path)} {response.status_code} {size}")
+        return response(environ, start_response)
+
+    def _answer(self, request: Request) -> Response:
+        from werkzeug.exceptions import MethodNotAllowed, NotFound
+        from werkzeug.utils import redirect
+
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(["GET", "HEAD"])
+        location = self._redirection(request.path)
         if location is not None:
-            self._send_elsewhere(location)
-        elif status is not None:
-            self._refuse(status)
-        else:
-            return super().send_head()
-        return None
+            return redirect(location, 301)
+        name, kind = _page(request)
+        path = self._readable(name)
+        if path is None:
+            raise NotFound
+        response = _send(path, kind, request)
+        response.vary.update(["Accept", "Accept-Encoding"])
+        return response
 
-    def _choose_page(self, path: str) -> HTTPStatus | None:
-        """Turn a folder of the repository into one of its pages; returns why a request can't be answered."""
-        if path.startswith("/simple/") and path.endswith("/"):
-            self._negotiated = negotiate(self.headers.get("Accept", ""))
-            if self._negotiated is None:
-                return HTTPStatus.NOT_ACCEPTABLE
-            self.path = quote(path) + (JSON_NAME if self._negotiated == JSON_V1 else "index.html")
-        return None if self._may_be_read() else HTTPStatus.NOT_FOUND
+    def _redirection(self, path: str) -> str | None:
+        """Where a request belongs that misses its normalized name or its last slash (PEP 503)."""
+        if path == "/simple" or (path == "/" and self._readable("/index.html") is None):
+            return "/simple/"
+        parts = path.strip("/").split("/")
+        if len(parts) == 2 and parts[0] == "simple" and parts[1] not in (JSON_NAME, "index.html"):
+            right = f"/simple/{canonicalize_name(parts[1])}/"
+            return None if path == right else quote(right)
+        folder = not path.endswith("/") and self._readable(f"{path}/index.html") is not None
+        return quote(f"/{path.strip('/')}/") if folder else None
 
-    def _may_be_read(self) -> bool:
-        """Whether the request means a file below the root, no hidden one, and reached by no link that leads out."""
-        root, file = Path(self.directory), Path(self.translate_path(self.path))
-        if not file.is_file() or not file.resolve().is_relative_to(root):
-            return False
-        return not any(part.startswith(".") for part in file.relative_to(root).parts)
+    def _readable(self, name: str) -> Path | None:
+        """A file below the root, no hidden one, and reached by no link that leads out."""
+        from werkzeug.security import safe_join
 
-    def _refuse(self, status: HTTPStatus) -> None:
-        self._negotiated = None
-        self.send_error(status)
-
-    def _send_elsewhere(self, location: str) -> None:
-        self.send_response(HTTPStatus.MOVED_PERMANENTLY)
-        self.send_header("Location", location)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def guess_type(self, path: object) -> str:
-        """The negotiated type for a page; by the file's name for the rest."""
-        if self._negotiated is not None:
-            return "text/html; charset=utf-8" if self._negotiated == "text/html" else self._negotiated
-        return JSON_V1 if str(path).endswith(JSON_NAME) else super().guess_type(str(path))
-
-    def end_headers(self) -> None:
-        """Caches must keep the forms of a page apart, and ask again: uv would keep a page for ten minutes unasked."""
-        self.send_header("Cache-Control", "no-cache")
-        if self._negotiated is not None:
-            self.send_header("Vary", "Accept")
-        super().end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """One line a request, for the callback; silent without one."""
-        if self._on_request is not None:
-            self._on_request(format % args)
+        joined = safe_join(str(self.root), name.lstrip("/"))
+        path = None if joined is None else Path(joined)
+        if path is None or not path.is_file() or not path.resolve().is_relative_to(self.root):
+            return None
+        return None if any(part.startswith(".") for part in path.relative_to(self.root).parts) else path
 
 
-def _redirect(path: str) -> str | None:
-    """Where a request that misses its normalized name or its last slash belongs (PEP 503)."""
-    if path in ("/", "/simple"):
-        return "/simple/"
-    parts = path.strip("/").split("/")
-    if len(parts) != 2 or parts[0] != "simple" or parts[1] in (JSON_NAME, "index.html"):
-        return None
-    right = f"/simple/{canonicalize_name(parts[1])}/"
-    return None if path == right else quote(right)
+def _page(request: Request) -> tuple[str, str]:
+    """The name of the file that a path means, and its content type: of a folder it is the page that the client likes.
+
+    Raises:
+        NotAcceptable: it likes none.
+    """
+    from werkzeug.exceptions import NotAcceptable
+
+    path = request.path
+    if not path.endswith("/"):
+        return path, _kind(path)
+    if not path.startswith("/simple/"):
+        return f"{path}index.html", "text/html"
+    kind = negotiate(request.headers.get("Accept", ""))
+    if kind is None:
+        raise NotAcceptable
+    return path + (JSON_NAME if kind == JSON_V1 else "index.html"), kind
 
 
 def negotiate(accept: str) -> str | None:
-    """The content type that fits an Accept header best; None if none fits. No header means any.
+    """The content type that fits an Accept header best; None if none fits. No header means any."""
+    from werkzeug.datastructures import MIMEAccept
+    from werkzeug.http import parse_accept_header
 
-    PEP 691: the highest q wins; among equals we offer the plainest.
-    """
-    weights = {}
-    for part in (accept or "*/*").split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        weights[name.lower()] = next((_weight(text[2:]) for text in parameters if text.startswith("q=")), 1.0)
-    ranked = {
-        name: weights.get(name, weights.get(name.partition("/")[0] + "/*", weights.get("*/*", 0.0))) for name in OFFERED
-    }
-    best = max(ranked, key=lambda name: ranked[name])
-    return OFFERED[best] if ranked[best] > 0 else None
+    wanted = parse_accept_header(accept or "*/*", MIMEAccept)
+    best = max(OFFERED, key=wanted.quality)
+    return OFFERED[best] if wanted.quality(best) > 0 else None
 
 
-def _weight(text: str) -> float:
+def _kind(name: str) -> str:
+    ours = next((kind for ending, kind in KINDS.items() if name.endswith(ending)), None)
+    return ours or mimetypes.guess_type(name)[0] or ANY
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An open file; as long as these numbers are the same, so are its bytes."""
+
+    path: Path
+    inode: int
+    changed: int
+    size: int
+    content: io.BufferedReader = field(compare=False)
+
+
+def _send(path: Path, kind: str, request: Request) -> Response:
+    """The file as it is or compressed, whole, in part, or not at all where the client has it."""
+    from werkzeug import Response
+    from werkzeug.exceptions import RequestedRangeNotSatisfiable
+    from werkzeug.wsgi import wrap_file
+
+    content = path.open("rb")
+    status = os.fstat(content.fileno())
+    file = _File(path, status.st_ino, status.st_mtime_ns, status.st_size, content)
+    tag, size = _digest(file), file.size
+    body: IO[bytes] = content
+    compressed = kind.startswith(COMPRESSED) and _likes_gzip(request)
+    if compressed:
+        packed = _pack(file)
+        content.close()
+        tag, size, body = f"{tag}-gzip", len(packed), io.BytesIO(packed)
+    response = Response(wrap_file(request.environ, body), mimetype=kind, direct_passthrough=True)
+    response.call_on_close(body.close)
+    response.content_length = size
+    response.last_modified = int(status.st_mtime)  # type: ignore[assignment]
+    response.set_etag(tag)
+    if compressed:
+        response.headers["Content-Encoding"] = "gzip"
     try:
-        return float(text)
-    except ValueError:
-        return 0.0
+        return response.make_conditional(request, accept_ranges=True, complete_length=size)
+    except RequestedRangeNotSatisfiable:
+        response.close()
+        raise
+
+
+def _likes_gzip(request: Request) -> bool:
+    """A range is one of the file's own bytes."""
+    encodings = request.accept_encodings
+    return "Range" not in request.headers and encodings.quality("gzip") > encodings.quality("identity")
+
+
+@lru_cache(DIGESTS_KEPT)
+def _digest(file: _File) -> str:
+    digest = hashlib.file_digest(file.content, "sha256").hexdigest()
+    file.content.seek(0)
+    return digest
+
+
+@lru_cache(PAGES_KEPT)
+def _pack(file: _File) -> bytes:
+    return gzip.compress(file.content.read(), mtime=0)
