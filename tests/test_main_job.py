@@ -93,11 +93,13 @@ def test_auditwheel_agrees_with_the_tag(store: Store, llama: BuildRecord) -> Non
     assert f'is consistent with the following platform tag: "{tag}"' in shown
 
 
-def test_numpy_takes_its_vector_loops_where_there_are_vectors_alone(store: Store) -> None:
+def test_numpy_and_its_openblas_use_vectors_where_there_are_vectors_alone(store: Store) -> None:
     record = store.latest("numpy", PYTHONS[0])
     assert record is not None
     rvv = {check.profile: check.facts["facts"]["rvv"] for check in record.checks}  # type: ignore[index]
     assert rvv == {"rv64gc": False, "rvv128": True, "k1": True, "rva23": True, "vlen1024": True}
+    core = {check.profile: check.facts["facts"]["core"] for check in record.checks}  # type: ignore[index]
+    assert {profile: name != "riscv64_generic" for profile, name in core.items()} == rvv
 
 
 def test_the_records_name_every_patch_and_stage(llama: BuildRecord) -> None:

@@ -1,9 +1,11 @@
 """Run numpy's compiled code and compare it with plain Python, at lengths that leave vector tails.
 
-FACTORY_RESULT names the JSON file to write: what to show, and the fact `rvv`: whether the RVV loops were chosen.
+FACTORY_RESULT names the JSON file to write: what to show, and the facts `rvv`: whether the RVV loops were chosen, and
+`core`: which core OpenBLAS chose.
 FACTORY_PROFILE is the name of the profile that this runs on.
 """
 
+import ctypes
 import json
 import math
 import operator
@@ -38,6 +40,7 @@ def main() -> None:
         reductions,
         sorts,
         products,
+        large_products,
         linear_algebra,
         fourier,
         generators,
@@ -46,7 +49,8 @@ def main() -> None:
         check(source)
     names = ", ".join(check.__name__.replace("_", " ") for check in checks)
     shown = f"numpy {np.__version__}: {names} agree with plain Python"
-    result = {"shown": shown, "facts": {"rvv": rvv_is_used()}, "tokens": [], "logits": []}
+    facts = {"rvv": rvv_is_used(), "core": blas_core()}
+    result = {"shown": shown, "facts": facts, "tokens": [], "logits": []}
     Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps(result), encoding="utf-8")
     print(f"[{os.environ.get('FACTORY_PROFILE', 'unknown profile')}] {shown}; facts: {result['facts']}")
 
@@ -57,6 +61,19 @@ def rvv_is_used() -> bool:
     used = any("RVV" in loop["current"] for loop in loops.values())
     same(used, bool(__cpu_features__.get("RVV", False)), "the chosen loops and the detected CPU features")
     return used
+
+
+def blas_core() -> str:
+    """What the OpenBLAS in the wheel says that it runs; there is one, and numpy's own configuration names it."""
+    dependencies = np.show_config(mode="dicts")["Build Dependencies"]
+    for part in ("blas", "lapack"):
+        same((dependencies[part]["name"], dependencies[part]["found"]), ("openblas64", True), f"numpy's {part}")
+    libraries = list((Path(np.__file__).parent.parent / "numpy.libs").glob("*openblas*"))
+    same(len(libraries), 1, "the number of OpenBLAS libraries in the wheel")
+    ask = ctypes.CDLL(str(libraries[0])).openblas_get_corename64_
+    ask.restype = ctypes.c_char_p
+    answer: bytes = ask()
+    return answer.decode()
 
 
 def same(found: object, expected: object, what: str) -> None:
@@ -172,6 +189,18 @@ def products(source: random.Random) -> None:
             same(found.tolist(), expected, f"matmul {rows}x{inner}x{columns} of {np.dtype(dtype)}")
         found = np.einsum("ij,jk->ik", np.array(left, float), np.array(right, float))
         same(found.tolist(), expected, f"einsum {rows}x{inner}x{columns}")
+
+
+def large_products(_: random.Random) -> None:
+    """What OpenBLAS multiplies against numpy's own loops for whole numbers, which no BLAS has."""
+    generator = np.random.default_rng(11)
+    left, right = generator.integers(-8, 9, (2, 256, 256))
+    expected = left @ right
+    for dtype in (np.float32, np.float64, np.complex64, np.complex128):
+        a, b = left.astype(dtype), right.astype(dtype)
+        same(bool((a @ b == expected).all()), True, f"matmul of 256x256 {np.dtype(dtype)}")
+        same(bool((a.T @ b == left.T @ right).all()), True, f"matmul of 256x256 {np.dtype(dtype)}, turned")
+        same(bool((a @ b[:, 0] == expected[:, 0]).all()), True, f"matrix by vector of 256 {np.dtype(dtype)}")
 
 
 def linear_algebra(_: random.Random) -> None:
