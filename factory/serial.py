@@ -57,6 +57,11 @@ def structure(value: object, kind: type[T]) -> T:
     return _converter(NOWHERE).structure(value, kind)
 
 
+def unstructure(value: object) -> object:
+    """A dataclass as what JSON can hold."""
+    return _converter(NOWHERE).unstructure(value)
+
+
 def load(path: Path, kind: type[T], root: Path = NOWHERE) -> T:
     """Read what `save` wrote.
 

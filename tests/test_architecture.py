@@ -58,6 +58,11 @@ def test_publishing_reads_no_stage() -> None:
         assert imported(module) <= GROUND | {"publish"}
 
 
+def test_the_site_reads_the_ledger_alone() -> None:
+    for module in modules("site"):
+        assert imported(module) <= GROUND | {"publish", "site", "board"}
+
+
 def test_nothing_but_commands_imports_commands() -> None:
     others = [path for path in FACTORY.rglob("*.py") if "commands" not in path.parts and path.name != "cli.py"]
     assert not [path for path in others if "commands" in imported(path)]

@@ -20,6 +20,8 @@ from factory.publish.simple import install_lines
 from factory.publish.verify import differences
 from factory.recipe import load_recipes
 from factory.reporting import write_reports
+from factory.site.verify import page_differences
+from factory.site.writing import write_site
 from factory.store import Store
 from factory.ui import Reporter, print_table
 
@@ -89,6 +91,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     at_hand = {candidate.sha256: candidate.path for candidate in candidates}
     folders = (args.output / "files", layout.mirror)
     write_reports(publication.releases, ledger, Store(layout.store), partial(_find, at_hand=at_hand, folders=folders))
+    write_site(Ledger(ledger), args.output)
     give_back(args.output, ledger)
     if args.json:
         print(as_json(publication))
@@ -114,6 +117,7 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     elsewhere = [release for release in releases if release.url is not None]
     found = [
         *differences(releases, output),
+        *page_differences(ledger, output),
         *(missing(elsewhere) if links else ()),
         *(broken_promises(ledger.folder, releases) if kept else ()),
     ]

@@ -131,6 +131,14 @@ class Ledger:
         """
         return tuple(_load(path) for path in sorted(self.folder.glob("[!.]*/[!.]*.json")))
 
+    def read_project(self, project: str) -> tuple[Release, ...]:
+        """The releases of one project, ordered by file name.
+
+        Raises:
+            PublishError: as `read`.
+        """
+        return tuple(_load(path) for path in sorted((self.folder / project).glob("[!.]*.json")))
+
     def find(self, filename: str) -> Release | None:
         """The release with this file name, if it was published."""
         path = self._path(filename)
@@ -185,7 +193,7 @@ class Ledger:
             PublishError: nothing of that version was published.
         """
         with self.locked():
-            published = [_load(path) for path in sorted((self.folder / project).glob("[!.]*.json"))]
+            published = self.read_project(project)
             files = [release for release in published if Version(release.version) == version]
             if not files:
                 raise _not_published(project, version, published)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -147,6 +148,9 @@ def write_failures(ledger: Path, failures: Sequence[BuildFailure]) -> None:
     for path in ledger.glob(f"[!.]*/{FAILURES}/*.json"):
         if path not in kept:
             path.unlink()
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
+                path.parent.parent.rmdir()
 
 
 def read_reports(ledger: Path, project: str) -> Mapping[str, WheelReport]:

@@ -134,7 +134,8 @@ class Application:
         name, kind = _page(request)
         path = self._readable(name)
         if path is None:
-            raise NotFound
+            own = self._readable("/404.html") if "text/html" in request.headers.get("Accept", "") else None
+            raise NotFound if own is None else NotFound(response=_missing(own))
         response = _send(path, kind, request)
         response.vary.update(["Accept", "Accept-Encoding"])
         return response
@@ -159,6 +160,13 @@ class Application:
         if path is None or not path.is_file() or not path.resolve().is_relative_to(self.root):
             return None
         return None if any(part.startswith(".") for part in path.relative_to(self.root).parts) else path
+
+
+def _missing(page: Path) -> Response:
+    """The site's own page for what is not there."""
+    from werkzeug import Response
+
+    return Response(page.read_bytes(), 404, mimetype="text/html")
 
 
 def _page(request: Request) -> tuple[str, str]:

@@ -53,16 +53,20 @@ def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
     pages: dict[Path, str] = {}
     projects = _by_project(releases)
     for project, published in projects.items():
-        files = [release for release in published if release.listed]
         folder = out / "simple" / project
-        pages |= {
-            folder / "index.html": _project_html(project, files),
-            folder / JSON_NAME: _project_json(project, files),
-        }
-    return pages | {
-        out / "simple" / "index.html": _root_html(projects),
-        out / "simple" / JSON_NAME: _root_json(projects),
-    }
+        pages |= {folder / name: text for name, text in project_pages(project, published).items()}
+    return pages | {out / "simple" / name: text for name, text in root_pages(tuple(projects)).items()}
+
+
+def project_pages(project: str, published: Sequence[Release]) -> dict[str, str]:
+    """A project's two pages by file name; its releases come in the order of their versions."""
+    files = [release for release in published if release.listed]
+    return {"index.html": _project_html(project, files), JSON_NAME: _project_json(project, files)}
+
+
+def root_pages(projects: Sequence[str]) -> dict[str, str]:
+    """The two pages that name all projects, by file name."""
+    return {"index.html": _root_html(projects), JSON_NAME: _root_json(projects)}
 
 
 def _require_unique_names(releases: Sequence[Release]) -> None:
@@ -155,11 +159,11 @@ def _page(title: str, lines: Sequence[str], tracks: Sequence[str] = ()) -> str:
     )
 
 
-def _root_html(projects: Mapping[str, Sequence[Release]]) -> str:
+def _root_html(projects: Sequence[str]) -> str:
     return _page("Simple index", [f'<a href="{quote(name)}/">{html.escape(name)}</a>' for name in projects])
 
 
-def _root_json(projects: Mapping[str, Sequence[Release]]) -> str:
+def _root_json(projects: Sequence[str]) -> str:
     return _json({"projects": [{"name": name} for name in projects]})
 
 
@@ -218,4 +222,5 @@ def _link(release: Release) -> str:
 
 def _json(content: Mapping[str, object], tracks: Sequence[str] = ()) -> str:
     meta = {"api-version": API_VERSION, **({"tracks": tracks} if tracks else {})}
-    return json.dumps({"meta": meta, **content}, indent=1, sort_keys=True) + "\n"
+    # In one line: Python's fast encoder knows no indentation.
+    return json.dumps({"meta": meta, **content}, sort_keys=True) + "\n"

@@ -11,6 +11,7 @@ from factory.cli import main
 from factory.errors import IndexDiffers
 from factory.publish.ledger import Ledger
 from factory.publish.simple import write_simple
+from factory.site.writing import write_site
 from tests.publish.wheelmaker import make_wheel, release_of
 
 
@@ -22,6 +23,7 @@ class Index:
         for version in ("1.0", "1.1"):
             Ledger(self.ledger).add(release_of(make_wheel(folder / "wheels", "demo", version)))
         write_simple(Ledger(self.ledger).read(), lambda release: folder / "wheels" / release.filename, self.output)
+        write_site(Ledger(self.ledger), self.output)
         self.entry = self.ledger / "demo/demo-1.0-py3-none-any.whl.json"
         self.wheel = self.output / "files/demo-1.0-py3-none-any.whl"
 
@@ -102,4 +104,5 @@ def test_a_yank_is_no_change(index: Index) -> None:
     index.commit()
     assert index.verify() == IndexDiffers.exit_code  # the pages don't have it yet
     write_simple(Ledger(index.ledger).read(), lambda release: index.output / "files" / release.filename, index.output)
+    write_site(Ledger(index.ledger), index.output)
     assert index.verify() == 0

@@ -1,0 +1,231 @@
+"""What the pages tell: a project with its wheels, their builds and failures, and what the pages of the whole need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from packaging.version import Version
+
+from factory.model import PROFILES, PYTHONS, BuildFailure
+from factory.publish.ledger import Built, Ledger, Release
+from factory.publish.reports import Build, Check, WheelReport, read_failures, read_reports
+from factory.tags import serves
+
+# States of a package for a Python: we built it and ran it there; we built it, and it was run on another Python only;
+# its own project has a wheel for riscv64, or one for every machine; our build failed; there is nothing.
+BUILT, UNCHECKED, UPSTREAM, PURE, FAILED, MISSING = "built", "unchecked", "upstream", "pure", "failed", "missing"
+RECENT = 10  # versions of a project that the page of builds and the feeds may show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """A published file, and its report where there is one."""
+
+    release: Release
+    report: WheelReport | None
+
+    @property
+    def build(self) -> Build | None:
+        return None if self.report is None else self.report.build
+
+    @property
+    def built(self) -> bool:
+        return isinstance(self.release.origin, Built)
+
+    @property
+    def pure(self) -> bool:
+        return self.release.filename.endswith("-any.whl")
+
+    @property
+    def checks(self) -> Sequence[Check]:
+        return () if self.build is None else self.build.checks
+
+    @property
+    def time(self) -> str:
+        """When it was published, or else built; UTC, in ISO 8601; empty where neither is known."""
+        return self.release.uploaded or ("" if self.build is None else self.build.finished)
+
+    def kind_for(self, python: str) -> str:
+        """The state that it is for that Python; MISSING where it doesn't serve it."""
+        origin = self.release.origin
+        if isinstance(origin, Built) and python in origin.pythons:
+            return BUILT
+        if not serves(self.release.filename, python):
+            return MISSING
+        if isinstance(origin, Built):
+            return UNCHECKED
+        return PURE if self.pure else UPSTREAM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionFiles:
+    """The files of one version that the index lists."""
+
+    version: str
+    wheels: Sequence[Wheel]
+
+    @property
+    def yanked(self) -> bool:
+        return all(wheel.release.yanked is not None for wheel in self.wheels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project: all its releases, its listed versions, the newest first, and its builds that failed last."""
+
+    name: str
+    releases: Sequence[Release]
+    versions: Sequence[VersionFiles]
+    failures: Sequence[BuildFailure]
+
+    @property
+    def current(self) -> VersionFiles | None:
+        """What an installer takes: the newest version that is neither yanked nor a pre-release, if there is one."""
+        usable = [each for each in self.versions if not each.yanked] or self.versions
+        final = [each for each in usable if not Version(each.version).is_prerelease]
+        return next(iter(final or usable), None)
+
+    @property
+    def summary(self) -> str:
+        """The newest wheel's own words."""
+        reports = (wheel.report for each in self.versions for wheel in each.wheels)
+        return next((report.summary for report in reports if report is not None), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How a package is to be had for a Python: one of the words above, which version, checked on how many profiles."""
+
+    kind: str
+    version: str = ""
+    profiles: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """A version that was published: when, for which Pythons and profiles it was checked, and seconds of its build."""
+
+    version: str
+    time: str
+    built: bool
+    wheels: int
+    pythons: tuple[str, ...]
+    profiles: tuple[str, ...]
+    build_seconds: float
+    check_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What pages of the whole tell of a project. `states` has a state for each Python, `profiles` those it ran on."""
+
+    name: str
+    summary: str
+    version: str
+    published: bool
+    built: bool
+    wheels: int
+    states: Mapping[str, State]
+    profiles: tuple[str, ...]
+    versions: tuple[str, ...]
+    recent: tuple[Recent, ...]
+    failures: tuple[BuildFailure, ...]
+
+
+def load_project(ledger: Ledger, name: str) -> Project:
+    """A project out of the ledger.
+
+    Raises:
+        PublishError: a file of the ledger is damaged.
+    """
+    reports = read_reports(ledger.folder, name)
+    return make_project(name, ledger.read_project(name), reports, read_failures(ledger.folder, name))
+
+
+def make_project(
+    name: str, releases: Iterable[Release], reports: Mapping[str, WheelReport], failures: Sequence[BuildFailure]
+) -> Project:
+    """A project out of its releases, whose reports are known by file name."""
+    keyed = sorted(((Version(each.version), each.filename, each) for each in releases), key=lambda item: item[:2])
+    versions = [
+        VersionFiles(
+            version=str(version),
+            wheels=[Wheel(release=each, report=reports.get(each.filename)) for _, _, each in files],
+        )
+        for version, files in groupby((item for item in keyed if item[2].listed), key=lambda item: item[0])
+    ]
+    return Project(name=name, releases=[each for *_, each in keyed], versions=versions[::-1], failures=failures)
+
+
+def ordered_profiles(names: Iterable[str]) -> tuple[str, ...]:
+    """Profiles from the plainest to the most demanding; those that are not known any more come last."""
+    known = list(PROFILES)
+    return tuple(sorted(set(names), key=lambda name: (known.index(name) if name in PROFILES else len(known), name)))
+
+
+def profiles_of(wheels: Iterable[Wheel]) -> tuple[str, ...]:
+    """The profiles on which one of the wheels passed its checks."""
+    origins = (wheel.release.origin for wheel in wheels)
+    return ordered_profiles(name for origin in origins if isinstance(origin, Built) for name in origin.profiles)
+
+
+def state_of(project: Project, python: str) -> State:
+    """How the project is to be had for a Python: the newest version counts that isn't yanked."""
+    for each in project.versions:
+        kinds = {wheel.kind_for(python): wheel for wheel in each.wheels if wheel.release.yanked is None}
+        kind = next((kind for kind in (BUILT, UPSTREAM, PURE, UNCHECKED) if kind in kinds), None)
+        if kind is not None:
+            return State(kind=kind, version=each.version, profiles=len(profiles_of([kinds[kind]])))
+    failed = any(failure.python == python for failure in project.failures)
+    return State(kind=FAILED if failed else MISSING)
+
+
+def summarize(project: Project) -> Summary:
+    """What the pages of the whole need of a project."""
+    current = project.current
+    wheels = () if current is None else current.wheels
+    return Summary(
+        name=project.name,
+        summary=project.summary,
+        version="" if current is None else current.version,
+        published=bool(project.releases),
+        built=any(wheel.built for wheel in wheels),
+        wheels=sum(len(each.wheels) for each in project.versions),
+        states={python: state_of(project, python) for python in PYTHONS},
+        profiles=profiles_of(wheels),
+        versions=tuple(each.version for each in project.versions),
+        recent=_recent(project),
+        failures=tuple(project.failures),
+    )
+
+
+def _recent(project: Project) -> tuple[Recent, ...]:
+    dated = [each for each in map(recent_of, project.versions) if each.time]
+    return tuple(sorted(dated, key=lambda each: each.time, reverse=True)[:RECENT])
+
+
+def recent_of(files: VersionFiles) -> Recent:
+    """What is told of a version in lists of what is new."""
+    builds = [wheel.build for wheel in files.wheels if wheel.build is not None]
+    origins = [wheel.release.origin for wheel in files.wheels]
+    stages = [stage for build in builds for stage in build.stages]
+    return Recent(
+        version=files.version,
+        time=max((wheel.time for wheel in files.wheels), default=""),
+        built=bool(builds),
+        wheels=len(files.wheels),
+        pythons=tuple(sorted({python for each in origins if isinstance(each, Built) for python in each.pythons})),
+        profiles=profiles_of(files.wheels),
+        build_seconds=sum(stage.seconds for stage in stages if stage.name != "check"),
+        check_seconds=sum(check.seconds for build in builds for check in build.checks),
+    )
+
+
+def project_names(ledger: Path) -> tuple[str, ...]:
+    """Every project that the ledger knows, also those of which nothing was published yet."""
+    if not ledger.is_dir():
+        return ()
+    return tuple(sorted(path.name for path in ledger.iterdir() if path.is_dir() and not path.name.startswith(".")))

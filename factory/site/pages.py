@@ -1,0 +1,215 @@
+"""The pages of one project, and the pages of the whole, as text by their paths below the output folder."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import jinja2
+
+from factory.model import PROFILES, PYTHONS, Target
+from factory.publish.reports import Check
+from factory.publish.simple import project_pages, root_pages
+from factory.site import text
+from factory.site.boards import BOARDS, SCRIPT, browser_rules
+from factory.site.catalogue import Project, Recent, Summary, VersionFiles, Wheel, ordered_profiles, recent_of, state_of
+from factory.site.coverage import Coverage, covered
+from factory.site.exports import project_json
+from factory.site.settings import Settings
+
+GRID_VERSIONS = 12  # a project's newest versions that its grid shows; all are on pages of their own
+NEWEST = 100  # versions in the list of builds, and half as many in the feed of the whole
+STATIC = Path(__file__).parent / "static"
+
+Pages = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What all pages have in common."""
+
+    settings: Settings
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A place in a grid: the check that was run there, if any, and where it is told in full."""
+
+    check: Check | None
+    link: str
+
+
+@lru_cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("factory.site"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=text.harmless,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {
+        "size": text.size,
+        "duration": text.duration,
+        "day": text.day,
+        "path_quoted": text.path_quoted,
+        "atom_id": atom_id,
+    }
+    environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES}
+    return environment
+
+
+def atom_id(name: str) -> str:
+    """An identifier for feeds that stays, wherever the site is moved to."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"riscv64-wheel-factory/{name}").urn
+
+
+def _render(template: str, site: Site, depth: int, **values: object) -> str:
+    """A template's text; `depth` is how many folders below the site's root the page lies."""
+    page = _environment().get_template(template)
+    return page.render(site=site.settings, root="../" * depth, **values)
+
+
+def pages_of_project(project: Project, site: Site) -> Pages:
+    """Everything that is written of one project, for installers and for people."""
+    simple = project_pages(project.name, project.releases) if project.releases else {}
+    return {
+        **{f"simple/{project.name}/{name}": page for name, page in simple.items()},
+        f"project/{project.name}/index.html": _project_page(project, site),
+        f"project/{project.name}/index.json": project_json(project),
+        f"project/{project.name}/feed.xml": _project_feed(project, site),
+        **{
+            f"project/{project.name}/{each.version}.html": _version_page(project, each, site)
+            for each in project.versions
+        },
+    }
+
+
+def _project_page(project: Project, site: Site) -> str:
+    shown = project.versions[:GRID_VERSIONS]
+    pythons, profiles = _axes(shown)
+    current = project.current
+    return _render(
+        "project.html",
+        site,
+        2,
+        project=project,
+        current=current,
+        told=next((wheel for wheel in current.wheels if wheel.build is not None), None) if current else None,
+        states={python: state_of(project, python) for python in PYTHONS},
+        pythons=pythons,
+        profiles=profiles,
+        rows=[(each, _cells(each, pythons, profiles)) for each in shown],
+        older=project.versions[GRID_VERSIONS:],
+        since=site.coverage.riscv64_since.get(project.name, ""),
+    )
+
+
+def _axes(versions: Sequence[VersionFiles]) -> tuple[Sequence[str], Sequence[str]]:
+    """The Pythons and the profiles of which there is a check."""
+    checks = [check for each in versions for wheel in each.wheels for check in wheel.checks]
+    return sorted({check.python for check in checks}), ordered_profiles(check.profile for check in checks)
+
+
+def _cells(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str]) -> list[Cell]:
+    """A version's row: for each Python each profile. A rebuild, which sorts later, stands for what it replaces."""
+    found: dict[tuple[str, str], Cell] = {}
+    for number, wheel in enumerate(files.wheels, 1):
+        for check in wheel.checks:
+            link = f"{text.path_quoted(files.version)}.html#{check_id(number, check)}"
+            found[check.python, check.profile] = Cell(check=check, link=link)
+    nothing = Cell(check=None, link="")
+    return [found.get((python, profile), nothing) for python in pythons for profile in profiles]
+
+
+def check_id(number: int, check: Check) -> str:
+    """Where a page tells of a check of its wheel of that number."""
+    return text.path_quoted(f"check-{number}-{check.python}-{check.profile}")
+
+
+def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
+    wheels = [(number, wheel, _checks(number, wheel)) for number, wheel in enumerate(files.wheels, 1)]
+    return _render("version.html", site, 2, project=project, files=files, wheels=wheels)
+
+
+def _checks(number: int, wheel: Wheel) -> list[tuple[str, Check, str]]:
+    """A wheel's checks in the order of Pythons and profiles: where they are told, and what each profile stands for."""
+    profiles = ordered_profiles(check.profile for check in wheel.checks)
+    ordered = sorted(wheel.checks, key=lambda check: (check.python, profiles.index(check.profile)))
+    return [(check_id(number, check), check, _stands_for(check.profile)) for check in ordered]
+
+
+def _stands_for(profile: str) -> str:
+    return PROFILES[profile].stands_for if profile in PROFILES else ""
+
+
+def _project_feed(project: Project, site: Site) -> str:
+    entries = [(project.name, each) for each in map(recent_of, project.versions[:NEWEST]) if each.time]
+    return _feed(entries, site, 2, name=project.name)
+
+
+def _feed(entries: Sequence[tuple[str, Recent]], site: Site, depth: int, *, name: str) -> str:
+    newest = sorted(entries, key=lambda entry: (entry[1].time, entry[0], entry[1].version), reverse=True)
+    return _render("feed.xml", site, depth, name=name, entries=newest[: NEWEST // 2])
+
+
+def pages_of_the_whole(summaries: Sequence[Summary], site: Site) -> Pages:
+    """What is written of all projects together."""
+    published = [summary for summary in summaries if summary.versions]
+    recent = [(summary.name, each) for summary in published for each in summary.recent if each.built]
+    simple = root_pages([summary.name for summary in summaries if summary.published])
+    return {
+        **{f"simple/{name}": page for name, page in simple.items()},
+        "index.html": _render("front.html", site, 0, summaries=summaries, published=published),
+        "builds/index.html": _builds_page(summaries, recent, site),
+        "boards/index.html": _boards_page(published, site),
+        **{f"boards/{name}.html": _profile_page(name, published, site) for name in PROFILES},
+        "coverage/index.html": _coverage_page(summaries, site),
+        "404.html": _missing_page(site),
+        "feed.xml": _feed(recent, site, 0, name=""),
+        **({"sitemap.xml": _render("sitemap.xml", site, 0, summaries=published)} if site.settings.url else {}),
+        **{f"static/{path.name}": path.read_text(encoding="utf-8") for path in sorted(STATIC.iterdir())},
+        "static/board.py": SCRIPT.read_text(encoding="utf-8"),
+    }
+
+
+def _missing_page(site: Site) -> str:
+    """It is shown at any address, so that its links can't be relative."""
+    template = _environment().get_template("missing.html")
+    return template.render(site=site.settings, root=f"{site.settings.url}/")
+
+
+def _counts(summaries: Sequence[Summary]) -> Mapping[str, int]:
+    return {name: sum(name in summary.profiles for summary in summaries) for name in PROFILES}
+
+
+def _boards_page(summaries: Sequence[Summary], site: Site) -> str:
+    values = {"boards": BOARDS, "rules": browser_rules(), "counts": _counts(summaries)}
+    glibc = ".".join(map(str, Target().glibc_floor))
+    return _render("boards.html", site, 1, glibc=glibc, **values)
+
+
+def _profile_page(profile: str, summaries: Sequence[Summary], site: Site) -> str:
+    passed = [summary for summary in summaries if profile in summary.profiles]
+    boards = [board for board in BOARDS if board.profile == profile]
+    return _render("profile.html", site, 1, profile=PROFILES[profile], passed=passed, boards=boards)
+
+
+def _builds_page(summaries: Sequence[Summary], recent: Sequence[tuple[str, Recent]], site: Site) -> str:
+    newest = sorted(recent, key=lambda entry: (entry[1].time, entry[0]), reverse=True)[:NEWEST]
+    failures = sorted(
+        (failure for summary in summaries for failure in summary.failures), key=lambda each: (each.name, each.python)
+    )
+    return _render("builds.html", site, 1, newest=newest, failures=failures)
+
+
+def _coverage_page(summaries: Sequence[Summary], site: Site) -> str:
+    by_name = {summary.name: summary for summary in summaries}
+    stacks = covered(site.coverage, by_name)
+    return _render("coverage.html", site, 1, coverage=site.coverage, stacks=stacks, known=by_name)

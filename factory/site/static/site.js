@@ -1,0 +1,151 @@
+// What JavaScript adds: search, copying, the index's own address in lines to paste, and judging a pasted /proc/cpuinfo.
+// Every page says the same without it.
+"use strict";
+
+const root = new URL("../", document.currentScript.src).href;
+
+function showAddress() {
+  if (!root.startsWith("http")) return;
+  for (const code of document.querySelectorAll(".command code")) {
+    code.textContent = code.textContent.replaceAll(/(?<![\w/])URL\/simple\//g, `${root}simple/`);
+  }
+}
+
+function offerCopying() {
+  if (!navigator.clipboard) return;
+  for (const command of document.querySelectorAll(".command")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", "Copy the command");
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(command.querySelector("code").textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+    command.classList.add("copyable");
+    command.append(button);
+  }
+}
+
+// PEP 503: what installers take for the same name.
+function normalize(name) {
+  return name.trim().toLowerCase().replaceAll(/[-_.]+/g, "-");
+}
+
+function offerSearch() {
+  const input = document.getElementById("search");
+  if (!input) return;
+  const rows = [...document.querySelectorAll("#packages tr")];
+  const found = document.getElementById("found");
+  input.closest(".search").hidden = false;
+  const search = () => {
+    const wanted = normalize(input.value);
+    let count = 0;
+    for (const row of rows) {
+      row.hidden = !row.dataset.name.includes(wanted);
+      count += row.hidden ? 0 : 1;
+    }
+    found.textContent = wanted ? `${count || "No"} package${count === 1 ? "" : "s"} with “${wanted}” in the name` : "";
+  };
+  input.addEventListener("input", search);
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    const wanted = normalize(input.value);
+    const visible = rows.filter((row) => !row.hidden);
+    const exact = rows.find((row) => row.dataset.name === wanted) || (visible.length === 1 ? visible[0] : null);
+    if (exact) location.href = exact.querySelector("a").href;
+  });
+  search();
+}
+
+// The board finder's rules (board.py); its tables are in the page.
+function extensionsOf(isa) {
+  const [base, ...longer] = isa.toLowerCase().split("_");
+  const letters = new Set(base.replace(/^rv(32|64)/, "").replace(/[sx].*$/s, ""));
+  if (letters.has("g")) for (const letter of "imafd") letters.add(letter);
+  if (letters.has("b")) for (const name of ["zba", "zbb", "zbs"]) letters.add(name);
+  return new Set([...letters, ...longer]);
+}
+
+function readCpuinfo(text, rules) {
+  const cores = text.trim().split(/\n\s*\n/).map((paragraph) => {
+    const core = {};
+    for (const line of paragraph.split("\n")) {
+      const colon = line.indexOf(":");
+      if (colon > 0) core[line.slice(0, colon).trim()] = line.slice(colon + 1).trim();
+    }
+    return core;
+  }).filter((core) => core.isa !== undefined);
+  if (!cores.length) return null;
+  const sets = cores.map((core) => extensionsOf(core.isa));
+  const extensions = new Set([...sets[0]].filter((name) => sets.every((set) => set.has(name))));
+  const draft = cores.some((core) => isDraft(core, rules));
+  const vectors = draft ? "draft" : extensions.has("v") ? "1.0" : "";
+  const known = Object.hasOwn(rules.knownVlen, cores[0].uarch || "") ? rules.knownVlen[cores[0].uarch] : 0;
+  return {
+    name: cores[0]["model name"] || cores[0].uarch || "",
+    bits: /^isa\s*:\s*rv32/m.test(text) ? 32 : 64,
+    extensions, vectors, vlen: vectors === "1.0" ? known : 0,
+  };
+}
+
+function isDraft(core, rules) {
+  if ((core["cpu-vector"] || "").startsWith("0.")) return true;
+  const claims = extensionsOf(core.isa).has("v") || core.isa.includes("xtheadvector");
+  const named = new RegExp(rules.draftCores).test(core.uarch || "");
+  const numbers = core.mvendorid !== undefined && core.marchid !== undefined
+    && Number(core.mvendorid) === rules.thead && BigInt(core.marchid || 1) === BigInt(rules.draftArchitecture);
+  return claims && (named || numbers);
+}
+
+function profileOf(cpu, rules) {
+  const has = (names) => names.every((name) => cpu.extensions.has(name));
+  if (!has(rules.base)) return "";
+  if (cpu.vectors === "1.0") {
+    for (const [name, vlen, needed] of rules.vectorProfiles) {
+      if ((cpu.vlen || 128) >= vlen && has(needed)) return name;
+    }
+  }
+  return has(rules.rva22) ? "rva22" : "rv64gc";
+}
+
+function verdictOf(text, rules) {
+  let cpu = null;
+  try { cpu = readCpuinfo(text, rules); } catch { /* a number that is none */ }
+  if (!cpu) return { profile: "", words: "That is no /proc/cpuinfo of a RISC-V board: it has no line “isa”." };
+  if (cpu.bits !== 64) return { profile: "", words: "That is a 32-bit CPU: the wheels are for 64 bits." };
+  const profile = profileOf(cpu, rules);
+  if (!profile) return { profile, words: "That CPU lacks parts of rv64gc, which every wheel needs." };
+  const vectors = { draft: "Its vectors are the draft 0.7.1, which wheels don’t use.", "1.0": "It has RVV 1.0." };
+  return { profile, words: `${cpu.name || "This CPU"} counts as ${profile}: the wheels run on it. ${vectors[cpu.vectors] || "It has no vectors."}` };
+}
+
+function offerJudging() {
+  const rules = document.getElementById("rules");
+  if (!rules) return;
+  const tables = JSON.parse(rules.textContent);
+  const input = document.getElementById("cpuinfo");
+  const output = document.getElementById("verdict");
+  document.getElementById("paste").hidden = false;
+  input.addEventListener("input", () => {
+    output.replaceChildren();
+    output.dataset.profile = "";
+    if (!input.value.trim()) return;
+    const verdict = verdictOf(input.value, tables);
+    const paragraph = document.createElement("p");
+    paragraph.textContent = verdict.words;
+    output.append(paragraph);
+    output.dataset.profile = verdict.profile;
+    if (!verdict.profile) return;
+    const link = document.createElement("a");
+    link.href = `${verdict.profile}.html`;
+    link.textContent = `Packages that were run on ${verdict.profile}`;
+    output.append(link);
+  });
+}
+
+showAddress();
+offerCopying();
+offerSearch();
+offerJudging();

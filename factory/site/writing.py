@@ -1,0 +1,204 @@
+"""Writes every page from the ledger: several projects at once, and only those whose ledger or pages have changed.
+
+What was written is remembered in a hidden file of the output, by the times of folders: every file of the ledger and of
+the output appears by rename, which its folder's time shows. So a run in which one project changed looks at five folders
+of each project, and reads that project alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cattrs
+
+from factory.files import write_if_changed
+from factory.publish import simple
+from factory.publish.ledger import Ledger
+from factory.publish.reports import FAILURES, REPORTS
+from factory.serial import structure, unstructure
+from factory.site.catalogue import Summary, load_project, project_names, summarize
+from factory.site.coverage import load_coverage
+from factory.site.pages import Pages, Site, pages_of_project, pages_of_the_whole
+from factory.site.settings import load_settings
+
+STATE_FILE = ".pages.json"
+FORMAT = 1
+AT_ONCE = 64  # projects that make processes of their own worth their start
+UNSURE_SECONDS = 0.05  # a folder changed so recently may change again within the same tick of the file system's clock
+UNSURE = -1
+
+Stamp = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A project as it was written last: the times of its folders in the ledger and in the output, and its summary."""
+
+    ledger: Stamp
+    output: Stamp
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the output holds: by which program, settings and coverage it was made, and each project."""
+
+    made_by: str
+    projects: Mapping[str, Written]
+
+
+def write_site(ledger: Ledger, out: Path) -> tuple[Path, ...]:
+    """Write the simple repository's pages and the site below `out`; returns the files that were new or differed.
+
+    Settings and coverage are read beside the ledger's folder. The same ledger gives the same bytes.
+
+    Raises:
+        PublishError: a file of the ledger, the settings or the coverage is damaged.
+    """
+    site = load_site(ledger)
+    made_by = _identity(site)
+    before = _read_state(out, made_by)
+    names = project_names(ledger.folder)
+    stamps = {name: ledger_stamp(ledger.folder, name) for name in names}
+    stale = [name for name in names if not _is_current(name, stamps[name], before, out)]
+    changed: list[Path] = []
+    projects = {name: before[name] for name in names if name in before}
+    for name, summary, paths in _write_projects(stale, ledger, out, site):
+        changed += paths
+        projects[name] = Written(ledger=stamps[name], output=output_stamp(out, name), summary=summary)
+    changed += _remove(set(before) - set(names), out)
+    whole = pages_of_the_whole([projects[name].summary for name in names], site)
+    changed += _write(whole, out)
+    _write_state(out, State(made_by=made_by, projects={name: projects[name] for name in names}))
+    return tuple(changed)
+
+
+def site_pages(ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """Every page that the ledger gives, one after the other: its path below the output, and its text.
+
+    Raises:
+        PublishError: as `write_site`.
+    """
+    site = load_site(ledger)
+    summaries = []
+    for name in project_names(ledger.folder):
+        project = load_project(ledger, name)
+        summaries.append(summarize(project))
+        yield from pages_of_project(project, site).items()
+    yield from pages_of_the_whole(summaries, site).items()
+
+
+def load_site(ledger: Ledger) -> Site:
+    """What all pages have in common, from beside the ledger."""
+    folder = ledger.folder.parent
+    return Site(settings=load_settings(folder), coverage=load_coverage(folder))
+
+
+def encoded(text: str) -> bytes:
+    """A page's bytes. Half of a surrogate pair, which JSON can hold and UTF-8 can't, becomes a question mark."""
+    return text.encode("utf-8", "replace")
+
+
+def _write_projects(
+    names: Sequence[str], ledger: Ledger, out: Path, site: Site
+) -> Iterable[tuple[str, Summary, list[Path]]]:
+    work = partial(write_project, ledger=ledger.folder, out=out, site=site)
+    if len(names) < AT_ONCE:
+        return map(work, names)
+    return _at_once(work, sorted(names, key=lambda name: -_entries(ledger.folder / name)))
+
+
+def _at_once(
+    work: Callable[[str], tuple[str, Summary, list[Path]]], names: Sequence[str]
+) -> Iterator[tuple[str, Summary, list[Path]]]:
+    """In processes of their own: those that start anew, since a copy of one with threads may hang."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=context) as pool:
+        yield from pool.map(work, names, chunksize=8)
+
+
+def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> tuple[str, Summary, list[Path]]:
+    """Write one project's pages; returns its name, its summary and the files that were new or differed."""
+    project = load_project(Ledger(ledger), name)
+    return name, summarize(project), _write(pages_of_project(project, site), out)
+
+
+def _write(pages: Pages, out: Path) -> list[Path]:
+    return [out / name for name, text in pages.items() if write_if_changed(out / name, encoded(text))]
+
+
+def _remove(names: Iterable[str], out: Path) -> list[Path]:
+    """The pages of projects of which nothing was ever published, and whose failed build is no longer one."""
+    folders = [out / kind / name for name in sorted(names) for kind in ("project", "simple")]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    return folders
+
+
+def _entries(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(1 for _ in entries)
+
+
+def ledger_stamp(ledger: Path, name: str) -> Stamp:
+    """When the project's folders in the ledger last changed."""
+    folder = ledger / name
+    return _stamp(folder, folder / REPORTS, folder / FAILURES)
+
+
+def output_stamp(out: Path, name: str) -> Stamp:
+    """When the project's folders in the output last changed."""
+    return _stamp(out / "project" / name, out / "simple" / name)
+
+
+def _stamp(*folders: Path) -> Stamp:
+    return tuple(_changed(str(folder)) for folder in folders)
+
+
+def _changed(folder: str) -> int:
+    try:
+        changed = os.stat(folder).st_mtime_ns  # noqa: PTH116 - a Path costs more than the call
+    except FileNotFoundError:
+        return 0
+    return changed if changed < time.time_ns() - UNSURE_SECONDS * 1e9 else UNSURE
+
+
+def _is_current(name: str, stamp: Stamp, before: Mapping[str, Written], out: Path) -> bool:
+    written = before.get(name)
+    return (
+        written is not None and -1 not in stamp and (written.ledger, written.output) == (stamp, output_stamp(out, name))
+    )
+
+
+def _identity(site: Site) -> str:
+    """What pages depend on besides the ledger: this program's own files, settings and coverage."""
+    digest = hashlib.sha256(repr(site).encode("utf-8", "replace"))
+    own = Path(__file__).parent
+    for path in (*sorted(own.rglob("*.*")), Path(simple.__file__)):
+        if path.suffix != ".pyc":
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read_state(out: Path, made_by: str) -> Mapping[str, Written]:
+    """The projects as they were written last; none, where that isn't known or something else made them."""
+    try:
+        fields = json.loads((out / STATE_FILE).read_bytes())
+        state = structure(fields["state"], State) if fields["format"] == FORMAT else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, cattrs.BaseValidationError):
+        return {}
+    return state.projects if state is not None and state.made_by == made_by else {}
+
+
+def _write_state(out: Path, state: State) -> None:
+    write_if_changed(out / STATE_FILE, json.dumps({"format": FORMAT, "state": unstructure(state)}).encode())

@@ -1,0 +1,98 @@
+"""Ledgers for tests of the site, made without wheels: pages are written from what the ledger says alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from factory.model import BuildFailure
+from factory.publish.ledger import Built, Ledger, Mirrored, Release, parse_filename
+from factory.publish.reports import (
+    Build,
+    Check,
+    Contents,
+    Dispatched,
+    Patch,
+    Stage,
+    WheelReport,
+    write_failures,
+    write_report,
+)
+
+PROFILES = ("rv64gc", "k1")
+FAILURE = BuildFailure(
+    name="broken",
+    version="0.1",
+    python="3.13",
+    stage="build",
+    finished="2026-03-04T05:06:07+00:00",
+    message="broken 0.1: build_wheel failed:\nvec.c:3:1: error: expected ';'",
+)
+
+
+def release(filename: str, **changes: object) -> Release:
+    """A release of ours; of another project's where the file is for any machine."""
+    project, version = parse_filename(filename)
+    digest = hashlib.sha256(filename.encode()).hexdigest()
+    built = Built(record="k" * 64, profiles=PROFILES, pythons=("3.13",))
+    made = Release(
+        filename=filename,
+        project=project,
+        version=version,
+        sha256=digest,
+        size=12_345_678,
+        requires_python=">=3.9",
+        metadata_sha256=digest,
+        origin=Mirrored() if filename.endswith("-any.whl") else built,
+        uploaded="2026-01-02T03:04:05Z",
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def build(python: str = "3.13", **changes: object) -> Build:
+    """A build with everything in it that pages tell."""
+    made = Build(
+        record="k" * 64,
+        finished="2026-01-02T02:00:00+00:00",
+        mode="hybrid",
+        baseline="rv64gc",
+        toolchain={"g++-14-riscv64-linux-gnu": "14.2.0-19cross1"},
+        source_sha256="5" * 64,
+        requirements=("cython==3.3.1",),
+        patches=(Patch(name="0001-load-modules.patch", upstream_status="Pending"),),
+        stages=(Stage(name="build", seconds=261.0), Stage(name="check", seconds=20.0)),
+        checks=tuple(
+            Check(profile=name, python=python, passed=True, seconds=9.2, shown="sum 499500.0") for name in PROFILES
+        ),
+        contents=Contents(
+            libraries=2,
+            glibc="2.38",
+            dispatched=(Dispatched(path="alpha/fast.so", extensions=("v", "zvfh")),),
+            system_libraries=("libc.so.6", "libm.so.6"),
+        ),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def report(filename: str, **changes: object) -> WheelReport:
+    made = WheelReport(filename=filename, summary="Adds numbers", license="BSD-3-Clause")
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+ALPHA = "alpha-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"
+ALPHA_NEXT = "alpha-1.10-cp313-cp313-manylinux_2_38_riscv64.whl"
+PURE = "plain_text-2.0-py3-none-any.whl"
+
+
+def make_ledger(folder: Path, failures: Sequence[BuildFailure] = (FAILURE,)) -> Ledger:
+    """Two versions of a package of ours, a pure one, and one whose build failed."""
+    ledger = Ledger(folder / "index" / "ledger")
+    for filename in (ALPHA, ALPHA_NEXT, PURE):
+        ledger.add(release(filename))
+    for filename in (ALPHA, ALPHA_NEXT):
+        write_report(ledger.folder, "alpha", report(filename, build=build()))
+    write_report(ledger.folder, "plain-text", report(PURE, summary="Text as it is", license="MIT"))
+    write_failures(ledger.folder, failures)
+    return ledger

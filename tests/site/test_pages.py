@@ -1,0 +1,217 @@
+"""What the pages say, from a ledger alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from factory.errors import PublishError
+from factory.publish.ledger import Ledger
+from factory.publish.reports import write_report
+from factory.site import text
+from factory.site.boards import BOARDS
+from factory.site.writing import site_pages
+from tests.publish.wheelmaker import RISCV
+from tests.site.ledgers import ALPHA, ALPHA_NEXT, FAILURE, build, make_ledger, release, report
+from tests.test_board import SAMPLES
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def pages(ledger: Ledger) -> dict[str, str]:
+    return dict(site_pages(ledger))
+
+
+def plain(page: str) -> str:
+    """A page's text as it is read."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page.partition("<main")[2]).split())
+
+
+def test_the_front_page_says_for_each_python_what_there_is(tmp_path: Path) -> None:
+    front = plain(pages(make_ledger(tmp_path))["index.html"])
+    assert "2 packages that install on a riscv64 board without a compiler: 1 built here" in front
+    assert "alpha Adds numbers 1.10 run on 2 CPUs none" in front
+    assert "plain-text Text as it is 2.0 pure Python 2.0 pure Python" in front
+    assert "broken build failed none" in front
+
+
+def test_a_project_page_begins_with_the_line_to_paste(tmp_path: Path) -> None:
+    page = pages(make_ledger(tmp_path))["project/alpha/index.html"]
+    assert "pip install --index-url URL/simple/ alpha" in page
+    assert "uv pip install --default-index URL/simple/ alpha" in page
+    assert page.index("pip install") < page.index("Checks") < page.index("About this build")
+
+
+def test_every_cell_of_the_grid_leads_to_what_was_seen(tmp_path: Path) -> None:
+    made = pages(make_ledger(tmp_path))
+    links = re.findall(r'href="([^"]+)#([^"]+)" class="passed"', made["project/alpha/index.html"])
+    assert len(links) == 4
+    for path, place in links:
+        assert f'id="{place}"' in made[f"project/alpha/{path}"]
+
+
+def test_a_versions_page_tells_everything_of_its_build(tmp_path: Path) -> None:
+    page = plain(pages(make_ledger(tmp_path))["project/alpha/1.10.html"])
+    for words in (
+        "12.3 MB",
+        "rv64gc: every instruction that is reached without asking the CPU first",
+        "alpha/fast.so (v, zvfh)",
+        "glibc 2.38 or newer",
+        "libc.so.6 , libm.so.6",
+        "0001-load-modules.patch Upstream-Status: Pending",
+        "BSD-3-Clause",
+        "sum 499500.0",
+        "build 4 min 21 s, check 20 s",
+        "g++-14-riscv64-linux-gnu 14.2.0-19cross1",
+        "cython==3.3.1",
+        "factory rebuild alpha --verify",
+    ):
+        assert words in page
+
+
+def test_a_failed_build_is_told_with_its_last_lines(tmp_path: Path) -> None:
+    made = pages(make_ledger(tmp_path))
+    for name in ("project/broken/index.html", "builds/index.html"):
+        assert "at the stage" in plain(made[name])
+        assert "vec.c:3:1: error: expected &#39;;&#39;" in made[name]
+    assert "simple/broken/index.html" not in made
+    assert 'href="broken/"' not in made["simple/index.html"]
+
+
+def test_a_yanked_version_is_marked_and_not_the_current_one(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.update([replace(release(ALPHA_NEXT), yanked="wrong at VLEN 512")])
+    made = pages(ledger)
+    assert '<span class="version">1.0</span>' in made["project/alpha/index.html"]
+    assert "Yanked wrong at VLEN 512" in plain(made["project/alpha/1.10.html"])
+
+
+def test_what_is_not_listed_any_more_is_on_no_page(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.update([replace(release(ALPHA), listed=False)])
+    assert [name for name, page in pages(ledger).items() if ALPHA in page] == []
+
+
+def test_a_wheel_that_was_not_run_on_a_python_says_so(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    name = RISCV.replace("cp313-cp313", "py3-none")
+    ledger.add(release(f"beta-1.0-{name}.whl"))
+    assert "beta 1.0 run on 2 CPUs 1.0 not run on 3.14" in plain(pages(ledger)["index.html"])
+
+
+def test_warnings_of_dependency_confusion_are_wherever_the_option_is_shown(tmp_path: Path) -> None:
+    for name, page in pages(make_ledger(tmp_path)).items():
+        if "--extra-index-url" in page and name.endswith(".html"):
+            assert "dependency confusion" in page, name
+
+
+def test_no_page_needs_anything_from_elsewhere(tmp_path: Path) -> None:
+    for name, page in pages(make_ledger(tmp_path)).items():
+        if not name.startswith("simple/") and name.endswith((".html", ".css")):
+            assert re.findall(r'(?:src|href)="(?:https?:)?//|url\(|@import', page) == [], name
+
+
+def test_every_link_between_pages_leads_to_a_page(tmp_path: Path) -> None:
+    made = pages(make_ledger(tmp_path))
+    places = {name: set(re.findall(r'\bid="([^"]+)"', page)) for name, page in made.items()}
+    for name, page in made.items():
+        if not name.endswith(".html") or name == "404.html":
+            continue
+        for link in re.findall(r'\b(?:href|src)="([^"]+)"', page):
+            path, _, place = link.partition("#")
+            target = (Path("/") / name).parent / path if path else Path("/") / name
+            resolved = str(target.resolve().relative_to("/"))
+            if "files/" not in resolved:
+                resolved += "/index.html" if link.endswith("/") else ""
+                assert resolved in made, (name, link)
+                assert not place or place in places[resolved], (name, link)
+
+
+def test_the_feeds_are_atom_with_the_times_of_publishing(tmp_path: Path) -> None:
+    made = pages(make_ledger(tmp_path))
+    feed = ElementTree.fromstring(made["feed.xml"])
+    assert [entry.findtext(f"{ATOM}title") for entry in feed.iter(f"{ATOM}entry")] == ["alpha 1.10", "alpha 1.0"]
+    assert feed.findtext(f"{ATOM}updated") == "2026-01-02T03:04:05Z"
+    own = ElementTree.fromstring(made["project/plain-text/feed.xml"])
+    assert own.findtext(f"{ATOM}entry/{ATOM}title") == "plain-text 2.0"
+    ids = [node.text for page in (feed, own) for node in page.iter(f"{ATOM}id")]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_project_is_json_for_programs(tmp_path: Path) -> None:
+    entry = json.loads(pages(make_ledger(tmp_path))["project/alpha/index.json"])
+    assert entry["states"]["3.13"] == {"kind": "built", "version": "1.10", "profiles": 2}
+    (file,) = entry["versions"][0]["files"]
+    assert (file["filename"], file["build"]["checks"][0]["profile"]) == (ALPHA_NEXT, "rv64gc")
+
+
+def test_with_an_address_the_lines_feeds_and_the_sitemap_have_it(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    assert "sitemap.xml" not in pages(ledger)
+    (tmp_path / "index/site.toml").write_text('title = "Wheels"\nurl = "https://wheels.example/riscv/"\n')
+    made = pages(ledger)
+    assert "pip install --index-url https://wheels.example/riscv/simple/ alpha" in made["project/alpha/index.html"]
+    assert "https://wheels.example/riscv/project/alpha/1.10.html" in made["feed.xml"]
+    sitemap = ElementTree.fromstring(made["sitemap.xml"])
+    addresses = [node.text or "" for node in sitemap.iter() if node.tag.endswith("loc")]
+    found = {address.removeprefix("https://wheels.example/riscv/") for address in addresses}
+    assert {name or "index.html" for name in found} <= set(made)
+    assert "project/alpha/1.0.html" in found
+
+
+@pytest.mark.parametrize("lines", ["title = 3", 'url = "ftp://x"', 'colour = "red"', "title", 'title = "a\\u202eb"'])
+def test_wrong_settings_are_refused_with_what_is_right(lines: str, tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    (tmp_path / "index/site.toml").write_text(lines)
+    with pytest.raises(PublishError, match=r"site\.toml can't be read") as caught:
+        pages(ledger)
+    assert 'url = "https://..."' in str(caught.value.hint)
+
+
+def test_a_check_that_failed_elsewhere_is_shown_as_failed(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    checks = tuple(replace(check, passed=check.profile != "k1") for check in build().checks)
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(checks=checks)))
+    assert 'class="broken">failed' in pages(ledger)["project/alpha/index.html"]
+
+
+def test_boards_count_as_what_the_board_finder_takes_them_for() -> None:
+    told = {name: board for board in BOARDS for name in board.names.split(", ")}
+    samples = {
+        "StarFive VisionFive 2": "VisionFive 2, Linux 6.6",
+        "SiFive HiFive Premier P550": "HiFive Premier P550",
+        "Lichee Pi 4A": "Lichee Pi 4A (TH1520), Linux 6.6",
+        "Milk-V Pioneer": "Milk-V Pioneer (SG2042), its vendor's kernel",
+        "CanMV K230": "CanMV K230 (C908)",
+        "Banana Pi BPI-F3": "BPI-F3 (K1)",
+        "Boards with SpacemiT K3": "K3",
+    }
+    assert {name: told[name].profile for name in samples} == {
+        name: SAMPLES[sample][1] for name, sample in samples.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_499, "999 kB"), (999_999, "1.0 MB"), (21_900_000, "21.9 MB")],
+)
+def test_sizes_are_readable(count: int, words: str) -> None:
+    assert text.size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.04, "0.0 s"), (9.96, "10.0 s"), (59.4, "59 s"), (59.7, "1 min 0 s"), (7325, "2 h 2 min")]
+)
+def test_durations_are_readable(seconds: float, words: str) -> None:
+    assert text.duration(seconds) == words
+
+
+def test_the_last_failure_is_from_the_ledger(tmp_path: Path) -> None:
+    made = pages(make_ledger(tmp_path, failures=()))
+    assert FAILURE.name not in made["index.html"]
+    assert "None: the last build of each package ended well." in made["builds/index.html"]

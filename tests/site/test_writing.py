@@ -1,0 +1,136 @@
+"""Pages on the disk: the same every time, written only where something changed, and mended where they were damaged."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.publish.ledger import Ledger
+from factory.publish.reports import write_failures
+from factory.publish.simple import simple_pages
+from factory.site import writing
+from factory.site.catalogue import Project, load_project
+from factory.site.verify import page_differences
+from factory.site.writing import STATE_FILE, write_site
+from tests.publish.wheelmaker import tree_of
+from tests.site.ledgers import ALPHA_NEXT, make_ledger, release
+
+BETA = "beta-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"
+
+
+def settle() -> None:
+    """Let folders' times become old enough to be trusted."""
+    time.sleep(2 * writing.UNSURE_SECONDS)
+
+
+def written(ledger: Ledger, out: Path) -> set[str]:
+    return {path.relative_to(out).as_posix() for path in write_site(ledger, out)}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return make_ledger(tmp_path)
+
+
+def test_the_same_ledger_gives_the_same_bytes(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path / "one")
+    settle()
+    write_site(ledger, tmp_path / "two")
+    one, two = tree_of(tmp_path / "one"), tree_of(tmp_path / "two")
+    assert one.pop(STATE_FILE) != two.pop(STATE_FILE)
+    assert one == two
+
+
+def test_several_processes_write_what_one_writes(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_site(ledger, tmp_path / "one")
+    monkeypatch.setattr(writing, "AT_ONCE", 1)
+    write_site(ledger, tmp_path / "two")
+    one, two = tree_of(tmp_path / "one"), tree_of(tmp_path / "two")
+    del one[STATE_FILE], two[STATE_FILE]
+    assert one == two
+
+
+def test_installers_get_the_pages_that_they_always_got(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    for path, text in simple_pages(ledger.read(), tmp_path).items():
+        assert path.read_text() == text
+
+
+def test_a_new_wheel_rewrites_its_own_pages_and_those_of_the_whole(ledger: Ledger, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_site(ledger, out)
+    settle()
+    assert written(ledger, out) == set()
+    ledger.add(release(BETA))
+    names = written(ledger, out)
+    assert "project/beta/1.0.html" in names
+    assert "index.html" in names
+    assert [name for name in names if "alpha" in name] == []
+
+
+def test_only_what_changed_is_read(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle()
+    write_site(ledger, tmp_path)
+    settle()
+    write_site(ledger, tmp_path)
+    settle()
+    ledger.update([replace(release(ALPHA_NEXT), yanked="no")])
+    read: list[str] = []
+
+    def load_and_note(ledger: Ledger, name: str) -> Project:
+        read.append(name)
+        return load_project(ledger, name)
+
+    monkeypatch.setattr(writing, "load_project", load_and_note)
+    write_site(ledger, tmp_path)
+    assert read == ["alpha"]
+
+
+def test_a_page_that_vanished_is_written_again(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    settle()
+    for name in ("project/alpha/1.0.html", "simple/plain-text/index.html", "boards/k1.html"):
+        (tmp_path / name).unlink()
+        assert name in written(ledger, tmp_path)
+        assert (tmp_path / name).is_file()
+
+
+def test_a_damaged_memory_of_what_was_written_costs_time_and_nothing_else(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    for text in ("", "{}", '{"format": 1, "state": 3}', '{"format": 1, "state": {"made_by": "x", "projects": []}}'):
+        (tmp_path / STATE_FILE).write_text(text)
+        assert written(ledger, tmp_path) == set()
+
+
+def test_other_settings_rewrite_every_page(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    settle()
+    (ledger.folder.parent / "site.toml").write_text('title = "Wheels of ours"\n')
+    assert {"project/alpha/1.0.html", "index.html"} <= written(ledger, tmp_path)
+
+
+def test_the_page_of_a_package_that_never_was_goes_with_its_failure(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    assert (tmp_path / "project/broken/index.html").is_file()
+    write_failures(ledger.folder, ())
+    write_site(ledger, tmp_path)
+    assert not (tmp_path / "project/broken").exists()
+    assert page_differences(ledger, tmp_path) == ()
+
+
+def test_what_is_not_as_the_ledger_makes_it_is_found(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    assert page_differences(ledger, tmp_path) == ()
+    (tmp_path / "index.html").write_text("Welcome")
+    (tmp_path / "project/alpha/1.0.html").unlink()
+    (tmp_path / "project/alpha/stray.html").write_text("")
+    assert page_differences(ledger, tmp_path) == (
+        "project/alpha/1.0.html: it is missing",
+        "index.html: is not what the ledger gives",
+        "project/alpha/stray.html: nothing in the ledger makes it",
+    )
