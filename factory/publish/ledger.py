@@ -181,7 +181,7 @@ class Ledger:
             published = self.find(release.filename)
             if published is not None:
                 return published
-            write_if_changed(self._path(release.filename), _dump(release), durable=True)
+            write_if_changed(self._path(release.filename), entry_of(release), durable=True)
             return release
 
     def set_yanked(self, project: str, version: Version, reason: str | None) -> tuple[Release, ...]:
@@ -213,7 +213,7 @@ class Ledger:
                     raise _not_published(release.project, Version(release.version), [])
                 self.verify(release)
                 if release != published:
-                    write_if_changed(self._path(release.filename), _dump(release), durable=True)
+                    write_if_changed(self._path(release.filename), entry_of(release), durable=True)
                     changed.append(release)
             return tuple(changed)
 
@@ -235,7 +235,7 @@ def _refused(filename: str, what: str, kept: str, refused: str) -> PublishError:
     )
 
 
-def _dump(release: Release) -> bytes:
+def entry_of(release: Release) -> bytes:
     origin: dict[str, object] = {"kind": "mirrored"}
     if isinstance(release.origin, Built):
         built = release.origin

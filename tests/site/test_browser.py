@@ -1,0 +1,159 @@
+"""The site in a real browser: with and without JavaScript, on a phone, in the dark, by keyboard, for screen readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from factory.board import of_cpuinfo, profile_of
+from factory.publish.server import serve
+from factory.site.writing import write_site
+from tests.site.browser import Browser, axe_source, chromium
+from tests.site.ledgers import make_ledger
+from tests.test_board import SAMPLES
+
+pytestmark = pytest.mark.environment
+
+PAGES = (
+    "",
+    "project/alpha/",
+    "project/alpha/1.10.html",
+    "project/broken/",
+    "boards/",
+    "boards/k1.html",
+    "coverage/",
+    "builds/",
+    "nowhere",
+)
+PHONE, DESK = 390, 1200
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    folder = tmp_path_factory.mktemp("site")
+    write_site(make_ledger(folder), folder / "out")
+    with serve(folder / "out") as url, chromium() as driver:
+        yield Browser(driver, url)
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return axe_source(tmp_path_factory.mktemp("axe"))
+
+
+def element(browser: Browser, selector: str) -> WebElement:
+    return browser.driver.find_element(By.CSS_SELECTOR, selector)
+
+
+def shown(browser: Browser, selector: str) -> list[str]:
+    found = browser.driver.find_elements(By.CSS_SELECTOR, selector)
+    return [each.text for each in found if each.is_displayed()]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_on_a_page_keeps_people_out(browser: Browser, axe: str, page: str, dark: bool) -> None:
+    browser.open(page, dark=dark, width=PHONE if dark else DESK)
+    for panel in browser.driver.find_elements(By.TAG_NAME, "details"):
+        browser.run("arguments[0].open = true", panel)
+    assert browser.barriers(axe) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_phone_scrolls_down_and_never_sideways(browser: Browser, page: str, tmp_path: Path) -> None:
+    browser.open(page, width=PHONE)
+    assert browser.run("return document.documentElement.scrollWidth") == PHONE
+    browser.screenshot(tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 5_000
+
+
+def test_pages_load_nothing_that_is_not_there_and_run_without_errors(browser: Browser) -> None:
+    browser.complaints()
+    for page in PAGES[:-1]:
+        browser.open(page)
+        assert browser.complaints() == [], page
+        loaded = browser.run("return performance.getEntriesByType('resource').map(entry => entry.name)")
+        assert [name for name in loaded if not name.startswith(browser.url)] == []
+
+
+def test_the_search_finds_a_package_however_its_name_is_written(browser: Browser) -> None:
+    browser.open("")
+    search = element(browser, "#search")
+    search.send_keys("Plain_TEXT")
+    assert [row.split()[0] for row in shown(browser, "#packages tr")] == ["plain-text"]
+    assert shown(browser, "#found") == ["1 package with “plain-text” in the name"]
+    search.send_keys(Keys.ENTER)
+    assert browser.driver.current_url == f"{browser.url}/project/plain-text/index.html"
+
+
+def test_tabs_open_with_the_keyboard_and_without_javascript(browser: Browser) -> None:
+    browser.use_scripts(False)
+    try:
+        browser.open("project/alpha/")
+        assert shown(browser, ".panel code") == ["pip install --index-url URL/simple/ alpha"]
+        element(browser, "#with-pip").send_keys(Keys.ARROW_RIGHT)
+        assert shown(browser, ".panel code") == ["uv pip install --default-index URL/simple/ alpha"]
+    finally:
+        browser.use_scripts(True)
+
+
+def test_the_site_says_everything_without_javascript(browser: Browser) -> None:
+    browser.use_scripts(False)
+    try:
+        browser.open("")
+        assert len(shown(browser, "#packages tr")) == 3
+        assert shown(browser, ".search") == []
+        browser.open("boards/")
+        assert shown(browser, "#paste") == []
+        assert "SpacemiT K1" in element(browser, "main").text
+    finally:
+        browser.use_scripts(True)
+
+
+def test_the_lines_to_paste_have_the_sites_own_address(browser: Browser) -> None:
+    browser.open("project/alpha/")
+    assert shown(browser, ".panel code") == [f"pip install --index-url {browser.url}/simple/ alpha"]
+    browser.open("boards/")
+    assert f"python3 board.py --index-url {browser.url}/simple/" in shown(browser, ".command code")
+
+
+def test_the_first_key_leads_past_the_navigation(browser: Browser) -> None:
+    browser.open("project/alpha/")
+    element(browser, "body").send_keys(Keys.TAB)
+    assert browser.driver.switch_to.active_element.text == "Skip to the content"
+    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    assert browser.run("return document.activeElement.id") == "content"
+
+
+STRANGE = (
+    "nothing",
+    "isa: rv32imafdc",
+    "isa: rv64imac",
+    "isa: rv64gcb",
+    "isa : rv64gc_",
+    "isa: rv64gcv_zfhmin_zvfhmin",
+    "isa: rv64imafdcv\nmvendorid: nonsense\nmarchid: 0x",
+    "isa: rv64gcv\n\nisa: rv64gc_zba_zbb_zbs",
+)
+PASTE = "cpuinfo.value = arguments[0]; cpuinfo.dispatchEvent(new Event('input')); return verdict.dataset.profile"
+
+
+def test_a_browser_judges_a_cpuinfo_as_the_board_finder_does(browser: Browser) -> None:
+    browser.open("boards/")
+    for sample in (*(text for text, *_ in SAMPLES.values()), *STRANGE):
+        machine = of_cpuinfo(sample)
+        expected = profile_of(machine.cpu) if machine.bits == 64 else ""
+        assert browser.run(PASTE, sample) == expected, sample
+
+
+def test_what_is_pasted_stays_text(browser: Browser) -> None:
+    browser.open("boards/")
+    hostile = "isa: rv64gc\nuarch: <img src=x onerror=document.title='run'>"
+    browser.run(PASTE, hostile)
+    assert "<img src=x" in shown(browser, "#verdict")[0]
+    assert "run" not in browser.driver.title
