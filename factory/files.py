@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
@@ -22,10 +22,18 @@ def write_if_changed(path: Path, content: bytes, *, durable: bool = False) -> bo
 
     A `durable` file outlives a power cut; it costs some milliseconds, and what can be written again needs none.
     """
-    if path.is_file() and path.read_bytes() == content:
+    if _holds(path, content):
         return False
     _replace(path, lambda file: file.write(content), durable=durable)
     return True
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a Path costs more than the call
+            return os.fstat(file.fileno()).st_size == len(content) and file.read() == content
+    except (FileNotFoundError, IsADirectoryError):
+        return False
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
@@ -49,22 +57,32 @@ def copy_atomically(source: Path, path: Path) -> None:
 
 
 def _replace(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+    descriptor, temporary = _open_beside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             fill(file)
             file.flush()
+            os.fchmod(descriptor, 0o644)  # whatever the umask is: a web server of another user reads it
             if durable:
-                os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp gives 0600, which a web server of another user could not read
-        temporary.replace(path)
+                os.fsync(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105 - a Path costs more than the call
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
         _sync_folder(path.parent)
+
+
+def _open_beside(path: Path) -> tuple[int, str]:
+    """A new file in the folder of `path`, which is made if it isn't there: its descriptor and its name."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.tmp")  # noqa: PTH118
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(temporary, flags, 0o600), temporary
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(temporary, flags, 0o600), temporary
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -137,7 +138,12 @@ class Ledger:
         Raises:
             PublishError: as `read`.
         """
-        return tuple(_load(path) for path in sorted((self.folder / project).glob("[!.]*.json")))
+        folder = self.folder / project
+        if not folder.is_dir():
+            return ()
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith(".json") and entry.name[0] != ".")
+        return tuple(_load(folder / name) for name in names)
 
     def find(self, filename: str) -> Release | None:
         """The release with this file name, if it was published."""
@@ -197,7 +203,8 @@ class Ledger:
             files = [release for release in published if Version(release.version) == version]
             if not files:
                 raise _not_published(project, version, published)
-            return self.update(replace(release, yanked=reason) for release in files)
+            plain = None if reason is None else reason.encode(errors="replace").decode()
+            return self.update(replace(release, yanked=plain) for release in files)
 
     def update(self, releases: Iterable[Release]) -> tuple[Release, ...]:
         """Write what is known now of published releases; returns those that are another way than before.
@@ -331,7 +338,11 @@ def _typed(value: object, kind: type[T], what: str) -> T:
 
 
 def _optional_text(fields: Mapping[str, object], key: str) -> str | None:
-    return None if fields[key] is None else _typed(fields[key], str, key)
+    if fields[key] is None:
+        return None
+    value = _typed(fields[key], str, key)
+    value.encode()  # half of a surrogate pair, which no page can hold, is a ValueError
+    return value
 
 
 def _sha256(fields: Mapping[str, object]) -> str:

@@ -6,7 +6,7 @@ be written anew, when a wheel was checked on a further Python, say; releases nev
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import cattrs
 from factory.errors import PublishError
 from factory.files import write_if_changed
 from factory.model import BuildFailure, BuildRecord
+from factory.publish.harmless import harmless_json
 from factory.serial import dumps, structure
 
 REPORTS, FAILURES = "reports", "failures"
@@ -159,8 +160,11 @@ def read_reports(ledger: Path, project: str) -> Mapping[str, WheelReport]:
     Raises:
         PublishError: a file is damaged; the message names it.
     """
-    found = (_read(path, WheelReport) for path in sorted((ledger / project / REPORTS).glob("[!.]*.json")))
-    return {report.filename: report for report in found}
+    found = {name.removesuffix(".json"): _read(path, WheelReport) for name, path in _files(ledger, project, REPORTS)}
+    for name, report in found.items():
+        if report.filename != name:
+            raise _damaged(ledger / project / REPORTS / f"{name}.json", f"it describes {report.filename}")
+    return found
 
 
 def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:
@@ -169,14 +173,28 @@ def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:
     Raises:
         PublishError: a file is damaged; the message names it.
     """
-    return tuple(_read(path, BuildFailure) for path in sorted((ledger / project / FAILURES).glob("[!.]*.json")))
+    return tuple(_read(path, BuildFailure) for _, path in _files(ledger, project, FAILURES))
 
 
-def _read(path: Path, kind: type[T]) -> T:
+def _files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
+    """The names and paths of a project's files of one kind; there may be very many."""
     try:
-        return structure(json.loads(path.read_bytes()), kind)
+        with os.scandir(ledger / project / kind) as entries:
+            return sorted((entry.name, entry.path) for entry in entries if entry.name.endswith(".json"))
+    except FileNotFoundError:
+        return []
+
+
+def _read(path: str, kind: type[T]) -> T:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a Path costs more than the call
+            return structure(harmless_json(file.read()), kind)
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError, cattrs.BaseValidationError) as error:
-        raise PublishError(
-            f"the ledger file {path} is damaged: {error}",
-            hint="remove it and run: factory index; it is made anew from the build record",
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path | str, reason: object) -> PublishError:
+    return PublishError(
+        f"the ledger file {path} is damaged: {reason}",
+        hint="remove it and run: factory index; it is made anew from the build record",
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from packaging.version import Version
 
 from factory.model import PROFILES, PYTHONS, BuildFailure
+from factory.publish.harmless import harmless
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.reports import Build, Check, WheelReport, read_failures, read_reports
 from factory.tags import serves
@@ -153,11 +154,21 @@ def make_project(
     versions = [
         VersionFiles(
             version=str(version),
-            wheels=[Wheel(release=each, report=reports.get(each.filename)) for _, _, each in files],
+            wheels=[Wheel(release=_readable(each), report=reports.get(each.filename)) for _, _, each in files],
         )
         for version, files in groupby((item for item in keyed if item[2].listed), key=lambda item: item[0])
     ]
     return Project(name=name, releases=[each for *_, each in keyed], versions=versions[::-1], failures=failures)
+
+
+def _readable(release: Release) -> Release:
+    """The release as people see it; installers get what it says to the letter."""
+    yanked, requires_python = harmless(release.yanked or ""), harmless(release.requires_python or "")
+    if (yanked, requires_python) == (release.yanked or "", release.requires_python or ""):
+        return release
+    return replace(
+        release, yanked=yanked if release.yanked else release.yanked, requires_python=requires_python or None
+    )
 
 
 def ordered_profiles(names: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import cattrs
 
 from factory.errors import PublishError
+from factory.publish.harmless import harmless_json
 from factory.serial import structure
 from factory.site.catalogue import BUILT, FAILED, MISSING, PURE, UPSTREAM, Summary
 
@@ -84,7 +84,7 @@ def load_coverage(folder: Path) -> Coverage:
     if not path.is_file():
         return Coverage()
     try:
-        return structure(json.loads(path.read_bytes()), Coverage)
+        return structure(harmless_json(path.read_bytes()), Coverage)
     except (ValueError, TypeError, KeyError, AttributeError, cattrs.BaseValidationError) as error:
         raise PublishError(f"{path} is damaged: {error}", hint="gather it anew: factory coverage") from error
 

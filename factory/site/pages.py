@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 
 from factory.model import PROFILES, PYTHONS, Target
-from factory.publish.reports import Check
+from factory.publish.reports import Check, Stage
 from factory.publish.simple import project_pages, root_pages
 from factory.site import text
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
@@ -20,8 +20,9 @@ from factory.site.coverage import Coverage, covered
 from factory.site.exports import project_json
 from factory.site.settings import Settings
 
-GRID_VERSIONS = 12  # a project's newest versions that its grid shows; all are on pages of their own
+GRID_VERSIONS = 8  # a project's newest versions that its grid shows; all are on pages of their own
 NEWEST = 100  # versions in the list of builds, and half as many in the feed of the whole
+NEWEST_OF_ONE = 20  # versions in a project's own feed
 STATIC = Path(__file__).parent / "static"
 
 Pages = Mapping[str, str]
@@ -35,12 +36,13 @@ class Site:
     coverage: Coverage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A place in a grid: the check that was run there, if any, and where it is told in full."""
-
-    check: Check | None
-    link: str
+# What a page shows of a check that was run: where it is told in full, how it ended, and where it was run.
+Cell = tuple[str, str, str]
+# A line of a table of checks: its place, the profile and what that stands for, the Python, how it ended, its time, and
+# what it printed.
+CheckLine = tuple[str, str, str, str, str, str, str]
+NOT_RUN: Cell = ("", "", "")
+ENDINGS = {True: "passed", False: "failed"}
 
 
 @lru_cache
@@ -49,7 +51,6 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("factory.site"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=text.harmless,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
@@ -58,6 +59,9 @@ def _environment() -> jinja2.Environment:
         "size": text.size,
         "duration": text.duration,
         "day": text.day,
+        "joined": ", ".join,
+        "stages": _stages,
+        "tools": _tools,
         "path_quoted": text.path_quoted,
         "atom_id": atom_id,
     }
@@ -68,6 +72,14 @@ def _environment() -> jinja2.Environment:
 def atom_id(name: str) -> str:
     """An identifier for feeds that stays, wherever the site is moved to."""
     return uuid.uuid5(uuid.NAMESPACE_OID, f"riscv64-wheel-factory/{name}").urn
+
+
+def _stages(stages: Sequence[Stage]) -> str:
+    return ", ".join(f"{stage.name} {text.duration(stage.seconds)}" for stage in stages)
+
+
+def _tools(toolchain: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(toolchain.items()))
 
 
 def _render(template: str, site: Site, depth: int, **values: object) -> str:
@@ -123,9 +135,9 @@ def _cells(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str])
     for number, wheel in enumerate(files.wheels, 1):
         for check in wheel.checks:
             link = f"{text.path_quoted(files.version)}.html#{check_id(number, check)}"
-            found[check.python, check.profile] = Cell(check=check, link=link)
-    nothing = Cell(check=None, link="")
-    return [found.get((python, profile), nothing) for python in pythons for profile in profiles]
+            where = f"on {check.profile} with Python {check.python}"
+            found[check.python, check.profile] = (link, ENDINGS[check.passed], where)
+    return [found.get((python, profile), NOT_RUN) for python in pythons for profile in profiles]
 
 
 def check_id(number: int, check: Check) -> str:
@@ -138,20 +150,23 @@ def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
     return _render("version.html", site, 2, project=project, files=files, wheels=wheels)
 
 
-def _checks(number: int, wheel: Wheel) -> list[tuple[str, Check, str]]:
-    """A wheel's checks in the order of Pythons and profiles: where they are told, and what each profile stands for."""
+def _checks(number: int, wheel: Wheel) -> list[CheckLine]:
+    """A wheel's checks in the order of Pythons and profiles."""
     profiles = ordered_profiles(check.profile for check in wheel.checks)
     ordered = sorted(wheel.checks, key=lambda check: (check.python, profiles.index(check.profile)))
-    return [(check_id(number, check), check, _stands_for(check.profile)) for check in ordered]
+    return [_check_line(number, check) for check in ordered]
 
 
-def _stands_for(profile: str) -> str:
-    return PROFILES[profile].stands_for if profile in PROFILES else ""
+def _check_line(number: int, check: Check) -> CheckLine:
+    stands_for = PROFILES[check.profile].stands_for if check.profile in PROFILES else ""
+    time = text.duration(check.seconds)
+    ended = ENDINGS[check.passed]
+    return check_id(number, check), check.profile, stands_for, check.python, ended, time, check.shown
 
 
 def _project_feed(project: Project, site: Site) -> str:
-    entries = [(project.name, each) for each in map(recent_of, project.versions[:NEWEST]) if each.time]
-    return _feed(entries, site, 2, name=project.name)
+    newest = map(recent_of, project.versions[:NEWEST_OF_ONE])
+    return _feed([(project.name, each) for each in newest if each.time], site, 2, name=project.name)
 
 
 def _feed(entries: Sequence[tuple[str, Recent]], site: Site, depth: int, *, name: str) -> str:

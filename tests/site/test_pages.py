@@ -62,7 +62,7 @@ def test_a_versions_page_tells_everything_of_its_build(tmp_path: Path) -> None:
         "rv64gc: every instruction that is reached without asking the CPU first",
         "alpha/fast.so (v, zvfh)",
         "glibc 2.38 or newer",
-        "libc.so.6 , libm.so.6",
+        "libc.so.6, libm.so.6",
         "0001-load-modules.patch Upstream-Status: Pending",
         "BSD-3-Clause",
         "sum 499500.0",
@@ -177,7 +177,7 @@ def test_a_check_that_failed_elsewhere_is_shown_as_failed(tmp_path: Path) -> Non
     ledger = make_ledger(tmp_path)
     checks = tuple(replace(check, passed=check.profile != "k1") for check in build().checks)
     write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(checks=checks)))
-    assert 'class="broken">failed' in pages(ledger)["project/alpha/index.html"]
+    assert 'class="failed">failed' in pages(ledger)["project/alpha/index.html"]
 
 
 def test_boards_count_as_what_the_board_finder_takes_them_for() -> None:
