@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from factory.errors import PublishError
 from factory.model import LogSink, StoredWheel, Target
 from factory.publish.elsewhere import moved
-from factory.publish.ledger import TIME_FORMAT, Built, Ledger, Mirrored, Release
+from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
 from factory.publish.mirror import fetch_again, mirror_dependencies
 from factory.publish.simple import write_simple
 from factory.publish.upstream import configured_upstream
@@ -77,9 +76,8 @@ def publish(
         copied = [describe_wheel(path, Mirrored()) for path in dependencies]
         releases = [*built, *(copied if terms.copies else _linked(copied, published))]
         ledger.verify_all(releases)
-        now = datetime.now(UTC).strftime(TIME_FORMAT)
         for release in releases:
-            ledger.add(replace(release, uploaded=release.uploaded or now))
+            ledger.add(replace(release, uploaded=release.uploaded or now()))
         ledger.update(_as_known_now(built, ledger))
         return _write(ledger, published, sources, output)
 

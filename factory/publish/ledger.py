@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,6 +81,11 @@ class Release:
     provenance_url: str | None = None
     provenance_sha256: str | None = None
     listed: bool = True
+
+
+def now() -> str:
+    """This moment, as the ledger writes it."""
+    return datetime.now(UTC).strftime(TIME_FORMAT)
 
 
 def parse_filename(filename: str) -> tuple[str, str]:

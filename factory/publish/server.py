@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
-# What PEP 691 lets a client ask for, the plainest first: it wins where a client likes several equally.
+# What PEP 691 lets a client ask for. The first wins where a client likes several equally: browsers do. One that names
+# this API gets JSON, which tells more.
 OFFERED = {
     "text/html": "text/html",
-    HTML_V1: HTML_V1,
     JSON_V1: JSON_V1,
+    HTML_V1: HTML_V1,
     "application/vnd.pypi.simple.latest+html": HTML_V1,
     "application/vnd.pypi.simple.latest+json": JSON_V1,
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
+from itertools import islice
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+from packaging.metadata import parse_email
+from packaging.utils import canonicalize_name
 from pypi_simple import (
     ACCEPT_ANY,
     DistributionPackage,
@@ -21,8 +25,10 @@ from pypi_simple import (
 from factory.errors import PublishError
 from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.publish.ledger import SHA256, TIME_FORMAT, URL, Mirrored, Release, parse_filename
+from factory.publish.wheels import METADATA_LIMIT
 
 CHECK_NETWORK = "check the network, the proxy variables and pip's index configuration (pip config list)"
+CHUNK_BYTES = 1 << 16
 UNSAID = "its project yanked it and gave no reason"
 _UNREADABLE = (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError)
 
@@ -81,6 +87,8 @@ class Upstream:
         if stated != project or not URL.fullmatch(url):
             return None
         metadata = (package.metadata_digests or {}).get("sha256", "").lower()
+        if not SHA256.fullmatch(metadata):
+            metadata = self._metadata(url, project, version)
         return Release(
             filename=package.filename,
             project=project,
@@ -88,7 +96,7 @@ class Upstream:
             sha256=package.digests["sha256"].lower(),
             size=self._size(url) if package.size is None else package.size,
             requires_python=package.requires_python,
-            metadata_sha256=metadata if SHA256.fullmatch(metadata) else None,
+            metadata_sha256=metadata or None,
             origin=Mirrored(),
             yanked=(package.yanked_reason or UNSAID) if package.is_yanked else None,
             uploaded=None if package.upload_time is None else package.upload_time.astimezone(UTC).strftime(TIME_FORMAT),
@@ -106,6 +114,18 @@ class Upstream:
         except (requests.RequestException, KeyError, ValueError) as error:
             reason = without_secrets(str(error))
             raise PublishError(f"the size of {url} can't be asked: {reason}", hint=CHECK_NETWORK) from error
+
+    def _metadata(self, url: str, project: str, version: str) -> str:
+        """The sha256 of the METADATA beside a file, empty where there is none: not every index says what it has."""
+        try:
+            with self.session.get(f"{url}.metadata", timeout=TIMEOUT_SECONDS, stream=True) as response:
+                response.raise_for_status()
+                text = b"".join(islice(response.iter_content(CHUNK_BYTES), METADATA_LIMIT // CHUNK_BYTES))
+        except requests.RequestException:
+            return ""
+        fields, _unparsed = parse_email(text)
+        states = (canonicalize_name(fields.get("name", "")), fields.get("version"))
+        return hashlib.sha256(text).hexdigest() if states == (project, version) else ""
 
     def _page(self, project: str) -> str:
         return f"{self.url.rstrip('/')}/{project}/"

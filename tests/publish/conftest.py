@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,11 @@ class Upstream:
         files = {release_of(path): path for path in (self.folder / "wheels").glob("*.whl")}
         write_simple(list(files), files.__getitem__, self.folder / "out")
         return path
+
+    def yank(self, name: str, reason: str) -> None:
+        files = {release_of(path): path for path in (self.folder / "wheels").glob("*.whl")}
+        yanked = {replace(each, yanked=reason) if each.project == name else each: path for each, path in files.items()}
+        write_simple(list(yanked), yanked.__getitem__, self.folder / "out")
 
 
 @pytest.fixture

@@ -1,0 +1,65 @@
+"""`factory refresh`: look up again what other projects publish for riscv64, and link to it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from factory.commands.index import DEFAULT_OUTPUT, default_ledger
+from factory.layout import default_layout
+from factory.privileges import give_back
+from factory.publish.closure import refresh
+from factory.publish.ledger import Ledger
+from factory.toml_reader import Document
+from factory.ui import Reporter
+
+UPSTREAM_FILE = "upstream.toml"
+# Its log is root's.
+NEEDS_ROOT = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="the written index (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--ledger",
+        type=Path,
+        metavar="DIR",
+        help=f"the ledger of releases (default: where factory index has it); {UPSTREAM_FILE} is beside it",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Note in the ledger what is linked."""
+    folder: Path = args.ledger or default_ledger(args.output)
+    requirements = read_requirements(folder.absolute().parent / UPSTREAM_FILE)
+    with Reporter().stage("index", "refresh", default_layout().logs / "index" / "refresh.log") as log:
+        changed = refresh(requirements, ledger=Ledger(folder), output=args.output, log=log)
+    give_back(folder)
+    for release in changed:
+        print(f"{release.filename}: {'linked' if release.yanked is None else f'yanked: {release.yanked}'}")
+    print("the pages have it after: factory index" if changed else "all links are as they were")
+    return 0
+
+
+def read_requirements(path: Path) -> tuple[str, ...]:
+    """`packages` of upstream.toml; none where there is no such file.
+
+    Raises:
+        RecipeError: one line for each mistake.
+    """
+    if not path.is_file():
+        return ()
+    document = Document(path)
+    packages = document.root.strings("packages")
+    for package in packages:
+        try:
+            Requirement(package)
+        except InvalidRequirement:
+            document.root.problem("packages", f"{package!r} is not a requirement as PEP 508 defines it")
+    document.finish()
+    return packages
