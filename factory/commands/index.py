@@ -20,6 +20,7 @@ from factory.publish.simple import install_lines
 from factory.publish.verify import differences
 from factory.recipe import load_recipes
 from factory.reporting import write_reports
+from factory.site.settings import load_settings
 from factory.site.verify import page_differences
 from factory.site.writing import write_site
 from factory.store import Store
@@ -77,7 +78,8 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     ledger = args.ledger or default_ledger(args.output)
     recipes = load_recipes(checkout() / "recipes")
     shadowing = frozenset(name for name, recipe in recipes.items() if recipe.shadows_upstream)
-    terms = Terms(may_shadow=shadowing, base=args.url, copies=args.copies)
+    address = load_settings(ledger.parent).url or None
+    terms = Terms(may_shadow=shadowing, base=args.url, copies=args.copies, address=address)
     with Reporter().stage("index", "publish", layout.logs / "index" / "publish.log") as log:
         publication = publish(
             candidates,

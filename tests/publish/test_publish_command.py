@@ -14,6 +14,7 @@ from factory.errors import PublishError
 from factory.files import sha256_of
 from factory.model import RepairedWheel
 from factory.publish.ledger import Ledger
+from factory.publish.wheels import provenance_of
 from factory.store import Store
 from tests.pipeline.checkouts import FACTORY
 from tests.publish.conftest import Upstream
@@ -53,11 +54,15 @@ def ended(children: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
     return [(status, text) for text, status in answers]
 
 
-def test_the_wheels_that_are_named_are_published_and_no_others(tmp_path: Path) -> None:
+def test_the_wheels_that_are_named_are_published_with_their_provenance_and_no_others(tmp_path: Path) -> None:
     one, _other = built(tmp_path, "one"), built(tmp_path, "other")
+    provenance_of(one).write_text('{"version": 1, "attestation_bundles": []}')
+    (tmp_path / "site.toml").write_text('url = "https://wheels.example"\n')
     ((status, text),) = ended([start(tmp_path, one)])
     assert status == 0, text
-    assert [release.filename for release in Ledger(tmp_path / "ledger").read()] == [one.name]
+    (release,) = Ledger(tmp_path / "ledger").read()
+    assert release.filename == one.name
+    assert release.provenance_url == f"https://wheels.example/files/{one.name}.provenance"
 
 
 def test_publishers_at_once_lose_nothing(tmp_path: Path) -> None:

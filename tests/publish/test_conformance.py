@@ -1,0 +1,218 @@
+"""Real installers and lock tools against the index, as `factory serve` gives it and as any static web server does."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import random
+import re
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from packaging.metadata import Metadata
+from packaging.specifiers import SpecifierSet
+from packaging.utils import parse_wheel_filename
+from pypi_simple import ACCEPT_HTML_ONLY, ACCEPT_JSON_ONLY, PyPISimple
+
+from factory.environments.rootfs import RootfsEnvironment
+from factory.errors import CommandFailed
+from factory.files import sha256_of
+from factory.process import LogFile, run
+from factory.publish.ledger import Release
+from factory.publish.server import serve
+from factory.publish.simple import write_simple
+from tests.publish.test_clients import FOR_RISCV, UV_FOR_RISCV, pip, uv
+from tests.publish.wheelmaker import RISCV, make_wheel, release_of
+
+ENGINE, PURE = f"engine-1.0-{RISCV}.whl", "pure_lib-2.0-1-py3-none-any.whl"
+LARGE = f"X = '{random.Random(0).randbytes(1 << 20).hex()}'\n"
+# Tools whose own dependencies are those of one day, so that they stay as they were when this was written.
+TOOLS = {"poetry": "poetry==2.2.1", "pdm": "pdm==2.26.1"}
+TOOLS_OF = "2025-11-20"
+# The first pip that knows wheels for riscv64, and the last that doesn't.
+FIRST_PIP, LAST_UNKNOWING_PIP = "24.1", "24.0"
+PROJECT = '[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.11"\ndependencies = {dependencies}\n{more}'
+POETRY = (
+    '[tool.poetry]\npackage-mode = false\n[[tool.poetry.source]]\nname = "ours"\nurl = "{url}"\npriority = "primary"\n'
+)
+PDM = '[[tool.pdm.source]]\nname = "pypi"\nurl = "{url}"\n'
+UV = '[[tool.uv.index]]\nname = "ours"\nurl = "{url}"\nexplicit = true\n'
+UV_SOURCES = '[tool.uv.sources]\npure-lib = { index = "ours" }\n'
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An engine of two versions, of which one wants a newer Python, and three versions of what it needs, one yanked."""
+    folder = tmp_path_factory.mktemp("conformance")
+    store = folder / "store"
+    paths = [
+        make_wheel(store, "engine", "1.0", tag=RISCV, requires=["Pure_Lib>=1"], code=LARGE),
+        make_wheel(store, "engine", "1.1", tag=RISCV, requires=["Pure_Lib>=1"], requires_python=">=3.15"),
+        make_wheel(store, "pure_lib", "1.0"),
+        make_wheel(store, "pure_lib", "2.0", build="1"),
+        make_wheel(store, "pure_lib", "3.0"),
+    ]
+    files = {_with_all(release_of(path)): path for path in paths}
+    write_simple(list(files), files.__getitem__, folder / "out")
+    return folder / "out"
+
+
+def _with_all(release: Release) -> Release:
+    """What a page may say besides."""
+    yanked = "it bites" if release.version == "3.0" else None
+    tracks = f"https://index.example/simple/{release.project}/"
+    provenance = f"https://files.example/{release.filename}.provenance"
+    return replace(release, yanked=yanked, uploaded="2026-11-22T09:30:00Z", tracks=tracks, provenance_url=provenance)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(params=["served", "static"])
+def url(request: pytest.FixtureRequest, index: Path) -> Iterator[str]:
+    if request.param == "served":
+        with serve(index) as base:
+            yield f"{base}/simple/"
+        return
+    handler = functools.partial(_Quiet, directory=str(index))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple/"
+        server.shutdown()
+
+
+def tool(name: str, *arguments: str, cwd: Path) -> None:
+    """Run a lock tool in an environment of its own, which uv installs from the configured index the first time."""
+    argv = [sys.executable, "-m", "uv", "tool", "run", "--no-config", f"--exclude-newer={TOOLS_OF}", "--from"]
+    settings = {"PDM_CHECK_UPDATE": "0", "PDM_IGNORE_ACTIVE_VENV": "1", "POETRY_VIRTUALENVS_CREATE": "false"}
+    own = {"POETRY_CACHE_DIR": str(cwd / "cache"), "PDM_CACHE_DIR": str(cwd / "cache"), "PDM_LOG_DIR": str(cwd / "log")}
+    run([*argv, TOOLS[name], name, *arguments], cwd=cwd, env={**os.environ, **settings, **own})
+
+
+def write_project(folder: Path, more: str, *dependencies: str) -> None:
+    (folder / "pyproject.toml").write_text(PROJECT.format(dependencies=json.dumps(dependencies), more=more))
+
+
+def locked(text: str) -> set[tuple[str, str]]:
+    """The file names of wheels and their sha256 in a lock file, whichever tool wrote it."""
+    return set(re.findall(r'([\w.+-]+\.whl)", hash = "sha256:([0-9a-f]{64})"', text))
+
+
+def expected(index: Path, *names: str) -> set[tuple[str, str]]:
+    return {(name, sha256_of(index / "files" / name)) for name in names}
+
+
+@pytest.mark.parametrize(("name", "more"), [("poetry", POETRY), ("pdm", PDM)], ids=["poetry", "pdm"])
+def test_poetry_and_pdm_lock_with_hashes(url: str, index: Path, tmp_path: Path, name: str, more: str) -> None:
+    write_project(tmp_path, more.format(url=url), "engine")
+    tool(name, "lock", cwd=tmp_path)
+    assert locked((tmp_path / f"{name}.lock").read_text()) == expected(index, ENGINE, PURE)
+
+
+def test_uv_adds_from_an_explicit_index_and_locks(url: str, index: Path, tmp_path: Path) -> None:
+    write_project(tmp_path, UV.format(url=url) + UV_SOURCES)
+    options = ("--directory", str(tmp_path), "--python", sys.executable, "--no-python-downloads")
+    uv("add", *options, "--no-sync", f"--index=ours={url}", "engine==1.0", "pure-lib")
+    text = (tmp_path / "pyproject.toml").read_text()
+    assert 'engine = { index = "ours" }' in text
+    assert locked((tmp_path / "uv.lock").read_text()) == expected(index, ENGINE, PURE)
+    uv("lock", *options, "--check")
+
+
+def test_a_yanked_version_is_skipped_unless_it_is_pinned(url: str, tmp_path: Path) -> None:
+    pip("download", f"--index-url={url}", f"--dest={tmp_path / 'newest'}", "pure-lib")
+    assert [path.name for path in (tmp_path / "newest").iterdir()] == [PURE]
+    said = pip("download", f"--index-url={url}", f"--dest={tmp_path / 'pinned'}", "pure-lib==3.0")
+    assert "it bites" in said
+    for wanted, version in (("pure-lib", "2.0"), ("pure-lib==3.0", "3.0")):
+        (tmp_path / "wanted.in").write_text(f"{wanted}\n")
+        answer = uv("pip", "compile", f"--default-index={url}", *UV_FOR_RISCV, str(tmp_path / "wanted.in"))
+        assert f"pure-lib=={version}" in answer.splitlines()
+
+
+def test_a_version_for_a_newer_python_is_passed_over(url: str, tmp_path: Path) -> None:
+    pip("download", "--no-deps", f"--index-url={url}", f"--dest={tmp_path}", *FOR_RISCV, "engine")
+    assert [path.name for path in tmp_path.iterdir()] == [ENGINE]
+    with pytest.raises(CommandFailed) as caught:
+        pip("download", "--no-deps", f"--index-url={url}", f"--dest={tmp_path}", *FOR_RISCV, "engine==1.1")
+    assert "Requires-Python" in caught.value.output or "No matching distribution" in caught.value.output
+
+
+def sent(lines: list[str]) -> dict[str, int]:
+    """The bytes that a server sent of each path."""
+    total: dict[str, int] = {}
+    for _method, path, _status, size in (line.split() for line in lines):
+        total[path] = total.get(path, 0) + int(size)
+    return total
+
+
+def test_resolving_does_not_fetch_a_wheel(index: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    (tmp_path / "wanted.in").write_text("engine\n")
+    with serve(index, on_request=lines.append) as base:
+        uv("pip", "compile", f"--default-index={base}/simple/", *UV_FOR_RISCV, str(tmp_path / "wanted.in"))
+        dry = ["install", "--dry-run", "--ignore-installed", f"--target={tmp_path / 'x'}", *FOR_RISCV]
+        pip(*dry, f"--index-url={base}/simple/", "engine")
+    assert (index / "files" / ENGINE).stat().st_size > 1_000_000
+    assert any(path.endswith(".metadata") for path in sent(lines))
+    assert sum(sent(lines).values()) < 20_000, sent(lines)
+
+
+def test_uv_reads_metadata_out_of_a_part_of_a_wheel_that_has_none_beside_it(index: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    wheel = index / "files" / ENGINE
+    (tmp_path / "wanted.in").write_text("engine\n")
+    shutil.copytree(index / "files", tmp_path / "out/assets")
+    (tmp_path / "out/simple").mkdir()
+    with serve(tmp_path / "out", on_request=lines.append) as base:
+        releases = [release_of(wheel), release_of(index / "files" / PURE)]
+        files = f"{base}/assets"
+        bare = [replace(each, url=f"{files}/{each.filename}", metadata_sha256=None) for each in releases]
+        write_simple(bare, lambda _release: wheel, tmp_path / "out")
+        uv("pip", "compile", f"--default-index={base}/simple/", *UV_FOR_RISCV, str(tmp_path / "wanted.in"))
+    gets = sent([line for line in lines if line.startswith("GET")])
+    assert 0 < gets[f"/assets/{ENGINE}"] < 100_000
+    assert any(line.startswith(f"GET /assets/{ENGINE} 206") for line in lines)
+
+
+@pytest.mark.parametrize("accept", [ACCEPT_HTML_ONLY, ACCEPT_JSON_ONLY])
+def test_pypi_simple_and_packaging_read_every_page(url: str, index: Path, accept: str) -> None:
+    """A static server has the HTML alone, whatever it is asked for."""
+    with PyPISimple(url) as client:
+        projects = client.get_index_page(accept=accept).projects
+        assert projects == ["engine", "pure-lib"]
+        for project in projects:
+            page = client.get_project_page(project, accept=accept)
+            assert (page.repository_version, page.tracks) == ("1.3", [f"https://index.example/simple/{project}/"])
+            for package in page.packages:
+                assert parse_wheel_filename(package.filename)[0] == project
+                assert package.digests == {"sha256": sha256_of(index / "files" / package.filename)}
+                SpecifierSet(package.requires_python or "")
+                assert Metadata.from_email(client.get_package_metadata_bytes(package)).name is not None
+
+
+@pytest.mark.environment
+def test_the_first_pip_that_knows_riscv64_installs_on_a_board_and_the_one_before_says_no(
+    clean_root: RootfsEnvironment, index: Path, tmp_path: Path
+) -> None:
+    log = LogFile(tmp_path / "log")
+    with serve(index) as base, clean_root.open(tmp_path / "work") as sandbox:
+        for version in (FIRST_PIP, LAST_UNKNOWING_PIP):
+            run([sys.executable, "-m", "pip", "download", "--no-deps", f"--dest={sandbox.work}", f"pip=={version}"])
+        install = ["--isolated", "install", "--no-compile", "--no-cache-dir", f"--index-url={base}/simple/", "engine"]
+        pips = {version: f"/build/pip-{version}-py3-none-any.whl/pip" for version in (FIRST_PIP, LAST_UNKNOWING_PIP)}
+        sandbox.run(["python3", pips[FIRST_PIP], *install, "--target=/build/first"], log=log, network=True)
+        with pytest.raises(CommandFailed):
+            sandbox.run(["python3", pips[LAST_UNKNOWING_PIP], *install, "--target=/build/last"], log=log, network=True)
+        assert (sandbox.work / "first/engine.py").is_file()
+        assert (sandbox.work / "first/pure_lib.py").is_file()
+    assert "No matching distribution found for engine" in log.path.read_text()
