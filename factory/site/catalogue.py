@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -18,6 +19,7 @@ from factory.tags import serves
 # States of a package for a Python: we built it and ran it there; we built it, and it was run on another Python only;
 # its own project has a wheel for riscv64, or one for every machine; our build failed; there is nothing.
 BUILT, UNCHECKED, UPSTREAM, PURE, FAILED, MISSING = "built", "unchecked", "upstream", "pure", "failed", "missing"
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)", re.ASCII)
 RECENT = 10  # versions of a project that the page of builds and the feeds may show
 
 
@@ -47,7 +49,8 @@ class Wheel:
     @property
     def time(self) -> str:
         """When it was published, or else built; UTC, in ISO 8601; empty where neither is known."""
-        return self.release.uploaded or ("" if self.build is None else self.build.finished)
+        finished = "" if self.build is None else self.build.finished
+        return self.release.uploaded or (finished if TIME.fullmatch(finished) else "")
 
     def kind_for(self, python: str) -> str:
         """The state that it is for that Python; MISSING where it doesn't serve it."""

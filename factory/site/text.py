@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from urllib.parse import quote
 
 MINUTE, HOUR = 60, 3600
@@ -19,6 +20,8 @@ def size(count: int) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds, as in `4 min 21 s`."""
+    if not math.isfinite(seconds):
+        return "unknown"
     whole = round(seconds)
     if whole < MINUTE:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
