@@ -10,6 +10,7 @@ from factory.commands import (
     build,
     cache,
     check,
+    coverage,
     doctor,
     image,
     index,
@@ -42,6 +43,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "yank": yank,
     "unyank": unyank,
     "serve": serve,
+    "coverage": coverage,
     "cache": cache,
     "bench": bench,
 }

@@ -101,6 +101,11 @@ def open_environment(index: Path) -> Mapping[str, str]:
     )
 
 
+def host_environment() -> Mapping[str, str]:
+    """uv's environment where it asks the host's own indexes."""
+    return _without_indexes() | _host_indexes()
+
+
 def _without_indexes() -> dict[str, str]:
     names = {*(name for pair in UV_VARIABLES.values() for name in pair), "UV_INDEX_STRATEGY", "UV_NO_INDEX"}
     return {name: value for name, value in os.environ.items() if name not in names}

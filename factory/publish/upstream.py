@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -62,15 +62,23 @@ class Upstream:
         Raises:
             PublishError: the index can't be asked.
         """
+        wanted = [package for package in self.packages(project) if package.digests.get("sha256", "").lower() in hashes]
+        found = (self._release(package, project) for package in wanted)
+        return tuple(release for release in found if release is not None)
+
+    def packages(self, project: str) -> Sequence[DistributionPackage]:
+        """All files of a project; none where the index has no such project.
+
+        Raises:
+            PublishError: the index can't be asked.
+        """
         try:
             page = PyPISimple(self.url, session=self.session).get_project_page(project, timeout=TIMEOUT_SECONDS)
         except NoSuchProjectError:
             return ()
         except _UNREADABLE as error:
             raise self._unreadable(project, error) from error
-        wanted = [package for package in page.packages if package.digests.get("sha256", "").lower() in hashes]
-        found = (self._release(package, project) for package in wanted)
-        return tuple(release for release in found if release is not None)
+        return page.packages
 
     def linked(self, release: Release) -> Release:
         """A copied file as a link to the original; itself where the index doesn't have that."""

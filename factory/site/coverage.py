@@ -16,7 +16,7 @@ from factory.publish.harmless import harmless_json
 from factory.serial import structure
 from factory.site.catalogue import BUILT, FAILED, MISSING, PURE, UPSTREAM, Summary
 
-COVERAGE_FILE = "coverage.json"
+COVERAGE_FILE, STACKS_FOLDER = "coverage.json", "stacks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +33,12 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A requirements file: its name, its lines, and what they come to."""
+    """A requirements file: its name, its lines, and what they come to; `problem` says why they can't be met at all."""
 
     name: str
     requirements: tuple[str, ...]
     pins: tuple[Pin, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,10 @@ def load_coverage(folder: Path) -> Coverage:
     if not path.is_file():
         return Coverage()
     try:
-        return structure(harmless_json(path.read_bytes()), Coverage)
+        content = harmless_json(path.read_bytes())
+        if not isinstance(content, dict):
+            raise TypeError("it holds no object")
+        return structure(content, Coverage)
     except (ValueError, TypeError, KeyError, AttributeError, cattrs.BaseValidationError) as error:
         raise PublishError(f"{path} is damaged: {error}", hint="gather it anew: factory coverage") from error
 
