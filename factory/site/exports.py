@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from factory.model import PYTHONS
+from factory.publish.ledger import Built
 from factory.serial import unstructure
 from factory.site.catalogue import Project, VersionFiles, Wheel, state_of
 
@@ -13,7 +14,7 @@ FORMAT = 1
 
 
 def project_json(project: Project) -> str:
-    """Everything that the project's pages tell. `format` counts changes of this form."""
+    """What there is of a project, where it was run and what failed. `format` counts changes of this form."""
     content = {
         "format": FORMAT,
         "name": project.name,
@@ -31,6 +32,7 @@ def _version(files: VersionFiles) -> Mapping[str, object]:
 
 def _file(wheel: Wheel) -> Mapping[str, object]:
     release = wheel.release
+    built = release.origin if isinstance(release.origin, Built) else None
     return {
         "filename": release.filename,
         "sha256": release.sha256,
@@ -38,7 +40,10 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "uploaded": release.uploaded,
         "requires_python": release.requires_python,
         "yanked": release.yanked,
-        "origin": "built" if wheel.built else "mirrored",
+        "origin": "mirrored" if built is None else "built",
+        "profiles": () if built is None else built.profiles,
+        "pythons": () if built is None else built.pythons,
         "license": "" if wheel.report is None else wheel.report.license,
-        "build": None if wheel.build is None else unstructure(wheel.build),
+        "record": None if wheel.build is None else wheel.build.record,
+        "glibc": None if wheel.build is None else wheel.build.contents.glibc,
     }

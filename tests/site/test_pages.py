@@ -147,7 +147,7 @@ def test_a_project_is_json_for_programs(tmp_path: Path) -> None:
     entry = json.loads(pages(make_ledger(tmp_path))["project/alpha/index.json"])
     assert entry["states"]["3.13"] == {"kind": "built", "version": "1.10", "profiles": 2}
     (file,) = entry["versions"][0]["files"]
-    assert (file["filename"], file["build"]["checks"][0]["profile"]) == (ALPHA_NEXT, "rv64gc")
+    assert (file["filename"], file["profiles"], file["glibc"]) == (ALPHA_NEXT, ["rv64gc", "k1"], "2.38")
 
 
 def test_with_an_address_the_lines_feeds_and_the_sitemap_have_it(tmp_path: Path) -> None:
