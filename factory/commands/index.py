@@ -75,26 +75,27 @@ def run(args: argparse.Namespace) -> int:
 
 def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> None:
     """Publish the candidates, and print what is in the index then."""
-    ledger = args.ledger or default_ledger(args.output)
+    folder = args.ledger or default_ledger(args.output)
+    ledger, address = Ledger(folder), load_settings(folder.parent).url or None
     recipes = load_recipes(checkout() / "recipes")
     shadowing = frozenset(name for name, recipe in recipes.items() if recipe.shadows_upstream)
-    address = load_settings(ledger.parent).url or None
     terms = Terms(may_shadow=shadowing, base=args.url, copies=args.copies, address=address)
-    with Reporter().stage("index", "publish", layout.logs / "index" / "publish.log") as log:
+    at_hand = {candidate.sha256: candidate.path for candidate in candidates}
+    find = partial(_find, at_hand=at_hand, folders=(args.output / "files", layout.mirror))
+    # Locked to the end: of two publishers at once, the later one writes the pages of both.
+    with Reporter().stage("index", "publish", layout.logs / "index" / "publish.log") as log, ledger.locked():
         publication = publish(
             candidates,
-            ledger=Ledger(ledger),
+            ledger=ledger,
             output=args.output,
             mirror=layout.mirror,
             target=Target(),
             log=log,
             terms=terms,
         )
-    at_hand = {candidate.sha256: candidate.path for candidate in candidates}
-    folders = (args.output / "files", layout.mirror)
-    write_reports(publication.releases, ledger, Store(layout.store), partial(_find, at_hand=at_hand, folders=folders))
-    write_site(Ledger(ledger), args.output)
-    give_back(args.output, ledger)
+        write_reports(publication.releases, folder, Store(layout.store), find)
+        write_site(ledger, args.output)
+    give_back(args.output, folder)
     if args.json:
         print(as_json(publication))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from factory.errors import PublishError
@@ -120,21 +121,17 @@ def _addressed(release: Release, address: str | None) -> Release:
 def _as_known_now(built: Sequence[Release], ledger: Ledger) -> list[Release]:
     """The published releases with where their files are now, and with provenance that came later."""
     known = [(published, release) for release in built if (published := ledger.find(release.filename)) is not None]
-    return [_with_place(_with_provenance(published, release), release) for published, release in known]
+    return [replace(published, **_place(release), **_provenance(release)) for published, release in known]
 
 
-def _with_place(published: Release, release: Release) -> Release:
-    return (
-        published
-        if release.url is None
-        else replace(published, url=release.url, metadata_sha256=release.metadata_sha256)
-    )
+def _place(release: Release) -> dict[str, Any]:
+    return {} if release.url is None else {"url": release.url, "metadata_sha256": release.metadata_sha256}
 
 
-def _with_provenance(published: Release, release: Release) -> Release:
+def _provenance(release: Release) -> dict[str, Any]:
     if release.provenance_sha256 is None:
-        return published
-    return replace(published, provenance_sha256=release.provenance_sha256, provenance_url=release.provenance_url)
+        return {}
+    return {"provenance_sha256": release.provenance_sha256, "provenance_url": release.provenance_url}
 
 
 def _dependencies(

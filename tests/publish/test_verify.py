@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from factory.errors import IndexDiffers
 from factory.publish.ledger import Ledger
 from factory.publish.simple import write_simple
 from factory.site.writing import write_site
+from tests.publish.conftest import Upstream
 from tests.publish.wheelmaker import make_wheel, release_of
 
 
@@ -34,8 +36,8 @@ class Index:
         who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
         subprocess.run(["git", "-C", root, *who, "commit", "--quiet", "-m", "x"], check=True)
 
-    def verify(self) -> int:
-        return main(["index", "--verify", "--output", str(self.output), "--ledger", str(self.ledger)])
+    def verify(self, *options: str) -> int:
+        return main(["index", "--verify", "--output", str(self.output), "--ledger", str(self.ledger), *options])
 
 
 @pytest.fixture
@@ -52,6 +54,23 @@ def test_an_index_as_it_was_written_is_right(index: Index, capsys: pytest.Captur
     index.commit()
     assert index.verify() == 0
     assert "nothing that was ever in the ledger has changed or gone" in capsys.readouterr().out
+
+
+def test_files_elsewhere_are_looked_at_where_that_is_asked_for(
+    index: Index, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = upstream.add("needed")
+    linked = replace(release_of(wheel), url=f"{upstream.url}/files/{wheel.name}")
+    Ledger(index.ledger).add(linked)
+    write_site(Ledger(index.ledger), index.output)
+    assert index.verify() == 0
+    assert "1 files elsewhere were not fetched: --links does that" in capsys.readouterr().out
+    assert index.verify("--links") == 0
+    assert "1 files elsewhere have their hashes" in capsys.readouterr().out
+    (upstream.folder / "out/files" / f"{wheel.name}.metadata").unlink()
+    assert index.verify() == 0
+    assert index.verify("--links") == IndexDiffers.exit_code
+    assert f"\n  {linked.url}.metadata: it can't be fetched: 404" in capsys.readouterr().err
 
 
 def test_every_difference_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
