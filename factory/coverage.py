@@ -62,8 +62,8 @@ def _stack(file: Path, python: str, log: LogSink) -> Stack:
 def _pin(package: Mapping[str, Any]) -> Pin:
     """uv lists the wheels that fit riscv64, and no others."""
     names = [str(wheel.get("name") or wheel["url"]) for wheel in package.get("wheels", [])]
-    pure = any(name.endswith("-any.whl") for name in names)
-    offers = PURE if pure else UPSTREAM if names else MISSING
+    compiled = any(not name.endswith("-any.whl") for name in names)
+    offers = UPSTREAM if compiled else PURE if names else MISSING
     return Pin(project=canonicalize_name(package["name"]), version=str(package.get("version", "")), offers=offers)
 
 

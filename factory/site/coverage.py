@@ -16,6 +16,7 @@ from factory.publish.harmless import harmless_json
 from factory.serial import structure
 from factory.site.catalogue import BUILT, FAILED, MISSING, PURE, UPSTREAM, Summary
 
+KINDS = (PURE, UPSTREAM, BUILT, FAILED, MISSING)
 COVERAGE_FILE, STACKS_FOLDER = "coverage.json", "stacks"
 
 
@@ -72,7 +73,7 @@ class Covered:
     def counts(self) -> Mapping[str, int]:
         """How many projects are to be had in which way."""
         kinds = [row.kind for row in self.rows]
-        return {kind: kinds.count(kind) for kind in (PURE, UPSTREAM, BUILT, FAILED, MISSING)}
+        return {kind: kinds.count(kind) for kind in KINDS}
 
 
 def load_coverage(folder: Path) -> Coverage:
@@ -95,10 +96,13 @@ def load_coverage(folder: Path) -> Coverage:
 
 def covered(coverage: Coverage, summaries: Mapping[str, Summary]) -> list[Covered]:
     """The stacks with what the index has of them."""
-    return [
-        Covered(stack=stack, rows=[_row(pin, summaries.get(pin.project), coverage.python) for pin in stack.pins])
-        for stack in coverage.stacks
-    ]
+    return [Covered(stack=stack, rows=_rows(stack.pins, summaries, coverage.python)) for stack in coverage.stacks]
+
+
+def _rows(pins: Sequence[Pin], summaries: Mapping[str, Summary], python: str) -> list[Row]:
+    """What is missing comes first."""
+    rows = [_row(pin, summaries.get(pin.project), python) for pin in pins]
+    return sorted(rows, key=lambda row: (-KINDS.index(row.kind), row.pin.project))
 
 
 def _row(pin: Pin, summary: Summary | None, python: str) -> Row:
