@@ -52,7 +52,11 @@ if [ -f {VENV}/bin/maturin ]; then make_native maturin bin {VENV}/bin; fi
 $pure -m compileall -q {VENV}/lib || true
 """
 # Backends that can keep their build tree: a stable place makes a killed build resume and equal builds equal bytes.
-KEPT_BUILD_TREE = {backend: {"build-dir": "/build/objects"} for backend in ("mesonpy", "scikit_build_core.build")}
+NINJA_BACKENDS = ("mesonpy", "scikit_build_core.build")
+KEPT_BUILD_TREE = {"build-dir": "/build/objects"}
+# Theirs are Meson and CMake, which have the compiler list all headers of a file, the system's too. ccache goes by that
+# list then, instead of preprocessing each file first: a miss takes 1.2 times as long as no ccache, not 1.8 times.
+HEADERS_LISTED = {"CCACHE_DEPEND": "1"}
 
 # Where `cmake --build`, PyTorch's extensions and those that took after them, numpy.distutils and cargo look for the
 # number of their jobs.
@@ -161,13 +165,14 @@ def _call(
     }
     (sandbox.work / "request.json").write_text(json.dumps(request))
     command = [PYTHON, f"/build/{HOOK.name}", "/build/request.json", "/build/answer.json"]
-    sandbox.run(command, log=log, cwd=SOURCE, env=_variables(sandbox, recipe, jobs))
+    sandbox.run(command, log=log, cwd=SOURCE, env=_variables(sandbox, metadata, recipe, jobs))
     return json.loads((sandbox.work / "answer.json").read_text())
 
 
 def config_settings(backend: str, recipe: Recipe, jobs: int) -> dict[str, object]:
     """What the backend is called with; a recipe's own settings win."""
-    settings: dict[str, object] = {**KEPT_BUILD_TREE.get(backend, {}), **recipe.build.config_settings}
+    kept = KEPT_BUILD_TREE if backend in NINJA_BACKENDS else {}
+    settings: dict[str, object] = {**kept, **recipe.build.config_settings}
     if backend == "mesonpy":
         # It starts ninja itself, which reads no variable for this.
         own = recipe.build.config_settings.get("compile-args", ())
@@ -175,16 +180,17 @@ def config_settings(backend: str, recipe: Recipe, jobs: int) -> dict[str, object
     return settings
 
 
-def _variables(sandbox: Sandbox, recipe: Recipe, jobs: int) -> dict[str, str]:
+def _variables(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, jobs: int) -> dict[str, str]:
     libraries = library_variables(sandbox.work / VENV.name, VENV)
-    return {**libraries, **variables(recipe, jobs)}
+    return {**libraries, **variables(metadata.build_backend, recipe, jobs)}
 
 
-def variables(recipe: Recipe, jobs: int) -> dict[str, str]:
-    """What every build gets; a recipe's own variables win."""
+def variables(backend: str, recipe: Recipe, jobs: int) -> dict[str, str]:
+    """What builds by this backend get; a recipe's own variables win."""
+    ccache = HEADERS_LISTED if backend in NINJA_BACKENDS else {}
     # Where a package was built is nobody's business, and would make the same code differ.
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
-    return {**flags, **parallel_variables(jobs), **crates.VARIABLES, **recipe.build.environment}
+    return {**flags, **ccache, **parallel_variables(jobs), **crates.VARIABLES, **recipe.build.environment}
 
 
 def parallel_variables(jobs: int) -> dict[str, str]:

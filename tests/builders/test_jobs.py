@@ -53,7 +53,9 @@ def test_make_takes_the_number_from_the_variables(
 ) -> None:
     with hybrid.open(tmp_path / "work") as sandbox:
         (write_sources(sandbox) / "Makefile").write_text(MAKE)
-        sandbox.run(["make"], log=log, cwd=pep517.SOURCE, env=pep517.variables(make_recipe(), jobs))
+        sandbox.run(
+            ["make"], log=log, cwd=pep517.SOURCE, env=pep517.variables("setuptools.build_meta", make_recipe(), jobs)
+        )
         assert (sandbox.work / "overlapping").exists() is overlapping, log.text
 
 
