@@ -34,7 +34,7 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, log: LogSink) -> N
     """
     pip = ["pip", "--isolated", "install", "--no-compile", "--no-cache-dir", "--index-url", index_url]
     try:
-        sandbox.run([*pip, f"{recipe.name}=={recipe.version}"], log=log, network=True)
+        sandbox.run([*pip, f"{recipe.project}=={recipe.version}"], log=log, network=True)
         if recipe.check.requires:
             # What only the check needs isn't in our index: it comes from the host's.
             sandbox.run(["pip", "install", "--no-compile", *recipe.check.requires], log=log, network=True)

@@ -67,7 +67,7 @@ BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
 NATIVE_MODE = NATIVE_PROFILE = "native"
 
 # The builders that a recipe may name; factory.builders holds one for each.
-BUILDERS = ("pep517", "cibuildwheel")
+BUILDERS = ("pep517", "cibuildwheel", "repack")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +80,21 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DebianPackaging:
+    """A revision of a Debian source package: the sha256 of its `.debian.tar`, and patches of it that aren't wanted."""
+
+    revision: str
+    sha256: str
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePin:
     """Where a recipe's source comes from. `local` ones are a folder (`path`), all others an archive with that sha256.
 
-    `parts` are further sources and the folders of this one that they become: paths with slashes.
+    `parts` are further sources and the folders of this one that they become: paths with slashes. With `packaging`, a
+    `debian` one is as the distribution builds it: with the folder `debian`, and its patches applied. A `deb` one is the
+    binary package `package` (its name) of the source package `project`.
     """
 
     kind: str
@@ -93,6 +104,23 @@ class SourcePin:
     path: Path | None = None
     overlay: Overlay | None = None
     parts: Mapping[str, SourcePin] = field(default_factory=dict)
+    packaging: DebianPackaging | None = None
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepackOptions:
+    """What differs between a distribution's files and the wheel that `repack` makes of them.
+
+    `left_out` are libraries (by SONAME) that stay out, together with what they need; `replaced` maps the SONAME of a
+    library to that of another one with the same functions. `excluded` are globs of the wheel's files that it does
+    without, and `placed` maps folders of the distribution (`usr/lib/...`) to what they are in the wheel.
+    """
+
+    left_out: tuple[str, ...] = ()
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    excluded: tuple[str, ...] = ()
+    placed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +138,7 @@ class BuildOptions:
     toolchains: tuple[str, ...] = TOOLCHAINS[:1]
     # In bytes, at a compiler's peak; 0 where it doesn't matter.
     memory_per_job: int = 0
+    repack: RepackOptions = RepackOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +167,7 @@ class CheckOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How one package becomes riscv64 wheels."""
+    """How one package becomes riscv64 wheels, whose project is `distribution`; its own name where that is empty."""
 
     name: str
     version: str
@@ -153,10 +182,22 @@ class Recipe:
     check: CheckOptions = CheckOptions()
     # The project's own tests, run on request: too long for every build.
     suite: CheckOptions | None = None
+    distribution: str = ""
 
     @property
     def label(self) -> str:
         return f"{self.name} {self.version}"
+
+    @property
+    def project(self) -> str:
+        """What installers call it."""
+        return self.distribution or self.name
+
+    @property
+    def repacked_from(self) -> str:
+        """Whose binary packages the wheels are made of; empty where they are compiled here."""
+        source = self.source
+        return f"Debian's {source.package} {source.version}" if self.build.builder == "repack" else ""
 
     @property
     def toolchain(self) -> str:
@@ -332,6 +373,7 @@ class BuildRecord:
     `environment_kind` is what opened the root; it isn't in the key, since the wheel is the same in all of them.
     `wheel_of` is the key of another record where the wheel was made for another Python and only checked for this one.
     `built_with` is the name of the toolchain, `toolchain` the versions of its parts; a `comparison` isn't published.
+    `repacked_from` names the distribution's packages that the wheel was made of, where nothing was compiled here.
     """
 
     key: str
@@ -356,6 +398,7 @@ class BuildRecord:
     wheel_of: str = ""
     built_with: str = TOOLCHAINS[0]
     comparison: bool = False
+    repacked_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -270,6 +270,7 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         finished=timestamp(),
         built_with=opened.job.toolchain,
         comparison=opened.job.comparison,
+        repacked_from=recipe.repacked_from,
     )
     return factory.store.add(record, made.repaired)
 

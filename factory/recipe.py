@@ -20,9 +20,11 @@ from factory.model import (
     AuditOptions,
     BuildOptions,
     CheckOptions,
+    DebianPackaging,
     ModelPin,
     Overlay,
     Recipe,
+    RepackOptions,
     SourcePin,
 )
 from factory.toml_reader import CORRECT_THESE, Document, Table, unknown
@@ -39,6 +41,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
 _DEBIAN_SOURCE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 # The upstream part of Policy 5.6.12: neither an epoch before it nor Debian's revision after it.
+_DEBIAN_REVISION = re.compile(r"[A-Za-z0-9+.~]+")
 _DEBIAN_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~]*(-[A-Za-z0-9.+~]+)*")
 
 
@@ -52,13 +55,15 @@ def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recip
     root = document.root
     package = root.table("package", required=True)
     name, version = _read_package(package, directory)
+    distribution = package.string("distribution", "")
     recipe = Recipe(
         name=name,
         version=version,
         directory=directory,
         build_number=package.integer("build", 0),
         shadows_upstream=package.boolean("shadows-upstream"),
-        source=_read_source(root.table("source", required=True), name, version, directory),
+        distribution=distribution,
+        source=_read_source(root.table("source", required=True), distribution or name, version, directory),
         build=_read_build(root.table("build")),
         audit=AuditOptions(dispatched=_read_globs(root.table("audit"), "dispatched")),
         check=_read_check(root.table("check"), directory, models),
@@ -210,7 +215,25 @@ def _read_debian(table: Table, name: str, version: str, _directory: Path) -> Sou
         table.problem("project", f"{name!r} is not the name of a Debian source package")
     if version and not _DEBIAN_VERSION.fullmatch(version):
         table.problem("version", f"{version!r} is not an upstream version as Debian writes it, as in '0.3.34+ds'")
-    return SourcePin(kind="debian", project=name, version=version, sha256=_read_sha256(table, "sha256"))
+    packaging = _read_packaging(table.table("packaging")) if "packaging" in table.keys else None
+    sha256 = _read_sha256(table, "sha256")
+    return SourcePin(kind="debian", project=name, version=version, sha256=sha256, packaging=packaging)
+
+
+def _read_packaging(table: Table) -> DebianPackaging:
+    revision = table.string("revision")
+    if revision and not _DEBIAN_REVISION.fullmatch(revision):
+        table.problem("revision", f"{revision!r} is not a revision as Debian writes it, as in '7'")
+    sha256 = _read_sha256(table, "sha256")
+    return DebianPackaging(revision=revision, sha256=sha256, left_out=table.strings("left-out"))
+
+
+def _read_deb(table: Table, name: str, version: str, directory: Path) -> SourcePin:
+    package = table.string("package")
+    if package and not _DEBIAN_SOURCE.fullmatch(package):
+        table.problem("package", f"{package!r} is not the name of a Debian package")
+    pin = _read_debian(table, name, version, directory)
+    return replace(pin, kind="deb", package=package)
 
 
 def _read_local(table: Table, name: str, version: str, directory: Path) -> SourcePin:
@@ -225,6 +248,7 @@ def _read_local(table: Table, name: str, version: str, directory: Path) -> Sourc
 SOURCE_KINDS: Mapping[str, Callable[[Table, str, str, Path], SourcePin]] = {
     "pypi": _read_pypi,
     "debian": _read_debian,
+    "deb": _read_deb,
     "local": _read_local,
 }
 
@@ -244,7 +268,21 @@ def _read_build(table: Table) -> BuildOptions:
         rust=table.boolean("rust"),
         toolchains=_read_toolchains(table),
         memory_per_job=_read_bytes(table, "memory-per-job"),
+        repack=_read_repack(table.table("repack")),
     )
+
+
+def _read_repack(table: Table) -> RepackOptions:
+    return RepackOptions(
+        left_out=table.strings("left-out"),
+        replaced=_read_words(table.table("replaced")),
+        excluded=_read_globs(table, "excluded"),
+        placed=_read_words(table.table("placed")),
+    )
+
+
+def _read_words(table: Table) -> dict[str, str]:
+    return {key: table.string(key) for key in table.keys}
 
 
 def _read_toolchains(table: Table) -> tuple[str, ...]:

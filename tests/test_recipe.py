@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import RecipeError
-from factory.model import DEFAULT_PROFILES, Overlay, Recipe, SourcePin
+from factory.model import DEFAULT_PROFILES, DebianPackaging, Overlay, Recipe, RepackOptions, SourcePin
 from factory.recipe import load_models, load_recipe, load_recipes
 
 REPOSITORY = Path(__file__).parents[1]
@@ -279,6 +279,46 @@ def test_a_debian_source_may_have_parts_of_other_packages(tmp_path: Path) -> Non
     assert source.parts == {"vendor/lapack": lapack}
 
 
+def test_a_debian_source_may_be_as_the_distribution_builds_it(tmp_path: Path) -> None:
+    text = f"""{SMALLEST.replace("pypi", "debian")}
+        [source.packaging]
+        revision = "7"
+        sha256 = "{SHA256}"
+        left-out = ["2000-version.patch"]
+    """
+    packaging = load_recipe(write(tmp_path, text)).source.packaging
+    assert packaging == DebianPackaging(revision="7", sha256=SHA256, left_out=("2000-version.patch",))
+
+
+def test_a_distributions_package_is_named_beside_its_source_and_says_what_differs(tmp_path: Path) -> None:
+    text = f"""{SMALLEST.replace('"1.0"', '"1.0+debian"')}
+        package = "python3-spam"
+        overlay = ["package"]
+        [build]
+        builder = "repack"
+        [build.repack]
+        left-out = ["libmpi.so.40"]
+        excluded = ["spam/bin/*"]
+        [build.repack.replaced]
+        "libblas.so.3" = "libopenblas.so"
+        [build.repack.placed]
+        "usr/share/spam" = "spam/share"
+    """.replace("pypi", "deb").replace("sha256", 'project = "pyspam"\nversion = "1.0-2"\nsha256')
+    text = text.replace('name = "spam"', 'name = "spam"\ndistribution = "Spam"')
+    (tmp_path / "spam/package").mkdir(parents=True)
+    recipe = load_recipe(write(tmp_path, text))
+    assert (recipe.source.project, recipe.source.package, recipe.source.version) == ("pyspam", "python3-spam", "1.0-2")
+    assert recipe.source.overlay is not None
+    assert (recipe.project, recipe.source.overlay.project) == ("Spam", "Spam")
+    assert recipe.repacked_from == "Debian's python3-spam 1.0-2"
+    assert recipe.build.repack == RepackOptions(
+        left_out=("libmpi.so.40",),
+        replaced={"libblas.so.3": "libopenblas.so"},
+        excluded=("spam/bin/*",),
+        placed={"usr/share/spam": "spam/share"},
+    )
+
+
 def test_a_folder_without_a_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"recipe\.toml:1: can't be read: No such file"):
         load_recipe(tmp_path)
@@ -326,7 +366,7 @@ def test_what_overlays_say_of_versions_is_what_the_recipes_say() -> None:
         for folder in recipe.source.overlay.folders if recipe.source.overlay else ():
             if not (folder / "pyproject.toml").is_file():
                 continue
-            project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+            project = tomllib.loads((folder / "pyproject.toml").read_text()).get("project", {})
             extras = project.get("optional-dependencies", {}).values()
             named = map(Requirement, chain(project.get("dependencies", ()), *extras))
             ours = {item.name: str(item.specifier) for item in named if item.name in recipes}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from factory.builders import cibuildwheel, pep517
+from factory.builders import cibuildwheel, pep517, repack
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 
@@ -42,4 +42,4 @@ class Builder(Protocol):
         ...
 
 
-BUILDERS: Mapping[str, Builder] = {"pep517": pep517, "cibuildwheel": cibuildwheel}
+BUILDERS: Mapping[str, Builder] = {"pep517": pep517, "cibuildwheel": cibuildwheel, "repack": repack}

@@ -75,18 +75,36 @@ def install_requirements(
     """
     offered = _offer(sandbox, wheels)
     try:
-        sandbox.run(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", str(VENV)], log=log)
+        make_venv(sandbox, python, log)
         _uv_install(sandbox, metadata.build_requires, offered, log)
         extra = _call(sandbox, metadata, recipe, "get_requires_for_build_wheel", {}, log)
         _uv_install(sandbox, extra if isinstance(extra, list) else (), offered, log)
         sandbox.run(["sh", "-c", NATIVE_TOOLS], log=log, network=True)
-        sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
+        installed = _installed(sandbox, log)
     except CommandFailed as error:
         raise build_failed(recipe, python, "its build requirements could not be installed", error, log) from error
     if needs_rust(metadata, recipe):
         _fetch_crates(sandbox, metadata, recipe, python, log)
-    installed = json.loads((sandbox.work / "requirements.json").read_text())
-    return tuple(PackagePin(name=item["name"], version=item["version"]) for item in installed)
+    return installed
+
+
+def make_venv(sandbox: Sandbox, python: str, log: LogSink) -> None:
+    """Make the build's virtual environment anew, with nothing in it."""
+    sandbox.run(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", str(VENV)], log=log)
+
+
+def install_into(
+    sandbox: Sandbox, requirements: Sequence[str], wheels: Sequence[Path], log: LogSink
+) -> tuple[PackagePin, ...]:
+    """Install requirements, our own `wheels` before others, and return what the virtual environment has then."""
+    _uv_install(sandbox, requirements, _offer(sandbox, wheels), log)
+    return _installed(sandbox, log)
+
+
+def _installed(sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
+    sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
+    listed = json.loads((sandbox.work / "requirements.json").read_text())
+    return tuple(PackagePin(name=item["name"], version=item["version"]) for item in listed)
 
 
 def _fetch_crates(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, log: LogSink) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from factory.errors import IndexDiffers
 from factory.layout import Layout, checkout, default_layout
 from factory.model import StoredWheel, Target
@@ -78,7 +80,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     folder = args.ledger or default_ledger(args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
     recipes = load_recipes(checkout() / "recipes")
-    shadowing = frozenset(name for name, recipe in recipes.items() if recipe.shadows_upstream)
+    shadowing = frozenset(canonicalize_name(each.project) for each in recipes.values() if each.shadows_upstream)
     terms = Terms(may_shadow=shadowing, base=args.url, copies=args.copies, address=address)
     at_hand = {candidate.sha256: candidate.path for candidate in candidates}
     find = partial(_find, at_hand=at_hand, folders=(args.output / "files", layout.mirror))

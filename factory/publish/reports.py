@@ -73,7 +73,10 @@ class Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`."""
+    """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`.
+
+    `repacked_from` names the distribution's packages that it was made of, where nothing was compiled here.
+    """
 
     record: str
     finished: str
@@ -86,6 +89,7 @@ class Build:
     stages: tuple[Stage, ...]
     checks: tuple[Check, ...]
     contents: Contents
+    repacked_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents) -> Build:
         stages=tuple(Stage(name=run.stage, seconds=round(run.seconds, 1)) for run in made.stages),
         checks=tuple(_checks(records)),
         contents=contents,
+        repacked_from=made.repacked_from,
     )
 
 

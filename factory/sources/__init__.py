@@ -32,6 +32,12 @@ def _fetch_debian(pin: SourcePin, cache: Path, destination: Path, log: LogSink) 
     return fetch_debian(pin, cache, destination, log)
 
 
+def _fetch_deb(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
+    from factory.sources.debian import fetch_deb
+
+    return fetch_deb(pin, cache, destination, log)
+
+
 def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
     """The model's file in `cache`, downloaded if it isn't there.
 
@@ -49,6 +55,7 @@ PARTS = ".parts"
 SOURCES: Mapping[str, Callable[[SourcePin, Path, Path, LogSink], SourceTree]] = {
     "pypi": _fetch_pypi,
     "debian": _fetch_debian,
+    "deb": _fetch_deb,
     "local": fetch_local,
 }
 
@@ -103,6 +110,9 @@ def identity(pin: SourcePin) -> str:
         SourceError: a local folder or an overlay is missing.
     """
     sha256 = pin.sha256 if pin.path is None else tree_sha256(existing_folder(pin))
+    if pin.packaging is not None:
+        packaging = (sha256, pin.packaging.sha256, *pin.packaging.left_out)
+        sha256 = hashlib.sha256("\0".join(packaging).encode()).hexdigest()
     if pin.parts:
         hashes = (sha256, *(f"{folder}\0{identity(part)}" for folder, part in pin.parts.items()))
         sha256 = hashlib.sha256("\0".join(hashes).encode()).hexdigest()

@@ -46,7 +46,7 @@ _DAMAGED = (
 
 
 def unpack(archive: Path, destination: Path, limits: Limits = DEFAULT_LIMITS) -> Path:
-    """Unpack a .tar.gz, .tar.xz, .tar.bz2 or .zip archive and return its one top folder, now in `destination`.
+    """Unpack a .tar.gz, .tar.xz, .tar.bz2, .tar or .zip archive and return its one top folder, now in `destination`.
 
     A folder of that name from an earlier run is replaced. Files keep the archive's modification times; folders get the
     newest of them, so that `stat` of the returned folder gives the source's date. Owners, setuid bits and write
@@ -202,5 +202,6 @@ _READERS: Mapping[str, Callable[[Path, Path, Limits], str]] = {
     ".tgz": _unpack_tar(gzip.GzipFile),
     ".tar.xz": _unpack_tar(lzma.LZMAFile),
     ".tar.bz2": _unpack_tar(bz2.BZ2File),
+    ".tar": _unpack_tar(lambda archive: archive.open("rb")),
     ".zip": _unpack_zip,
 }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from factory.errors import SourceError
-from factory.model import SourcePin
-from factory.sources.debian import fetch_debian, pool_folder
+from factory.model import DebianPackaging, SourcePin
+from factory.sources import identity
+from factory.sources.debian import fetch_deb, fetch_debian, pool_folder
 from tests.conftest import MemoryLog
-from tests.sources.conftest import sdist
+from tests.sources.conftest import file_entry, sdist, tar_bytes
 from tests.sources.index_server import IndexServer
 
 TARBALL = sdist()
@@ -107,6 +110,90 @@ def test_a_mirror_that_does_not_answer_is_named_with_the_variable_that_sets_anot
 
 def test_libraries_lie_below_four_letters_of_their_name() -> None:
     assert (pool_folder("openblas"), pool_folder("libffi")) == ("pool/main/o/openblas", "pool/main/libf/libffi")
+
+
+FIRST = "--- a/spam.txt\n+++ b/spam.txt\n@@ -1 +1 @@\n-eggs\n+bacon\n"
+SECOND = "--- a/spam.txt\n+++ b/spam.txt\n@@ -1 +1 @@\n-bacon\n+sausage\n"
+PACKAGED = tar_bytes([file_entry("spam-1.0/PKG-INFO"), file_entry("spam-1.0/spam.txt", b"eggs\n")])
+PACKAGING = tar_bytes(
+    [
+        file_entry("debian/control", mtime=1_600_000_000),
+        file_entry("debian/patches/series", b"first.patch # why\n\n# second.patch is later\nsecond.patch\n"),
+        file_entry("debian/patches/first.patch", FIRST.encode()),
+        file_entry("debian/patches/second.patch", SECOND.encode()),
+    ],
+    "w:xz",
+)
+
+
+def packaged(mirror: IndexServer, *left_out: str) -> SourcePin:
+    """The pin of a source with Debian's revision 2 of it, both on the mirror."""
+    add(mirror, "spam_1.0+ds.orig.tar.gz", PACKAGED)
+    add(mirror, "spam_1.0+ds-2.debian.tar.xz", PACKAGING)
+    sha256 = hashlib.sha256(PACKAGING).hexdigest()
+    packaging = DebianPackaging(revision="2", sha256=sha256, left_out=left_out)
+    return replace(PIN, sha256=hashlib.sha256(PACKAGED).hexdigest(), packaging=packaging)
+
+
+@pytest.mark.parametrize(("left_out", "content"), [((), "sausage\n"), (("second.patch",), "bacon\n")])
+def test_the_distributions_patches_are_applied_but_for_those_left_out(
+    mirror: IndexServer, tmp_path: Path, log: MemoryLog, left_out: tuple[str, ...], content: str
+) -> None:
+    pin = packaged(mirror, *left_out)
+    tree = fetch_debian(pin, tmp_path / "cache", tmp_path / "out", log)
+    assert (tree.path / "spam.txt").read_text() == content
+    assert (tree.path / "debian/control").is_file()
+    assert {path.stat().st_mtime for path in (tree.path, *tree.path.rglob("*"))} == {1_500_000_000}
+    assert identity(pin) not in (identity(packaged(mirror, "first.patch")), identity(replace(pin, packaging=None)))
+
+
+def test_a_patch_of_the_distribution_that_can_not_be_left_out_or_applied_is_named(
+    mirror: IndexServer, tmp_path: Path, log: MemoryLog
+) -> None:
+    error = refusal(packaged(mirror, "third.patch"), tmp_path, log)
+    assert error.message == "spam_1.0+ds-2.debian.tar.xz has no patch third.patch that could be left out"
+    assert "its patches are: first.patch, second.patch" in str(error)
+    error = refusal(packaged(mirror, "first.patch"), tmp_path, log)
+    assert error.message.startswith("the distribution's second.patch does not apply to spam-1.0\n")
+
+
+def test_a_revision_that_is_gone_is_explained(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    pin = packaged(mirror)
+    del mirror.files[f"{FOLDER}/spam_1.0+ds-2.debian.tar.xz"]
+    error = refusal(pin, tmp_path, log)
+    assert error.message.startswith("spam_1.0+ds-2.debian.tar.xz: can't be downloaded from ")
+    assert "Debian removes a revision when the next one comes" in str(error)
+
+
+def test_a_binary_package_is_unpacked_below_its_name(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    content = deb(tmp_path / "package")
+    add(mirror, "python3-spam_1.0-2_riscv64.deb", content)
+    tree = fetch_deb(deb_pin(content), tmp_path / "cache", tmp_path / "out", log)
+    assert tree.path == tmp_path / "out/python3-spam"
+    assert (tree.path / "usr/lib/python3/dist-packages/spam.py").read_text() == "eggs = 1\n"
+
+
+def test_what_is_no_binary_package_is_refused(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    add(mirror, "python3-spam_1.0-2_riscv64.deb", TARBALL)
+    with pytest.raises(SourceError, match=r"python3-spam_1\.0-2_riscv64\.deb can't be unpacked: .*not a Debian"):
+        fetch_deb(deb_pin(TARBALL), tmp_path / "cache", tmp_path / "out", log)
+
+
+def deb_pin(content: bytes) -> SourcePin:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return SourcePin(kind="deb", project="spam", package="python3-spam", version="1.0-2", sha256=sha256)
+
+
+def deb(folder: Path) -> bytes:
+    """A small binary package."""
+    module = folder / "usr/lib/python3/dist-packages/spam.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("eggs = 1\n")
+    (folder / "DEBIAN").mkdir()
+    control = "Package: python3-spam\nVersion: 1.0-2\nArchitecture: riscv64\nMaintainer: nobody\nDescription: spam\n"
+    (folder / "DEBIAN/control").write_text(control)
+    subprocess.run(["dpkg-deb", "--build", folder, f"{folder}.deb"], check=True, capture_output=True)
+    return Path(f"{folder}.deb").read_bytes()
 
 
 @pytest.mark.environment

@@ -1,0 +1,301 @@
+"""The builder that compiles nothing: a distribution's riscv64 packages become a wheel.
+
+The source is the package with the Python files; its parts, in the folder `packages`, are those with the libraries.
+The wheel has what the package installs for Python, with links followed. Shared libraries lose the distribution's
+versioned names and find each other beside themselves, as in wheels that were built as wheels; what else they need is
+for the repair to bundle, from the same packages. Every package whose files are taken must bring its licence.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from factory.builders.failure import build_failed
+from factory.builders.libraries import library_folders
+from factory.builders.linking import Linked, Relinking, Wanted, is_elf, offered, read_links, relink, wanted
+from factory.builders.pep517 import VENV, install_into, make_venv
+from factory.builders.stand_ins import compile_stand_in
+from factory.errors import BuildFailed, CommandFailed
+from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, RepackOptions, Sandbox
+from factory.process import run
+
+IN_MANYLINUX = False
+PARTS = "packages"
+PYTHON_FILES = "usr/lib/python3/dist-packages"
+LIBRARIES = ("usr/lib/riscv64-linux-gnu", "usr/lib")
+LICENCE = "usr/share/doc/{package}/copyright"
+# What the distribution's installer noted, and what the wheel's own tool writes anew.
+NOTES = ("INSTALLER", "REQUESTED", "RECORD", "WHEEL", "direct_url.json")
+WHEEL = """Wheel-Version: 1.0
+Generator: riscv64-wheel-factory repack
+Root-Is-Purelib: false
+Tag: {tag}
+"""
+# Of the interpreter, which no library names as one that it needs.
+INTERPRETERS = ("Py", "_Py")
+
+
+def install_requirements(
+    sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, wheels: Sequence[Path], log: LogSink
+) -> tuple[PackagePin, ...]:
+    """Make a virtual environment of what the recipe requires: libraries that replace some of the distribution's.
+
+    Raises:
+        BuildFailed: a requirement can't be resolved or installed.
+    """
+    try:
+        make_venv(sandbox, python, log)
+        return install_into(sandbox, recipe.build.requires, wheels, log)
+    except CommandFailed as error:
+        raise build_failed(recipe, python, "what it requires could not be installed", error, log) from error
+
+
+def build(
+    sandbox: Sandbox,
+    metadata: ProjectMetadata,
+    recipe: Recipe,
+    python: str,
+    requirements: tuple[PackagePin, ...],
+    jobs: int,
+    log: LogSink,
+) -> BuiltWheel:
+    """Make the wheel in work/wheel.
+
+    Raises:
+        BuildFailed: the packages hold no Python project of that name and version, two have the same file, a licence is
+            missing, or a tool failed.
+    """
+    files, tree, out = (sandbox.work / name for name in ("files", "tree", "wheel"))
+    for folder in (files, tree, out):
+        shutil.rmtree(folder, ignore_errors=True)
+    out.mkdir()
+    owners = merge(packages_of(sandbox.work / "src", recipe), files)
+    take_python_files(files, tree, recipe.build.repack, log)
+    (files / LIBRARIES[0]).mkdir(parents=True, exist_ok=True)
+    folders = (*(files / name for name in LIBRARIES), *library_folders(sandbox.work / VENV.name))
+    try:
+        bundled = link_together(sandbox, tree, folders, recipe, log)
+        take_licences(files, tree, {owners[path] for path in bundled if path in owners}, recipe)
+        write_wheel_file(tree, recipe, python)
+        command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(out)]
+        run(command, log=log, env={**os.environ, **_date(sandbox.work / "src")}, what="packing the wheel")
+    except CommandFailed as error:
+        raise build_failed(recipe, python, "the packages could not be made into a wheel", error, log) from error
+    (wheel,) = out.glob("*.whl")
+    return BuiltWheel(path=wheel, requirements=requirements, library_folders=folders)
+
+
+def packages_of(source: Path, recipe: Recipe) -> dict[str, Path]:
+    """The unpacked packages by their names."""
+    parts = sorted(source.glob(f"{PARTS}/*")) if (source / PARTS).is_dir() else []
+    return {recipe.source.package: source, **{part.name: part for part in parts}}
+
+
+def merge(packages: Mapping[str, Path], files: Path) -> dict[Path, str]:
+    """Put the packages' files together in `files`, as in a system's root; returns whose each of them is.
+
+    Raises:
+        BuildFailed: two packages have the same file.
+    """
+    owners: dict[Path, str] = {}
+    for package, folder in packages.items():
+        for path in sorted((folder / "usr").rglob("*")):
+            target = files / path.relative_to(folder)
+            if path.is_dir() and not path.is_symlink():
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            if target in owners:
+                raise BuildFailed(
+                    f"the packages {owners[target]} and {package} both have {target.relative_to(files)}",
+                    hint="pin packages that can be installed together",
+                )
+            owners[target] = package
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target, follow_symlinks=False)
+    return owners
+
+
+def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogSink) -> None:
+    """Copy what the packages install for Python, with files in the place of links, and what the recipe places there.
+
+    A link whose target no package has is left out.
+    """
+    if not (files / PYTHON_FILES).is_dir():
+        raise BuildFailed(f"the packages have no {PYTHON_FILES}", hint="name the one with the Python files as source")
+    for path in sorted((files / PYTHON_FILES).rglob("*")):
+        if path.is_symlink() and not path.exists():
+            log.write(f"without the link {path.relative_to(files / PYTHON_FILES)}\n")
+            path.unlink()
+    shutil.copytree(files / PYTHON_FILES, tree)
+    for folder, place in options.placed.items():
+        if not (files / folder).is_dir():
+            raise BuildFailed(f"the packages have no folder {folder}", hint="correct build.repack.placed")
+        shutil.copytree(files / folder, tree / place, dirs_exist_ok=True)
+    for path in sorted(tree.rglob("*")):
+        name = path.relative_to(tree).as_posix()
+        if path.is_file() and any(fnmatchcase(name, glob) for glob in options.excluded):
+            log.write(f"without {name}\n")
+            path.unlink()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """The wheel's own ELF files and the libraries of packages that they need, by the names that they are needed by."""
+
+    own: tuple[Linked, ...]
+    bundled: Mapping[str, Linked]
+
+
+def link_together(
+    sandbox: Sandbox, tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogSink
+) -> frozenset[Path]:
+    """Rename and relink the libraries; returns the files that the repair will bundle."""
+    options = recipe.build.repack
+    own = tuple(read_links(path) for path in sorted(tree.rglob("*")) if is_elf(path))
+    renamed = {each.soname: each.path.name for each in own if each.soname and each.soname != each.path.name}
+    names = {**renamed, **options.replaced}
+    closure = Closure(own=own, bundled=_bundled(own, names, folders, options.left_out))
+    stand_in, symbols = f"lib{canonicalize_name(recipe.project)}_left_out.so", _missing(closure, options.left_out)
+    if everything := frozenset().union(*symbols.values()):
+        compile_stand_in(sandbox, stand_in, everything, options.left_out, log)
+        shutil.move(sandbox.work / stand_in, folders[0] / stand_in)
+    for each in (*own, *closure.bundled.values()):
+        relink(each.path, _relinking(each, own, names, options.left_out, stand_in, symbols, tree), log)
+    return frozenset(each.path for each in closure.bundled.values())
+
+
+def _bundled(
+    own: Sequence[Linked], names: Mapping[str, str], folders: Sequence[Path], left_out: Sequence[str]
+) -> dict[str, Linked]:
+    """The libraries in `folders` that the wheel's files need, and those that these need in turn."""
+    inside = {each.path.name for each in own}
+    found: dict[str, Linked] = {}
+    waiting = list(own)
+    while waiting:
+        for name in (names.get(each, each) for each in waiting.pop().needed):
+            path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+            if path is not None and name not in (*inside, *found, *left_out):
+                found[name] = read_links(path.resolve())
+                waiting.append(found[name])
+    return found
+
+
+def _missing(closure: Closure, left_out: Sequence[str]) -> dict[Path, frozenset[Wanted]]:
+    """For each file that needs a library which is left out, the symbols that nothing else has.
+
+    The system's own libraries are in no package here, but all their symbols have versions that say whose they are.
+    """
+    everything = (*closure.own, *closure.bundled.values())
+    needing = [each for each in everything if not set(left_out).isdisjoint(each.needed)]
+    if not needing:
+        return {}
+    known = frozenset().union(*(offered(each.path) for each in everything))
+    return {each.path: frozenset(_unknown(wanted(each.path), known, left_out)) for each in needing}
+
+
+def _unknown(symbols: frozenset[Wanted], known: frozenset[str], left_out: Sequence[str]) -> Iterator[Wanted]:
+    for symbol in symbols:
+        elsewhere = symbol.name in known or symbol.name.startswith(INTERPRETERS)
+        if symbol.library in left_out if symbol.version else not elsewhere:
+            yield symbol
+
+
+def _relinking(
+    each: Linked,
+    own: Sequence[Linked],
+    names: Mapping[str, str],
+    left_out: Sequence[str],
+    stand_in: str,
+    symbols: Mapping[Path, frozenset[Wanted]],
+    tree: Path,
+) -> Relinking:
+    dropped = [name for name in each.needed if name in left_out]
+    replaced: dict[str, str] = {}
+    for name in each.needed:
+        new = names.get(name, name)
+        if new != name and (new in each.needed or new in replaced.values()):
+            dropped.append(name)
+        elif new != name:
+            replaced[name] = new
+    if symbols.get(each.path):
+        # The first one becomes the stand-in, so that versions that were wanted of it are looked for there.
+        replaced[dropped[0]] = stand_in
+        dropped = dropped[1:]
+    inside = each in own
+    return Relinking(
+        soname=each.path.name if inside and each.soname and each.soname != each.path.name else None,
+        replaced=replaced,
+        dropped=dropped,
+        run_path=_run_path(each, own, names) if inside else None,
+    )
+
+
+def _run_path(each: Linked, own: Sequence[Linked], names: Mapping[str, str]) -> str | None:
+    """From a file's folder to those of the wheel's libraries that it needs; None where it needs none."""
+    needed = {names.get(name, name) for name in each.needed}
+    folders = {other.path.parent for other in own if other.path.name in needed}
+    entries = {str(PurePosixPath("$ORIGIN", os.path.relpath(folder, each.path.parent))) for folder in folders}
+    return ":".join(sorted(entries)) or None
+
+
+def take_licences(files: Path, tree: Path, bundled: set[str], recipe: Recipe) -> None:
+    """Put the licence of every package whose files are in the wheel, or will be, among the wheel's licences.
+
+    Raises:
+        BuildFailed: one has none.
+    """
+    folder = _dist_info(tree)
+    for package in sorted({recipe.source.package} | bundled):
+        licence = files / LICENCE.format(package=package)
+        if not licence.is_file():
+            raise BuildFailed(
+                f"the package {package} has no licence: {LICENCE.format(package=package)} is missing",
+                hint="pin the package that its folder of documents is a link into, as a further part",
+            )
+        name = f"debian/{package}/copyright"
+        target = folder / "licenses" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(licence, target)
+        head, _, rest = (folder / "METADATA").read_text(encoding="utf-8").partition("\n\n")
+        (folder / "METADATA").write_text(f"{head}\nLicense-File: {name}\n\n{rest}", encoding="utf-8")
+
+
+def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:
+    """Make the distribution's notes on an installed package into those of a wheel.
+
+    Raises:
+        BuildFailed: the package is of another project or version than the recipe says.
+    """
+    folder = _dist_info(tree)
+    stated = HeaderParser().parsestr((folder / "METADATA").read_text(encoding="utf-8"))
+    name, version = str(stated["Name"]), str(stated["Version"])
+    if canonicalize_name(name) != canonicalize_name(recipe.project) or Version(version) != Version(recipe.version):
+        raise BuildFailed(
+            f"{recipe.label}: the package {recipe.source.package} holds {name} {version}",
+            hint="correct package.version in the recipe, or pin another version of the package",
+        )
+    for note in NOTES:
+        (folder / note).unlink(missing_ok=True)
+    tag = f"cp{python.replace('.', '')}"
+    (folder / "WHEEL").write_text(WHEEL.format(tag=f"{tag}-{tag}-linux_riscv64"))
+
+
+def _dist_info(tree: Path) -> Path:
+    found = sorted(tree.glob("*.dist-info"))
+    if len(found) != 1:
+        raise BuildFailed(f"the packages hold {len(found)} *.dist-info folders for Python; one was expected")
+    return found[0]
+
+
+def _date(source: Path) -> dict[str, str]:
+    return {"SOURCE_DATE_EPOCH": str(int(source.stat().st_mtime))}
