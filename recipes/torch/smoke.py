@@ -1,0 +1,145 @@
+"""Tensors against numpy, gradients, a training step, files, worker processes, two processes with Gloo, and a C++ op."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as processes
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+SEED = 7
+
+
+def tensors() -> str:
+    """Products, a decomposition, a Fourier transform, and functions on lengths that no vector divides."""
+    random = np.random.default_rng(SEED)
+    for length in (1, 7, 33, 130):
+        a, b = (random.standard_normal((length, length)).astype(np.float32) for _ in range(2))
+        x, y = torch.from_numpy(a), torch.from_numpy(b)
+        np.testing.assert_allclose((x @ y).numpy(), a @ b, rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(torch.exp(x).numpy(), np.exp(a), rtol=1e-5)
+        np.testing.assert_allclose(torch.softmax(x, 1).sum(1).numpy(), np.ones(length), rtol=1e-5)
+        np.testing.assert_allclose(x.sum(0).numpy(), a.sum(0), rtol=1e-3, atol=1e-4)
+        np.testing.assert_array_equal((x > y).numpy(), a > b)
+    solvable = random.standard_normal((40, 40)) + 40 * np.eye(40)
+    right = random.standard_normal(40)
+    solved = torch.linalg.solve(torch.from_numpy(solvable), torch.from_numpy(right)).numpy()
+    np.testing.assert_allclose(solved, np.linalg.solve(solvable, right), rtol=1e-10)
+    signal = random.standard_normal(100)
+    np.testing.assert_allclose(torch.fft.fft(torch.from_numpy(signal)).numpy(), np.fft.fft(signal), rtol=1e-9)
+    half = torch.from_numpy(a).to(torch.bfloat16)
+    np.testing.assert_allclose((half @ half).float().numpy(), a @ a, rtol=0.1, atol=0.5)
+    return "tensors"
+
+
+def gradients() -> str:
+    """Autograd against finite differences, through a product, a non-linearity and a reduction."""
+    torch.manual_seed(SEED)
+    weight = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    value = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w, v: torch.tanh(v @ w).pow(2).sum(), (weight, value))
+    convolution = nn.Conv2d(2, 3, 3, padding=1).double()
+    image = torch.randn(1, 2, 5, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(convolution, (image,))
+    return "gradients"
+
+
+def training() -> str:
+    """A small network learns; it comes back from a file as it was."""
+    torch.manual_seed(SEED)
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.LayerNorm(32), nn.Linear(32, 1))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    inputs = torch.randn(64, 8)
+    wanted = inputs.sum(1, keepdim=True)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(inputs), wanted)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 10, losses
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.pt")
+        torch.save(model.state_dict(), path)
+        again = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.LayerNorm(32), nn.Linear(32, 1))
+        again.load_state_dict(torch.load(path, weights_only=True))
+    assert torch.equal(again(inputs), model(inputs))
+    return f"loss {losses[0]:.2f} to {losses[-1]:.3f}"
+
+
+class Squares(Dataset[torch.Tensor]):
+    """Numbers that worker processes compute."""
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.tensor(float(index) ** 2)
+
+
+def workers() -> str:
+    """Tensors come from two worker processes through shared memory."""
+    batches = list(DataLoader(Squares(), batch_size=4, num_workers=2))
+    assert torch.equal(torch.cat(batches), torch.arange(20.0) ** 2)
+    return "2 workers"
+
+
+def add_up(rank: int, place: str) -> None:
+    """One of two processes: each knows the sum of both numbers afterwards."""
+    dist.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=2)
+    number = torch.tensor([float(rank + 1)])
+    dist.all_reduce(number)
+    assert number.item() == 3.0, number
+    parts = [torch.zeros(1) for _ in range(2)]
+    dist.all_gather(parts, torch.tensor([float(rank)]))
+    assert [part.item() for part in parts] == [0.0, 1.0], parts
+    dist.destroy_process_group()
+
+
+def together() -> str:
+    """Two processes exchange tensors by Gloo."""
+    with tempfile.TemporaryDirectory() as folder:
+        processes.spawn(add_up, args=(f"{folder}/meeting",), nprocs=2)
+    return "gloo"
+
+
+def traced() -> str:
+    """TorchScript runs what it compiled as the original did."""
+
+    def shifted(x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x) + 1.0
+
+    script = torch.jit.trace(shifted, torch.randn(3))
+    given = torch.tensor([-1.0, 0.0, 2.0])
+    assert torch.equal(script(given), shifted(given))
+    return "traced"
+
+
+CHECKS: tuple[Callable[[], str], ...] = (tensors, gradients, training, workers, together, traced)
+
+
+def main() -> None:
+    torch.set_num_threads(2)
+    found = [check() for check in CHECKS]
+    facts = {
+        "version": torch.__version__,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "openmp": torch.backends.openmp.is_available(),
+        "lapack": torch.backends.mkl.is_available() or torch._C.has_lapack,
+        "gloo": dist.is_gloo_available(),
+    }
+    result = {"shown": f"{torch.__version__}: {', '.join(found)}", "facts": facts, "tokens": [], "logits": []}
+    Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
