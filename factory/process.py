@@ -158,9 +158,12 @@ def _end(child: subprocess.Popen[str]) -> None:
 
 
 def _end_cleanly(child: subprocess.Popen[str]) -> None:
-    """End the command as a stopped one: what it started may tidy up first."""
+    """End the command as a stopped one: what it started may tidy up first, and what is left then is killed.
+
+    Something may be left where the command itself has ended: a sandbox that was being made waits for it forever.
+    """
     end_workers(child.pid)
-    if child.poll() is None:
+    if child.returncode is None:  # nobody has taken note of its end: the number of its group is still its own
         _end(child)
 
 

@@ -31,6 +31,25 @@ def test_a_command_is_ended_at_the_time_limit_and_may_tidy_up_first(tmp_path: Pa
     assert not half.exists()
 
 
+def test_nothing_of_a_command_is_left_when_it_ends_before_what_it_started(tmp_path: Path) -> None:
+    # As bubblewrap: ended while its sandbox is being made, it leaves a process that nobody else will end.
+    left = tmp_path / "left"
+    script = f"(trap '' TERM; echo > {left}; exec sleep 60) & exec sleep 60"
+    started = time.monotonic()
+    with stopping.working_under() as stop:
+        threading.Thread(target=request_after, args=(stop, left)).start()
+        with pytest.raises(TimeLimitReached):
+            run(["sh", "-c", script])
+    assert time.monotonic() - started < 30
+
+
+def request_after(stop: stopping.Stop, file: Path) -> None:
+    """Ask for the end as soon as the file is there."""
+    while not file.exists():
+        time.sleep(0.02)
+    stop.request(TimeLimitReached)
+
+
 def test_after_the_time_limit_neither_a_command_nor_a_step_begins(tmp_path: Path, log: MemoryLog) -> None:
     with stopping.time_limit(0, TimeLimitReached) as stop:
         stop.request(TimeLimitReached)
