@@ -18,7 +18,6 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import RISCVAttributesSection, SymbolTableSection
 
-MAGIC = b"\x7fELF"
 SHF_EXECINSTR = 4
 PF_X = 1
 DF_TEXTREL = 4

