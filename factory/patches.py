@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from factory.errors import CommandFailed, PatchError
+from factory.gnu_patch import run_patch
 from factory.model import AppliedPatch, LogSink, SourcePin, SourceTree
-from factory.process import run
 
 REQUIRED_FIELDS = ("Subject", "Description", "Upstream-Status")
 HUNK_LINES_SHOWN = 40
@@ -104,13 +104,10 @@ def _apply_one(patch: Path, header: Header, tree: SourceTree, log: LogSink) -> A
 
 
 def _run_patch(patch: Path, tree: SourceTree, log: LogSink) -> None:
-    # No .orig files are kept, and rejected hunks of all files go where we read them. --forward: never reverse a patch.
-    options = ["--strip=1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mismatch"]
     with tempfile.TemporaryDirectory() as folder:
         rejected = Path(folder, "rejected")
-        files = [f"--directory={tree.path}", f"--input={patch.absolute()}", f"--reject-file={rejected}"]
         try:
-            run(["patch", *options, *files], log=log, env={"PATH": os.environ["PATH"], "LC_ALL": "C"})
+            run_patch(patch, tree.path, str(rejected), log)
         except CommandFailed as error:
             raise _does_not_apply(patch, error.output, _first_lines(rejected)) from error
 

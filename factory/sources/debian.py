@@ -18,6 +18,7 @@ import requests
 
 from factory.debian_mirror import MIRROR_VARIABLE, mirror_url
 from factory.errors import CommandFailed, SourceError
+from factory.gnu_patch import run_patch
 from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.model import DebianPackaging, LogSink, SourcePin, SourceTree
 from factory.process import run
@@ -84,9 +85,8 @@ def _series(folder: Path) -> list[str]:
 def _apply(patch: Path, tree: SourceTree, log: LogSink) -> None:
     """As dpkg-source does: with no context left over. A name in the patch that leads out of the tree is refused."""
     log.write(f"the distribution's {patch.name}\n")
-    options = ["--strip=1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mismatch", "--reject-file=-"]
     try:
-        run(["patch", *options, f"--directory={tree.path}", f"--input={patch}"], log=log)
+        run_patch(patch, tree.path, "-", log)
     except CommandFailed as error:
         raise SourceError(
             f"the distribution's {patch.name} does not apply to {tree.path.name}\n{error.output}",
