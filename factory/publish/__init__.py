@@ -13,14 +13,14 @@ from factory.model import LogSink, StoredWheel, Target
 from factory.publish.elsewhere import moved
 from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
 from factory.publish.mirror import fetch_again, mirror_dependencies
-from factory.publish.simple import write_simple
+from factory.publish.simple import write_files
 from factory.publish.upstream import configured_upstream
 from factory.publish.wheels import describe_wheel, provenance_of, read_provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What `publish` did: every release of the index, those new to the ledger, and the files it wrote."""
+    """What `publish` did: every release of the index, those new to the ledger, and the files that it put there."""
 
     releases: tuple[Release, ...]
     added: tuple[Release, ...]
@@ -53,11 +53,11 @@ def publish(
     log: LogSink,
     terms: Terms = Terms(),
 ) -> Publication:
-    """Publish `candidates` and their run-time dependencies, and write the index of the whole ledger to `output`.
+    """Publish `candidates` and their run-time dependencies: note them in the ledger, and put the files into `output`.
 
-    Everything is looked at before the ledger is touched, so a refusal publishes nothing; a killed run is finished by
-    the next one. `mirror` is the folder that keeps dependencies, see `mirror_dependencies`. The ledger stays locked
-    throughout: of two publishers, the later one writes the pages of both.
+    The pages that link to them are the caller's to write next (`factory.site.writing`). Everything is looked at before
+    the ledger is touched, so a refusal publishes nothing; a killed run is finished by the next one. `mirror` is the
+    folder that keeps dependencies, see `mirror_dependencies`. The ledger stays locked throughout.
 
     Raises:
         PublishError: a candidate's checks passed on no profile, its file name was published with other bytes, its
@@ -159,9 +159,9 @@ def _dependencies(
 
 
 def _write(ledger: Ledger, before: Sequence[Release], sources: _Sources, output: Path) -> Publication:
-    releases = ledger.read()
-    added = tuple(release for release in releases if release not in before)
-    return Publication(releases=releases, added=added, changed=write_simple(releases, sources.locate, output))
+    releases, known = ledger.read(), set(before)
+    added = tuple(release for release in releases if release not in known)
+    return Publication(releases=releases, added=added, changed=write_files(releases, sources.locate, output))
 
 
 def describe_candidate(candidate: StoredWheel) -> Release:

@@ -31,9 +31,20 @@ Locate = Callable[[Release], Path]
 def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tuple[Path, ...]:
     """Write `<out>/simple/` and `<out>/files/`, and return the files that were new or differed.
 
-    `locate` gives the wheel of a release whose file the index has itself. The same releases give the same bytes, and a
-    file that is right already is left alone. Wheels come before the pages that link to them, so that a reader never
-    meets a link to nothing. Nothing is removed, since what was published stays.
+    The same releases give the same bytes, and a file that is right already is left alone. Wheels come before the pages
+    that link to them, so that a reader never meets a link to nothing. Nothing is removed, since what was published
+    stays.
+
+    Raises:
+        PublishError: as `write_files`.
+    """
+    return (*write_files(releases, locate, out), *write_pages(releases, out))
+
+
+def write_files(releases: Sequence[Release], locate: Locate, out: Path) -> tuple[Path, ...]:
+    """Write `<out>/files/`, and return the files that were new or differed.
+
+    `locate` gives the wheel of a release whose file the index has itself.
 
     Raises:
         PublishError: a wheel has other bytes than its release states, or two releases have one file name.
@@ -43,9 +54,13 @@ def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tupl
     for release in releases:
         if release.url is None:
             changed += _write_wheel(release, locate(release), out / "files" / release.filename)
-    pages = simple_pages(releases, out)
-    changed += [path for path, text in pages.items() if write_if_changed(path, text.encode())]
     return tuple(changed)
+
+
+def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
+    """Write `<out>/simple/`, and return the pages that were new or differed."""
+    pages = simple_pages(releases, out)
+    return tuple(path for path, text in pages.items() if write_if_changed(path, text.encode()))
 
 
 def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:

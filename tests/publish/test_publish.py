@@ -14,6 +14,7 @@ from factory.process import LogFile
 from factory.publish import Publication, Terms, publish
 from factory.publish.elsewhere import METADATA, PROVENANCE, missing
 from factory.publish.ledger import Built, Ledger, Mirrored
+from factory.publish.simple import write_pages
 from factory.publish.verify import differences
 from factory.publish.wheels import provenance_of, read_metadata
 from tests.publish.conftest import Upstream
@@ -27,7 +28,7 @@ def stored(path: Path) -> StoredWheel:
 
 
 def publish_to(folder: Path, *candidates: StoredWheel, terms: Terms = Terms()) -> Publication:  # noqa: B008
-    return publish(
+    publication = publish(
         candidates,
         ledger=Ledger(folder / "ledger"),
         output=folder / "out",
@@ -36,6 +37,8 @@ def publish_to(folder: Path, *candidates: StoredWheel, terms: Terms = Terms()) -
         log=LogFile(folder / "publish.log"),
         terms=terms,
     )
+    pages = write_pages(publication.releases, folder / "out")
+    return dataclasses.replace(publication, changed=(*publication.changed, *pages))
 
 
 def test_a_checked_wheel_is_published_with_its_profiles_and_record(tmp_path: Path) -> None:
