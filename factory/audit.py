@@ -261,7 +261,7 @@ def _check_loading(path: str, facts: ElfFacts) -> Iterator[Finding]:
 
 def _check_glibc(path: str, facts: ElfFacts, promised: Version) -> Iterator[Finding]:
     needed = _highest(facts.versions, "GLIBC")
-    if needed is not None and _numbers(needed) > promised:
+    if needed is not None and version_numbers(needed) > promised:
         message = f"needs glibc {needed}, the tag promises {_dotted(promised)}"
         yield Finding(kind="glibc", library=path, message=message)
     if "GLIBC_PRIVATE" in facts.versions:
@@ -272,11 +272,14 @@ def _highest(versions: Sequence[str], family: str) -> str | None:
     """The highest version of a family ("GLIBC" of "GLIBC_2.38"), as "2.38"."""
     implied: Mapping[str, Version] = {"GLIBC_ABI_DT_RELR": DT_RELR_GLIBC}
     numbers = [implied[name] for name in versions if name in implied and name.startswith(f"{family}_")]
-    numbers += [_numbers(name.partition("_")[2]) for name in versions if re.fullmatch(rf"{family}_[\d.]*\d", name)]
+    numbers += [
+        version_numbers(name.partition("_")[2]) for name in versions if re.fullmatch(rf"{family}_[\d.]*\d", name)
+    ]
     return _dotted(max(numbers)) if numbers else None
 
 
-def _numbers(version: str) -> Version:
+def version_numbers(version: str) -> Version:
+    """A version such as "2.38" as what can be compared."""
     return tuple(int(part) for part in version.split("."))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
-from factory.audit import LibraryReport, audit_wheel
+from factory.audit import LibraryReport, audit_wheel, version_numbers
 from factory.model import AuditOptions, BuildRecord, Target
 from factory.publish.ledger import Built, Release
 from factory.publish.reports import (
@@ -35,12 +36,15 @@ def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find:
         PublishError: a report of the ledger is damaged.
     """
     records = _by_wheel(store.records())
-    for project in sorted({release.project for release in releases}):
+    for project, published in groupby(sorted(releases, key=_project), key=_project):
         known = read_reports(ledger, project)
-        for release in releases:
-            if release.project == project:
-                _write(release, known.get(release.filename), records.get(release.sha256, ()), ledger, find)
+        for release in published:
+            _write(release, known.get(release.filename), records.get(release.sha256, ()), ledger, find)
     write_failures(ledger, store.failures())
+
+
+def _project(release: Release) -> str:
+    return release.project
 
 
 def _write(
@@ -82,7 +86,7 @@ def contents_of(wheel: Path) -> Contents:
     own = {name for library in libraries for name in (library.soname, Path(library.path).name) if name}
     return Contents(
         libraries=len(libraries),
-        glibc=max((library.glibc for library in libraries if library.glibc), key=_numbers, default=None),
+        glibc=max((library.glibc for library in libraries if library.glibc), key=version_numbers, default=None),
         dispatched=tuple(
             Dispatched(path=library.path, extensions=_extensions(library))
             for library in libraries
@@ -96,7 +100,3 @@ def _extensions(library: LibraryReport) -> tuple[str, ...]:
     """The extensions beyond the baseline, without the parts that V is made of."""
     names = {name.lower() for name in (*(use.extension for use in library.uses), *library.declares)}
     return tuple(sorted(name for name in names if "v" not in names or not name.startswith(PARTS_OF_V)))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
