@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -20,6 +19,7 @@ from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.simple import install_lines
 from factory.publish.verify import differences
+from factory.publish.whereabouts import sources_of
 from factory.recipe import load_recipes
 from factory.reporting import write_reports
 from factory.site.settings import load_settings
@@ -82,8 +82,6 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     recipes = load_recipes(checkout() / "recipes")
     shadowing = frozenset(canonicalize_name(each.project) for each in recipes.values() if each.shadows_upstream)
     terms = Terms(may_shadow=shadowing, base=args.url, copies=args.copies, address=address)
-    at_hand = {candidate.sha256: candidate.path for candidate in candidates}
-    find = partial(_find, at_hand=at_hand, folders=(args.output / "files", layout.mirror))
     # Locked to the end: of two publishers at once, the later one writes the pages of both.
     with Reporter().stage("index", "publish", layout.logs / "index" / "publish.log") as log, ledger.locked():
         publication = publish(
@@ -95,19 +93,14 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
             log=log,
             terms=terms,
         )
-        write_reports(publication.releases, folder, Store(layout.store), find)
+        sources = sources_of(candidates, mirror=layout.mirror, output=args.output)
+        write_reports(publication.releases, folder, Store(layout.store), sources.find)
         write_site(ledger, args.output)
     give_back(args.output, folder)
     if args.json:
         print(as_json(publication))
     else:
         _show(publication, args.output)
-
-
-def _find(release: Release, at_hand: Mapping[str, Path], folders: Sequence[Path]) -> Path | None:
-    """The file of a release, by its hash or its name; None where this machine has none: it lies elsewhere."""
-    places = (at_hand.get(release.sha256), *(folder / release.filename for folder in folders))
-    return next((path for path in places if path is not None and path.is_file()), None)
 
 
 def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:

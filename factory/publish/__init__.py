@@ -16,6 +16,7 @@ from factory.publish.mirror import fetch_again, mirror_dependencies
 from factory.publish.simple import write_files
 from factory.publish.upstream import configured_upstream
 from factory.publish.wheels import describe_wheel, provenance_of, read_provenance
+from factory.publish.whereabouts import Sources, sources_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def publish(
         built = _named(built, published, terms.may_shadow)
         built = [_addressed(release, terms.address) for release in built]
         built = built if terms.base is None else list(moved(built, terms.base))
-        sources = _Sources({wheel.sha256: wheel.path for wheel in candidates}, (mirror, output / "files"))
+        sources = sources_of(candidates, mirror=mirror, output=output)
         fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
         dependencies = _dependencies((*published, *built), sources, target, mirror, log)
         copied = [describe_wheel(path, Mirrored()) for path in dependencies]
@@ -135,7 +136,7 @@ def _provenance(release: Release) -> dict[str, Any]:
 
 
 def _dependencies(
-    releases: Sequence[Release], sources: _Sources, target: Target, mirror: Path, log: LogSink
+    releases: Sequence[Release], sources: Sources, target: Target, mirror: Path, log: LogSink
 ) -> list[Path]:
     """What our wheels need on each Python that they were checked on, as copies that are at hand.
 
@@ -158,7 +159,7 @@ def _dependencies(
     return sorted(needed)
 
 
-def _write(ledger: Ledger, before: Sequence[Release], sources: _Sources, output: Path) -> Publication:
+def _write(ledger: Ledger, before: Sequence[Release], sources: Sources, output: Path) -> Publication:
     releases, known = ledger.read(), set(before)
     added = tuple(release for release in releases if release not in known)
     return Publication(releases=releases, added=added, changed=write_files(releases, sources.locate, output))
@@ -185,33 +186,3 @@ def describe_candidate(candidate: StoredWheel) -> Release:
             hint="the store is damaged; build the package again",
         )
     return release
-
-
-class _Sources:
-    """Where the bytes of releases are: in the store by sha256, or by name in the mirror or the written index."""
-
-    def __init__(self, stored: dict[str, Path], folders: tuple[Path, ...]) -> None:
-        self._stored = stored
-        self._folders = folders
-
-    def locate(self, release: Release) -> Path:
-        path = self._find(release)
-        if path is None:
-            raise PublishError(
-                f"{release.filename} is in the ledger, but the file is nowhere to be found",
-                hint=f"put the published file (sha256 {release.sha256}) into {self._folders[-1]}",
-            )
-        return path
-
-    def at_hand(self, release: Release) -> Path | None:
-        """As `locate`, but None for a file that lies elsewhere and has no copy here."""
-        return self.locate(release) if release.url is None else self._find(release)
-
-    def missing_mirrored(self, releases: Sequence[Release]) -> tuple[Release, ...]:
-        """Mirrored releases that the index has itself and whose files are gone; their own project still has them."""
-        mirrored = (release for release in releases if isinstance(release.origin, Mirrored) and release.url is None)
-        return tuple(release for release in mirrored if self._find(release) is None)
-
-    def _find(self, release: Release) -> Path | None:
-        places = (self._stored.get(release.sha256), *(folder / release.filename for folder in self._folders))
-        return next((path for path in places if path is not None and path.is_file()), None)

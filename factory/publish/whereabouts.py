@@ -1,0 +1,51 @@
+"""Where the files of releases are on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from factory.errors import PublishError
+from factory.model import StoredWheel
+from factory.publish.ledger import Mirrored, Release
+
+
+class Sources:
+    """Where the bytes of releases are: in the store by sha256, or by name in the mirror or the written index."""
+
+    def __init__(self, stored: Mapping[str, Path], folders: tuple[Path, ...]) -> None:
+        self._stored = stored
+        self._folders = folders
+
+    def locate(self, release: Release) -> Path:
+        """The file of a release that the index has itself.
+
+        Raises:
+            PublishError: it is nowhere to be found.
+        """
+        path = self.find(release)
+        if path is None:
+            raise PublishError(
+                f"{release.filename} is in the ledger, but the file is nowhere to be found",
+                hint=f"put the published file (sha256 {release.sha256}) into {self._folders[-1]}",
+            )
+        return path
+
+    def at_hand(self, release: Release) -> Path | None:
+        """As `locate`, but None for a file that lies elsewhere and has no copy here."""
+        return self.locate(release) if release.url is None else self.find(release)
+
+    def missing_mirrored(self, releases: Sequence[Release]) -> tuple[Release, ...]:
+        """Mirrored releases that the index has itself and whose files are gone; their own project still has them."""
+        mirrored = (release for release in releases if isinstance(release.origin, Mirrored) and release.url is None)
+        return tuple(release for release in mirrored if self.find(release) is None)
+
+    def find(self, release: Release) -> Path | None:
+        """The file of a release; None where this machine has none, since it lies elsewhere."""
+        places = (self._stored.get(release.sha256), *(folder / release.filename for folder in self._folders))
+        return next((path for path in places if path is not None and path.is_file()), None)
+
+
+def sources_of(candidates: Sequence[StoredWheel], *, mirror: Path, output: Path) -> Sources:
+    """What publishing `candidates` can take from: themselves, the mirror, and the index that was written before."""
+    return Sources({wheel.sha256: wheel.path for wheel in candidates}, (mirror, output / "files"))
