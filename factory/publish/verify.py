@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from factory.files import sha256_of
@@ -35,14 +35,20 @@ def _files(releases: Sequence[Release], folder: Path) -> Iterator[str]:
 
 
 def _pages(releases: Sequence[Release], output: Path) -> Iterator[str]:
-    expected = {path.relative_to(output).as_posix(): text for path, text in simple_pages(releases, output).items()}
-    for name, text in expected.items():
+    pages = simple_pages(releases, output).items()
+    expected = {path.relative_to(output).as_posix(): hashlib.sha256(text.encode()).hexdigest() for path, text in pages}
+    yield from wrong_pages(expected, ("simple",), output)
+
+
+def wrong_pages(expected: Mapping[str, str], folders: Iterable[str], output: Path) -> Iterator[str]:
+    """What of the pages with these sha256 is missing or another, and what else is in these folders; one line each."""
+    for name, sha256 in expected.items():
         path = output / name
         if not path.is_file():
             yield f"{name}: it is missing"
-        elif sha256_of(path) != hashlib.sha256(text.encode()).hexdigest():
+        elif sha256_of(path) != sha256:
             yield f"{name}: is not what the ledger gives"
-    found = (f"simple/{name}" for name in _names(output / "simple"))
+    found = (f"{folder}/{name}" for folder in folders for name in _names(output / folder))
     yield from (f"{name}: nothing in the ledger makes it" for name in found if name not in expected)
 
 
