@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,8 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from factory.errors import CommandFailed, PublishError
 from factory.model import LogSink
-from factory.process import run
-from factory.publish.resolver import NO_SOLUTION, UV_PLATFORM, host_environment
+from factory.publish.resolver import NO_SOLUTION, compile_requirements, host_environment
 from factory.publish.upstream import Upstream, configured_upstream
 from factory.site.catalogue import MISSING, PURE, UPSTREAM
 from factory.site.coverage import Coverage, Pin, Stack
@@ -42,11 +40,9 @@ def _stack(file: Path, python: str, log: LogSink) -> Stack:
     requirements = tuple(line for line in lines if line and not line.startswith("#"))
     with tempfile.TemporaryDirectory(prefix="factory-coverage-") as folder:
         answer = Path(folder) / "pylock.toml"
-        argv = [sys.executable, "-m", "uv", "pip", "compile", str(file), "--output-file", str(answer), "--quiet"]
-        argv += ["--python", sys.executable, "--no-python-downloads", "--python-version", python]
-        argv += ["--python-platform", UV_PLATFORM, "--format", "pylock.toml", "--no-header"]
+        options = ["--format", "pylock.toml"]
         try:
-            log.write(run(argv, env=host_environment(), what="uv pip compile"))
+            log.write(compile_requirements(file, answer, options, python=python, environment=host_environment()))
         except CommandFailed as error:
             if error.status == NO_SOLUTION:
                 return Stack(name=file.stem, requirements=requirements, pins=(), problem=error.output)

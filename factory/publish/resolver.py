@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +56,9 @@ def resolve(root: str, *, python: str, environment: Mapping[str, str], log: LogS
 
 
 def _compile(root: str, wanted: Path, answer: Path, python: str, environment: Mapping[str, str]) -> str:
-    argv = [sys.executable, "-m", "uv", "pip", "compile", str(wanted), "--output-file", str(answer)]
-    argv += ["--python", sys.executable, "--no-python-downloads", "--python-version", python]
-    argv += ["--python-platform", UV_PLATFORM, "--only-binary", ":all:", "--generate-hashes", "--refresh"]
-    argv += ["--quiet", "--no-annotate", "--no-header"]
+    options = ["--only-binary", ":all:", "--generate-hashes", "--refresh", "--no-annotate"]
     try:
-        return run(argv, env=environment, what="uv pip compile")
+        return compile_requirements(wanted, answer, options, python=python, environment=environment)
     except CommandFailed as error:
         if error.status == NO_SOLUTION:
             raise Unresolvable(
@@ -72,6 +69,20 @@ def _compile(root: str, wanted: Path, answer: Path, python: str, environment: Ma
             f"the dependencies of {root} could not be looked up:\n{error.output}",
             hint="see whether the package index can be reached: pip config list",
         ) from error
+
+
+def compile_requirements(
+    wanted: Path, answer: Path, options: Sequence[str], *, python: str, environment: Mapping[str, str]
+) -> str:
+    """Let uv write to `answer` what the requirements file `wanted` comes to on riscv64; returns what it printed.
+
+    Raises:
+        CommandFailed: with the status NO_SOLUTION where nothing meets all of them.
+    """
+    argv = [sys.executable, "-m", "uv", "pip", "compile", str(wanted), "--output-file", str(answer), "--quiet"]
+    argv += ["--python", sys.executable, "--no-python-downloads", "--python-version", python]
+    argv += ["--python-platform", UV_PLATFORM, "--no-header", *options]
+    return run(argv, env=environment, what="uv pip compile")
 
 
 def _parse(text: str) -> tuple[Pin, ...]:
