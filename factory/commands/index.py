@@ -132,6 +132,12 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     print("nothing that was ever in the ledger has changed or gone" if kept else NO_HISTORY)
 
 
+def add_ledger_option(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Declare which ledger a command works on; `more` is what else it wants to say of it."""
+    help_text = f"the ledger of releases (default: where factory index has it){more}"
+    parser.add_argument("--ledger", type=Path, metavar="DIR", help=help_text)
+
+
 def default_ledger(output: Path) -> Path:
     """The checkout's ledger where there is one, else one beside the pages."""
     kept = checkout() / "index" / "ledger"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from factory.commands.index import DEFAULT_OUTPUT, default_ledger
+from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger
 from factory.layout import default_layout
 from factory.privileges import give_back
 from factory.publish.closure import refresh
@@ -25,12 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="the written index (default: %(default)s)"
     )
-    parser.add_argument(
-        "--ledger",
-        type=Path,
-        metavar="DIR",
-        help=f"the ledger of releases (default: where factory index has it); {UPSTREAM_FILE} is beside it",
-    )
+    add_ledger_option(parser, f"; {UPSTREAM_FILE} is beside it")
 
 
 def run(args: argparse.Namespace) -> int:

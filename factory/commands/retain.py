@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.commands.index import DEFAULT_OUTPUT, default_ledger
+from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger
 from factory.privileges import give_back
 from factory.publish.ledger import Ledger
 from factory.publish.retention import retained
@@ -20,9 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--builds", type=_count, required=True, metavar="N", help="list the N newest builds of each version"
     )
     parser.add_argument("--versions", type=_count, metavar="N", help="list the N newest versions (default: all)")
-    parser.add_argument(
-        "--ledger", type=Path, metavar="DIR", help="the ledger of releases (default: where factory index has it)"
-    )
+    add_ledger_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from factory.commands.index import DEFAULT_OUTPUT, default_ledger
+from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger
 from factory.privileges import give_back
 from factory.publish.ledger import Ledger, Release
 
@@ -24,9 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def configure_version(parser: argparse.ArgumentParser) -> None:
     """Declare which version of which ledger is meant."""
     parser.add_argument("version", type=pinned, metavar="NAME==VERSION", help="all files of this version")
-    parser.add_argument(
-        "--ledger", type=Path, metavar="DIR", help="the ledger of releases (default: where factory index has it)"
-    )
+    add_ledger_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
