@@ -197,6 +197,11 @@ def state_of(project: Project, python: str) -> State:
     return State(kind=FAILED if failed else MISSING)
 
 
+def states_of(project: Project) -> Mapping[str, State]:
+    """How the project is to be had for each Python."""
+    return {python: state_of(project, python) for python in PYTHONS}
+
+
 def summarize(project: Project) -> Summary:
     """What the pages of the whole need of a project."""
     current = project.current
@@ -208,7 +213,7 @@ def summarize(project: Project) -> Summary:
         published=bool(project.releases),
         built=any(wheel.built for wheel in wheels),
         wheels=sum(len(each.wheels) for each in project.versions),
-        states={python: state_of(project, python) for python in PYTHONS},
+        states=states_of(project),
         profiles=profiles_of(wheels),
         versions=tuple(each.version for each in project.versions),
         recent=_recent(project),

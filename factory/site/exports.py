@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from factory.model import PYTHONS
 from factory.publish.ledger import Built
 from factory.serial import unstructure
-from factory.site.catalogue import Project, VersionFiles, Wheel, state_of
+from factory.site.catalogue import Project, VersionFiles, Wheel, states_of
 
 FORMAT = 1
 
@@ -19,7 +18,7 @@ def project_json(project: Project) -> str:
         "format": FORMAT,
         "name": project.name,
         "summary": project.summary,
-        "states": {python: unstructure(state_of(project, python)) for python in PYTHONS},
+        "states": unstructure(states_of(project)),
         "versions": [_version(each) for each in project.versions],
         "failures": [unstructure(failure) for failure in project.failures],
     }

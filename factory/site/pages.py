@@ -15,7 +15,7 @@ from factory.publish.reports import Check, Stage
 from factory.publish.simple import project_pages, root_pages
 from factory.site import text
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
-from factory.site.catalogue import Project, Recent, Summary, VersionFiles, Wheel, ordered_profiles, recent_of, state_of
+from factory.site.catalogue import Project, Recent, Summary, VersionFiles, Wheel, ordered_profiles, recent_of, states_of
 from factory.site.coverage import Coverage, covered
 from factory.site.exports import project_json
 from factory.site.settings import Settings
@@ -114,7 +114,7 @@ def _project_page(project: Project, site: Site) -> str:
         project=project,
         current=current,
         told=next((wheel for wheel in current.wheels if wheel.build is not None), None) if current else None,
-        states={python: state_of(project, python) for python in PYTHONS},
+        states=states_of(project),
         pythons=pythons,
         profiles=profiles,
         rows=[(each, _cells(each, pythons, profiles)) for each in shown],
