@@ -20,6 +20,8 @@ from factory.files import write_if_changed
 T = TypeVar("T")
 
 NOWHERE = Path()
+# What reading a file that holds something else comes to, before `structure` and in it.
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, cattrs.BaseValidationError)
 
 
 @lru_cache

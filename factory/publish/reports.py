@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import cattrs
-
 from factory.errors import PublishError
 from factory.files import write_if_changed
 from factory.model import BuildFailure, BuildRecord
 from factory.publish.harmless import harmless_json
-from factory.serial import dumps, structure
+from factory.serial import DAMAGED, dumps, structure
 
 REPORTS, FAILURES = "reports", "failures"
 
@@ -194,7 +192,7 @@ def _read(path: str, kind: type[T]) -> T:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a Path costs more than the call
             return structure(harmless_json(file.read()), kind)
-    except (ValueError, TypeError, KeyError, RecursionError, AttributeError, cattrs.BaseValidationError) as error:
+    except DAMAGED as error:
         raise _damaged(path, error) from error
 
 

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cattrs
-
 from factory.errors import PublishError
 from factory.publish.harmless import harmless_json
-from factory.serial import structure
+from factory.serial import DAMAGED, structure
 from factory.site.catalogue import BUILT, FAILED, MISSING, PURE, UPSTREAM, Summary
 
 KINDS = (PURE, UPSTREAM, BUILT, FAILED, MISSING)
@@ -90,7 +88,7 @@ def load_coverage(folder: Path) -> Coverage:
         if not isinstance(content, dict):
             raise TypeError("it holds no object")
         return structure(content, Coverage)
-    except (ValueError, TypeError, KeyError, AttributeError, cattrs.BaseValidationError) as error:
+    except DAMAGED as error:
         raise PublishError(f"{path} is damaged: {error}", hint="gather it anew: factory coverage") from error
 
 

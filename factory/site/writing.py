@@ -20,13 +20,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cattrs
-
 from factory.files import write_if_changed
 from factory.publish import simple
 from factory.publish.ledger import Ledger
 from factory.publish.reports import FAILURES, REPORTS
-from factory.serial import structure, unstructure
+from factory.serial import DAMAGED, structure, unstructure
 from factory.site.catalogue import Summary, load_project, project_names, summarize
 from factory.site.coverage import load_coverage
 from factory.site.pages import Pages, Site, pages_of_project, pages_of_the_whole
@@ -178,9 +176,9 @@ def _changed(folder: str) -> int:
 
 def _is_current(name: str, stamp: Stamp, before: Mapping[str, Written], out: Path) -> bool:
     written = before.get(name)
-    return (
-        written is not None and -1 not in stamp and (written.ledger, written.output) == (stamp, output_stamp(out, name))
-    )
+    if written is None or UNSURE in stamp:
+        return False
+    return (written.ledger, written.output) == (stamp, output_stamp(out, name))
 
 
 def _identity(site: Site) -> str:
@@ -198,7 +196,7 @@ def _read_state(out: Path, made_by: str) -> Mapping[str, Written]:
     try:
         fields = json.loads((out / STATE_FILE).read_bytes())
         state = structure(fields["state"], State) if fields["format"] == FORMAT else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, cattrs.BaseValidationError):
+    except (OSError, *DAMAGED):
         return {}
     return state.projects if state is not None and state.made_by == made_by else {}
 
