@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -41,6 +41,7 @@ from factory.publish.reports import (
     report_path,
     write_report,
 )
+from factory.site.writing import write_site
 from factory.ui import print_table
 
 PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
@@ -180,9 +181,7 @@ def generate(ledger: Path, out: Path) -> Measured:
 
 def add(ledger: Path, out: Path, project: str, version: str) -> Measured:
     """Publish one file and write what it changes, in this process: a publisher has started already."""
-    from factory.site.writing import write_site
-
-    (name,) = list(file_names(project.replace("-", "_"), 1))
+    (name,) = file_names(project.replace("-", "_"), 1)
     name = name.replace("-1.0-", f"-{version}-")
     started, processor = time.monotonic(), time.process_time()
     Ledger(ledger).add(release_of(name))
@@ -215,7 +214,7 @@ def compare(folder: Path, names: Sequence[str], runs: int) -> list[Measured]:
 
 
 def line_of(name: str) -> dict[str, object]:
-    release = replace(release_of(name))
+    release = release_of(name)
     return {
         "filename": name,
         "hash": f"sha256={release.sha256}",

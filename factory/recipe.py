@@ -40,8 +40,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Debian Policy 5.6.1, with the `=version` that apt-get takes.
 _DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
 _DEBIAN_SOURCE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-# The upstream part of Policy 5.6.12: neither an epoch before it nor Debian's revision after it.
 _DEBIAN_REVISION = re.compile(r"[A-Za-z0-9+.~]+")
+# The upstream part of Policy 5.6.12: neither an epoch before it nor Debian's revision after it.
 _DEBIAN_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~]*(-[A-Za-z0-9.+~]+)*")
 
 

@@ -47,8 +47,11 @@ KINDS = {
     ".json": "application/json",
     ".metadata": "text/plain",
     ".provenance": "application/json",
+    ".whl": ANY,
+    ".v1+json": JSON_V1,
+    ".xml": "application/xml",
+    ".svg": "image/svg+xml",
 }
-KINDS |= {".whl": ANY, ".v1+json": JSON_V1, ".xml": "application/xml", ".svg": "image/svg+xml"}
 COMPRESSED = ("text/", "application/json", "application/xml", "image/svg+xml", "application/vnd.pypi.")
 THREADS = 32
 IDLE_SECONDS = 60

@@ -1,4 +1,4 @@
-"""Tensors against numpy, gradients, a training step, files, worker processes, two processes with Gloo, and a C++ op."""
+"""Tensors against numpy, gradients, a training step, files, worker processes, two processes with Gloo, and a trace."""
 
 from __future__ import annotations
 
