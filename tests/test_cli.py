@@ -48,6 +48,13 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
     assert "look at everything the factory needs of this machine and say what is missing" in shown
 
 
+def test_starting_imports_nothing_that_only_some_commands_need() -> None:
+    slow = {"pypi_simple", "requests", "jinja2", "werkzeug", "cheroot", "docker", "gguf", "matplotlib"}
+    script = f"import sys, factory.commands; print(*sorted({slow} & set(sys.modules)))"
+    started = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert started.stdout == "\n"
+
+
 def test_a_wrong_command_is_refused_with_the_commands_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["biuld"])

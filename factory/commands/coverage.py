@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from factory.coverage import gather
 from factory.files import write_if_changed
 from factory.layout import checkout, default_layout
 from factory.model import PYTHONS
@@ -28,6 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Gather, keep what was found, and print it in short."""
+    from factory.coverage import gather
+
     folder = args.index or checkout() / "index"
     releases = Ledger(folder / "ledger").read()
     built = {release.project for release in releases if isinstance(release.origin, Built)}

@@ -14,7 +14,6 @@ from factory.layout import Layout, checkout, default_layout
 from factory.model import StoredWheel, Target
 from factory.privileges import give_back
 from factory.publish import Publication, Terms, publish
-from factory.publish.elsewhere import missing
 from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.simple import install_lines
@@ -23,8 +22,6 @@ from factory.publish.whereabouts import sources_of
 from factory.recipe import load_recipes
 from factory.reporting import write_reports
 from factory.site.settings import load_settings
-from factory.site.verify import page_differences
-from factory.site.writing import write_site
 from factory.store import Store
 from factory.ui import Reporter, print_table
 
@@ -77,6 +74,9 @@ def run(args: argparse.Namespace) -> int:
 
 def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> None:
     """Publish the candidates, and print what is in the index then."""
+    # Commands that write no pages need no templates.
+    from factory.site.writing import write_site
+
     folder = args.ledger or default_ledger(args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
     recipes = load_recipes(checkout() / "recipes")
@@ -111,12 +111,14 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     Raises:
         IndexDiffers: with every difference.
     """
+    from factory.site.verify import page_differences
+
     releases, kept = ledger.read(), is_kept(ledger.folder)
     elsewhere = [release for release in releases if release.url is not None]
     found = [
         *differences(releases, output),
         *page_differences(ledger, output),
-        *(missing(elsewhere) if links else ()),
+        *(_missing(elsewhere) if links else ()),
         *(broken_promises(ledger.folder, releases) if kept else ()),
     ]
     if found:
@@ -130,6 +132,12 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
             f"{len(elsewhere)} files elsewhere", "have their hashes" if links else "were not fetched: --links does that"
         )
     print("nothing that was ever in the ledger has changed or gone" if kept else NO_HISTORY)
+
+
+def _missing(elsewhere: Sequence[Release]) -> tuple[str, ...]:
+    from factory.publish.elsewhere import missing
+
+    return missing(elsewhere)
 
 
 def add_ledger_option(parser: argparse.ArgumentParser, more: str = "") -> None:

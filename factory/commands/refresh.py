@@ -10,7 +10,6 @@ from packaging.requirements import InvalidRequirement, Requirement
 from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger
 from factory.layout import default_layout
 from factory.privileges import give_back
-from factory.publish.closure import refresh
 from factory.publish.ledger import Ledger
 from factory.toml_reader import Document
 from factory.ui import Reporter
@@ -30,6 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Note in the ledger what is linked."""
+    from factory.publish.closure import refresh
+
     folder: Path = args.ledger or default_ledger(args.output)
     requirements = read_requirements(folder.absolute().parent / UPSTREAM_FILE)
     with Reporter().stage("index", "refresh", default_layout().logs / "index" / "refresh.log") as log:

@@ -1,4 +1,8 @@
-"""Publishing: what the store holds becomes a ledger of releases and a static package index."""
+"""Publishing: what the store holds becomes a ledger of releases and a static package index.
+
+What asks the network is imported where it is asked, here and in commands: pypi-simple and requests take as long to
+import as everything else together, and most commands need neither.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,9 @@ from urllib.parse import quote
 
 from factory.errors import PublishError
 from factory.model import LogSink, StoredWheel, Target
-from factory.publish.elsewhere import moved
 from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
 from factory.publish.mirror import fetch_again, mirror_dependencies
 from factory.publish.simple import write_files
-from factory.publish.upstream import configured_upstream
 from factory.publish.wheels import describe_wheel, provenance_of, read_provenance
 from factory.publish.whereabouts import Sources, sources_of
 
@@ -71,7 +73,7 @@ def publish(
         published = ledger.read()
         built = _named(built, published, terms.may_shadow)
         built = [_addressed(release, terms.address) for release in built]
-        built = built if terms.base is None else list(moved(built, terms.base))
+        built = built if terms.base is None else _moved(built, terms.base)
         sources = sources_of(candidates, mirror=mirror, output=output)
         fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
         dependencies = _dependencies((*published, *built), sources, target, mirror, log)
@@ -90,6 +92,8 @@ def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: f
     projects = sorted({release.project for release in built if release.filename not in known})
     if not projects:
         return list(built)
+    from factory.publish.upstream import configured_upstream
+
     with configured_upstream() as upstream:
         pages = {project: upstream.page_url(project) for project in projects}
     shadowing = [project for project, page in pages.items() if page is not None and project not in may_shadow]
@@ -101,12 +105,20 @@ def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: f
     return [replace(release, tracks=pages.get(release.project)) for release in built]
 
 
+def _moved(built: Sequence[Release], base: str) -> list[Release]:
+    from factory.publish.elsewhere import moved
+
+    return list(moved(built, base))
+
+
 def _linked(copied: Sequence[Release], published: Sequence[Release]) -> list[Release]:
     """What is new of our dependencies, as links to their own projects' files where the index has those."""
     known = {release.filename for release in published}
     new = [release for release in copied if release.filename not in known]
     if not new:
         return []
+    from factory.publish.upstream import configured_upstream
+
     with configured_upstream() as upstream:
         return [upstream.linked(release) for release in new]
 
