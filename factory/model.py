@@ -200,6 +200,15 @@ class Recipe:
         return f"Debian's {source.package} {source.version}" if self.build.builder == "repack" else ""
 
     @property
+    def repacked(self) -> tuple[BinaryPackage, ...]:
+        """The binary packages that the wheels are made of."""
+        return tuple(
+            BinaryPackage(name=pin.package, source=pin.project, version=pin.version, sha256=pin.sha256)
+            for pin in (self.source, *self.source.parts.values())
+            if pin.kind == "deb"
+        )
+
+    @property
     def toolchain(self) -> str:
         """What the published wheels are compiled with."""
         return self.build.toolchains[0]
@@ -311,6 +320,19 @@ class PackagePin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BinaryPackage:
+    """A distribution's package that a wheel was repacked from, with the source package that it was built of.
+
+    `sha256` is that of the package's file.
+    """
+
+    name: str
+    source: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltWheel:
     """What the build backend made, not yet repaired, and the build requirements that made it.
 
@@ -373,7 +395,8 @@ class BuildRecord:
     `environment_kind` is what opened the root; it isn't in the key, since the wheel is the same in all of them.
     `wheel_of` is the key of another record where the wheel was made for another Python and only checked for this one.
     `built_with` is the name of the toolchain, `toolchain` the versions of its parts; a `comparison` isn't published.
-    `repacked_from` names the distribution's packages that the wheel was made of, where nothing was compiled here.
+    `repacked_from` names the distribution's package that the wheel was made of, where nothing was compiled here, and
+    `repacked` are all of its packages that were.
     """
 
     key: str
@@ -399,6 +422,7 @@ class BuildRecord:
     built_with: str = TOOLCHAINS[0]
     comparison: bool = False
     repacked_from: str = ""
+    repacked: tuple[BinaryPackage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

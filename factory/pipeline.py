@@ -271,6 +271,7 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         built_with=opened.job.toolchain,
         comparison=opened.job.comparison,
         repacked_from=recipe.repacked_from,
+        repacked=recipe.repacked,
     )
     return factory.store.add(record, made.repaired)
 

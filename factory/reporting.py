@@ -8,11 +8,14 @@ from pathlib import Path
 
 from factory.audit import LibraryReport, audit_wheel, version_numbers
 from factory.model import AuditOptions, BuildRecord, Target
+from factory.origins import Origins, is_bundled
 from factory.publish.ledger import Built, Release
 from factory.publish.reports import (
     Build,
+    Bundled,
     Contents,
     Dispatched,
+    Package,
     WheelReport,
     build_of,
     read_reports,
@@ -25,6 +28,8 @@ from factory.store import Store
 PARTS_OF_V = ("zve", "zvl")
 
 Find = Callable[[Release], Path | None]
+# The package that a library is from, by its path in a wheel.
+FindPackage = Callable[[str], Package | None]
 
 
 def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find: Find) -> None:
@@ -35,11 +40,13 @@ def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find:
     Raises:
         PublishError: a report of the ledger is damaged.
     """
-    records = _by_wheel(store.records())
+    origins = Origins(store=store, records=store.records())
+    records = _by_wheel(origins.records)
     for project, published in groupby(sorted(releases, key=_project), key=_project):
         known = read_reports(ledger, project)
         for release in published:
-            _write(release, known.get(release.filename), records.get(release.sha256, ()), ledger, find)
+            made_by = records.get(release.sha256, ())
+            _write(release, known.get(release.filename), made_by, ledger, find, origins)
     write_failures(ledger, store.failures())
 
 
@@ -48,7 +55,12 @@ def _project(release: Release) -> str:
 
 
 def _write(
-    release: Release, known: WheelReport | None, records: Sequence[BuildRecord], ledger: Path, find: Find
+    release: Release,
+    known: WheelReport | None,
+    records: Sequence[BuildRecord],
+    ledger: Path,
+    find: Find,
+    origins: Origins,
 ) -> None:
     if known is not None and not records:
         return
@@ -56,14 +68,16 @@ def _write(
     if wheel is None:
         return
     summary, license_ = (known.summary, known.license) if known is not None else read_words(wheel)
-    build = _build(wheel, known, records) if isinstance(release.origin, Built) and records else None
+    build = _build(wheel, known, records, origins) if isinstance(release.origin, Built) and records else None
     report = WheelReport(filename=release.filename, summary=summary, license=license_, build=build)
     write_report(ledger, release.project, report)
 
 
-def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord]) -> Build:
+def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord], origins: Origins) -> Build:
     # A wheel is read once: its bytes never change, and reading every instruction of a large one takes minutes.
-    contents = known.build.contents if known is not None and known.build is not None else contents_of(wheel)
+    contents = known.build.contents if known is not None and known.build is not None else None
+    if contents is None or contents.bundled is None:
+        contents = contents_of(wheel, lambda path: origins.package_of(path, records[0]))
     return build_of(records, contents)
 
 
@@ -74,8 +88,8 @@ def _by_wheel(records: Iterable[BuildRecord]) -> Mapping[str, Sequence[BuildReco
     return found
 
 
-def contents_of(wheel: Path) -> Contents:
-    """What a wheel's libraries need and hold beyond the baseline.
+def contents_of(wheel: Path, package_of: FindPackage) -> Contents:
+    """What a wheel's libraries need and hold beyond the baseline, and where those are from that the repair put there.
 
     A published wheel has passed its audit, so what is beyond the baseline there was declared as dispatched.
 
@@ -93,6 +107,11 @@ def contents_of(wheel: Path) -> Contents:
             if library.beyond_baseline
         ),
         system_libraries=tuple(sorted({name for library in libraries for name in library.needed} - own)),
+        bundled=tuple(
+            Bundled(path=library.path, sha256=library.sha256, package=package_of(library.path))
+            for library in libraries
+            if is_bundled(library.path)
+        ),
     )
 
 

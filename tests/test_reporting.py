@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from factory.files import sha256_of
 from factory.model import RepairedWheel
 from factory.publish.ledger import Release
-from factory.publish.reports import Dispatched, WheelReport, read_failures, read_reports
+from factory.publish.reports import Bundled, Dispatched, Package, WheelReport, read_failures, read_reports
 from factory.publish.wheels import describe_wheel
 from factory.reporting import contents_of, write_reports
 from factory.store import Store
@@ -33,10 +34,22 @@ def reports(ledger: Path, store: Store, releases: Sequence[Release], folder: Pat
 
 def test_what_is_dispatched_and_what_the_system_must_have_comes_from_the_libraries(tmp_path: Path) -> None:
     main = Image(needed=("libc.so.6", "libfast.so", "libm.so.6"), versions=("GLIBC_2.9", "GLIBC_2.34"))
-    contents = contents_of(wheel(tmp_path, {"demo/main.so": main.build(), "demo/libfast.so": VECTOR.build()}))
+    path = wheel(tmp_path, {"demo/main.so": main.build(), "demo/libfast.so": VECTOR.build()})
+    contents = contents_of(path, lambda _path: None)
     assert (contents.libraries, contents.glibc) == (2, "2.34")
     assert contents.dispatched == (Dispatched(path="demo/libfast.so", extensions=("v",)),)
     assert contents.system_libraries == ("libc.so.6", "libm.so.6")
+    assert contents.bundled == ()
+
+
+def test_what_the_repair_put_into_a_wheel_is_told_with_its_package(tmp_path: Path) -> None:
+    path = wheel(tmp_path, {"demo/main.so": Image().build(), "demo.libs/libx-11111111.so": VECTOR.build()})
+    package = Package(kind="deb", name="libx1", version="1.0-1", architecture="riscv64")
+    asked: list[str] = []
+    contents = contents_of(path, lambda name: asked.append(name) or package)  # type: ignore[func-returns-value]
+    digest = hashlib.sha256(VECTOR.build()).hexdigest()
+    assert contents.bundled == (Bundled(path="demo.libs/libx-11111111.so", sha256=digest, package=package),)
+    assert asked == ["demo.libs/libx-11111111.so"]
 
 
 def test_a_published_wheel_has_a_report_of_its_build(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from factory.privileges import give_back
 from factory.publish import Publication, Terms, publish
 from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
+from factory.publish.sbom import sboms, write_sboms
 from factory.publish.simple import install_lines
 from factory.publish.verify import differences
 from factory.publish.whereabouts import sources_of
@@ -95,6 +96,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         )
         sources = sources_of(candidates, mirror=layout.mirror, output=args.output)
         write_reports(publication.releases, folder, Store(layout.store), sources.find)
+        write_sboms(publication.releases, folder, args.output)
         write_site(ledger, args.output)
     give_back(args.output, folder)
     if args.json:
@@ -116,7 +118,7 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     releases, kept = ledger.read(), is_kept(ledger.folder)
     elsewhere = [release for release in releases if release.url is not None]
     found = [
-        *differences(releases, output),
+        *differences(releases, output, made=sboms(releases, ledger.folder)),
         *page_differences(ledger, output),
         *(_missing(elsewhere) if links else ()),
         *(broken_promises(ledger.folder, releases) if kept else ()),

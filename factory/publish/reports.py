@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from factory.errors import PublishError
 from factory.files import write_if_changed
-from factory.model import BuildFailure, BuildRecord
+from factory.model import BinaryPackage, BuildFailure, BuildRecord
 from factory.publish.harmless import harmless_json
 from factory.serial import DAMAGED, dumps, structure
 
@@ -60,20 +60,44 @@ class Dispatched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """What a library is from: a package of Debian (`deb`), with its architecture, or a project's wheel (`pypi`)."""
+
+    kind: str
+    name: str
+    version: str
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundled:
+    """A library that the repair put into the wheel: its path and sha256 there, and what it is from, if known."""
+
+    path: str
+    sha256: str
+    package: Package | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What the audit of a wheel's libraries says. `glibc` is the newest version that one needs, as in "2.38"."""
+    """What the audit of a wheel's libraries says. `glibc` is the newest version that one needs, as in "2.38".
+
+    `bundled` is None in reports of a time when nobody looked.
+    """
 
     libraries: int
     glibc: str | None
     dispatched: tuple[Dispatched, ...]
     system_libraries: tuple[str, ...]
+    bundled: tuple[Bundled, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
     """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`.
 
-    `repacked_from` names the distribution's packages that it was made of, where nothing was compiled here.
+    `repacked_from` names the distribution's package that it was made of, where nothing was compiled here, and
+    `repacked` are all of its packages that were.
     """
 
     record: str
@@ -88,6 +112,7 @@ class Build:
     checks: tuple[Check, ...]
     contents: Contents
     repacked_from: str = ""
+    repacked: tuple[BinaryPackage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +141,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents) -> Build:
         checks=tuple(_checks(records)),
         contents=contents,
         repacked_from=made.repacked_from,
+        repacked=made.repacked,
     )
 
 

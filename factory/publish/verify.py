@@ -12,12 +12,16 @@ from factory.publish.simple import simple_pages
 from factory.publish.wheels import provenance_of
 
 
-def differences(releases: Sequence[Release], output: Path) -> tuple[str, ...]:
-    """What in the folder `output` is missing, strange, or another than `releases` make it; one line each."""
-    return (*_files(releases, output / "files"), *_pages(releases, output))
+def differences(releases: Sequence[Release], output: Path, made: Iterable[tuple[str, bytes]] = ()) -> tuple[str, ...]:
+    """What in the folder `output` is missing, strange, or another than `releases` make it; one line each.
+
+    `made` are the names and contents of further files beside the wheels, which the ledger gives.
+    """
+    further = {name: hashlib.sha256(content).hexdigest() for name, content in made}
+    return (*_files(releases, output / "files", further), *_pages(releases, output))
 
 
-def _files(releases: Sequence[Release], folder: Path) -> Iterator[str]:
+def _files(releases: Sequence[Release], folder: Path, further: Mapping[str, str]) -> Iterator[str]:
     """A file that lies elsewhere may be here too: where it was moved, pinned addresses go on working."""
     own = [release for release in releases if release.url is None or (folder / release.filename).is_file()]
     expected = {release.filename: release.sha256 for release in own}
@@ -25,6 +29,11 @@ def _files(releases: Sequence[Release], folder: Path) -> Iterator[str]:
     expected |= {
         provenance_of(Path(each.filename)).name: each.provenance_sha256 for each in own if each.provenance_sha256
     }
+    expected |= further
+    yield from _wrong_files(expected, folder)
+
+
+def _wrong_files(expected: Mapping[str, str], folder: Path) -> Iterator[str]:
     for name, sha256 in expected.items():
         path = folder / name
         if not path.is_file():

@@ -39,6 +39,11 @@ class Wheel:
         return isinstance(self.release.origin, Built)
 
     @property
+    def repacked(self) -> bool:
+        """Whether it was made of a distribution's packages, without compiling anything here."""
+        return self.build is not None and self.build.repacked_from != ""
+
+    @property
     def pure(self) -> bool:
         return self.release.filename.endswith("-any.whl")
 
@@ -101,11 +106,15 @@ class Project:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """How a package is to be had for a Python: one of the words above, which version, checked on how many profiles."""
+    """How a package is to be had for a Python: one of the words above, which version, checked on how many profiles.
+
+    `repacked` are wheels that were made of a distribution's packages, not compiled here.
+    """
 
     kind: str
     version: str = ""
     profiles: int = 0
+    repacked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +129,7 @@ class Recent:
     profiles: tuple[str, ...]
     build_seconds: float
     check_seconds: float
+    repacked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +202,9 @@ def state_of(project: Project, python: str) -> State:
         kinds = {wheel.kind_for(python): wheel for wheel in each.wheels if wheel.release.yanked is None}
         kind = next((kind for kind in (BUILT, UPSTREAM, PURE, UNCHECKED) if kind in kinds), None)
         if kind is not None:
-            return State(kind=kind, version=each.version, profiles=len(profiles_of([kinds[kind]])))
+            wheel = kinds[kind]
+            profiles = len(profiles_of([wheel]))
+            return State(kind=kind, version=each.version, profiles=profiles, repacked=wheel.repacked)
     failed = any(failure.python == python for failure in project.failures)
     return State(kind=FAILED if failed else MISSING)
 
@@ -240,6 +252,7 @@ def recent_of(files: VersionFiles) -> Recent:
         profiles=profiles_of(files.wheels),
         build_seconds=sum(stage.seconds for stage in stages if stage.name != "check"),
         check_seconds=sum(check.seconds for build in builds for check in build.checks),
+        repacked=any(wheel.repacked for wheel in files.wheels),
     )
 
 

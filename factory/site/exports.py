@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from factory.publish.ledger import Built
+from factory.publish.sbom import sbom_name
 from factory.serial import unstructure
 from factory.site.catalogue import Project, VersionFiles, Wheel, states_of
 
@@ -45,4 +46,6 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "license": "" if wheel.report is None else wheel.report.license,
         "record": None if wheel.build is None else wheel.build.record,
         "glibc": None if wheel.build is None else wheel.build.contents.glibc,
+        "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
+        "sbom": None if wheel.build is None else f"../../files/{sbom_name(release.filename)}",
     }

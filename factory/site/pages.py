@@ -11,7 +11,8 @@ from pathlib import Path
 import jinja2
 
 from factory.model import PROFILES, PYTHONS, Target
-from factory.publish.reports import Check, Stage
+from factory.publish.reports import Check, Package, Stage
+from factory.publish.sbom import sbom_name
 from factory.publish.simple import project_pages, root_pages
 from factory.site import text
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
@@ -63,6 +64,8 @@ def _environment() -> jinja2.Environment:
         "stages": _stages,
         "tools": _tools,
         "path_quoted": text.path_quoted,
+        "sbom_name": sbom_name,
+        "from_package": _from_package,
         "atom_id": atom_id,
     }
     environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES}
@@ -76,6 +79,12 @@ def atom_id(name: str) -> str:
 
 def _stages(stages: Sequence[Stage]) -> str:
     return ", ".join(f"{stage.name} {text.duration(stage.seconds)}" for stage in stages)
+
+
+def _from_package(package: Package | None) -> str:
+    if package is None:
+        return "from a package that is not known"
+    return f"from {'the Debian package ' if package.kind == 'deb' else ''}{package.name} {package.version}"
 
 
 def _tools(toolchain: Mapping[str, str]) -> str:

@@ -87,6 +87,8 @@ def test_packages_of_a_distribution_become_a_wheel_that_says_so(
     assert finished.returncode == 0, finished.stderr
     (record,) = (json.loads(path.read_text()) for path in fresh_cache.glob("store/records/*.json"))
     assert record["repacked_from"] == "Debian's python3-spam 1.0-2"
+    repacked = {each["name"]: (each["source"], each["version"], each["sha256"]) for each in record["repacked"]}
+    assert repacked == {name: ("spam", "1.0-2", sha256) for name, sha256 in hashes.items()}
     assert record["wheel"].startswith("spam-1.0+debian-cp313-cp313-manylinux_2_")
     unpacked = tmp_path / "unpacked"
     zipfile.ZipFile(checkout.wheel()).extractall(unpacked)

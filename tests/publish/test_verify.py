@@ -11,10 +11,13 @@ import pytest
 from factory.cli import main
 from factory.errors import IndexDiffers
 from factory.publish.ledger import Ledger
+from factory.publish.reports import WheelReport, write_report
+from factory.publish.sbom import write_sboms
 from factory.publish.simple import write_simple
 from factory.site.writing import write_site
 from tests.publish.conftest import Upstream
 from tests.publish.wheelmaker import make_wheel, release_of
+from tests.site.ledgers import build
 
 
 class Index:
@@ -71,6 +74,24 @@ def test_files_elsewhere_are_looked_at_where_that_is_asked_for(
     assert index.verify() == 0
     assert index.verify("--links") == IndexDiffers.exit_code
     assert f"\n  {linked.url}.metadata: it can't be fetched: 404" in capsys.readouterr().err
+
+
+def test_a_bill_of_materials_that_is_missing_strange_or_another_is_named(
+    index: Index, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filename = index.wheel.name
+    write_report(index.ledger, "demo", WheelReport(filename=filename, summary="", license="", build=build()))
+    write_site(Ledger(index.ledger), index.output)
+    assert index.verify() == IndexDiffers.exit_code
+    assert f"\n  files/{filename}.cdx.json: it is missing" in capsys.readouterr().err
+    (written,) = write_sboms(Ledger(index.ledger).read(), index.ledger, index.output)
+    assert index.verify() == 0
+    written.write_text("{}")
+    written.with_name("x.whl.cdx.json").touch()
+    assert index.verify() == IndexDiffers.exit_code
+    shown = capsys.readouterr().err
+    assert f"\n  files/{filename}.cdx.json: has sha256" in shown
+    assert "\n  files/x.whl.cdx.json: it is not in the ledger" in shown
 
 
 def test_every_difference_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,11 @@ from factory.model import BuildFailure
 from factory.publish.ledger import Built, Ledger, Mirrored, Release, parse_filename
 from factory.publish.reports import (
     Build,
+    Bundled,
     Check,
     Contents,
     Dispatched,
+    Package,
     Patch,
     Stage,
     WheelReport,
@@ -29,6 +31,11 @@ FAILURE = BuildFailure(
     stage="build",
     finished="2026-03-04T05:06:07+00:00",
     message="broken 0.1: build_wheel failed:\nvec.c:3:1: error: expected ';'",
+)
+FORTRAN = Bundled(
+    path="alpha.libs/libgfortran-2c0fd224.so.5.0.0",
+    sha256="1" * 64,
+    package=Package(kind="deb", name="libgfortran5", version="14.2.0-19", architecture="riscv64"),
 )
 
 
@@ -71,6 +78,7 @@ def build(python: str = "3.13", **changes: object) -> Build:
             glibc="2.38",
             dispatched=(Dispatched(path="alpha/fast.so", extensions=("v", "zvfh")),),
             system_libraries=("libc.so.6", "libm.so.6"),
+            bundled=(FORTRAN,),
         ),
     )
     return replace(made, **changes)  # type: ignore[arg-type]

@@ -63,6 +63,7 @@ def test_a_versions_page_tells_everything_of_its_build(tmp_path: Path) -> None:
         "alpha/fast.so (v, zvfh)",
         "glibc 2.38 or newer",
         "libc.so.6, libm.so.6",
+        "alpha.libs/libgfortran-2c0fd224.so.5.0.0 from the Debian package libgfortran5 14.2.0-19",
         "0001-load-modules.patch Upstream-Status: Pending",
         "BSD-3-Clause",
         "sum 499500.0",
@@ -145,9 +146,27 @@ def test_the_feeds_are_atom_with_the_times_of_publishing(tmp_path: Path) -> None
 
 def test_a_project_is_json_for_programs(tmp_path: Path) -> None:
     entry = json.loads(pages(make_ledger(tmp_path))["project/alpha/index.json"])
-    assert entry["states"]["3.13"] == {"kind": "built", "version": "1.10", "profiles": 2}
+    assert entry["states"]["3.13"] == {"kind": "built", "version": "1.10", "profiles": 2, "repacked": False}
     (file,) = entry["versions"][0]["files"]
     assert (file["filename"], file["profiles"], file["glibc"]) == (ALPHA_NEXT, ["rv64gc", "k1"], "2.38")
+    assert (file["sbom"], file["repacked_from"]) == (f"../../files/{ALPHA_NEXT}.cdx.json", None)
+
+
+def test_a_wheel_of_a_distributions_packages_says_that_it_was_not_compiled_here(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    made = build(repacked_from="Debian's python3-alpha 1.10-2", patches=())
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=made))
+    written = pages(ledger)
+    words = "Repacked from Debian&#39;s python3-alpha 1.10-2: nothing was compiled here"
+    for name in ("index", "1.10"):
+        assert words in plain(written[f"project/alpha/{name}.html"])
+        assert "as its project published it" not in plain(written[f"project/alpha/{name}.html"])
+    assert "Repacked" not in written["project/alpha/1.0.html"]
+    assert "alpha Adds numbers 1.10 repacked, run on 2 CPUs" in plain(written["index.html"])
+    assert "alpha 1.10 repacked, not compiled here" in plain(written["builds/index.html"])
+    entry = json.loads(written["project/alpha/index.json"])
+    assert entry["versions"][0]["files"][0]["repacked_from"] == "Debian's python3-alpha 1.10-2"
+    assert entry["states"]["3.13"]["repacked"] is True
 
 
 def test_with_an_address_the_lines_feeds_and_the_sitemap_have_it(tmp_path: Path) -> None:

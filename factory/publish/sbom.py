@@ -1,0 +1,201 @@
+"""A bill of materials for each wheel that we built, in CycloneDX's JSON: made of its release and report alone.
+
+It names the wheel with its licence, the source with its patches (or the distribution's packages that the wheel was
+repacked from), the libraries that the repair put into it, and what built it. The same report gives the same bytes:
+serial number and time are those of the content and of the build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from factory.files import write_if_changed
+from factory.publish.ledger import SHA256, TIME, Release
+from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, read_reports
+
+SPECIFICATION = "1.6"
+OURS = "riscv64-wheel-factory"
+
+Component = dict[str, object]
+
+
+def sbom_name(filename: str) -> str:
+    """The name of a wheel's bill of materials, which lies beside the wheel."""
+    return f"{filename}.cdx.json"
+
+
+def write_sboms(releases: Sequence[Release], ledger: Path, out: Path) -> tuple[Path, ...]:
+    """Write `<out>/files/<wheel>.cdx.json` for every wheel that we built; returns those that were new or differed.
+
+    Raises:
+        PublishError: a report of the ledger is damaged.
+    """
+    paths = ((out / "files" / name, content) for name, content in sboms(releases, ledger))
+    return tuple(path for path, content in paths if write_if_changed(path, content))
+
+
+def sboms(releases: Sequence[Release], ledger: Path) -> Iterator[tuple[str, bytes]]:
+    """The name and content of every bill of materials that the ledger gives.
+
+    Raises:
+        PublishError: as `write_sboms`.
+    """
+    for project, published in groupby(sorted(releases, key=_place), key=lambda release: release.project):
+        reports = read_reports(ledger, project)
+        for release in published:
+            report = reports.get(release.filename)
+            if report is not None and report.build is not None:
+                yield sbom_name(release.filename), sbom(release, report, report.build)
+
+
+def _place(release: Release) -> tuple[str, str]:
+    return release.project, release.filename
+
+
+def sbom(release: Release, report: WheelReport, build: Build) -> bytes:
+    """The bill of materials of one wheel."""
+    wheel = _wheel(release, report, build)
+    libraries = [_library(release, each) for each in build.contents.bundled or ()]
+    content: Component = {
+        "bomFormat": "CycloneDX",
+        "specVersion": SPECIFICATION,
+        "version": 1,
+        "metadata": _metadata(wheel, build),
+        "components": libraries,
+        "dependencies": _dependencies(wheel, libraries),
+        "formulation": [{"components": _tools(build)}],
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    content["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_OID, f"{OURS}/sbom/{digest}").urn
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _metadata(wheel: Component, build: Build) -> Component:
+    stated = {"baseline": build.baseline, "build-record": build.record, "mode": build.mode}
+    metadata: Component = {
+        "component": wheel,
+        "lifecycles": [{"phase": "build"}],
+        "properties": [{"name": f"{OURS}:{name}", "value": value} for name, value in stated.items()],
+        "tools": {"components": [{"type": "application", "name": OURS}]},
+    }
+    return metadata | ({"timestamp": build.finished} if _is_time(build.finished) else {})
+
+
+def _is_time(text: str) -> bool:
+    return TIME.fullmatch(text.replace("+00:00", "Z")) is not None
+
+
+def _wheel(release: Release, report: WheelReport, build: Build) -> Component:
+    component: Component = {
+        "type": "library",
+        "bom-ref": release.filename,
+        "name": release.project,
+        "version": release.version,
+        "purl": f"{_purl('pypi', release.project, release.version)}?file_name={quote(release.filename)}",
+        "hashes": _hashes(release.sha256),
+        "pedigree": _pedigree(release, build),
+    }
+    if report.summary:
+        component["description"] = report.summary
+    if report.license:
+        component["licenses"] = [_licence(report.license)]
+    if release.url is not None:
+        component["externalReferences"] = [{"type": "distribution", "url": release.url}]
+    return component
+
+
+def _pedigree(release: Release, build: Build) -> Component:
+    """What the wheel was made of, and what was changed in it."""
+    pedigree: Component = {"ancestors": _ancestors(release, build)}
+    if build.patches:
+        pedigree["patches"] = [_patch(patch) for patch in build.patches]
+        pedigree["notes"] = "\n".join(f"{each.name}: Upstream-Status: {each.upstream_status}" for each in build.patches)
+    return pedigree
+
+
+def _ancestors(release: Release, build: Build) -> list[Component]:
+    if not build.repacked_from:
+        source: Component = {"type": "library", "name": release.project, "version": release.version}
+        return [source | {"description": "its source", "hashes": _hashes(build.source_sha256)}]
+    packages: list[Component] = [
+        {
+            "type": "library",
+            "name": each.name,
+            "version": each.version,
+            "purl": f"{_purl('deb/debian', each.name, each.version)}?arch=riscv64&upstream={quote(each.source)}",
+            "hashes": _hashes(each.sha256),
+        }
+        for each in build.repacked
+    ]
+    return packages or [{"type": "library", "name": build.repacked_from}]
+
+
+def _patch(patch: Patch) -> Component:
+    backport = patch.upstream_status.startswith("Backport")
+    return {"type": "backport" if backport else "unofficial", "diff": {"url": quote(patch.name)}}
+
+
+def _library(release: Release, bundled: Bundled) -> Component:
+    """A library in the wheel: it has the name of its package, where that is known."""
+    name = PurePosixPath(bundled.path).name
+    component: Component = {
+        "type": "library",
+        "bom-ref": f"{release.filename}/{bundled.path}",
+        "name": name,
+        "hashes": _hashes(bundled.sha256),
+        "evidence": {"occurrences": [{"location": bundled.path}]},
+    }
+    return component if bundled.package is None else component | _named(bundled.package)
+
+
+def _named(package: Package) -> Component:
+    place = "deb/debian" if package.kind == "deb" else package.kind
+    ending = f"?arch={quote(package.architecture)}" if package.architecture else ""
+    purl = f"{_purl(place, package.name, package.version)}{ending}"
+    return {"name": package.name, "version": package.version, "purl": purl}
+
+
+def _dependencies(wheel: Component, libraries: Sequence[Component]) -> list[Component]:
+    names = [each["bom-ref"] for each in libraries]
+    return [{"ref": wheel["bom-ref"], "dependsOn": names}, *({"ref": name} for name in names)]
+
+
+def _tools(build: Build) -> list[Component]:
+    """The compilers and their kin, which are Debian's, and what the build required."""
+    requirements = (each.partition("==") for each in build.requirements)
+    return [
+        *(_tool("application", "deb/debian", name, version) for name, version in sorted(build.toolchain.items())),
+        *(_tool("library", "pypi", name, version) for name, _, version in requirements),
+    ]
+
+
+def _tool(kind: str, place: str, name: str, version: str) -> Component:
+    return {"type": kind, "name": name, "version": version, "purl": _purl(place, name, version)}
+
+
+def _purl(place: str, name: str, version: str) -> str:
+    """A package URL; `place` is its type, with the namespace if it has one."""
+    return f"pkg:{place}/{quote(name, safe='')}@{quote(version, safe=':')}"
+
+
+def _hashes(sha256: str) -> Sequence[Mapping[str, str]]:
+    """None where there is no hash, as for the source of a folder on this machine."""
+    return [{"alg": "SHA-256", "content": sha256}] if SHA256.fullmatch(sha256) else []
+
+
+@lru_cache
+def _licence(text: str) -> Mapping[str, object]:
+    """An SPDX expression, where it is one; what wheels call their licence otherwise."""
+    try:
+        return {"expression": str(canonicalize_license_expression(text))}
+    except (InvalidLicenseExpression, ValueError):
+        return {"license": {"name": text}}

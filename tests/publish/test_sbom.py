@@ -1,0 +1,137 @@
+"""Bills of materials, judged by CycloneDX's own schema."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+from factory.model import BinaryPackage
+from factory.publish.harmless import harmless
+from factory.publish.ledger import Ledger
+from factory.publish.reports import Build, Bundled, Package, Patch, write_report
+from factory.publish.sbom import sbom, sboms, write_sboms
+from tests.site.ledgers import ALPHA, PURE, build, make_ledger, release, report
+from tests.site.test_hostile import MARKUP
+
+VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
+FORTRAN = Bundled(
+    path="alpha.libs/libgfortran-2c0fd224.so.5.0.0",
+    sha256="1" * 64,
+    package=Package(kind="deb", name="libgfortran5", version="1:14.2.0~rc1-19+b1", architecture="riscv64"),
+)
+BLAS = Bundled(
+    path="alpha.libs/libopenblas-0ebc6901.so",
+    sha256="2" * 64,
+    package=Package(kind="pypi", name="openblas-lp64", version="0.3.34"),
+)
+UNKNOWN = Bundled(path="alpha.libs/libown-00000000.so", sha256="3" * 64)
+SPAM = BinaryPackage(name="python3-spam", source="spam", version="1.0+dfsg-2", sha256="4" * 64)
+
+
+def made(**changes: object) -> Build:
+    """A build whose wheel has libraries of three kinds."""
+    plain = build()
+    full = replace(plain, contents=replace(plain.contents, bundled=(FORTRAN, BLAS, UNKNOWN)))
+    return replace(full, **changes)  # type: ignore[arg-type]
+
+
+def content_of(build: Build, **words: object) -> dict[str, Any]:
+    """A bill of materials, once it was found to be one."""
+    text = sbom(release(ALPHA), report(ALPHA, **words), build)
+    problem = VALIDATOR.validate_str(text.decode())
+    assert problem is None, problem
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+def test_it_names_the_wheel_its_source_and_its_patches() -> None:
+    patches = (*build().patches, Patch(name="0002-fix.patch", upstream_status="Backport [1.11]"))
+    wheel = content_of(made(patches=patches))["metadata"]["component"]
+    assert (wheel["name"], wheel["version"], wheel["licenses"]) == ("alpha", "1.0", [{"expression": "BSD-3-Clause"}])
+    assert wheel["purl"] == f"pkg:pypi/alpha@1.0?file_name={ALPHA}"
+    assert wheel["hashes"][0]["content"] == release(ALPHA).sha256
+    assert wheel["pedigree"]["ancestors"][0]["hashes"][0]["content"] == "5" * 64
+    assert [patch["type"] for patch in wheel["pedigree"]["patches"]] == ["unofficial", "backport"]
+    assert wheel["pedigree"]["notes"] == (
+        "0001-load-modules.patch: Upstream-Status: Pending\n0002-fix.patch: Upstream-Status: Backport [1.11]"
+    )
+
+
+def test_it_names_the_libraries_in_the_wheel_by_their_packages() -> None:
+    content = content_of(made())
+    assert [each["purl"] for each in content["components"] if "purl" in each] == [
+        "pkg:deb/debian/libgfortran5@1:14.2.0~rc1-19%2Bb1?arch=riscv64",
+        "pkg:pypi/openblas-lp64@0.3.34",
+    ]
+    assert content["components"][2]["name"] == "libown-00000000.so"
+    assert content["dependencies"][0]["dependsOn"] == [f"{ALPHA}/{each.path}" for each in (FORTRAN, BLAS, UNKNOWN)]
+
+
+def test_it_names_what_built_the_wheel() -> None:
+    content = content_of(made())
+    tools = [(each["name"], each["version"]) for each in content["formulation"][0]["components"]]
+    assert tools == [("g++-14-riscv64-linux-gnu", "14.2.0-19cross1"), ("cython", "3.3.1")]
+    assert content["metadata"]["timestamp"] == "2026-01-02T02:00:00+00:00"
+
+
+def test_it_names_a_distributions_packages_where_nothing_was_compiled() -> None:
+    content = content_of(made(repacked_from="Debian's python3-spam 1.0+dfsg-2", repacked=(SPAM,)))
+    (package,) = content["metadata"]["component"]["pedigree"]["ancestors"]
+    assert package["purl"] == "pkg:deb/debian/python3-spam@1.0%2Bdfsg-2?arch=riscv64&upstream=spam"
+    assert package["hashes"] == [{"alg": "SHA-256", "content": SPAM.sha256}]
+
+
+def test_package_urls_are_as_their_own_library_writes_them() -> None:
+    text = json.dumps([content_of(made(repacked_from="x", repacked=(SPAM,))), content_of(made())])
+    found = [part.partition('"')[0] for part in text.split('"purl": "')[1:]]
+    assert len(found) == 11
+    assert [PackageURL.from_string(purl).to_string() for purl in found] == found
+
+
+def test_what_is_no_spdx_expression_is_told_as_it_is_written() -> None:
+    wheel = content_of(made(), license="BSD, see the file")["metadata"]["component"]
+    assert wheel["licenses"] == [{"license": {"name": "BSD, see the file"}}]
+    assert "licenses" not in content_of(made(), license="")["metadata"]["component"]
+
+
+def test_the_same_report_gives_the_same_bytes_and_another_one_another_serial_number() -> None:
+    assert content_of(made()) == content_of(made())
+    assert content_of(made())["serialNumber"] != content_of(made(mode="native"))["serialNumber"]
+
+
+@pytest.mark.parametrize("text", [harmless(text) for text in MARKUP])
+def test_text_of_strangers_leaves_it_valid(text: str) -> None:
+    package = Package(kind="deb", name=text, version=text, architecture=text)
+    content_of(
+        made(
+            mode=text,
+            finished=text,
+            source_sha256=text,
+            toolchain={text: text},
+            requirements=(text,),
+            patches=(Patch(name=text, upstream_status=text),),
+            repacked=(replace(SPAM, name=text, source=text, version=text),),
+            contents=replace(build().contents, bundled=(replace(FORTRAN, path=text, package=package),)),
+        ),
+        summary=text,
+        license=text,
+    )
+
+
+def test_every_wheel_that_was_built_has_one_beside_it_and_no_other(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    releases = Ledger(ledger.folder).read()
+    written = write_sboms(releases, ledger.folder, tmp_path / "out")
+    assert {path.name for path in written} == {name for name, _ in sboms(releases, ledger.folder)}
+    assert tmp_path / f"out/files/{ALPHA}.cdx.json" in written
+    assert not (tmp_path / f"out/files/{PURE}.cdx.json").exists()
+    assert write_sboms(releases, ledger.folder, tmp_path / "out") == ()
+    write_report(ledger.folder, "alpha", report(ALPHA, build=build(mode="native")))
+    assert write_sboms(releases, ledger.folder, tmp_path / "out") == (tmp_path / f"out/files/{ALPHA}.cdx.json",)
