@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from factory.errors import CheckFailed, CommandFailed
 from factory.model import (
@@ -26,18 +29,22 @@ from factory.model import (
 ILLEGAL_INSTRUCTION = (128 + 4, -4)
 
 
-def install(sandbox: Sandbox, recipe: Recipe, index_url: str, log: LogSink) -> None:
+def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink) -> None:
     """Install the package with pip from the index at `index_url` alone, then what the check itself requires.
+
+    Of the latter, the projects in `ours` (normalized names) come from that index, all others from the host's.
 
     Raises:
         CheckFailed: pip failed.
     """
     pip = ["pip", "--isolated", "install", "--no-compile", "--no-cache-dir", "--index-url", index_url]
+    required = recipe.check.requires
+    from_index = [text for text in required if canonicalize_name(Requirement(text).name) in ours]
+    from_host = [text for text in required if text not in from_index]
     try:
-        sandbox.run([*pip, f"{recipe.project}=={recipe.version}"], log=log, network=True)
-        if recipe.check.requires:
-            # What only the check needs isn't in our index: it comes from the host's.
-            sandbox.run(["pip", "install", "--no-compile", *recipe.check.requires], log=log, network=True)
+        sandbox.run([*pip, f"{recipe.project}=={recipe.version}", *from_index], log=log, network=True)
+        if from_host:
+            sandbox.run(["pip", "install", "--no-compile", *from_host], log=log, network=True)
     except CommandFailed as error:
         raise CheckFailed(f"{recipe.label} can't be installed from the index:\n{error.output}") from error
 

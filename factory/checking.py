@@ -74,7 +74,8 @@ def installed(recipe: Recipe, index: Path, work: Path, factory: Factory, log: Lo
     """
     discard(work)
     with serve(index) as url, _check_sandbox(recipe, work, factory, log) as sandbox:
-        check.install(sandbox, recipe, f"{url}/simple/", log)
+        ours = [project.name for project in (index / "simple").iterdir() if project.is_dir()]
+        check.install(sandbox, recipe, f"{url}/simple/", ours, log)
         yield sandbox
 
 

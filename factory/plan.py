@@ -124,7 +124,7 @@ def _job(recipe: Recipe, python: str, toolchain: str, recipes: Mapping[str, Reci
     metadata = describe(recipe)
     _require_python(recipe, metadata, python)
     build = requirement_names(metadata.build_requires, python) & recipes.keys()
-    run = requirement_names(metadata.dependencies, python) & recipes.keys()
+    run = requirement_names((*metadata.dependencies, *recipe.check.requires), python) & recipes.keys()
     own = {canonicalize_name(recipe.name)}
     return Job(
         recipe=recipe,

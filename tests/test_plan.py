@@ -39,6 +39,13 @@ def test_what_a_build_needs_comes_before_it_through_several_recipes() -> None:
     assert order(["scipy"], needs) == ["openblas", "numpy", "scipy"]
 
 
+def test_what_only_the_check_requires_comes_before_it_too() -> None:
+    torch = replace(make_recipe("torch"), check=CheckOptions(requires=("numpy>=2", "pytest")))
+    recipes = {"torch": torch, "numpy": make_recipe("numpy")}
+    jobs = plan(["torch"], PYTHONS[:1], recipes, lambda _recipe: metadata())
+    assert [job.recipe.name for job in jobs] == ["numpy", "torch"]
+
+
 def test_names_are_normalized() -> None:
     assert order(["LLama_CPP.python"], {"llama-cpp-python": metadata()}) == ["llama-cpp-python"]
 

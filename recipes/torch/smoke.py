@@ -1,21 +1,74 @@
-"""Tensors against numpy, gradients, a training step, files, worker processes, two processes with Gloo, and a trace."""
+"""Tensors against numpy, gradients, a training step, files, worker processes, two processes with Gloo, and a trace.
+
+Each step says on standard output that it begins and how long it took: under emulation the whole takes minutes.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.distributed as dist
-import torch.multiprocessing as processes
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
+
+STARTED = time.monotonic()
+print("importing torch ...", flush=True)
+
+import torch  # noqa: E402
+import torch.distributed as dist  # noqa: E402
+import torch.multiprocessing as processes  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.utils.data import DataLoader, Dataset  # noqa: E402
+
+print(f"importing torch: {time.monotonic() - STARTED:.1f} s", flush=True)
 
 SEED = 7
+THREADS = 2
+# Started by fork, child processes need not import torch again, which takes half a minute each under emulation.
+START = "fork"
+
+
+class Squares(Dataset[torch.Tensor]):
+    """Numbers that worker processes compute."""
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.tensor(float(index) ** 2)
+
+
+def workers() -> str:
+    """Tensors come from two worker processes through shared memory."""
+    batches = list(DataLoader(Squares(), batch_size=4, num_workers=2, multiprocessing_context=START))
+    assert all(batch.is_shared() for batch in batches)
+    assert torch.equal(torch.cat(batches), torch.arange(20.0) ** 2)
+    return "2 workers"
+
+
+def add_up(rank: int, port: int) -> None:
+    """One of two processes: each knows the sum of both numbers afterwards."""
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    number = torch.tensor([float(rank + 1)])
+    dist.all_reduce(number)
+    assert number.item() == 3.0, number
+    parts = [torch.zeros(1) for _ in range(2)]
+    dist.all_gather(parts, torch.tensor([float(rank)]))
+    assert [part.item() for part in parts] == [0.0, 1.0], parts
+    dist.destroy_process_group()
+
+
+def together() -> str:
+    """Two processes exchange tensors by Gloo over the loopback interface."""
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    processes.start_processes(add_up, args=(port,), nprocs=2, start_method=START)
+    return "Gloo"
 
 
 def tensors() -> str:
@@ -29,6 +82,7 @@ def tensors() -> str:
         np.testing.assert_allclose(torch.softmax(x, 1).sum(1).numpy(), np.ones(length), rtol=1e-5)
         np.testing.assert_allclose(x.sum(0).numpy(), a.sum(0), rtol=1e-3, atol=1e-4)
         np.testing.assert_array_equal((x > y).numpy(), a > b)
+        np.testing.assert_array_equal(torch.sort(x, dim=1).values.numpy(), np.sort(a, axis=1))
     solvable = random.standard_normal((40, 40)) + 40 * np.eye(40)
     right = random.standard_normal(40)
     solved = torch.linalg.solve(torch.from_numpy(solvable), torch.from_numpy(right)).numpy()
@@ -41,7 +95,7 @@ def tensors() -> str:
 
 
 def gradients() -> str:
-    """Autograd against finite differences, through a product, a non-linearity and a reduction."""
+    """Autograd against finite differences, through a product, a non-linearity, a reduction and a convolution."""
     torch.manual_seed(SEED)
     weight = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
     value = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
@@ -76,42 +130,6 @@ def training() -> str:
     return f"loss {losses[0]:.2f} to {losses[-1]:.3f}"
 
 
-class Squares(Dataset[torch.Tensor]):
-    """Numbers that worker processes compute."""
-
-    def __len__(self) -> int:
-        return 20
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return torch.tensor(float(index) ** 2)
-
-
-def workers() -> str:
-    """Tensors come from two worker processes through shared memory."""
-    batches = list(DataLoader(Squares(), batch_size=4, num_workers=2))
-    assert torch.equal(torch.cat(batches), torch.arange(20.0) ** 2)
-    return "2 workers"
-
-
-def add_up(rank: int, place: str) -> None:
-    """One of two processes: each knows the sum of both numbers afterwards."""
-    dist.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=2)
-    number = torch.tensor([float(rank + 1)])
-    dist.all_reduce(number)
-    assert number.item() == 3.0, number
-    parts = [torch.zeros(1) for _ in range(2)]
-    dist.all_gather(parts, torch.tensor([float(rank)]))
-    assert [part.item() for part in parts] == [0.0, 1.0], parts
-    dist.destroy_process_group()
-
-
-def together() -> str:
-    """Two processes exchange tensors by Gloo."""
-    with tempfile.TemporaryDirectory() as folder:
-        processes.spawn(add_up, args=(f"{folder}/meeting",), nprocs=2)
-    return "gloo"
-
-
 def traced() -> str:
     """TorchScript runs what it compiled as the original did."""
 
@@ -124,18 +142,36 @@ def traced() -> str:
     return "traced"
 
 
-CHECKS: tuple[Callable[[], str], ...] = (tensors, gradients, training, workers, together, traced)
+def configuration() -> str:
+    """The build's own description, and the threads that were asked for."""
+    print(torch.__config__.show(), flush=True)
+    assert torch.get_num_threads() == THREADS, torch.get_num_threads()
+    return f"{THREADS} threads"
+
+
+# Those that fork come first: OpenMP's and autograd's threads would be missing in a child.
+CHECKS: tuple[Callable[[], str], ...] = (workers, together, tensors, gradients, training, traced, configuration)
+
+
+def run(check: Callable[[], str]) -> str:
+    """One check, with what it found, announced and timed."""
+    started = time.monotonic()
+    print(f"{check.__name__} ...", flush=True)
+    found = check()
+    print(f"{check.__name__}: {time.monotonic() - started:.1f} s", flush=True)
+    return found
 
 
 def main() -> None:
-    torch.set_num_threads(2)
-    found = [check() for check in CHECKS]
+    torch.set_num_threads(THREADS)
+    found = [run(check) for check in CHECKS]
     facts = {
         "version": torch.__version__,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "openmp": torch.backends.openmp.is_available(),
-        "lapack": torch.backends.mkl.is_available() or torch._C.has_lapack,
+        "lapack": torch._C.has_lapack,
         "gloo": dist.is_gloo_available(),
+        "threads": torch.get_num_threads(),
     }
     result = {"shown": f"{torch.__version__}: {', '.join(found)}", "facts": facts, "tokens": [], "logits": []}
     Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps(result))

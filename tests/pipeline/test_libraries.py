@@ -64,7 +64,13 @@ library = ctypes.CDLL(str(place))
 library.answer.restype = ctypes.c_char_p
 answer = int(library.answer())
 """
-ASKS = "import asks\nanswer = asks.ask()\n"
+ASKS = """
+import importlib.metadata, asks
+# What the check requires is ours too: it came from our index, with its library.
+(library,) = [file for file in importlib.metadata.files("answers") if file.name == "libanswers.so"]
+assert library.locate().is_file()
+answer = asks.ask()
+"""
 # Compiled against the installed wheel, with the source's own header.
 SUITE = """
 import pathlib, subprocess
@@ -75,12 +81,14 @@ subprocess.run(["gcc", "test.c", f"-L{place}", f"-Wl,-rpath,{place}", "-lanswers
 answer = subprocess.run(["./test"]).returncode
 """
 COMPILED = '[suite]\nscript = "suite.py"\nbuild-root = true\nprofiles = ["rv64gc"]\n'
-EXPECT = f"{ONE_PROFILE}[check.expect.answer]\nrv64gc = 42\n"
+EXPECT = "[check.expect.answer]\nrv64gc = 42\n"
 
 
 def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fresh_cache: Path) -> None:
     checkout = Checkout(root=tmp_path, cache=fresh_cache)
-    add_recipe(tmp_path, "answers", source='overlay = ["package"]', more=EXPECT + COMPILED, smoke=LOADS + RESULT)
+    add_recipe(
+        tmp_path, "answers", source='overlay = ["package"]', more=ONE_PROFILE + EXPECT + COMPILED, smoke=LOADS + RESULT
+    )
     (tmp_path / "recipes/answers/suite.py").write_text(SUITE + RESULT)
     package = tmp_path / "recipes/answers/package"
     package.mkdir()
@@ -91,7 +99,7 @@ def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fr
     patches = tmp_path / "patches/answers/1.0"
     patches.mkdir(parents=True)
     (patches / "0001-spoil-the-header.patch").write_text(PATCH)
-    requires = f'[build]\nrequires = ["answers"]\n{EXPECT}'
+    requires = f'[build]\nrequires = ["answers"]\n{ONE_PROFILE}requires = ["answers"]\n{EXPECT}'
     add_recipe(tmp_path, "asks", more=requires, smoke=ASKS + RESULT)
     built = checkout.factory("build", "asks")
     assert built.returncode == 0, built.stderr
