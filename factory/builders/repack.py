@@ -86,7 +86,8 @@ def build(
     folders = (*(files / name for name in LIBRARIES), *library_folders(sandbox.work / VENV.name))
     try:
         bundled = link_together(sandbox, tree, folders, recipe, log)
-        take_licences(files, tree, {owners[path] for path in bundled if path in owners}, recipe)
+        taken = [path for path in owners if path in bundled or _is_placed(path.relative_to(files), recipe)]
+        take_licences(files, tree, {owners[path] for path in taken}, recipe)
         write_wheel_file(tree, recipe, python)
         command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(out)]
         run(command, log=log, env={**os.environ, **_date(sandbox.work / "src")}, what="packing the wheel")
@@ -226,18 +227,18 @@ def _relinking(
     stand_in: str,
     symbols: Mapping[Path, frozenset[Wanted]],
 ) -> Relinking:
-    dropped = [name for name in each.needed if name in left_out]
-    replaced: dict[str, str] = {}
+    missing = symbols.get(each.path, frozenset())
+    absent = [name for name in each.needed if name in left_out]
+    # The loader looks for a wanted version in the library that it is wanted of: that one becomes the stand-in.
+    versioned = {symbol.library for symbol in missing if symbol.version}
+    replaced = dict.fromkeys([name for name in absent if name in versioned] or absent[: bool(missing)], stand_in)
+    dropped = [name for name in absent if name not in replaced]
     for name in each.needed:
         new = names.get(name, name)
         if new != name and (new in each.needed or new in replaced.values()):
             dropped.append(name)
         elif new != name:
             replaced[name] = new
-    if symbols.get(each.path):
-        # The first one becomes the stand-in, so that versions that were wanted of it are looked for there.
-        replaced[dropped[0]] = stand_in
-        dropped = dropped[1:]
     inside = each in own
     return Relinking(
         soname=each.path.name if inside and each.soname and each.soname != each.path.name else None,
@@ -255,14 +256,14 @@ def _run_path(each: Linked, own: Sequence[Linked], names: Mapping[str, str]) -> 
     return ":".join(sorted(entries)) or None
 
 
-def take_licences(files: Path, tree: Path, bundled: set[str], recipe: Recipe) -> None:
-    """Put the licence of every package whose files are in the wheel, or will be, among the wheel's licences.
+def take_licences(files: Path, tree: Path, packages: set[str], recipe: Recipe) -> None:
+    """Put the licences of the package with the Python files and of other `packages` among the wheel's licences.
 
     Raises:
         BuildFailed: one has none.
     """
     folder = _dist_info(tree)
-    for package in sorted({recipe.source.package} | bundled):
+    for package in sorted({recipe.source.package} | packages):
         licence = files / LICENCE.format(package=package)
         if not licence.is_file():
             raise BuildFailed(
@@ -295,6 +296,11 @@ def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:
         (folder / note).unlink(missing_ok=True)
     tag = f"cp{python.replace('.', '')}"
     (folder / "WHEEL").write_text(WHEEL.format(tag=f"{tag}-{tag}-linux_riscv64"))
+
+
+def _is_placed(path: Path, recipe: Recipe) -> bool:
+    """Whether the recipe gives a package's file another place in the wheel."""
+    return any(path.is_relative_to(folder) for folder in recipe.build.repack.placed)
 
 
 def _dist_info(tree: Path) -> Path:

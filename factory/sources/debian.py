@@ -27,7 +27,8 @@ from factory.sources.disk import cached_file, explain_full_disk
 from factory.sources.download import RemoteFile, download
 
 PATCHES = "patches"
-ARCHITECTURE = "riscv64"
+# Of binary packages; what is the same for all is in packages of their own.
+ARCHITECTURES = ("riscv64", "all")
 # The compressions that dpkg-source allows, the usual one first.
 SUFFIXES = ("xz", "gz", "bz2")
 NEWER_REVISION = (
@@ -100,12 +101,11 @@ def fetch_deb(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> S
     Raises:
         SourceError: it can't be downloaded, has another hash, is no whole package or is not safe to unpack.
     """
-    name = f"{pin.package}_{pin.version}_{ARCHITECTURE}.deb"
-    archive = cached_file(pin.sha256, cache) or _obtain_file(pin, name, pin.sha256, cache, log)
+    archive = cached_file(pin.sha256, cache) or _obtain_deb(pin, cache, log)
     log.write(f"unpacking {archive.name}, sha256 {pin.sha256}\n")
     folder = destination / pin.package
     with tempfile.TemporaryDirectory() as scratch:
-        files = Path(scratch) / f"{name}.tar"
+        files = Path(scratch) / f"{archive.name}.tar"
         with explain_full_disk(files.parent), _explain_package(archive):
             run(["sh", "-c", 'dpkg-deb --fsys-tarfile "$1" > "$2"', "unpack", str(archive), str(files)], log=log)
         unpacked = unpack(files, folder)
@@ -141,6 +141,14 @@ def _obtain_file(pin: SourcePin, name: str, sha256: str, cache: Path, log: LogSi
     file = RemoteFile(url=url, name=name, sha256=sha256, hint=NEWER_REVISION)
     with open_session(read_index_config()) as session:
         return download(file, cache, session, log)
+
+
+def _obtain_deb(pin: SourcePin, cache: Path, log: LogSink) -> Path:
+    names = [f"{pin.package}_{pin.version}_{architecture}.deb" for architecture in ARCHITECTURES]
+    folder = f"{mirror_url()}/{pool_folder(pin.project)}"
+    with open_session(read_index_config()) as session:
+        name = next((name for name in names if _is_there(f"{folder}/{quote(name)}", session)), names[0])
+    return _obtain_file(pin, name, pin.sha256, cache, log)
 
 
 def _obtain(pin: SourcePin, cache: Path, log: LogSink) -> Path:

@@ -1,6 +1,8 @@
-"""Tensors against numpy, gradients, a training step, files, worker processes, two processes with Gloo, and a trace.
+"""Tensors against numpy, gradients, training, files, worker processes, Gloo, a trace and a language model.
 
 Each step says on standard output that it begins and how long it took: under emulation the whole takes minutes.
+
+Environment: FACTORY_MODEL is SmolLM2-135M-Instruct as a GGUF file, or empty; FACTORY_RESULT the JSON file to write.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,14 @@ print(f"importing torch: {time.monotonic() - STARTED:.1f} s", flush=True)
 
 SEED = 7
 THREADS = 2
+PROMPT = "The capital of France is"
+# What llama.cpp's llama-completion answers with --temp 0 and the same weights, made 32-bit floats by llama-quantize.
+ANSWER = " Paris.\n\nThe answer is: 2018-01"
+# The largest logits after the prompt, by tokens, of the same weights in 64-bit floats with numpy.
+LOGITS = {7042: 17.3713, 260: 14.8886, 4528: 13.245, 2250: 13.0095, 1315: 12.9515, 5145: 12.9049}
+LOGITS_TOLERANCE = 0.002
+NEW_TOKENS = 16
+LARGEST = 8
 # Started by fork, child processes need not import torch again, which takes half a minute each under emulation.
 START = "fork"
 
@@ -142,6 +153,42 @@ def traced() -> str:
     return "traced"
 
 
+def converted(given: Path) -> Path:
+    """The folder with the weights of a GGUF file as safetensors, made by transformers where it isn't there yet."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder, partial = given.with_suffix(".safetensors"), given.with_suffix(".partial")
+    if not folder.is_dir():
+        AutoTokenizer.from_pretrained(given.parent, gguf_file=given.name).save_pretrained(partial)
+        model = AutoModelForCausalLM.from_pretrained(given.parent, gguf_file=given.name, dtype=torch.float32)
+        model.save_pretrained(partial)
+        partial.rename(folder)
+    return folder
+
+
+def language_model(given: Path) -> dict[str, object]:
+    """Generate greedily with transformers; returns the tokens, and the largest logits of each step."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = converted(given)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    asked = tokenizer(PROMPT, return_tensors="pt")
+    generated = model.generate(
+        **asked, max_new_tokens=NEW_TOKENS, do_sample=False, return_dict_in_generate=True, output_logits=True
+    )
+    tokens = generated.sequences[0, asked["input_ids"].shape[1] :].tolist()
+    answer = tokenizer.decode(tokens)
+    assert answer == ANSWER, answer
+    first = generated.logits[0][0]
+    distance = max(abs(first[token].item() - logit) for token, logit in LOGITS.items())
+    assert distance < LOGITS_TOLERANCE, distance
+    print(f"{PROMPT}{answer!r}, logits within {distance:.6f}", flush=True)
+    largest = [step[0].topk(LARGEST) for step in generated.logits]
+    logits = [list(zip(top.indices.tolist(), top.values.tolist(), strict=True)) for top in largest]
+    return {"tokens": tokens, "logits": logits}
+
+
 def configuration() -> str:
     """The build's own description, and the threads that were asked for."""
     print(torch.__config__.show(), flush=True)
@@ -153,13 +200,18 @@ def configuration() -> str:
 CHECKS: tuple[Callable[[], str], ...] = (workers, together, tensors, gradients, training, traced, configuration)
 
 
-def run(check: Callable[[], str]) -> str:
-    """One check, with what it found, announced and timed."""
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Announce a step, and say how long it took."""
     started = time.monotonic()
-    print(f"{check.__name__} ...", flush=True)
-    found = check()
-    print(f"{check.__name__}: {time.monotonic() - started:.1f} s", flush=True)
-    return found
+    print(f"{name} ...", flush=True)
+    yield
+    print(f"{name}: {time.monotonic() - started:.1f} s", flush=True)
+
+
+def run(check: Callable[[], str]) -> str:
+    with step(check.__name__):
+        return check()
 
 
 def main() -> None:
@@ -173,7 +225,12 @@ def main() -> None:
         "gloo": dist.is_gloo_available(),
         "threads": torch.get_num_threads(),
     }
-    result = {"shown": f"{torch.__version__}: {', '.join(found)}", "facts": facts, "tokens": [], "logits": []}
+    said: dict[str, object] = {"tokens": [], "logits": []}
+    if model := os.environ.get("FACTORY_MODEL"):
+        with step("language model"):
+            said = language_model(Path(model))
+        found.append("SmolLM2 by transformers")
+    result = {"shown": f"{torch.__version__}: {', '.join(found)}", "facts": facts, **said}
     Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps(result))
 
 

@@ -35,7 +35,7 @@ overlay = ["package"]
 [build]
 builder = "repack"
 [build.repack]
-left-out = ["libmissing.so.1"]
+left-out = ["libmissing.so.1", "libgone.so.1"]
 [check]
 profiles = ["rv64gc"]
 [source.parts."packages/libspam1"]
@@ -46,15 +46,18 @@ version = "1.0-2"
 sha256 = "{libspam1}"
 """
 PYPROJECT = '[project]\nname = "spam"\nversion = "1.0+debian"\n'
-# libspam is the package's own, libeggs is only needed by it, and so is libmissing, which nobody has.
+# libspam is the package's own, libeggs is only needed by it, and so are libmissing and libgone, which nobody has.
 SOURCES = {
     "libmissing": "int absent(void) { return 0; }\nint absent_data = 0;\n",
+    "libgone": "int departed(void) { return 0; }\n",
     "libeggs": "int eggs(void) { return 41; }\n",
-    "libspam": "int eggs(void); int absent(void); extern int absent_data;\n"
-    "int spam(void) { return eggs() + 1; }\nint use(void) { return absent() + absent_data; }\n",
+    "libspam": "int eggs(void); int absent(void); extern int absent_data; int departed(void);\n"
+    "int spam(void) { return eggs() + 1; }\nint use(void) { return absent() + absent_data + departed(); }\n",
     "fast": "int spam(void);\nint fast(void) { return spam(); }\n",
 }
-NEEDS = {"libspam": ("libeggs", "libmissing"), "fast": ("libspam",)}
+NEEDS = {"libspam": ("libeggs", "libmissing", "libgone"), "fast": ("libspam",)}
+# The versions of a library's symbols; others have none.
+VERSIONS = {"libgone": "GONE_1 { departed; };\n"}
 SMOKE = """
 import ctypes, json, os, pathlib, subprocess, sys, sysconfig
 place = pathlib.Path(sysconfig.get_path("purelib"), "spam")
@@ -62,7 +65,8 @@ answer = ctypes.CDLL(str(place / "fast.so")).fast()
 assert answer == 42, answer
 call = f"import ctypes; ctypes.CDLL({str(place / 'lib/libspam.so')!r}).use()"
 gone = subprocess.run([sys.executable, "-c", call], stderr=subprocess.PIPE, text=True).stderr
-assert gone.startswith("absent: this wheel leaves out the library that has it, one of: libmissing.so.1"), gone
+said = "absent: this wheel leaves out the library that has it, one of: libmissing.so.1, libgone.so.1"
+assert gone.startswith(said), gone
 result = {"shown": f"spam {answer}", "facts": {}, "tokens": [], "logits": []}
 open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(result))
 """
@@ -109,9 +113,10 @@ def compile_libraries(work: Path, environment: RootfsEnvironment, log: MemoryLog
         for name, source in SOURCES.items():
             (work / f"{name}.c").write_text(source)
             soname = f"{name}.so" if name == "fast" else f"{name}.so.1"
+            (work / f"{name}.map").write_text(VERSIONS.get(name, "{ *; };\n"))
             needed = [f"/build/{needs}.so" for needs in NEEDS.get(name, ())]
-            command = ["gcc", "-shared", "-fPIC", f"-Wl,-soname,{soname}", "-o", f"/build/{name}.so"]
-            sandbox.run([*command, f"/build/{name}.c", *needed], log=log)
+            command = ["gcc", "-shared", "-fPIC", f"-Wl,-soname,{soname}", f"-Wl,--version-script=/build/{name}.map"]
+            sandbox.run([*command, "-o", f"/build/{name}.so", f"/build/{name}.c", *needed], log=log)
             made[name] = work / f"{name}.so"
     return made
 

@@ -173,6 +173,15 @@ def test_a_binary_package_is_unpacked_below_its_name(mirror: IndexServer, tmp_pa
     assert (tree.path / "usr/lib/python3/dist-packages/spam.py").read_text() == "eggs = 1\n"
 
 
+def test_a_binary_package_for_all_architectures_is_found_too(
+    mirror: IndexServer, tmp_path: Path, log: MemoryLog
+) -> None:
+    content = deb(tmp_path / "package")
+    add(mirror, "python3-spam_1.0-2_all.deb", content)
+    tree = fetch_deb(deb_pin(content), tmp_path / "cache", tmp_path / "out", log)
+    assert tree.path == tmp_path / "out/python3-spam"
+
+
 def test_what_is_no_binary_package_is_refused(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     add(mirror, "python3-spam_1.0-2_riscv64.deb", TARBALL)
     with pytest.raises(SourceError, match=r"python3-spam_1\.0-2_riscv64\.deb can't be unpacked: .*not a Debian"):
