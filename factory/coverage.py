@@ -1,33 +1,55 @@
-"""What well-known stacks need on riscv64, gathered from the package index that this machine is configured with."""
+"""What well-known stacks need on riscv64, gathered from the package index that this machine is configured with.
+
+uv chooses versions as it would for a Linux where everything has wheels, and here it is looked at which of those riscv64
+has: asked for riscv64 itself, it would look for ever older versions of a stack whose newest one can't be had there, and
+in the end tell of none.
+"""
 
 from __future__ import annotations
 
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from packaging.utils import canonicalize_name
+import tomli_w
+from packaging.markers import Marker
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from factory.errors import CommandFailed, PublishError
-from factory.model import LogSink
+from factory.model import LogSink, Target
 from factory.publish.resolver import NO_SOLUTION, compile_requirements, host_environment
 from factory.publish.upstream import Upstream, configured_upstream
 from factory.site.catalogue import MISSING, PURE, UPSTREAM
 from factory.site.coverage import Coverage, Pin, Stack
+from factory.stopping import time_limit
+from factory.tags import serves
+
+LIMIT_SECONDS = 300.0  # for one stack; what can be answered is in some 20 seconds
+RISCV64 = re.compile(r"(?:linux|manylinux_(\d+)_(\d+))_riscv64")
+MARKED = {
+    "implementation_name": "cpython",
+    "os_name": "posix",
+    "platform_machine": "riscv64",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Linux",
+    "sys_platform": "linux",
+}
 
 
 def gather(files: Sequence[Path], built: Iterable[str], *, python: str, log: LogSink) -> Coverage:
-    """Resolve requirements files for riscv64, and ask since when the projects `built` have wheels of their own.
+    """Find out what the stacks in `files` need, and since when the projects `built` have wheels of their own.
 
-    uv chooses as it would on a board, where it may take source archives too; it builds none but those whose
-    requirements no metadata states.
+    A stack is a requirements file (`.txt`), or a project as uv knows it (`.toml`) where more has to be said. uv builds
+    nothing but what states its requirements nowhere.
 
     Raises:
-        PublishError: the index can't be asked.
+        PublishError: a file is no stack, the index can't be asked, or uv finds no answer in LIMIT_SECONDS.
     """
     stacks = tuple(_stack(file, python, log) for file in files)
     with configured_upstream() as upstream:
@@ -36,13 +58,15 @@ def gather(files: Sequence[Path], built: Iterable[str], *, python: str, log: Log
 
 
 def _stack(file: Path, python: str, log: LogSink) -> Stack:
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    requirements = tuple(line for line in lines if line and not line.startswith("#"))
+    project = _project(file, python)
+    requirements = tuple(project["project"]["dependencies"])
     with tempfile.TemporaryDirectory(prefix="factory-coverage-") as folder:
-        answer = Path(folder) / "pylock.toml"
-        options = ["--format", "pylock.toml"]
+        wanted, answer = Path(folder) / "pyproject.toml", Path(folder) / "pylock.toml"
+        wanted.write_text(tomli_w.dumps(project), encoding="utf-8")
+        options = ["--universal", "--format", "pylock.toml", "--directory", folder]
         try:
-            log.write(compile_requirements(file, answer, options, python=python, environment=host_environment()))
+            with time_limit(LIMIT_SECONDS, lambda: _too_long(file)):
+                log.write(compile_requirements(wanted, answer, options, python=python, environment=host_environment()))
         except CommandFailed as error:
             if error.status == NO_SOLUTION:
                 return Stack(name=file.stem, requirements=requirements, pins=(), problem=error.output)
@@ -51,16 +75,78 @@ def _stack(file: Path, python: str, log: LogSink) -> Stack:
                 hint="see whether the package index can be reached: pip config list",
             ) from error
         lock = tomllib.loads(answer.read_text(encoding="utf-8"))
-    pins = sorted((_pin(package) for package in lock.get("packages", [])), key=lambda pin: pin.project)
+    needed = [package for package in lock.get("packages", []) if _is_for_riscv64(package, python)]
+    pins = sorted((_pin(package, python) for package in needed), key=lambda pin: pin.project)
     return Stack(name=file.stem, requirements=requirements, pins=tuple(pins))
 
 
-def _pin(package: Mapping[str, Any]) -> Pin:
-    """uv lists the wheels that fit riscv64, and no others."""
-    names = [str(wheel.get("name") or wheel["url"]) for wheel in package.get("wheels", [])]
-    compiled = any(not name.endswith("-any.whl") for name in names)
-    offers = UPSTREAM if compiled else PURE if names else MISSING
-    return Pin(project=canonicalize_name(package["name"]), version=str(package.get("version", "")), offers=offers)
+def _project(file: Path, python: str) -> dict[str, Any]:
+    """The stack as a project for uv, which is to think of Linux and that Python alone."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        project: dict[str, Any] = {"project": {"dependencies": _lines(text)}}
+        if file.suffix == ".toml":
+            project = tomllib.loads(text)
+        stated = project["project"]
+        if not all(isinstance(each, str) for each in stated["dependencies"]):
+            raise ValueError("project.dependencies is no list of requirements")
+    except (ValueError, KeyError, TypeError) as error:
+        raise PublishError(
+            f"{file} is no stack: {error}", hint="it has project.dependencies, as a pyproject.toml has them"
+        ) from error
+    project["project"] = {"name": "stack", "version": "0", **stated}
+    major, minor = python.split(".")
+    pythons = f"python_full_version >= '{python}' and python_full_version < '{major}.{int(minor) + 1}'"
+    options = project.setdefault("tool", {}).setdefault("uv", {})
+    options["environments"] = [f"sys_platform == 'linux' and implementation_name == 'cpython' and {pythons}"]
+    return project
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _too_long(file: Path) -> PublishError:
+    return PublishError(
+        f"uv found no answer to what {file} needs in {LIMIT_SECONDS:.0f} seconds",
+        hint="it tries older and older versions where the newest ones don't go together: name versions that do",
+    )
+
+
+def _is_for_riscv64(package: Mapping[str, Any], python: str) -> bool:
+    marker = package.get("marker")
+    versions = {"python_version": python, "python_full_version": f"{python}.0"}
+    return marker is None or Marker(marker).evaluate({**MARKED, **versions})
+
+
+def _pin(package: Mapping[str, Any], python: str) -> Pin:
+    names = [_filename(wheel) for wheel in package.get("wheels", [])]
+    kinds = {_offer(name) for name in names if serves(name, python)}
+    offers = next((kind for kind in (UPSTREAM, PURE) if kind in kinds), MISSING)
+    return Pin(
+        project=canonicalize_name(package["name"]),
+        version=str(package.get("version", "")),
+        offers=offers,
+        source="sdist" in package,
+    )
+
+
+def _filename(wheel: Mapping[str, Any]) -> str:
+    return str(wheel.get("name") or unquote(urlsplit(wheel["url"]).path.rpartition("/")[2]))
+
+
+def _offer(wheel: str) -> str:
+    """What a wheel of a fitting Python is to a board: UPSTREAM, PURE, or MISSING where it is for something else."""
+    platforms = {tag.platform for tag in parse_wheel_filename(wheel)[3]}
+    if "any" in platforms:
+        return PURE
+    return UPSTREAM if any(map(_runs_on_target, platforms)) else MISSING
+
+
+def _runs_on_target(platform: str) -> bool:
+    fits = RISCV64.fullmatch(platform)
+    return fits is not None and tuple(int(number or 0) for number in fits.groups()) <= Target().glibc_floor
 
 
 def _first_version(upstream: Upstream, project: str) -> str:

@@ -29,13 +29,16 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         make_wheel(tmp_path, "alpha", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64"),
         make_wheel(tmp_path, "alpha", "1.10", tag=RISCV, requires=["plain-text"]),
         make_wheel(tmp_path, "alpha", "2.0", tag=RISCV, requires=["plain-text"]),
+        make_wheel(tmp_path, "cuda", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64", requires=["alpha", "gone"]),
+        make_wheel(tmp_path, "later", "1.0", tag="cp313-cp313-manylinux_2_40_riscv64"),
+        make_wheel(tmp_path, "older", "1.0", tag="cp312-cp312-manylinux_2_38_riscv64"),
     ]
     files = {release_of(path): path for path in wheels}
     write_simple(list(files), files.__getitem__, tmp_path / "upstream")
     folder = make_ledger(tmp_path).folder.parent
     (folder / "stacks").mkdir()
     (folder / "stacks/Numbers.txt").write_text("# what people ask for\nalpha\n")
-    (folder / "stacks/Nothing.txt").write_text("alpha==1.0\n")
+    (folder / "stacks/Nothing.txt").write_text("alpha==3.0\n")
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path / "cache"))
     with serve(tmp_path / "upstream") as url:
         monkeypatch.setenv("PIP_INDEX_URL", f"{url}/simple/")
@@ -55,29 +58,68 @@ def test_what_a_stack_needs_is_asked_of_the_configured_index(index: Path, capsys
     assert gather(index) == 0
     assert "Numbers" in capsys.readouterr().out
     nothing, numbers = load_coverage(index).stacks
+    assert nothing.pins == ()
     assert [(pin.project, pin.version, pin.offers) for pin in numbers.pins] == [
         ("alpha", "2.0", "upstream"),
         ("plain-text", "2.0", "pure"),
     ]
-    assert "alpha==1.0" in nothing.problem
+    assert "alpha==3.0" in nothing.problem
     assert dict(load_coverage(index).riscv64_since) == {"alpha": "1.10"}
     made = dict(site_pages(Ledger(index / "ledger")))
     page = plain(made["coverage/index.html"])
     assert "2 packages: 1 pure Python, 1 built here." in page
-    assert "be installed on riscv64 from PyPI at all" in page
+    assert "PyPI has no versions that go together, whatever the machine" in page
     assert "Its own project has wheels for riscv64 since version 1.10" in plain(made["project/alpha/index.html"])
+
+
+def test_a_project_for_uv_says_what_a_package_needs_that_has_no_wheel_for_riscv64(index: Path) -> None:
+    (index / "stacks/Cuda.toml").write_text(
+        '[project]\ndependencies = ["cuda", "plain-text; platform_machine != \'riscv64\'"]\n'
+        '[[tool.uv.dependency-metadata]]\nname = "cuda"\nrequires-dist = ["alpha==1.10"]\n'
+    )
+    assert gather(index) == 0
+    cuda = load_coverage(index).stacks[0]
+    assert cuda.requirements[0] == "cuda"
+    assert [(pin.project, pin.version, pin.offers, pin.source) for pin in cuda.pins] == [
+        ("alpha", "1.10", "upstream", False),
+        ("cuda", "1.0", "missing", False),
+        ("plain-text", "2.0", "pure", False),
+    ]
+
+
+def test_a_wheel_for_a_newer_glibc_is_none_for_riscv64(index: Path) -> None:
+    (index / "stacks/Numbers.txt").write_text("later\n")
+    assert gather(index) == 0
+    assert [pin.offers for pin in load_coverage(index).stacks[1].pins] == ["missing"]
+
+
+@pytest.mark.parametrize("text", ["[", "[project]", "project = 3", "[project]\ndependencies = [3]", "\udc80"])
+def test_what_is_no_stack_is_named(text: str, index: Path) -> None:
+    (index / "stacks/Wrong.toml").write_text(text, errors="surrogateescape")
+    with pytest.raises(PublishError, match=r"Wrong\.toml is no stack: ") as caught:
+        gather(index)
+    assert "project.dependencies" in str(caught.value.hint)
+
+
+def test_a_stack_without_an_answer_in_time_is_named(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("factory.coverage.LIMIT_SECONDS", 0.001)
+    with pytest.raises(PublishError, match=r"no answer to what .*Nothing\.txt needs in 0 seconds") as caught:
+        gather(index)
+    assert "name the versions" in str(caught.value.hint)
 
 
 def test_what_nobody_has_is_missing_with_the_reason(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
-    pins = [{"project": name, "version": "1", "offers": "missing"} for name in ("alpha", "broken", "nowhere")]
+    names = ("alpha", "broken", "nowhere", "wheels-only")
+    pins = [{"project": name, "version": "1", "offers": "missing", "source": name != "wheels-only"} for name in names]
     stack = {"name": "All", "requirements": ["all"], "pins": pins, "problem": ""}
     content = {"python": "3.13", "gathered": "2026-01-01", "stacks": [stack], "riscv64_since": {}}
     (ledger.folder.parent / "coverage.json").write_text(json.dumps(content))
     page = plain(dict(site_pages(ledger))["coverage/index.html"])
     assert "alpha 1 built here 1.10" in page
     assert "broken 1 build failed our build of it failed" in page
-    assert "nowhere 1 missing its project has no wheel for riscv64, and we have no recipe" in page
+    assert "nowhere 1 missing its project has only its source for riscv64, and it was not built here" in page
+    assert "wheels-only 1 missing its project has neither source nor a wheel for riscv64" in page
 
 
 def test_a_damaged_coverage_is_named_with_its_cure(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from factory.site.catalogue import MISSING, PURE, UPSTREAM
 from factory.site.coverage import COVERAGE_FILE, STACKS_FOLDER, Coverage
 from factory.ui import Reporter, print_table
 
+STACKS = (".txt", ".toml")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.index or checkout() / "index"
     releases = Ledger(folder / "ledger").read()
     built = {release.project for release in releases if isinstance(release.origin, Built)}
-    files = sorted((folder / STACKS_FOLDER).glob("*.txt"))
+    files = sorted(path for path in (folder / STACKS_FOLDER).glob("*.*") if path.suffix in STACKS)
     with Reporter().stage("index", "coverage", default_layout().logs / "index" / "coverage.log") as log:
         coverage = gather(files, built, python=PYTHONS[0], log=log)
     write_if_changed(folder / COVERAGE_FILE, dumps(coverage).encode())
@@ -45,4 +47,4 @@ def _show(coverage: Coverage) -> None:
     for stack in coverage.stacks:
         offers = [pin.offers for pin in stack.pins]
         rows.append((stack.name, str(len(offers)), *(str(offers.count(kind)) for kind in (PURE, UPSTREAM, MISSING))))
-    print_table(("stack", "packages", "pure Python", "riscv64", "source only"), rows)
+    print_table(("stack", "packages", "pure Python", "riscv64", "neither"), rows)

@@ -56,7 +56,8 @@ def resolve(root: str, *, python: str, environment: Mapping[str, str], log: LogS
 
 
 def _compile(root: str, wanted: Path, answer: Path, python: str, environment: Mapping[str, str]) -> str:
-    options = ["--only-binary", ":all:", "--generate-hashes", "--refresh", "--no-annotate"]
+    options = ["--python-platform", UV_PLATFORM]
+    options += ["--only-binary", ":all:", "--generate-hashes", "--refresh", "--no-annotate"]
     try:
         return compile_requirements(wanted, answer, options, python=python, environment=environment)
     except CommandFailed as error:
@@ -74,14 +75,14 @@ def _compile(root: str, wanted: Path, answer: Path, python: str, environment: Ma
 def compile_requirements(
     wanted: Path, answer: Path, options: Sequence[str], *, python: str, environment: Mapping[str, str]
 ) -> str:
-    """Let uv write to `answer` what the requirements file `wanted` comes to on riscv64; returns what it printed.
+    """Let uv write to `answer` what the requirements file `wanted` comes to; returns what it printed.
 
     Raises:
         CommandFailed: with the status NO_SOLUTION where nothing meets all of them.
     """
     argv = [sys.executable, "-m", "uv", "pip", "compile", str(wanted), "--output-file", str(answer), "--quiet"]
     argv += ["--python", sys.executable, "--no-python-downloads", "--python-version", python]
-    argv += ["--python-platform", UV_PLATFORM, "--no-header", *options]
+    argv += ["--no-header", *options]
     return run(argv, env=environment, what="uv pip compile")
 
 

@@ -22,17 +22,21 @@ COVERAGE_FILE, STACKS_FOLDER = "coverage.json", "stacks"
 class Pin:
     """A project that a stack needs, in the version that an installer chooses, and the best that its own index has.
 
-    `offers` is PURE, UPSTREAM (a wheel for riscv64) or MISSING.
+    `offers` is PURE, UPSTREAM (a wheel for riscv64) or MISSING; `source` is whether there is a source archive.
     """
 
     project: str
     version: str
     offers: str
+    source: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A requirements file: its name, its lines, and what they come to; `problem` says why they can't be met at all."""
+    """What people install together: its name, what it asks for, and what that comes to.
+
+    `problem` says why it can't be met at all.
+    """
 
     name: str
     requirements: tuple[str, ...]
@@ -112,4 +116,5 @@ def _row(pin: Pin, summary: Summary | None, python: str) -> Row:
         return Row(pin=pin, kind=pin.offers, here=here)
     if state is not None and state.kind == FAILED:
         return Row(pin=pin, kind=FAILED, here=here, why="our build of it failed")
-    return Row(pin=pin, kind=MISSING, here=here, why="its project has no wheel for riscv64, and we have no recipe")
+    offered = "only its source for riscv64" if pin.source else "neither source nor a wheel for riscv64"
+    return Row(pin=pin, kind=MISSING, here=here, why=f"its project has {offered}, and it was not built here")
