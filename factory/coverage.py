@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 import tomli_w
 from packaging.markers import Marker
-from packaging.utils import canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from factory.errors import CommandFailed, PublishError
 from factory.model import LogSink, Target
@@ -53,7 +53,8 @@ def gather(files: Sequence[Path], built: Iterable[str], *, python: str, log: Log
     """
     stacks = tuple(_stack(file, python, log) for file in files)
     with configured_upstream() as upstream:
-        since = {project: version for project in sorted(built) if (version := _first_version(upstream, project))}
+        found = {project: _first_version(upstream, project, python) for project in sorted(built)}
+    since = {project: version for project, version in found.items() if version}
     return Coverage(python=python, gathered=datetime.now(UTC).strftime("%Y-%m-%d"), stacks=stacks, riscv64_since=since)
 
 
@@ -149,15 +150,17 @@ def _runs_on_target(platform: str) -> bool:
     return fits is not None and tuple(int(number or 0) for number in fits.groups()) <= Target().glibc_floor
 
 
-def _first_version(upstream: Upstream, project: str) -> str:
-    """The first final version with a wheel for riscv64; empty where there is none."""
-    names = [package for package in upstream.packages(project) if package.filename.endswith("riscv64.whl")]
-    versions = [version for package in names if (version := _version(package.version)) is not None]
+def _first_version(upstream: Upstream, project: str, python: str) -> str:
+    """The first final version with a wheel that a riscv64 board with that Python takes; empty where there is none."""
+    names = (package.filename for package in upstream.packages(project) if not package.is_yanked)
+    versions = [version for name in names if (version := _compiled_version(name, python)) is not None]
     return str(min((version for version in versions if not version.is_prerelease), default=""))
 
 
-def _version(text: str | None) -> Version | None:
+def _compiled_version(filename: str, python: str) -> Version | None:
+    """The version of a file, if it is a wheel for riscv64 and that Python."""
     try:
-        return Version(text or "")
-    except InvalidVersion:
+        fits = filename.endswith("riscv64.whl") and serves(filename, python) and _offer(filename) == UPSTREAM
+        return parse_wheel_filename(filename)[1] if fits else None
+    except InvalidWheelFilename:
         return None

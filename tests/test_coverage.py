@@ -27,6 +27,9 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     wheels = [
         make_wheel(tmp_path, "plain_text", "2.0"),
         make_wheel(tmp_path, "alpha", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64"),
+        make_wheel(tmp_path, "alpha", "1.2", tag="cp313-cp313-musllinux_1_2_riscv64"),
+        make_wheel(tmp_path, "alpha", "1.3", tag="cp312-cp312-manylinux_2_38_riscv64"),
+        make_wheel(tmp_path, "alpha", "1.4rc1", tag=RISCV),
         make_wheel(tmp_path, "alpha", "1.10", tag=RISCV, requires=["plain-text"]),
         make_wheel(tmp_path, "alpha", "2.0", tag=RISCV, requires=["plain-text"]),
         make_wheel(tmp_path, "cuda", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64", requires=["alpha", "gone"]),
@@ -70,6 +73,8 @@ def test_what_a_stack_needs_is_asked_of_the_configured_index(index: Path, capsys
     assert "2 packages: 1 pure Python, 1 built here." in page
     assert "PyPI has no versions that go together, whatever the machine" in page
     assert "Its own project has wheels for riscv64 since version 1.10" in plain(made["project/alpha/index.html"])
+    assert json.loads(made["project/alpha/index.json"])["upstream_since"] == "1.10"
+    assert json.loads(made["project/plain-text/index.json"])["upstream_since"] is None
 
 
 def test_a_project_for_uv_says_what_a_package_needs_that_has_no_wheel_for_riscv64(index: Path) -> None:
@@ -105,7 +110,7 @@ def test_a_stack_without_an_answer_in_time_is_named(index: Path, monkeypatch: py
     monkeypatch.setattr("factory.coverage.LIMIT_SECONDS", 0.001)
     with pytest.raises(PublishError, match=r"no answer to what .*Nothing\.txt needs in 0 seconds") as caught:
         gather(index)
-    assert "name the versions" in str(caught.value.hint)
+    assert "name versions that do" in str(caught.value.hint)
 
 
 def test_what_nobody_has_is_missing_with_the_reason(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import argparse
 from packaging.utils import canonicalize_name
 
 from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger
+from factory.commands.values import count
 from factory.privileges import give_back
 from factory.publish.ledger import Ledger
 from factory.publish.retention import retained
@@ -16,9 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="these projects only (default: all that we build)")
     parser.add_argument(
-        "--builds", type=_count, required=True, metavar="N", help="list the N newest builds of each version"
+        "--builds", type=count, required=True, metavar="N", help="list the N newest builds of each version"
     )
-    parser.add_argument("--versions", type=_count, metavar="N", help="list the N newest versions (default: all)")
+    parser.add_argument("--versions", type=count, metavar="N", help="list the N newest versions (default: all)")
     add_ledger_option(parser)
 
 
@@ -33,9 +34,3 @@ def run(args: argparse.Namespace) -> int:
         print(f"{release.filename}: {'listed again' if release.listed else 'not listed any more'}")
     print("the pages have it after: factory index" if changed else "it was so already")
     return 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -19,8 +20,8 @@ from urllib.parse import quote
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from factory.files import write_if_changed
-from factory.publish.ledger import SHA256, TIME, Release
-from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, read_reports
+from factory.publish.ledger import SHA256, TIME, Built, Release
+from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, read_reports, report_path
 
 SPECIFICATION = "1.6"
 OURS = "riscv64-wheel-factory"
@@ -36,11 +37,31 @@ def sbom_name(filename: str) -> str:
 def write_sboms(releases: Sequence[Release], ledger: Path, out: Path) -> tuple[Path, ...]:
     """Write `<out>/files/<wheel>.cdx.json` for every wheel that we built; returns those that were new or differed.
 
+    What is newer than all that it is made of is left alone without reading it.
+
     Raises:
         PublishError: a report of the ledger is damaged.
     """
-    paths = ((out / "files" / name, content) for name, content in sboms(releases, ledger))
+    stale = [release for release in releases if _is_stale(release, ledger, out)]
+    paths = ((out / "files" / name, content) for name, content in sboms(stale, ledger))
     return tuple(path for path, content in paths if write_if_changed(path, content))
+
+
+def _is_stale(release: Release, ledger: Path, out: Path) -> bool:
+    if not isinstance(release.origin, Built):
+        return False
+    entry = ledger / release.project / f"{release.filename}.json"
+    made_of = (__file__, entry, report_path(ledger, release.project, release.filename))
+    written = _changed(out / "files" / sbom_name(release.filename))
+    return any(_changed(path) >= written for path in made_of)
+
+
+def _changed(path: Path | str) -> int:
+    """When a file was written, in nanoseconds; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path costs more than the call
+    except FileNotFoundError:
+        return 0
 
 
 def sboms(releases: Sequence[Release], ledger: Path) -> Iterator[tuple[str, bytes]]:
@@ -76,7 +97,8 @@ def sbom(release: Release, report: WheelReport, build: Build) -> bytes:
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     content["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_OID, f"{OURS}/sbom/{digest}").urn
-    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+    # In one line: Python's fast encoder knows no indentation.
+    return (json.dumps(content, sort_keys=True) + "\n").encode()
 
 
 def _metadata(wheel: Component, build: Build) -> Component:
@@ -182,6 +204,7 @@ def _tool(kind: str, place: str, name: str, version: str) -> Component:
     return {"type": kind, "name": name, "version": version, "purl": _purl(place, name, version)}
 
 
+@lru_cache(1 << 14)
 def _purl(place: str, name: str, version: str) -> str:
     """A package URL; `place` is its type, with the namespace if it has one."""
     return f"pkg:{place}/{quote(name, safe='')}@{quote(version, safe=':')}"

@@ -79,7 +79,7 @@ def _license(fields: RawMetadata) -> str:
 
 
 def _line(text: str) -> str:
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    first = next((line.strip() for line in text.splitlines() if any(map(str.isalnum, line))), "")
     return first if len(first) <= WORDS_LIMIT else f"{first[: WORDS_LIMIT - 1]}…"
 
 

@@ -13,13 +13,17 @@ from factory.site.catalogue import Project, VersionFiles, Wheel, states_of
 FORMAT = 1
 
 
-def project_json(project: Project) -> str:
-    """What there is of a project, where it was run and what failed. `format` counts changes of this form."""
+def project_json(project: Project, since: str) -> str:
+    """What there is of a project, where it was run and what failed. `format` counts changes of this form.
+
+    `since` is the first version of which its own project has wheels for riscv64; empty where that isn't known.
+    """
     content = {
         "format": FORMAT,
         "name": project.name,
         "summary": project.summary,
         "states": unstructure(states_of(project)),
+        "upstream_since": since or None,
         "versions": [_version(each) for each in project.versions],
         "failures": [unstructure(failure) for failure in project.failures],
     }

@@ -103,7 +103,7 @@ def pages_of_project(project: Project, site: Site) -> Pages:
     return {
         **{f"simple/{project.name}/{name}": page for name, page in simple.items()},
         f"project/{project.name}/index.html": _project_page(project, site),
-        f"project/{project.name}/index.json": project_json(project),
+        f"project/{project.name}/index.json": project_json(project, _since(project, site)),
         f"project/{project.name}/feed.xml": _project_feed(project, site),
         **{
             f"project/{project.name}/{each.version}.html": _version_page(project, each, site)
@@ -128,8 +128,13 @@ def _project_page(project: Project, site: Site) -> str:
         profiles=profiles,
         rows=[(each, _cells(each, pythons, profiles)) for each in shown],
         older=project.versions[GRID_VERSIONS:],
-        since=site.coverage.riscv64_since.get(project.name, ""),
+        since=_since(project, site),
     )
+
+
+def _since(project: Project, site: Site) -> str:
+    """The first version of which its own project has wheels for riscv64, if that is known."""
+    return site.coverage.riscv64_since.get(project.name, "")
 
 
 def _axes(versions: Sequence[VersionFiles]) -> tuple[Sequence[str], Sequence[str]]:

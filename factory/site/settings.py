@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from factory.errors import PublishError
+from factory.publish.ledger import URL
 
 SETTINGS_FILE = "site.toml"
-# A URL as RFC 3986 writes it: neither spaces nor quotes nor markup.
-URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.ASCII)
 # What stands for the site's address where that is not known; JavaScript puts the real one there.
 UNKNOWN_URL = "URL"
 

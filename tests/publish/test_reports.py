@@ -86,6 +86,7 @@ def test_a_failure_is_kept_until_the_store_has_none_any_more(tmp_path: Path) -> 
     [
         (["Summary: Does things", "License-Expression: Apache-2.0"], ("Does things", "Apache-2.0")),
         (["License: MIT License", "  Permission is hereby granted"], ("", "MIT License")),
+        (["License: =====", "   Own terms", "  ====="], ("", "Own terms")),
         (["Classifier: License :: OSI Approved :: BSD License"], ("", "BSD License")),
         (["Classifier: Programming Language :: C"], ("", "")),
     ],

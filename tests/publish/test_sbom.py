@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,15 @@ def test_every_wheel_that_was_built_has_one_beside_it_and_no_other(tmp_path: Pat
     assert write_sboms(releases, ledger.folder, tmp_path / "out") == ()
     write_report(ledger.folder, "alpha", report(ALPHA, build=build(mode="native")))
     assert write_sboms(releases, ledger.folder, tmp_path / "out") == (tmp_path / f"out/files/{ALPHA}.cdx.json",)
+
+
+def test_only_what_its_own_files_are_older_than_is_left_alone(tmp_path: Path) -> None:
+    ledger, out = make_ledger(tmp_path), tmp_path / "out"
+    releases = Ledger(ledger.folder).read()
+    (path, _other) = write_sboms(releases, ledger.folder, out)
+    path.write_text("{}")
+    assert write_sboms(releases, ledger.folder, out) == ()
+    os.utime(ledger.folder / "alpha" / f"{ALPHA}.json")
+    assert write_sboms(releases, ledger.folder, out) == (path,)
+    path.unlink()
+    assert write_sboms(releases, ledger.folder, out) == (path,)

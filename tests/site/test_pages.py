@@ -17,7 +17,7 @@ from factory.site import text
 from factory.site.boards import BOARDS
 from factory.site.writing import site_pages
 from tests.publish.wheelmaker import RISCV
-from tests.site.ledgers import ALPHA, ALPHA_NEXT, FAILURE, build, make_ledger, release, report
+from tests.site.ledgers import ALPHA, ALPHA_NEXT, FAILURE, PURE, build, make_ledger, release, report
 from tests.test_board import SAMPLES
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -82,6 +82,14 @@ def test_a_failed_build_is_told_with_its_last_lines(tmp_path: Path) -> None:
         assert "vec.c:3:1: error: expected &#39;;&#39;" in made[name]
     assert "simple/broken/index.html" not in made
     assert 'href="broken/"' not in made["simple/index.html"]
+
+
+def test_provenance_that_its_own_project_offers_is_linked_where_it_is(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.update([replace(release(PURE), provenance_url="https://upstream.example/plain.provenance")])
+    made = pages(ledger)
+    for name in ("index", "2.0"):
+        assert 'href="https://upstream.example/plain.provenance">provenance' in made[f"project/plain-text/{name}.html"]
 
 
 def test_a_yanked_version_is_marked_and_not_the_current_one(tmp_path: Path) -> None:
