@@ -73,6 +73,7 @@ def test_what_a_stack_needs_is_asked_of_the_configured_index(index: Path, capsys
     assert "2 packages: 1 pure Python, 1 built here." in page
     assert "PyPI has no versions that go together, whatever the machine" in page
     assert "Its own project has wheels for riscv64 since version 1.10" in plain(made["project/alpha/index.html"])
+    assert "alpha Adds numbers PyPI has it too since 1.10" in plain(made["index.html"])
     assert json.loads(made["project/alpha/index.json"])["upstream_since"] == "1.10"
     assert json.loads(made["project/plain-text/index.json"])["upstream_since"] is None
 

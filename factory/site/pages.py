@@ -195,7 +195,7 @@ def pages_of_the_whole(summaries: Sequence[Summary], site: Site) -> Pages:
     simple = root_pages([summary.name for summary in summaries if summary.published])
     return {
         **{f"simple/{name}": page for name, page in simple.items()},
-        "index.html": _render("front.html", site, 0, summaries=summaries, published=published),
+        "index.html": _front_page(summaries, published, site),
         "builds/index.html": _builds_page(summaries, recent, site),
         "boards/index.html": _boards_page(published, site),
         **{f"boards/{name}.html": _profile_page(name, published, site) for name in PROFILES},
@@ -206,6 +206,11 @@ def pages_of_the_whole(summaries: Sequence[Summary], site: Site) -> Pages:
         **{f"static/{path.name}": path.read_text(encoding="utf-8") for path in sorted(STATIC.iterdir())},
         "static/board.py": SCRIPT.read_text(encoding="utf-8"),
     }
+
+
+def _front_page(summaries: Sequence[Summary], published: Sequence[Summary], site: Site) -> str:
+    since = site.coverage.riscv64_since
+    return _render("front.html", site, 0, summaries=summaries, published=published, since=since)
 
 
 def _missing_page(site: Site) -> str:
