@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
+from factory.errors import StoreError
 from factory.model import BuildRecord, PackagePin
 from factory.publish.reports import Package
 from factory.store import Store
@@ -39,6 +41,9 @@ class Origins:
 
         A file out of another wheel is known by its hash. One out of the build's root is known by its name alone: Debian
         calls a library's package after the library.
+
+        Raises:
+            StoreError: a wheel that the build required is damaged.
         """
         copied = COPIED.fullmatch(PurePosixPath(path).name)
         if copied is None:
@@ -58,12 +63,21 @@ class Origins:
 
 
 def _find(wheel: Path, name: str, begin: str) -> str | None:
-    """The path in a wheel of the file with that name, whose sha256 begins so."""
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
-            if PurePosixPath(member).name == name and hashlib.sha256(archive.read(member)).hexdigest()[:8] == begin:
-                return member
-    return None
+    """The path in a wheel of the file with that name, whose sha256 begins so.
+
+    Raises:
+        StoreError: the wheel is damaged.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            members = (member for member in archive.namelist() if PurePosixPath(member).name == name)
+            return next((each for each in members if _begins(archive, each, begin)), None)
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise StoreError(f"{wheel} is damaged: {error}", hint="remove it and build its package again") from error
+
+
+def _begins(archive: zipfile.ZipFile, member: str, begin: str) -> bool:
+    return hashlib.sha256(archive.read(member)).hexdigest().startswith(begin)
 
 
 def _debian_package(stem: str, ending: str, record: BuildRecord) -> Package | None:

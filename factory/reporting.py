@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +28,7 @@ from factory.publish.wheels import read_words
 from factory.store import Store
 
 PARTS_OF_V = ("zve", "zvl")
+SBOM = re.compile(r"[^/]+\.dist-info/sboms/.*[^/]")
 
 Find = Callable[[Release], Path | None]
 # The package that a library is from, by its path in a wheel.
@@ -112,7 +115,13 @@ def contents_of(wheel: Path, package_of: FindPackage) -> Contents:
             for library in libraries
             if is_bundled(library.path)
         ),
+        sboms=_sboms(wheel),
     )
+
+
+def _sboms(wheel: Path) -> tuple[str, ...]:
+    with zipfile.ZipFile(wheel) as archive:
+        return tuple(sorted(name for name in archive.namelist() if SBOM.fullmatch(name)))
 
 
 def _extensions(library: LibraryReport) -> tuple[str, ...]:

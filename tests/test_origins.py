@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.errors import StoreError
 from factory.files import sha256_of
 from factory.model import BinaryPackage, BuildRecord, PackagePin, RepairedWheel
 from factory.origins import Origins, is_bundled
@@ -59,6 +60,14 @@ def test_what_another_wheel_has_bundled_is_from_where_that_has_it(origins: Origi
     path = f"demo.libs/libgfortran-11111111-{begin('fortran')}.so.5.0.0"
     assert origins.package_of(path, NEEDS_BLAS) == FORTRAN
     assert origins.package_of(path, replace(record(), environment=ENVIRONMENT)) is None
+
+
+def test_a_damaged_wheel_is_named_with_its_cure(origins: Origins) -> None:
+    wheel = origins.store.wheel_path(origins.records[0])
+    wheel.write_bytes(wheel.read_bytes()[:50])
+    with pytest.raises(StoreError, match=f"{wheel.name} is damaged: ") as caught:
+        origins.package_of("demo.libs/libblas-00000000.so", NEEDS_BLAS)
+    assert "build its package again" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

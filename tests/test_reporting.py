@@ -43,13 +43,15 @@ def test_what_is_dispatched_and_what_the_system_must_have_comes_from_the_librari
 
 
 def test_what_the_repair_put_into_a_wheel_is_told_with_its_package(tmp_path: Path) -> None:
-    path = wheel(tmp_path, {"demo/main.so": Image().build(), "demo.libs/libx-11111111.so": VECTOR.build()})
+    files = {"demo/main.so": Image().build(), "demo.libs/libx-11111111.so": VECTOR.build()}
+    path = wheel(tmp_path, files | {"demo-1.0.dist-info/sboms/crates.json": b"{}"})
     package = Package(kind="deb", name="libx1", version="1.0-1", architecture="riscv64")
     asked: list[str] = []
     contents = contents_of(path, lambda name: asked.append(name) or package)  # type: ignore[func-returns-value]
     digest = hashlib.sha256(VECTOR.build()).hexdigest()
     assert contents.bundled == (Bundled(path="demo.libs/libx-11111111.so", sha256=digest, package=package),)
     assert asked == ["demo.libs/libx-11111111.so"]
+    assert contents.sboms == ("demo-1.0.dist-info/sboms/crates.json",)
 
 
 def test_a_published_wheel_has_a_report_of_its_build(tmp_path: Path) -> None:

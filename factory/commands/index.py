@@ -16,7 +16,6 @@ from factory.privileges import give_back
 from factory.publish import Publication, Terms, publish
 from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
-from factory.publish.sbom import sboms, write_sboms
 from factory.publish.simple import install_lines
 from factory.publish.verify import differences
 from factory.publish.whereabouts import sources_of
@@ -75,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> None:
     """Publish the candidates, and print what is in the index then."""
-    # Commands that write no pages need no templates.
+    # Commands that write no pages need no templates, and no table of licences.
+    from factory.publish.sbom import write_sboms
     from factory.site.writing import write_site
 
     folder = args.ledger or default_ledger(args.output)
@@ -113,6 +113,7 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     Raises:
         IndexDiffers: with every difference.
     """
+    from factory.publish.sbom import sboms
     from factory.site.verify import page_differences
 
     releases, kept = ledger.read(), is_kept(ledger.folder)

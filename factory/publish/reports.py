@@ -82,7 +82,8 @@ class Bundled:
 class Contents:
     """What the audit of a wheel's libraries says. `glibc` is the newest version that one needs, as in "2.38".
 
-    `bundled` is None in reports of a time when nobody looked.
+    `bundled` is None in reports of a time when nobody looked. `sboms` are the paths of bills of materials that the
+    package's own build put into the wheel (PEP 770).
     """
 
     libraries: int
@@ -90,6 +91,7 @@ class Contents:
     dispatched: tuple[Dispatched, ...]
     system_libraries: tuple[str, ...]
     bundled: tuple[Bundled, ...] | None = None
+    sboms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

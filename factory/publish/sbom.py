@@ -130,9 +130,11 @@ def _wheel(release: Release, report: WheelReport, build: Build) -> Component:
         component["description"] = report.summary
     if report.license:
         component["licenses"] = [_licence(report.license)]
+    # Those in the wheel tell what its own build compiled in, such as crates.
+    references = [{"type": "bom", "url": quote(path)} for path in build.contents.sboms]
     if release.url is not None:
-        component["externalReferences"] = [{"type": "distribution", "url": release.url}]
-    return component
+        references.append({"type": "distribution", "url": release.url})
+    return component | ({"externalReferences": references} if references else {})
 
 
 def _pedigree(release: Release, build: Build) -> Component:

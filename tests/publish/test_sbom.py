@@ -96,6 +96,12 @@ def test_package_urls_are_as_their_own_library_writes_them() -> None:
     assert [PackageURL.from_string(purl).to_string() for purl in found] == found
 
 
+def test_it_leads_to_those_that_the_packages_own_build_put_into_the_wheel() -> None:
+    inside = "alpha-1.0.dist-info/sboms/alpha crates.json"
+    wheel = content_of(made(contents=replace(build().contents, sboms=(inside,))))["metadata"]["component"]
+    assert wheel["externalReferences"] == [{"type": "bom", "url": "alpha-1.0.dist-info/sboms/alpha%20crates.json"}]
+
+
 def test_what_is_no_spdx_expression_is_told_as_it_is_written() -> None:
     wheel = content_of(made(), license="BSD, see the file")["metadata"]["component"]
     assert wheel["licenses"] == [{"license": {"name": "BSD, see the file"}}]

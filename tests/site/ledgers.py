@@ -79,6 +79,7 @@ def build(python: str = "3.13", **changes: object) -> Build:
             dispatched=(Dispatched(path="alpha/fast.so", extensions=("v", "zvfh")),),
             system_libraries=("libc.so.6", "libm.so.6"),
             bundled=(FORTRAN,),
+            sboms=("alpha.dist-info/sboms/crates.json",),
         ),
     )
     return replace(made, **changes)  # type: ignore[arg-type]

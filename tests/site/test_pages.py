@@ -63,6 +63,7 @@ def test_a_versions_page_tells_everything_of_its_build(tmp_path: Path) -> None:
         "alpha/fast.so (v, zvfh)",
         "glibc 2.38 or newer",
         "libc.so.6, libm.so.6",
+        "SBOMs in the wheel alpha.dist-info/sboms/crates.json",
         "alpha.libs/libgfortran-2c0fd224.so.5.0.0 from the Debian package libgfortran5 14.2.0-19",
         "0001-load-modules.patch Upstream-Status: Pending",
         "BSD-3-Clause",
