@@ -88,6 +88,7 @@ def build(
         bundled = link_together(sandbox, tree, folders, recipe, log)
         taken = [path for path in owners if path in bundled or _is_placed(path.relative_to(files), recipe)]
         take_licences(files, tree, {owners[path] for path in taken}, recipe)
+        take_licences_of_wheels(sandbox.work / VENV.name, tree)
         write_wheel_file(tree, recipe, python)
         command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(out)]
         run(command, log=log, env={**os.environ, **_date(sandbox.work / "src")}, what="packing the wheel")
@@ -270,12 +271,24 @@ def take_licences(files: Path, tree: Path, packages: set[str], recipe: Recipe) -
                 f"the package {package} has no licence: {LICENCE.format(package=package)} is missing",
                 hint="pin the package that its folder of documents is a link into, as a further part",
             )
-        name = f"debian/{package}/copyright"
-        target = folder / "licenses" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(licence, target)
-        head, _, rest = (folder / "METADATA").read_text(encoding="utf-8").partition("\n\n")
-        (folder / "METADATA").write_text(f"{head}\nLicense-File: {name}\n\n{rest}", encoding="utf-8")
+        _add_licence(folder, f"debian/{package}/copyright", licence)
+
+
+def take_licences_of_wheels(venv: Path, tree: Path) -> None:
+    """Put the licences of what is installed in the virtual environment `venv` among the wheel's licences."""
+    for packages in venv.glob("lib/python3*/site-packages"):
+        for licence in sorted(packages.glob("*.dist-info/licenses/**/*")):
+            project, _, *inside = licence.relative_to(packages).parts
+            if licence.is_file():
+                _add_licence(_dist_info(tree), "/".join((project.partition("-")[0], *inside)), licence)
+
+
+def _add_licence(dist_info: Path, name: str, licence: Path) -> None:
+    target = dist_info / "licenses" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(licence, target)
+    head, _, rest = (dist_info / "METADATA").read_text(encoding="utf-8").partition("\n\n")
+    (dist_info / "METADATA").write_text(f"{head}\nLicense-File: {name}\n\n{rest}", encoding="utf-8")
 
 
 def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from factory.builders.linking import Wanted
-from factory.builders.repack import merge, packages_of, take_licences, take_python_files, write_wheel_file
+from factory.builders.repack import (
+    merge,
+    packages_of,
+    take_licences,
+    take_licences_of_wheels,
+    take_python_files,
+    write_wheel_file,
+)
 from factory.builders.stand_ins import source_of, versions_of
 from factory.errors import BuildFailed
 from factory.model import BuildOptions, Recipe, RepackOptions, SourcePin
@@ -99,6 +106,14 @@ def test_the_licence_of_every_package_comes_along(tmp_path: Path, recipe: Recipe
         "",
         "About spam.",
     ]
+
+
+def test_the_licences_of_wheels_with_libraries_come_along(tmp_path: Path) -> None:
+    folder = metadata(tmp_path / "tree")
+    inside = "lib/python3.14/site-packages/fast_blas-1.0.dist-info/licenses/netlib/LICENSE"
+    take_licences_of_wheels(add(tmp_path / "venv", {inside: "free\n"}), tmp_path / "tree")
+    assert (folder / "licenses/fast_blas/netlib/LICENSE").read_text() == "free\n"
+    assert "License-File: fast_blas/netlib/LICENSE\n" in (folder / "METADATA").read_text()
 
 
 def test_a_package_without_a_licence_is_refused(tmp_path: Path, recipe: Recipe) -> None:
