@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import cattrs
+import msgspec
 from cattrs.preconf.json import JsonConverter, make_converter
 
 from factory.errors import StoreError
@@ -20,8 +21,16 @@ from factory.files import write_if_changed
 T = TypeVar("T")
 
 NOWHERE = Path()
-# What reading a file that holds something else comes to, before `structure` and in it.
-DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, cattrs.BaseValidationError)
+# What reading a file that holds something else comes to, before `structure` and in it, and in `decode` and `convert`.
+DAMAGED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+    cattrs.BaseValidationError,
+    msgspec.MsgspecError,
+)
 
 
 @lru_cache
@@ -62,6 +71,29 @@ def structure(value: object, kind: type[T]) -> T:
 def unstructure(value: object) -> object:
     """A dataclass as what JSON can hold."""
     return _converter(NOWHERE).unstructure(value)
+
+
+def encode(value: object) -> bytes:
+    """A dataclass as JSON text in one line: for what is large, and read by this program alone."""
+    return msgspec.json.encode(value)
+
+
+def decode(content: bytes, kind: type[T]) -> T:
+    """What JSON text holds as a dataclass, without paths in it: for files of which there are very many.
+
+    Raises:
+        msgspec.MsgspecError: it isn't JSON, or holds something else.
+    """
+    return msgspec.json.decode(content, type=kind)
+
+
+def convert(value: object, kind: type[T]) -> T:
+    """As `decode`, of what JSON gave already.
+
+    Raises:
+        msgspec.MsgspecError: it holds something else.
+    """
+    return msgspec.convert(value, kind)
 
 
 def load(path: Path, kind: type[T], root: Path = NOWHERE) -> T:

@@ -95,9 +95,11 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
             terms=terms,
         )
         sources = sources_of(candidates, mirror=layout.mirror, output=args.output)
-        write_reports(publication.releases, folder, Store(layout.store), sources.find)
-        write_sboms(publication.releases, folder, args.output)
-        write_site(ledger, args.output)
+        try:
+            write_reports(publication.releases, folder, Store(layout.store), sources.find)
+            write_sboms(publication.releases, folder, args.output)
+        finally:  # what is published is on the pages, whatever becomes of its report
+            write_site(ledger, args.output)
     give_back(args.output, folder)
     if args.json:
         print(as_json(publication))

@@ -15,8 +15,8 @@ COMBINING = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})"
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
-# What JSON text has only where a string in it may be harmful.
-SUSPICIOUS = re.compile(rb"\\[ubfr]|[\x7f-\xff]")
+# What JSON text of ASCII has only where a string in it may be harmful, besides DEL itself.
+SUSPICIOUS = re.compile(rb"\\[ubfr]")
 
 
 def harmless(text: str) -> str:
@@ -26,6 +26,13 @@ def harmless(text: str) -> str:
     return COMBINING.sub(r"\1", HARMFUL.sub(HARMLESS, text))
 
 
+def is_harmless(content: bytes) -> bool:
+    """Whether no string in JSON text can be harmful, as far as the text's own bytes show; most have none that might."""
+    if not content.isascii() or b"\x7f" in content:
+        return False
+    return b"\\" not in content or SUSPICIOUS.search(content) is None
+
+
 def harmless_json(content: bytes) -> object:
     """What JSON text holds, with all its strings made harmless.
 
@@ -33,7 +40,7 @@ def harmless_json(content: bytes) -> object:
         ValueError: it isn't JSON.
     """
     value = json.loads(content)
-    return _harmless(value) if SUSPICIOUS.search(content) else value
+    return value if is_harmless(content) else _harmless(value)
 
 
 def _harmless(value: object) -> object:

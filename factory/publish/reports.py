@@ -16,8 +16,8 @@ from typing import TypeVar
 from factory.errors import PublishError
 from factory.files import write_if_changed
 from factory.model import BinaryPackage, BuildFailure, BuildRecord
-from factory.publish.harmless import harmless_json
-from factory.serial import DAMAGED, dumps, structure
+from factory.publish.harmless import harmless_json, is_harmless
+from factory.serial import DAMAGED, convert, decode, dumps
 
 REPORTS, FAILURES = "reports", "failures"
 
@@ -219,7 +219,8 @@ def _files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
 def _read(path: str, kind: type[T]) -> T:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a Path costs more than the call
-            return structure(harmless_json(file.read()), kind)
+            content = file.read()
+        return decode(content, kind) if is_harmless(content) else convert(harmless_json(content), kind)
     except DAMAGED as error:
         raise _damaged(path, error) from error
 

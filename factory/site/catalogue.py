@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -134,7 +135,10 @@ class Recent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What pages of the whole tell of a project. `states` has a state for each Python, `profiles` those it ran on."""
+    """What pages of the whole tell of a project. `states` has a state for each Python, `profiles` those it ran on.
+
+    `wheels` is how many files are listed.
+    """
 
     name: str
     summary: str
@@ -144,7 +148,6 @@ class Summary:
     wheels: int
     states: Mapping[str, State]
     profiles: tuple[str, ...]
-    versions: tuple[str, ...]
     recent: tuple[Recent, ...]
     failures: tuple[BuildFailure, ...]
 
@@ -227,7 +230,6 @@ def summarize(project: Project) -> Summary:
         wheels=sum(len(each.wheels) for each in project.versions),
         states=states_of(project),
         profiles=profiles_of(wheels),
-        versions=tuple(each.version for each in project.versions),
         recent=_recent(project),
         failures=tuple(project.failures),
     )
@@ -260,4 +262,5 @@ def project_names(ledger: Path) -> tuple[str, ...]:
     """Every project that the ledger knows, also those of which nothing was published yet."""
     if not ledger.is_dir():
         return ()
-    return tuple(sorted(path.name for path in ledger.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    with os.scandir(ledger) as entries:
+        return tuple(sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir()))

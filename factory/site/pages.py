@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
+import markupsafe
 
 from factory.model import PROFILES, PYTHONS, Target
 from factory.publish.reports import Check, Package, Stage
@@ -16,7 +18,17 @@ from factory.publish.sbom import sbom_name
 from factory.publish.simple import project_pages, root_pages
 from factory.site import text
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
-from factory.site.catalogue import Project, Recent, Summary, VersionFiles, Wheel, ordered_profiles, recent_of, states_of
+from factory.site.catalogue import (
+    Project,
+    Recent,
+    Summary,
+    VersionFiles,
+    Wheel,
+    ordered_profiles,
+    recent_of,
+    states_of,
+    summarize,
+)
 from factory.site.coverage import Coverage, covered
 from factory.site.exports import project_json
 from factory.site.settings import Settings
@@ -46,10 +58,26 @@ NOT_RUN: Cell = ("", "", "")
 ENDINGS = {True: "passed", False: "failed"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A project on the pages of the whole: what they need to know of it, and its lines there, rendered already.
+
+    `package` is on the front page, `passed` on the pages of profiles, `addresses` in the map of the site. So one
+    project more costs its own lines only, however many there are.
+    """
+
+    summary: Summary
+    package: str
+    passed: str
+    addresses: str
+
+
 @lru_cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("factory.site"),
+        # In the temporary folder, in one that it takes only if it is this user's alone.
+        bytecode_cache=jinja2.FileSystemBytecodeCache(),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -188,29 +216,47 @@ def _feed(entries: Sequence[tuple[str, Recent]], site: Site, depth: int, *, name
     return _render("feed.xml", site, depth, name=name, entries=newest[: NEWEST // 2])
 
 
-def pages_of_the_whole(summaries: Sequence[Summary], site: Site) -> Pages:
+def entry_of(project: Project, site: Site) -> Entry:
+    """What the pages of the whole have of a project."""
+    summary = summarize(project)
+    lines: Any = _environment().get_template("lines.html").module
+    return Entry(
+        summary=summary,
+        package=str(lines.package(summary, site.coverage.riscv64_since.get(project.name, ""))),
+        passed=str(lines.passed(summary)) if summary.profiles else "",
+        addresses=str(lines.addresses(site.settings.url, project)) if site.settings.url and project.versions else "",
+    )
+
+
+def pages_of_the_whole(entries: Sequence[Entry], site: Site) -> Pages:
     """What is written of all projects together."""
-    published = [summary for summary in summaries if summary.versions]
+    summaries = [entry.summary for entry in entries]
+    published = [summary for summary in summaries if summary.wheels]
     recent = [(summary.name, each) for summary in published for each in summary.recent if each.built]
     simple = root_pages([summary.name for summary in summaries if summary.published])
+    packages = _lines(each.package for each in entries)
     return {
         **{f"simple/{name}": page for name, page in simple.items()},
-        "index.html": _front_page(summaries, published, site),
+        "index.html": _render("front.html", site, 0, published=published, lines=packages),
         "builds/index.html": _builds_page(summaries, recent, site),
         "boards/index.html": _boards_page(published, site),
-        **{f"boards/{name}.html": _profile_page(name, published, site) for name in PROFILES},
+        **{f"boards/{name}.html": _profile_page(name, entries, site) for name in PROFILES},
         "coverage/index.html": _coverage_page(summaries, site),
         "404.html": _missing_page(site),
         "feed.xml": _feed(recent, site, 0, name=""),
-        **({"sitemap.xml": _render("sitemap.xml", site, 0, summaries=published)} if site.settings.url else {}),
+        **({"sitemap.xml": _sitemap(entries, site)} if site.settings.url else {}),
         **{f"static/{path.name}": path.read_text(encoding="utf-8") for path in sorted(STATIC.iterdir())},
         "static/board.py": SCRIPT.read_text(encoding="utf-8"),
     }
 
 
-def _front_page(summaries: Sequence[Summary], published: Sequence[Summary], site: Site) -> str:
-    since = site.coverage.riscv64_since
-    return _render("front.html", site, 0, summaries=summaries, published=published, since=since)
+def _lines(lines: Iterable[str]) -> markupsafe.Markup:
+    """What `entry_of` rendered, for a template to take as it is."""
+    return markupsafe.Markup("".join(lines))
+
+
+def _sitemap(entries: Sequence[Entry], site: Site) -> str:
+    return _render("sitemap.xml", site, 0, lines=_lines(each.addresses for each in entries))
 
 
 def _missing_page(site: Site) -> str:
@@ -229,10 +275,10 @@ def _boards_page(summaries: Sequence[Summary], site: Site) -> str:
     return _render("boards.html", site, 1, glibc=glibc, **values)
 
 
-def _profile_page(profile: str, summaries: Sequence[Summary], site: Site) -> str:
-    passed = [summary for summary in summaries if profile in summary.profiles]
-    boards = [board for board in BOARDS if board.profile == profile]
-    return _render("profile.html", site, 1, profile=PROFILES[profile], passed=passed, boards=boards)
+def _profile_page(profile: str, entries: Sequence[Entry], site: Site) -> str:
+    passed = [entry.passed for entry in entries if profile in entry.summary.profiles]
+    values = {"boards": [board for board in BOARDS if board.profile == profile], "lines": _lines(passed)}
+    return _render("profile.html", site, 1, profile=PROFILES[profile], passed=len(passed), **values)
 
 
 def _builds_page(summaries: Sequence[Summary], recent: Sequence[tuple[str, Recent]], site: Site) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -20,32 +19,33 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import factory
 from factory.files import write_if_changed
-from factory.publish import simple
 from factory.publish.ledger import Ledger
 from factory.publish.reports import FAILURES, REPORTS
-from factory.serial import DAMAGED, structure, unstructure
-from factory.site.catalogue import Summary, load_project, project_names, summarize
+from factory.serial import DAMAGED, decode, encode
+from factory.site.catalogue import load_project, project_names
 from factory.site.coverage import load_coverage
-from factory.site.pages import Pages, Site, pages_of_project, pages_of_the_whole
+from factory.site.pages import Entry, Pages, Site, entry_of, pages_of_project, pages_of_the_whole
 from factory.site.settings import load_settings
 
 STATE_FILE = ".pages.json"
-FORMAT = 1
 AT_ONCE = 64  # projects that make processes of their own worth their start
 UNSURE_SECONDS = 0.05  # a folder changed so recently may change again within the same tick of the file system's clock
 UNSURE = -1
 
 Stamp = tuple[int, ...]
+# A project that was written: its name, its entry, and its pages that were new or differed, below the output.
+Done = tuple[str, Entry, list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A project as it was written last: the times of its folders in the ledger and in the output, and its summary."""
+    """A project as it was written last: the times of its folders in the ledger and in the output, and its entry."""
 
     ledger: Stamp
     output: Stamp
-    summary: Summary
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +71,18 @@ def write_site(ledger: Ledger, out: Path) -> tuple[Path, ...]:
     stamps = {name: ledger_stamp(ledger.folder, name) for name in names}
     stale = [name for name in names if not _is_current(name, stamps[name], before, out)]
     changed: list[Path] = []
-    projects = {name: before[name] for name in names if name in before}
-    for name, summary, paths in _write_projects(stale, ledger, out, site):
-        changed += paths
-        projects[name] = Written(ledger=stamps[name], output=output_stamp(out, name), summary=summary)
+    entries = {name: before[name].entry for name in names if name in before}
+    for name, entry, pages in _write_projects(stale, ledger, out, site):
+        changed += (out / page for page in pages)
+        entries[name] = entry
     changed += _remove(set(before) - set(names), out)
-    whole = pages_of_the_whole([projects[name].summary for name in names], site)
-    changed += _write(whole, out)
-    _write_state(out, State(made_by=made_by, projects={name: projects[name] for name in names}))
+    whole = pages_of_the_whole([entries[name] for name in names], site)
+    changed += (out / page for page in _write(whole, out))
+    written = {name: before[name] for name in set(names) - set(stale)}
+    # Last of all: what was written just before is not sure to change its folder's time when it changes.
+    for name in stale:
+        written[name] = Written(ledger=stamps[name], output=output_stamp(out, name), entry=entries[name])
+    _write_state(out, State(made_by=made_by, projects={name: written[name] for name in names}))
     return tuple(changed)
 
 
@@ -89,12 +93,12 @@ def site_pages(ledger: Ledger) -> Iterator[tuple[str, str]]:
         PublishError: as `write_site`.
     """
     site = load_site(ledger)
-    summaries = []
+    entries = []
     for name in project_names(ledger.folder):
         project = load_project(ledger, name)
-        summaries.append(summarize(project))
+        entries.append(entry_of(project, site))
         yield from pages_of_project(project, site).items()
-    yield from pages_of_the_whole(summaries, site).items()
+    yield from pages_of_the_whole(entries, site).items()
 
 
 def load_site(ledger: Ledger) -> Site:
@@ -108,18 +112,14 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _write_projects(
-    names: Sequence[str], ledger: Ledger, out: Path, site: Site
-) -> Iterable[tuple[str, Summary, list[Path]]]:
+def _write_projects(names: Sequence[str], ledger: Ledger, out: Path, site: Site) -> Iterable[Done]:
     work = partial(write_project, ledger=ledger.folder, out=out, site=site)
     if len(names) < AT_ONCE:
         return map(work, names)
     return _at_once(work, sorted(names, key=lambda name: -_entries(ledger.folder / name)))
 
 
-def _at_once(
-    work: Callable[[str], tuple[str, Summary, list[Path]]], names: Sequence[str]
-) -> Iterator[tuple[str, Summary, list[Path]]]:
+def _at_once(work: Callable[[str], Done], names: Sequence[str]) -> Iterator[Done]:
     """In processes of their own: those that start anew, since a copy of one with threads may hang."""
     context = multiprocessing.get_context("spawn")
     processes = len(os.sched_getaffinity(0))
@@ -128,14 +128,14 @@ def _at_once(
         yield from pool.map(work, names, chunksize=8)
 
 
-def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> tuple[str, Summary, list[Path]]:
-    """Write one project's pages; returns its name, its summary and the files that were new or differed."""
+def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> Done:
+    """Write one project's pages; returns its name, its entry and the pages that were new or differed."""
     project = load_project(Ledger(ledger), name)
-    return name, summarize(project), _write(pages_of_project(project, site), out)
+    return name, entry_of(project, site), _write(pages_of_project(project, site), out)
 
 
-def _write(pages: Pages, out: Path) -> list[Path]:
-    return [out / name for name, text in pages.items() if write_if_changed(out / name, encoded(text))]
+def _write(pages: Pages, out: Path) -> list[str]:
+    return [name for name, text in pages.items() if write_if_changed(out / name, encoded(text))]
 
 
 def _remove(names: Iterable[str], out: Path) -> list[Path]:
@@ -153,22 +153,22 @@ def _entries(folder: Path) -> int:
 
 def ledger_stamp(ledger: Path, name: str) -> Stamp:
     """When the project's folders in the ledger last changed."""
-    folder = ledger / name
-    return _stamp(folder, folder / REPORTS, folder / FAILURES)
+    folder = f"{ledger}/{name}"  # a Path costs more than looking at what it leads to
+    return _stamp(folder, f"{folder}/{REPORTS}", f"{folder}/{FAILURES}")
 
 
 def output_stamp(out: Path, name: str) -> Stamp:
     """When the project's folders in the output last changed."""
-    return _stamp(out / "project" / name, out / "simple" / name)
+    return _stamp(f"{out}/project/{name}", f"{out}/simple/{name}")
 
 
-def _stamp(*folders: Path) -> Stamp:
-    return tuple(_changed(str(folder)) for folder in folders)
+def _stamp(*folders: str) -> Stamp:
+    return tuple(map(_changed, folders))
 
 
 def _changed(folder: str) -> int:
     try:
-        changed = os.stat(folder).st_mtime_ns  # noqa: PTH116 - a Path costs more than the call
+        changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
     except FileNotFoundError:
         return 0
     return changed if changed < time.time_ns() - UNSURE_SECONDS * 1e9 else UNSURE
@@ -184,22 +184,23 @@ def _is_current(name: str, stamp: Stamp, before: Mapping[str, Written], out: Pat
 def _identity(site: Site) -> str:
     """What pages depend on besides the ledger: this program's own files, settings and coverage."""
     digest = hashlib.sha256(repr(site).encode("utf-8", "replace"))
-    own = Path(__file__).parent
-    for path in (*sorted(own.rglob("*.*")), Path(simple.__file__)):
-        if path.suffix != ".pyc":
-            digest.update(path.read_bytes())
+    # All of them: what goes into a page comes from many modules, and reading them takes milliseconds.
+    for folder, folders, files in os.walk(Path(factory.__file__).parent):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            digest.update(f"{name}\0".encode())
+            digest.update(Path(folder, name).read_bytes())
     return digest.hexdigest()
 
 
 def _read_state(out: Path, made_by: str) -> Mapping[str, Written]:
     """The projects as they were written last; none, where that isn't known or something else made them."""
     try:
-        fields = json.loads((out / STATE_FILE).read_bytes())
-        state = structure(fields["state"], State) if fields["format"] == FORMAT else None
+        state = decode((out / STATE_FILE).read_bytes(), State)
     except (OSError, *DAMAGED):
         return {}
-    return state.projects if state is not None and state.made_by == made_by else {}
+    return state.projects if state.made_by == made_by else {}
 
 
 def _write_state(out: Path, state: State) -> None:
-    write_if_changed(out / STATE_FILE, json.dumps({"format": FORMAT, "state": unstructure(state)}).encode())
+    write_if_changed(out / STATE_FILE, encode(state))

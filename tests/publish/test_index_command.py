@@ -8,6 +8,7 @@ import pytest
 
 from factory.commands import index
 from factory.commands.index import default_ledger
+from factory.errors import StoreError
 from factory.publish.ledger import Ledger, Mirrored
 from factory.publish.wheels import describe_wheel
 from tests.publish.wheelmaker import make_wheel
@@ -39,6 +40,15 @@ def test_a_program_gets_json(output: Path, capsys: pytest.CaptureFixture[str]) -
     run_index("--output", str(output), "--ledger", str(output.parent / "ledger"), "--json")
     (entry,) = json.loads(capsys.readouterr().out)
     assert (entry["filename"], entry["origin"], entry["new"]) == ("needed-1.0-py3-none-any.whl", "mirrored", False)
+
+
+def test_what_is_published_is_on_the_pages_even_where_reports_cannot_be_written(output: Path) -> None:
+    failures = output.parent / "cache/store/failures"
+    failures.mkdir(parents=True)
+    (failures / "needed-3.13.json").write_text("{")
+    with pytest.raises(StoreError, match=r"needed-3\.13\.json is damaged"):
+        run_index("--output", str(output), "--ledger", str(output.parent / "ledger"))
+    assert "needed-1.0-py3-none-any.whl" in (output / "simple/needed/index.html").read_text()
 
 
 def test_the_ledger_is_the_checkouts_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,9 @@ from factory.publish.reports import WheelReport, read_reports, report_path, writ
 from factory.publish.server import serve
 from factory.publish.wheels import read_words
 from factory.serial import dumps, structure
-from factory.site.catalogue import Project, make_project, summarize
+from factory.site.catalogue import Project, make_project
 from factory.site.coverage import Coverage, Pin, Stack
-from factory.site.pages import Site, pages_of_project, pages_of_the_whole
+from factory.site.pages import Site, entry_of, pages_of_project, pages_of_the_whole
 from factory.site.settings import Settings
 from factory.site.writing import encoded, write_site
 from tests.site.browser import Browser, chromium
@@ -84,7 +84,7 @@ def as_read(written: WheelReport) -> WheelReport:
 
 
 def all_pages(project: Project, site: Site = SITE) -> Mapping[str, str]:
-    return {**pages_of_project(project, site), **pages_of_the_whole([summarize(project)], site)}
+    return {**pages_of_project(project, site), **pages_of_the_whole([entry_of(project, site)], site)}
 
 
 class Skeleton(HTMLParser):

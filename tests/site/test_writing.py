@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import factory
 from factory.publish.ledger import Ledger
 from factory.publish.reports import write_failures
 from factory.publish.simple import simple_pages
@@ -112,6 +114,24 @@ def test_other_settings_rewrite_every_page(ledger: Ledger, tmp_path: Path) -> No
     settle()
     (ledger.folder.parent / "site.toml").write_text('title = "Wheels of ours"\n')
     assert {"project/alpha/1.0.html", "index.html"} <= written(ledger, tmp_path)
+
+
+@pytest.mark.parametrize("module", ["publish/reports.py", "model.py", "site/templates/wheel.html"])
+def test_a_change_of_this_program_rewrites_every_page(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    program = Path(shutil.copytree(Path(factory.__file__).parent, tmp_path / "program"))
+    monkeypatch.setattr(factory, "__file__", str(program / "__init__.py"))
+    out, name = tmp_path / "out", "project/alpha/1.0.html"
+    for _ in range(2):
+        settle()
+        write_site(ledger, out)
+    settle()
+    (out / name).write_text("not by rename, which nobody sees")
+    assert written(ledger, out) == set()
+    with (program / module).open("a") as file:
+        file.write("\n")
+    assert written(ledger, out) == {name}
 
 
 def test_the_page_of_a_package_that_never_was_goes_with_its_failure(ledger: Ledger, tmp_path: Path) -> None:
