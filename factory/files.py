@@ -7,8 +7,11 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO
+
+READ_BYTES = 1 << 16
 
 
 def sha256_of(path: Path) -> str:
@@ -17,18 +20,36 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_if_changed(path: Path, content: bytes, *, durable: bool = False) -> bool:
+def content_of(path: str) -> bytes:
+    """A file's bytes, in as few calls as there can be: for files of which there are very many."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(descriptor, READ_BYTES):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
+def write_if_changed(path: Path | str, content: bytes, *, durable: bool = False) -> bool:
     """Make `path` hold `content`, by rename; an equal file is left alone. Returns whether it was written.
 
     A `durable` file outlives a power cut; it costs some milliseconds, and what can be written again needs none.
     """
     if _holds(path, content):
         return False
-    _replace(path, lambda file: file.write(content), durable=durable)
+    _replace(path, lambda descriptor: _write_all(descriptor, content), durable=durable)
     return True
 
 
-def _holds(path: Path, content: bytes) -> bool:
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _holds(path: Path | str, content: bytes) -> bool:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a Path costs more than the call
             return os.fstat(file.fileno()).st_size == len(content) and file.read() == content
@@ -38,7 +59,7 @@ def _holds(path: Path, content: bytes) -> bool:
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     """Make `path` hold the pieces, one after another, by rename: what is too large for memory at once."""
-    _replace(path, lambda file: file.writelines(pieces), durable=False)
+    _replace(path, lambda descriptor: _fill(descriptor, lambda file: file.writelines(pieces)), durable=False)
 
 
 def copy_atomically(source: Path, path: Path) -> None:
@@ -50,30 +71,37 @@ def copy_atomically(source: Path, path: Path) -> None:
         os.link(source, temporary)
     except OSError:
         with source.open("rb") as original:
-            _replace(path, lambda file: shutil.copyfileobj(original, file, 1 << 20), durable=False)
+            copy = partial(shutil.copyfileobj, original, length=1 << 20)
+            _replace(path, lambda descriptor: _fill(descriptor, copy), durable=False)
     else:
         temporary.replace(path)
         temporary.unlink(missing_ok=True)  # rename does nothing where both names are links to one file already
 
 
-def _replace(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool) -> None:
+def _fill(descriptor: int, fill: Callable[[IO[bytes]], object]) -> None:
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        fill(file)
+
+
+def _replace(path: Path | str, fill: Callable[[int], object], *, durable: bool) -> None:
     descriptor, temporary = _open_beside(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            fill(file)
-            file.flush()
+        try:
+            fill(descriptor)
             os.fchmod(descriptor, 0o644)  # whatever the umask is: a web server of another user reads it
             if durable:
                 os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         os.replace(temporary, path)  # noqa: PTH105 - a Path costs more than the call
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
-        _sync_folder(path.parent)
+        _sync_folder(Path(path).parent)
 
 
-def _open_beside(path: Path) -> tuple[int, str]:
+def _open_beside(path: Path | str) -> tuple[int, str]:
     """A new file in the folder of `path`, which is made if it isn't there: its descriptor and its name."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.tmp")  # noqa: PTH118
@@ -81,7 +109,7 @@ def _open_beside(path: Path) -> tuple[int, str]:
     try:
         return os.open(temporary, flags, 0o600), temporary
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
         return os.open(temporary, flags, 0o600), temporary
 
 

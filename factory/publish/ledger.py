@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import filelock
+import msgspec
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.files import write_if_changed
+from factory.files import content_of, write_if_changed
 from factory.model import PYTHONS
 
 FORMAT = 1
@@ -136,7 +137,11 @@ class Ledger:
         Raises:
             PublishError: a file of the ledger is damaged; the message names it.
         """
-        return tuple(_load(path) for path in sorted(self.folder.glob("[!.]*/[!.]*.json")))
+        if not self.folder.is_dir():
+            return ()
+        with os.scandir(self.folder) as entries:
+            projects = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+        return tuple(release for project in projects for release in self.read_project(project))
 
     def read_project(self, project: str) -> tuple[Release, ...]:
         """The releases of one project, ordered by file name.
@@ -144,17 +149,18 @@ class Ledger:
         Raises:
             PublishError: as `read`.
         """
-        folder = self.folder / project
-        if not folder.is_dir():
+        folder = f"{self.folder}/{project}"  # a Path costs as much as reading what it leads to
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.name.endswith(".json") and entry.name[0] != ".")
+        except (FileNotFoundError, NotADirectoryError):
             return ()
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.endswith(".json") and entry.name[0] != ".")
-        return tuple(_load(folder / name) for name in names)
+        return tuple(_load(folder, name) for name in names)
 
     def find(self, filename: str) -> Release | None:
         """The release with this file name, if it was published."""
         path = self._path(filename)
-        return _load(path) if path.is_file() else None
+        return _load(str(path.parent), path.name) if path.is_file() else None
 
     def verify(self, release: Release) -> None:
         """See that `release` may be added.
@@ -281,16 +287,16 @@ def _stated(release: Release) -> dict[str, object]:
     return stated if release.listed else stated | {"listed": False}
 
 
-def _load(path: Path) -> Release:
+def _load(folder: str, name: str) -> Release:
     try:
-        release = _release(json.loads(path.read_bytes()))
-        if path.name != f"{release.filename}.json" or path.parent.name != release.project:
+        release = _release(msgspec.json.decode(content_of(f"{folder}/{name}")))
+        if name != f"{release.filename}.json" or not folder.endswith(f"/{release.project}"):
             raise ValueError(f"it describes {release.filename}")
-    except (ValueError, KeyError, TypeError, RecursionError, PublishError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, msgspec.MsgspecError, PublishError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise PublishError(
-            f"the ledger file {path} is damaged: {reason}",
-            hint=f"take it back from the last commit: git checkout -- {path.name}, in its folder",
+            f"the ledger file {folder}/{name} is damaged: {reason}",
+            hint=f"take it back from the last commit: git checkout -- {name}, in its folder",
         ) from error
     return release
 

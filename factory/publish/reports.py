@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from factory.errors import PublishError
-from factory.files import write_if_changed
+from factory.files import content_of, write_if_changed
 from factory.model import BinaryPackage, BuildFailure, BuildRecord
 from factory.publish.harmless import harmless_json, is_harmless
 from factory.serial import DAMAGED, convert, decode, dumps
@@ -218,8 +218,7 @@ def _files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
 
 def _read(path: str, kind: type[T]) -> T:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a Path costs more than the call
-            content = file.read()
+        content = content_of(path)
         return decode(content, kind) if is_harmless(content) else convert(harmless_json(content), kind)
     except DAMAGED as error:
         raise _damaged(path, error) from error

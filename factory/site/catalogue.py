@@ -72,10 +72,11 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionFiles:
-    """The files of one version that the index lists."""
+    """The files of one version that the index lists, and what lists of what is new tell of it."""
 
     version: str
     wheels: Sequence[Wheel]
+    news: Recent
 
     @property
     def yanked(self) -> bool:
@@ -84,12 +85,16 @@ class VersionFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A project: all its releases, its listed versions, the newest first, and its builds that failed last."""
+    """A project: all its releases, its listed versions, the newest first, and its builds that failed last.
+
+    `states` says how it is to be had for each Python.
+    """
 
     name: str
     releases: Sequence[Release]
     versions: Sequence[VersionFiles]
     failures: Sequence[BuildFailure]
+    states: Mapping[str, State]
 
     @property
     def current(self) -> VersionFiles | None:
@@ -168,13 +173,23 @@ def make_project(
     """A project out of its releases, whose reports are known by file name."""
     keyed = sorted(((Version(each.version), each.filename, each) for each in releases), key=lambda item: item[:2])
     versions = [
-        VersionFiles(
-            version=str(version),
-            wheels=[Wheel(release=_readable(each), report=reports.get(each.filename)) for _, _, each in files],
+        _version_files(
+            str(version), [Wheel(release=_readable(each), report=reports.get(each.filename)) for _, _, each in files]
         )
         for version, files in groupby((item for item in keyed if item[2].listed), key=lambda item: item[0])
     ]
-    return Project(name=name, releases=[each for *_, each in keyed], versions=versions[::-1], failures=failures)
+    versions.reverse()
+    return Project(
+        name=name,
+        releases=[each for *_, each in keyed],
+        versions=versions,
+        failures=failures,
+        states={python: _state_of(versions, failures, python) for python in PYTHONS},
+    )
+
+
+def _version_files(version: str, wheels: Sequence[Wheel]) -> VersionFiles:
+    return VersionFiles(version=version, wheels=wheels, news=_news_of(version, wheels))
 
 
 def _readable(release: Release) -> Release:
@@ -199,22 +214,17 @@ def profiles_of(wheels: Iterable[Wheel]) -> tuple[str, ...]:
     return ordered_profiles(name for origin in origins if isinstance(origin, Built) for name in origin.profiles)
 
 
-def state_of(project: Project, python: str) -> State:
-    """How the project is to be had for a Python: the newest version counts that isn't yanked."""
-    for each in project.versions:
+def _state_of(versions: Sequence[VersionFiles], failures: Sequence[BuildFailure], python: str) -> State:
+    """How a project is to be had for a Python: the newest version counts that isn't yanked."""
+    for each in versions:
         kinds = {wheel.kind_for(python): wheel for wheel in each.wheels if wheel.release.yanked is None}
         kind = next((kind for kind in (BUILT, UPSTREAM, PURE, UNCHECKED) if kind in kinds), None)
         if kind is not None:
             wheel = kinds[kind]
             profiles = len(profiles_of([wheel]))
             return State(kind=kind, version=each.version, profiles=profiles, repacked=wheel.repacked)
-    failed = any(failure.python == python for failure in project.failures)
+    failed = any(failure.python == python for failure in failures)
     return State(kind=FAILED if failed else MISSING)
-
-
-def states_of(project: Project) -> Mapping[str, State]:
-    """How the project is to be had for each Python."""
-    return {python: state_of(project, python) for python in PYTHONS}
 
 
 def summarize(project: Project) -> Summary:
@@ -228,7 +238,7 @@ def summarize(project: Project) -> Summary:
         published=bool(project.releases),
         built=any(wheel.built for wheel in wheels),
         wheels=sum(len(each.wheels) for each in project.versions),
-        states=states_of(project),
+        states=project.states,
         profiles=profiles_of(wheels),
         recent=_recent(project),
         failures=tuple(project.failures),
@@ -236,25 +246,24 @@ def summarize(project: Project) -> Summary:
 
 
 def _recent(project: Project) -> tuple[Recent, ...]:
-    dated = [each for each in map(recent_of, project.versions) if each.time]
+    dated = [each.news for each in project.versions if each.news.time]
     return tuple(sorted(dated, key=lambda each: each.time, reverse=True)[:RECENT])
 
 
-def recent_of(files: VersionFiles) -> Recent:
-    """What is told of a version in lists of what is new."""
-    builds = [wheel.build for wheel in files.wheels if wheel.build is not None]
-    origins = [wheel.release.origin for wheel in files.wheels]
+def _news_of(version: str, wheels: Sequence[Wheel]) -> Recent:
+    builds = [wheel.build for wheel in wheels if wheel.build is not None]
+    origins = [wheel.release.origin for wheel in wheels]
     stages = [stage for build in builds for stage in build.stages]
     return Recent(
-        version=files.version,
-        time=max((wheel.time for wheel in files.wheels), default=""),
+        version=version,
+        time=max((wheel.time for wheel in wheels), default=""),
         built=bool(builds),
-        wheels=len(files.wheels),
+        wheels=len(wheels),
         pythons=tuple(sorted({python for each in origins if isinstance(each, Built) for python in each.pythons})),
-        profiles=profiles_of(files.wheels),
+        profiles=profiles_of(wheels),
         build_seconds=sum(stage.seconds for stage in stages if stage.name != "check"),
         check_seconds=sum(check.seconds for build in builds for check in build.checks),
-        repacked=any(wheel.repacked for wheel in files.wheels),
+        repacked=any(wheel.repacked for wheel in wheels),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from factory.publish.ledger import Built
 from factory.publish.sbom import sbom_name
 from factory.serial import unstructure
-from factory.site.catalogue import Project, VersionFiles, Wheel, states_of
+from factory.site.catalogue import Project, VersionFiles, Wheel
 
 FORMAT = 1
 
@@ -22,7 +22,7 @@ def project_json(project: Project, since: str) -> str:
         "format": FORMAT,
         "name": project.name,
         "summary": project.summary,
-        "states": unstructure(states_of(project)),
+        "states": unstructure(project.states),
         "upstream_since": since or None,
         "versions": [_version(each) for each in project.versions],
         "failures": [unstructure(failure) for failure in project.failures],

@@ -13,7 +13,7 @@ import jinja2
 import markupsafe
 
 from factory.model import PROFILES, PYTHONS, Target
-from factory.publish.reports import Check, Package, Stage
+from factory.publish.reports import Check, Contents, Package, Patch, Stage
 from factory.publish.sbom import sbom_name
 from factory.publish.simple import project_pages, root_pages
 from factory.site import text
@@ -25,8 +25,6 @@ from factory.site.catalogue import (
     VersionFiles,
     Wheel,
     ordered_profiles,
-    recent_of,
-    states_of,
     summarize,
 )
 from factory.site.coverage import Coverage, covered
@@ -51,10 +49,10 @@ class Site:
 
 # What a page shows of a check that was run: where it is told in full, how it ended, and where it was run.
 Cell = tuple[str, str, str]
-# A line of a table of checks: its place, the profile and what that stands for, the Python, how it ended, its time, and
-# what it printed.
-CheckLine = tuple[str, str, str, str, str, str, str]
+# A line of a table of checks: its beginning, which many have, its Python, its time, and what it printed.
+CheckLine = tuple[markupsafe.Markup, str, str, str]
 NOT_RUN: Cell = ("", "", "")
+PARTS = ("Packages", "Boards", "Coverage", "Builds")
 ENDINGS = {True: "passed", False: "failed"}
 
 
@@ -119,10 +117,35 @@ def _tools(toolchain: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(toolchain.items()))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What is the same on all pages that lie as deep as another; `tops` by the part of the site that they are in."""
+
+    start: str
+    links: str
+    tops: Mapping[str, str]
+    bottom: str
+
+
+@lru_cache
+def _frame(title: str, root: str) -> Frame:
+    macros = _macros("frame.html")
+    tops = {here: macros.top(root, title, here) for here in ("", *PARTS)}
+    return Frame(start=macros.start(), links=macros.links(root), tops=tops, bottom=macros.bottom(root))
+
+
+def _macros(template: str) -> Any:
+    return _environment().get_template(template).module
+
+
 def _render(template: str, site: Site, depth: int, **values: object) -> str:
     """A template's text; `depth` is how many folders below the site's root the page lies."""
+    return _render_at("../" * depth, template, site, values)
+
+
+def _render_at(root: str, template: str, site: Site, values: Mapping[str, object]) -> str:
     page = _environment().get_template(template)
-    return page.render(site=site.settings, root="../" * depth, **values)
+    return page.render(values, site=site.settings, root=root, frame=_frame(site.settings.title, root))
 
 
 def pages_of_project(project: Project, site: Site) -> Pages:
@@ -144,14 +167,16 @@ def _project_page(project: Project, site: Site) -> str:
     shown = project.versions[:GRID_VERSIONS]
     pythons, profiles = _axes(shown)
     current = project.current
+    told = next((wheel for wheel in current.wheels if wheel.build is not None), None) if current else None
     return _render(
         "project.html",
         site,
         2,
         project=project,
         current=current,
-        told=next((wheel for wheel in current.wheels if wheel.build is not None), None) if current else None,
-        states=states_of(project),
+        told=told,
+        facts=_facts(told) if told else None,
+        states=project.states,
         pythons=pythons,
         profiles=profiles,
         rows=[(each, _cells(each, pythons, profiles)) for each in shown],
@@ -176,20 +201,22 @@ def _cells(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str])
     found: dict[tuple[str, str], Cell] = {}
     for number, wheel in enumerate(files.wheels, 1):
         for check in wheel.checks:
-            link = f"{text.path_quoted(files.version)}.html#{check_id(number, check)}"
+            link = f"{text.path_quoted(files.version)}.html#{check_id(number, check.profile, check.python)}"
             where = f"on {check.profile} with Python {check.python}"
             found[check.python, check.profile] = (link, ENDINGS[check.passed], where)
     return [found.get((python, profile), NOT_RUN) for python in pythons for profile in profiles]
 
 
-def check_id(number: int, check: Check) -> str:
+def check_id(number: int, profile: str, python: str) -> str:
     """Where a page tells of a check of its wheel of that number."""
-    return text.path_quoted(f"check-{number}-{check.python}-{check.profile}")
+    return text.path_quoted(f"check-{number}-{python}-{profile}")
 
 
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
-    wheels = [(number, wheel, _checks(number, wheel)) for number, wheel in enumerate(files.wheels, 1)]
-    return _render("version.html", site, 2, project=project, files=files, wheels=wheels)
+    wheels = [(number, wheel, _checks(number, wheel), _facts(wheel)) for number, wheel in enumerate(files.wheels, 1)]
+    root = "../" * 2
+    frame = _frame(site.settings.title, root)
+    return str(_macros("version.html").page(site.settings, root, frame, project.name, files.version, wheels))
 
 
 def _checks(number: int, wheel: Wheel) -> list[CheckLine]:
@@ -200,14 +227,35 @@ def _checks(number: int, wheel: Wheel) -> list[CheckLine]:
 
 
 def _check_line(number: int, check: Check) -> CheckLine:
-    stands_for = PROFILES[check.profile].stands_for if check.profile in PROFILES else ""
-    time = text.duration(check.seconds)
-    ended = ENDINGS[check.passed]
-    return check_id(number, check), check.profile, stands_for, check.python, ended, time, check.shown
+    start = _check_start(number, check.profile, check.python, check.passed)
+    return start, check.python, text.duration(check.seconds), check.shown
+
+
+@lru_cache(maxsize=1024)
+def _check_start(number: int, profile: str, python: str, passed: bool) -> markupsafe.Markup:
+    stands_for = PROFILES[profile].stands_for if profile in PROFILES else ""
+    start = _macros("wheel.html").check(check_id(number, profile, python), profile, stands_for, python, ENDINGS[passed])
+    return markupsafe.Markup(start)
+
+
+def _facts(wheel: Wheel) -> markupsafe.Markup | None:
+    """What there is to know of a wheel that was built here, None of another."""
+    if wheel.build is None or wheel.report is None:
+        return None
+    build = wheel.build
+    return _facts_of(build.repacked_from, build.baseline, build.contents, build.patches, wheel.report.license)
+
+
+@lru_cache(maxsize=256)
+def _facts_of(
+    repacked_from: str, baseline: str, contents: Contents, patches: Sequence[Patch], license_: str
+) -> markupsafe.Markup:
+    """The same for the wheels of a version, mostly, and often for those of the next."""
+    return markupsafe.Markup(_macros("wheel.html").facts(repacked_from, baseline, contents, patches, license_))
 
 
 def _project_feed(project: Project, site: Site) -> str:
-    newest = map(recent_of, project.versions[:NEWEST_OF_ONE])
+    newest = [each.news for each in project.versions[:NEWEST_OF_ONE]]
     return _feed([(project.name, each) for each in newest if each.time], site, 2, name=project.name)
 
 
@@ -219,7 +267,7 @@ def _feed(entries: Sequence[tuple[str, Recent]], site: Site, depth: int, *, name
 def entry_of(project: Project, site: Site) -> Entry:
     """What the pages of the whole have of a project."""
     summary = summarize(project)
-    lines: Any = _environment().get_template("lines.html").module
+    lines = _macros("lines.html")
     return Entry(
         summary=summary,
         package=str(lines.package(summary, site.coverage.riscv64_since.get(project.name, ""))),
@@ -261,8 +309,7 @@ def _sitemap(entries: Sequence[Entry], site: Site) -> str:
 
 def _missing_page(site: Site) -> str:
     """It is shown at any address, so that its links can't be relative."""
-    template = _environment().get_template("missing.html")
-    return template.render(site=site.settings, root=f"{site.settings.url}/")
+    return _render_at(f"{site.settings.url}/", "missing.html", site, {})
 
 
 def _counts(summaries: Sequence[Summary]) -> Mapping[str, int]:

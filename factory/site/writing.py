@@ -135,7 +135,7 @@ def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> Done:
 
 
 def _write(pages: Pages, out: Path) -> list[str]:
-    return [name for name, text in pages.items() if write_if_changed(out / name, encoded(text))]
+    return [name for name, text in pages.items() if write_if_changed(f"{out}/{name}", encoded(text))]
 
 
 def _remove(names: Iterable[str], out: Path) -> list[Path]:
