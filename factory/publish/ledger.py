@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -98,10 +99,31 @@ def parse_filename(filename: str) -> tuple[str, str]:
     try:
         if not SAFE_FILENAME.fullmatch(filename):
             raise InvalidWheelFilename("it has characters that no wheel's file name needs")
-        project, version, _build, _tags = parse_wheel_filename(filename)
+        return _parse_parts(filename)
     except InvalidWheelFilename as error:
         raise PublishError(f"{filename!r} can't be published: {error}", hint="rename it as PEP 427 says") from error
+
+
+def _parse_parts(filename: str) -> tuple[str, str]:
+    """The two parts of a name each by itself: a version has few files, and all versions have few tags."""
+    head, *tags = filename.rsplit("-", 3)
+    try:
+        _require_tags("-".join(tags))
+        return _parse_head(head)
+    except InvalidWheelFilename:
+        parse_wheel_filename(filename)  # which says what is wrong with the whole of it
+        raise
+
+
+@lru_cache(maxsize=256)
+def _parse_head(head: str) -> tuple[str, str]:
+    project, version, _build, _tags = parse_wheel_filename(f"{head}-py3-none-any.whl")
     return project, str(version)
+
+
+@lru_cache(maxsize=256)
+def _require_tags(tags: str) -> None:
+    parse_wheel_filename(f"name-1-{tags}")
 
 
 class Ledger:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
@@ -100,8 +101,8 @@ class Project:
     def current(self) -> VersionFiles | None:
         """What an installer takes: the newest version that is neither yanked nor a pre-release, if there is one."""
         usable = [each for each in self.versions if not each.yanked] or self.versions
-        final = [each for each in usable if not Version(each.version).is_prerelease]
-        return next(iter(final or usable), None)
+        final = (each for each in usable if not Version(each.version).is_prerelease)
+        return next(final, usable[0]) if usable else None
 
     @property
     def summary(self) -> str:
@@ -168,10 +169,11 @@ def load_project(ledger: Ledger, name: str) -> Project:
 
 
 def make_project(
-    name: str, releases: Iterable[Release], reports: Mapping[str, WheelReport], failures: Sequence[BuildFailure]
+    name: str, releases: Sequence[Release], reports: Mapping[str, WheelReport], failures: Sequence[BuildFailure]
 ) -> Project:
     """A project out of its releases, whose reports are known by file name."""
-    keyed = sorted(((Version(each.version), each.filename, each) for each in releases), key=lambda item: item[:2])
+    parsed = {version: Version(version) for version in {each.version for each in releases}}
+    keyed = sorted(((parsed[each.version], each.filename, each) for each in releases), key=lambda item: item[:2])
     versions = [
         _version_files(
             str(version), [Wheel(release=_readable(each), report=reports.get(each.filename)) for _, _, each in files]
@@ -204,8 +206,13 @@ def _readable(release: Release) -> Release:
 
 def ordered_profiles(names: Iterable[str]) -> tuple[str, ...]:
     """Profiles from the plainest to the most demanding; those that are not known any more come last."""
+    return _ordered(frozenset(names))
+
+
+@lru_cache
+def _ordered(names: frozenset[str]) -> tuple[str, ...]:
     known = list(PROFILES)
-    return tuple(sorted(set(names), key=lambda name: (known.index(name) if name in PROFILES else len(known), name)))
+    return tuple(sorted(names, key=lambda name: (known.index(name) if name in PROFILES else len(known), name)))
 
 
 def profiles_of(wheels: Iterable[Wheel]) -> tuple[str, ...]:

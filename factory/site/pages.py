@@ -49,8 +49,10 @@ class Site:
 
 # What a page shows of a check that was run: where it is told in full, how it ended, and where it was run.
 Cell = tuple[str, str, str]
-# A line of a table of checks: its beginning, which many have, its Python, its time, and what it printed.
-CheckLine = tuple[markupsafe.Markup, str, str, str]
+# What a page tells of a wheel: its number on the page, itself, where it is, what there is to know of it, the lines of
+# its checks, and how to build it again.
+Section = tuple[int, Wheel, str, markupsafe.Markup | None, markupsafe.Markup, str]
+GAP = "\0"  # no text on a page has it
 NOT_RUN: Cell = ("", "", "")
 PARTS = ("Packages", "Boards", "Coverage", "Builds")
 ENDINGS = {True: "passed", False: "failed"}
@@ -213,29 +215,34 @@ def check_id(number: int, profile: str, python: str) -> str:
 
 
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
-    wheels = [(number, wheel, _checks(number, wheel), _facts(wheel)) for number, wheel in enumerate(files.wheels, 1)]
     root = "../" * 2
+    wheels = [_section(number, wheel, project.name, root) for number, wheel in enumerate(files.wheels, 1)]
     frame = _frame(site.settings.title, root)
     return str(_macros("version.html").page(site.settings, root, frame, project.name, files.version, wheels))
 
 
-def _checks(number: int, wheel: Wheel) -> list[CheckLine]:
-    """A wheel's checks in the order of Pythons and profiles."""
+def _section(number: int, wheel: Wheel, name: str, root: str) -> Section:
     profiles = ordered_profiles(check.profile for check in wheel.checks)
-    ordered = sorted(wheel.checks, key=lambda check: (check.python, profiles.index(check.profile)))
-    return [_check_line(number, check) for check in ordered]
+    checks = sorted(wheel.checks, key=lambda check: (check.python, profiles.index(check.profile)))
+    lines = _lines(_check_line(number, check) for check in checks)
+    link = wheel.release.url or f"{root}files/{text.path_quoted(wheel.release.filename)}"
+    python = checks[0].python if checks else PYTHONS[0]
+    rebuild = f"factory build {name} --python {python}\nfactory rebuild {name} --verify"
+    return number, wheel, link, _facts(wheel), lines, rebuild
 
 
-def _check_line(number: int, check: Check) -> CheckLine:
-    start = _check_start(number, check.profile, check.python, check.passed)
-    return start, check.python, text.duration(check.seconds), check.shown
+def _check_line(number: int, check: Check) -> str:
+    start, middle, end = _around_check(number, check.profile, check.python, check.passed)
+    return f"{start}{text.duration(check.seconds)}{middle}{markupsafe.escape(check.shown)}{end}"
 
 
 @lru_cache(maxsize=1024)
-def _check_start(number: int, profile: str, python: str, passed: bool) -> markupsafe.Markup:
+def _around_check(number: int, profile: str, python: str, passed: bool) -> tuple[str, ...]:
+    """What is around a check's time and around what it printed: the same in many lines."""
     stands_for = PROFILES[profile].stands_for if profile in PROFILES else ""
-    start = _macros("wheel.html").check(check_id(number, profile, python), profile, stands_for, python, ENDINGS[passed])
-    return markupsafe.Markup(start)
+    place = check_id(number, profile, python)
+    line = _macros("wheel.html").check(place, profile, stands_for, python, ENDINGS[passed], GAP, GAP)
+    return tuple(str(line).split(GAP))
 
 
 def _facts(wheel: Wheel) -> markupsafe.Markup | None:
@@ -261,7 +268,12 @@ def _project_feed(project: Project, site: Site) -> str:
 
 def _feed(entries: Sequence[tuple[str, Recent]], site: Site, depth: int, *, name: str) -> str:
     newest = sorted(entries, key=lambda entry: (entry[1].time, entry[0], entry[1].version), reverse=True)
-    return _render("feed.xml", site, depth, name=name, entries=newest[: NEWEST // 2])
+    told = [(project, each, _version_path(project, each.version)) for project, each in newest[: NEWEST // 2]]
+    return _render("feed.xml", site, depth, name=name, entries=told)
+
+
+def _version_path(project: str, version: str) -> str:
+    return f"project/{text.path_quoted(project)}/{text.path_quoted(version)}.html"
 
 
 def entry_of(project: Project, site: Site) -> Entry:
@@ -299,7 +311,7 @@ def pages_of_the_whole(entries: Sequence[Entry], site: Site) -> Pages:
 
 
 def _lines(lines: Iterable[str]) -> markupsafe.Markup:
-    """What `entry_of` rendered, for a template to take as it is."""
+    """What was rendered already, for a template to take as it is."""
     return markupsafe.Markup("".join(lines))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from urllib.parse import quote
 
 MINUTE, HOUR = 60, 3600
@@ -35,6 +36,7 @@ def day(time: str) -> str:
     return time[:10]
 
 
+@lru_cache(maxsize=1 << 14)  # the same names are in many places
 def path_quoted(text: str) -> str:
     """Text as one part of a URL's path."""
     return quote(text, safe="")

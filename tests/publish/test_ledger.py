@@ -100,7 +100,7 @@ def test_the_same_bytes_again_keep_the_first_entry_and_its_yank(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (b"", "Expecting value"),
+        (b"", "Input data was truncated"),
         (b"{}", "'format' is missing"),
         (b"[1]", "not of type dict"),
         (b"\xff\xfe\x00", "damaged"),
