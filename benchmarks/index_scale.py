@@ -46,6 +46,7 @@ from factory.ui import print_table
 
 PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
 PYTHONS = ("cp313", "cp314")
+STAGES = ("source", "patch", "build", "repair", "check")
 LARGE = 5_000  # files of the one large project
 DUMB_PYPI = "dumb-pypi==1.15.0"
 GENERATE = """
@@ -135,6 +136,7 @@ def release_of(name: str) -> Release:
     project, version = parse_filename(name)
     digest = sha256(name.encode()).hexdigest()
     python = "3.13" if "cp313" in name else "3.14"
+    minute = int(version.rpartition(".")[2])
     return Release(
         filename=name,
         project=project,
@@ -144,14 +146,18 @@ def release_of(name: str) -> Release:
         requires_python=">=3.9",
         metadata_sha256=digest,
         origin=Built(record=digest, profiles=PROFILES, pythons=(python,)),
-        uploaded="2026-01-02T03:04:05Z",
+        uploaded=f"2026-01-{2 + minute // 1440:02}T{minute // 60 % 24:02}:{minute % 60:02}:05Z",
     )
 
 
 def report_of(name: str) -> WheelReport:
+    """A build as there are many: times are its own, and some of what is in a wheel changes with its version."""
+    project, version = parse_filename(name)
+    digest, number = sha256(name.encode()).digest(), int(version.rpartition(".")[2])
     python = "3.13" if "cp313" in name else "3.14"
     checks = [
-        Check(profile=profile, python=python, passed=True, seconds=9.5, shown="sum 499500.0") for profile in PROFILES
+        Check(profile=profile, python=python, passed=True, seconds=byte / 8, shown=f"sum {project} {number}")
+        for profile, byte in zip(PROFILES, digest, strict=False)
     ]
     build = Build(
         record="k" * 64,
@@ -159,19 +165,20 @@ def report_of(name: str) -> WheelReport:
         mode="hybrid",
         baseline="rv64gc",
         toolchain={f"tool-{number}": "14.2.0-19cross1" for number in range(10)},
-        source_sha256="5" * 64,
+        source_sha256=sha256(version.encode()).hexdigest(),
         requirements=("cython==3.3.1", "meson-python==0.22.1"),
         patches=(Patch(name="0001-load-modules.patch", upstream_status="Pending"),),
-        stages=tuple(Stage(name=stage, seconds=12.5) for stage in ("source", "patch", "build", "repair", "check")),
+        stages=tuple(Stage(name=stage, seconds=byte * 1.5) for stage, byte in zip(STAGES, digest, strict=False)),
         checks=tuple(checks),
         contents=Contents(
             libraries=2,
-            glibc="2.38",
-            dispatched=(Dispatched(path="a/fast.so", extensions=("v", "zvfh")),),
+            glibc=f"2.{27 + number % 13}",
+            dispatched=(Dispatched(path=f"{project}/fast.so", extensions=("v", "zvfh")),),
             system_libraries=("libc.so.6", "libm.so.6"),
         ),
     )
-    return WheelReport(filename=name, summary="Adds numbers, and takes them away", license="BSD-3-Clause", build=build)
+    summary = f"{project} adds numbers, and takes them away"
+    return WheelReport(filename=name, summary=summary, license="BSD-3-Clause", build=build)
 
 
 def generate(ledger: Path, out: Path) -> Measured:

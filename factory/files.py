@@ -51,8 +51,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 def _holds(path: Path | str, content: bytes) -> bool:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a Path costs more than the call
-            return os.fstat(file.fileno()).st_size == len(content) and file.read() == content
+        return os.stat(path).st_size == len(content) and content_of(str(path)) == content  # noqa: PTH116
     except (FileNotFoundError, IsADirectoryError):
         return False
 

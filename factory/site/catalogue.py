@@ -279,4 +279,5 @@ def project_names(ledger: Path) -> tuple[str, ...]:
     if not ledger.is_dir():
         return ()
     with os.scandir(ledger) as entries:
-        return tuple(sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir()))
+        folders = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    return tuple(sorted(name for name in folders if name.isascii()))  # as every normalized name is

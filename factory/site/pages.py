@@ -76,8 +76,7 @@ class Entry:
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("factory.site"),
-        # In the temporary folder, in one that it takes only if it is this user's alone.
-        bytecode_cache=jinja2.FileSystemBytecodeCache(),
+        bytecode_cache=_bytecode_cache(),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -98,6 +97,14 @@ def _environment() -> jinja2.Environment:
     }
     environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES}
     return environment
+
+
+def _bytecode_cache() -> jinja2.BytecodeCache | None:
+    """Compiled templates, in a folder of the temporary one that is this user's alone; None where there can't be one."""
+    try:
+        return jinja2.FileSystemBytecodeCache()
+    except (OSError, RuntimeError):
+        return None
 
 
 def atom_id(name: str) -> str:
@@ -267,9 +274,16 @@ def _project_feed(project: Project, site: Site) -> str:
 
 
 def _feed(entries: Sequence[tuple[str, Recent]], site: Site, depth: int, *, name: str) -> str:
-    newest = sorted(entries, key=lambda entry: (entry[1].time, entry[0], entry[1].version), reverse=True)
-    told = [(project, each, _version_path(project, each.version)) for project, each in newest[: NEWEST // 2]]
+    newest = _newest(entries, NEWEST // 2)
+    told = [(project, each, _version_path(project, each.version)) for project, each in newest]
     return _render("feed.xml", site, depth, name=name, entries=told)
+
+
+def _newest(entries: Sequence[tuple[str, Recent]], count: int) -> list[tuple[str, Recent]]:
+    """The last ones first. There are many, so that those too old are left out before the rest is sorted."""
+    since = sorted((each.time for _, each in entries), reverse=True)[:count][-1:]
+    late = [entry for entry in entries if entry[1].time >= since[0]]
+    return sorted(late, key=lambda entry: (entry[1].time, entry[0], entry[1].version), reverse=True)[:count]
 
 
 def _version_path(project: str, version: str) -> str:
@@ -341,7 +355,7 @@ def _profile_page(profile: str, entries: Sequence[Entry], site: Site) -> str:
 
 
 def _builds_page(summaries: Sequence[Summary], recent: Sequence[tuple[str, Recent]], site: Site) -> str:
-    newest = sorted(recent, key=lambda entry: (entry[1].time, entry[0]), reverse=True)[:NEWEST]
+    newest = _newest(recent, NEWEST)
     failures = sorted(
         (failure for summary in summaries for failure in summary.failures), key=lambda each: (each.name, each.python)
     )

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,6 +57,19 @@ class State:
     projects: Mapping[str, Written]
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without looking for cycles of garbage: next to none are made here, and it would take a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_no_collection()
 def write_site(ledger: Ledger, out: Path) -> tuple[Path, ...]:
     """Write the simple repository's pages and the site below `out`; returns the files that were new or differed.
 
@@ -123,7 +137,6 @@ def _at_once(work: Callable[[str], Done], names: Sequence[str]) -> Iterator[Done
     """In processes of their own: those that start anew, since a copy of one with threads may hang."""
     context = multiprocessing.get_context("spawn")
     processes = len(os.sched_getaffinity(0))
-    # They end soon and make no cycles worth looking for, which would take a tenth of their time.
     with ProcessPoolExecutor(processes, mp_context=context, initializer=gc.disable) as pool:
         yield from pool.map(work, names, chunksize=8)
 
