@@ -37,6 +37,21 @@ ANSWER = " Paris.\n\nThe answer is: 2018-01"
 # The largest logits after the prompt, by tokens, of the same weights in 64-bit floats with numpy.
 LOGITS = {7042: 17.3713, 260: 14.8886, 4528: 13.245, 2250: 13.0095, 1315: 12.9515, 5145: 12.9049}
 LOGITS_TOLERANCE = 0.002
+# A layer's name in GGUF -> in transformers.
+NAMES = {
+    "token_embd": "model.embed_tokens",
+    "output_norm": "model.norm",
+    "output": "lm_head",
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
 NEW_TOKENS = 16
 LARGEST = 8
 # Started by fork, child processes need not import torch again, which takes half a minute each under emulation.
@@ -156,15 +171,34 @@ def traced() -> str:
 
 
 def converted(given: Path) -> Path:
-    """The folder with the weights of a GGUF file as safetensors, made by transformers where it isn't there yet."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    """The folder with a Llama model of a GGUF file as transformers wants it, made where it isn't there yet.
+
+    transformers reads configuration and tokenizer; to read the weights too, it wants a package that nobody has built.
+    """
+    from gguf import GGUFReader, dequantize
+    from safetensors.torch import save_file
+    from transformers import AutoConfig, AutoTokenizer
 
     folder, partial = given.with_suffix(".safetensors"), given.with_suffix(".partial")
-    if not folder.is_dir():
-        AutoTokenizer.from_pretrained(given.parent, gguf_file=given.name).save_pretrained(partial)
-        model = AutoModelForCausalLM.from_pretrained(given.parent, gguf_file=given.name, dtype=torch.float32)
-        model.save_pretrained(partial)
-        partial.rename(folder)
+    if folder.is_dir():
+        return folder
+    AutoTokenizer.from_pretrained(given.parent, gguf_file=given.name).save_pretrained(partial)
+    config = AutoConfig.from_pretrained(given.parent, gguf_file=given.name)
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
+    weights = {}
+    for tensor in GGUFReader(given).tensors:
+        name = tensor.name.removesuffix(".weight").split(".")
+        values = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        if name[-1] in heads:
+            # llama.cpp turns pairs of neighbours, transformers those of the two halves.
+            pairs = values.reshape(heads[name[-1]], -1, 2, values.shape[1])
+            values = pairs.swapaxes(1, 2).reshape(values.shape)
+        block = ["model.layers", name[1]] if name[0] == "blk" else []
+        weights[".".join((*block, NAMES[name[-1]], "weight"))] = torch.from_numpy(values.copy())
+    config.tie_word_embeddings = "lm_head.weight" not in weights
+    config.save_pretrained(partial)
+    save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
+    partial.rename(folder)
     return folder
 
 
