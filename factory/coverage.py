@@ -43,7 +43,7 @@ MARKED = {
 
 
 def gather(files: Sequence[Path], built: Iterable[str], *, python: str, log: LogSink) -> Coverage:
-    """Find out what the stacks in `files` need, and since when the projects `built` have wheels of their own.
+    """Find out what the stacks in `files` need, and since when the projects `built` here have wheels of their own.
 
     A stack is a requirements file (`.txt`), or a project as uv knows it (`.toml`) where more has to be said. uv builds
     nothing but what states its requirements nowhere.

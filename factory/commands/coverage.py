@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from factory.files import write_if_changed
 from factory.layout import checkout, default_layout
 from factory.model import PYTHONS
 from factory.publish.ledger import Built, Ledger
+from factory.recipe import load_recipes
 from factory.serial import dumps
 from factory.site.catalogue import MISSING, PURE, UPSTREAM
 from factory.site.coverage import COVERAGE_FILE, STACKS_FOLDER, Coverage
@@ -33,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
     folder = args.index or checkout() / "index"
     releases = Ledger(folder / "ledger").read()
+    recipes = load_recipes(checkout() / "recipes").values()
     built = {release.project for release in releases if isinstance(release.origin, Built)}
+    built |= {canonicalize_name(recipe.project) for recipe in recipes}
     files = sorted(path for path in (folder / STACKS_FOLDER).glob("*.*") if path.suffix in STACKS)
     with Reporter().stage("index", "coverage", default_layout().logs / "index" / "coverage.log") as log:
         coverage = gather(files, built, python=PYTHONS[0], log=log)
