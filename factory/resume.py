@@ -2,25 +2,35 @@
 
 A compiler that was killed leaves half a file, and make and setuptools take a file that is there for a finished one.
 Ninja and cargo don't: they note what they finished. So the trees that they drive are kept, and everything else that
-the build made is made again; the compiler cache has what its compilers finished.
+the build made is made again; the compiler cache has what its compilers finished. What the configuration of a tree wrote
+elsewhere is kept too: it had ended when ninja began, and nobody writes it again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from factory.environments.layers import discard
 
 NOTES = (".ninja_log", ".rustc_info.json")
+# The last file that CMake and Meson write.
+CONFIGURED = "build.ninja"
 # Where setuptools builds, by the files' times alone. Some projects (PyTorch's) run ninja in the folder around these.
 SETUPTOOLS_FOLDERS = ("lib.*", "temp.*", "bdist.*")
 
 
 def keep_noted_trees(old: Path, new: Path) -> None:
-    """Move the trees that ninja and cargo drive from a source tree in which a build was cut to a new copy of it."""
-    for tree in list(_noted_trees(old)):
+    """Move the trees that ninja and cargo drive from a source tree in which a build was cut to a new copy of it.
+
+    Files of the old source tree that the new copy lacks come along where they are older than a tree's configuration.
+    """
+    trees = list(_noted_trees(old))
+    configured = [(tree / CONFIGURED).stat().st_mtime_ns for tree in trees if (tree / CONFIGURED).is_file()]
+    if configured:
+        _move_older(old, new, max(configured), trees)
+    for tree in trees:
         for pattern in SETUPTOOLS_FOLDERS:
             for folder in tree.glob(pattern):
                 discard(folder)
@@ -28,6 +38,18 @@ def keep_noted_trees(old: Path, new: Path) -> None:
         if not destination.exists():
             destination.parent.mkdir(parents=True, exist_ok=True)
             tree.rename(destination)
+
+
+def _move_older(old: Path, new: Path, than: int, except_for: Sequence[Path]) -> None:
+    """Move files that only `old` has and that last changed at `than`, in nanoseconds, or before."""
+    for name, folders, files in os.walk(old):
+        folders[:] = [folder for folder in folders if Path(name, folder) not in except_for]
+        for file in files:
+            path = Path(name, file)
+            destination = new / path.relative_to(old)
+            if not os.path.lexists(destination) and path.lstat().st_mtime_ns <= than:
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(destination)
 
 
 def discard_unless_noted(tree: Path) -> None:

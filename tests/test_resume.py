@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from factory.resume import discard_unless_noted, keep_noted_trees
@@ -35,6 +36,16 @@ def test_what_setuptools_put_into_a_tree_of_ninja_is_not_kept(tmp_path: Path) ->
     new.mkdir()
     keep_noted_trees(old, new)
     assert files(new) == ["build/.ninja_log", "build/lib/libx.so"]
+
+
+def test_what_a_configuration_wrote_beside_the_sources_is_kept_and_what_came_later_is_not(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    write(old, "x.c", "include/config.h", "build/.ninja_log", "build/build.ninja", "generated/half.c")
+    for name, seconds in (("include/config.h", 1), ("build/build.ninja", 2), ("generated/half.c", 3)):
+        os.utime(old / name, (seconds, seconds))
+    write(new, "x.c")
+    keep_noted_trees(old, new)
+    assert files(new) == ["build/.ninja_log", "build/build.ninja", "include/config.h", "x.c"]
 
 
 def test_a_first_patched_copy_has_nothing_to_keep(tmp_path: Path) -> None:
