@@ -164,7 +164,7 @@ def report_of(name: str) -> WheelReport:
         finished="2026-01-02T02:00:00+00:00",
         mode="hybrid",
         baseline="rv64gc",
-        toolchain={f"tool-{number}": "14.2.0-19cross1" for number in range(10)},
+        toolchain={f"tool-{tool}": "14.2.0-19cross1" for tool in range(10)},
         source_sha256=sha256(version.encode()).hexdigest(),
         requirements=("cython==3.3.1", "meson-python==0.22.1"),
         patches=(Patch(name="0001-load-modules.patch", upstream_status="Pending"),),

@@ -7,7 +7,6 @@ in the end tell of none.
 
 from __future__ import annotations
 
-import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,10 +27,9 @@ from factory.publish.upstream import Upstream, configured_upstream
 from factory.site.catalogue import MISSING, PURE, UPSTREAM
 from factory.site.coverage import Coverage, Pin, Stack
 from factory.stopping import time_limit
-from factory.tags import serves
+from factory.tags import glibc_of, serves
 
 LIMIT_SECONDS = 300.0  # for one stack; what can be answered is in some 20 seconds
-RISCV64 = re.compile(r"(?:linux|manylinux_(\d+)_(\d+))_riscv64")
 MARKED = {
     "implementation_name": "cpython",
     "os_name": "posix",
@@ -146,8 +144,8 @@ def _offer(wheel: str) -> str:
 
 
 def _runs_on_target(platform: str) -> bool:
-    fits = RISCV64.fullmatch(platform)
-    return fits is not None and tuple(int(number or 0) for number in fits.groups()) <= Target().glibc_floor
+    glibc = glibc_of(platform)
+    return glibc is not None and glibc <= Target().glibc_floor
 
 
 def _first_version(upstream: Upstream, project: str, python: str) -> str:

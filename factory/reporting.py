@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from factory.audit import LibraryReport, audit_wheel, version_numbers
@@ -20,7 +19,7 @@ from factory.publish.reports import (
     Package,
     WheelReport,
     build_of,
-    read_reports,
+    with_reports,
     write_failures,
     write_report,
 )
@@ -45,16 +44,9 @@ def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find:
     """
     origins = Origins(store=store, records=store.records())
     records = _by_wheel(origins.records)
-    for project, published in groupby(sorted(releases, key=_project), key=_project):
-        known = read_reports(ledger, project)
-        for release in published:
-            made_by = records.get(release.sha256, ())
-            _write(release, known.get(release.filename), made_by, ledger, find, origins)
+    for release, known in with_reports(releases, ledger):
+        _write(release, known, records.get(release.sha256, ()), ledger, find, origins)
     write_failures(ledger, store.failures())
-
-
-def _project(release: Release) -> str:
-    return release.project
 
 
 def _write(

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
+
+RISCV64 = re.compile(r"(?:linux|manylinux_(\d+)_(\d+))_riscv64")
+
+
+def glibc_of(platform: str) -> tuple[int, int] | None:
+    """The glibc that a platform tag for riscv64 promises to be content with, (0, 0) for plain `linux_riscv64`.
+
+    None is for tags of other machines and of other C libraries.
+    """
+    fits = RISCV64.fullmatch(platform)
+    if fits is None:
+        return None
+    major, minor = (int(number or 0) for number in fits.groups())
+    return major, minor
 
 
 def serves(wheel: str, python: str) -> bool:

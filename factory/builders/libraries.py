@@ -6,6 +6,7 @@ They say so by entry points whose values name folders as modules, by the convent
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 
@@ -33,12 +34,17 @@ def library_folders(venv: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(folder for folder in found if folder.is_dir()))
 
 
+def site_packages(venv: Path) -> Iterator[Path]:
+    """Where a virtual environment has what is installed in it."""
+    return venv.glob("lib/python3*/site-packages")
+
+
 def _named(venv: Path, group: str) -> list[Path]:
     """The folders that a group's entry points name, in an order that doesn't depend on the file system's."""
     return sorted(
         {
             packages / point.value.replace(".", "/")
-            for packages in venv.glob("lib/python3*/site-packages")
+            for packages in site_packages(venv)
             for installed in distributions(path=[str(packages)])
             for point in installed.entry_points.select(group=group)
         }

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from factory.builders.failure import build_failed
-from factory.builders.libraries import library_folders
+from factory.builders.libraries import library_folders, site_packages
 from factory.builders.linking import Relinking, Wanted, offered, relink, wanted
 from factory.builders.pep517 import VENV, install_into, make_venv
 from factory.builders.stand_ins import compile_stand_in
@@ -276,7 +276,7 @@ def take_licences(files: Path, tree: Path, packages: set[str], recipe: Recipe) -
 
 def take_licences_of_wheels(venv: Path, tree: Path) -> None:
     """Put the licences of what is installed in the virtual environment `venv` among the wheel's licences."""
-    for packages in venv.glob("lib/python3*/site-packages"):
+    for packages in site_packages(venv):
         for licence in sorted(packages.glob("*.dist-info/licenses/**/*")):
             project, _, *inside = licence.relative_to(packages).parts
             if licence.is_file():

@@ -14,7 +14,7 @@ from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
 from factory.publish.resolver import Pin, Unresolvable, open_environment, resolve
 from factory.publish.simple import write_simple
 from factory.publish.upstream import Upstream, configured_upstream
-from factory.tags import serves
+from factory.tags import glibc_of, serves
 
 GONE = "its project took it from its index"
 
@@ -86,9 +86,7 @@ def _found(wanted: Mapping[str, set[str]], upstream: Upstream) -> list[Release]:
 
 def _of_use(filename: str) -> bool:
     platforms = filename.removesuffix(".whl").rpartition("-")[2].split(".")
-    ours = any(
-        each == "any" or (each.startswith(("linux", "manylinux")) and each.endswith("_riscv64")) for each in platforms
-    )
+    ours = any(each == "any" or glibc_of(each) is not None for each in platforms)
     return ours and any(serves(filename, python) for python in PYTHONS)
 
 

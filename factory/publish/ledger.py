@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import filelock
-import msgspec
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from factory.errors import PublishError
 from factory.files import content_of, write_if_changed
 from factory.model import PYTHONS
+from factory.serial import DAMAGED, decode
 
 FORMAT = 1
 LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of all wheels are fetched
@@ -311,10 +311,10 @@ def _stated(release: Release) -> dict[str, object]:
 
 def _load(folder: str, name: str) -> Release:
     try:
-        release = _release(msgspec.json.decode(content_of(f"{folder}/{name}")))
+        release = _release(decode(content_of(f"{folder}/{name}"), object))
         if name != f"{release.filename}.json" or not folder.endswith(f"/{release.project}"):
             raise ValueError(f"it describes {release.filename}")
-    except (ValueError, KeyError, TypeError, RecursionError, msgspec.MsgspecError, PublishError) as error:
+    except (*DAMAGED, PublishError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise PublishError(
             f"the ledger file {folder}/{name} is damaged: {reason}",

@@ -7,9 +7,10 @@ be written anew, when a wheel was checked on a further Python, say; releases nev
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from factory.errors import PublishError
 from factory.files import content_of, write_if_changed
 from factory.model import BinaryPackage, BuildFailure, BuildRecord
 from factory.publish.harmless import harmless_json, is_harmless
+from factory.publish.ledger import Release
 from factory.serial import DAMAGED, convert, decode, dumps
 
 REPORTS, FAILURES = "reports", "failures"
@@ -196,6 +198,18 @@ def read_reports(ledger: Path, project: str) -> Mapping[str, WheelReport]:
         if report.filename != name:
             raise _damaged(ledger / project / REPORTS / f"{name}.json", f"it describes {report.filename}")
     return found
+
+
+def with_reports(releases: Iterable[Release], ledger: Path) -> Iterator[tuple[Release, WheelReport | None]]:
+    """Each release with its report, if it has one, by project and file name; a project's are read when it comes.
+
+    Raises:
+        PublishError: as `read_reports`.
+    """
+    ordered = sorted(releases, key=lambda release: (release.project, release.filename))
+    for project, published in groupby(ordered, key=lambda release: release.project):
+        reports = read_reports(ledger, project)
+        yield from ((release, reports.get(release.filename)) for release in published)
 
 
 def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from factory.files import write_if_changed
+from factory.files import changed_at, write_if_changed
+from factory.publish.identifiers import OURS, urn_of
 from factory.publish.ledger import SHA256, TIME, Built, Release
-from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, read_reports, report_path
+from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, report_path, with_reports
 
 SPECIFICATION = "1.6"
-OURS = "riscv64-wheel-factory"
 
 Component = dict[str, object]
 
@@ -52,16 +49,8 @@ def _is_stale(release: Release, ledger: Path, out: Path) -> bool:
         return False
     entry = ledger / release.project / f"{release.filename}.json"
     made_of = (__file__, entry, report_path(ledger, release.project, release.filename))
-    written = _changed(out / "files" / sbom_name(release.filename))
-    return any(_changed(path) >= written for path in made_of)
-
-
-def _changed(path: Path | str) -> int:
-    """When a file was written, in nanoseconds; 0 where there is none."""
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path costs more than the call
-    except FileNotFoundError:
-        return 0
+    written = changed_at(out / "files" / sbom_name(release.filename))
+    return any(changed_at(path) >= written for path in made_of)
 
 
 def sboms(releases: Sequence[Release], ledger: Path) -> Iterator[tuple[str, bytes]]:
@@ -70,16 +59,9 @@ def sboms(releases: Sequence[Release], ledger: Path) -> Iterator[tuple[str, byte
     Raises:
         PublishError: as `write_sboms`.
     """
-    for project, published in groupby(sorted(releases, key=_place), key=lambda release: release.project):
-        reports = read_reports(ledger, project)
-        for release in published:
-            report = reports.get(release.filename)
-            if report is not None and report.build is not None:
-                yield sbom_name(release.filename), sbom(release, report, report.build)
-
-
-def _place(release: Release) -> tuple[str, str]:
-    return release.project, release.filename
+    for release, report in with_reports(releases, ledger):
+        if report is not None and report.build is not None:
+            yield sbom_name(release.filename), sbom(release, report, report.build)
 
 
 def sbom(release: Release, report: WheelReport, build: Build) -> bytes:
@@ -96,7 +78,7 @@ def sbom(release: Release, report: WheelReport, build: Build) -> bytes:
         "formulation": [{"components": _tools(build)}],
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    content["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_OID, f"{OURS}/sbom/{digest}").urn
+    content["serialNumber"] = urn_of(f"sbom/{digest}")
     # In one line: Python's fast encoder knows no indentation.
     return (json.dumps(content, sort_keys=True) + "\n").encode()
 

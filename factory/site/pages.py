@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ import jinja2
 import markupsafe
 
 from factory.model import PROFILES, PYTHONS, Target
+from factory.publish.identifiers import urn_of
 from factory.publish.reports import Check, Contents, Package, Patch, Stage
 from factory.publish.sbom import sbom_name
 from factory.publish.simple import project_pages, root_pages
@@ -93,7 +93,7 @@ def _environment() -> jinja2.Environment:
         "path_quoted": text.path_quoted,
         "sbom_name": sbom_name,
         "from_package": _from_package,
-        "atom_id": atom_id,
+        "urn_of": urn_of,
     }
     environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES}
     return environment
@@ -105,11 +105,6 @@ def _bytecode_cache() -> jinja2.BytecodeCache | None:
         return jinja2.FileSystemBytecodeCache()
     except (OSError, RuntimeError):
         return None
-
-
-def atom_id(name: str) -> str:
-    """An identifier for feeds that stays, wherever the site is moved to."""
-    return uuid.uuid5(uuid.NAMESPACE_OID, f"riscv64-wheel-factory/{name}").urn
 
 
 def _stages(stages: Sequence[Stage]) -> str:

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import factory
-from factory.files import write_if_changed
+from factory.files import changed_at, write_if_changed
 from factory.publish.ledger import Ledger
 from factory.publish.reports import FAILURES, REPORTS
 from factory.serial import DAMAGED, decode, encode
@@ -180,10 +180,7 @@ def _stamp(*folders: str) -> Stamp:
 
 
 def _changed(folder: str) -> int:
-    try:
-        changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
-    except FileNotFoundError:
-        return 0
+    changed = changed_at(folder)
     return changed if changed < time.time_ns() - UNSURE_SECONDS * 1e9 else UNSURE
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -134,34 +134,41 @@ def _tarball(pin: SourcePin, suffix: str) -> str:
     return f"{pin.project}_{pin.version}.orig.tar.{suffix}"
 
 
+def _folder_url(pin: SourcePin) -> str:
+    return f"{mirror_url()}/{pool_folder(pin.project)}"
+
+
 def _obtain_file(pin: SourcePin, name: str, sha256: str, cache: Path, log: LogSink) -> Path:
     """A file of the source package's folder whose whole name is known."""
-    url = f"{mirror_url()}/{pool_folder(pin.project)}/{quote(name)}"
-    log.write(f"downloading {without_secrets(url)}\n")
-    file = RemoteFile(url=url, name=name, sha256=sha256, hint=NEWER_REVISION)
+    file = RemoteFile(url=f"{_folder_url(pin)}/{quote(name)}", name=name, sha256=sha256, hint=NEWER_REVISION)
     with open_session(read_index_config()) as session:
-        return download(file, cache, session, log)
+        return _download(file, cache, session, log)
 
 
 def _obtain_deb(pin: SourcePin, cache: Path, log: LogSink) -> Path:
     names = [f"{pin.package}_{pin.version}_{architecture}.deb" for architecture in ARCHITECTURES]
-    folder = f"{mirror_url()}/{pool_folder(pin.project)}"
     with open_session(read_index_config()) as session:
-        name = next((name for name in names if _is_there(f"{folder}/{quote(name)}", session)), names[0])
+        name = _first_there(_folder_url(pin), names, session) or names[0]
     return _obtain_file(pin, name, pin.sha256, cache, log)
 
 
 def _obtain(pin: SourcePin, cache: Path, log: LogSink) -> Path:
-    folder = f"{mirror_url()}/{pool_folder(pin.project)}"
+    folder = _folder_url(pin)
     with open_session(read_index_config()) as session:
-        for suffix in SUFFIXES:
-            name = _tarball(pin, suffix)
-            url = f"{folder}/{quote(name)}"
-            if _is_there(url, session):
-                log.write(f"downloading {without_secrets(url)}\n")
-                file = RemoteFile(url=url, name=name, sha256=pin.sha256, hint=CHECK_MIRROR)
-                return download(file, cache, session, log)
-        raise _not_there(pin, folder, session)
+        name = _first_there(folder, [_tarball(pin, suffix) for suffix in SUFFIXES], session)
+        if name is None:
+            raise _not_there(pin, folder, session)
+        file = RemoteFile(url=f"{folder}/{quote(name)}", name=name, sha256=pin.sha256, hint=CHECK_MIRROR)
+        return _download(file, cache, session, log)
+
+
+def _download(file: RemoteFile, cache: Path, session: requests.Session, log: LogSink) -> Path:
+    log.write(f"downloading {without_secrets(file.url)}\n")
+    return download(file, cache, session, log)
+
+
+def _first_there(folder: str, names: Iterable[str], session: requests.Session) -> str | None:
+    return next((name for name in names if _is_there(f"{folder}/{quote(name)}", session)), None)
 
 
 def _is_there(url: str, session: requests.Session) -> bool:
