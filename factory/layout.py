@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 CACHE_VARIABLE = "FACTORY_CACHE"
+SHORT_KEY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """The whole log of every stage, by package."""
+        """The whole log of every stage: by package, those of a build in a folder that is named by its content key."""
         return self.root / "logs"
 
     @property
@@ -66,6 +67,11 @@ class Layout:
     def package_cache(self) -> Path:
         """uv's and pip's own caches, shared by all environments."""
         return self.root / "packages"
+
+
+def short(key: str) -> str:
+    """A content key as names of folders have it: what comes first of its hexadecimal digits."""
+    return key[:SHORT_KEY]
 
 
 def default_layout() -> Layout:

@@ -30,6 +30,7 @@ from factory.errors import (
     TimeLimitReached,
 )
 from factory.files import sha256_of
+from factory.layout import short
 from factory.locks import held
 from factory.model import (
     AppliedPatch,
@@ -197,7 +198,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
         patches=selected,
         dependencies=[factory.store.wheel_path(record) for record in needed],
         key=key,
-        folder=factory.layout.jobs / f"{canonicalize_name(recipe.name)}-{key[:16]}",
+        folder=factory.layout.jobs / f"{canonicalize_name(recipe.name)}-{short(key)}",
     )
 
 
@@ -213,7 +214,8 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
             if existing.comparison != job.comparison:  # the recipe names its toolchains in another order now
                 return factory.store.add_checked(replace(existing, comparison=job.comparison))
             return existing
-        steps = Steps(folder=opened.folder / "steps", root=factory.layout.root, open_stage=factory.stages(job.label))
+        open_stage = factory.stages(job.label, opened.key)
+        steps = Steps(folder=opened.folder / "steps", root=factory.layout.root, open_stage=open_stage)
         try:
             record = _run_stages(opened, steps, records, factory)
         except TimeLimitReached as error:

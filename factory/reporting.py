@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.audit import LibraryReport, audit_wheel, version_numbers
 from factory.model import AuditOptions, BuildRecord, Target
 from factory.origins import Origins, is_bundled
 from factory.publish.ledger import Built, Release
+from factory.publish.logs import write_logs
 from factory.publish.reports import (
     Build,
     Bundled,
@@ -34,8 +36,18 @@ Find = Callable[[Release], Path | None]
 FindPackage = Callable[[str], Package | None]
 
 
-def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find: Find) -> None:
-    """Keep in the ledger what the store knows of `releases`, and which builds failed last.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sources:
+    """What reports are made of, and the folder beside the wheels that logs are put into."""
+
+    find: Find
+    origins: Origins
+    cache: Path
+    files: Path
+
+
+def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find: Find, out: Path) -> None:
+    """Keep in the ledger what the store knows of `releases`, and which builds failed last; logs go into `<out>/files/`.
 
     `find` gives the file of a release, or None where it is not on this machine: then an earlier report stays.
 
@@ -44,36 +56,41 @@ def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find:
     """
     origins = Origins(store=store, records=store.records())
     records = _by_wheel(origins.records)
+    sources = _Sources(find=find, origins=origins, cache=store.root.parent, files=out / "files")
     for release, known in with_reports(releases, ledger):
-        _write(release, known, records.get(release.sha256, ()), ledger, find, origins)
+        report = _report(release, known, records.get(release.sha256, ()), sources)
+        if report is not None and report != known:
+            write_report(ledger, release.project, report)
     write_failures(ledger, store.failures())
 
 
-def _write(
-    release: Release,
-    known: WheelReport | None,
-    records: Sequence[BuildRecord],
-    ledger: Path,
-    find: Find,
-    origins: Origins,
-) -> None:
+def _report(
+    release: Release, known: WheelReport | None, records: Sequence[BuildRecord], sources: _Sources
+) -> WheelReport | None:
     if known is not None and not records:
-        return
-    wheel = find(release)
+        return _with_logs_that_are_there(known, sources)
+    wheel = sources.find(release)
     if wheel is None:
-        return
+        return None
     summary, license_ = (known.summary, known.license) if known is not None else read_words(wheel)
-    build = _build(wheel, known, records, origins) if isinstance(release.origin, Built) and records else None
-    report = WheelReport(filename=release.filename, summary=summary, license=license_, build=build)
-    write_report(ledger, release.project, report)
+    build = _build(wheel, known, records, sources) if isinstance(release.origin, Built) and records else None
+    return WheelReport(filename=release.filename, summary=summary, license=license_, build=build)
 
 
-def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord], origins: Origins) -> Build:
+def _with_logs_that_are_there(known: WheelReport, sources: _Sources) -> WheelReport:
+    if known.build is None or not known.build.logs:
+        return known
+    logs = write_logs(known.filename, (), known.build.logs, sources.files, sources.cache)
+    return replace(known, build=replace(known.build, logs=logs))
+
+
+def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord], sources: _Sources) -> Build:
     # A wheel is read once: its bytes never change, and reading every instruction of a large one takes minutes.
     contents = known.build.contents if known is not None and known.build is not None else None
     if contents is None or contents.bundled is None:
-        contents = contents_of(wheel, lambda path: origins.package_of(path, records[0]))
-    return build_of(records, contents)
+        contents = contents_of(wheel, lambda path: sources.origins.package_of(path, records[0]))
+    logs = known.build.logs if known is not None and known.build is not None else ()
+    return build_of(records, contents, write_logs(wheel.name, records, logs, sources.files, sources.cache))
 
 
 def _by_wheel(records: Iterable[BuildRecord]) -> Mapping[str, Sequence[BuildRecord]]:

@@ -18,7 +18,7 @@ from factory.environments.manylinux import manylinux_root
 from factory.environments.modes import MODES, check_root, require_machine
 from factory.environments.root import Environment, Root, RootRequest
 from factory.errors import StoreError
-from factory.layout import Layout
+from factory.layout import Layout, short
 from factory.model import (
     NATIVE_MODE,
     NATIVE_PROFILE,
@@ -118,7 +118,10 @@ class Factory:
         """A model of recipes/models.toml."""
         return load_models(self.checkout / "recipes" / MODELS_FILE)[name]
 
-    def stages(self, label: str) -> OpenStage:
-        """How stages of one package (or of the environment) are opened: reported, and logged to files of their own."""
-        folder = self.layout.logs / label.replace(" ", "-")
+    def stages(self, label: str, key: str = "") -> OpenStage:
+        """How stages of one package (or of the environment) are opened: reported, and logged to files of their own.
+
+        Those of a build, of which the content `key` is known, share no file with other builds of the package.
+        """
+        folder = self.layout.logs / label.replace(" ", "-") / short(key)
         return lambda stage: self.reporter.stage(label, stage, folder / f"{stage.replace(' ', '-')}.log")

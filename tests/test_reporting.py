@@ -28,7 +28,7 @@ def stored(store: Store, path: Path) -> Release:
 
 
 def reports(ledger: Path, store: Store, releases: Sequence[Release], folder: Path) -> dict[str, WheelReport]:
-    write_reports(releases, ledger, store, lambda release: folder / release.filename)
+    write_reports(releases, ledger, store, lambda release: folder / release.filename, folder / "out")
     return dict(read_reports(ledger, "demo"))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -16,6 +17,7 @@ from factory.privileges import give_back
 from factory.publish import Publication, Terms, publish
 from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
+from factory.publish.logs import published_logs
 from factory.publish.simple import install_lines
 from factory.publish.verify import differences
 from factory.publish.whereabouts import sources_of
@@ -96,7 +98,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         )
         sources = sources_of(candidates, mirror=layout.mirror, output=args.output)
         try:
-            write_reports(publication.releases, folder, Store(layout.store), sources.find)
+            write_reports(publication.releases, folder, Store(layout.store), sources.find, args.output)
             write_sboms(publication.releases, folder, args.output)
         finally:  # what is published is on the pages, whatever becomes of its report
             write_site(ledger, args.output)
@@ -115,13 +117,12 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     Raises:
         IndexDiffers: with every difference.
     """
-    from factory.publish.sbom import sboms
     from factory.site.verify import page_differences
 
     releases, kept = ledger.read(), is_kept(ledger.folder)
     elsewhere = [release for release in releases if release.url is not None]
     found = [
-        *differences(releases, output, made=sboms(releases, ledger.folder)),
+        *differences(releases, output, further=_beside_wheels(releases, ledger)),
         *page_differences(ledger, output),
         *(_missing(elsewhere) if links else ()),
         *(broken_promises(ledger.folder, releases) if kept else ()),
@@ -137,6 +138,14 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
             f"{len(elsewhere)} files elsewhere", "have their hashes" if links else "were not fetched: --links does that"
         )
     print("nothing that was ever in the ledger has changed or gone" if kept else NO_HISTORY)
+
+
+def _beside_wheels(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, str]:
+    """The names and sha256 of the files beside wheels that their reports give."""
+    from factory.publish.sbom import sboms
+
+    made = {name: hashlib.sha256(content).hexdigest() for name, content in sboms(releases, ledger.folder)}
+    return {**made, **published_logs(releases, ledger.folder)}
 
 
 def _missing(elsewhere: Sequence[Release]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from factory.errors import EnvironmentSetupError
+from factory.layout import short
 from factory.locks import held
 from factory.model import LogSink, OpenStage, PackagePin
 
@@ -43,7 +44,7 @@ def ensure_layer(layers: Path, kind: str, definition: object, make: MakeLayer, o
     run starts it again. Two processes that want the same layer take turns.
     """
     key = content_key([kind, definition])
-    folder = layers / f"{kind}-{key[:16]}"
+    folder = layers / f"{kind}-{short(key)}"
     if not (folder / "layer.json").is_file():
         layers.mkdir(parents=True, exist_ok=True)
         with held(layers / f"{folder.name}.lock"):

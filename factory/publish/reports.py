@@ -54,6 +54,15 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """A log beside a wheel: of which stage, for a check on which Python, and the sha256 of the file."""
+
+    stage: str
+    python: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatched:
     """A library of the wheel with code beyond the baseline, entered only after run-time detection."""
 
@@ -101,7 +110,7 @@ class Build:
     """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`.
 
     `repacked_from` names the distribution's package that it was made of, where nothing was compiled here, and
-    `repacked` are all of its packages that were.
+    `repacked` are all of its packages that were. `logs` are those that lie beside the wheel.
     """
 
     record: str
@@ -117,6 +126,7 @@ class Build:
     contents: Contents
     repacked_from: str = ""
     repacked: tuple[BinaryPackage, ...] = ()
+    logs: tuple[Log, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +139,7 @@ class WheelReport:
     build: Build | None = None
 
 
-def build_of(records: Sequence[BuildRecord], contents: Contents) -> Build:
+def build_of(records: Sequence[BuildRecord], contents: Contents, logs: tuple[Log, ...] = ()) -> Build:
     """What `records` say of one wheel: the one that made it, and those of its checks on further Pythons."""
     made = next((record for record in records if not record.wheel_of), records[0])
     return Build(
@@ -146,6 +156,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents) -> Build:
         contents=contents,
         repacked_from=made.repacked_from,
         repacked=made.repacked,
+        logs=logs,
     )
 
 

@@ -12,12 +12,11 @@ from factory.publish.simple import simple_pages
 from factory.publish.wheels import provenance_of
 
 
-def differences(releases: Sequence[Release], output: Path, made: Iterable[tuple[str, bytes]] = ()) -> tuple[str, ...]:
+def differences(releases: Sequence[Release], output: Path, further: Mapping[str, str]) -> tuple[str, ...]:
     """What in the folder `output` is missing, strange, or another than `releases` make it; one line each.
 
-    `made` are the names and contents of further files beside the wheels, which the ledger gives.
+    `further` are the names and sha256 of other files beside the wheels.
     """
-    further = {name: hashlib.sha256(content).hexdigest() for name, content in made}
     return (*_files(releases, output / "files", further), *_pages(releases, output))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from factory.publish.ledger import Built
+from factory.publish.logs import log_name
 from factory.publish.sbom import sbom_name
 from factory.serial import unstructure
 from factory.site.catalogue import Project, VersionFiles, Wheel
@@ -51,5 +52,11 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "record": None if wheel.build is None else wheel.build.record,
         "glibc": None if wheel.build is None else wheel.build.contents.glibc,
         "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
+        "logs": _logs(wheel),
         "sbom": None if wheel.build is None else f"../../files/{sbom_name(release.filename)}",
     }
+
+
+def _logs(wheel: Wheel) -> Sequence[str]:
+    logs = () if wheel.build is None else wheel.build.logs
+    return [f"../../files/{log_name(wheel.release.filename, log)}" for log in logs]

@@ -13,6 +13,7 @@ import markupsafe
 
 from factory.model import PROFILES, PYTHONS, Target
 from factory.publish.identifiers import urn_of
+from factory.publish.logs import log_name
 from factory.publish.reports import Check, Contents, Package, Patch, Stage
 from factory.publish.sbom import sbom_name
 from factory.publish.simple import project_pages, root_pages
@@ -50,8 +51,8 @@ class Site:
 # What a page shows of a check that was run: where it is told in full, how it ended, and where it was run.
 Cell = tuple[str, str, str]
 # What a page tells of a wheel: its number on the page, itself, where it is, what there is to know of it, the lines of
-# its checks, and how to build it again.
-Section = tuple[int, Wheel, str, markupsafe.Markup | None, markupsafe.Markup, str]
+# its checks, the names and addresses of its logs, and how to build it again.
+Section = tuple[int, Wheel, str, markupsafe.Markup | None, markupsafe.Markup, Mapping[str, str], str]
 GAP = "\0"  # no text on a page has it
 NOT_RUN: Cell = ("", "", "")
 PARTS = ("Packages", "Boards", "Coverage", "Builds")
@@ -226,24 +227,37 @@ def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
 def _section(number: int, wheel: Wheel, name: str, root: str) -> Section:
     profiles = ordered_profiles(check.profile for check in wheel.checks)
     checks = sorted(wheel.checks, key=lambda check: (check.python, profiles.index(check.profile)))
-    lines = _lines(_check_line(number, check) for check in checks)
+    logs = _logs(wheel, root)
+    lines = _lines(_check_line(number, check, logs) for check in checks)
     link = wheel.release.url or f"{root}files/{text.path_quoted(wheel.release.filename)}"
     python = checks[0].python if checks else PYTHONS[0]
     rebuild = f"factory build {name} --python {python}\nfactory rebuild {name} --verify"
-    return number, wheel, link, _facts(wheel), lines, rebuild
+    return number, wheel, link, _facts(wheel), lines, logs, rebuild
 
 
-def _check_line(number: int, check: Check) -> str:
-    start, middle, end = _around_check(number, check.profile, check.python, check.passed)
-    return f"{start}{text.duration(check.seconds)}{middle}{markupsafe.escape(check.shown)}{end}"
+def _logs(wheel: Wheel, root: str) -> Mapping[str, str]:
+    """Where the logs beside a wheel are, by what people call them."""
+    logs = () if wheel.build is None else wheel.build.logs
+    return {
+        f"{log.stage} on Python {log.python}" if log.python else log.stage: (
+            f"{root}files/{text.path_quoted(log_name(wheel.release.filename, log))}"
+        )
+        for log in logs
+    }
+
+
+def _check_line(number: int, check: Check, logs: Mapping[str, str]) -> str:
+    log = logs.get(f"check on Python {check.python}", "")
+    start, ended, middle, end = _around_check(number, check.profile, check.python, check.passed, log != "")
+    return f"{start}{log}{ended}{text.duration(check.seconds)}{middle}{markupsafe.escape(check.shown)}{end}"
 
 
 @lru_cache(maxsize=1024)
-def _around_check(number: int, profile: str, python: str, passed: bool) -> tuple[str, ...]:
-    """What is around a check's time and around what it printed: the same in many lines."""
+def _around_check(number: int, profile: str, python: str, passed: bool, logged: bool) -> tuple[str, ...]:
+    """What is around the address of a check's log, its time and what it printed: the same in many lines."""
     stands_for = PROFILES[profile].stands_for if profile in PROFILES else ""
     place = check_id(number, profile, python)
-    line = _macros("wheel.html").check(place, profile, stands_for, python, ENDINGS[passed], GAP, GAP)
+    line = _macros("wheel.html").check(place, profile, stands_for, python, ENDINGS[passed], logged, GAP)
     return tuple(str(line).split(GAP))
 
 

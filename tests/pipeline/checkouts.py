@@ -63,6 +63,10 @@ class Checkout:
     def environment(self, variables: dict[str, str]) -> dict[str, str]:
         return {**os.environ, "FACTORY_CACHE": str(self.cache), **variables}
 
+    def log(self, label: str, stage: str) -> str:
+        """What a stage of the one build of `label` (as in `demo-1.0`) has logged so far."""
+        return "".join(path.read_text() for path in self.cache.glob(f"logs/{label}/*/{stage}.log"))
+
     def wheel(self) -> Path:
         """The one wheel in the store."""
         (wheel,) = self.cache.glob("store/wheels/*/*.whl")

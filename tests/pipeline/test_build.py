@@ -69,6 +69,12 @@ def test_index_publishes_it_and_check_installs_it_from_there(built: Checkout, tm
     published = built.factory("index", "--output", str(index), "--ledger", str(tmp_path / "ledger"))
     assert published.returncode == 0, published.stderr
     assert "passed on rv64gc rvv128 k1 rva23 vlen1024" in published.stdout
+    built_log, check_log = (index / "files" / f"{built.wheel().name}.{log}.txt" for log in ("build", "check-3.13"))
+    assert "$ /build/venv/bin/python /build/backend_call.py" in built_log.read_text()
+    assert "[vlen1024] sum 499500.0" in check_log.read_text()
+    assert check_log.name in (index / "project/vectors-c/1.0.html").read_text()
+    verified = built.factory("index", "--verify", "--output", str(index), "--ledger", str(tmp_path / "ledger"))
+    assert verified.returncode == 0, verified.stderr
     checked = built.factory("check", "vectors-c", "--index", str(index), "--profile", "rv64gc")
     assert (checked.returncode, "rv64gc: sum 499500.0" in checked.stderr) == (0, True), checked.stderr
 

@@ -61,7 +61,7 @@ def test_every_command_of_the_projects_configuration_is_run(
     checkout = make(tmp_path / "checkout", fresh_cache, OPTIONS)
     finished = checkout.factory("build", "own-configuration", CIBW_BEFORE_ALL="the host's own settings stay outside")
     assert finished.returncode == 0, finished.stderr
-    log = (fresh_cache / "logs/own-configuration-1.0/build.log").read_text()
+    log = checkout.log("own-configuration-1.0", "build")
     for line in ("before all: riscv64", "repaired as the project says", "tested: 43"):
         assert f"\n{line}\n" in log
     assert "'-Cunknown=two words'" in log
@@ -77,9 +77,9 @@ def test_every_command_of_the_projects_configuration_is_run(
 
 def test_a_killed_build_leaves_no_container(docker_engine: None, fresh_cache: Path, tmp_path: Path) -> None:
     more = '[build.environment]\nCIBW_BEFORE_ALL = "sleep 600"'
-    running = make(tmp_path / "checkout", fresh_cache, more).start("build", "own-configuration")
-    log = fresh_cache / "logs/own-configuration-1.0/build.log"
-    await_that(lambda: log.is_file() and "sh -c 'sleep 600'" in log.read_text())
+    checkout = make(tmp_path / "checkout", fresh_cache, more)
+    running = checkout.start("build", "own-configuration")
+    await_that(lambda: "sh -c 'sleep 600'" in checkout.log("own-configuration-1.0", "build"))
     assert len(containers()) == 1
     os.kill(running.pid, signal.SIGKILL)
     await_that(lambda: containers() == [])

@@ -44,7 +44,7 @@ def test_a_failure_stops_only_what_needs_it(fresh_cache: Path, tmp_path: Path) -
     failure = lines.index("vectors-c 1.0: failed")
     assert lines.index("vectors-c 1.0: environment: started") < failure
     assert other_began < failure
-    log = (fresh_cache / "logs/other-c-1.0/build.log").read_text()
+    log = checkout.log("other-c-1.0", "build")
     assert "# compile jobs: " in log
     assert "nonsense" not in log
 

@@ -127,9 +127,8 @@ def test_a_build_in_five_slices_ends_with_the_bytes_of_an_uncut_one(fresh_cache:
 
 def test_a_library_that_a_kill_left_half_written_does_not_survive(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
-    log = fresh_cache / "logs/vectors-c-1.0/build.log"
     with checkout.start("build", "vectors-c") as process:
-        while not (log.is_file() and "backend_call" in log.read_text()):
+        while "backend_call" not in checkout.log("vectors-c-1.0", "build"):
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.kill()

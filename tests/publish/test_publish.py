@@ -253,7 +253,7 @@ def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_workin
     (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
     assert moved == dataclasses.replace(first, url=f"{base}/{candidate.path.name}")
     assert sha256_of(tmp_path / "out/files" / candidate.path.name) == first.sha256
-    assert differences((moved,), tmp_path / "out") == ()
+    assert differences((moved,), tmp_path / "out", {}) == ()
 
 
 def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later(tmp_path: Path) -> None:
@@ -269,9 +269,9 @@ def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later
     assert f'data-provenance="{release.provenance_url}"' in page
     provenance_of(candidate.path).unlink()
     publish_to(tmp_path, candidate, terms=terms)
-    assert differences((release,), tmp_path / "out") == ()
+    assert differences((release,), tmp_path / "out", {}) == ()
     (tmp_path / "out/files" / name).write_text("{}")
-    assert any(line.startswith(f"files/{name}: has sha256") for line in differences((release,), tmp_path / "out"))
+    assert any(line.startswith(f"files/{name}: has sha256") for line in differences((release,), tmp_path / "out", {}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"version": 2}', '{"version": 1}', "[" * 100_000])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from factory.cli import main
 from factory.errors import IndexDiffers
 from factory.publish.ledger import Ledger
-from factory.publish.reports import WheelReport, write_report
+from factory.publish.reports import Log, WheelReport, write_report
 from factory.publish.sbom import write_sboms
 from factory.publish.simple import write_simple
 from factory.site.writing import write_site
@@ -80,7 +81,7 @@ def test_a_bill_of_materials_that_is_missing_strange_or_another_is_named(
     index: Index, capsys: pytest.CaptureFixture[str]
 ) -> None:
     filename = index.wheel.name
-    write_report(index.ledger, "demo", WheelReport(filename=filename, summary="", license="", build=build()))
+    write_report(index.ledger, "demo", WheelReport(filename=filename, summary="", license="", build=build(logs=())))
     write_site(Ledger(index.ledger), index.output)
     assert index.verify() == IndexDiffers.exit_code
     assert f"\n  files/{filename}.cdx.json: it is missing" in capsys.readouterr().err
@@ -92,6 +93,22 @@ def test_a_bill_of_materials_that_is_missing_strange_or_another_is_named(
     shown = capsys.readouterr().err
     assert f"\n  files/{filename}.cdx.json: has sha256" in shown
     assert "\n  files/x.whl.cdx.json: it is not in the ledger" in shown
+
+
+def test_a_log_that_is_missing_or_another_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log(stage="build", python="", sha256=sha256(b"log").hexdigest())
+    made = build(logs=(log,))
+    write_report(index.ledger, "demo", WheelReport(filename=index.wheel.name, summary="", license="", build=made))
+    write_site(Ledger(index.ledger), index.output)
+    write_sboms(Ledger(index.ledger).read(), index.ledger, index.output)
+    path = index.output / "files" / f"{index.wheel.name}.build.txt"
+    assert index.verify() == IndexDiffers.exit_code
+    assert f"\n  files/{path.name}: it is missing" in capsys.readouterr().err
+    path.write_bytes(b"log")
+    assert index.verify() == 0
+    path.write_bytes(b"another")
+    assert index.verify() == IndexDiffers.exit_code
+    assert f"\n  files/{path.name}: has sha256" in capsys.readouterr().err
 
 
 def test_every_difference_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from factory.publish.reports import (
     Check,
     Contents,
     Dispatched,
+    Log,
     Package,
     Patch,
     Stage,
@@ -81,6 +82,7 @@ def build(python: str = "3.13", **changes: object) -> Build:
             bundled=(FORTRAN,),
             sboms=("alpha.dist-info/sboms/crates.json",),
         ),
+        logs=(Log(stage="build", python="", sha256="6" * 64), Log(stage="check", python=python, sha256="7" * 64)),
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 

@@ -55,6 +55,22 @@ def test_every_cell_of_the_grid_leads_to_what_was_seen(tmp_path: Path) -> None:
         assert f'id="{place}"' in made[f"project/alpha/{path}"]
 
 
+def test_a_check_and_its_build_lead_to_their_logs(tmp_path: Path) -> None:
+    page = pages(make_ledger(tmp_path))["project/alpha/1.10.html"]
+    checked, built = (f"../../files/{ALPHA_NEXT}.{name}.txt" for name in ("check-3.13", "build"))
+    assert page.count(f'<td class="passed"><a href="{checked}">passed</a></td>') == 2
+    assert f'<a href="{built}">build</a>, <a href="{checked}">check on Python 3.13</a>' in page
+
+
+def test_a_wheel_without_logs_of_its_own_has_no_links_to_any(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(logs=())))
+    made = pages(ledger)
+    assert '<td class="passed">passed</td>' in made["project/alpha/1.10.html"]
+    assert "Logs" not in made["project/alpha/1.10.html"]
+    assert json.loads(made["project/alpha/index.json"])["versions"][0]["files"][0]["logs"] == []
+
+
 def test_a_versions_page_tells_everything_of_its_build(tmp_path: Path) -> None:
     page = plain(pages(make_ledger(tmp_path))["project/alpha/1.10.html"])
     for words in (
@@ -159,6 +175,7 @@ def test_a_project_is_json_for_programs(tmp_path: Path) -> None:
     (file,) = entry["versions"][0]["files"]
     assert (file["filename"], file["profiles"], file["glibc"]) == (ALPHA_NEXT, ["rv64gc", "k1"], "2.38")
     assert (file["sbom"], file["repacked_from"]) == (f"../../files/{ALPHA_NEXT}.cdx.json", None)
+    assert file["logs"] == [f"../../files/{ALPHA_NEXT}.{name}.txt" for name in ("build", "check-3.13")]
 
 
 def test_a_wheel_of_a_distributions_packages_says_that_it_was_not_compiled_here(tmp_path: Path) -> None:

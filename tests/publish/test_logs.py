@@ -1,0 +1,92 @@
+"""Logs of builds and checks, beside the wheels that they made."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.layout import short
+from factory.model import BuildRecord, StageRun
+from factory.publish import logs
+from factory.publish.logs import log_name, readable, write_logs
+from factory.publish.reports import Log
+from tests.test_store import record
+
+WHEEL = "demo-1.0-py3-none-any.whl"
+KEY, FURTHER = "a" * 64, "b" * 64
+TEXT = "[1/2] Building demo.o\n# exit 0 after 2.0 s\n"
+
+
+def logged(cache: Path, key: str = KEY, *, python: str = "3.13", stages: tuple[str, ...] = ("build",)) -> BuildRecord:
+    """A record whose stages have logs of their own."""
+    made = record(key)
+    runs = []
+    for stage in stages:
+        log = cache / "logs/demo-1.0" / short(key) / f"{stage}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(TEXT)
+        runs.append(StageRun(stage=stage, seconds=1.0, commands=(), log=log))
+    return replace(made, stages=tuple(runs), target=replace(made.target, python=python))
+
+
+def write(cache: Path, *records: BuildRecord, known: tuple[Log, ...] = ()) -> tuple[Log, ...]:
+    return write_logs(WHEEL, records, known, cache / "files", cache)
+
+
+def test_the_logs_of_build_and_checks_lie_beside_the_wheel(tmp_path: Path) -> None:
+    made = logged(tmp_path, stages=("source", "build", "check"))
+    further = replace(logged(tmp_path, FURTHER, python="3.14", stages=("check",)), wheel_of=KEY)
+    further = replace(further, stages=(made.stages[1], *further.stages))
+    written = write(tmp_path, made, further)
+    names = [f"{WHEEL}.build.txt", f"{WHEEL}.check-3.13.txt", f"{WHEEL}.check-3.14.txt"]
+    assert sorted(path.name for path in (tmp_path / "files").iterdir()) == names
+    assert [log_name(WHEEL, log) for log in written] == names
+    assert {log.sha256 for log in written} == {hashlib.sha256(TEXT.encode()).hexdigest()}
+
+
+def test_a_log_that_other_builds_wrote_to_as_well_is_not_published(tmp_path: Path) -> None:
+    made = logged(tmp_path)
+    shared = tmp_path / "logs/demo-1.0/build.log"
+    shared.write_text(TEXT)
+    assert write(tmp_path, replace(made, stages=(replace(made.stages[0], log=shared),))) == ()
+
+
+def test_a_log_stays_where_the_store_that_built_the_wheel_is_gone(tmp_path: Path) -> None:
+    known = write(tmp_path, logged(tmp_path))
+    assert write(tmp_path, known=known) == known
+
+
+def test_a_log_that_is_gone_is_no_longer_listed(tmp_path: Path) -> None:
+    known = write(tmp_path, logged(tmp_path))
+    (tmp_path / "files" / log_name(WHEEL, known[0])).unlink()
+    assert write(tmp_path, known=known) == ()
+
+
+def test_a_build_that_went_on_renews_its_log(tmp_path: Path) -> None:
+    made = logged(tmp_path)
+    before = write(tmp_path, made)
+    made.stages[0].log.write_text(TEXT + "more\n")
+    (after,) = write(tmp_path, made, known=before)
+    assert after.sha256 == hashlib.sha256(f"{TEXT}more\n".encode()).hexdigest()
+
+
+def test_nothing_of_the_machine_and_no_control_of_a_terminal_is_in_a_published_log(tmp_path: Path) -> None:
+    text = (
+        f"$ cc -c {tmp_path}/jobs/x.c {Path.home()}/y.c\n"
+        "Looking in indexes: https://user:secret@wheels.example/simple\n"
+        "\x1b[31merror\x1b[0m: no\r\n 10 %\r 100 %\r done\nfoo\u202ebar\x07\n"
+    )
+    assert readable(text, tmp_path) == (
+        "$ cc -c $FACTORY_CACHE/jobs/x.c ~/y.c\n"
+        "Looking in indexes: https://wheels.example/simple\n"
+        "error: no\n done\nfoo\ufffdbar\ufffd\n"
+    )
+
+
+def test_of_a_very_long_log_the_middle_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MAX_CHARACTERS", 10)
+    monkeypatch.setattr(logs, "HEAD_CHARACTERS", 4)
+    assert readable("begin-middle-finish", Path("/cache")) == "begi\n[9 characters are left out here]\nfinish"
