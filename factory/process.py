@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from factory import stopping
@@ -19,7 +20,31 @@ from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.model import LogSink
 from factory.process_tree import end_workers
 
-TAIL_LINES = 25
+TAIL_LINES, ERROR_LINES = 25, 6
+# What compilers, linkers, ninja and Python print where something goes wrong. Others that ran beside the one that failed
+# may have printed much more after it.
+_ERROR = re.compile(
+    r"(?:^|[\s:])(?:fatal )?(?:internal compiler )?error(?:\[\w+\])?: |^FAILED: |undefined reference to"
+    r"|^(?:CMake Error|ERROR\b)|^(?:\w+\.)*[A-Z]\w*(?:Error|Exception)(?:: |$)"
+)
+
+
+class Tail:
+    """What of a command's output tells most of its failure: its last lines, and errors that came before them."""
+
+    def __init__(self) -> None:
+        self._errors: deque[str] = deque(maxlen=ERROR_LINES)
+        self._last: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def append(self, line: str) -> None:
+        """Take one line more, without its end."""
+        if len(self._last) == TAIL_LINES and _ERROR.search(self._last[0]):
+            self._errors.append(self._last[0])
+        self._last.append(line)
+
+    def __str__(self) -> str:
+        before = [*self._errors, "..."] if self._errors else []
+        return "\n".join([*before, *self._last])
 
 
 class LogFile:
@@ -81,7 +106,7 @@ def run(
     stop = stopping.current()
     stop.check()
     started = time.monotonic()
-    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    tail = Tail()
     collected: list[str] = []
     if log is not None:
         log.write(f"$ {shlex.join(argv)}\n")
@@ -102,7 +127,7 @@ def run(
     return "".join(collected)
 
 
-def conclude(what: str, status: int, seconds: float, tail: Iterable[str], log: LogSink | None) -> None:
+def conclude(what: str, status: int, seconds: float, tail: Tail, log: LogSink | None) -> None:
     """Log how a command ended; commands that an engine runs for us end with the same words.
 
     Raises:
@@ -113,7 +138,7 @@ def conclude(what: str, status: int, seconds: float, tail: Iterable[str], log: L
         log.write(f"# exit {status} after {seconds:.1f} s\n")
     if status != 0:
         stopping.current().check()
-        raise CommandFailed(f"{what} {_describe(status)}", status=status, output="\n".join(tail))
+        raise CommandFailed(f"{what} {_describe(status)}", status=status, output=str(tail))
 
 
 def tied(argv: Sequence[str]) -> list[str]:

@@ -35,6 +35,21 @@ def test_a_failure_carries_the_tail_and_the_status() -> None:
     assert caught.value.output.splitlines() == [str(number) for number in range(76, 101)]
 
 
+def test_a_failure_carries_the_errors_that_much_was_printed_after() -> None:
+    errors = [
+        "FAILED: x.o",
+        "x.h:12:41: error: static assertion failed: wrong version",
+        "x.cpp:(.text+0x1c): undefined reference to `f'",
+        "error[E0433]: failed to resolve: use of undeclared crate",
+        "ModuleNotFoundError: No module named 'yaml'",
+        "CMake Error at CMakeLists.txt:7 (find_package):",
+    ]
+    lines = ["checking for errors: none", "  warning: unused", *errors]
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", 'printf "%s\\n" "$@"; seq 30; exit 1', "sh", *lines])
+    assert caught.value.output.splitlines() == [*errors, "...", *map(str, range(6, 31))]
+
+
 def test_a_signal_is_named() -> None:
     with pytest.raises(CommandFailed, match="a child was ended by SIGSEGV"):
         run(["sh", "-c", "kill -SEGV $$"], what="a child")

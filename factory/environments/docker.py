@@ -18,7 +18,6 @@ import shutil
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -36,7 +35,7 @@ from factory.environments.sandbox import CPUINFO, HOSTNAME, in_user_namespace
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.layout import Layout
 from factory.model import BASELINE_CPU, BUILD, LogSink, OpenStage
-from factory.process import TAIL_LINES, attach, conclude
+from factory.process import Tail, attach, conclude
 from factory.process_tree import end_workers
 
 if TYPE_CHECKING:
@@ -197,7 +196,7 @@ class ContainerSandbox:
         stop.check()
         with engine_errors(f"run {argv[0]}"):
             container = self._container(network=network)
-            tail: deque[str] = deque(maxlen=TAIL_LINES)
+            tail = Tail()
             created = self.client.api.exec_create(container.id, list(argv), environment=variables, workdir=str(cwd))
             with stop.ended_by(lambda: _end_cleanly(self.client, created["Id"])):
                 for line in _lines(self.client.api.exec_start(created["Id"], stream=True)):
@@ -205,8 +204,9 @@ class ContainerSandbox:
                     log.write(line)
             status = _status(self.client, created["Id"])
             if status != 0 and self._reached_memory_limit(container, started):
-                tail.append(f"the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB")
-                log.write(f"{tail[-1]}\n")
+                reached = f"the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB"
+                tail.append(reached)
+                log.write(f"{reached}\n")
         conclude(argv[0], status, time.time() - started, tail, log)
 
     def interact(self, argv: Sequence[str], *, network: bool) -> int:
