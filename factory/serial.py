@@ -68,14 +68,12 @@ def structure(value: object, kind: type[T]) -> T:
     return _converter(NOWHERE).structure(value, kind)
 
 
-def unstructure(value: object) -> object:
-    """A dataclass as what JSON can hold."""
-    return _converter(NOWHERE).unstructure(value)
-
-
 def encode(value: object) -> bytes:
-    """A dataclass as JSON text in one line: for what is large, and read by this program alone."""
-    return msgspec.json.encode(value)
+    """What JSON can hold, and dataclasses, as text in one line with sorted names: for what is large or often made.
+
+    No string in it may have half of a surrogate pair.
+    """
+    return msgspec.json.encode(value, order="sorted")
 
 
 def decode(content: bytes, kind: type[T]) -> T:

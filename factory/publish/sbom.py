@@ -8,7 +8,6 @@ serial number and time are those of the content and of the build.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from factory.files import changed_at, write_if_changed
 from factory.publish.identifiers import OURS, urn_of
 from factory.publish.ledger import SHA256, TIME, Built, Release
 from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, report_path, with_reports
+from factory.serial import encode
 
 SPECIFICATION = "1.6"
 
@@ -77,10 +77,9 @@ def sbom(release: Release, report: WheelReport, build: Build) -> bytes:
         "dependencies": _dependencies(wheel, libraries),
         "formulation": [{"components": _tools(build)}],
     }
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(encode(content)).hexdigest()
     content["serialNumber"] = urn_of(f"sbom/{digest}")
-    # In one line: Python's fast encoder knows no indentation.
-    return (json.dumps(content, sort_keys=True) + "\n").encode()
+    return encode(content) + b"\n"
 
 
 def _metadata(wheel: Component, build: Build) -> Component:

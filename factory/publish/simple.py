@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
@@ -22,6 +21,7 @@ from factory.errors import PublishError
 from factory.files import copy_atomically, sha256_of, write_if_changed
 from factory.publish.ledger import Release
 from factory.publish.wheels import provenance_of, read_metadata
+from factory.serial import encode
 
 API_VERSION = "1.3"
 JSON_NAME = "index.v1+json"
@@ -237,5 +237,4 @@ def _link(release: Release) -> str:
 
 def _json(content: Mapping[str, object], tracks: Sequence[str] = ()) -> str:
     meta = {"api-version": API_VERSION, **({"tracks": tracks} if tracks else {})}
-    # In one line: Python's fast encoder knows no indentation.
-    return json.dumps({"meta": meta, **content}, sort_keys=True) + "\n"
+    return encode({"meta": meta, **content}).decode() + "\n"

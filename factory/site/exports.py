@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from factory.publish.ledger import Built
 from factory.publish.logs import log_name
 from factory.publish.sbom import sbom_name
-from factory.serial import unstructure
+from factory.serial import encode
 from factory.site.catalogue import Project, VersionFiles, Wheel
 
 FORMAT = 1
@@ -23,12 +22,12 @@ def project_json(project: Project, since: str) -> str:
         "format": FORMAT,
         "name": project.name,
         "summary": project.summary,
-        "states": unstructure(project.states),
+        "states": project.states,
         "upstream_since": since or None,
         "versions": [_version(each) for each in project.versions],
-        "failures": [unstructure(failure) for failure in project.failures],
+        "failures": project.failures,
     }
-    return json.dumps(content, sort_keys=True) + "\n"
+    return encode(content).decode() + "\n"
 
 
 def _version(files: VersionFiles) -> Mapping[str, object]:

@@ -19,6 +19,7 @@ def size(count: int) -> str:
     return f"{scaled:.1f} {unit}" if scaled < 99.95 else f"{scaled:,.0f} {unit}"
 
 
+@lru_cache(maxsize=1 << 14)
 def duration(seconds: float) -> str:
     """Seconds, as in `4 min 21 s`."""
     if not math.isfinite(seconds):
