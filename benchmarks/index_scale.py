@@ -35,6 +35,7 @@ from factory.publish.reports import (
     Check,
     Contents,
     Dispatched,
+    Log,
     Patch,
     Stage,
     WheelReport,
@@ -176,6 +177,7 @@ def report_of(name: str) -> WheelReport:
             dispatched=(Dispatched(path=f"{project}/fast.so", extensions=("v", "zvfh")),),
             system_libraries=("libc.so.6", "libm.so.6"),
         ),
+        logs=(Log(stage="build", python="", sha256="6" * 64), Log(stage="check", python=python, sha256="7" * 64)),
     )
     summary = f"{project} adds numbers, and takes them away"
     return WheelReport(filename=name, summary=summary, license="BSD-3-Clause", build=build)

@@ -24,10 +24,12 @@ def content_of(path: str) -> bytes:
     """A file's bytes, in as few calls as there can be: for files of which there are very many."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        pieces = []
-        while piece := os.read(descriptor, READ_BYTES):
-            pieces.append(piece)
-        return b"".join(pieces)
+        # Of a regular file, less than was asked for is all that is left.
+        content = piece = os.read(descriptor, READ_BYTES)
+        while len(piece) == READ_BYTES:
+            piece = os.read(descriptor, READ_BYTES)
+            content += piece
+        return content
     finally:
         os.close(descriptor)
 

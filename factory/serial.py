@@ -69,11 +69,11 @@ def structure(value: object, kind: type[T]) -> T:
 
 
 def encode(value: object) -> bytes:
-    """What JSON can hold, and dataclasses, as text in one line with sorted names: for what is large or often made.
-
-    No string in it may have half of a surrogate pair.
-    """
-    return msgspec.json.encode(value, order="sorted")
+    """What JSON can hold, and dataclasses, as text in one line with sorted names: for what is large or often made."""
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can name and UTF-8 can't hold
+        return json.dumps(msgspec.to_builtins(value), sort_keys=True).encode()
 
 
 def decode(content: bytes, kind: type[T]) -> T:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated
 
 import filelock
+import msgspec
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
@@ -26,30 +27,30 @@ FORMAT = 1
 LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of all wheels are fetched
 # Narrower than what packaging takes: a file name becomes a path and a URL, so it has neither separators nor markup.
 SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
-SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+_SHA256 = r"(?a)\A[0-9a-f]{64}\Z"
+_TIME = r"(?a)\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z\Z"
 # A URL as RFC 3986 writes it, without credentials and fragment: it holds neither spaces nor quotes nor markup.
-URL = re.compile(
-    r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?([/?][A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?", re.ASCII
-)
+_URL = r"(?a)\Ahttps?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?([/?][A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?\Z"
+SHA256, TIME, URL = (re.compile(pattern) for pattern in (_SHA256, _TIME, _URL))
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+# Texts of which reading the ledger proves the form.
+Sha256 = Annotated[str, msgspec.Meta(pattern=_SHA256)]
+Time = Annotated[str, msgspec.Meta(pattern=_TIME)]
+Url = Annotated[str, msgspec.Meta(pattern=_URL)]
 
 _OPTIONAL = ("uploaded", "url", "tracks", "provenance_url", "provenance_sha256")
 
-T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class Built(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="built"):
     """We built it: the key of its build record, and the ISA profiles and Pythons on which its checks passed."""
 
     record: str
     profiles: tuple[str, ...]
-    pythons: tuple[str, ...] = PYTHONS[:1]
+    pythons: tuple[str, ...] = PYTHONS[:1]  # the first entries were written when there was one Python only
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mirrored:
+class Mirrored(msgspec.Struct, frozen=True, tag_field="kind", tag="mirrored"):
     """The file that its own project published, unchanged: a dependency of what we built."""
 
 
@@ -71,17 +72,17 @@ class Release:
     filename: str
     project: str
     version: str
-    sha256: str
+    sha256: Sha256
     size: int
     requires_python: str | None
-    metadata_sha256: str | None
+    metadata_sha256: Sha256 | None
     origin: Origin
     yanked: str | None = None
-    uploaded: str | None = None
-    url: str | None = None
-    tracks: str | None = None
-    provenance_url: str | None = None
-    provenance_sha256: str | None = None
+    uploaded: Time | None = None
+    url: Url | None = None
+    tracks: Url | None = None
+    provenance_url: Url | None = None
+    provenance_sha256: Sha256 | None = None
     listed: bool = True
 
 
@@ -309,86 +310,30 @@ def _stated(release: Release) -> dict[str, object]:
     return stated if release.listed else stated | {"listed": False}
 
 
+class _Entry(msgspec.Struct):
+    """What every entry says first of all: in which form it is written."""
+
+    format: int
+
+
 def _load(folder: str, name: str) -> Release:
     try:
-        release = _release(decode(content_of(f"{folder}/{name}"), object))
+        release = _release(content_of(f"{folder}/{name}"))
         if name != f"{release.filename}.json" or not folder.endswith(f"/{release.project}"):
             raise ValueError(f"it describes {release.filename}")
     except (*DAMAGED, PublishError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise PublishError(
-            f"the ledger file {folder}/{name} is damaged: {reason}",
+            f"the ledger file {folder}/{name} is damaged: {error}",
             hint=f"take it back from the last commit: git checkout -- {name}, in its folder",
         ) from error
     return release
 
 
-def _release(entry: object) -> Release:
-    fields = _typed(entry, dict, "the file")
-    if fields["format"] != FORMAT:
-        raise ValueError(f"its format is {fields['format']!r}, this program reads {FORMAT}")
-    filename = _typed(fields["filename"], str, "filename")
-    stated = (_typed(fields["project"], str, "project"), _typed(fields["version"], str, "version"))
-    if parse_filename(filename) != stated:
-        raise ValueError(f"project and version {stated} aren't those of {filename}")
-    return Release(
-        filename=filename,
-        project=stated[0],
-        version=stated[1],
-        sha256=_sha256(fields),
-        size=_typed(fields["size"], int, "size"),
-        requires_python=_optional_text(fields, "requires_python"),
-        metadata_sha256=_written(fields, "metadata_sha256", SHA256, "a hexadecimal sha256"),
-        origin=_origin(_typed(fields["origin"], dict, "origin")),
-        yanked=_optional_text(fields, "yanked"),
-        uploaded=_written(fields, "uploaded", TIME, "a time such as 2026-11-22T09:30:00Z"),
-        url=_written(fields, "url", URL, "a URL"),
-        tracks=_written(fields, "tracks", URL, "a URL"),
-        provenance_url=_written(fields, "provenance_url", URL, "a URL"),
-        provenance_sha256=_written(fields, "provenance_sha256", SHA256, "a hexadecimal sha256"),
-        listed=_typed(fields.get("listed", True), bool, "listed"),
-    )
-
-
-def _origin(fields: Mapping[str, object]) -> Origin:
-    if fields["kind"] == "mirrored":
-        return Mirrored()
-    if fields["kind"] != "built":
-        raise ValueError(f"origin.kind is {fields['kind']!r}, not 'built' or 'mirrored'")
-    profiles = _typed(fields["profiles"], list, "origin.profiles")
-    # The first entries were written when there was one Python only.
-    pythons = _typed(fields.get("pythons", list(PYTHONS[:1])), list, "origin.pythons")
-    return Built(
-        record=_typed(fields["record"], str, "origin.record"),
-        profiles=tuple(_typed(name, str, "a profile") for name in profiles),
-        pythons=tuple(_typed(name, str, "a Python") for name in pythons),
-    )
-
-
-def _typed(value: object, kind: type[T], what: str) -> T:
-    if not isinstance(value, kind):
-        raise TypeError(f"{what} is {value!r:.80}, not of type {kind.__name__}")
-    return value
-
-
-def _optional_text(fields: Mapping[str, object], key: str) -> str | None:
-    if fields[key] is None:
-        return None
-    value = _typed(fields[key], str, key)
-    value.encode()  # half of a surrogate pair, which no page can hold, is a ValueError
-    return value
-
-
-def _sha256(fields: Mapping[str, object]) -> str:
-    value = _written(fields, "sha256", SHA256, "a hexadecimal sha256")
-    if value is None:
-        raise KeyError("sha256")
-    return value
-
-
-def _written(fields: Mapping[str, object], key: str, pattern: re.Pattern[str], what: str) -> str | None:
-    """The text of a field, None where it has none."""
-    value = fields.get(key)
-    if value is not None and not pattern.fullmatch(_typed(value, str, key)):
-        raise ValueError(f"{key} is {value!r:.80}, not {what}")
-    return None if value is None else str(value)
+def _release(content: bytes) -> Release:
+    entry = decode(content, _Entry)
+    if entry.format != FORMAT:
+        raise ValueError(f"its format is {entry.format}, this program reads {FORMAT}")
+    release = decode(content, Release)
+    if parse_filename(release.filename) != (release.project, release.version):
+        raise ValueError(f"{release.project} {release.version} is not what {release.filename} says")
+    return release

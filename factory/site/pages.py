@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import jinja2
 import markupsafe
 
 from factory.model import PROFILES, PYTHONS, Target
-from factory.publish.identifiers import urn_of
 from factory.publish.logs import log_name
-from factory.publish.reports import Check, Contents, Package, Patch, Stage
+from factory.publish.reports import Check, Contents, Patch
 from factory.publish.sbom import sbom_name
 from factory.publish.simple import project_pages, root_pages
 from factory.site import text
@@ -30,6 +27,7 @@ from factory.site.catalogue import (
 )
 from factory.site.coverage import Coverage, covered
 from factory.site.exports import project_json
+from factory.site.rendering import GAP, filled, frame, macros, render
 from factory.site.settings import Settings
 
 GRID_VERSIONS = 8  # a project's newest versions that its grid shows; all are on pages of their own
@@ -50,13 +48,10 @@ class Site:
 
 # What a page shows of a check that was run: where it is told in full, how it ended, and where it was run.
 Cell = tuple[str, str, str]
-# What a page tells of a wheel: its number on the page, itself, where it is, what there is to know of it, the lines of
-# its checks, the names and addresses of its logs, and how to build it again.
-Section = tuple[int, Wheel, str, markupsafe.Markup | None, markupsafe.Markup, Mapping[str, str], str]
-GAP = "\0"  # no text on a page has it
 NOT_RUN: Cell = ("", "", "")
-PARTS = ("Packages", "Boards", "Coverage", "Builds")
 ENDINGS = {True: "passed", False: "failed"}
+ORIGINS = {True: "built here", False: "by its own project; the file is unchanged"}
+NO_LICENCE = "not stated in the wheel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,84 +68,9 @@ class Entry:
     addresses: str
 
 
-@lru_cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("factory.site"),
-        bytecode_cache=_bytecode_cache(),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.filters |= {
-        "size": text.size,
-        "duration": text.duration,
-        "day": text.day,
-        "joined": ", ".join,
-        "stages": _stages,
-        "tools": _tools,
-        "path_quoted": text.path_quoted,
-        "sbom_name": sbom_name,
-        "from_package": _from_package,
-        "urn_of": urn_of,
-    }
-    environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES}
-    return environment
-
-
-def _bytecode_cache() -> jinja2.BytecodeCache | None:
-    """Compiled templates, in a folder of the temporary one that is this user's alone; None where there can't be one."""
-    try:
-        return jinja2.FileSystemBytecodeCache()
-    except (OSError, RuntimeError):
-        return None
-
-
-def _stages(stages: Sequence[Stage]) -> str:
-    return ", ".join(f"{stage.name} {text.duration(stage.seconds)}" for stage in stages)
-
-
-def _from_package(package: Package | None) -> str:
-    if package is None:
-        return "from a package that is not known"
-    return f"from {'the Debian package ' if package.kind == 'deb' else ''}{package.name} {package.version}"
-
-
-def _tools(toolchain: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in sorted(toolchain.items()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """What is the same on all pages that lie as deep as another; `tops` by the part of the site that they are in."""
-
-    start: str
-    links: str
-    tops: Mapping[str, str]
-    bottom: str
-
-
-@lru_cache
-def _frame(title: str, root: str) -> Frame:
-    macros = _macros("frame.html")
-    tops = {here: macros.top(root, title, here) for here in ("", *PARTS)}
-    return Frame(start=macros.start(), links=macros.links(root), tops=tops, bottom=macros.bottom(root))
-
-
-def _macros(template: str) -> Any:
-    return _environment().get_template(template).module
-
-
 def _render(template: str, site: Site, depth: int, **values: object) -> str:
     """A template's text; `depth` is how many folders below the site's root the page lies."""
-    return _render_at("../" * depth, template, site, values)
-
-
-def _render_at(root: str, template: str, site: Site, values: Mapping[str, object]) -> str:
-    page = _environment().get_template(template)
-    return page.render(values, site=site.settings, root=root, frame=_frame(site.settings.title, root))
+    return render(template, "../" * depth, site.settings, values)
 
 
 def pages_of_project(project: Project, site: Site) -> Pages:
@@ -219,46 +139,85 @@ def check_id(number: int, profile: str, python: str) -> str:
 
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
     root = "../" * 2
-    wheels = [_section(number, wheel, project.name, root) for number, wheel in enumerate(files.wheels, 1)]
-    frame = _frame(site.settings.title, root)
-    return str(_macros("version.html").page(site.settings, root, frame, project.name, files.version, wheels))
+    around = frame(site.settings.title, root)
+    sections = _lines(_section(number, wheel, project.name, root) for number, wheel in enumerate(files.wheels, 1))
+    values = {
+        "name": project.name,
+        "version": files.version,
+        "command": f"pip install --index-url {site.settings.simple} {project.name}=={files.version}",
+        "title": site.settings.title,
+    }
+    pieces = (around.start, around.links, around.tops["Packages"], around.bottom)
+    return str(filled("version.html", "page", values, {"sections": sections}, *pieces))
 
 
-def _section(number: int, wheel: Wheel, name: str, root: str) -> Section:
-    profiles = ordered_profiles(check.profile for check in wheel.checks)
-    checks = sorted(wheel.checks, key=lambda check: (check.python, profiles.index(check.profile)))
-    logs = _logs(wheel, root)
-    lines = _lines(_check_line(number, check, logs) for check in checks)
-    link = wheel.release.url or f"{root}files/{text.path_quoted(wheel.release.filename)}"
-    python = checks[0].python if checks else PYTHONS[0]
-    rebuild = f"factory build {name} --python {python}\nfactory rebuild {name} --verify"
-    return number, wheel, link, _facts(wheel), lines, logs, rebuild
+def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
+    """What a version's page tells of a wheel, the page's `number`th."""
+    release, build = wheel.release, wheel.build
+    files = f"{root}files/"
+    link = release.url or f"{files}{text.path_quoted(release.filename)}"
+    provenance = f"{link}.provenance" if release.provenance_sha256 else release.provenance_url or ""
+    values = {
+        "number": str(number),
+        "filename": release.filename,
+        "link": link,
+        "size": text.size(release.size),
+        "provenance": provenance,
+        "sha256": release.sha256,
+        "time": wheel.time,
+        "day": text.day(wheel.time),
+        "origin": "repacked here" if wheel.repacked else ORIGINS[wheel.built],
+        "requires_python": release.requires_python or "any",
+        "yanked": "" if release.yanked is None else release.yanked or "without a reason",
+    }
+    if build is None:
+        values["license"] = "" if wheel.report is None else wheel.report.license or NO_LICENCE
+        return filled("wheel.html", "section", values, {}, False, ())
+    logs = _logs(wheel, files)
+    python = min((check.python for check in build.checks), default=PYTHONS[0])
+    values |= {
+        "sbom": f"{files}{text.path_quoted(sbom_name(release.filename))}",
+        "stages": text.stages(build.stages),
+        "environment": f"{build.mode}; {text.tools(build.toolchain)}",
+        "requirements": ", ".join(build.requirements) or "none",
+        "source": build.source_sha256,
+        "record": build.record,
+        "rebuild": f"factory build {name} --python {python}\nfactory rebuild {name} --verify",
+        **{f"log{each}": address for each, address in enumerate(logs.values())},
+    }
+    safe = {"facts": _facts(wheel) or "", "checks": _check_lines(number, build.checks, logs)}
+    return filled("wheel.html", "section", values, safe, True, tuple(logs))
 
 
-def _logs(wheel: Wheel, root: str) -> Mapping[str, str]:
+def _logs(wheel: Wheel, files: str) -> Mapping[str, str]:
     """Where the logs beside a wheel are, by what people call them."""
     logs = () if wheel.build is None else wheel.build.logs
     return {
         f"{log.stage} on Python {log.python}" if log.python else log.stage: (
-            f"{root}files/{text.path_quoted(log_name(wheel.release.filename, log))}"
+            f"{files}{text.path_quoted(log_name(wheel.release.filename, log))}"
         )
         for log in logs
     }
 
 
-def _check_line(number: int, check: Check, logs: Mapping[str, str]) -> str:
-    log = logs.get(f"check on Python {check.python}", "")
+def _check_lines(number: int, checks: Sequence[Check], logs: Mapping[str, str]) -> str:
+    """The lines of the checks of a page's `number`th wheel."""
+    profiles = ordered_profiles(check.profile for check in checks)
+    ordered = sorted(checks, key=lambda check: (check.python, profiles.index(check.profile)))
+    return _lines(_check_line(number, check, logs.get(f"check on Python {check.python}", "")) for check in ordered)
+
+
+def _check_line(number: int, check: Check, log: str) -> str:
     start, ended, middle, end = _around_check(number, check.profile, check.python, check.passed, log != "")
     return f"{start}{log}{ended}{text.duration(check.seconds)}{middle}{markupsafe.escape(check.shown)}{end}"
 
 
 @lru_cache(maxsize=1024)
-def _around_check(number: int, profile: str, python: str, passed: bool, logged: bool) -> tuple[str, ...]:
+def _around_check(number: int, profile: str, python: str, passed: bool, logged: bool) -> Sequence[str]:
     """What is around the address of a check's log, its time and what it printed: the same in many lines."""
     stands_for = PROFILES[profile].stands_for if profile in PROFILES else ""
     place = check_id(number, profile, python)
-    line = _macros("wheel.html").check(place, profile, stands_for, python, ENDINGS[passed], logged, GAP)
-    return tuple(str(line).split(GAP))
+    return str(macros("wheel.html").check(place, profile, stands_for, python, ENDINGS[passed], logged, GAP)).split(GAP)
 
 
 def _facts(wheel: Wheel) -> markupsafe.Markup | None:
@@ -274,7 +233,7 @@ def _facts_of(
     repacked_from: str, baseline: str, contents: Contents, patches: Sequence[Patch], license_: str
 ) -> markupsafe.Markup:
     """The same for the wheels of a version, mostly, and often for those of the next."""
-    return markupsafe.Markup(_macros("wheel.html").facts(repacked_from, baseline, contents, patches, license_))
+    return markupsafe.Markup(macros("wheel.html").facts(repacked_from, baseline, contents, patches, license_))
 
 
 def _project_feed(project: Project, site: Site) -> str:
@@ -302,7 +261,7 @@ def _version_path(project: str, version: str) -> str:
 def entry_of(project: Project, site: Site) -> Entry:
     """What the pages of the whole have of a project."""
     summary = summarize(project)
-    lines = _macros("lines.html")
+    lines = macros("lines.html")
     return Entry(
         summary=summary,
         package=str(lines.package(summary, site.coverage.riscv64_since.get(project.name, ""))),
@@ -344,7 +303,7 @@ def _sitemap(entries: Sequence[Entry], site: Site) -> str:
 
 def _missing_page(site: Site) -> str:
     """It is shown at any address, so that its links can't be relative."""
-    return _render_at(f"{site.settings.url}/", "missing.html", site, {})
+    return render("missing.html", f"{site.settings.url}/", site.settings, {})
 
 
 def _counts(summaries: Sequence[Summary]) -> Mapping[str, int]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import quote
+
+from factory.publish.reports import Package, Stage
 
 MINUTE, HOUR = 60, 3600
 SCALES = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9))
@@ -41,3 +44,20 @@ def day(time: str) -> str:
 def path_quoted(text: str) -> str:
     """Text as one part of a URL's path."""
     return quote(text, safe="")
+
+
+def stages(stages: Sequence[Stage]) -> str:
+    """What the stages of a build took, as in `source 2.1 s, build 4 min 21 s`."""
+    return ", ".join([f"{stage.name} {duration(stage.seconds)}" for stage in stages])
+
+
+def tools(toolchain: Mapping[str, str]) -> str:
+    """Compilers and their kin with their versions."""
+    return ", ".join([f"{name} {version}" for name, version in sorted(toolchain.items())])
+
+
+def from_package(package: Package | None) -> str:
+    """What a library is from."""
+    if package is None:
+        return "from a package that is not known"
+    return f"from {'the Debian package ' if package.kind == 'deb' else ''}{package.name} {package.version}"

@@ -101,8 +101,8 @@ def test_the_same_bytes_again_keep_the_first_entry_and_its_yank(tmp_path: Path) 
     ("damage", "words"),
     [
         (b"", "Input data was truncated"),
-        (b"{}", "'format' is missing"),
-        (b"[1]", "not of type dict"),
+        (b"{}", "missing required field `format`"),
+        (b"[1]", "Expected `object`, got `array`"),
         (b"\xff\xfe\x00", "damaged"),
         (b"[" * 100_000, "damaged"),
     ],

@@ -63,6 +63,7 @@ def project_with(text: str) -> Project:
         requirements=(text, text),
         patches=tuple(replace(patch, name=text, upstream_status=text) for patch in plain.patches),
         stages=tuple(replace(stage, name=text) for stage in plain.stages),
+        logs=tuple(replace(log, stage=text, python=text) for log in plain.logs),
         checks=(replace(plain.checks[0], profile=text, python=text, shown=text),),
         contents=replace(
             plain.contents,
