@@ -93,7 +93,7 @@ def _require_wheel_of(recipe: Recipe, wheel: Path) -> None:
         name = parse_wheel_filename(wheel.name)[0]
     except InvalidWheelFilename as error:
         raise StoreError(f"{wheel} has not the name of a wheel: {error}") from error
-    if name != canonicalize_name(recipe.name):
-        raise StoreError(f"{wheel} is a wheel of {name}, not of {recipe.name}")
+    if name != canonicalize_name(recipe.project):
+        raise StoreError(f"{wheel} is a wheel of {name}, not of {recipe.project}")
     if not wheel.is_file():
         raise StoreError(f"there is no file {wheel}", hint="is the path right?")

@@ -110,7 +110,8 @@ class Build:
     """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`.
 
     `repacked_from` names the distribution's package that it was made of, where nothing was compiled here, and
-    `repacked` are all of its packages that were. `logs` are those that lie beside the wheel.
+    `repacked` are all of its packages that were. `logs` are those that lie beside the wheel. `recipe` is the recipe's
+    name, which for some is another than the project's, and empty in reports of a time when nobody noted it.
     """
 
     record: str
@@ -127,6 +128,7 @@ class Build:
     repacked_from: str = ""
     repacked: tuple[BinaryPackage, ...] = ()
     logs: tuple[Log, ...] = ()
+    recipe: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents, logs: tuple[Log
         repacked_from=made.repacked_from,
         repacked=made.repacked,
         logs=logs,
+        recipe=made.name,
     )
 
 

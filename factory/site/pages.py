@@ -173,7 +173,7 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
     if build is None:
         values["license"] = "" if wheel.report is None else wheel.report.license or NO_LICENCE
         return filled("wheel.html", "section", values, {}, False, ())
-    logs = _logs(wheel, files)
+    logs, recipe = _logs(wheel, files), build.recipe or name
     python = min((check.python for check in build.checks), default=PYTHONS[0])
     values |= {
         "sbom": f"{files}{text.path_quoted(sbom_name(release.filename))}",
@@ -182,7 +182,7 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
         "requirements": ", ".join(build.requirements) or "none",
         "source": build.source_sha256,
         "record": build.record,
-        "rebuild": f"factory build {name} --python {python}\nfactory rebuild {name} --verify",
+        "rebuild": f"factory build {recipe} --python {python}\nfactory rebuild {recipe} --verify",
         **{f"log{each}": address for each, address in enumerate(logs.values())},
     }
     safe = {"facts": _facts(wheel) or "", "checks": _check_lines(number, build.checks, logs)}

@@ -64,6 +64,7 @@ def project_with(text: str) -> Project:
         patches=tuple(replace(patch, name=text, upstream_status=text) for patch in plain.patches),
         stages=tuple(replace(stage, name=text) for stage in plain.stages),
         logs=tuple(replace(log, stage=text, python=text) for log in plain.logs),
+        recipe=text,
         checks=(replace(plain.checks[0], profile=text, python=text, shown=text),),
         contents=replace(
             plain.contents,

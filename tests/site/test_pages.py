@@ -195,6 +195,13 @@ def test_a_wheel_of_a_distributions_packages_says_that_it_was_not_compiled_here(
     assert entry["states"]["3.13"]["repacked"] is True
 
 
+def test_a_recipe_of_another_name_than_the_project_is_what_rebuilds_it(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(recipe="alpha-repacked")))
+    page = pages(ledger)["project/alpha/1.10.html"]
+    assert "factory build alpha-repacked --python 3.13\nfactory rebuild alpha-repacked --verify" in page
+
+
 def test_with_an_address_the_lines_feeds_and_the_sitemap_have_it(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     assert "sitemap.xml" not in pages(ledger)
