@@ -380,12 +380,18 @@ class StoredWheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRun:
-    """One finished stage: how long it took in seconds, the command lines that it ran, and where its log is."""
+    """One finished stage: how long it took in seconds, the command lines that it ran, and where its log is.
+
+    `processors` are seconds of all processors, and `memory` is the peak of its commands' resident sets, in bytes; both
+    are 0 where nobody looked. Earlier runs of the stage that failed or were stopped are counted too.
+    """
 
     stage: str
     seconds: float
     commands: tuple[str, ...]
     log: Path
+    processors: float = 0.0
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

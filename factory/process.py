@@ -19,6 +19,7 @@ from factory import stopping
 from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.model import LogSink
 from factory.process_tree import end_workers
+from factory.usage import watched
 
 TAIL_LINES, ERROR_LINES = 25, 6
 # What compilers, linkers, ninja and Python print where something goes wrong. Others that ran beside the one that failed
@@ -113,12 +114,13 @@ def run(
     with _start(argv, env, cwd) as child, stop.ended_by(lambda: _end_cleanly(child)):
         assert child.stdout is not None
         try:
-            for line in child.stdout:
-                tail.append(line.rstrip())
-                if log is None:
-                    collected.append(line)
-                else:
-                    log.write(line)
+            with watched(child):
+                for line in child.stdout:
+                    tail.append(line.rstrip())
+                    if log is None:
+                        collected.append(line)
+                    else:
+                        log.write(line)
             status = child.wait()
         except BaseException:
             _end(child)

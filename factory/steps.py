@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -11,6 +12,7 @@ from typing import Generic, TypeVar
 from factory import stopping
 from factory.model import LogSink, OpenStage, StageRun
 from factory.serial import load, save
+from factory.usage import Usage, metered
 
 T = TypeVar("T")
 PROMPTS = ("$ ", "[in the root] $ ")
@@ -22,6 +24,14 @@ class Finished(Generic[T]):
 
     value: T
     run: StageRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a stage that isn't finished took so far, over all its runs."""
+
+    seconds: float
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,19 +52,47 @@ class Steps:
         if path.is_file():
             return load(path, Finished[kind], self.root).value  # type: ignore[valid-type]
         stopping.current().check()
-        started = monotonic()
         with self.open_stage(stage) as log:
             before = log.path.stat().st_size
-            value = produce(log)
-        seconds, commands = monotonic() - started, _commands(log.path, before)
-        run = StageRun(stage=stage, seconds=seconds, commands=commands, log=log.path)
+            with self._spending(stage) as spent:
+                value = produce(log)
+        took, commands = spent(), _commands(log.path, before)
+        run = StageRun(
+            stage=stage,
+            seconds=took.seconds,
+            commands=commands,
+            log=log.path,
+            processors=took.usage.processors,
+            memory=took.usage.memory,
+        )
         save(path, Finished(value=value, run=run), self.root)
+        self._spent_path(stage).unlink(missing_ok=True)
         return value
+
+    @contextmanager
+    def _spending(self, stage: str) -> Iterator[Callable[[], Spent]]:
+        """Measure a run of a stage; gives what that and earlier ones took, unless they were killed."""
+        path, started = self._spent_path(stage), monotonic()
+        before = load(path, Spent) if path.is_file() else Spent(seconds=0.0, usage=Usage())
+
+        def spent() -> Spent:
+            usage = before.usage.with_another(meter.usage)
+            return Spent(seconds=before.seconds + monotonic() - started, usage=usage)
+
+        with metered() as meter:
+            try:
+                yield spent
+            except BaseException:
+                save(path, spent())
+                raise
 
     def runs(self, stages: tuple[str, ...]) -> tuple[StageRun, ...]:
         """What each finished step took."""
         finished = (path for path in map(self._path, stages) if path.is_file())
         return tuple(load(path, Finished[object], self.root).run for path in finished)
+
+    def _spent_path(self, stage: str) -> Path:
+        return self.folder / f"{stage}.spent"
 
     def _path(self, stage: str) -> Path:
         return self.folder / f"{stage}.json"

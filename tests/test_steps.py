@@ -1,15 +1,20 @@
 """Steps that finished are not done again; those that failed are."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from factory.errors import BuildFailed
+from factory.errors import BuildFailed, TimeLimitReached
 from factory.model import LogSink, PackagePin, SourceTree
-from factory.process import LogFile
+from factory.process import LogFile, run
 from factory.steps import Steps
+
+# Keeps a processor busy for so many seconds.
+BUSY_SECONDS = 0.2
+BUSY = f"import time\nwhile time.process_time() < {BUSY_SECONDS}: pass"
 
 
 def steps(folder: Path) -> Steps:
@@ -55,3 +60,22 @@ def test_steps_tell_how_long_they_took_and_where_their_logs_are(tmp_path: Path) 
     (run,) = job.runs(("source", "audit"))
     assert (run.stage, run.log) == ("audit", tmp_path / "audit.log")
     assert run.seconds >= 0
+
+
+def test_what_a_stopped_run_of_a_step_took_counts_too(tmp_path: Path) -> None:
+    def busy(log: LogSink) -> str:
+        run([sys.executable, "-c", BUSY], log=log)
+        return "built"
+
+    def stopped(log: LogSink) -> str:
+        busy(log)
+        raise TimeLimitReached(finished=())
+
+    job = steps(tmp_path)
+    with pytest.raises(TimeLimitReached):
+        job.once("build", str, stopped)
+    job.once("build", str, busy)
+    (told,) = job.runs(("build",))
+    assert told.seconds > 2 * BUSY_SECONDS
+    assert told.processors > 1.5 * BUSY_SECONDS  # the kernel counts in ticks
+    assert not list((tmp_path / "steps").glob("*.spent"))

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from factory.errors import PublishError
 from factory.files import content_of, write_if_changed
-from factory.model import BinaryPackage, BuildFailure, BuildRecord
+from factory.model import BinaryPackage, BuildFailure, BuildRecord, StageRun
 from factory.publish.harmless import harmless_json, is_harmless
 from factory.publish.ledger import Release
 from factory.serial import DAMAGED, convert, decode, dumps
@@ -47,10 +47,15 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """How many seconds a stage of the build took."""
+    """How many seconds a stage of the build took, of all processors too, and bytes of memory at its peak.
+
+    The last two are 0 where nobody looked.
+    """
 
     name: str
     seconds: float
+    processors: float = 0.0
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +158,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents, logs: tuple[Log
         source_sha256=made.source_sha256,
         requirements=tuple(f"{pin.name}=={pin.version}" for pin in made.requirements),
         patches=tuple(Patch(name=patch.name, upstream_status=patch.upstream_status) for patch in made.patches),
-        stages=tuple(Stage(name=run.stage, seconds=round(run.seconds, 1)) for run in made.stages),
+        stages=tuple(_stage(run) for run in made.stages),
         checks=tuple(_checks(records)),
         contents=contents,
         repacked_from=made.repacked_from,
@@ -161,6 +166,11 @@ def build_of(records: Sequence[BuildRecord], contents: Contents, logs: tuple[Log
         logs=logs,
         recipe=made.name,
     )
+
+
+def _stage(run: StageRun) -> Stage:
+    processors = round(run.processors, 1)
+    return Stage(name=run.stage, seconds=round(run.seconds, 1), processors=processors, memory=run.memory)
 
 
 def _checks(records: Iterable[BuildRecord]) -> Iterable[Check]:

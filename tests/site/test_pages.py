@@ -12,7 +12,7 @@ import pytest
 
 from factory.errors import PublishError
 from factory.publish.ledger import Ledger
-from factory.publish.reports import write_report
+from factory.publish.reports import Stage, write_report
 from factory.site import text
 from factory.site.boards import BOARDS
 from factory.site.writing import site_pages
@@ -261,6 +261,12 @@ def test_sizes_are_readable(count: int, words: str) -> None:
 )
 def test_durations_are_readable(seconds: float, words: str) -> None:
     assert text.duration(seconds) == words
+
+
+def test_stages_tell_what_they_cost_where_somebody_looked() -> None:
+    built = Stage(name="build", seconds=90.0, processors=171.0, memory=2_100_000_000)
+    told = text.stages((Stage(name="source", seconds=2.0), built))
+    assert told == "source 2.0 s, build 1 min 30 s (2 min 51 s of processors, 2.1 GB)"
 
 
 def test_the_last_failure_is_from_the_ledger(tmp_path: Path) -> None:
