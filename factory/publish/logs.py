@@ -6,11 +6,12 @@ which lies in git, is no place for it. So a log that is gone is no longer linked
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from factory.files import changed_at, sha256_of, write_if_changed
+from factory.files import changed_at, write_if_changed
 from factory.layout import short
 from factory.model import BuildRecord
 from factory.publish.harmless import harmless
@@ -84,14 +85,15 @@ def _write(
     path = files / log_name(filename, known or Log(stage=stage, python=python, sha256=""))
     written = changed_at(path)
     if source is not None and (known is None or changed_at(source) >= written):
-        write_if_changed(path, readable(source.read_text(encoding="utf-8", errors="replace"), cache).encode())
-        return Log(stage=stage, python=python, sha256=sha256_of(path))
+        content = readable(source.read_text(encoding="utf-8", errors="replace"), cache).encode()
+        write_if_changed(path, content)
+        return Log(stage=stage, python=python, sha256=hashlib.sha256(content).hexdigest())
     return known if written else None
 
 
 def readable(text: str, cache: Path) -> str:
     """A log's text for everybody: without a terminal's controls, credentials and the cache's place; not too long."""
-    hidden = _CREDENTIALS.sub("", text.replace(str(cache), "$FACTORY_CACHE").replace(str(Path.home()), "~"))
+    hidden = _CREDENTIALS.sub("", text.replace(str(cache), "$FACTORY_CACHE"))
     lines = (line.rpartition("\r")[2] for line in _shortened(hidden).replace("\r\n", "\n").split("\n"))
     return "\n".join(harmless(_TERMINAL.sub("", line)) for line in lines)
 

@@ -73,14 +73,14 @@ def test_a_build_that_went_on_renews_its_log(tmp_path: Path) -> None:
     assert after.sha256 == hashlib.sha256(f"{TEXT}more\n".encode()).hexdigest()
 
 
-def test_nothing_of_the_machine_and_no_control_of_a_terminal_is_in_a_published_log(tmp_path: Path) -> None:
+def test_a_published_log_has_no_credentials_and_no_controls_of_a_terminal(tmp_path: Path) -> None:
     text = (
-        f"$ cc -c {tmp_path}/jobs/x.c {Path.home()}/y.c\n"
+        f"$ cc -c {tmp_path}/jobs/x.c\n"
         "Looking in indexes: https://user:secret@wheels.example/simple\n"
         "\x1b[31merror\x1b[0m: no\r\n 10 %\r 100 %\r done\nfoo\u202ebar\x07\n"
     )
     assert readable(text, tmp_path) == (
-        "$ cc -c $FACTORY_CACHE/jobs/x.c ~/y.c\n"
+        "$ cc -c $FACTORY_CACHE/jobs/x.c\n"
         "Looking in indexes: https://wheels.example/simple\n"
         "error: no\n done\nfoo\ufffdbar\ufffd\n"
     )
