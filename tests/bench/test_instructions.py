@@ -65,6 +65,15 @@ def test_what_can_not_be_measured_is_refused_at_once(
     assert message in capsys.readouterr().err
 
 
+def test_a_recipe_takes_the_wheels_of_the_project_that_it_builds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("factory.cli.become_root", lambda: None)
+    wheel = "/x/torch-2.14.1-py3-none-any.whl"
+    assert cli.main(["bench", "instructions", "torch-debian", "--wheel", wheel]) != 0
+    assert f"there is no file {wheel}" in capsys.readouterr().err
+
+
 def counts(**by_class: int) -> Counts:
     vector = by_class.get("vector", 0)
     return Counts(
