@@ -113,6 +113,7 @@ def _run_profile(sandbox: Sandbox, model: Path | None, profile: str, log: LogSin
         facts, shown, passed = {}, _explain(error), False
     except (OSError, ValueError, KeyError, AttributeError) as error:
         facts, shown, passed = {}, f"smoke.py wrote no usable result: {error!r}", False
+    log.write(f"# {profile}: {'passed' if passed else 'failed'}: {shown}\n")
     return CheckResult(profile=profile, passed=passed, seconds=time.monotonic() - started, shown=shown, facts=facts)
 
 
