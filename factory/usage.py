@@ -55,17 +55,18 @@ def metered() -> Iterator[Meter]:
 
 @contextmanager
 def watched(child: Popen[str]) -> Iterator[None]:
-    """While a command runs, look at its memory, and at its end at its processors' time, for the thread's meter.
+    """While a command runs, look at its processes now and then, for the thread's meter.
 
-    The body reads the command's output to its end. The time is that of all processes that were waited for.
+    The body reads the command's output to its end. What processes did after the last look is missing, except where the
+    command waited for them: bubblewrap does not, and its own time says nothing of what ran in the sandbox.
     """
     meter = _meter.get()
     if meter is None:
         yield
         return
-    peak, ended = [0], threading.Event()
-    sampler = threading.Thread(target=_sample, args=(child.pid, peak, ended), daemon=True)
-    sampler.start()
+    watch, ended = _Watch(child.pid), threading.Event()
+    watcher = threading.Thread(target=watch.go_on, args=(ended,), daemon=True)
+    watcher.start()
     try:
         yield
         # Not reaped yet, it still knows its time and that of its children.
@@ -73,33 +74,41 @@ def watched(child: Popen[str]) -> Iterator[None]:
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     finally:
         ended.set()
-        sampler.join()
-        meter.add(Usage(processors=_processors(child.pid), memory=peak[0]))
+        watcher.join()
+        watch.look()
+        meter.add(watch.largest)
 
 
-def _sample(root: int, peak: list[int], ended: threading.Event) -> None:
-    while not ended.wait(SAMPLE_SECONDS):
-        peak[0] = max(peak[0], _memory(root))
+class _Watch:
+    """Looks at a process and all below it, and keeps the largest of what it saw."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self.largest = Usage()
+
+    def go_on(self, ended: threading.Event) -> None:
+        """Look again and again."""
+        while not ended.wait(SAMPLE_SECONDS):
+            self.look()
+
+    def look(self) -> None:
+        """Look once."""
+        try:
+            tree = [parent := psutil.Process(self._root), *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        seen = [_usage_of(process) for process in tree]
+        self.largest = Usage(
+            processors=max(self.largest.processors, sum(each.processors for each in seen)),
+            memory=max(self.largest.memory, sum(each.memory for each in seen)),
+        )
 
 
-def _memory(root: int) -> int:
+def _usage_of(process: psutil.Process) -> Usage:
+    """A process's own time and memory, and the time of its children that ended and that it waited for."""
     try:
-        tree = [parent := psutil.Process(root), *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
-    return sum(map(_resident, tree))
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
+        times = process.cpu_times()
+        processors = times.user + times.system + times.children_user + times.children_system
+        return Usage(processors=float(processors), memory=int(process.memory_info().rss))
     except psutil.Error:
-        return 0
-
-
-def _processors(pid: int) -> float:
-    try:
-        times = psutil.Process(pid).cpu_times()
-    except psutil.Error:
-        return 0.0
-    return float(times.user + times.system + times.children_user + times.children_system)
+        return Usage()

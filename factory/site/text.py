@@ -52,7 +52,7 @@ def stages(stages: Sequence[Stage]) -> str:
 
 
 def _cost(stage: Stage) -> str:
-    return f" ({duration(stage.processors)} of processors, {size(stage.memory)})" if stage.memory else ""
+    return f" ({duration(stage.processors)} of processors, {size(stage.memory)})" if stage.processors else ""
 
 
 def tools(toolchain: Mapping[str, str]) -> str:
