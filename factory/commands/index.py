@@ -17,7 +17,8 @@ from factory.privileges import give_back
 from factory.publish import Publication, Terms, publish
 from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
-from factory.publish.logs import published_logs
+from factory.publish.logs import log_name
+from factory.publish.reports import with_reports
 from factory.publish.simple import install_lines
 from factory.publish.verify import differences
 from factory.publish.whereabouts import sources_of
@@ -142,10 +143,15 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
 
 def _beside_wheels(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, str]:
     """The names and sha256 of the files beside wheels that their reports give."""
-    from factory.publish.sbom import sboms
+    from factory.publish.sbom import sbom, sbom_name
 
-    made = {name: hashlib.sha256(content).hexdigest() for name, content in sboms(releases, ledger.folder)}
-    return {**made, **published_logs(releases, ledger.folder)}
+    found: dict[str, str] = {}
+    for release, report in with_reports(releases, ledger.folder):
+        if report is not None and report.build is not None:
+            made = sbom(release, report, report.build)
+            found[sbom_name(release.filename)] = hashlib.sha256(made).hexdigest()
+            found |= {log_name(release.filename, log): log.sha256 for log in report.build.logs}
+    return found
 
 
 def _missing(elsewhere: Sequence[Release]) -> tuple[str, ...]:

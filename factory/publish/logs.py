@@ -15,8 +15,7 @@ from factory.files import changed_at, write_if_changed
 from factory.layout import short
 from factory.model import BuildRecord
 from factory.publish.harmless import harmless
-from factory.publish.ledger import Release
-from factory.publish.reports import Log, with_reports
+from factory.publish.reports import Log
 
 PUBLISHED = ("build", "check")
 MAX_CHARACTERS = 4_000_000  # of a log's text; the end is what people look for, so most of it is kept
@@ -33,20 +32,6 @@ _Which = tuple[str, str]
 def log_name(filename: str, log: Log) -> str:
     """The name of a wheel's log, which lies beside the wheel."""
     return f"{filename}.{'-'.join(filter(None, (log.stage, log.python)))}.txt"
-
-
-def published_logs(releases: Sequence[Release], ledger: Path) -> Mapping[str, str]:
-    """The sha256 of every log that lies beside the wheels, by its name.
-
-    Raises:
-        PublishError: a report of the ledger is damaged.
-    """
-    return {
-        log_name(release.filename, log): log.sha256
-        for release, report in with_reports(releases, ledger)
-        if report is not None and report.build is not None
-        for log in report.build.logs
-    }
 
 
 def write_logs(

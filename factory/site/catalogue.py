@@ -15,7 +15,7 @@ from packaging.version import Version
 from factory.model import PROFILES, PYTHONS, BuildFailure
 from factory.publish.harmless import harmless
 from factory.publish.ledger import Built, Ledger, Release
-from factory.publish.reports import Build, Check, WheelReport, read_failures, read_reports
+from factory.publish.reports import Build, Check, Log, WheelReport, read_failures, read_reports
 from factory.tags import serves
 
 # States of a package for a Python: we built it and ran it there; we built it, and it was run on another Python only;
@@ -52,6 +52,10 @@ class Wheel:
     @property
     def checks(self) -> Sequence[Check]:
         return () if self.build is None else self.build.checks
+
+    @property
+    def logs(self) -> Sequence[Log]:
+        return () if self.build is None else self.build.logs
 
     @property
     def time(self) -> str:

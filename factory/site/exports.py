@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from factory.publish.ledger import Built
 from factory.publish.logs import log_name
@@ -51,11 +51,6 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "record": None if wheel.build is None else wheel.build.record,
         "glibc": None if wheel.build is None else wheel.build.contents.glibc,
         "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
-        "logs": _logs(wheel),
+        "logs": [f"../../files/{log_name(release.filename, log)}" for log in wheel.logs],
         "sbom": None if wheel.build is None else f"../../files/{sbom_name(release.filename)}",
     }
-
-
-def _logs(wheel: Wheel) -> Sequence[str]:
-    logs = () if wheel.build is None else wheel.build.logs
-    return [f"../../files/{log_name(wheel.release.filename, log)}" for log in logs]

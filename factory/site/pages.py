@@ -191,12 +191,11 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
 
 def _logs(wheel: Wheel, files: str) -> Mapping[str, str]:
     """Where the logs beside a wheel are, by what people call them."""
-    logs = () if wheel.build is None else wheel.build.logs
     return {
         f"{log.stage} on Python {log.python}" if log.python else log.stage: (
             f"{files}{text.path_quoted(log_name(wheel.release.filename, log))}"
         )
-        for log in logs
+        for log in wheel.logs
     }
 
 
