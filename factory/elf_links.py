@@ -47,5 +47,5 @@ def read_links(path: Path) -> Linked:
             needed = tuple(str(vars(tag)["needed"]) for tag in tags if tag.entry.d_tag == "DT_NEEDED")
             soname = next((str(vars(tag)["soname"]) for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
     except ELFError as error:
-        raise BrokenElf(f"not a whole ELF file: {error}") from error
+        raise BrokenElf(f"{path.name} is not a whole ELF file: {error}") from error
     return Linked(path=path, soname=soname, needed=needed)

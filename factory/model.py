@@ -112,12 +112,11 @@ class SourcePin:
 class RepackOptions:
     """What differs between a distribution's files and the wheel that `repack` makes of them.
 
-    `left_out` are libraries (by SONAME) that stay out, together with what they need; `replaced` maps the SONAME of a
-    library to that of another one with the same functions. `excluded` are globs of the wheel's files that it does
-    without, and `placed` maps folders of the distribution (`usr/lib/...`) to what they are in the wheel.
+    `replaced` maps the SONAME of a library to that of another one with the same functions. `excluded` are globs of the
+    wheel's files that it does without, and `placed` maps folders of the distribution (`usr/lib/...`) to their places in
+    the wheel.
     """
 
-    left_out: tuple[str, ...] = ()
     replaced: Mapping[str, str] = field(default_factory=dict)
     excluded: tuple[str, ...] = ()
     placed: Mapping[str, str] = field(default_factory=dict)
@@ -139,6 +138,13 @@ class BuildOptions:
     # In bytes, at a compiler's peak; 0 where it doesn't matter.
     memory_per_job: int = 0
     repack: RepackOptions = RepackOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairOptions:
+    """Libraries, by SONAME, that a wheel doesn't bundle although its files name them; nor what only they need."""
+
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +184,7 @@ class Recipe:
     # Whether the project may be published although the package index has one of that name.
     shadows_upstream: bool = False
     build: BuildOptions = BuildOptions()
+    repair: RepairOptions = RepairOptions()
     audit: AuditOptions = AuditOptions()
     check: CheckOptions = CheckOptions()
     # The project's own tests, run on request: too long for every build.

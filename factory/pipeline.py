@@ -51,7 +51,7 @@ from factory.model import (
 )
 from factory.plan import content_key, find_recipe, plan
 from factory.preparing import prepare
-from factory.repair import give_build_tag, repair
+from factory.repair import RepairTools, give_build_tag, repair
 from factory.resume import discard_unless_noted, keep_noted_trees
 from factory.schedule import require_all_done, run_graph
 from factory.serial import load, save, timestamp
@@ -381,10 +381,15 @@ def _clear_half_written(opened: OpenJob, source: SourceTree, log: LogSink) -> No
 
 
 def _repair(opened: OpenJob, built: BuiltWheel, factory: Factory, log: LogSink) -> RepairedWheel:
-    roots = [layer.tree for layer in opened.environment.root.layers]
-    strip = strip_command(factory.layout, opened.environment.root, factory.stages("environment"))
-    wheel = repair(built, factory.target, roots, strip, opened.folder / "repaired", SOURCE_DATE_EPOCH, log)
-    number = opened.job.recipe.build_number
+    recipe, root = opened.job.recipe, opened.environment.root
+    tools = RepairTools(
+        roots=[layer.tree for layer in root.layers],
+        strip=strip_command(factory.layout, root, factory.stages("environment")),
+        open_root=opened.environment.open,
+    )
+    out = opened.folder / "repaired"
+    wheel = repair(built, recipe.repair, factory.target, tools, out, SOURCE_DATE_EPOCH, log)
+    number = recipe.build_number
     return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
 
 

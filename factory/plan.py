@@ -20,10 +20,14 @@ from factory.recipe import RECIPE_FILE
 from factory.serial import dumps
 
 # Counts up when the factory itself comes to build, repair or audit differently.
-BUILD_LOGIC = 2
+BUILD_LOGIC = 3
 
-# Lines of a recipe that only say how a build shares the machine, which others there are, and what may be published.
-_NOT_DECIDING = re.compile(rb"^(memory-per-job|toolchains|shadows-upstream)\s*=.*\n?", re.MULTILINE)
+# Of a recipe, what only says how a build shares the machine, which others there are, what may be published, and how the
+# project's own tests are run on request.
+_NOT_DECIDING = re.compile(
+    rb"^(?:(?:memory-per-job|toolchains|shadows-upstream)\s*=.*\n?|\[suite\].*\n?(?:(?!\[).*\n|(?!\[).+)*)",
+    re.MULTILINE,
+)
 
 Describe = Callable[[Recipe], ProjectMetadata]
 

@@ -25,6 +25,7 @@ from factory.model import (
     Overlay,
     Recipe,
     RepackOptions,
+    RepairOptions,
     SourcePin,
 )
 from factory.toml_reader import CORRECT_THESE, Document, Table, unknown
@@ -56,6 +57,7 @@ def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recip
     package = root.table("package", required=True)
     name, version = _read_package(package, directory)
     distribution = package.string("distribution", "")
+    build = _read_build(root.table("build"))
     recipe = Recipe(
         name=name,
         version=version,
@@ -64,7 +66,8 @@ def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recip
         shadows_upstream=package.boolean("shadows-upstream"),
         distribution=distribution,
         source=_read_source(root.table("source", required=True), distribution or name, version, directory),
-        build=_read_build(root.table("build")),
+        build=build,
+        repair=_read_repair(root.table("repair"), build.builder),
         audit=AuditOptions(dispatched=_read_globs(root.table("audit"), "dispatched")),
         check=_read_check(root.table("check"), directory, models),
         suite=_read_suite(root.table("suite"), directory),
@@ -274,11 +277,17 @@ def _read_build(table: Table) -> BuildOptions:
 
 def _read_repack(table: Table) -> RepackOptions:
     return RepackOptions(
-        left_out=table.strings("left-out"),
         replaced=_read_words(table.table("replaced")),
         excluded=_read_globs(table, "excluded"),
         placed=_read_words(table.table("placed")),
     )
+
+
+def _read_repair(table: Table, builder: str) -> RepairOptions:
+    left_out = table.strings("left-out")
+    if left_out and builder == "cibuildwheel":
+        table.problem("left-out", "can't be had with cibuildwheel, which repairs its wheels itself")
+    return RepairOptions(left_out=left_out)
 
 
 def _read_words(table: Table) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Repair: from what the build backend made to a wheel with the lowest manylinux tag that holds.
 
 Strips debugging symbols, removes copies of shared objects that stand for symbolic links (zip files have none), and lets
-auditwheel bundle libraries and choose the tag.
+auditwheel bundle libraries and choose the tag. What must be changed in a library before it is bundled is changed in a
+copy: the names of what a build requirement's own wheel has bundled already, and what is left out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from auditwheel.wheeltools import InWheel
@@ -18,20 +21,41 @@ from packaging.utils import parse_wheel_filename
 from factory.elf_links import BrokenElf, is_elf, read_links
 from factory.errors import CommandFailed, RepairFailed
 from factory.files import sha256_of
-from factory.model import BuiltWheel, LogSink, RepairedWheel, Target
+from factory.linking.changes import Wanted, relink
+from factory.linking.closure import before_bundling, find_closure, missing_symbols, own_files, relinking
+from factory.linking.stand_ins import compile_stand_in
+from factory.model import BuiltWheel, LogSink, RepairedWheel, RepairOptions, Sandbox, Target
 from factory.process import run, with_own_programs
 
 # The last one has the libraries of native compilers that the root itself may lack, such as Fortran's.
 LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib", "opt/native/usr/riscv64-linux-gnu/lib")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairTools:
+    """What of the build's environment the repair needs.
+
+    `roots` are the folders of its root filesystem, where the libraries to bundle are; `strip` is the command that
+    strips riscv64 files; `open_root` opens it with a work folder, to compile in it.
+    """
+
+    roots: Sequence[Path]
+    strip: Sequence[str]
+    open_root: Callable[[Path], AbstractContextManager[Sandbox]]
+
+
 def repair(
-    built: BuiltWheel, target: Target, roots: Sequence[Path], strip: Sequence[str], out: Path, epoch: str, log: LogSink
+    built: BuiltWheel,
+    options: RepairOptions,
+    target: Target,
+    tools: RepairTools,
+    out: Path,
+    epoch: str,
+    log: LogSink,
 ) -> RepairedWheel:
     """Write the repaired wheel to the folder `out`; one that has its final tags already keeps its bytes.
 
-    `roots` are the folders of the build's root filesystem, where the libraries to bundle are; `strip` is the command
-    that strips riscv64 files; `epoch` is the time, in seconds, that files in the wheel get.
+    `epoch` is the time, in seconds, that files in the wheel get.
 
     Raises:
         RepairFailed: no platform tag at or below the target's holds, or a needed library is missing.
@@ -41,14 +65,19 @@ def repair(
         # Its own build decided what to bundle and to strip; stripping again would harm what patchelf has moved.
         out.mkdir(parents=True)
         return _within(_final(Path(shutil.copy(built.path, out))), target)
-    slim = out / "slim"
-    slim.mkdir(parents=True)
-    slimmed = slim / built.path.name
+    (out / "slim").mkdir(parents=True)
+    slimmed = out / "slim" / built.path.name
     environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
-    if not _slim(built.path, slimmed, strip, log):
+    of_roots = [root / name for root in tools.roots for name in LIBRARY_FOLDERS if (root / name).is_dir()]
+    folders = [out / "changed", *built.library_folders, *of_roots]
+    folders[0].mkdir()
+    with InWheel(built.path, slimmed) as tree:
+        compiled = _slim(Path(tree), tools.strip, log)
+        if compiled:
+            _relink(Path(tree), folders, built.path.name, options, tools, log)
+    if not compiled:
         return _final(Path(shutil.copy(built.path, out)))
-    of_roots = [root / name for root in roots for name in LIBRARY_FOLDERS if (root / name).is_dir()]
-    _auditwheel(slimmed, [*built.library_folders, *of_roots], out, environment, log)
+    _auditwheel(slimmed, folders, out, environment, log)
     wheels = [path for path in out.iterdir() if path.suffix == ".whl"]
     if len(wheels) != 1:
         raise RepairFailed(f"auditwheel made {len(wheels)} wheels of {built.path.name}; one was expected")
@@ -67,17 +96,45 @@ def _is_repaired(wheel: Path) -> bool:
     return all(tag.platform.startswith("manylinux") for tag in parse_wheel_filename(wheel.name)[3])
 
 
-def _slim(wheel: Path, slimmed: Path, strip: Sequence[str], log: LogSink) -> bool:
-    """Strip the wheel's ELF files and remove copies of them; returns whether there are any."""
-    with InWheel(wheel, slimmed) as folder_name:
-        folder = Path(folder_name)
-        libraries = [path for path in sorted(folder.rglob("*")) if is_elf(path)]
-        for path in libraries:
-            run([*strip, "--strip-unneeded", str(path)], log=log, what=f"stripping {path.name}")
-        for path in copies(libraries):
-            log.write(f"removed {path.relative_to(folder)}: a copy of another library in the same folder\n")
-            path.unlink()
+def _slim(tree: Path, strip: Sequence[str], log: LogSink) -> bool:
+    """Strip an unpacked wheel's ELF files and remove copies of them; returns whether there are any."""
+    libraries = [path for path in sorted(tree.rglob("*")) if is_elf(path)]
+    for path in libraries:
+        run([*strip, "--strip-unneeded", str(path)], log=log, what=f"stripping {path.name}")
+    for path in copies(libraries):
+        log.write(f"removed {path.relative_to(tree)}: a copy of another library in the same folder\n")
+        path.unlink()
     return bool(libraries)
+
+
+def _relink(
+    tree: Path, folders: Sequence[Path], wheel: str, options: RepairOptions, tools: RepairTools, log: LogSink
+) -> None:
+    """Change what the wheel's files need, and what libraries in `folders` do, in copies in the first of these."""
+    changed = folders[0]
+    try:
+        closure = find_closure(own_files(tree), folders, before_bundling(folders), options.left_out)
+        missing = missing_symbols(closure)
+    except BrokenElf as error:
+        raise RepairFailed(str(error)) from error
+    stand_in = f"lib{parse_wheel_filename(wheel)[0]}_left_out.so"
+    if everything := frozenset[Wanted]().union(*missing.values()):
+        with tools.open_root(changed.with_name("stand-in")) as sandbox:
+            shutil.copy(compile_stand_in(sandbox, stand_in, everything, options.left_out, log), changed)
+    for each in closure.own:
+        relink(each.path, relinking(each, closure, missing.get(each.path, ()), stand_in), log)
+    for name, each in closure.besides.items():
+        change = relinking(each, closure, missing.get(each.path, ()), stand_in)
+        if change.options():
+            relink(_copy(each.path, name, changed), change, log)
+
+
+def _copy(library: Path, name: str, folder: Path) -> Path:
+    """Copy a library to a folder, where it is found by the name too that files need it by."""
+    copy = Path(shutil.copy(library, folder))
+    if name != copy.name:
+        (folder / name).symlink_to(copy.name)
+    return copy
 
 
 def copies(libraries: Sequence[Path]) -> list[Path]:
@@ -102,7 +159,7 @@ def _needed(path: Path) -> tuple[str, ...]:
     try:
         return read_links(path).needed
     except BrokenElf as error:
-        raise RepairFailed(f"{path.name} in the wheel is {error}") from error
+        raise RepairFailed(str(error)) from error
 
 
 def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, environment: dict[str, str], log: LogSink) -> None:

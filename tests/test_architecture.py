@@ -10,7 +10,7 @@ FACTORY = Path(__file__).parent.parent / "factory"
 STAGES = ("sources", "patches", "environments", "builders", "repair", "audit", "check", "store")
 # What every module may use: values, errors and helpers that know nothing of stages.
 GROUND = {"model", "errors", "process", "layout", "files", "serial", "hints", "package_index", "index_config"}
-GROUND |= {"debian_mirror", "locks", "stopping", "process_tree", "tags", "elf_links", "gnu_patch"}
+GROUND |= {"debian_mirror", "locks", "stopping", "process_tree", "tags", "elf_links", "linking", "gnu_patch"}
 # Helpers that belong to one stage alone.
 PARTS = {"audit": {"isa", "elf", "encodings", "audit_report", "wheel_file"}}
 

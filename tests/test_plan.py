@@ -127,12 +127,13 @@ def test_markers_are_those_of_the_target() -> None:
 def test_the_key_does_not_change_with_what_decides_nothing(tmp_path: Path) -> None:
     recipe = make_recipe("demo", tmp_path)
     recipe.directory.mkdir()
-    (recipe.directory / "recipe.toml").write_text("one")
+    (recipe.directory / "recipe.toml").write_text("one\n")
     job = Job(recipe=recipe, metadata=metadata())
     before = content_key(job, ("s",), Target(), "e", (), ())
     (recipe.directory / "suite.py").write_text("pass")
     (recipe.directory / "recipe.toml").write_text(
-        'memory-per-job = "2 GB"\ntoolchains = ["gcc", "clang"]\nshadows-upstream = true\none'
+        'memory-per-job = "2 GB"\ntoolchains = ["gcc", "clang"]\nshadows-upstream = true\none\n'
+        '[suite]\nrequires = [\n    "numpy",\n]\n'
     )
     assert content_key(job, ("s",), Target(), "e", (), ()) == before
 

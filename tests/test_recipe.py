@@ -296,8 +296,9 @@ def test_a_distributions_package_is_named_beside_its_source_and_says_what_differ
         overlay = ["package"]
         [build]
         builder = "repack"
-        [build.repack]
+        [repair]
         left-out = ["libmpi.so.40"]
+        [build.repack]
         excluded = ["spam/bin/*"]
         [build.repack.replaced]
         "libblas.so.3" = "libopenblas.so"
@@ -312,11 +313,17 @@ def test_a_distributions_package_is_named_beside_its_source_and_says_what_differ
     assert (recipe.project, recipe.source.overlay.project) == ("Spam", "Spam")
     assert recipe.repacked_from == "Debian's python3-spam 1.0-2"
     assert recipe.build.repack == RepackOptions(
-        left_out=("libmpi.so.40",),
         replaced={"libblas.so.3": "libopenblas.so"},
         excluded=("spam/bin/*",),
         placed={"usr/share/spam": "spam/share"},
     )
+    assert recipe.repair.left_out == ("libmpi.so.40",)
+
+
+def test_a_builder_that_repairs_its_wheels_itself_leaves_nothing_out(tmp_path: Path) -> None:
+    text = f'{SMALLEST}[build]\nbuilder = "cibuildwheel"\n[repair]\nleft-out = ["libmpi.so.40"]\n'
+    with pytest.raises(RecipeError, match=r"repair\.left-out: can't be had with cibuildwheel, which repairs"):
+        load_recipe(write(tmp_path, text))
 
 
 def test_a_folder_without_a_recipe_is_named(tmp_path: Path) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from factory.errors import RepairFailed
 from factory.files import sha256_of
-from factory.model import BuiltWheel, RepairedWheel, Target
-from factory.repair import copies, give_build_tag, repair
+from factory.model import BuiltWheel, RepairedWheel, RepairOptions, Sandbox, Target
+from factory.repair import RepairTools, copies, give_build_tag, repair
 from tests.conftest import MemoryLog
 from tests.elf_images import Image
 from tests.publish.wheelmaker import make_wheel
@@ -42,11 +43,18 @@ def test_equal_libraries_of_two_packages_both_stay(tmp_path: Path) -> None:
     assert copies(libraries) == []
 
 
+def no_root(work: Path) -> AbstractContextManager[Sandbox]:
+    raise AssertionError(f"nothing is to be compiled in {work}")
+
+
+NO_TOOLS = RepairTools(roots=(), strip=["no-such-program"], open_root=no_root)
+
+
 def repaired_before(folder: Path, tags: str) -> RepairedWheel:
     built = folder / f"x-1-cp313-cp313-{tags}.whl"
     built.write_bytes(b"as the project's own repair left it")
-    unused = ["no-such-program"]
-    return repair(BuiltWheel(path=built, requirements=()), Target(), (), unused, folder / "out", "0", MemoryLog())
+    wheel, options = BuiltWheel(path=built, requirements=()), RepairOptions()
+    return repair(wheel, options, Target(), NO_TOOLS, folder / "out", "0", MemoryLog())
 
 
 def test_a_wheel_that_its_own_build_repaired_keeps_its_bytes(tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ def library_variables(venv: Path, inside: PurePosixPath) -> dict[str, str]:
 
 
 def library_folders(venv: Path) -> tuple[Path, ...]:
-    """The folders in the virtual environment whose shared libraries a build may have linked with."""
+    """The folders in the virtual environment whose shared libraries a build may have linked with, or these need."""
+    bundled = [folder for packages in site_packages(venv) for folder in sorted(packages.glob("*.libs"))]
     found = [(folder / where).resolve() for group, where in LIBRARIES.items() for folder in _named(venv, group)]
-    return tuple(dict.fromkeys(folder for folder in found if folder.is_dir()))
+    return tuple(dict.fromkeys(folder for folder in (*found, *bundled) if folder.is_dir()))
 
 
 def site_packages(venv: Path) -> Iterator[Path]:

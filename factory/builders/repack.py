@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from email.parser import HeaderParser
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -22,11 +22,11 @@ from packaging.version import Version
 
 from factory.builders.failure import build_failed
 from factory.builders.libraries import library_folders, site_packages
-from factory.builders.linking import Relinking, Wanted, offered, relink, wanted
 from factory.builders.pep517 import VENV, install_into, make_venv
-from factory.builders.stand_ins import compile_stand_in
-from factory.elf_links import BrokenElf, Linked, is_elf, read_links
+from factory.elf_links import BrokenElf, Linked
 from factory.errors import BuildFailed, CommandFailed
+from factory.linking.changes import relink
+from factory.linking.closure import Closure, find_closure, own_files, relinking
 from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, RepackOptions, Sandbox
 from factory.process import run
 
@@ -42,8 +42,6 @@ Generator: riscv64-wheel-factory repack
 Root-Is-Purelib: false
 Tag: {tag}
 """
-# Of the interpreter, which no library names as one that it needs.
-INTERPRETERS = ("Py", "_Py")
 
 
 def install_requirements(
@@ -82,10 +80,9 @@ def build(
     out.mkdir()
     owners = merge(packages_of(sandbox.work / "src", recipe), files)
     take_python_files(files, tree, recipe.build.repack, log)
-    (files / LIBRARIES[0]).mkdir(parents=True, exist_ok=True)
     folders = (*(files / name for name in LIBRARIES), *library_folders(sandbox.work / VENV.name))
     try:
-        bundled = link_together(sandbox, tree, folders, recipe, log)
+        bundled = link_together(tree, folders, recipe, log)
         taken = [path for path in owners if path in bundled or _is_placed(path.relative_to(files), recipe)]
         take_licences(files, tree, {owners[path] for path in taken}, recipe)
         take_licences_of_wheels(sandbox.work / VENV.name, tree)
@@ -151,108 +148,32 @@ def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogS
             path.unlink()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closure:
-    """The wheel's own ELF files and the libraries of packages that they need, by the names that they are needed by."""
+def link_together(tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogSink) -> frozenset[Path]:
+    """Rename and relink the libraries; returns the files that the repair will bundle.
 
-    own: tuple[Linked, ...]
-    bundled: Mapping[str, Linked]
-
-
-def link_together(
-    sandbox: Sandbox, tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogSink
-) -> frozenset[Path]:
-    """Rename and relink the libraries; returns the files that the repair will bundle."""
-    options = recipe.build.repack
-    own = tuple(_read_links(path) for path in sorted(tree.rglob("*")) if is_elf(path))
-    renamed = {each.soname: each.path.name for each in own if each.soname and each.soname != each.path.name}
-    names = {**renamed, **options.replaced}
-    closure = Closure(own=own, bundled=_bundled(own, names, folders, options.left_out))
-    stand_in, symbols = f"lib{canonicalize_name(recipe.project)}_left_out.so", _missing(closure, options.left_out)
-    if everything := frozenset().union(*symbols.values()):
-        compile_stand_in(sandbox, stand_in, everything, options.left_out, log)
-        shutil.move(sandbox.work / stand_in, folders[0] / stand_in)
-    for each in (*own, *closure.bundled.values()):
-        relink(each.path, _relinking(each, own, names, options.left_out, stand_in, symbols), log)
-    return frozenset(each.path for each in closure.bundled.values())
-
-
-def _read_links(path: Path) -> Linked:
-    try:
-        return read_links(path)
-    except BrokenElf as error:
-        raise BuildFailed(f"{path.name} is {error}") from error
-
-
-def _bundled(
-    own: Sequence[Linked], names: Mapping[str, str], folders: Sequence[Path], left_out: Sequence[str]
-) -> dict[str, Linked]:
-    """The libraries in `folders` that the wheel's files need, and those that these need in turn."""
-    inside = {each.path.name for each in own}
-    found: dict[str, Linked] = {}
-    waiting = list(own)
-    while waiting:
-        for name in (names.get(each, each) for each in waiting.pop().needed):
-            path = next((folder / name for folder in folders if (folder / name).is_file()), None)
-            if path is not None and name not in (*inside, *found, *left_out):
-                found[name] = _read_links(path.resolve())
-                waiting.append(found[name])
-    return found
-
-
-def _missing(closure: Closure, left_out: Sequence[str]) -> dict[Path, frozenset[Wanted]]:
-    """For each file that needs a library which is left out, the symbols that nothing else has.
-
-    The system's own libraries are in no package here, but all their symbols have versions that say whose they are.
+    Raises:
+        BuildFailed: one isn't a whole ELF file.
     """
-    everything = (*closure.own, *closure.bundled.values())
-    needing = [each for each in everything if not set(left_out).isdisjoint(each.needed)]
-    if not needing:
-        return {}
-    known = frozenset().union(*(offered(each.path) for each in everything))
-    return {each.path: frozenset(_unknown(wanted(each.path), known, left_out)) for each in needing}
+    try:
+        own = own_files(tree)
+        names = {each.soname: each.path.name for each in own if each.soname and each.soname != each.path.name}
+        names |= recipe.build.repack.replaced
+        closure = find_closure(own, folders, lambda name: names.get(name, name))
+    except BrokenElf as error:
+        raise BuildFailed(str(error)) from error
+    for each in own:
+        soname = each.path.name if each.soname and each.soname != each.path.name else None
+        change = relinking(each, closure)
+        relink(each.path, replace(change, soname=soname, run_path=_run_path(each, closure)), log)
+    for each in closure.besides.values():
+        relink(each.path, relinking(each, closure), log)
+    return frozenset(each.path for each in closure.besides.values())
 
 
-def _unknown(symbols: frozenset[Wanted], known: frozenset[str], left_out: Sequence[str]) -> Iterator[Wanted]:
-    for symbol in symbols:
-        elsewhere = symbol.name in known or symbol.name.startswith(INTERPRETERS)
-        if symbol.library in left_out if symbol.version else not elsewhere:
-            yield symbol
-
-
-def _relinking(
-    each: Linked,
-    own: Sequence[Linked],
-    names: Mapping[str, str],
-    left_out: Sequence[str],
-    stand_in: str,
-    symbols: Mapping[Path, frozenset[Wanted]],
-) -> Relinking:
-    missing = symbols.get(each.path, frozenset())
-    absent = [name for name in each.needed if name in left_out]
-    # The loader looks for a wanted version in the library that it is wanted of: that one becomes the stand-in.
-    versioned = {symbol.library for symbol in missing if symbol.version}
-    replaced = dict.fromkeys([name for name in absent if name in versioned] or absent[: bool(missing)], stand_in)
-    dropped = [name for name in absent if name not in replaced]
-    for name in each.needed:
-        new = names.get(name, name)
-        if new != name and (new in each.needed or new in replaced.values()):
-            dropped.append(name)
-        elif new != name:
-            replaced[name] = new
-    inside = each in own
-    return Relinking(
-        soname=each.path.name if inside and each.soname and each.soname != each.path.name else None,
-        replaced=replaced,
-        dropped=dropped,
-        run_path=_run_path(each, own, names) if inside else None,
-    )
-
-
-def _run_path(each: Linked, own: Sequence[Linked], names: Mapping[str, str]) -> str | None:
+def _run_path(each: Linked, closure: Closure) -> str | None:
     """From a file's folder to those of the wheel's libraries that it needs; None where it needs none."""
-    needed = {names.get(name, name) for name in each.needed}
-    folders = {other.path.parent for other in own if other.path.name in needed}
+    needed = set(map(closure.rename, each.needed))
+    folders = {other.path.parent for other in closure.own if other.path.name in needed}
     entries = {str(PurePosixPath("$ORIGIN", os.path.relpath(folder, each.path.parent))) for folder in folders}
     return ":".join(sorted(entries)) or None
 

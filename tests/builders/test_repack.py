@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from factory.builders.linking import Wanted
 from factory.builders.repack import (
     merge,
     packages_of,
@@ -15,7 +14,6 @@ from factory.builders.repack import (
     take_python_files,
     write_wheel_file,
 )
-from factory.builders.stand_ins import source_of, versions_of
 from factory.errors import BuildFailed
 from factory.model import BuildOptions, Recipe, RepackOptions, SourcePin
 from tests.conftest import MemoryLog
@@ -137,16 +135,3 @@ def test_a_package_of_another_version_than_the_recipes_is_refused(tmp_path: Path
     with pytest.raises(BuildFailed) as caught:
         write_wheel_file(tmp_path, recipe, "3.14")
     assert caught.value.message == "spam 1.0+debian: the package python3-spam holds Spam 1.1+debian"
-
-
-def test_a_stand_in_has_the_versions_that_are_wanted_of_it() -> None:
-    symbols = (
-        Wanted(name="mpi_init", version="", library="", data=False),
-        Wanted(name="ibv_open", version="IBV_1.1", library="libibverbs.so.1", data=False),
-        Wanted(name="ibv_table", version="IBV_1.0", library="libibverbs.so.1", data=True),
-    )
-    source = source_of(symbols, ("libmpi.so.40", "libibverbs.so.1"))
-    assert 'void mpi_init(void) { left_out("mpi_init"); }' in source
-    assert "char ibv_table[256]" in source
-    assert "one of: libmpi.so.40, libibverbs.so.1" in source
-    assert versions_of(symbols) == "IBV_1.0 { global: ibv_table; };\nIBV_1.1 { global: ibv_open; };\n"

@@ -34,7 +34,7 @@ sha256 = "{python3-spam}"
 overlay = ["package"]
 [build]
 builder = "repack"
-[build.repack]
+[repair]
 left-out = ["libmissing.so.1", "libgone.so.1"]
 [check]
 profiles = ["rv64gc"]

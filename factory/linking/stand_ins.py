@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from pathlib import Path
 
-from factory.builders.linking import Wanted
+from factory.linking.changes import Wanted
 from factory.model import BUILD, LogSink, Sandbox
 
 # Enough for the handles that programs only take the address of; 16 bytes is the strictest alignment.
@@ -45,8 +46,8 @@ def versions_of(symbols: Iterable[Wanted]) -> str:
 
 def compile_stand_in(
     sandbox: Sandbox, name: str, symbols: Iterable[Wanted], libraries: Sequence[str], log: LogSink
-) -> None:
-    """Write the library `name` to the sandbox's work folder.
+) -> Path:
+    """Compile the library `name` in the sandbox's work folder; returns where it is.
 
     Raises:
         CommandFailed: the compiler's output says why.
@@ -58,6 +59,7 @@ def compile_stand_in(
     # Some of the names are known to the compiler as functions of other types.
     command = ["gcc", "-shared", "-fPIC", "-O2", "-w", "-fno-builtin", f"-Wl,-soname,{name}", *script]
     sandbox.run([*command, "-o", f"{BUILD}/{name}", f"{BUILD}/{name}.c"], log=log)
+    return sandbox.work / name
 
 
 def _key(symbol: Wanted) -> tuple[str, str]:
