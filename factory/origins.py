@@ -39,8 +39,8 @@ class Origins:
     def package_of(self, path: str, record: BuildRecord) -> Package | None:
         """The package that a bundled library of the wheel of `record` is from; None where that can't be known.
 
-        A file out of another wheel is known by its hash. One out of the build's root is known by its name alone: Debian
-        calls a library's package after the library.
+        A file out of another wheel is known by its hash, or by its name where the repair has changed what it needs. One
+        out of the build's root is known by its name alone: Debian calls a library's package after the library.
 
         Raises:
             StoreError: a wheel that the build required is damaged.
@@ -49,11 +49,12 @@ class Origins:
         if copied is None:
             return None
         stem, begin, ending = copied.groups()
-        for other in self._required(record):
-            member = _find(self.store.wheel_path(other), f"{stem}{ending}", begin)
-            if member is not None:
-                package = Package(kind="pypi", name=other.name, version=other.version)
-                return self.package_of(member, other) if is_bundled(member) else package
+        for known in (begin, ""):
+            for other in self._required(record):
+                member = _find(self.store.wheel_path(other), f"{stem}{ending}", known)
+                if member is not None:
+                    package = Package(kind="pypi", name=other.name, version=other.version)
+                    return self.package_of(member, other) if is_bundled(member) else package
         return _debian_package(stem, ending, record)
 
     def _required(self, record: BuildRecord) -> Iterator[BuildRecord]:
@@ -63,7 +64,7 @@ class Origins:
 
 
 def _find(wheel: Path, name: str, begin: str) -> str | None:
-    """The path in a wheel of the file with that name, whose sha256 begins so.
+    """The path in a wheel of the file with that name, if its sha256 begins so.
 
     Raises:
         StoreError: the wheel is damaged.
@@ -77,7 +78,7 @@ def _find(wheel: Path, name: str, begin: str) -> str | None:
 
 
 def _begins(archive: zipfile.ZipFile, member: str, begin: str) -> bool:
-    return hashlib.sha256(archive.read(member)).hexdigest().startswith(begin)
+    return begin == "" or hashlib.sha256(archive.read(member)).hexdigest().startswith(begin)
 
 
 def _debian_package(stem: str, ending: str, record: BuildRecord) -> Package | None:
