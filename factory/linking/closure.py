@@ -76,16 +76,18 @@ def in_folders(name: str, folders: Sequence[Path]) -> Path | None:
 def before_bundling(folders: Sequence[Path]) -> Rename:
     """Give a library that another wheel has bundled the SONAME that it had before, where `folders` have the same file.
 
-    So a wheel that is linked with such a wheel's library takes along one copy of what both need, not two.
+    So a wheel that is linked with such a wheel's library takes along one copy of what both need, not two: the first of
+    that SONAME in `folders`, since a distribution's libraries of one SONAME stand for one another.
     """
 
     @cache
     def rename(name: str) -> str:
         match = _BUNDLED.fullmatch(name)
-        path = in_folders(match[1] + match[3], folders) if match else None
-        if match is None or path is None or not sha256_of(path).startswith(match[2]):
+        if match is None:
             return name
-        return read_links(path.resolve()).soname or name
+        candidates = [folder / f"{match[1]}{match[3]}" for folder in folders]
+        same = next((path for path in candidates if path.is_file() and sha256_of(path).startswith(match[2])), None)
+        return name if same is None else read_links(same.resolve()).soname or name
 
     return rename
 

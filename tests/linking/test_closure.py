@@ -60,7 +60,8 @@ def test_a_library_that_another_wheel_bundled_gets_its_name_back(tmp_path: Path)
     write(tmp_path / "blas.libs", name)
     write(tmp_path / "blas", "libopenblas.so", name)
     write(tmp_path / "tree", "fast.so", "libopenblas.so", "libgomp.so.1")
-    folders = [tmp_path / "blas", tmp_path / "blas.libs", tmp_path / "root"]
+    write(tmp_path / "newer", "libgomp.so.1.0.0", "libc.so.6", soname="libgomp.so.1")
+    folders = [tmp_path / "blas", tmp_path / "blas.libs", tmp_path / "newer", tmp_path / "root"]
     closure = find_closure(own_files(tmp_path / "tree"), folders, before_bundling(folders))
     assert sorted(closure.besides) == ["libgomp.so.1", "libopenblas.so"]
     assert relinking(closure.besides["libopenblas.so"], closure).replaced == {name: "libgomp.so.1"}
