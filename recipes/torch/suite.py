@@ -52,7 +52,11 @@ TESTS = Path("/build/src/test")
 SAMPLES = {"test_torch": 12, "test_autograd": 8, "test_ops": 200}
 SECONDS = 180  # for one test, under emulation
 # What fails here, and why.
-KNOWN: dict[str, str] = {}
+KNOWN = {
+    "test_torch.TestTorchDeviceTypeCPU.test_bytes_to_scalar_cpu_float32": (
+        "one of its random values is a NaN, of which RISC-V's conversion to 64 bits and back keeps nothing else"
+    ),
+}
 
 
 def extension() -> str:
@@ -141,7 +145,9 @@ def own_tests() -> str:
         print(f"{module}: {ended}", flush=True)
     unexpected = [f"{name}:\n{reason}" for name, reason in failed.items() if name not in KNOWN]
     assert not unexpected, "\n".join(unexpected)
-    return f"{passed} of torch's own tests" + (f" ({len(failed)} are known to fail)" if failed else "")
+    for name in failed:
+        print(f"known to fail: {name}: {KNOWN[name]}", flush=True)
+    return f"{passed} of torch's own tests" + (f" ({len(failed)} known to fail)" if failed else "")
 
 
 CHECKS: tuple[Callable[[], str], ...] = (extension, operator, own_tests)
