@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache, lru_cache
 
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
@@ -27,10 +28,19 @@ def serves(wheel: str, python: str) -> bool:
 
     One that is built for a Python alone serves no other; `abi3` ones serve later Pythons too, `py3` ones all.
     """
+    return not _taken_by(python).isdisjoint(_tags_of("-".join(wheel.rsplit("-", 3)[1:])))
+
+
+@cache
+def _taken_by(python: str) -> frozenset[tuple[str, str]]:
     version = tuple(int(part) for part in python.split("."))
     own = f"cp{version[0]}{version[1]}"
     platforms = ["any"]  # the platform is not what is asked here
     taken = [*cpython_tags(version, [own], platforms), *compatible_tags(version, own, platforms)]
-    return not {(tag.interpreter, tag.abi) for tag in taken}.isdisjoint(
-        (tag.interpreter, tag.abi) for tag in parse_wheel_filename(wheel)[3]
-    )
+    return frozenset((tag.interpreter, tag.abi) for tag in taken)
+
+
+@lru_cache(maxsize=256)
+def _tags_of(end: str) -> frozenset[tuple[str, str]]:
+    """The tags at the end of file names: few, of however many wheels."""
+    return frozenset((tag.interpreter, tag.abi) for tag in parse_wheel_filename(f"name-1-{end}")[3])

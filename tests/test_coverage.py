@@ -12,8 +12,8 @@ import pytest
 from factory.commands import coverage
 from factory.errors import PublishError
 from factory.publish.ledger import Ledger
+from factory.publish.placing import write_simple
 from factory.publish.server import serve
-from factory.publish.simple import write_simple
 from factory.site.coverage import load_coverage
 from factory.site.writing import site_pages
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of

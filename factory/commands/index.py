@@ -14,10 +14,10 @@ from factory.errors import IndexDiffers
 from factory.layout import Layout, checkout, default_layout
 from factory.model import StoredWheel, Target
 from factory.privileges import give_back
-from factory.publish import Publication, Terms, publish
 from factory.publish.history import broken_promises, is_kept
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.logs import log_name
+from factory.publish.publishing import Publication, Terms, publish
 from factory.publish.reports import with_reports
 from factory.publish.simple import install_lines
 from factory.publish.verify import differences

@@ -11,8 +11,8 @@ from pathlib import Path
 from factory.errors import PublishError
 from factory.model import PYTHONS, LogSink
 from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
+from factory.publish.placing import write_simple
 from factory.publish.resolver import Pin, Unresolvable, open_environment, resolve
-from factory.publish.simple import write_simple
 from factory.publish.upstream import Upstream, configured_upstream
 from factory.tags import glibc_of, serves
 

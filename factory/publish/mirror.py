@@ -17,8 +17,8 @@ from factory.errors import CommandFailed, PrerequisiteMissing, PublishError
 from factory.model import PYTHONS, LogSink, Target
 from factory.process import run
 from factory.publish.ledger import Built, Mirrored, Release
+from factory.publish.placing import write_simple
 from factory.publish.resolver import Pin, Unresolvable, closed_environment, open_environment, resolve
-from factory.publish.simple import write_simple
 from factory.publish.wheels import describe_wheel
 from factory.tags import serves
 

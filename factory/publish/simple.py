@@ -7,54 +7,20 @@ are relative, so that the tree works at any address and from a folder.
 
 from __future__ import annotations
 
-import hashlib
 import html
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
 from packaging.version import Version
 
-from factory.errors import PublishError
-from factory.files import copy_atomically, sha256_of, write_if_changed
+from factory.files import write_if_changed
 from factory.publish.ledger import Release
-from factory.publish.wheels import provenance_of, read_metadata
 from factory.serial import encode
 
 API_VERSION = "1.3"
 JSON_NAME = "index.v1+json"
-Locate = Callable[[Release], Path]
-
-
-def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tuple[Path, ...]:
-    """Write `<out>/simple/` and `<out>/files/`, and return the files that were new or differed.
-
-    The same releases give the same bytes, and a file that is right already is left alone. Wheels come before the pages
-    that link to them, so that a reader never meets a link to nothing. Nothing is removed, since what was published
-    stays.
-
-    Raises:
-        PublishError: as `write_files`.
-    """
-    return (*write_files(releases, locate, out), *write_pages(releases, out))
-
-
-def write_files(releases: Sequence[Release], locate: Locate, out: Path) -> tuple[Path, ...]:
-    """Write `<out>/files/`, and return the files that were new or differed.
-
-    `locate` gives the wheel of a release whose file the index has itself.
-
-    Raises:
-        PublishError: a wheel has other bytes than its release states, or two releases have one file name.
-    """
-    _require_unique_names(releases)
-    changed: list[Path] = []
-    for release in releases:
-        if release.url is None:
-            changed += _write_wheel(release, locate(release), out / "files" / release.filename)
-    return tuple(changed)
 
 
 def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
@@ -84,15 +50,6 @@ def root_pages(projects: Sequence[str]) -> dict[str, str]:
     return {"index.html": _root_html(projects), JSON_NAME: _root_json(projects)}
 
 
-def _require_unique_names(releases: Sequence[Release]) -> None:
-    twice = [name for name, count in Counter(release.filename for release in releases).items() if count > 1]
-    if twice:
-        raise PublishError(
-            f"an index can't hold two files of one name: {', '.join(sorted(twice))}",
-            hint="leave out the older one, or give the newer one a build tag: package.build = 1 in its recipe",
-        )
-
-
 def install_lines(url: str) -> list[str]:
     """How to install from the simple repository at `url`, with pip and with uv."""
     return [f"pip install --index-url {url} NAME", f"uv pip install --default-index {url} NAME"]
@@ -101,65 +58,6 @@ def install_lines(url: str) -> list[str]:
 def _by_project(releases: Sequence[Release]) -> Mapping[str, Sequence[Release]]:
     ordered = sorted(releases, key=lambda release: (release.project, Version(release.version), release.filename))
     return {project: tuple(files) for project, files in groupby(ordered, key=lambda release: release.project)}
-
-
-def _write_wheel(release: Release, source: Path, path: Path) -> list[Path]:
-    changed = []
-    if not _is_in_place(release, source, path):
-        _verify_hash(release, source)
-        copy_atomically(source, path)
-        changed.append(path)
-    metadata_path = path.with_name(f"{path.name}.metadata")
-    if release.metadata_sha256 is None or not _has(metadata_path, release.metadata_sha256):
-        changed += _write_metadata(release, path, metadata_path)
-    return changed + _write_provenance(release, source, path)
-
-
-def _write_provenance(release: Release, source: Path, path: Path) -> list[Path]:
-    """It can't be made again from the wheel: it stays where it was written, or lies beside the wheel that is added."""
-    provenance, beside = provenance_of(path), provenance_of(source)
-    if release.provenance_sha256 is None or _has(provenance, release.provenance_sha256):
-        return []
-    if not _has(beside, release.provenance_sha256):
-        raise PublishError(
-            f"{provenance.name} is in the ledger, but the file is nowhere to be found",
-            hint=f"put the published file (sha256 {release.provenance_sha256}) into {provenance.parent}",
-        )
-    copy_atomically(beside, provenance)
-    return [provenance]
-
-
-def _has(path: Path, sha256: str) -> bool:
-    return path.is_file() and sha256_of(path) == sha256
-
-
-def _is_in_place(release: Release, source: Path, path: Path) -> bool:
-    """Whether `path` holds the release; a link to the store's own file is right without reading it again."""
-    if not path.is_file() or path.stat().st_size != release.size:
-        return False
-    return (source != path and source.samefile(path)) or sha256_of(path) == release.sha256
-
-
-def _verify_hash(release: Release, source: Path) -> None:
-    actual = sha256_of(source)
-    if actual != release.sha256:
-        raise PublishError(
-            f"{source} has other bytes than {release.filename} in the ledger:\n"
-            f"  published sha256 {release.sha256}\n"
-            f"  found     sha256 {actual}",
-            hint="the file was damaged after it was stored; fetch or build it again",
-        )
-
-
-def _write_metadata(release: Release, wheel: Path, path: Path) -> list[Path]:
-    text = read_metadata(wheel)
-    actual = hashlib.sha256(text).hexdigest()
-    if actual != release.metadata_sha256:
-        raise PublishError(
-            f"the METADATA in {wheel.name} has sha256 {actual}, the ledger says {release.metadata_sha256}",
-            hint="the ledger file was edited by hand; take it back from the last commit",
-        )
-    return [path] if write_if_changed(path, text) else []
 
 
 def _page(title: str, lines: Sequence[str], tracks: Sequence[str] = ()) -> str:

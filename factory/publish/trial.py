@@ -8,7 +8,7 @@ from pathlib import Path
 from factory.model import LogSink, Target
 from factory.publish.ledger import Mirrored
 from factory.publish.mirror import mirror_dependencies
-from factory.publish.simple import write_simple
+from factory.publish.placing import write_simple
 from factory.publish.wheels import describe_wheel
 
 

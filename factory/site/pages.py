@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import markupsafe
 
 from factory.model import PROFILES, PYTHONS, Target
+from factory.publish.identifiers import urn_of
 from factory.publish.logs import log_name
 from factory.publish.reports import Check, Contents, Patch
 from factory.publish.sbom import sbom_name
@@ -27,7 +29,7 @@ from factory.site.catalogue import (
 )
 from factory.site.coverage import Coverage, covered
 from factory.site.exports import project_json
-from factory.site.rendering import GAP, filled, frame, macros, render
+from factory.site.rendering import filled, frame, macros, render
 from factory.site.settings import Settings
 
 GRID_VERSIONS = 8  # a project's newest versions that its grid shows; all are on pages of their own
@@ -50,6 +52,7 @@ class Site:
 Cell = tuple[str, str, str]
 NOT_RUN: Cell = ("", "", "")
 ENDINGS = {True: "passed", False: "failed"}
+LOG_OF_CHECK = "check on Python {python}"
 ORIGINS = {True: "built here", False: "by its own project; the file is unchanged"}
 NO_LICENCE = "not stated in the wheel"
 
@@ -140,7 +143,7 @@ def check_id(number: int, profile: str, python: str) -> str:
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
     root = "../" * 2
     around = frame(site.settings.title, root)
-    sections = _lines(_section(number, wheel, project.name, root) for number, wheel in enumerate(files.wheels, 1))
+    sections = [_section(number, wheel, project.name, root) for number, wheel in enumerate(files.wheels, 1)]
     values = {
         "name": project.name,
         "version": files.version,
@@ -148,7 +151,17 @@ def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
         "title": site.settings.title,
     }
     pieces = (around.start, around.links, around.tops["Packages"], around.bottom)
-    return str(filled("version.html", "page", values, {"sections": sections}, *pieces))
+    return filled("version.html", "page", values, {"sections": "".join(sections)}, *pieces)
+
+
+class CheckLine(NamedTuple):
+    """What is the same in many lines of checks: `log` is the number of the one that tells it in full, if there is."""
+
+    profile: str
+    stands_for: str
+    python: str
+    ended: str
+    log: int | None
 
 
 def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
@@ -172,9 +185,10 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
     }
     if build is None:
         values["license"] = "" if wheel.report is None else wheel.report.license or NO_LICENCE
-        return filled("wheel.html", "section", values, {}, False, ())
+        return filled("wheel.html", "section", values, {}, False, (), ())
     logs, recipe = _logs(wheel, files), build.recipe or name
-    python = min((check.python for check in build.checks), default=PYTHONS[0])
+    checks = _ordered_checks(build.checks)
+    python = checks[0].python if checks else PYTHONS[0]
     values |= {
         "sbom": f"{files}{text.path_quoted(sbom_name(release.filename))}",
         "stages": text.stages(build.stages),
@@ -185,8 +199,11 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
         "rebuild": f"factory build {recipe} --python {python}\nfactory rebuild {recipe} --verify",
         **{f"log{each}": address for each, address in enumerate(logs.values())},
     }
-    safe = {"facts": _facts(wheel) or "", "checks": _check_lines(number, build.checks, logs)}
-    return filled("wheel.html", "section", values, safe, True, tuple(logs))
+    for each, check in enumerate(checks):
+        values[f"seconds{each}"], values[f"shown{each}"] = text.duration(check.seconds), check.shown
+    titles = tuple(logs)
+    lines = tuple([_check_line(check.profile, check.python, check.passed, titles) for check in checks])
+    return filled("wheel.html", "section", values, {"facts": _facts(wheel) or ""}, True, titles, lines)
 
 
 def _logs(wheel: Wheel, files: str) -> Mapping[str, str]:
@@ -199,24 +216,24 @@ def _logs(wheel: Wheel, files: str) -> Mapping[str, str]:
     }
 
 
-def _check_lines(number: int, checks: Sequence[Check], logs: Mapping[str, str]) -> str:
-    """The lines of the checks of a page's `number`th wheel."""
+def _ordered_checks(checks: Sequence[Check]) -> Sequence[Check]:
+    if len(checks) < 2:
+        return checks
     profiles = ordered_profiles(check.profile for check in checks)
-    ordered = sorted(checks, key=lambda check: (check.python, profiles.index(check.profile)))
-    return _lines(_check_line(number, check, logs.get(f"check on Python {check.python}", "")) for check in ordered)
-
-
-def _check_line(number: int, check: Check, log: str) -> str:
-    start, ended, middle, end = _around_check(number, check.profile, check.python, check.passed, log != "")
-    return f"{start}{log}{ended}{text.duration(check.seconds)}{middle}{markupsafe.escape(check.shown)}{end}"
+    return sorted(checks, key=lambda check: (check.python, profiles.index(check.profile)))
 
 
 @lru_cache(maxsize=1024)
-def _around_check(number: int, profile: str, python: str, passed: bool, logged: bool) -> Sequence[str]:
-    """What is around the address of a check's log, its time and what it printed: the same in many lines."""
-    stands_for = PROFILES[profile].stands_for if profile in PROFILES else ""
-    place = check_id(number, profile, python)
-    return str(macros("wheel.html").check(place, profile, stands_for, python, ENDINGS[passed], logged, GAP)).split(GAP)
+def _check_line(profile: str, python: str, passed: bool, logs: Sequence[str]) -> CheckLine:
+    """A line of a check on a page that has those logs."""
+    title = LOG_OF_CHECK.format(python=python)
+    return CheckLine(
+        profile=profile,
+        stands_for=PROFILES[profile].stands_for if profile in PROFILES else "",
+        python=python,
+        ended=ENDINGS[passed],
+        log=logs.index(title) if title in logs else None,
+    )
 
 
 def _facts(wheel: Wheel) -> markupsafe.Markup | None:
@@ -242,8 +259,20 @@ def _project_feed(project: Project, site: Site) -> str:
 
 def _feed(entries: Sequence[tuple[str, Recent]], site: Site, depth: int, *, name: str) -> str:
     newest = _newest(entries, NEWEST // 2)
-    told = [(project, each, _version_path(project, each.version)) for project, each in newest]
-    return _render("feed.xml", site, depth, name=name, entries=told)
+    top = f"{site.settings.url}/" if site.settings.url else "../" * depth
+    lines = _lines(_news_line(project, each, top) for project, each in newest)
+    return _render("feed.xml", site, depth, name=name, updated=newest[0][1].time if newest else "", lines=lines)
+
+
+def _news_line(project: str, news: Recent, top: str) -> str:
+    values = {
+        "project": project,
+        "version": news.version,
+        "id": urn_of(f"release/{project}/{news.version}"),
+        "time": news.time,
+        "link": f"{top}{_version_path(project, news.version)}",
+    }
+    return filled("lines.html", "news", values, {}, news.wheels, news.pythons, news.profiles)
 
 
 def _newest(entries: Sequence[tuple[str, Recent]], count: int) -> list[tuple[str, Recent]]:

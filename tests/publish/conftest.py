@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from factory.publish.placing import write_simple
 from factory.publish.server import serve
-from factory.publish.simple import write_simple
 from tests.publish.wheelmaker import make_wheel, release_of
 
 

@@ -12,8 +12,8 @@ import pytest
 from factory.errors import CommandFailed
 from factory.files import sha256_of
 from factory.process import run
+from factory.publish.placing import write_simple
 from factory.publish.server import serve
-from factory.publish.simple import write_simple
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of
 
 PLATFORM = ["--platform=manylinux_2_39_riscv64", "--platform=manylinux_2_38_riscv64"]

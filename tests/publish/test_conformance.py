@@ -27,8 +27,8 @@ from factory.errors import CommandFailed
 from factory.files import sha256_of
 from factory.process import LogFile, run
 from factory.publish.ledger import Release
+from factory.publish.placing import write_simple
 from factory.publish.server import serve
-from factory.publish.simple import write_simple
 from tests.publish.test_clients import FOR_RISCV, UV_FOR_RISCV, pip, uv
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of
 

@@ -12,8 +12,8 @@ from factory.model import Target
 from factory.package_index import pip_settings
 from factory.process import LogFile, run
 from factory.publish.mirror import fetch_again, mirror_dependencies
+from factory.publish.placing import write_simple
 from factory.publish.server import serve
-from factory.publish.simple import write_simple
 from tests.publish.conftest import Upstream
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of, tree_of
 

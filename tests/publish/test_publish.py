@@ -11,9 +11,9 @@ from factory.errors import PublishError
 from factory.files import sha256_of
 from factory.model import StoredWheel, Target
 from factory.process import LogFile
-from factory.publish import Publication, Terms, publish
 from factory.publish.elsewhere import METADATA, PROVENANCE, missing
 from factory.publish.ledger import Built, Ledger, Mirrored
+from factory.publish.publishing import Publication, Terms, publish
 from factory.publish.simple import write_pages
 from factory.publish.verify import differences
 from factory.publish.wheels import provenance_of, read_metadata

@@ -14,7 +14,7 @@ from factory.errors import PublishError, RecipeError
 from factory.process import LogFile, run
 from factory.publish.closure import GONE, refresh
 from factory.publish.ledger import Ledger, Release
-from factory.publish.simple import write_simple
+from factory.publish.placing import write_simple
 from tests.publish.conftest import Upstream
 from tests.publish.test_clients import ALONE, FOR_RISCV
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of

@@ -14,8 +14,8 @@ import pytest
 
 from factory.errors import PublishError
 from factory.files import sha256_of, write_if_changed
+from factory.publish.placing import write_simple
 from factory.publish.server import HTML_V1, JSON_V1, negotiate, serve
-from factory.publish.simple import write_simple
 from tests.publish.wheelmaker import make_wheel, release_of
 
 WHEEL = "demo_thing-1.0-py3-none-any.whl"

@@ -12,8 +12,8 @@ from pypi_simple import IndexPage, ProjectPage, PyPISimple
 
 from factory.errors import PublishError
 from factory.publish.ledger import Release
+from factory.publish.placing import write_simple
 from factory.publish.server import serve
-from factory.publish.simple import write_simple
 from factory.publish.wheels import read_metadata
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of, tree_of
 

@@ -12,9 +12,9 @@ import pytest
 from factory.cli import main
 from factory.errors import IndexDiffers
 from factory.publish.ledger import Ledger
+from factory.publish.placing import write_simple
 from factory.publish.reports import Log, WheelReport, write_report
 from factory.publish.sbom import write_sboms
-from factory.publish.simple import write_simple
 from factory.site.writing import write_site
 from tests.publish.conftest import Upstream
 from tests.publish.wheelmaker import make_wheel, release_of

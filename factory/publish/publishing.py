@@ -1,0 +1,200 @@
+"""Wheels and what they depend on become releases of the ledger, and files of the index.
+
+What asks the network is imported where it is asked, here and in commands: pypi-simple and requests take as long to
+import as everything else together, and most commands need neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from factory.errors import PublishError
+from factory.model import LogSink, StoredWheel, Target
+from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
+from factory.publish.mirror import fetch_again, mirror_dependencies
+from factory.publish.placing import write_files
+from factory.publish.wheels import describe_wheel, provenance_of, read_provenance
+from factory.publish.whereabouts import Sources, sources_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What `publish` did: every release of the index, those new to the ledger, and the files that it put there."""
+
+    releases: tuple[Release, ...]
+    added: tuple[Release, ...]
+    changed: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On which terms wheels are published.
+
+    `may_shadow` are the normalized projects that may have the name of a project of the configured index. `base` is the
+    address of the folder that the wheels were uploaded to, None where the index has them itself. With `copies` it has
+    other projects' files itself too, else it links to them. `address` is the index's own, None where it is not known:
+    links to provenance have to be whole.
+    """
+
+    may_shadow: frozenset[str] = frozenset()
+    base: str | None = None
+    copies: bool = False
+    address: str | None = None
+
+
+def publish(
+    candidates: Sequence[StoredWheel],
+    *,
+    ledger: Ledger,
+    output: Path,
+    mirror: Path,
+    target: Target,
+    log: LogSink,
+    terms: Terms = Terms(),
+) -> Publication:
+    """Publish `candidates` and their run-time dependencies: note them in the ledger, and put the files into `output`.
+
+    The pages that link to them are the caller's to write next (`factory.site.writing`). Everything is looked at before
+    the ledger is touched, so a refusal publishes nothing; a killed run is finished by the next one. `mirror` is the
+    folder that keeps dependencies, see `mirror_dependencies`. The ledger stays locked throughout.
+
+    Raises:
+        PublishError: a candidate's checks passed on no profile, its file name was published with other bytes, its
+            project has the name of another one on the configured index, a dependency can't be had, or a published
+            file is nowhere to be found.
+    """
+    with ledger.locked():
+        built = [describe_candidate(candidate) for candidate in candidates]
+        ledger.verify_all(built)
+        published = ledger.read()
+        built = _named(built, published, terms.may_shadow)
+        built = [_addressed(release, terms.address) for release in built]
+        built = built if terms.base is None else _moved(built, terms.base)
+        sources = sources_of(candidates, mirror=mirror, output=output)
+        fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
+        dependencies = _dependencies((*published, *built), sources, target, mirror, log)
+        copied = [describe_wheel(path, Mirrored()) for path in dependencies]
+        releases = [*built, *(copied if terms.copies else _linked(copied, published))]
+        ledger.verify_all(releases)
+        for release in releases:
+            ledger.add(replace(release, uploaded=release.uploaded or now()))
+        ledger.update(_as_known_now(built, ledger))
+        return _write(ledger, published, sources, output)
+
+
+def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: frozenset[str]) -> list[Release]:
+    """The releases with what their projects track; only for a release that is new the index is asked."""
+    known = {release.filename for release in published}
+    projects = sorted({release.project for release in built if release.filename not in known})
+    if not projects:
+        return list(built)
+    from factory.publish.upstream import configured_upstream
+
+    with configured_upstream() as upstream:
+        pages = {project: upstream.page_url(project) for project in projects}
+    shadowing = [project for project, page in pages.items() if page is not None and project not in may_shadow]
+    if shadowing:
+        raise PublishError(
+            f"the package index has projects of these names already: {', '.join(shadowing)}",
+            hint="if these are the same, write shadows-upstream = true under [package] in the recipe; else rename it",
+        )
+    return [replace(release, tracks=pages.get(release.project)) for release in built]
+
+
+def _moved(built: Sequence[Release], base: str) -> list[Release]:
+    from factory.publish.elsewhere import moved
+
+    return list(moved(built, base))
+
+
+def _linked(copied: Sequence[Release], published: Sequence[Release]) -> list[Release]:
+    """What is new of our dependencies, as links to their own projects' files where the index has those."""
+    known = {release.filename for release in published}
+    new = [release for release in copied if release.filename not in known]
+    if not new:
+        return []
+    from factory.publish.upstream import configured_upstream
+
+    with configured_upstream() as upstream:
+        return [upstream.linked(release) for release in new]
+
+
+def _addressed(release: Release, address: str | None) -> Release:
+    """With the address of the provenance that the index will have."""
+    if release.provenance_sha256 is None or address is None:
+        return release
+    name = quote(provenance_of(Path(release.filename)).name)
+    return replace(release, provenance_url=f"{address.rstrip('/')}/files/{name}")
+
+
+def _as_known_now(built: Sequence[Release], ledger: Ledger) -> list[Release]:
+    """The published releases with where their files are now, and with provenance that came later."""
+    known = [(published, release) for release in built if (published := ledger.find(release.filename)) is not None]
+    return [replace(published, **_place(release), **_provenance(release)) for published, release in known]
+
+
+def _place(release: Release) -> dict[str, Any]:
+    return {} if release.url is None else {"url": release.url, "metadata_sha256": release.metadata_sha256}
+
+
+def _provenance(release: Release) -> dict[str, Any]:
+    if release.provenance_sha256 is None:
+        return {}
+    return {"provenance_sha256": release.provenance_sha256, "provenance_url": release.provenance_url}
+
+
+def _dependencies(
+    releases: Sequence[Release], sources: Sources, target: Target, mirror: Path, log: LogSink
+) -> list[Path]:
+    """What our wheels need on each Python that they were checked on, as copies that are at hand.
+
+    What a wheel that isn't at hand needs was found when it was published.
+    """
+    elsewhere = tuple(release for release in releases if release.url is not None)
+    ours: dict[Path, set[str]] = {}
+    for release in releases:
+        if isinstance(release.origin, Built) and (path := sources.at_hand(release)) is not None:
+            ours.setdefault(path, set()).update(release.origin.pythons)
+    needed: set[Path] = set()
+    for python in sorted(set().union(*ours.values())):
+        wheels = sorted(path for path, pythons in ours.items() if python in pythons)
+        others = sorted(ours.keys() - set(wheels))
+        needed.update(
+            mirror_dependencies(
+                wheels, others, target=replace(target, python=python), cache=mirror, log=log, elsewhere=elsewhere
+            )
+        )
+    return sorted(needed)
+
+
+def _write(ledger: Ledger, before: Sequence[Release], sources: Sources, output: Path) -> Publication:
+    releases, known = ledger.read(), set(before)
+    added = tuple(release for release in releases if release not in known)
+    return Publication(releases=releases, added=added, changed=write_files(releases, sources.locate, output))
+
+
+def describe_candidate(candidate: StoredWheel) -> Release:
+    """The release that a stored wheel becomes.
+
+    Raises:
+        PublishError: it passed its checks on no profile, or its bytes are no longer those that were checked.
+    """
+    name = candidate.path.name
+    if not candidate.profiles:
+        raise PublishError(
+            f"{name} is not published: its checks passed on no ISA profile", hint=f"run: factory check {candidate.path}"
+        )
+    origin = Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
+    release = replace(describe_wheel(candidate.path, origin), provenance_sha256=read_provenance(candidate.path))
+    if release.sha256 != candidate.sha256:
+        raise PublishError(
+            f"{name} is not published: it changed after its checks\n"
+            f"  checked sha256 {candidate.sha256}\n"
+            f"  found   sha256 {release.sha256}",
+            hint="the store is damaged; build the package again",
+        )
+    return release
