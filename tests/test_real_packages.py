@@ -14,7 +14,10 @@ import pytest
 
 from factory.layout import default_layout
 from factory.model import DEFAULT_PROFILES, PYTHONS
+from factory.publish.server import serve
 from factory.store import Store
+from tests.publish.test_clients import PLATFORM, pip, uv
+from tests.publish.test_conformance import sent
 
 pytestmark = [pytest.mark.main_job, pytest.mark.long]
 
@@ -34,10 +37,14 @@ PACKAGES = {
 @pytest.fixture(scope="module")
 def store() -> Store:
     """The store after all of them were built by one command."""
-    command = [sys.executable, "-m", "factory.cli", "build", *PACKAGES]
+    factory("build", *PACKAGES)
+    return Store(default_layout().store)
+
+
+def factory(*arguments: str) -> None:
+    command = [sys.executable, "-m", "factory.cli", *arguments]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ)
     assert finished.returncode == 0, finished.stderr
-    return Store(default_layout().store)
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -49,3 +56,29 @@ def test_a_real_package_is_built_by_its_own_backend_and_passes_on_every_profile(
     assert f"-{tags}-manylinux_2_" in record.wheel
     assert {check.profile for check in record.checks} == set(DEFAULT_PROFILES)
     assert all(shown in check.shown for check in record.checks), [check.shown for check in record.checks]
+
+
+def test_a_resolve_of_torch_fetches_none_of_its_wheel(tmp_path: Path) -> None:
+    """Of the torch that is made in minutes, from an index of everything that was built."""
+    factory("build", "torch-debian", "--python", "3.14")
+    factory("index", "--output", str(tmp_path / "index"), "--ledger", str(tmp_path / "ledger"))
+    (tmp_path / "wanted.in").write_text("torch\n")
+    lines: list[str] = []
+    with serve(tmp_path / "index", on_request=lines.append) as base:
+        url, for_board = f"{base}/simple/", ("--python-platform=riscv64-unknown-linux", "--python-version=3.14")
+        uv("pip", "compile", f"--default-index={url}", *for_board, f"{tmp_path}/wanted.in")
+        dry = ["install", "--dry-run", "--ignore-installed", f"--target={tmp_path / 'x'}", "--only-binary=:all:"]
+        pip(
+            *dry,
+            "--implementation=cp",
+            "--python-version=3.14",
+            "--abi=cp314",
+            *PLATFORM,
+            f"--index-url={url}",
+            "torch",
+        )
+    fetched = sent(lines)
+    assert max(path.stat().st_size for path in (tmp_path / "index/files").glob("torch-*.whl")) > 50_000_000
+    assert any(path.startswith("/files/torch-") and path.endswith(".whl.metadata") for path in fetched)
+    assert not [path for path in fetched if path.endswith(".whl")]
+    assert sum(fetched.values()) < 200_000, fetched
