@@ -349,9 +349,12 @@ def _read_pip() -> tuple[str, bool | None]:
     """pip's version, and whether it would take a manylinux wheel for riscv64."""
     try:
         import pip
-        from pip._vendor.packaging.tags import sys_tags
     except ImportError:
         return "", None
+    try:
+        from pip._vendor.packaging.tags import sys_tags
+    except ImportError:  # before pip 20
+        return pip.__version__, False
     return pip.__version__, any(re.match(r"manylinux_2_\d+_riscv64", tag.platform) for tag in sys_tags())
 
 

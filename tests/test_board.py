@@ -135,6 +135,42 @@ def test_what_limits_the_choice_is_a_note(change: dict[str, object], words: str)
     assert words in note
 
 
+@pytest.fixture
+def as_riscv64(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """This machine taken for one of riscv64, so that its kernel is asked; its registers are left alone."""
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    monkeypatch.setattr(board, "read_vlen", lambda: 128)
+    return monkeypatch
+
+
+def test_without_hwprobe_the_auxiliary_vector_of_this_very_process_is_asked(as_riscv64: pytest.MonkeyPatch) -> None:
+    as_riscv64.setattr(board, "probe", lambda: None)
+    assert board.read_cpu().asked == "hwcap"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {board.VENDOR: board.THEAD, board.ARCHITECTURE: 0, board.EXTENSIONS: 0b111},
+        {board.VENDOR: board.THEAD, board.ARCHITECTURE: 0, board.EXTENSIONS: 0b11, board.THEAD_EXTENSIONS: 1},
+    ],
+    ids=["as V", "as XTheadVector"],
+)
+def test_the_draft_is_told_by_hwprobe_too(as_riscv64: pytest.MonkeyPatch, values: dict[int, int]) -> None:
+    as_riscv64.setattr(board, "probe", lambda: values)
+    cpu = board.read_cpu()
+    assert (cpu.asked, cpu.vectors, cpu.vlen, profile_of(cpu)) == ("hwprobe", "draft", 0, "rv64gc")
+
+
+def test_a_pip_of_before_there_were_tags_for_riscv64_is_too_old(tmp_path: Path) -> None:
+    install = ["install", "--quiet", "--no-deps", f"--target={tmp_path}", "pip==19.2.3"]
+    subprocess.run([sys.executable, "-m", "pip", *install], check=True)
+    asked = [sys.executable, str(SCRIPT), "--json"]
+    finished = subprocess.run(asked, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    found = json.loads(finished.stdout)
+    assert (found["pip"], found["tags"]) == ("19.2.3", False)
+
+
 def test_it_knows_the_factorys_profiles_pythons_and_c_library() -> None:
     assert {name for name, _, _ in board.VECTOR_PROFILES} | {"rv64gc", "rva22"} == set(PROFILES)
     assert (PYTHONS, Target().glibc_floor) == (board.PYTHONS, board.GLIBC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from factory.publish.ledger import Built
 from factory.publish.logs import log_name
@@ -16,7 +17,8 @@ FORMAT = 1
 def project_json(project: Project, since: str) -> str:
     """What there is of a project, where it was run and what failed. `format` counts changes of this form.
 
-    `since` is the first version of which its own project has wheels for riscv64; empty where that isn't known.
+    Addresses of what the index has itself are relative to the file. `since` is the first version of which its own
+    project has wheels for riscv64; empty where that isn't known.
     """
     content = {
         "format": FORMAT,
@@ -36,9 +38,12 @@ def _version(files: VersionFiles) -> Mapping[str, object]:
 
 def _file(wheel: Wheel) -> Mapping[str, object]:
     release = wheel.release
+    address = release.url or f"../../files/{quote(release.filename)}"
     built = release.origin if isinstance(release.origin, Built) else None
     return {
         "filename": release.filename,
+        "url": address,
+        "provenance": f"{address}.provenance" if release.provenance_sha256 else release.provenance_url,
         "sha256": release.sha256,
         "size": release.size,
         "uploaded": release.uploaded,

@@ -35,6 +35,9 @@ from factory.site.settings import Settings
 GRID_VERSIONS = 8  # a project's newest versions that its grid shows; all are on pages of their own
 NEWEST = 100  # versions in the list of builds, and half as many in the feed of the whole
 NEWEST_OF_ONE = 20  # versions in a project's own feed
+ADDRESSES = 50_000  # that a file of a site's map may hold, says the protocol
+SITEMAPS = "http://www.sitemaps.org/schemas/sitemap/0.9"
+KEY_DIGITS = 16  # of a build record's key: as many as tell it from all others
 STATIC = Path(__file__).parent / "static"
 
 Pages = Mapping[str, str]
@@ -61,8 +64,8 @@ NO_LICENCE = "not stated in the wheel"
 class Entry:
     """A project on the pages of the whole: what they need to know of it, and its lines there, rendered already.
 
-    `package` is on the front page, `passed` on the pages of profiles, `addresses` in the map of the site. So one
-    project more costs its own lines only, however many there are.
+    `package` is on the front page, `passed` on the pages of profiles, `addresses` in the map of the site, one a line.
+    So one project more costs its own lines only, however many there are.
     """
 
     summary: Summary
@@ -196,7 +199,8 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
         "requirements": ", ".join(build.requirements) or "none",
         "source": build.source_sha256,
         "record": build.record,
-        "rebuild": f"factory build {recipe} --python {python}\nfactory rebuild {recipe} --verify",
+        "rebuild": f"factory build {recipe} --python {python}\n"
+        f"factory rebuild {recipe} --record {build.record[:KEY_DIGITS]} --verify",
         **{f"log{each}": address for each, address in enumerate(logs.values())},
     }
     for each, check in enumerate(checks):
@@ -294,8 +298,14 @@ def entry_of(project: Project, site: Site) -> Entry:
         summary=summary,
         package=str(lines.package(summary, site.coverage.riscv64_since.get(project.name, ""))),
         passed=str(lines.passed(summary)) if summary.profiles else "",
-        addresses=str(lines.addresses(site.settings.url, project)) if site.settings.url and project.versions else "",
+        addresses=_addresses(project, site) if site.settings.url and project.versions else "",
     )
+
+
+def _addresses(project: Project, site: Site) -> str:
+    folder = f"{site.settings.url}/project/{text.path_quoted(project.name)}"
+    names = ("index", *(text.path_quoted(each.version) for each in project.versions))
+    return "".join(_address(f"{folder}/{name}.html") for name in names)
 
 
 def pages_of_the_whole(entries: Sequence[Entry], site: Site) -> Pages:
@@ -314,9 +324,9 @@ def pages_of_the_whole(entries: Sequence[Entry], site: Site) -> Pages:
         "coverage/index.html": _coverage_page(summaries, site),
         "404.html": _missing_page(site),
         "feed.xml": _feed(recent, site, 0, name=""),
-        **({"sitemap.xml": _sitemap(entries, site)} if site.settings.url else {}),
+        **(_sitemaps(entries, site) if site.settings.url else {}),
         **{f"static/{path.name}": path.read_text(encoding="utf-8") for path in sorted(STATIC.iterdir())},
-        "static/board.py": SCRIPT.read_text(encoding="utf-8"),
+        "static/board.py": SCRIPT.read_text(encoding="utf-8").replace(Settings().simple, site.settings.simple),
     }
 
 
@@ -325,8 +335,28 @@ def _lines(lines: Iterable[str]) -> markupsafe.Markup:
     return markupsafe.Markup("".join(lines))
 
 
-def _sitemap(entries: Sequence[Entry], site: Site) -> str:
-    return _render("sitemap.xml", site, 0, lines=_lines(each.addresses for each in entries))
+def _sitemaps(entries: Sequence[Entry], site: Site) -> Pages:
+    """The map of the site: one file, or several and one that names them where a file may not hold all addresses."""
+    own = ["", *(f"{folder}/index.html" for folder in ("boards", "coverage", "builds"))]
+    own += [f"boards/{name}.html" for name in PROFILES]
+    lines = [_address(f"{site.settings.url}/{page}") for page in own]
+    for entry in entries:
+        lines += entry.addresses.splitlines(keepends=True)
+    maps = [lines[start : start + ADDRESSES] for start in range(0, len(lines), ADDRESSES)]
+    if len(maps) == 1:
+        return {"sitemap.xml": _sitemap("urlset", lines)}
+    names = [f"sitemap-{number}.xml" for number in range(1, len(maps) + 1)]
+    index = [_address(f"{site.settings.url}/{name}", "sitemap") for name in names]
+    named = {name: _sitemap("urlset", part) for name, part in zip(names, maps, strict=True)}
+    return {**named, "sitemap.xml": _sitemap("sitemapindex", index)}
+
+
+def _sitemap(kind: str, lines: Sequence[str]) -> str:
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<{kind} xmlns="{SITEMAPS}">\n{"".join(lines)}</{kind}>\n'
+
+
+def _address(address: str, kind: str = "url") -> str:
+    return f"<{kind}><loc>{markupsafe.escape(address)}</loc></{kind}>\n"
 
 
 def _missing_page(site: Site) -> str:

@@ -22,9 +22,14 @@ class Settings:
     url: str = ""
 
     @property
+    def top(self) -> str:
+        """The site's address, for lines that people paste."""
+        return self.url or UNKNOWN_URL
+
+    @property
     def simple(self) -> str:
         """The address of the simple repository, for lines that people paste."""
-        return f"{self.url or UNKNOWN_URL}/simple/"
+        return f"{self.top}/simple/"
 
 
 def load_settings(folder: Path) -> Settings:

@@ -87,7 +87,7 @@ def test_a_versions_page_tells_everything_of_its_build(tmp_path: Path) -> None:
         "build 4 min 21 s, check 20 s",
         "g++-14-riscv64-linux-gnu 14.2.0-19cross1",
         "cython==3.3.1",
-        "factory rebuild alpha --verify",
+        "factory rebuild alpha --record kkkkkkkkkkkkkkkk --verify",
     ):
         assert words in page
 
@@ -199,7 +199,7 @@ def test_a_recipe_of_another_name_than_the_project_is_what_rebuilds_it(tmp_path:
     ledger = make_ledger(tmp_path)
     write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(recipe="alpha-repacked")))
     page = pages(ledger)["project/alpha/1.10.html"]
-    assert "factory build alpha-repacked --python 3.13\nfactory rebuild alpha-repacked --verify" in page
+    assert "factory build alpha-repacked --python 3.13\nfactory rebuild alpha-repacked --record kkkk" in page
 
 
 def test_with_an_address_the_lines_feeds_and_the_sitemap_have_it(tmp_path: Path) -> None:
@@ -209,11 +209,49 @@ def test_with_an_address_the_lines_feeds_and_the_sitemap_have_it(tmp_path: Path)
     made = pages(ledger)
     assert "pip install --index-url https://wheels.example/riscv/simple/ alpha" in made["project/alpha/index.html"]
     assert "https://wheels.example/riscv/project/alpha/1.10.html" in made["feed.xml"]
-    sitemap = ElementTree.fromstring(made["sitemap.xml"])
-    addresses = [node.text or "" for node in sitemap.iter() if node.tag.endswith("loc")]
-    found = {address.removeprefix("https://wheels.example/riscv/") for address in addresses}
+    found = {address.removeprefix("https://wheels.example/riscv/") for address in addresses_in(made["sitemap.xml"])}
     assert {name or "index.html" for name in found} <= set(made)
     assert "project/alpha/1.0.html" in found
+
+
+def test_a_map_of_more_addresses_than_a_file_may_hold_is_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = make_ledger(tmp_path)
+    (tmp_path / "index/site.toml").write_text('url = "https://wheels.example/riscv/"\n')
+    whole = addresses_in(pages(ledger)["sitemap.xml"])
+    monkeypatch.setattr("factory.site.pages.ADDRESSES", 6)
+    made = pages(ledger)
+    maps = [address.removeprefix("https://wheels.example/riscv/") for address in addresses_in(made["sitemap.xml"])]
+    assert maps == [f"sitemap-{number}.xml" for number in range(1, len(maps) + 1)]
+    assert [address for name in maps for address in addresses_in(made[name])] == whole
+    assert all(len(addresses_in(made[name])) <= 6 for name in maps)
+
+
+def addresses_in(sitemap: str) -> list[str]:
+    return [node.text or "" for node in ElementTree.fromstring(sitemap).iter() if node.tag.endswith("loc")]
+
+
+def test_the_finder_that_is_downloaded_knows_where_the_index_is(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    assert 'default="URL/simple/"' in pages(ledger)["static/board.py"]
+    (tmp_path / "index/site.toml").write_text('url = "https://wheels.example/riscv/"\n')
+    made = pages(ledger)
+    assert 'default="https://wheels.example/riscv/simple/"' in made["static/board.py"]
+    assert (
+        "curl -fsSL https://wheels.example/riscv/static/board.py | python3 - --index-url" in made["boards/index.html"]
+    )
+
+
+def test_the_page_of_a_profile_names_what_was_run_on_it(tmp_path: Path) -> None:
+    made = pages(make_ledger(tmp_path))
+    assert "1 package run on it alpha 1.10" in plain(made["boards/k1.html"])
+    assert "current version was run on it." in plain(made["boards/vlen1024.html"])
+
+
+def test_the_page_of_builds_tells_when_each_was_and_what_it_took(tmp_path: Path) -> None:
+    page = plain(pages(make_ledger(tmp_path))["builds/index.html"])
+    assert "alpha 1.10 2026-01-02 3.13 rv64gc, k1 4 min 21 s 18 s" in page
 
 
 @pytest.mark.parametrize("lines", ["title = 3", 'url = "ftp://x"', 'colour = "red"', "title", 'title = "a\\u202eb"'])

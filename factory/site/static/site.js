@@ -7,7 +7,7 @@ const root = new URL("../", document.currentScript.src).href;
 function showAddress() {
   if (!root.startsWith("http")) return;
   for (const code of document.querySelectorAll(".command code")) {
-    code.textContent = code.textContent.replaceAll(/(?<![\w/])URL\/simple\//g, `${root}simple/`);
+    code.textContent = code.textContent.replaceAll(/(?<![\w/])URL\/(?=simple\/|static\/)/g, root);
   }
 }
 
@@ -127,10 +127,12 @@ function offerJudging() {
   const tables = JSON.parse(rules.textContent);
   const input = document.getElementById("cpuinfo");
   const output = document.getElementById("verdict");
+  const line = document.getElementById("verdict-line");
   document.getElementById("paste").hidden = false;
   input.addEventListener("input", () => {
     output.replaceChildren();
     output.dataset.profile = "";
+    line.hidden = true;
     if (!input.value.trim()) return;
     const verdict = verdictOf(input.value, tables);
     const paragraph = document.createElement("p");
@@ -138,6 +140,7 @@ function offerJudging() {
     output.append(paragraph);
     output.dataset.profile = verdict.profile;
     if (!verdict.profile) return;
+    line.hidden = false;
     const link = document.createElement("a");
     link.href = `${verdict.profile}.html`;
     link.textContent = `Packages that were run on ${verdict.profile}`;
