@@ -73,6 +73,15 @@ def test_uv_resolves_for_riscv64(url: str, tmp_path: Path) -> None:
     assert "pure-lib==2.0" in answer.splitlines()
 
 
+def test_pip_finds_our_wheels_beside_another_index(url: str, index: Path, tmp_path: Path) -> None:
+    """Not what our pages advise, and what many have configured."""
+    write_simple([], lambda _release: index, tmp_path / "other")
+    with serve(tmp_path / "other") as other:
+        options = [f"--index-url={other}/simple/", f"--extra-index-url={url}", f"--dest={tmp_path / 'found'}"]
+        pip("download", *options, *FOR_RISCV, "engine")
+    assert (tmp_path / "found" / f"engine-1.0-{RISCV}.whl").is_file()
+
+
 def test_pip_installs_with_required_hashes(url: str, index: Path, tmp_path: Path) -> None:
     digest = sha256_of(index / "files/pure_lib-1.0-py3-none-any.whl")
     wanted = tmp_path / "requirements.txt"

@@ -209,7 +209,7 @@ def test_the_first_pip_that_knows_riscv64_installs_on_a_board_and_the_one_before
     install = ["--isolated", "install", "--no-compile", "--no-cache-dir", "engine"]
     with serve(index) as base, clean_root.open(tmp_path / "work") as sandbox:
         for version in (FIRST_PIP, LAST_UNKNOWING_PIP):
-            unpack_pip(version, sandbox.work / version)
+            unpack(f"pip=={version}", sandbox.work / version)
         options = [*install, f"--index-url={base}/simple/", "--target=/build/site"]
         with pytest.raises(CommandFailed):
             sandbox.run(["python3", f"/build/{LAST_UNKNOWING_PIP}/pip", *options], log=log, network=True)
@@ -218,9 +218,30 @@ def test_the_first_pip_that_knows_riscv64_installs_on_a_board_and_the_one_before
         assert {"engine.py", "pure_lib.py"} <= {path.name for path in (sandbox.work / "site").iterdir()}
 
 
-def unpack_pip(version: str, folder: Path) -> None:
-    """Out of its wheel, where it would be compiled anew at each start."""
-    run([sys.executable, "-m", "pip", "download", "--no-deps", f"--dest={folder}", f"pip=={version}"])
+def test_current_pip_and_uv_install_by_hashes_on_a_board(
+    clean_root: RootfsEnvironment, index: Path, tmp_path: Path
+) -> None:
+    log = LogFile(tmp_path / "log")
+    wheels = {"engine==1.0": ENGINE, "pure-lib==2.0": PURE}
+    hashed = [f"{pin} --hash=sha256:{sha256_of(index / 'files' / name)}\n" for pin, name in wheels.items()]
+    with serve(index) as base, clean_root.open(tmp_path / "work") as sandbox:
+        (sandbox.work / "wanted.txt").write_text("".join(hashed))
+        unpack("pip", sandbox.work / "pip")
+        unpack("uv", sandbox.work / "uv", "--only-binary=:all:", "--platform=manylinux_2_31_riscv64")
+        (program,) = (sandbox.work / "uv").glob("*.data/scripts/uv")
+        program.rename(sandbox.work / "uv-program").chmod(0o755)
+        url = f"{base}/simple/"
+        by_pip = ["python3", "/build/pip/pip", "--isolated", "install", "--no-cache-dir", f"--index-url={url}"]
+        by_uv = ["/build/uv-program", "--no-config", "pip", "install", "--no-cache", f"--default-index={url}"]
+        for site, client in {"by-pip": by_pip, "by-uv": [*by_uv, "--python=python3"]}.items():
+            options = ["--require-hashes", f"--target=/build/{site}", "-r", "/build/wanted.txt"]
+            sandbox.run([*client, *options], log=log, network=True)
+            assert {"engine.py", "pure_lib.py"} <= {path.name for path in (sandbox.work / site).iterdir()}
+
+
+def unpack(requirement: str, folder: Path, *options: str) -> None:
+    """A client out of its wheel, where it would be compiled anew at each start."""
+    run([sys.executable, "-m", "pip", "download", "--no-deps", f"--dest={folder}", *options, requirement])
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
