@@ -28,6 +28,7 @@ CMAKE = """
 cmake_minimum_required(VERSION 3.26)
 project(answers LANGUAGES C)
 add_library(answers SHARED answers.c)
+target_link_libraries(answers PRIVATE gomp)
 install(TARGETS answers LIBRARY DESTINATION lib)
 install(FILES answers.h DESTINATION include)
 install(FILES answers.pc DESTINATION lib/pkgconfig)
@@ -99,15 +100,18 @@ def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fr
     patches = tmp_path / "patches/answers/1.0"
     patches.mkdir(parents=True)
     (patches / "0001-spoil-the-header.patch").write_text(PATCH)
-    requires = f'[build]\nrequires = ["answers"]\n{ONE_PROFILE}requires = ["answers"]\n{EXPECT}'
+    # Both need a library of the root, which the first one's own wheel bundles.
+    linked = '[build.environment]\nLDFLAGS = "-Wl,--no-as-needed -lgomp"\n'
+    requires = f'[build]\nrequires = ["answers"]\n{linked}{ONE_PROFILE}requires = ["answers"]\n{EXPECT}'
     add_recipe(tmp_path, "asks", more=requires, smoke=ASKS + RESULT)
     built = checkout.factory("build", "asks")
     assert built.returncode == 0, built.stderr
     assert "answers 1.0: rv64gc: answer 42" in built.stderr
     assert "asks 1.0: rv64gc: answer 42" in built.stderr
     (wheel,) = fresh_cache.glob("store/wheels/*/asks-*.whl")
-    bundled = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("asks.libs/libanswers")]
-    assert len(bundled) == 1
+    members = zipfile.ZipFile(wheel).namelist()
+    bundled = sorted(name.partition("-")[0] for name in members if name.startswith("asks.libs/lib"))
+    assert bundled == ["asks.libs/libanswers", "asks.libs/libgomp"]
     suite = checkout.factory("check", "answers", "--suite")
     assert suite.returncode == 0, suite.stderr
     assert "answers 1.0: rv64gc: answer 42" in suite.stderr
