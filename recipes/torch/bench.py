@@ -27,10 +27,12 @@ class Layer:
     """One layer's weights and inputs of one type, and its steps as transformers writes them for Llama."""
 
     def __init__(self, kind: str) -> None:
+        import numpy
         import torch
 
         self.torch = torch
-        self.random = torch.Generator().manual_seed(7)
+        # Not torch's own, since every instruction of torch's is looked at, also of what is only prepared.
+        self.random = numpy.random.default_rng(7)
         self.kind = getattr(torch, kind)
         self.hidden = self.made(1, 1, HIDDEN)
         self.wide = self.made(1, 1, INNER)
@@ -45,11 +47,11 @@ class Layer:
         self.to_gate, self.to_up = (self.weights(INNER, HIDDEN) for _ in range(2))
         self.to_down = self.weights(HIDDEN, INNER)
 
-    def made(self, *shape: int) -> torch.Tensor:
-        return self.torch.randn(*shape, generator=self.random).to(self.kind)
+    def made(self, *shape: int, scale: float = 1.0) -> torch.Tensor:
+        return self.torch.from_numpy(self.random.standard_normal(shape, dtype="float32") * scale).to(self.kind)
 
     def weights(self, rows: int, columns: int) -> torch.Tensor:
-        return (self.made(rows, columns).float() / columns**0.5).to(self.kind)
+        return self.made(rows, columns, scale=columns**-0.5)
 
     def norm(self, hidden: torch.Tensor) -> torch.Tensor:
         """The root mean square norm, in 32-bit floats."""
