@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from factory.commands import coverage
+from factory.cli import main
 from factory.errors import PublishError
 from factory.publish.ledger import Ledger
 from factory.publish.placing import write_simple
+from factory.publish.reports import write_report
 from factory.publish.server import serve
+from factory.site import text
+from factory.site.catalogue import MISSING, PURE, UPSTREAM
 from factory.site.coverage import load_coverage
 from factory.site.writing import site_pages
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of
-from tests.site.ledgers import make_ledger
+from tests.site.ledgers import ALPHA_NEXT, FAILURE, build, make_coverage, make_ledger, pin, release, report
 from tests.site.test_pages import plain
+
+NEWER = RISCV.replace("cp313", "cp314")
 
 
 @pytest.fixture
@@ -30,8 +35,14 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         make_wheel(tmp_path, "alpha", "1.2", tag="cp313-cp313-musllinux_1_2_riscv64"),
         make_wheel(tmp_path, "alpha", "1.3", tag="cp312-cp312-manylinux_2_38_riscv64"),
         make_wheel(tmp_path, "alpha", "1.4rc1", tag=RISCV),
+        make_wheel(tmp_path, "alpha", "1.5", tag=RISCV),
+        make_wheel(tmp_path, "alpha", "1.6", tag="cp313-cp313-manylinux_2_17_x86_64"),
         make_wheel(tmp_path, "alpha", "1.10", tag=RISCV, requires=["plain-text"]),
         make_wheel(tmp_path, "alpha", "2.0", tag=RISCV, requires=["plain-text"]),
+        make_wheel(tmp_path, "alpha", "2.0", tag=NEWER, requires=["plain-text"]),
+        make_wheel(tmp_path, "alpha", "3.0", tag="cp312-cp312-manylinux_2_38_riscv64", requires_python="<3.13"),
+        make_wheel(tmp_path, "broken", "1.0", tag=RISCV),
+        make_wheel(tmp_path, "broken", "1.1", tag="cp313-cp313-manylinux_2_17_x86_64"),
         make_wheel(tmp_path, "cuda", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64", requires=["alpha", "gone"]),
         make_wheel(tmp_path, "later", "1.0", tag="cp313-cp313-manylinux_2_40_riscv64"),
         make_wheel(tmp_path, "older", "1.0", tag="cp312-cp312-manylinux_2_38_riscv64"),
@@ -41,7 +52,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = make_ledger(tmp_path).folder.parent
     (folder / "stacks").mkdir()
     (folder / "stacks/Numbers.txt").write_text("# what people ask for\nalpha\n")
-    (folder / "stacks/Nothing.txt").write_text("alpha==3.0\n")
+    (folder / "stacks/Nothing.txt").write_text("alpha==4.0\n")
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path / "cache"))
     with serve(tmp_path / "upstream") as url:
         monkeypatch.setenv("PIP_INDEX_URL", f"{url}/simple/")
@@ -51,31 +62,41 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
 
 
-def gather(folder: Path) -> int:
-    parser = argparse.ArgumentParser()
-    coverage.configure(parser)
-    return coverage.run(parser.parse_args(["--index", str(folder)]))
+def gather(folder: Path, *options: str) -> int:
+    return main(["coverage", "--index", str(folder), *options])
 
 
 def test_what_a_stack_needs_is_asked_of_the_configured_index(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gather(index) == 0
-    assert "Numbers" in capsys.readouterr().out
+    assert [line.split() for line in capsys.readouterr().out.splitlines() if "Numbers" in line] == [
+        ["Numbers", python, "2", "1", "1", "0", "0", "0", "0", "0"] for python in ("3.13", "3.14")
+    ]
     nothing, numbers = load_coverage(index).stacks
     assert nothing.pins == ()
-    assert [(pin.project, pin.version, pin.offers) for pin in numbers.pins] == [
-        ("alpha", "2.0", "upstream"),
-        ("plain-text", "2.0", "pure"),
-    ]
-    assert "alpha==3.0" in nothing.problem
-    assert dict(load_coverage(index).riscv64_since) == {"alpha": "1.10"}
+    alpha = pin("alpha", "2.0", UPSTREAM, UPSTREAM, source=False)
+    assert numbers.pins == (alpha, pin("plain-text", "2.0", PURE, PURE, source=False))
+    assert all("alpha==4.0" in nothing.problems[python] for python in ("3.13", "3.14"))
     made = dict(site_pages(Ledger(index / "ledger")))
     page = plain(made["coverage/index.html"])
-    assert "2 packages: 1 pure Python, 1 built here." in page
-    assert "PyPI has no versions that go together, whatever the machine" in page
-    assert "Its own project has wheels for riscv64 since version 1.10" in plain(made["project/alpha/index.html"])
-    assert "alpha Adds numbers PyPI has it too since 1.10" in plain(made["index.html"])
-    assert json.loads(made["project/alpha/index.json"])["upstream_since"] == "1.10"
-    assert json.loads(made["project/plain-text/index.json"])["upstream_since"] is None
+    assert "Python 3.13: 2 of 2 packages install without a compiler: 1 pure Python, 1 riscv64 on PyPI." in page
+    assert "For Python 3.14 PyPI has no versions that go together, whatever the machine" in page
+
+
+def test_pypi_will_do_from_the_version_on_since_which_none_lacks_riscv64(index: Path) -> None:
+    assert gather(index) == 0
+    assert load_coverage(index).riscv64_since == {"alpha": {"3.13": "1.10", "3.14": "2.0"}}
+    made = dict(site_pages(Ledger(index / "ledger")))
+    words = "since version 1.10 for Python 3.13, 2.0 for Python 3.14: from there on, plain pip install alpha"
+    assert words in plain(made["project/alpha/index.html"])
+    assert "alpha Adds numbers PyPI has it too since 1.10 for Python 3.13, 2.0 for" in plain(made["index.html"])
+    assert json.loads(made["project/alpha/index.json"])["upstream_since"] == {"3.13": "1.10", "3.14": "2.0"}
+    assert json.loads(made["project/plain-text/index.json"])["upstream_since"] == {}
+
+
+def test_a_version_for_every_python_is_said_once() -> None:
+    assert text.since({"3.13": "1.0", "3.14": "1.0"}) == "1.0"
+    assert text.since({"3.14": "1.0"}) == "1.0 for Python 3.14"
+    assert text.since({"3.12": "1.0"}) == "1.0 for Python 3.12"
 
 
 def test_a_project_for_uv_says_what_a_package_needs_that_has_no_wheel_for_riscv64(index: Path) -> None:
@@ -86,52 +107,107 @@ def test_a_project_for_uv_says_what_a_package_needs_that_has_no_wheel_for_riscv6
     assert gather(index) == 0
     cuda = load_coverage(index).stacks[0]
     assert cuda.requirements[0] == "cuda"
-    assert [(pin.project, pin.version, pin.offers, pin.source) for pin in cuda.pins] == [
-        ("alpha", "1.10", "upstream", False),
-        ("cuda", "1.0", "missing", False),
-        ("plain-text", "2.0", "pure", False),
-    ]
+    assert "3.14" in cuda.problems  # it has wheels for Python 3.13 alone
+    assert cuda.pins == (
+        pin("alpha", "1.10", UPSTREAM, source=False),
+        pin("cuda", "1.0", MISSING, source=False),
+        pin("plain-text", "2.0", PURE, source=False),
+    )
 
 
 def test_a_wheel_for_a_newer_glibc_is_none_for_riscv64(index: Path) -> None:
     (index / "stacks/Numbers.txt").write_text("later\n")
     assert gather(index) == 0
-    assert [pin.offers for pin in load_coverage(index).stacks[1].pins] == ["missing"]
+    assert [pin.offers for pin in load_coverage(index).stacks[1].pins] == [{"3.13": MISSING}]
 
 
-@pytest.mark.parametrize("text", ["[", "[project]", "project = 3", "[project]\ndependencies = [3]", "\udc80"])
-def test_what_is_no_stack_is_named(text: str, index: Path) -> None:
-    (index / "stacks/Wrong.toml").write_text(text, errors="surrogateescape")
-    with pytest.raises(PublishError, match=r"Wrong\.toml is no stack: ") as caught:
-        gather(index)
-    assert "project.dependencies" in str(caught.value.hint)
+def test_what_is_no_stack_is_named(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in ("[", "tool = 3", "[project]", "project = 3", "[project]\ndependencies = [3]", "\udc80"):
+        (index / "stacks/Wrong.toml").write_text(content, errors="surrogateescape")
+        (index / "stacks/Nothing.txt").unlink(missing_ok=True)
+        (index / "stacks/Numbers.txt").unlink(missing_ok=True)
+        assert gather(index) == PublishError.exit_code
+        told = capsys.readouterr().err
+        assert "Wrong.toml is no stack: " in told
+        assert "hint: that is a requirements file, or a file with project.dependencies" in told
 
 
-def test_a_stack_without_an_answer_in_time_is_named(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_without_an_answer_in_time_is_named(
+    index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("factory.coverage.LIMIT_SECONDS", 0.001)
-    with pytest.raises(PublishError, match=r"no answer to what .*Nothing\.txt needs in 0 seconds") as caught:
-        gather(index)
-    assert "name versions that do" in str(caught.value.hint)
+    assert gather(index) == PublishError.exit_code
+    told = capsys.readouterr().err
+    assert "uv found no answer to what Nothing needs in 0 seconds" in told
+    assert "name versions that do" in told
+
+
+def coverage_page(ledger: Ledger) -> str:
+    return plain(dict(site_pages(ledger))["coverage/index.html"])
+
+
+def test_a_package_counts_as_built_here_in_the_version_that_is_needed_alone(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.add(release(f"local-2.0+cpu-{RISCV}.whl"))
+    ledger.add(release("any-1.0-py3-none-manylinux_2_38_riscv64.whl"))
+    names = ("alpha", "1.10"), ("alpha", "1.10.0"), ("alpha", "2.0"), ("local", "2.0"), ("any", "1.0")
+    make_coverage(ledger, [pin(*name, MISSING, MISSING) for name in names])
+    page = coverage_page(ledger)
+    assert "alpha 1.10 built here missing" in page
+    assert "alpha 1.10.0 built here missing" in page
+    assert "alpha 2.0 here in another version 1.10, not 2.0 missing PyPI has only its source" in page
+    assert "local 2.0 built here missing" in page
+    assert "any 1.0 built here built here, not run it installs, but was not run on Python 3.14" in page
+    assert (
+        "Python 3.13: 4 of 5 packages install without a compiler: 4 built here. The other 1: 1 here in another version."
+        in page
+    )
+    assert (
+        "Python 3.14: 1 of 5 packages install without a compiler: 1 built here, not run. The other 4: 4 missing."
+        in page
+    )
+
+
+def test_what_was_repacked_is_said_to_be(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(repacked_from="Debian's python3-alpha 1.10-2")))
+    make_coverage(ledger, [pin("alpha", "1.10", MISSING)])
+    assert "alpha 1.10 built here repacked from a distribution&#39;s packages" in coverage_page(ledger)
+
+
+def test_a_yanked_version_of_ours_is_none(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.update([release(ALPHA_NEXT, yanked="wrong")])
+    make_coverage(ledger, [pin("alpha", "1.10", MISSING)])
+    assert "alpha 1.10 here in another version 1.0, not 1.10" in coverage_page(ledger)
+
+
+def test_what_its_own_project_has_counts_as_that_though_it_was_built_here_too(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    make_coverage(ledger, [pin("alpha", "1.10", UPSTREAM, PURE), pin("plain-text", "2.0", MISSING)])
+    page = coverage_page(ledger)
+    assert "alpha 1.10 riscv64 on PyPI built here too pure Python" in page
+    assert "plain-text 2.0 pure Python not needed" in page  # PyPI's own file, which the index has since
 
 
 def test_what_nobody_has_is_missing_with_the_reason(tmp_path: Path) -> None:
-    ledger = make_ledger(tmp_path)
-    names = ("alpha", "broken", "nowhere", "wheels-only")
-    pins = [{"project": name, "version": "1", "offers": "missing", "source": name != "wheels-only"} for name in names]
-    stack = {"name": "All", "requirements": ["all"], "pins": pins, "problem": ""}
-    content = {"python": "3.13", "gathered": "2026-01-01", "stacks": [stack], "riscv64_since": {}}
-    (ledger.folder.parent / "coverage.json").write_text(json.dumps(content))
-    page = plain(dict(site_pages(ledger))["coverage/index.html"])
-    assert "alpha 1 built here 1.10" in page
-    assert "broken 1 build failed our build of it failed" in page
-    assert "nowhere 1 missing its project has only its source for riscv64, and it was not built here" in page
-    assert "wheels-only 1 missing its project has neither source nor a wheel for riscv64" in page
+    ledger = make_ledger(tmp_path, [FAILURE, replace(FAILURE, name="alpha", version="2.0", stage="audit")])
+    pins = [pin("broken", "0.1", MISSING), pin("broken", "1", MISSING), pin("alpha", "2", MISSING)]
+    make_coverage(ledger, [*pins, pin("nowhere", "1", MISSING), pin("wheels-only", "1", MISSING, source=False)])
+    page = coverage_page(ledger)
+    assert "broken 0.1 build failed our build of it failed at the stage build" in page
+    assert "broken 1 build failed our build of 0.1 failed at the stage build" in page
+    assert "alpha 2 build failed our build of it failed at the stage audit" in page
+    assert "nowhere 1 missing PyPI has only its source, which was not built here" in page
+    assert "wheels-only 1 missing PyPI has neither its source nor a wheel for riscv64" in page
 
 
 def test_a_damaged_coverage_is_named_with_its_cure(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
-    for text in ("{", "[]", '{"stacks": 3}', '{"stacks": [{"name": 1}]}'):
-        (ledger.folder.parent / "coverage.json").write_text(text)
+    make_coverage(ledger, [pin("alpha", "1", "unheard of")])
+    unknown = (ledger.folder.parent / "coverage.json").read_text()
+    for content in ("{", "[]", '{"stacks": 3}', '{"stacks": [{"name": 1}]}', unknown):
+        (ledger.folder.parent / "coverage.json").write_text(content)
         with pytest.raises(PublishError, match=r"coverage\.json is damaged") as caught:
             load_coverage(ledger.folder.parent)
         assert caught.value.hint == "gather it anew: factory coverage"

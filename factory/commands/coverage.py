@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -13,8 +14,17 @@ from factory.model import PYTHONS
 from factory.publish.ledger import Built, Ledger
 from factory.recipe import load_recipes
 from factory.serial import dumps
-from factory.site.catalogue import MISSING, PURE, UPSTREAM
-from factory.site.coverage import COVERAGE_FILE, STACKS_FOLDER, Coverage
+from factory.site.catalogue import load_project, project_names, summarize
+from factory.site.coverage import (
+    COVERAGE_FILE,
+    KINDS,
+    STACKS_FOLDER,
+    WORDS,
+    Covered,
+    Stack,
+    covered,
+    needed_versions,
+)
 from factory.ui import Reporter, print_table
 
 STACKS = (".txt", ".toml")
@@ -31,25 +41,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Gather, keep what was found, and print it in short."""
-    from factory.coverage import gather
-
+    """Look up what is needed, compare it with the ledger, and print it in short; the stacks' answers are kept."""
     folder = args.index or checkout() / "index"
-    releases = Ledger(folder / "ledger").read()
-    recipes = load_recipes(checkout() / "recipes").values()
-    built = {release.project for release in releases if isinstance(release.origin, Built)}
-    built |= {canonicalize_name(recipe.project) for recipe in recipes}
-    files = sorted(path for path in (folder / STACKS_FOLDER).glob("*.*") if path.suffix in STACKS)
-    with Reporter().stage("index", "coverage", default_layout().logs / "index" / "coverage.log") as log:
-        coverage = gather(files, built, python=PYTHONS[0], log=log)
-    write_if_changed(folder / COVERAGE_FILE, dumps(coverage).encode())
-    _show(coverage)
+    ledger = Ledger(folder / "ledger")
+    _show_stacks(_compared(_gather(folder, ledger), ledger))
     return 0
 
 
-def _show(coverage: Coverage) -> None:
+def _gather(folder: Path, ledger: Ledger) -> Sequence[Stack]:
+    from factory.coverage import gather
+
+    recipes = load_recipes(checkout() / "recipes").values()
+    built = {release.project for release in ledger.read() if isinstance(release.origin, Built)}
+    built |= {canonicalize_name(recipe.project) for recipe in recipes}
+    files = sorted(path for path in (folder / STACKS_FOLDER).glob("*.*") if path.suffix in STACKS)
+    with Reporter().stage("index", "coverage", default_layout().logs / "index" / "coverage.log") as log:
+        coverage = gather(files, built, pythons=PYTHONS, log=log)
+    write_if_changed(folder / COVERAGE_FILE, dumps(coverage).encode())
+    return coverage.stacks
+
+
+def _compared(stacks: Sequence[Stack], ledger: Ledger) -> tuple[Covered, ...]:
+    """The stacks with what the ledger has of them."""
+    needed = needed_versions(stacks)
+    known = needed.keys() & set(project_names(ledger.folder))
+    summaries = {name: summarize(load_project(ledger, name), needed[name]) for name in known}
+    return tuple(covered(stacks, summaries))
+
+
+def _show_stacks(stacks: Sequence[Covered]) -> None:
     rows = []
-    for stack in coverage.stacks:
-        offers = [pin.offers for pin in stack.pins]
-        rows.append((stack.name, str(len(offers)), *(str(offers.count(kind)) for kind in (PURE, UPSTREAM, MISSING))))
-    print_table(("stack", "packages", "pure Python", "riscv64", "neither"), rows)
+    for stack in stacks:
+        for python in PYTHONS:
+            tally = stack.tally(python)
+            counts = (str(tally.counts[kind]) for kind in KINDS)
+            rows.append((stack.name, python, str(tally.total), *counts))
+    print_table(("stack", "Python", "packages", *WORDS.values()), rows)

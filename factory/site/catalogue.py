@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
+from packaging.utils import canonicalize_version
 from packaging.version import Version
 
 from factory.model import PROFILES, PYTHONS, BuildFailure
@@ -147,7 +148,7 @@ class Recent:
 class Summary:
     """What pages of the whole tell of a project. `states` has a state for each Python, `profiles` those it ran on.
 
-    `wheels` is how many files are listed.
+    `wheels` is how many files are listed, `needed` has the states of the versions that were asked for.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Summary:
     profiles: tuple[str, ...]
     recent: tuple[Recent, ...]
     failures: tuple[BuildFailure, ...]
+    needed: Mapping[str, Mapping[str, State]]
 
 
 def load_project(ledger: Ledger, name: str) -> Project:
@@ -238,8 +240,8 @@ def _state_of(versions: Sequence[VersionFiles], failures: Sequence[BuildFailure]
     return State(kind=FAILED if failed else MISSING)
 
 
-def summarize(project: Project) -> Summary:
-    """What the pages of the whole need of a project."""
+def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
+    """What the pages of the whole need of a project, and of these versions of it."""
     current = project.current
     wheels = () if current is None else current.wheels
     return Summary(
@@ -253,7 +255,19 @@ def summarize(project: Project) -> Summary:
         profiles=profiles_of(wheels),
         recent=_recent(project),
         failures=tuple(project.failures),
+        needed={version: _states_in(project, version) for version in versions},
     )
+
+
+def _states_in(project: Project, version: str) -> Mapping[str, State]:
+    """How a version is to be had for each Python; as installers see it, `1.0` is `1.0.0`, and `1.0+cpu` will do."""
+    wanted = canonicalize_version(version)
+    files = [each for each in project.versions if wanted in _names_of(each.version)]
+    return {python: _state_of(files, (), python) for python in PYTHONS}
+
+
+def _names_of(version: str) -> tuple[str, str]:
+    return canonicalize_version(version), canonicalize_version(version.partition("+")[0])
 
 
 def _recent(project: Project) -> tuple[Recent, ...]:

@@ -5,16 +5,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.utils import canonicalize_version
+
 from factory.errors import PublishError
+from factory.model import BuildFailure
 from factory.publish.harmless import harmless_json
 from factory.serial import DAMAGED, structure
-from factory.site.catalogue import BUILT, FAILED, MISSING, PURE, UPSTREAM, Summary
+from factory.site.catalogue import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State, Summary
 
-KINDS = (PURE, UPSTREAM, BUILT, FAILED, MISSING)
+OTHER = "other"  # what the catalogue's states don't have: it is here, but not in the version that is needed
+WORDS = {
+    PURE: "pure Python",
+    UPSTREAM: "riscv64 on PyPI",
+    BUILT: "built here",
+    UNCHECKED: "built here, not run",
+    OTHER: "here in another version",
+    FAILED: "build failed",
+    MISSING: "missing",
+}
+KINDS = tuple(WORDS)  # from the best to the worst
+OFFERS = frozenset((PURE, UPSTREAM, MISSING))
+SOLVED = (PURE, UPSTREAM, BUILT, UNCHECKED)  # those that an installer needs no compiler for
 COVERAGE_FILE, STACKS_FOLDER = "coverage.json", "stacks"
 
 
@@ -22,12 +37,13 @@ COVERAGE_FILE, STACKS_FOLDER = "coverage.json", "stacks"
 class Pin:
     """A project that a stack needs, in the version that an installer chooses, and the best that its own index has.
 
-    `offers` is PURE, UPSTREAM (a wheel for riscv64) or MISSING; `source` is whether there is a source archive.
+    `offers` has one of OFFERS for each Python that needs it, UPSTREAM being a wheel for riscv64; `source` is whether
+    there is its source.
     """
 
     project: str
     version: str
-    offers: str
+    offers: Mapping[str, str]
     source: bool = True
 
 
@@ -35,47 +51,74 @@ class Pin:
 class Stack:
     """What people install together: its name, what it asks for, and what that comes to.
 
-    `problem` says why it can't be met at all.
+    `problems` says why it can't be met at all, for each Python for which it can't.
     """
 
     name: str
     requirements: tuple[str, ...]
     pins: tuple[Pin, ...]
-    problem: str = ""
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What was gathered: for which Python, on which day, and since which version projects have wheels for riscv64."""
+    """What was gathered: for which Pythons and on which day.
 
-    python: str = ""
+    `riscv64_since` has, of projects built here, the version from which on their own wheels serve riscv64, by Python.
+    """
+
+    pythons: tuple[str, ...] = ()
     gathered: str = ""
     stacks: tuple[Stack, ...] = ()
-    riscv64_since: Mapping[str, str] = field(default_factory=dict)
+    riscv64_since: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Who has a version of a project for riscv64 and one Python: one of KINDS, and what there is to say of it."""
+
+    kind: str
+    note: str = ""
+
+    @property
+    def words(self) -> str:
+        return WORDS[self.kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A line of the coverage page: who has the project for riscv64, and why nobody does."""
+    """A project that a stack needs, in one version; `cells` are those of the Pythons that need it."""
 
-    pin: Pin
-    kind: str
-    here: str
-    why: str = ""
+    project: str
+    version: str
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many projects a stack needs with one Python, and how many of them are to be had in which way."""
+
+    total: int
+    counts: Mapping[str, int]
+
+    @property
+    def solved(self) -> int:
+        return sum(self.counts[kind] for kind in SOLVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covered:
-    """A stack with what this index adds to it."""
+    """A stack with what this index adds to it; what is missing comes first."""
 
-    stack: Stack
-    rows: Sequence[Row]
+    name: str
+    requirements: tuple[str, ...]
+    rows: tuple[Row, ...]
+    problems: Mapping[str, str]
 
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """How many projects are to be had in which way."""
-        kinds = [row.kind for row in self.rows]
-        return {kind: kinds.count(kind) for kind in KINDS}
+    def tally(self, python: str) -> Tally:
+        """What it comes to for one Python."""
+        kinds = [row.cells[python].kind for row in self.rows if python in row.cells]
+        return Tally(total=len(kinds), counts={kind: kinds.count(kind) for kind in KINDS})
 
 
 def load_coverage(folder: Path) -> Coverage:
@@ -91,30 +134,82 @@ def load_coverage(folder: Path) -> Coverage:
         content = harmless_json(path.read_bytes())
         if not isinstance(content, dict):
             raise TypeError("it holds no object")
-        return structure(content, Coverage)
+        coverage = structure(content, Coverage)
+        _require_known(coverage)
+        return coverage
     except DAMAGED as error:
         raise PublishError(f"{path} is damaged: {error}", hint="gather it anew: factory coverage") from error
 
 
-def covered(coverage: Coverage, summaries: Mapping[str, Summary]) -> list[Covered]:
-    """The stacks with what the index has of them."""
-    return [Covered(stack=stack, rows=_rows(stack.pins, summaries, coverage.python)) for stack in coverage.stacks]
+def _require_known(coverage: Coverage) -> None:
+    for pin in (pin for stack in coverage.stacks for pin in stack.pins):
+        if not pin.offers or not OFFERS.issuperset(pin.offers.values()):
+            raise ValueError(f"{pin.project} is offered as none of {', '.join(sorted(OFFERS))}")
 
 
-def _rows(pins: Sequence[Pin], summaries: Mapping[str, Summary], python: str) -> list[Row]:
-    """What is missing comes first."""
-    rows = [_row(pin, summaries.get(pin.project), python) for pin in pins]
-    return sorted(rows, key=lambda row: (-KINDS.index(row.kind), row.pin.project))
+def needed_versions(stacks: Iterable[Stack]) -> Mapping[str, Sequence[str]]:
+    """The versions that any of the stacks needs, by project; in the same order each time."""
+    found: dict[str, set[str]] = {}
+    for stack in stacks:
+        for pin in stack.pins:
+            found.setdefault(pin.project, set()).add(pin.version)
+    return {project: sorted(versions) for project, versions in found.items()}
 
 
-def _row(pin: Pin, summary: Summary | None, python: str) -> Row:
-    state = None if summary is None else summary.states.get(python)
-    here = "" if state is None or state.kind in (FAILED, MISSING) else state.version
-    if state is not None and state.kind == BUILT:
-        return Row(pin=pin, kind=BUILT, here=here)
-    if pin.offers != MISSING:
-        return Row(pin=pin, kind=pin.offers, here=here)
-    if state is not None and state.kind == FAILED:
-        return Row(pin=pin, kind=FAILED, here=here, why="our build of it failed")
-    offered = "only its source for riscv64" if pin.source else "neither source nor a wheel for riscv64"
-    return Row(pin=pin, kind=MISSING, here=here, why=f"its project has {offered}, and it was not built here")
+def covered(stacks: Iterable[Stack], summaries: Mapping[str, Summary]) -> list[Covered]:
+    """The stacks with what the index has of them; the summaries tell of the versions that the stacks need."""
+    return [_covered(stack, summaries) for stack in stacks]
+
+
+def _covered(stack: Stack, summaries: Mapping[str, Summary]) -> Covered:
+    rows = sorted((_row(pin, summaries.get(pin.project)) for pin in stack.pins), key=_worst_first)
+    return Covered(name=stack.name, requirements=stack.requirements, rows=tuple(rows), problems=stack.problems)
+
+
+def _worst_first(row: Row) -> tuple[int, str, str]:
+    return -max(KINDS.index(cell.kind) for cell in row.cells.values()), row.project, row.version
+
+
+def _row(pin: Pin, summary: Summary | None) -> Row:
+    cells = {python: _cell(pin, python, summary) for python in pin.offers}
+    return Row(project=pin.project, version=pin.version, cells=cells)
+
+
+def _cell(pin: Pin, python: str, summary: Summary | None) -> Cell:
+    """Its own project comes before us: what we built counts where it adds to that."""
+    here = _state(None if summary is None else summary.needed.get(pin.version), python)
+    if pin.offers[python] != MISSING:
+        return Cell(kind=pin.offers[python], note="built here too" if here.kind == BUILT else "")
+    if here.kind != MISSING:
+        return Cell(kind=here.kind, note=_how(here, python))
+    return _not_here(pin, python, summary)
+
+
+def _not_here(pin: Pin, python: str, summary: Summary | None) -> Cell:
+    """Why nobody has that version: our build of it failed, we have another one, or built none."""
+    newest = _state(None if summary is None else summary.states, python)
+    failures = () if summary is None else summary.failures
+    failure = next((each for each in failures if each.python == python), None)
+    if failure is not None and canonicalize_version(failure.version) == canonicalize_version(pin.version):
+        return _failed(failure, "it")
+    if newest.kind not in (FAILED, MISSING):
+        return Cell(kind=OTHER, note=f"{newest.version}, not {pin.version}")
+    if failure is not None:
+        return _failed(failure, failure.version)
+    if pin.source:
+        return Cell(kind=MISSING, note="PyPI has only its source, which was not built here")
+    return Cell(kind=MISSING, note="PyPI has neither its source nor a wheel for riscv64")
+
+
+def _state(states: Mapping[str, State] | None, python: str) -> State:
+    return (states or {}).get(python, State(kind=MISSING))
+
+
+def _how(state: State, python: str) -> str:
+    if state.kind == UNCHECKED:
+        return f"it installs, but was not run on Python {python}"
+    return "repacked from a distribution's packages" if state.repacked else ""
+
+
+def _failed(failure: BuildFailure, what: str) -> Cell:
+    return Cell(kind=FAILED, note=f"our build of {what} failed at the stage {failure.stage}")

@@ -11,21 +11,21 @@ from factory.publish.sbom import sbom_name
 from factory.serial import encode
 from factory.site.catalogue import Project, VersionFiles, Wheel
 
-FORMAT = 1
+FORMAT = 2
 
 
-def project_json(project: Project, since: str) -> str:
+def project_json(project: Project, since: Mapping[str, str]) -> str:
     """What there is of a project, where it was run and what failed. `format` counts changes of this form.
 
-    Addresses of what the index has itself are relative to the file. `since` is the first version of which its own
-    project has wheels for riscv64; empty where that isn't known.
+    Addresses of what the index has itself are relative to the file. `since` has the version from which on its own
+    project has wheels for riscv64, for each Python where that is known.
     """
     content = {
         "format": FORMAT,
         "name": project.name,
         "summary": project.summary,
         "states": project.states,
-        "upstream_since": since or None,
+        "upstream_since": since,
         "versions": [_version(each) for each in project.versions],
         "failures": project.failures,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from factory.site.catalogue import (
     ordered_profiles,
     summarize,
 )
-from factory.site.coverage import Coverage, covered
+from factory.site.coverage import KINDS, SOLVED, WORDS, Coverage, Covered, covered
 from factory.site.exports import project_json
 from factory.site.rendering import filled, frame, macros, render
 from factory.site.settings import Settings
@@ -45,10 +45,11 @@ Pages = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What all pages have in common."""
+    """What all pages have in common; `needed` are the versions that the coverage's stacks need, by project."""
 
     settings: Settings
     coverage: Coverage
+    needed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 # What a page shows of a check that was run: where it is told in full, how it ended, and where it was run.
@@ -116,9 +117,9 @@ def _project_page(project: Project, site: Site) -> str:
     )
 
 
-def _since(project: Project, site: Site) -> str:
-    """The first version of which its own project has wheels for riscv64, if that is known."""
-    return site.coverage.riscv64_since.get(project.name, "")
+def _since(project: Project, site: Site) -> Mapping[str, str]:
+    """The version from which on its own project has wheels for riscv64, for each Python where that is known."""
+    return site.coverage.riscv64_since.get(project.name, {})
 
 
 def _axes(versions: Sequence[VersionFiles]) -> tuple[Sequence[str], Sequence[str]]:
@@ -292,11 +293,11 @@ def _version_path(project: str, version: str) -> str:
 
 def entry_of(project: Project, site: Site) -> Entry:
     """What the pages of the whole have of a project."""
-    summary = summarize(project)
+    summary = summarize(project, site.needed.get(project.name, ()))
     lines = macros("lines.html")
     return Entry(
         summary=summary,
-        package=str(lines.package(summary, site.coverage.riscv64_since.get(project.name, ""))),
+        package=str(lines.package(summary, _since(project, site))),
         passed=str(lines.passed(summary)) if summary.profiles else "",
         addresses=_addresses(project, site) if site.settings.url and project.versions else "",
     )
@@ -315,13 +316,15 @@ def pages_of_the_whole(entries: Sequence[Entry], site: Site) -> Pages:
     recent = [(summary.name, each) for summary in published for each in summary.recent if each.built]
     simple = root_pages([summary.name for summary in summaries if summary.published])
     packages = _lines(each.package for each in entries)
+    by_name = {summary.name: summary for summary in summaries}
+    stacks = covered(site.coverage.stacks, by_name)
     return {
         **{f"simple/{name}": page for name, page in simple.items()},
         "index.html": _render("front.html", site, 0, published=published, lines=packages),
         "builds/index.html": _builds_page(summaries, recent, site),
         "boards/index.html": _boards_page(published, site),
         **{f"boards/{name}.html": _profile_page(name, entries, site) for name in PROFILES},
-        "coverage/index.html": _coverage_page(summaries, site),
+        "coverage/index.html": _coverage_page(stacks, by_name, site),
         "404.html": _missing_page(site),
         "feed.xml": _feed(recent, site, 0, name=""),
         **(_sitemaps(entries, site) if site.settings.url else {}),
@@ -388,7 +391,6 @@ def _builds_page(summaries: Sequence[Summary], recent: Sequence[tuple[str, Recen
     return _render("builds.html", site, 1, newest=newest, failures=failures)
 
 
-def _coverage_page(summaries: Sequence[Summary], site: Site) -> str:
-    by_name = {summary.name: summary for summary in summaries}
-    stacks = covered(site.coverage, by_name)
-    return _render("coverage.html", site, 1, coverage=site.coverage, stacks=stacks, known=by_name)
+def _coverage_page(stacks: Sequence[Covered], known: Mapping[str, Summary], site: Site) -> str:
+    values = {"coverage": site.coverage, "stacks": stacks, "known": known}
+    return _render("coverage.html", site, 1, WORDS=WORDS, KINDS=KINDS, SOLVED=SOLVED, **values)

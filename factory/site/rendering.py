@@ -41,6 +41,7 @@ def _environment() -> jinja2.Environment:
         "sbom_name": sbom_name,
         "from_package": text.from_package,
         "urn_of": urn_of,
+        "since": text.since,
     }
     environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES}
     return environment

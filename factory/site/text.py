@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
+from factory.model import PYTHONS
 from factory.publish.reports import Package, Stage
 
 MINUTE, HOUR = 60, 3600
@@ -44,6 +45,13 @@ def day(time: str) -> str:
 def path_quoted(text: str) -> str:
     """Text as one part of a URL's path."""
     return quote(text, safe="")
+
+
+def since(versions: Mapping[str, str]) -> str:
+    """The version from which on there is something for each Python; which Python is said where it isn't the same."""
+    if versions.keys() >= set(PYTHONS) and len(set(versions.values())) == 1:
+        return versions[PYTHONS[0]]
+    return ", ".join([f"{version} for Python {python}" for python, version in versions.items()])
 
 
 def stages(stages: Sequence[Stage]) -> str:

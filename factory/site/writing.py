@@ -26,7 +26,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.reports import FAILURES, REPORTS
 from factory.serial import DAMAGED, decode, encode
 from factory.site.catalogue import load_project, project_names
-from factory.site.coverage import load_coverage
+from factory.site.coverage import load_coverage, needed_versions
 from factory.site.pages import Entry, Pages, Site, entry_of, pages_of_project, pages_of_the_whole
 from factory.site.settings import load_settings
 
@@ -118,7 +118,8 @@ def site_pages(ledger: Ledger) -> Iterator[tuple[str, str]]:
 def load_site(ledger: Ledger) -> Site:
     """What all pages have in common, from beside the ledger."""
     folder = ledger.folder.parent
-    return Site(settings=load_settings(folder), coverage=load_coverage(folder))
+    coverage = load_coverage(folder)
+    return Site(settings=load_settings(folder), coverage=coverage, needed=needed_versions(coverage.stacks))
 
 
 def encoded(text: str) -> bytes:

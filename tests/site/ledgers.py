@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from factory.model import BuildFailure
+from factory.model import PYTHONS, BuildFailure
 from factory.publish.ledger import Built, Ledger, Mirrored, Release, parse_filename
 from factory.publish.reports import (
     Build,
@@ -23,6 +23,8 @@ from factory.publish.reports import (
     write_failures,
     write_report,
 )
+from factory.serial import dumps
+from factory.site.coverage import Coverage, Pin, Stack
 
 PROFILES = ("rv64gc", "k1")
 FAILURE = BuildFailure(
@@ -95,6 +97,18 @@ def report(filename: str, **changes: object) -> WheelReport:
 ALPHA = "alpha-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"
 ALPHA_NEXT = "alpha-1.10-cp313-cp313-manylinux_2_38_riscv64.whl"
 PURE = "plain_text-2.0-py3-none-any.whl"
+
+
+def make_coverage(ledger: Ledger, pins: Sequence[Pin], problems: Mapping[str, str] | None = None) -> None:
+    """A stack that needs these pins, beside the ledger."""
+    stack = Stack(name="All", requirements=("all",), pins=tuple(pins), problems=problems or {})
+    coverage = Coverage(pythons=PYTHONS, gathered="2026-01-01", stacks=(stack,))
+    (ledger.folder.parent / "coverage.json").write_text(dumps(coverage))
+
+
+def pin(project: str, version: str, *offers: str, source: bool = True) -> Pin:
+    """What its own index offers of a project, for one Python after the other."""
+    return Pin(project=project, version=version, offers=dict(zip(PYTHONS, offers, strict=False)), source=source)
 
 
 def make_ledger(folder: Path, failures: Sequence[BuildFailure] = (FAILURE,)) -> Ledger:

@@ -264,9 +264,10 @@ def hostile_ledger(folder: Path) -> Ledger:
         assert mocked is not None
         write_report(ledger.folder, project, replace(mocked, filename=filename))
     write_failures(ledger.folder, [replace(FAILURE, message="\n".join(MARKUP), stage=MARKUP[0], version=MARKUP[1])])
-    pins = tuple(Pin(project=text, version=text, offers="missing") for text in MARKUP)
-    stacks = (Stack(name=MARKUP[0], requirements=MARKUP, pins=pins),)
-    coverage = Coverage(python="3.13", gathered=MARKUP[1], stacks=stacks, riscv64_since={"evil0": MARKUP[1]})
+    pins = tuple(Pin(project=text, version=text, offers={"3.13": "missing"}) for text in MARKUP)
+    stacks = (Stack(name=MARKUP[0], requirements=MARKUP, pins=pins, problems={"3.14": MARKUP[0]}),)
+    since = {"evil0": {"3.13": MARKUP[1]}}
+    coverage = Coverage(pythons=("3.13", "3.14"), gathered=MARKUP[1], stacks=stacks, riscv64_since=since)
     (ledger.folder.parent / "coverage.json").write_text(dumps(coverage))
     return ledger
 
