@@ -1,4 +1,4 @@
-"""What stacks need on riscv64: asked of a real index, and told on the site."""
+"""What stacks and requirements files need on riscv64: asked of a real index, and told on the site."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         make_wheel(tmp_path, "broken", "1.0", tag=RISCV),
         make_wheel(tmp_path, "broken", "1.1", tag="cp313-cp313-manylinux_2_17_x86_64"),
         make_wheel(tmp_path, "cuda", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64", requires=["alpha", "gone"]),
+        make_wheel(tmp_path, "elsewhere", "1.0"),
         make_wheel(tmp_path, "later", "1.0", tag="cp313-cp313-manylinux_2_40_riscv64"),
         make_wheel(tmp_path, "older", "1.0", tag="cp312-cp312-manylinux_2_38_riscv64"),
     ]
@@ -140,6 +141,67 @@ def test_a_stack_without_an_answer_in_time_is_named(
     told = capsys.readouterr().err
     assert "uv found no answer to what Nothing needs in 0 seconds" in told
     assert "name versions that do" in told
+
+
+REQUIREMENTS = """\
+broken>=1.0  # ours failed
+-r more.txt
+later; platform_machine == "riscv64"
+elsewhere; platform_machine == "x86_64"
+"""
+
+
+def write_requirements(folder: Path, lines: str = REQUIREMENTS) -> Path:
+    (folder / "more.txt").write_text("alpha==1.10\nplain_text\n-c limits.txt\n")
+    (folder / "limits.txt").write_text("broken<1.1\n")
+    (folder / "requirements.txt").write_text(lines)
+    return folder / "requirements.txt"
+
+
+def test_a_requirements_file_is_told_of_and_nothing_is_kept(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.toml").write_text('[project]\ndependencies = ["alpha"]\n')
+    file = write_requirements(tmp_path, "broken==1.1\nplain-text\n")
+    assert gather(index, "-r", str(file), "-r", str(tmp_path / "own.toml")) == 0
+    table, _, rest = capsys.readouterr().out.partition("Python 3.13: ")
+    assert [line.rstrip().split(maxsplit=2) for line in table.splitlines()[1:]] == [
+        ["broken", "1.1", "build failed: our build of 0.1 failed at the stage build"],
+        ["alpha", "2.0", "riscv64 on PyPI"],
+        ["plain-text", "2.0", "pure Python"],
+    ]
+    assert rest.startswith("2 of 3 packages install without a compiler\nPython 3.14: no versions go together:\n")
+    assert not (index / "coverage.json").exists()
+
+
+def test_a_requirements_file_is_told_of_as_json(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gather(index, "-r", str(write_requirements(tmp_path)), "--json") == 0
+    (stack,) = json.loads(capsys.readouterr().out)
+    kinds = {(row["project"], row["version"]): row["cells"]["3.13"]["kind"] for row in stack["rows"]}
+    assert kinds == {
+        ("later", "1.0"): "missing",
+        ("alpha", "1.10"): "upstream",
+        ("broken", "1.0"): "upstream",
+        ("plain-text", "2.0"): "pure",
+    }
+
+
+def test_requirements_that_cannot_be_met_or_read_are_named(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for lines, message in (
+        ("nowhere\n", "has no versions that go together:"),
+        ("alpha===\n", "Couldn't parse requirement"),
+        ("-r gone.txt\n", "gone.txt"),
+    ):
+        assert gather(index, "-r", str(write_requirements(tmp_path, lines))) == PublishError.exit_code
+        told = capsys.readouterr().err
+        assert message in told
+        assert "hint: " in told
+    assert gather(index, "-r", str(tmp_path / "gone.txt")) == PublishError.exit_code
+    assert "gone.txt can't be read: No such file or directory" in capsys.readouterr().err
 
 
 def coverage_page(ledger: Ledger) -> str:

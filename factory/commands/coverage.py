@@ -1,4 +1,4 @@
-"""`factory coverage`: ask the package index what well-known stacks need on riscv64, for the site to tell."""
+"""`factory coverage`: ask the package index what well-known stacks, or a requirements file, need on riscv64."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from factory.errors import PublishError
 from factory.files import write_if_changed
 from factory.layout import checkout, default_layout
 from factory.model import PYTHONS
@@ -21,6 +22,7 @@ from factory.site.coverage import (
     STACKS_FOLDER,
     WORDS,
     Covered,
+    Row,
     Stack,
     covered,
     needed_versions,
@@ -33,6 +35,15 @@ STACKS = (".txt", ".toml")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
+        "-r",
+        "--requirement",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="tell of this requirements file or pyproject.toml instead, and keep nothing; repeatable",
+    )
+    parser.add_argument("--json", action="store_true", help="print every package of every stack as JSON")
+    parser.add_argument(
         "--index",
         type=Path,
         metavar="DIR",
@@ -41,11 +52,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look up what is needed, compare it with the ledger, and print it in short; the stacks' answers are kept."""
+    """Look up what is needed, compare it with the ledger, and print it; the stacks' answers are kept."""
     folder = args.index or checkout() / "index"
     ledger = Ledger(folder / "ledger")
-    _show_stacks(_compared(_gather(folder, ledger), ledger))
+    if args.requirement:
+        found = _compared([_look_up(args.requirement)], ledger)
+    else:
+        found = _compared(_gather(folder, ledger), ledger)
+    if args.json:
+        print(dumps(found), end="")
+    elif args.requirement:
+        _show_packages(found[0])
+    else:
+        _show_stacks(found)
     return 0
+
+
+def _look_up(files: Sequence[Path]) -> Stack:
+    from factory.coverage import look_up
+
+    name = " with ".join(str(file) for file in files)
+    with Reporter().stage("requirements", "coverage", default_layout().logs / "index" / "coverage.log") as log:
+        stack = look_up(name, files, pythons=PYTHONS, log=log)
+    if len(stack.problems) == len(PYTHONS):
+        raise PublishError(
+            f"what {name} needs has no versions that go together:\n{next(iter(stack.problems.values()))}",
+            hint="name versions that do",
+        )
+    return stack
 
 
 def _gather(folder: Path, ledger: Ledger) -> Sequence[Stack]:
@@ -77,3 +111,21 @@ def _show_stacks(stacks: Sequence[Covered]) -> None:
             counts = (str(tally.counts[kind]) for kind in KINDS)
             rows.append((stack.name, python, str(tally.total), *counts))
     print_table(("stack", "Python", "packages", *WORDS.values()), rows)
+
+
+def _show_packages(stack: Covered) -> None:
+    answered = [python for python in PYTHONS if python not in stack.problems]
+    print_table(
+        ("package", "needed", *(f"Python {python}" for python in answered)),
+        [(row.project, row.version, *(_told(row, python) for python in answered)) for row in stack.rows],
+    )
+    for python in answered:
+        tally = stack.tally(python)
+        print(f"Python {python}: {tally.solved} of {tally.total} packages install without a compiler")
+    for python, problem in stack.problems.items():
+        print(f"Python {python}: no versions go together:\n{problem}")
+
+
+def _told(row: Row, python: str) -> str:
+    cell = row.cells.get(python)
+    return "not needed" if cell is None else ": ".join(filter(None, (cell.words, cell.note)))
