@@ -264,6 +264,16 @@ def test_what_nobody_has_is_missing_with_the_reason(tmp_path: Path) -> None:
     assert "wheels-only 1 missing PyPI has neither its source nor a wheel for riscv64" in page
 
 
+def test_the_front_page_has_what_stacks_need_and_the_index_does_not_know(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    make_coverage(ledger, [pin("alpha", "2.0", MISSING), pin("nowhere", "1", PURE, PURE), pin("x", "2", MISSING)])
+    front = dict(site_pages(ledger))["index.html"].partition('<ul id="elsewhere">')[2].partition("</ul>")[0]
+    assert 'data-name="nowhere" hidden><a href="coverage/index.html#stack-1">nowhere</a>' in front
+    assert ">1: pure Python<" in front
+    assert ">2: missing<" in front
+    assert "alpha" not in front
+
+
 def test_a_damaged_coverage_is_named_with_its_cure(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     make_coverage(ledger, [pin("alpha", "1", "unheard of")])

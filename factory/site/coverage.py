@@ -121,6 +121,15 @@ class Covered:
         return Tally(total=len(kinds), counts={kind: kinds.count(kind) for kind in KINDS})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A project that a stack needs and this index doesn't know: in words, and the stack's place among the stacks."""
+
+    project: str
+    words: str
+    stack: int
+
+
 def load_coverage(folder: Path) -> Coverage:
     """What was gathered last; empty where nothing was.
 
@@ -159,6 +168,23 @@ def needed_versions(stacks: Iterable[Stack]) -> Mapping[str, Sequence[str]]:
 def covered(stacks: Iterable[Stack], summaries: Mapping[str, Summary]) -> list[Covered]:
     """The stacks with what the index has of them; the summaries tell of the versions that the stacks need."""
     return [_covered(stack, summaries) for stack in stacks]
+
+
+def absent(stacks: Sequence[Covered], known: Mapping[str, Summary]) -> list[Absent]:
+    """Every project that the stacks need and that isn't `known`, as the first stack that needs it has it."""
+    found: dict[str, Absent] = {}
+    for number, stack in enumerate(stacks, 1):
+        for row in stack.rows:
+            if row.project not in known:
+                found.setdefault(row.project, Absent(project=row.project, words=_in_words(row), stack=number))
+    return sorted(found.values(), key=lambda each: each.project)
+
+
+def _in_words(row: Row) -> str:
+    words = {python: cell.words for python, cell in row.cells.items()}
+    if len(set(words.values())) == 1:
+        return f"{row.version}: {next(iter(words.values()))}"
+    return f"{row.version}: " + ", ".join(f"{said} for Python {python}" for python, said in words.items())
 
 
 def _covered(stack: Stack, summaries: Mapping[str, Summary]) -> Covered:

@@ -27,7 +27,7 @@ from factory.site.catalogue import (
     ordered_profiles,
     summarize,
 )
-from factory.site.coverage import KINDS, SOLVED, WORDS, Coverage, Covered, covered
+from factory.site.coverage import KINDS, SOLVED, WORDS, Coverage, Covered, absent, covered
 from factory.site.exports import project_json
 from factory.site.rendering import filled, frame, macros, render
 from factory.site.settings import Settings
@@ -318,9 +318,10 @@ def pages_of_the_whole(entries: Sequence[Entry], site: Site) -> Pages:
     packages = _lines(each.package for each in entries)
     by_name = {summary.name: summary for summary in summaries}
     stacks = covered(site.coverage.stacks, by_name)
+    elsewhere = absent(stacks, by_name)
     return {
         **{f"simple/{name}": page for name, page in simple.items()},
-        "index.html": _render("front.html", site, 0, published=published, lines=packages),
+        "index.html": _render("front.html", site, 0, published=published, lines=packages, elsewhere=elsewhere),
         "builds/index.html": _builds_page(summaries, recent, site),
         "boards/index.html": _boards_page(published, site),
         **{f"boards/{name}.html": _profile_page(name, entries, site) for name in PROFILES},

@@ -12,9 +12,10 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from factory.board import of_cpuinfo, profile_of
 from factory.publish.server import serve
+from factory.site.catalogue import MISSING, PURE
 from factory.site.writing import write_site
 from tests.site.browser import Browser, axe_source, chromium
-from tests.site.ledgers import make_ledger
+from tests.site.ledgers import make_coverage, make_ledger, pin
 from tests.test_board import SAMPLES
 
 pytestmark = pytest.mark.environment
@@ -36,7 +37,9 @@ PHONE, DESK = 390, 1200
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("site")
-    write_site(make_ledger(folder), folder / "out")
+    ledger = make_ledger(folder)
+    make_coverage(ledger, [pin("alpha", "2.0", MISSING, MISSING), pin("plain-words", "3.0", PURE, MISSING)])
+    write_site(ledger, folder / "out")
     with serve(folder / "out") as url, chromium() as driver:
         yield Browser(driver, url)
 
@@ -91,6 +94,18 @@ def test_the_search_finds_a_package_however_its_name_is_written(browser: Browser
     assert browser.driver.current_url == f"{browser.url}/project/plain-text/index.html"
 
 
+def test_a_search_without_a_hit_says_what_is_known_and_what_to_do(browser: Browser) -> None:
+    browser.open("")
+    assert shown(browser, "#elsewhere li, #unknown") == []
+    element(browser, "#search").send_keys("Plain.Words")
+    assert shown(browser, "#found") == ["No packages with “plain-words” in the name"]
+    assert shown(browser, "#elsewhere li") == ["plain-words 3.0: pure Python for Python 3.13, missing for Python 3.14"]
+    assert shown(browser, "#unknown code") == ["pip install plain-words", "docs/add-a-recipe.md"]
+    element(browser, "#search").send_keys("; rm")
+    assert shown(browser, "#elsewhere li") == []
+    assert shown(browser, "#unknown code")[0] == "pip install NAME"
+
+
 def test_tabs_open_with_the_keyboard_and_without_javascript(browser: Browser) -> None:
     browser.use_scripts(False)
     try:
@@ -108,6 +123,7 @@ def test_the_site_says_everything_without_javascript(browser: Browser) -> None:
         browser.open("")
         assert len(shown(browser, "#packages tr")) == 3
         assert shown(browser, ".search") == []
+        assert shown(browser, 'main a[href="coverage/index.html"]') == ["Coverage"]
         browser.open("boards/")
         assert shown(browser, "#paste") == []
         assert "SpacemiT K1" in element(browser, "main").text

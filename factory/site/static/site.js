@@ -38,6 +38,8 @@ function offerSearch() {
   if (!input) return;
   const rows = [...document.querySelectorAll("#packages tr")];
   const found = document.getElementById("found");
+  const unknown = document.getElementById("unknown");
+  const others = [...document.querySelectorAll("#elsewhere li")];
   input.closest(".search").hidden = false;
   const search = () => {
     const wanted = normalize(input.value);
@@ -47,6 +49,12 @@ function offerSearch() {
       count += row.hidden ? 0 : 1;
     }
     found.textContent = wanted ? `${count || "No"} package${count === 1 ? "" : "s"} with “${wanted}” in the name` : "";
+    unknown.hidden = !wanted || count > 0;
+    for (const other of others) {
+      const name = other.dataset.name;
+      other.hidden = !(count ? name === wanted : name.includes(wanted));
+    }
+    document.getElementById("wanted").textContent = /^[a-z0-9-]+$/.test(wanted) ? wanted : "NAME";
   };
   input.addEventListener("input", search);
   input.addEventListener("keydown", (event) => {
