@@ -84,6 +84,7 @@ def test_what_a_stack_needs_is_asked_of_the_configured_index(index: Path, capsys
 
 
 def test_pypi_will_do_from_the_version_on_since_which_none_lacks_riscv64(index: Path) -> None:
+    Ledger(index / "ledger").add(release(f"broken-1.0-{RISCV}.whl"))  # whose newest version on PyPI has none
     assert gather(index) == 0
     assert load_coverage(index).riscv64_since == {"alpha": {"3.13": "1.10", "3.14": "2.0"}}
     made = dict(site_pages(Ledger(index / "ledger")))
