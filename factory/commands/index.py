@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -104,6 +105,8 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         finally:  # what is published is on the pages, whatever becomes of its report
             write_site(ledger, args.output)
     give_back(args.output, folder)
+    for note in publication.notes:
+        print(f"factory: {note}", file=sys.stderr)
     if args.json:
         print(as_json(publication))
     else:

@@ -24,7 +24,7 @@ from factory.model import PYTHONS
 from factory.serial import DAMAGED, decode
 
 FORMAT = 1
-LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of all wheels are fetched
+LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of new wheels are fetched
 # Narrower than what packaging takes: a file name becomes a path and a URL, so it has neither separators nor markup.
 SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
 _SHA256 = r"(?a)\A[0-9a-f]{64}\Z"

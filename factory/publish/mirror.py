@@ -9,58 +9,65 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.errors import CommandFailed, PrerequisiteMissing, PublishError
 from factory.model import PYTHONS, LogSink, Target
 from factory.process import run
-from factory.publish.ledger import Built, Mirrored, Release
-from factory.publish.placing import write_simple
+from factory.publish.ledger import Built, Mirrored, Release, parse_filename
 from factory.publish.resolver import Pin, Unresolvable, closed_environment, open_environment, resolve
+from factory.publish.simple import write_pages
 from factory.publish.wheels import describe_wheel
 from factory.tags import serves
 
 LOWEST_GLIBC_MINOR = 27  # glibc 2.27 is the first that runs on riscv64
 
 
+# To the mirror only whose a wheel is counts: ours is never taken from elsewhere.
+OURS = Built(record="", profiles=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """What a wheel needs, itself among it: every version, and those of their files that are copies here."""
+
+    pins: tuple[Pin, ...]
+    files: tuple[Path, ...]
+
+
 def mirror_dependencies(
-    wheels: Sequence[Path],
-    others: Sequence[Path],
-    *,
-    target: Target,
-    cache: Path,
-    log: LogSink,
-    elsewhere: Sequence[Release] = (),
+    wheels: Sequence[Path], others: Sequence[Path], *, target: Target, cache: Path, log: LogSink
 ) -> tuple[Path, ...]:
     """Fetch what `wheels` need at run time on the target (without extras) and that neither they nor `others` are.
 
-    `others` are ours too, but need not be of use on the target: those for another Python, for example. `elsewhere` are
-    releases that installers have besides, as links.
+    `others` are ours too, but need not be of use on the target: those for another Python, for example. Returns the
+    mirrored files of all wheels, ordered by name; see `opened_mirror` for the folder `cache` and for what is raised.
+    """
+    ours = [here(describe_wheel(path, OURS), path) for path in (*wheels, *others)]
+    roots = sorted({f"{release.project}=={release.version}" for release in ours[: len(wheels)]})
+    with opened_mirror(ours, target=target, cache=cache, log=log) as mirror:
+        return tuple(sorted({path for root in roots for path in mirror.needed_by(root, target.python).files}))
 
-    Files stay in the folder `cache` and serve as long as they, with those elsewhere, meet every requirement. No index
-    is asked until they don't, so the same wheels get the same mirror. Returns the mirrored files of all wheels, ordered
-    by name.
 
-    Raises:
-        PublishError: a dependency has no pure or riscv64 wheel (the message names it and who requires it), or the
-            package index can't be reached.
-        PrerequisiteMissing: this Python has no pip.
+def here(release: Release, path: Path) -> Release:
+    """The release as a link to its file on this machine; its METADATA is read from the wheel."""
+    return replace(release, url=path.absolute().as_uri(), metadata_sha256=None)
+
+
+@contextmanager
+def opened_mirror(releases: Sequence[Release], *, target: Target, cache: Path, log: LogSink) -> Iterator[Mirror]:
+    """The mirror in the folder `cache`, for wheels of ours among `releases`: links to everything that installers have.
+
+    Files stay in the folder and serve as long as they, with `releases`, meet every requirement. No index is asked until
+    they don't, so the same wheels get the same mirror. A yanked release, or one that is not listed, is to the mirror
+    what it is to installers.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".resolve-", dir=cache) as scratch:
-        mirror = _Mirror(
-            ours={describe_wheel(path, Mirrored()): path for path in (*wheels, *others)},
-            target=target,
-            cache=cache,
-            scratch=Path(scratch),
-            log=log,
-            elsewhere=elsewhere,
-        )
-        releases = [describe_wheel(path, Mirrored()) for path in wheels]
-        roots = sorted({f"{release.project}=={release.version}" for release in releases})
-        return tuple(sorted({path for root in roots for path in mirror.files_for(root)}))
+        yield Mirror(releases, target=target, cache=cache, scratch=Path(scratch), log=log)
 
 
 def fetch_again(releases: Iterable[Release], *, target: Target, cache: Path, log: LogSink) -> None:
@@ -79,56 +86,61 @@ def fetch_again(releases: Iterable[Release], *, target: Target, cache: Path, log
         _download(wanted, replace(target, python=python), cache, log)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mirror:
-    ours: dict[Release, Path]
-    target: Target
-    cache: Path
-    scratch: Path
-    log: LogSink
-    elsewhere: Sequence[Release]
+class Mirror:
+    """Copies of other projects' files; each is read and described once, however many wheels are asked about."""
 
-    def files_for(self, root: str) -> tuple[Path, ...]:
-        """The mirrored files that `root` needs, fetched where they are missing."""
+    def __init__(
+        self, releases: Sequence[Release], *, target: Target, cache: Path, scratch: Path, log: LogSink
+    ) -> None:
+        self._releases = tuple(releases)
+        self._target, self._cache, self._scratch, self._log = target, cache, scratch, log
+        self._ours = {release.project for release in releases if isinstance(release.origin, Built)}
+        self._copies: dict[Path, Release] = {}
+        self._look_at_copies()
+
+    def needed_by(self, root: str, python: str) -> Needed:
+        """What `root` (`name==version`) needs on this Python (`3.13`), fetched where it is missing.
+
+        Raises:
+            Unresolvable: a dependency has no pure or riscv64 wheel; the message names it and who requires it.
+            PublishError: the package index can't be reached.
+            PrerequisiteMissing: this Python has no pip.
+        """
         try:
-            pins = self._resolve_closed(root)
+            pins = self._resolve_closed(root, python)
         except Unresolvable:
-            self._fetch(root)
-            pins = self._resolve_closed(root)
-        return self._mirrored(pins)
+            self._fetch(root, python)
+            pins = self._resolve_closed(root, python)
+        return Needed(pins=pins, files=self._copies_among(pins, python))
 
-    def _resolve_closed(self, root: str) -> tuple[Pin, ...]:
+    def _resolve_closed(self, root: str, python: str) -> tuple[Pin, ...]:
         """Resolve as an installer will, that has our index and no other."""
-        index = self._write_index("closed", self.ours | self._cached(), self.elsewhere)
-        return resolve(root, python=self.target.python, environment=closed_environment(index), log=self.log)
+        environment = closed_environment(self._scratch / "closed" / "simple")
+        return resolve(root, python=python, environment=environment, log=self._log)
 
-    def _fetch(self, root: str) -> None:
-        built = [release for release in self.elsewhere if isinstance(release.origin, Built)]
-        index = self._write_index("ours", self.ours, built)
-        pins = resolve(root, python=self.target.python, environment=open_environment(index), log=self.log)
-        lines = [pin.requirement for pin in pins if pin.project not in self._our_projects()]
+    def _fetch(self, root: str, python: str) -> None:
+        write_pages([each for each in self._releases if isinstance(each.origin, Built)], self._scratch / "ours")
+        environment = open_environment(self._scratch / "ours" / "simple")
+        pins = resolve(root, python=python, environment=environment, log=self._log)
+        lines = [pin.requirement for pin in pins if pin.project not in self._ours]
         if lines:
-            _download(lines, self.target, self.cache, self.log)
+            _download(lines, replace(self._target, python=python), self._cache, self._log)
+            self._look_at_copies()
 
-    def _write_index(self, name: str, files: dict[Release, Path], elsewhere: Sequence[Release]) -> Path:
-        """What is here is taken from here: it needs no network."""
-        here = {release.filename for release in files}
-        links = [release for release in elsewhere if release.filename not in here]
-        write_simple([*files, *links], files.__getitem__, self.scratch / name)
-        return self.scratch / name / "simple"
+    def _look_at_copies(self) -> None:
+        """Describe the copies that are new, and write the index that is resolved against."""
+        for path in sorted(self._cache.glob("*.whl")):
+            if path not in self._copies and parse_filename(path.name)[0] not in self._ours:
+                self._copies[path] = describe_wheel(path, Mirrored())
+        known = {release.filename for release in self._releases}
+        more = [here(release, path) for path, release in self._copies.items() if release.filename not in known]
+        write_pages([*self._releases, *more], self._scratch / "closed")
 
-    def _our_projects(self) -> set[str]:
-        built = (release for release in self.elsewhere if isinstance(release.origin, Built))
-        return {release.project for release in (*self.ours, *built)}
-
-    def _cached(self) -> dict[Release, Path]:
-        found = {describe_wheel(path, Mirrored()): path for path in self.cache.glob("*.whl")}
-        return {release: path for release, path in found.items() if release.project not in self._our_projects()}
-
-    def _mirrored(self, pins: Sequence[Pin]) -> tuple[Path, ...]:
+    def _copies_among(self, pins: Sequence[Pin], python: str) -> tuple[Path, ...]:
         wanted = " ".join(pin.requirement for pin in pins)
-        found = {path for release, path in self._cached().items() if release.sha256 in wanted}
-        return tuple(path for path in found if serves(path.name, self.target.python))
+        return tuple(
+            path for path, release in self._copies.items() if release.sha256 in wanted and serves(path.name, python)
+        )
 
 
 def _download(lines: Sequence[str], target: Target, cache: Path, log: LogSink) -> None:

@@ -6,8 +6,10 @@ import as everything else together, and most commands need neither.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,19 +17,27 @@ from urllib.parse import quote
 from factory.errors import PublishError
 from factory.model import LogSink, StoredWheel, Target
 from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
-from factory.publish.mirror import fetch_again, mirror_dependencies
+from factory.publish.mirror import Mirror, fetch_again, here, opened_mirror
 from factory.publish.placing import write_files
+from factory.publish.resolved import Resolved, Root, roots_of
+from factory.publish.resolver import Pin, Unresolvable
 from factory.publish.wheels import describe_wheel, provenance_of, read_provenance
 from factory.publish.whereabouts import Sources, sources_of
+
+OpenMirror = Callable[[Sequence[Release]], AbstractContextManager[Mirror]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What `publish` did: every release of the index, those new to the ledger, and the files that it put there."""
+    """What `publish` did: every release of the index, those new to the ledger, and the files that it put there.
+
+    `notes` are for whoever publishes: what is published, but not as it could be.
+    """
 
     releases: tuple[Release, ...]
     added: tuple[Release, ...]
     changed: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +70,10 @@ def publish(
 
     The pages that link to them are the caller's to write next (`factory.site.writing`). Everything is looked at before
     the ledger is touched, so a refusal publishes nothing; a killed run is finished by the next one. `mirror` is the
-    folder that keeps dependencies, see `mirror_dependencies`. The ledger stays locked throughout.
+    folder that keeps dependencies, see `opened_mirror`. The ledger stays locked throughout.
+
+    What is published already is resolved again only where its dependencies may have changed, see
+    `factory.publish.resolved`; where they can't be had any more, a note says so, and all else is published.
 
     Raises:
         PublishError: a candidate's checks passed on no profile, its file name was published with other bytes, its
@@ -76,14 +89,19 @@ def publish(
         built = built if terms.base is None else _moved(built, terms.base)
         sources = sources_of(candidates, mirror=mirror, output=output)
         fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
-        dependencies = _dependencies((*published, *built), sources, target, mirror, log)
-        copied = [describe_wheel(path, Mirrored()) for path in dependencies]
+        resolved = Resolved(ledger.folder, target)
+        opened = partial(opened_mirror, target=target, cache=mirror, log=log)
+        dependencies = _dependencies(built, published, sources, resolved, opened)
+        copied = [describe_wheel(path, Mirrored()) for path in dependencies.files]
         releases = [*built, *(copied if terms.copies else _linked(copied, published))]
         ledger.verify_all(releases)
         for release in releases:
             ledger.add(replace(release, uploaded=release.uploaded or now()))
         ledger.update(_as_known_now(built, ledger))
-        return _write(ledger, published, sources, output)
+        publication = _write(ledger, published, sources, output)
+        if dependencies.found:
+            resolved.keep(dependencies.found, publication.releases)
+        return replace(publication, notes=dependencies.notes)
 
 
 def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: frozenset[str]) -> list[Release]:
@@ -147,28 +165,60 @@ def _provenance(release: Release) -> dict[str, Any]:
     return {"provenance_sha256": release.provenance_sha256, "provenance_url": release.provenance_url}
 
 
+def _at_hand(releases: Sequence[Release], sources: Sources) -> Mapping[str, Path]:
+    """Where the files are that this machine has, by their names; every file that the index has itself is among them."""
+    found = ((release.filename, sources.at_hand(release)) for release in releases)
+    return {filename: path for filename, path in found if path is not None}
+
+
+def _linked_here(release: Release, at_hand: Mapping[str, Path]) -> Release:
+    path = at_hand.get(release.filename)
+    return release if path is None else here(release, path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dependencies:
+    """What wheels of ours need: copies that are at hand, the versions for each root, and what can't be had any more."""
+
+    files: tuple[Path, ...] = ()
+    found: Mapping[Root, Sequence[Pin]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 def _dependencies(
-    releases: Sequence[Release], sources: Sources, target: Target, mirror: Path, log: LogSink
-) -> list[Path]:
-    """What our wheels need on each Python that they were checked on, as copies that are at hand.
+    built: Sequence[Release], published: Sequence[Release], sources: Sources, resolved: Resolved, opened: OpenMirror
+) -> _Dependencies:
+    """What our wheels need of which that isn't known; the mirror is opened for those alone.
 
     What a wheel that isn't at hand needs was found when it was published.
     """
-    elsewhere = tuple(release for release in releases if release.url is not None)
-    ours: dict[Path, set[str]] = {}
-    for release in releases:
-        if isinstance(release.origin, Built) and (path := sources.at_hand(release)) is not None:
-            ours.setdefault(path, set()).update(release.origin.pythons)
-    needed: set[Path] = set()
-    for python in sorted(set().union(*ours.values())):
-        wheels = sorted(path for path, pythons in ours.items() if python in pythons)
-        others = sorted(ours.keys() - set(wheels))
-        needed.update(
-            mirror_dependencies(
-                wheels, others, target=replace(target, python=python), cache=mirror, log=log, elsewhere=elsewhere
-            )
-        )
-    return sorted(needed)
+    at_hand = _at_hand((*built, *published), sources)
+    together = {release.filename: release for release in (*built, *published)}.values()
+    roots = roots_of(release for release in (*built, *published) if release.filename in at_hand)
+    stale = resolved.stale(roots, together)
+    if not stale:
+        return _Dependencies()
+    with opened([_linked_here(release, at_hand) for release in together]) as mirror:
+        return _needed(stale, mirror, published)
+
+
+def _needed(roots: Sequence[Root], mirror: Mirror, published: Sequence[Release]) -> _Dependencies:
+    """What the roots need. One that is new and can't have it is refused, one that is published is noted."""
+    old = {(release.project, release.version) for release in published}
+    files: set[Path] = set()
+    found: dict[Root, Sequence[Pin]] = {}
+    notes = []
+    for root in roots:
+        try:
+            needed = mirror.needed_by(root.requirement, root.python)
+        except Unresolvable as error:
+            if (root.project, root.version) not in old:
+                raise
+            notes.append(f"{root} is published, but can't be installed from this index any more: {error.message}")
+        else:
+            files.update(needed.files)
+            found[root] = needed.pins
+    return _Dependencies(files=tuple(sorted(files)), found=found, notes=tuple(notes))
 
 
 def _write(ledger: Ledger, before: Sequence[Release], sources: Sources, output: Path) -> Publication:
