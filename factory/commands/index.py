@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.errors import IndexDiffers
+from factory.errors import IndexDiffers, PublishError
 from factory.layout import Layout, checkout, default_layout
 from factory.model import StoredWheel, Target
 from factory.privileges import give_back
@@ -39,7 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     configure_publishing(parser)
     parser.set_defaults(url=None)
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--pages-only",
+        action="store_true",
+        help="publish nothing: write the pages from the ledger alone, with neither the wheels nor the store",
+    )
+    instead.add_argument(
         "--verify",
         action="store_true",
         help="publish nothing: prove that the index is what the ledger gives, and nothing published is gone",
@@ -70,6 +77,9 @@ def run(args: argparse.Namespace) -> int:
     """Publish; print what is in the index and how to install from it."""
     if args.verify:
         verify(Ledger(args.ledger or default_ledger(args.output)), args.output, links=args.links)
+        return 0
+    if args.pages_only:
+        write_from_ledger(Ledger(args.ledger or default_ledger(args.output)), args.output)
         return 0
     layout = default_layout()
     publish_and_show(Store(layout.store).published_candidates(), args, layout)
@@ -113,6 +123,30 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         _show(publication, args.output)
 
 
+def write_from_ledger(ledger: Ledger, output: Path) -> None:
+    """Write every page, and every bill of materials, that the ledger gives, and say how many files are others now.
+
+    Raises:
+        PublishError: there is no ledger, or one of its files is damaged.
+    """
+    from factory.publish.sbom import write_sboms
+    from factory.site.writing import write_site
+
+    if not ledger.folder.is_dir():
+        raise PublishError(f"there is no ledger in {ledger.folder}", hint="say where it is with --ledger DIR")
+    with ledger.locked():
+        changed = [*write_sboms(ledger.read(), ledger.folder, output), *write_site(ledger, output)]
+    give_back(output, ledger.folder)
+    print(f"{len(changed)} files are new or another in {output}")
+
+
+def pages_hint(ledger: Path | None, output: Path | None = None) -> str:
+    """What to do after a change of the ledger that these options chose, so that the pages have it."""
+    options = {"--ledger": ledger, "--output": output}
+    words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    return f"the pages have it after: {shlex.join(['factory', 'index', '--pages-only', *words])}"
+
+
 def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     """Compare an index with its ledger, and the ledger with its past where git knows it.
 
@@ -134,7 +168,8 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     if found:
         raise IndexDiffers(
             f"{output} is not what was published:\n  " + "\n  ".join(found),
-            hint="files come back with: factory index; ledger entries from the repository that keeps them",
+            hint="pages come back with: factory index --pages-only; files with: factory index; "
+            "ledger entries from the repository that keeps them",
         )
     print(f"{len(releases) - len(elsewhere)} files and all pages in {output} are what the ledger gives")
     if elsewhere:

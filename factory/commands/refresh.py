@@ -7,7 +7,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger
+from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger, pages_hint
 from factory.layout import default_layout
 from factory.privileges import give_back
 from factory.publish.ledger import Ledger
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     give_back(folder)
     for release in changed:
         print(f"{release.filename}: {'linked' if release.yanked is None else f'yanked: {release.yanked}'}")
-    print("the pages have it after: factory index" if changed else "all links are as they were")
+    print(pages_hint(args.ledger, args.output) if changed else "all links are as they were")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from packaging.utils import canonicalize_name
 
-from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger
+from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger, pages_hint
 from factory.commands.values import count
 from factory.privileges import give_back
 from factory.publish.ledger import Ledger
@@ -32,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
     give_back(ledger.folder)
     for release in changed:
         print(f"{release.filename}: {'listed again' if release.listed else 'not listed any more'}")
-    print("the pages have it after: factory index" if changed else "it was so already")
+    print(pages_hint(args.ledger) if changed else "it was so already")
     return 0

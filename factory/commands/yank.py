@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger
+from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger, pages_hint
 from factory.privileges import give_back
 from factory.publish.ledger import Ledger, Release
 
@@ -46,7 +46,7 @@ def report(args: argparse.Namespace, changed: Sequence[Release], state: str) -> 
     name, version = args.version
     for release in changed:
         print(f"{release.filename}: {state}")
-    print("the pages have it after: factory index" if changed else f"{name} {version} was so already")
+    print(pages_hint(args.ledger) if changed else f"{name} {version} was so already")
 
 
 def pinned(text: str) -> tuple[str, Version]:

@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from factory.cli import main
 from factory.commands import index
 from factory.commands.index import default_ledger
-from factory.errors import StoreError
+from factory.errors import PublishError, StoreError
 from factory.publish.ledger import Ledger, Mirrored
+from factory.publish.reports import WheelReport, write_report
 from factory.publish.wheels import describe_wheel
-from tests.publish.wheelmaker import make_wheel
+from factory.site.writing import STATE_FILE
+from tests.publish.wheelmaker import make_wheel, release_of, tree_of
+from tests.site.ledgers import build
 
 
 def run_index(*arguments: str) -> int:
@@ -57,3 +62,39 @@ def test_the_ledger_is_the_checkouts_where_there_is_one(tmp_path: Path, monkeypa
     assert default_ledger(Path("out")) == Path("out/ledger")
     (tmp_path / "index/ledger").mkdir(parents=True)
     assert default_ledger(Path("out")) == tmp_path / "index/ledger"
+
+
+def test_pages_come_from_the_ledger_alone_and_are_what_a_whole_index_has(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = output.parent / "ledger"
+    options = ("--ledger", str(ledger), "--output")
+    wheel = make_wheel(output.parent / "store", "demo")
+    Ledger(ledger).add(release_of(wheel))
+    write_report(ledger, "demo", WheelReport(filename=wheel.name, summary="", license="", build=build(logs=())))
+    (output / "files").mkdir(parents=True)
+    shutil.copy(wheel, output / "files")
+    assert run_index(*options, str(output)) == 0
+    whole = tree_of(output)
+    for folder in (output, output.parent / "cache", wheel.parent):
+        folder.rename(output.parent / f"{folder.name}-is-gone")
+    capsys.readouterr()
+    assert run_index(*options, str(output), "--pages-only") == 0
+    written = tree_of(output)
+    assert capsys.readouterr().out == f"{len(written) - 1} files are new or another in {output}\n"
+    del written[STATE_FILE], whole[STATE_FILE]
+    wheels = {name for name in whole if name.startswith("files/") and not name.endswith(".cdx.json")}
+    assert written == {name: sha256 for name, sha256 in whole.items() if name not in wheels}
+    assert f"files/{wheel.name}.cdx.json" in written
+    assert main(["yank", "demo==1.0", "--reason", "wrong sums", "--ledger", str(ledger)]) == 0
+    told = f"the pages have it after: factory index --pages-only --ledger {ledger}\n"
+    assert capsys.readouterr().out.endswith(told)
+    assert run_index(*options, str(output), "--pages-only") == 0
+    assert 'data-yanked="wrong sums"' in (output / "simple/demo/index.html").read_text()
+
+
+def test_pages_of_no_ledger_are_not_written(output: Path) -> None:
+    with pytest.raises(PublishError, match=r"there is no ledger in .*/wrong") as caught:
+        run_index("--output", str(output), "--ledger", str(output.parent / "wrong"), "--pages-only")
+    assert "--ledger DIR" in str(caught.value.hint)
+    assert not output.exists()

@@ -114,7 +114,9 @@ def test_the_command_reads_the_file_beside_the_ledger(
     (tmp_path / "upstream.toml").write_text('packages = ["web"]\n')
     words = ["refresh", "--ledger", str(tmp_path / "ledger"), "--output", str(tmp_path / "out")]
     assert main(words) == 0
-    assert "web-1.0-py3-none-any.whl: linked\nthe pages have it after: factory index\n" in capsys.readouterr().out
+    options = f"--ledger {tmp_path / 'ledger'} --output {tmp_path / 'out'}"
+    told = f"web-1.0-py3-none-any.whl: linked\nthe pages have it after: factory index --pages-only {options}\n"
+    assert told in capsys.readouterr().out
     assert main(words) == 0
     assert "all links are as they were" in capsys.readouterr().out
 
