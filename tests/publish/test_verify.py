@@ -8,10 +8,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from factory.cli import main
-from factory.errors import IndexDiffers
-from factory.publish.ledger import Ledger
+from factory.errors import IndexDiffers, PrerequisiteMissing
+from factory.publish.history import broken_promises
+from factory.publish.ledger import Ledger, Release
 from factory.publish.placing import write_simple
 from factory.publish.reports import Log, WheelReport, write_report
 from factory.publish.sbom import write_sboms
@@ -34,11 +36,26 @@ class Index:
         self.wheel = self.output / "files/demo-1.0-py3-none-any.whl"
 
     def commit(self) -> None:
-        root = self.ledger.parents[1]
-        subprocess.run(["git", "init", "--quiet", root], check=True)
-        subprocess.run(["git", "-C", root, "add", "."], check=True)
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main", self.ledger.parents[1]], check=True)
+        self.git("add", ".")
+        self.git("commit", "--quiet", "-m", "x")
+
+    def git(self, *words: str) -> None:
         who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-        subprocess.run(["git", "-C", root, *who, "commit", "--quiet", "-m", "x"], check=True)
+        subprocess.run(["git", "-C", self.ledger.parents[1], *who, *words], check=True)
+
+    def branch_that_adds(self, version: str) -> Release:
+        """A branch `other` with one more release, beside a main with a commit of its own."""
+        self.git("checkout", "--quiet", "-b", "other")
+        release = Ledger(self.ledger).add(release_of(make_wheel(self.output.parent / "more", "demo", version)))
+        self.commit()
+        self.git("checkout", "--quiet", "main")
+        Ledger(self.ledger).set_yanked("demo", Version("1.1"), "x")
+        self.commit()
+        return release
+
+    def past(self) -> tuple[str, ...]:
+        return broken_promises(self.ledger, Ledger(self.ledger).read())
 
     def verify(self, *options: str) -> int:
         return main(["index", "--verify", "--output", str(self.output), "--ledger", str(self.ledger), *options])
@@ -153,6 +170,75 @@ def test_an_entry_that_changed_its_hash_is_told_with_both(index: Index, capsys: 
     assert index.verify() == IndexDiffers.exit_code
     told = f"demo-1.0-py3-none-any.whl: published with sha256 {release.sha256}, the ledger says {'0' * 64} now"
     assert told in capsys.readouterr().err
+
+
+def test_a_merge_of_a_branch_that_adds_and_yanks_is_no_change(index: Index) -> None:
+    index.commit()
+    index.branch_that_adds("1.2")
+    index.git("checkout", "--quiet", "other")
+    Ledger(index.ledger).set_yanked("demo", Version("1.0"), "x")
+    index.commit()
+    index.git("checkout", "--quiet", "main")
+    index.git("merge", "--quiet", "--no-edit", "other")
+    assert len(Ledger(index.ledger).read()) == 3
+    assert index.past() == ()
+
+
+def test_a_hash_that_a_merge_alone_changes_is_told(index: Index) -> None:
+    index.commit()
+    index.branch_that_adds("1.2")
+    index.git("merge", "--quiet", "--no-edit", "--no-commit", "other")
+    (release, *_others) = Ledger(index.ledger).read()
+    index.entry.write_text(index.entry.read_text().replace(release.sha256, "0" * 64))
+    index.commit()
+    told = f"{release.filename}: published with sha256 {release.sha256}, the ledger says {'0' * 64} now"
+    assert index.past() == (told,)
+
+
+def test_an_entry_that_a_merge_leaves_out_is_told(index: Index) -> None:
+    index.commit()
+    release = index.branch_that_adds("1.2")
+    index.git("merge", "--quiet", "--no-edit", "--strategy=ours", "other")
+    assert index.past() == (f"{release.filename}: it was published, and is not in the ledger any more",)
+
+
+def test_of_one_name_published_on_two_branches_with_other_bytes_the_one_that_lost_is_told(index: Index) -> None:
+    index.commit()
+    lost = index.branch_that_adds("1.2")
+    other = make_wheel(index.output.parent / "others", "demo", "1.2", code="ANSWER = 43\n")
+    kept = Ledger(index.ledger).add(release_of(other))
+    index.commit()
+    index.git("merge", "--quiet", "--no-edit", "--strategy-option=ours", "other")
+    told = f"{kept.filename}: published with sha256 {lost.sha256}, the ledger says {kept.sha256} now"
+    assert index.past() == (told,)
+
+
+def test_an_entry_that_came_with_a_merge_alone_can_be_yanked(index: Index) -> None:
+    index.commit()
+    index.branch_that_adds("1.2")
+    index.git("merge", "--quiet", "--no-edit", "--no-commit", "other")
+    Ledger(index.ledger).add(release_of(make_wheel(index.output.parent / "more", "demo", "1.3")))
+    index.commit()
+    Ledger(index.ledger).set_yanked("demo", Version("1.3"), "x")
+    index.commit()
+    assert index.past() == ()
+
+
+def test_a_clone_without_the_older_commits_proves_nothing(
+    index: Index, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.commit()
+    index.entry.write_text(index.entry.read_text() + " ")
+    index.commit()
+    origin, clone = index.ledger.parents[1], tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", origin.as_uri(), clone], check=True)
+    index.ledger = clone / "index/ledger"
+    assert index.verify() == PrerequisiteMissing.exit_code
+    shown = capsys.readouterr().err
+    assert f"what was ever in {index.ledger} can't be known: its repository is a shallow clone" in shown
+    assert "hint: fetch the whole history: git fetch --unshallow\n" in shown
+    index.git("fetch", "--quiet", "--unshallow")
+    assert index.verify() == 0
 
 
 def test_a_yank_is_no_change(index: Index) -> None:
