@@ -38,6 +38,8 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 Sha256 = Annotated[str, msgspec.Meta(pattern=_SHA256)]
 Time = Annotated[str, msgspec.Meta(pattern=_TIME)]
 Url = Annotated[str, msgspec.Meta(pattern=_URL)]
+# Clients that read JSON take an empty reason for none at all: the file would not be yanked to them.
+Reason = Annotated[str, msgspec.Meta(min_length=1)]
 
 _OPTIONAL = ("uploaded", "url", "tracks", "provenance_url", "provenance_sha256")
 
@@ -77,7 +79,7 @@ class Release:
     requires_python: str | None
     metadata_sha256: Sha256 | None
     origin: Origin
-    yanked: str | None = None
+    yanked: Reason | None = None
     uploaded: Time | None = None
     url: Url | None = None
     tracks: Url | None = None

@@ -131,6 +131,7 @@ def test_a_damaged_entry_is_named(tmp_path: Path, damage: bytes, words: str) -> 
         ("origin", {"kind": "built", "record": "k", "profiles": "rv64gc"}),
         ("format", 2),
         ("yanked", True),
+        ("yanked", ""),
         ("sha256", None),
         ("uploaded", "yesterday"),
         ("url", "javascript:alert(1)"),
