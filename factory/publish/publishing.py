@@ -231,7 +231,8 @@ def describe_candidate(candidate: StoredWheel) -> Release:
     """The release that a stored wheel becomes.
 
     Raises:
-        PublishError: it passed its checks on no profile, or its bytes are no longer those that were checked.
+        PublishError: it passed its checks on no profile, its bytes are no longer those that were checked, or the
+            provenance beside it is not its own.
     """
     name = candidate.path.name
     if not candidate.profiles:
@@ -239,7 +240,7 @@ def describe_candidate(candidate: StoredWheel) -> Release:
             f"{name} is not published: its checks passed on no ISA profile", hint=f"run: factory check {candidate.path}"
         )
     origin = Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
-    release = replace(describe_wheel(candidate.path, origin), provenance_sha256=read_provenance(candidate.path))
+    release = describe_wheel(candidate.path, origin)
     if release.sha256 != candidate.sha256:
         raise PublishError(
             f"{name} is not published: it changed after its checks\n"
@@ -247,4 +248,4 @@ def describe_candidate(candidate: StoredWheel) -> Release:
             f"  found   sha256 {release.sha256}",
             hint="the store is damaged; build the package again",
         )
-    return release
+    return replace(release, provenance_sha256=read_provenance(candidate.path, release.sha256))

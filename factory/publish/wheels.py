@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 from packaging.metadata import InvalidMetadata, Metadata, RawMetadata, parse_email
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -15,6 +16,7 @@ from packaging.version import Version
 from factory.errors import PublishError
 from factory.files import sha256_of
 from factory.publish.ledger import Origin, Release, parse_filename
+from factory.serial import DAMAGED, decode
 
 WORDS_LIMIT = 300  # characters of a summary or a licence's name; some have the licence's whole text there
 PROVENANCE_LIMIT = 4 << 20  # bytes; real ones have some 10 kB a signature
@@ -88,11 +90,43 @@ def provenance_of(wheel: Path) -> Path:
     return wheel.with_name(f"{wheel.name}.provenance")
 
 
-def read_provenance(wheel: Path) -> str | None:
-    """The sha256 of the provenance beside a wheel; None where there is none. What it proves is its readers' to judge.
+class _Subject(msgspec.Struct):
+    digest: dict[str, str]
+
+
+class _Statement(msgspec.Struct):
+    """What is signed: an in-toto statement, of which only what it is about is read."""
+
+    subject: list[_Subject]
+
+
+class _Envelope(msgspec.Struct):
+    statement: bytes  # base64 in the file
+
+
+class _Attestation(msgspec.Struct):
+    envelope: _Envelope
+
+
+class _Bundle(msgspec.Struct):
+    attestations: list[_Attestation]
+
+
+class _Provenance(msgspec.Struct):
+    """A provenance object of PEP 740."""
+
+    version: Literal[1]
+    attestation_bundles: list[_Bundle]
+
+
+def read_provenance(wheel: Path, sha256: str) -> str | None:
+    """The sha256 of the provenance beside a wheel; None where there is none.
+
+    Every attestation in it is about the wheel with this `sha256`; whether its signature is right, and its signer to be
+    trusted, is its readers' to judge.
 
     Raises:
-        PublishError: it is no provenance object of PEP 740, or longer than PROVENANCE_LIMIT.
+        PublishError: it is no provenance object of PEP 740, is longer than PROVENANCE_LIMIT, or about another file.
     """
     path = provenance_of(wheel)
     if not path.is_file():
@@ -101,16 +135,33 @@ def read_provenance(wheel: Path) -> str | None:
         if path.stat().st_size > PROVENANCE_LIMIT:
             raise ValueError(f"it is longer than {PROVENANCE_LIMIT} bytes")
         text = path.read_bytes()
-        provenance = json.loads(text)
-        if not isinstance(provenance, dict) or provenance.get("version") != 1:
-            raise ValueError("it is not a JSON object of version 1")
-        if not isinstance(provenance.get("attestation_bundles"), list):
-            raise ValueError("it has no list of attestation_bundles")
-    except (OSError, ValueError, RecursionError) as error:
+        statements = _statements(text)
+    except (OSError, *DAMAGED) as error:
         raise PublishError(
             f"{path.name} can't be published: {error}", hint="it must be a provenance object as PEP 740 defines it"
         ) from error
+    if not statements or not all(_is_about(statement, sha256) for statement in statements):
+        raise PublishError(
+            f"{path.name} can't be published: it has {_attested(statements)}, and the wheel has sha256 {sha256}",
+            hint="attest this very file, or take away what belongs to another build of it",
+        )
     return hashlib.sha256(text).hexdigest()
+
+
+def _statements(text: bytes) -> list[_Statement]:
+    bundles = decode(text, _Provenance).attestation_bundles
+    attestations = (attestation for bundle in bundles for attestation in bundle.attestations)
+    return [decode(attestation.envelope.statement, _Statement) for attestation in attestations]
+
+
+def _is_about(statement: _Statement, sha256: str) -> bool:
+    return any(subject.digest.get("sha256") == sha256 for subject in statement.subject)
+
+
+def _attested(statements: list[_Statement]) -> str:
+    """What attestations are about, in words for a message."""
+    found = {subject.digest.get("sha256", "none") for statement in statements for subject in statement.subject}
+    return f"attestations of sha256 {', '.join(sorted(found))}" if found else "no attestation of any file"
 
 
 def _is_metadata(name: str) -> bool:

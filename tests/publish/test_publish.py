@@ -18,7 +18,7 @@ from factory.publish.simple import write_pages
 from factory.publish.verify import differences
 from factory.publish.wheels import provenance_of, read_metadata
 from tests.publish.conftest import Upstream
-from tests.publish.wheelmaker import RISCV, make_wheel, release_of, tree_of
+from tests.publish.wheelmaker import RISCV, add_provenance, make_wheel, release_of, tree_of
 
 pytestmark = pytest.mark.usefixtures("upstream")
 
@@ -214,7 +214,7 @@ def upload(upstream: Upstream, path: Path, *endings: str) -> str:
 
 def test_a_wheel_that_lies_elsewhere_is_linked_with_what_lies_beside_it(upstream: Upstream, tmp_path: Path) -> None:
     whole, bare = (make_wheel(tmp_path / "store", name) for name in ("whole", "bare"))
-    provenance_of(whole).write_text('{"version": 1, "attestation_bundles": []}')
+    add_provenance(whole)
     upload(upstream, bare)
     base = upload(upstream, whole, METADATA, PROVENANCE)
     publish_to(tmp_path, stored(whole), stored(bare), terms=Terms(base=f"{base}/"))
@@ -260,7 +260,7 @@ def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     terms = Terms(address="https://wheels.example")
     publish_to(tmp_path, candidate, terms=terms)
-    provenance_of(candidate.path).write_text('{"version": 1, "attestation_bundles": [{}]}')
+    add_provenance(candidate.path)
     (release,) = publish_to(tmp_path, candidate, terms=terms).releases
     name = f"{candidate.path.name}.provenance"
     assert release.provenance_url == f"https://wheels.example/files/{name}"
@@ -274,9 +274,31 @@ def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later
     assert any(line.startswith(f"files/{name}: has sha256") for line in differences((release,), tmp_path / "out", {}))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"version": 2}', '{"version": 1}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", '{"version": 2}', '{"version": 1}', "[" * 100_000),
+        '{"version": 1, "attestation_bundles": [{}]}',
+        '{"version": 1, "attestation_bundles": [{"attestations": [{"envelope": {"statement": "!"}}]}]}',
+        '{"version": 1, "attestation_bundles": [{"attestations": [{"envelope": {"statement": "e30="}}]}]}',
+        '{"version": 1, "attestation_bundles": []}',
+    ],
+)
 def test_what_is_no_provenance_is_refused(tmp_path: Path, text: str) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     provenance_of(candidate.path).write_text(text)
     with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.provenance can't be published"):
         publish_to(tmp_path, candidate)
+
+
+@pytest.mark.parametrize("own_too", [False, True])
+def test_provenance_of_another_file_is_refused_with_both_hashes(tmp_path: Path, own_too: bool) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    add_provenance(candidate.path, "0" * 64, *([candidate.sha256] if own_too else []))
+    with pytest.raises(PublishError) as caught:
+        publish_to(tmp_path, candidate)
+    assert caught.value.message.startswith(f"{candidate.path.name}.provenance can't be published: it has attestations")
+    assert "0" * 64 in caught.value.message
+    assert caught.value.message.endswith(f"and the wheel has sha256 {candidate.sha256}")
+    assert "attest this very file" in str(caught.value.hint)
+    assert Ledger(tmp_path / "ledger").read() == ()

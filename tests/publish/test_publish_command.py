@@ -14,11 +14,10 @@ from factory.errors import PublishError
 from factory.files import sha256_of
 from factory.model import RepairedWheel
 from factory.publish.ledger import Ledger
-from factory.publish.wheels import provenance_of
 from factory.store import Store
 from tests.pipeline.checkouts import FACTORY
 from tests.publish.conftest import Upstream
-from tests.publish.wheelmaker import make_wheel
+from tests.publish.wheelmaker import add_provenance, make_wheel
 from tests.test_store import record
 
 pytestmark = [
@@ -56,7 +55,7 @@ def ended(children: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
 
 def test_the_wheels_that_are_named_are_published_with_their_provenance_and_no_others(tmp_path: Path) -> None:
     one, _other = built(tmp_path, "one"), built(tmp_path, "other")
-    provenance_of(one).write_text('{"version": 1, "attestation_bundles": []}')
+    add_provenance(one)
     (tmp_path / "site.toml").write_text('url = "https://wheels.example"\n')
     ((status, text),) = ended([start(tmp_path, one)])
     assert status == 0, text
