@@ -9,6 +9,8 @@ from factory.commands.index import configure_publishing, publish_and_show
 from factory.errors import PublishError
 from factory.layout import default_layout
 from factory.model import StoredWheel
+from factory.privileges import give_back
+from factory.publish.wheels import write_metadata
 from factory.store import Store
 
 # As for `factory index`.
@@ -18,10 +20,17 @@ NEEDS_ROOT = True
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL", help="a wheel that was built and checked")
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--url",
         metavar="BASE",
         help="the wheels were uploaded to this address: link to BASE/FILE instead of keeping the file in the index",
+    )
+    where.add_argument(
+        "--write-metadata",
+        type=Path,
+        metavar="DIR",
+        help="publish nothing: write FILE.metadata of each wheel into this folder, to be uploaded beside it",
     )
     configure_publishing(parser)
 
@@ -30,7 +39,13 @@ def run(args: argparse.Namespace) -> int:
     """Publish; print what is in the index and how to install from it."""
     layout = default_layout()
     store = Store(layout.store)
-    publish_and_show([candidate(path, store) for path in args.wheels], args, layout)
+    candidates = [candidate(path, store) for path in args.wheels]
+    if args.write_metadata is None:
+        publish_and_show(candidates, args, layout)
+        return 0
+    for each in candidates:
+        print(write_metadata(each.path, args.write_metadata))
+    give_back(args.write_metadata)
     return 0
 
 

@@ -12,10 +12,9 @@ import requests
 from factory.errors import PublishError
 from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.publish.ledger import URL, Release
+from factory.publish.wheels import METADATA, PROVENANCE
 
 CHUNK_BYTES = 1 << 20
-# What may lie beside a file, by the ending of its name: PEP 658's and PEP 740's.
-METADATA, PROVENANCE = ".metadata", ".provenance"
 
 
 def moved(releases: Sequence[Release], base: str) -> tuple[Release, ...]:

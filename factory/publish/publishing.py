@@ -21,7 +21,7 @@ from factory.publish.mirror import Mirror, fetch_again, here, opened_mirror
 from factory.publish.placing import write_files
 from factory.publish.resolved import Resolved, Root, roots_of
 from factory.publish.resolver import Pin, Unresolvable
-from factory.publish.wheels import describe_wheel, provenance_of, read_provenance
+from factory.publish.wheels import METADATA, describe_wheel, provenance_of, read_provenance
 from factory.publish.whereabouts import Sources, sources_of
 
 OpenMirror = Callable[[Sequence[Release]], AbstractContextManager[Mirror]]
@@ -86,7 +86,7 @@ def publish(
         published = ledger.read()
         built = _named(built, published, terms.may_shadow)
         built = [_addressed(release, terms.address) for release in built]
-        built = built if terms.base is None else _moved(built, terms.base)
+        described, built = built, built if terms.base is None else _moved(built, terms.base)
         sources = sources_of(candidates, mirror=mirror, output=output)
         fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
         resolved = Resolved(ledger.folder, target)
@@ -101,7 +101,7 @@ def publish(
         publication = _write(ledger, published, sources, output)
         if dependencies.found:
             resolved.keep(dependencies.found, publication.releases)
-        return replace(publication, notes=dependencies.notes)
+        return replace(publication, notes=(*dependencies.notes, *_without_metadata(described, built)))
 
 
 def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: frozenset[str]) -> list[Release]:
@@ -127,6 +127,17 @@ def _moved(built: Sequence[Release], base: str) -> list[Release]:
     from factory.publish.elsewhere import moved
 
     return list(moved(built, base))
+
+
+def _without_metadata(described: Sequence[Release], moved: Sequence[Release]) -> list[str]:
+    """A note for each wheel whose METADATA is not offered by itself where it lies."""
+    return [
+        f"{after.filename} is published, but installers have to fetch all of it to read its METADATA: "
+        f"{after.url}{METADATA} is not there, or has other bytes\n"
+        f"  hint: make it with factory publish {after.filename} --write-metadata DIR, upload it, and publish again"
+        for before, after in zip(described, moved, strict=True)
+        if before.metadata_sha256 is not None and after.metadata_sha256 is None
+    ]
 
 
 def _linked(copied: Sequence[Release], published: Sequence[Release]) -> list[Release]:

@@ -14,10 +14,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.files import sha256_of
+from factory.files import sha256_of, write_if_changed
 from factory.publish.ledger import Origin, Release, parse_filename
 from factory.serial import DAMAGED, decode
 
+# What may lie beside a wheel, by the ending of its name: PEP 658's and PEP 740's.
+METADATA, PROVENANCE = ".metadata", ".provenance"
 WORDS_LIMIT = 300  # characters of a summary or a licence's name; some have the licence's whole text there
 PROVENANCE_LIMIT = 4 << 20  # bytes; real ones have some 10 kB a signature
 METADATA_LIMIT = 4 << 20  # bytes; the longest real ones carry a project's whole changelog in some 100 kB
@@ -64,6 +66,17 @@ def read_metadata(path: Path) -> bytes:
     return text
 
 
+def write_metadata(wheel: Path, folder: Path) -> Path:
+    """Write the wheel's METADATA into `folder`, to be uploaded beside the wheel; returns the file.
+
+    Raises:
+        PublishError: as `read_metadata`.
+    """
+    path = folder / f"{wheel.name}{METADATA}"
+    write_if_changed(path, read_metadata(wheel))
+    return path
+
+
 def read_words(path: Path) -> tuple[str, str]:
     """What the wheel says of itself: its summary and its licence's name, each a line, empty where it has none.
 
@@ -87,7 +100,7 @@ def _line(text: str) -> str:
 
 def provenance_of(wheel: Path) -> Path:
     """Where the provenance of a wheel lies (PEP 740), if it has one."""
-    return wheel.with_name(f"{wheel.name}.provenance")
+    return wheel.with_name(f"{wheel.name}{PROVENANCE}")
 
 
 class _Subject(msgspec.Struct):

@@ -11,12 +11,12 @@ from factory.errors import PublishError
 from factory.files import sha256_of
 from factory.model import StoredWheel, Target
 from factory.process import LogFile
-from factory.publish.elsewhere import METADATA, PROVENANCE, missing
+from factory.publish.elsewhere import missing
 from factory.publish.ledger import Built, Ledger, Mirrored
 from factory.publish.publishing import Publication, Terms, publish
 from factory.publish.simple import write_pages
 from factory.publish.verify import differences
-from factory.publish.wheels import provenance_of, read_metadata
+from factory.publish.wheels import METADATA, PROVENANCE, provenance_of, read_metadata
 from tests.publish.conftest import Upstream
 from tests.publish.wheelmaker import RISCV, add_provenance, make_wheel, release_of, tree_of
 
@@ -217,7 +217,10 @@ def test_a_wheel_that_lies_elsewhere_is_linked_with_what_lies_beside_it(upstream
     add_provenance(whole)
     upload(upstream, bare)
     base = upload(upstream, whole, METADATA, PROVENANCE)
-    publish_to(tmp_path, stored(whole), stored(bare), terms=Terms(base=f"{base}/"))
+    (note,) = publish_to(tmp_path, stored(whole), stored(bare), terms=Terms(base=f"{base}/")).notes
+    assert note.startswith(f"{bare.name} is published, but installers have to fetch all of it to read its METADATA: ")
+    assert f"{base}/{bare.name}.metadata is not there, or has other bytes\n" in note
+    assert f"factory publish {bare.name} --write-metadata DIR" in note
     second, first = Ledger(tmp_path / "ledger").read()
     assert (first.url, second.url) == (f"{base}/{whole.name}", f"{base}/{bare.name}")
     assert (first.metadata_sha256 is None, second.metadata_sha256 is None) == (False, True)

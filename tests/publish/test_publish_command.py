@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,6 +63,22 @@ def test_the_wheels_that_are_named_are_published_with_their_provenance_and_no_ot
     (release,) = Ledger(tmp_path / "ledger").read()
     assert release.filename == one.name
     assert release.provenance_url == f"https://wheels.example/files/{one.name}.provenance"
+
+
+def test_metadata_to_upload_is_written_and_offered_once_it_is_there(upstream: Upstream, tmp_path: Path) -> None:
+    wheel, assets = built(tmp_path, "demo"), upstream.folder / "out/assets"
+    assets.mkdir()
+    shutil.copy(wheel, assets)
+    url = f"{upstream.url}/assets"
+    ((status, text),) = ended([start(tmp_path, wheel, "--url", url)])
+    assert status == 0, text
+    assert f"{url}/{wheel.name}.metadata is not there, or has other bytes\n  hint: make it with" in text
+    ((status, text),) = ended([start(tmp_path, wheel, "--write-metadata", assets)])
+    assert status == 0, text
+    ((status, text),) = ended([start(tmp_path, wheel, "--url", url)])
+    assert (status, "metadata" in text.lower()) == (0, False), text
+    (release,) = Ledger(tmp_path / "ledger").read()
+    assert release.metadata_sha256 == sha256_of(assets / f"{wheel.name}.metadata")
 
 
 def test_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
