@@ -81,9 +81,10 @@ def publish(
             file is nowhere to be found.
     """
     with ledger.locked():
-        built = [describe_candidate(candidate) for candidate in candidates]
-        ledger.verify_all(built)
         published = ledger.read()
+        known = {release.filename: release for release in published}
+        built = [describe_candidate(candidate, known.get(candidate.path.name)) for candidate in candidates]
+        ledger.verify_all(built)
         built = _named(built, published, terms.may_shadow)
         built = [_addressed(release, terms.address) for release in built]
         described, built = built, built if terms.base is None else _moved(built, terms.base)
@@ -238,8 +239,10 @@ def _write(ledger: Ledger, before: Sequence[Release], sources: Sources, output: 
     return Publication(releases=releases, added=added, changed=write_files(releases, sources.locate, output))
 
 
-def describe_candidate(candidate: StoredWheel) -> Release:
-    """The release that a stored wheel becomes.
+def describe_candidate(candidate: StoredWheel, published: Release | None) -> Release:
+    """The release that a stored wheel becomes; `published` is what the ledger has under its file name.
+
+    A wheel that is published is not read again: its bytes are compared where they are put into the index.
 
     Raises:
         PublishError: it passed its checks on no profile, its bytes are no longer those that were checked, or the
@@ -251,7 +254,7 @@ def describe_candidate(candidate: StoredWheel) -> Release:
             f"{name} is not published: its checks passed on no ISA profile", hint=f"run: factory check {candidate.path}"
         )
     origin = Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
-    release = describe_wheel(candidate.path, origin)
+    release = _described_before(candidate, origin, published) or describe_wheel(candidate.path, origin)
     if release.sha256 != candidate.sha256:
         raise PublishError(
             f"{name} is not published: it changed after its checks\n"
@@ -260,3 +263,21 @@ def describe_candidate(candidate: StoredWheel) -> Release:
             hint="the store is damaged; build the package again",
         )
     return replace(release, provenance_sha256=read_provenance(candidate.path, release.sha256))
+
+
+def _described_before(candidate: StoredWheel, origin: Built, published: Release | None) -> Release | None:
+    """What `describe_wheel` gives, out of the ledger; None where that doesn't have all of it."""
+    if published is None or published.metadata_sha256 is None or published.sha256 != candidate.sha256:
+        return None
+    if not candidate.path.is_file() or candidate.path.stat().st_size != published.size:
+        return None
+    return Release(
+        filename=published.filename,
+        project=published.project,
+        version=published.version,
+        sha256=published.sha256,
+        size=published.size,
+        requires_python=published.requires_python,
+        metadata_sha256=published.metadata_sha256,
+        origin=origin,
+    )

@@ -74,6 +74,23 @@ def test_a_wheel_that_changed_after_its_checks_is_refused(tmp_path: Path) -> Non
         publish_to(tmp_path, candidate)
 
 
+def test_a_published_wheel_that_is_damaged_later_is_not_put_into_an_index(tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, candidate)
+    (tmp_path / "out").rename(tmp_path / "lost")
+    content = candidate.path.read_bytes()
+    candidate.path.unlink()  # the index that was lost has a link to it
+    with pytest.raises(PublishError, match="can't be read"):
+        publish_to(tmp_path, candidate)
+    candidate.path.write_bytes(content[:-1])
+    with pytest.raises(PublishError, match="can't be read"):
+        publish_to(tmp_path, candidate)
+    candidate.path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    with pytest.raises(PublishError, match="has other bytes than"):
+        publish_to(tmp_path, candidate)
+    assert not (tmp_path / "out/files").exists()
+
+
 def test_a_rebuild_with_other_bytes_is_refused_and_nothing_beside_it_is_published(tmp_path: Path) -> None:
     first = stored(make_wheel(tmp_path / "one", "demo"))
     publish_to(tmp_path, first)
