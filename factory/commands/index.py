@@ -36,6 +36,14 @@ NO_HISTORY = "whether something vanished from the ledger can't be known: it is n
 NEEDS_ROOT = True
 
 
+class _WithoutRoot(argparse.Action):
+    """A flag for work that touches neither the store nor the mirror: no one has to be root for it."""
+
+    def __call__(self, _parser: object, namespace: argparse.Namespace, *_rest: object) -> None:
+        setattr(namespace, self.dest, True)
+        namespace.needs_root = False
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     configure_publishing(parser)
@@ -43,12 +51,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--pages-only",
-        action="store_true",
+        action=_WithoutRoot,
+        nargs=0,
+        default=False,
         help="publish nothing: write the pages from the ledger alone, with neither the wheels nor the store",
     )
     instead.add_argument(
         "--verify",
-        action="store_true",
+        action=_WithoutRoot,
+        nargs=0,
+        default=False,
         help="publish nothing: prove that the index is what the ledger gives, and nothing published is gone",
     )
     parser.add_argument(

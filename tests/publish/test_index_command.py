@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.cli import main
+from factory.cli import main, make_parser
 from factory.commands import index
 from factory.commands.index import default_ledger
 from factory.errors import PublishError, StoreError
@@ -98,3 +98,14 @@ def test_pages_of_no_ledger_are_not_written(output: Path) -> None:
         run_index("--output", str(output), "--ledger", str(output.parent / "wrong"), "--pages-only")
     assert "--ledger DIR" in str(caught.value.hint)
     assert not output.exists()
+
+
+@pytest.mark.parametrize(("option", "needed"), [("--json", True), ("--pages-only", False), ("--verify", False)])
+def test_only_who_opens_the_store_has_to_be_root(option: str, needed: bool) -> None:
+    assert make_parser().parse_args(["index", option]).needs_root is needed
+
+
+def test_pages_are_either_written_or_proved(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["index", "--pages-only", "--verify"])
+    assert "--verify: not allowed with argument --pages-only" in capsys.readouterr().err

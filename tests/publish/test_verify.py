@@ -62,8 +62,7 @@ class Index:
 
 
 @pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
-    monkeypatch.setattr("factory.cli.become_root", lambda: None)
+def index(tmp_path: Path) -> Index:
     return Index(tmp_path)
 
 
