@@ -205,18 +205,18 @@ def _dependencies(
     What a wheel that isn't at hand needs was found when it was published.
     """
     at_hand = _at_hand((*built, *published), sources)
-    together = {release.filename: release for release in (*built, *published)}.values()
-    roots = roots_of(release for release in (*built, *published) if release.filename in at_hand)
-    stale = resolved.stale(roots, together)
+    known = {release.filename for release in published}
+    together = {release.filename: release for release in (*built, *published)}
+    listed = (each for each in (*built, *published) if together[each.filename].listed)
+    stale = resolved.stale(roots_of(each for each in listed if each.filename in at_hand), together.values())
     if not stale:
         return _Dependencies()
-    with opened([_linked_here(release, at_hand) for release in together]) as mirror:
-        return _needed(stale, mirror, published)
+    with opened([_linked_here(release, at_hand) for release in together.values()]) as mirror:
+        return _needed(stale, mirror, roots_of(release for release in built if release.filename not in known))
 
 
-def _needed(roots: Sequence[Root], mirror: Mirror, published: Sequence[Release]) -> _Dependencies:
+def _needed(roots: Sequence[Root], mirror: Mirror, new: Sequence[Root]) -> _Dependencies:
     """What the roots need. One that is new and can't have it is refused, one that is published is noted."""
-    old = {(release.project, release.version) for release in published}
     files: set[Path] = set()
     found: dict[Root, Sequence[Pin]] = {}
     notes = []
@@ -224,7 +224,7 @@ def _needed(roots: Sequence[Root], mirror: Mirror, published: Sequence[Release])
         try:
             needed = mirror.needed_by(root.requirement, root.python)
         except Unresolvable as error:
-            if (root.project, root.version) not in old:
+            if root in new:
                 raise
             notes.append(f"{root} is published, but can't be installed from this index any more: {error.message}")
         else:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from factory.errors import PublishError
 from factory.model import Target
@@ -159,3 +160,19 @@ def test_a_published_wheel_that_can_not_be_installed_any_more_is_told_and_keeps_
     assert "needed" in note
     with pytest.raises(PublishError, match=r"what late==1\.0 needs on riscv64 can't be had as wheels"):
         published(tmp_path, make_wheel(tmp_path / "store", "late", requires=["needed"]))
+    with pytest.raises(PublishError, match=r"what engine==1\.0 needs on riscv64 can't be had as wheels"):
+        published(tmp_path, make_wheel(tmp_path / "rebuilt", "engine", build="1", requires=["needed"]))
+
+
+def test_a_wheel_that_is_yanked_itself_can_be_installed_and_one_that_is_not_listed_is_not_resolved(
+    tmp_path: Path,
+) -> None:
+    yanked, unlisted = (make_wheel(tmp_path / "store", name) for name in ("yanked", "unlisted"))
+    ledger = Ledger(tmp_path / "ledger")
+    published(tmp_path, yanked, unlisted)
+    ledger.set_yanked("yanked", Version("1.0"), "it bites")
+    ledger.update(replace(each, listed=False) for each in ledger.read_project("unlisted"))
+    assert published(tmp_path, yanked, unlisted).notes == ()
+    assert asked(tmp_path) == ["yanked==1.0"]
+    assert published(tmp_path, yanked, unlisted).notes == ()
+    assert asked(tmp_path) == []
