@@ -33,8 +33,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "",  # compiled once, imports take the same work in each run
 }
-ATTEMPTS = 4
-NOWHERE = range(0x1000, 0x2000)  # no library is there: for a run that shows where they are
+ATTEMPTS = 6
+NOWHERE = range(0x1000, 0x2000)  # no library is there: for runs that show where they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +129,15 @@ def chosen(cases: Sequence[str], wanted: Sequence[str], script: Path) -> Sequenc
 class Runner:
     """Runs cases in a root where the package is installed.
 
-    `libraries` are those of `packages`, entries of site-packages, where the last run had them. The next one most
-    often has them there too, and so they are all that it is asked to count.
+    `libraries` are those of `packages`, entries of site-packages, where the last run had them. Once two runs had them
+    in the same places, they are `settled`: the next run most often has them there too, and is asked to count them.
     """
 
     sandbox: Sandbox
     packages: tuple[str, ...]
     log: LogSink
     libraries: Libraries = field(default_factory=dict)
+    settled: bool = False
 
     def cases(self) -> list[str]:
         """The names of the cases, in their order."""
@@ -162,15 +163,21 @@ class Runner:
         return classify(+one)
 
     def _counted(self, case: str, calls: int, cpu: str) -> Counter[Instruction]:
-        """What a run executes in the libraries; it is repeated where they were not in their expected places."""
+        """What a run executes in the libraries; it is repeated where they were not in their expected places.
+
+        Until these are known nothing is counted, which takes a fraction of the time. The first run of all compiles
+        what it imports, and so may have them elsewhere than those after it.
+        """
         for _ in range(ATTEMPTS):
-            expected, ranges = self.libraries, list(self.libraries.values()) or [NOWHERE]
+            expected, counted = self.libraries, self.settled
+            ranges = list(expected.values()) if counted else [NOWHERE]
             command = _command(case, str(calls))
             counts = count_instructions(self.sandbox, command, log=self.log, cpu=cpu, env=ENVIRONMENT, ranges=ranges)
             self.libraries = mapped_libraries(self._answer(), self._is_the_packages)
             if not self.libraries:
                 raise FactoryError(f"the case {case!r} loads no library of the package")
-            if self.libraries == expected:
+            self.settled = self.libraries == expected
+            if counted and self.settled:
                 return relative(counts, expected)
         raise FactoryError(f"the libraries of {case!r} are at other addresses in each run")
 
