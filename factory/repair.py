@@ -22,7 +22,7 @@ from factory.elf_links import BrokenElf, is_elf, read_links
 from factory.errors import CommandFailed, RepairFailed
 from factory.files import sha256_of
 from factory.linking.changes import Wanted, relink
-from factory.linking.closure import before_bundling, find_closure, missing_symbols, own_files, relinking
+from factory.linking.closure import before_bundling, find_closure, missing_symbols, own_files, relinking, unneeded
 from factory.linking.stand_ins import compile_stand_in
 from factory.model import BuiltWheel, LogSink, RepairedWheel, RepairOptions, Sandbox, Target
 from factory.process import run, with_own_programs
@@ -117,6 +117,11 @@ def _relink(
         missing = missing_symbols(closure)
     except BrokenElf as error:
         raise RepairFailed(str(error)) from error
+    if others := unneeded(closure):
+        raise RepairFailed(
+            f"nothing in {wheel} needs {' or '.join(others)}, which repair.left-out names",
+            hint="correct the recipe: `readelf -d FILE` shows what a library needs, by the very names",
+        )
     stand_in = f"lib{parse_wheel_filename(wheel)[0]}_left_out.so"
     if everything := frozenset[Wanted]().union(*missing.values()):
         with tools.open_root(changed.with_name("stand-in")) as sandbox:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_a_wheel_that_its_own_build_repaired_keeps_its_bytes(tmp_path: Path) -> 
 def test_a_wheel_repaired_for_a_newer_glibc_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RepairFailed, match="needs manylinux_2_41_riscv64, which is newer than the target's"):
         repaired_before(tmp_path, "manylinux_2_41_riscv64")
+
+
+def test_to_leave_out_what_nothing_needs_is_a_mistake(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "demo", tag="cp313-cp313-linux_riscv64")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("demo/fast.so", Image(soname="fast.so", needed=("libmpi.so.40",)).build())
+    tools, options = replace(NO_TOOLS, strip=["true"]), RepairOptions(left_out=("libmpi.so.40", "libmpi.so.41"))
+    with pytest.raises(RepairFailed) as caught:
+        repair(BuiltWheel(path=wheel, requirements=()), options, Target(), tools, tmp_path / "out", "0", MemoryLog())
+    assert caught.value.message == f"nothing in {wheel.name} needs libmpi.so.41, which repair.left-out names"
+    assert "`readelf -d FILE` shows what a library needs" in str(caught.value.hint)
 
 
 def test_a_build_tag_changes_the_name_and_what_says_it_alone(tmp_path: Path) -> None:

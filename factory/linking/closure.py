@@ -73,6 +73,12 @@ def in_folders(name: str, folders: Sequence[Path]) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
+def unneeded(closure: Closure) -> list[str]:
+    """What is to be left out and nothing names as needed."""
+    needed = {closure.rename(name) for each in closure.everything for name in each.needed}
+    return [name for name in closure.left_out if name not in needed]
+
+
 def before_bundling(folders: Sequence[Path]) -> Rename:
     """Give a library that another wheel has bundled the SONAME that it had before, where `folders` have the same file.
 
