@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -13,20 +12,18 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from factory.errors import StoreError
+from factory.linking import bundled
 from factory.model import BuildRecord, PackagePin
 from factory.publish.reports import Package
 from factory.store import Store
 
-# auditwheel's folder in a wheel, and its names: that of the file that it copied, with the begin of that file's sha256.
-FOLDER = ".libs"
-COPIED = re.compile(r"(.+)-([0-9a-f]{8})(\..+)")
 # After the name that Debian gives a library's package: since times have 64 bits, and for those that compilers bring.
 ENDINGS = ("", "t64", "-riscv64-cross")
 
 
 def is_bundled(path: str) -> bool:
     """Whether the repair put that file of a wheel there."""
-    return PurePosixPath(path).parts[0].endswith(FOLDER)
+    return PurePosixPath(path).parts[0].endswith(bundled.FOLDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +42,7 @@ class Origins:
         Raises:
             StoreError: a wheel that the build required is damaged.
         """
-        copied = COPIED.fullmatch(PurePosixPath(path).name)
+        copied = bundled.FILE.fullmatch(PurePosixPath(path).name)
         if copied is None:
             return None
         stem, begin, ending = copied.groups()

@@ -5,7 +5,6 @@ It uses the machine's own cache: what is built already is looked at, not built a
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +16,10 @@ from factory.files import sha256_of
 from factory.layout import default_layout
 from factory.model import DEFAULT_PROFILES, PYTHONS, BuildRecord
 from factory.store import Store
+from tests.pipeline.checkouts import ROOT, own_factory
 
 pytestmark = pytest.mark.main_job
 
-ROOT = Path(__file__).parent.parent
 CPU_BACKENDS = {
     "rv64gc": "riscv64_0",
     "rvv128": "riscv64_v",
@@ -31,15 +30,10 @@ CPU_BACKENDS = {
 MEGABYTE = 1_000_000
 
 
-def factory(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "factory.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ)
-
-
 @pytest.fixture(scope="module")
 def store() -> Store:
     """The store after the main job."""
-    finished = factory("build", "llama-cpp-python")
+    finished = own_factory("build", "llama-cpp-python")
     assert finished.returncode == 0, finished.stderr
     return Store(default_layout().store)
 
@@ -54,7 +48,7 @@ def llama(store: Store) -> BuildRecord:
 @pytest.fixture(scope="module")
 def index(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("index")
-    published = factory("index", "--output", str(folder), "--ledger", str(folder / "ledger"))
+    published = own_factory("index", "--output", str(folder), "--ledger", str(folder / "ledger"))
     assert published.returncode == 0, published.stderr
     return folder
 
@@ -80,7 +74,7 @@ def test_the_wheel_is_small_and_each_library_is_in_it_once(store: Store, llama: 
     wheel = store.wheel_path(llama)
     assert wheel.stat().st_size <= 8 * MEGABYTE
     assert wheel.name.startswith("llama_cpp_python-0.3.36-py3-none-manylinux_2_")
-    audited = factory("audit", str(wheel), "--dispatched", "llama_cpp/lib/libggml-cpu-riscv64_v*.so")
+    audited = own_factory("audit", str(wheel), "--dispatched", "llama_cpp/lib/libggml-cpu-riscv64_v*.so")
     assert audited.returncode == 0, audited.stdout
     assert "duplicate" not in audited.stdout
 
@@ -111,14 +105,14 @@ def test_the_records_name_every_patch_and_stage(llama: BuildRecord) -> None:
 
 def test_a_second_build_does_nothing(store: Store, llama: BuildRecord) -> None:
     before = sha256_of(store.wheel_path(llama))
-    again = factory("build", "llama-cpp-python")
+    again = own_factory("build", "llama-cpp-python")
     assert "started" not in again.stderr
     assert "llama-cpp-python 0.3.36: already built" in again.stderr
     assert sha256_of(store.wheel_path(llama)) == before
 
 
 def test_pip_installs_it_from_the_index_alone_and_it_writes_text(index: Path) -> None:
-    checked = factory("check", "llama-cpp-python", "--index", str(index), "--profile", "k1")
+    checked = own_factory("check", "llama-cpp-python", "--index", str(index), "--profile", "k1")
     assert checked.returncode == 0, checked.stderr
     assert "k1: The capital of France is" in checked.stderr
     log = (default_layout().logs / "llama-cpp-python-0.3.36/check.log").read_text()

@@ -5,9 +5,6 @@ They use the machine's own cache: what is built already is looked at, not built 
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,12 +13,12 @@ from factory.layout import default_layout
 from factory.model import DEFAULT_PROFILES, PYTHONS
 from factory.publish.server import serve
 from factory.store import Store
+from tests.pipeline.checkouts import own_factory
 from tests.publish.test_clients import PLATFORM, pip, uv
 from tests.publish.test_conformance import sent
 
 pytestmark = [pytest.mark.main_job, pytest.mark.long]
 
-ROOT = Path(__file__).parent.parent
 # The name -> the backend that built it, the wheel's Python and ABI tags, and what its check showed.
 PACKAGES = {
     "contourpy": ("meson-python", "cp313-cp313", "circles by serial, threaded, mpl2014, mpl2005, a ring"),
@@ -37,13 +34,12 @@ PACKAGES = {
 @pytest.fixture(scope="module")
 def store() -> Store:
     """The store after all of them were built by one command."""
-    factory("build", *PACKAGES)
+    run_factory("build", *PACKAGES)
     return Store(default_layout().store)
 
 
-def factory(*arguments: str) -> None:
-    command = [sys.executable, "-m", "factory.cli", *arguments]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ)
+def run_factory(*arguments: str) -> None:
+    finished = own_factory(*arguments)
     assert finished.returncode == 0, finished.stderr
 
 
@@ -60,8 +56,8 @@ def test_a_real_package_is_built_by_its_own_backend_and_passes_on_every_profile(
 
 def test_a_resolve_of_torch_fetches_none_of_its_wheel(tmp_path: Path) -> None:
     """Of the torch that is made in minutes, from an index of everything that was built."""
-    factory("build", "torch-debian", "--python", "3.14")
-    factory("index", "--output", str(tmp_path / "index"), "--ledger", str(tmp_path / "ledger"))
+    run_factory("build", "torch-debian", "--python", "3.14")
+    run_factory("index", "--output", str(tmp_path / "index"), "--ledger", str(tmp_path / "ledger"))
     (tmp_path / "wanted.in").write_text("torch\n")
     lines: list[str] = []
     with serve(tmp_path / "index", on_request=lines.append) as base:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 
+from factory.linking import bundled
+
 # An entry point group -> the variable that build programs read.
 GROUPS = {"pkg_config": "PKG_CONFIG_PATH", "cmake.prefix": "CMAKE_PREFIX_PATH"}
 # An entry point group -> where the shared libraries are, from the folder that the entry point names.
@@ -30,9 +32,9 @@ def library_variables(venv: Path, inside: PurePosixPath) -> dict[str, str]:
 
 def library_folders(venv: Path) -> tuple[Path, ...]:
     """The folders in the virtual environment whose shared libraries a build may have linked with, or these need."""
-    bundled = [folder for packages in site_packages(venv) for folder in sorted(packages.glob("*.libs"))]
+    theirs = [folder for packages in site_packages(venv) for folder in sorted(packages.glob(f"*{bundled.FOLDER}"))]
     found = [(folder / where).resolve() for group, where in LIBRARIES.items() for folder in _named(venv, group)]
-    return tuple(dict.fromkeys(folder for folder in (*found, *bundled) if folder.is_dir()))
+    return tuple(dict.fromkeys(folder for folder in (*found, *theirs) if folder.is_dir()))
 
 
 def site_packages(venv: Path) -> Iterator[Path]:

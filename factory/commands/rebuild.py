@@ -15,6 +15,7 @@ from factory.compare import Difference, compare_wheels
 from factory.environments.layers import discard
 from factory.errors import NotReproducible, StoreError
 from factory.files import copy_atomically
+from factory.layout import short
 from factory.model import BuildRecord
 from factory.privileges import give_back
 from factory.process import attach
@@ -68,7 +69,7 @@ def find_record(name: str, key: str | None, factory: Factory) -> BuildRecord:
     records = factory.store.records_of(canonicalize_name(name))
     found = [record for record in records if key is None or record.key.startswith(key)]
     if not found:
-        keys = ", ".join(record.key[:16] for record in records)
+        keys = ", ".join(short(record.key) for record in records)
         raise StoreError(
             f"{name} has no build record{f' that starts with {key}' if key else ''}",
             hint=f"it has {keys}" if keys else f"run: factory build {name}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,12 +9,11 @@ from pathlib import Path
 
 from factory.elf_links import Linked, is_elf, read_links
 from factory.files import sha256_of
+from factory.linking import bundled
 from factory.linking.changes import Relinking, Wanted, offered, wanted
 
 # The name that a file needs a library by -> the one that it shall need it by.
 Rename = Callable[[str], str]
-# As auditwheel names what it bundles: the file's name, with eight digits of its sha256 before the first dot.
-_BUNDLED = re.compile(r"([^.]+)-([0-9a-f]{8})(\..+)")
 # Of interpreters, which no library names as one that it needs.
 _INTERPRETERS = ("Py", "_Py")
 
@@ -61,16 +59,11 @@ def find_closure(
     waiting = list(own)
     while waiting:
         for name in map(rename, waiting.pop().needed):
-            path = in_folders(name, folders)
+            path = _in_folders(name, folders)
             if path is not None and name not in inside and name not in besides and name not in left_out:
                 besides[name] = read_links(path.resolve())
                 waiting.append(besides[name])
     return Closure(own=own, besides=besides, rename=rename, left_out=left_out)
-
-
-def in_folders(name: str, folders: Sequence[Path]) -> Path | None:
-    """The library of that name in the first of the folders that has it."""
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def unneeded(closure: Closure) -> list[str]:
@@ -88,7 +81,7 @@ def before_bundling(folders: Sequence[Path]) -> Rename:
 
     @cache
     def rename(name: str) -> str:
-        match = _BUNDLED.fullmatch(name)
+        match = bundled.FILE.fullmatch(name)
         if match is None:
             return name
         candidates = [folder / f"{match[1]}{match[3]}" for folder in folders]
@@ -139,3 +132,8 @@ def _unknown(symbols: Collection[Wanted], known: Collection[str], left_out: Coll
         elsewhere = symbol.name in known or symbol.name.startswith(_INTERPRETERS)
         if symbol.library in left_out if symbol.version else not elsewhere:
             yield symbol
+
+
+def _in_folders(name: str, folders: Sequence[Path]) -> Path | None:
+    """The library of that name in the first of the folders that has it."""
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)

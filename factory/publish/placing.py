@@ -11,7 +11,7 @@ from factory.errors import PublishError
 from factory.files import copy_atomically, sha256_of, write_if_changed
 from factory.publish.ledger import Release
 from factory.publish.simple import write_pages
-from factory.publish.wheels import provenance_of, read_metadata
+from factory.publish.wheels import METADATA, provenance_of, read_metadata
 
 Locate = Callable[[Release], Path]
 
@@ -60,7 +60,7 @@ def _write_wheel(release: Release, source: Path, path: Path) -> list[Path]:
         _verify_hash(release, source)
         copy_atomically(source, path)
         changed.append(path)
-    metadata_path = path.with_name(f"{path.name}.metadata")
+    metadata_path = path.with_name(f"{path.name}{METADATA}")
     if release.metadata_sha256 is None or not _has(metadata_path, release.metadata_sha256):
         changed += _write_metadata(release, path, metadata_path)
     return changed + _write_provenance(release, source, path)

@@ -89,7 +89,7 @@ def _tracks(files: Sequence[Release]) -> list[str]:
 
 
 def _anchor(release: Release) -> str:
-    attributes = {"href": f"{_link(release)}#sha256={release.sha256}"}
+    attributes = {"href": f"{link_of(release)}#sha256={release.sha256}"}
     if release.requires_python is not None:
         attributes["data-requires-python"] = release.requires_python
     if release.metadata_sha256 is not None:
@@ -113,7 +113,7 @@ def _file_entry(release: Release) -> Mapping[str, object]:
     metadata = False if release.metadata_sha256 is None else {"sha256": release.metadata_sha256}
     entry: dict[str, object] = {
         "filename": release.filename,
-        "url": _link(release),
+        "url": link_of(release),
         "hashes": {"sha256": release.sha256},
         "size": release.size,
         "core-metadata": metadata,
@@ -129,7 +129,8 @@ def _file_entry(release: Release) -> Mapping[str, object]:
     return entry
 
 
-def _link(release: Release) -> str:
+def link_of(release: Release) -> str:
+    """Where a release's file is, from the folder of its project's pages."""
     return release.url or f"../../files/{quote(release.filename)}"
 
 

@@ -25,7 +25,7 @@ from pypi_simple import (
 from factory.errors import PublishError
 from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.publish.ledger import SHA256, TIME_FORMAT, URL, Mirrored, Release, parse_filename
-from factory.publish.wheels import METADATA_LIMIT
+from factory.publish.wheels import METADATA, METADATA_LIMIT
 
 CHECK_NETWORK = "check the network, the proxy variables and pip's index configuration (pip config list)"
 CHUNK_BYTES = 1 << 16
@@ -126,7 +126,7 @@ class Upstream:
     def _metadata(self, url: str, project: str, version: str) -> str:
         """The sha256 of the METADATA beside a file, empty where there is none: not every index says what it has."""
         try:
-            with self.session.get(f"{url}.metadata", timeout=TIMEOUT_SECONDS, stream=True) as response:
+            with self.session.get(f"{url}{METADATA}", timeout=TIMEOUT_SECONDS, stream=True) as response:
                 response.raise_for_status()
                 text = b"".join(islice(response.iter_content(CHUNK_BYTES), METADATA_LIMIT // CHUNK_BYTES))
         except requests.RequestException:

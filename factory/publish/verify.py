@@ -9,7 +9,7 @@ from pathlib import Path
 from factory.files import sha256_of
 from factory.publish.ledger import Release
 from factory.publish.simple import simple_pages
-from factory.publish.wheels import provenance_of
+from factory.publish.wheels import METADATA, provenance_of
 
 
 def differences(releases: Sequence[Release], output: Path, further: Mapping[str, str]) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def _files(releases: Sequence[Release], folder: Path, further: Mapping[str, str]
     """A file that lies elsewhere may be here too: where it was moved, pinned addresses go on working."""
     own = [release for release in releases if release.url is None or (folder / release.filename).is_file()]
     expected = {release.filename: release.sha256 for release in own}
-    expected |= {f"{each.filename}.metadata": each.metadata_sha256 for each in own if each.metadata_sha256 is not None}
+    expected |= {f"{each.filename}{METADATA}": each.metadata_sha256 for each in own if each.metadata_sha256 is not None}
     expected |= {
         provenance_of(Path(each.filename)).name: each.provenance_sha256 for each in own if each.provenance_sha256
     }

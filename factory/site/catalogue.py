@@ -17,6 +17,7 @@ from factory.model import PROFILES, PYTHONS, BuildFailure
 from factory.publish.harmless import harmless
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.reports import Build, Check, Log, WheelReport, read_failures, read_reports
+from factory.publish.simple import link_of
 from factory.tags import serves
 
 # States of a package for a Python: we built it and ran it there; we built it, and it was run on another Python only;
@@ -40,6 +41,16 @@ class Wheel:
     @property
     def built(self) -> bool:
         return isinstance(self.release.origin, Built)
+
+    @property
+    def address(self) -> str:
+        """Where the file is, from the folder of its project's pages."""
+        return link_of(self.release)
+
+    @property
+    def provenance(self) -> str | None:
+        """Where its provenance is, from there too; None where it has none."""
+        return f"{self.address}.provenance" if self.release.provenance_sha256 else self.release.provenance_url
 
     @property
     def repacked(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from factory.publish.ledger import Built
 from factory.publish.logs import log_name
@@ -38,12 +37,11 @@ def _version(files: VersionFiles) -> Mapping[str, object]:
 
 def _file(wheel: Wheel) -> Mapping[str, object]:
     release = wheel.release
-    address = release.url or f"../../files/{quote(release.filename)}"
     built = release.origin if isinstance(release.origin, Built) else None
     return {
         "filename": release.filename,
-        "url": address,
-        "provenance": f"{address}.provenance" if release.provenance_sha256 else release.provenance_url,
+        "url": wheel.address,
+        "provenance": wheel.provenance,
         "sha256": release.sha256,
         "size": release.size,
         "uploaded": release.uploaded,

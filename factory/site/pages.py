@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import markupsafe
 
+from factory.layout import short
 from factory.model import PROFILES, PYTHONS, Target
 from factory.publish.identifiers import urn_of
 from factory.publish.logs import log_name
@@ -37,7 +38,6 @@ NEWEST = 100  # versions in the list of builds, and half as many in the feed of 
 NEWEST_OF_ONE = 20  # versions in a project's own feed
 ADDRESSES = 50_000  # that a file of a site's map may hold, says the protocol
 SITEMAPS = "http://www.sitemaps.org/schemas/sitemap/0.9"
-KEY_DIGITS = 16  # of a build record's key: as many as tell it from all others
 STATIC = Path(__file__).parent / "static"
 
 Pages = Mapping[str, str]
@@ -56,7 +56,6 @@ class Site:
 Cell = tuple[str, str, str]
 NOT_RUN: Cell = ("", "", "")
 ENDINGS = {True: "passed", False: "failed"}
-LOG_OF_CHECK = "check on Python {python}"
 ORIGINS = {True: "built here", False: "by its own project; the file is unchanged"}
 NO_LICENCE = "not stated in the wheel"
 
@@ -133,15 +132,10 @@ def _cells(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str])
     found: dict[tuple[str, str], Cell] = {}
     for number, wheel in enumerate(files.wheels, 1):
         for check in wheel.checks:
-            link = f"{text.path_quoted(files.version)}.html#{check_id(number, check.profile, check.python)}"
+            link = f"{text.path_quoted(files.version)}.html#{text.check_id(number, check.profile, check.python)}"
             where = f"on {check.profile} with Python {check.python}"
             found[check.python, check.profile] = (link, ENDINGS[check.passed], where)
     return [found.get((python, profile), NOT_RUN) for python in pythons for profile in profiles]
-
-
-def check_id(number: int, profile: str, python: str) -> str:
-    """Where a page tells of a check of its wheel of that number."""
-    return text.path_quoted(f"check-{number}-{python}-{profile}")
 
 
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
@@ -172,14 +166,12 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
     """What a version's page tells of a wheel, the page's `number`th."""
     release, build = wheel.release, wheel.build
     files = f"{root}files/"
-    link = release.url or f"{files}{text.path_quoted(release.filename)}"
-    provenance = f"{link}.provenance" if release.provenance_sha256 else release.provenance_url or ""
     values = {
         "number": str(number),
         "filename": release.filename,
-        "link": link,
+        "link": wheel.address,
         "size": text.size(release.size),
-        "provenance": provenance,
+        "provenance": wheel.provenance or "",
         "sha256": release.sha256,
         "time": wheel.time,
         "day": text.day(wheel.time),
@@ -201,7 +193,7 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
         "source": build.source_sha256,
         "record": build.record,
         "rebuild": f"factory build {recipe} --python {python}\n"
-        f"factory rebuild {recipe} --record {build.record[:KEY_DIGITS]} --verify",
+        f"factory rebuild {recipe} --record {short(build.record)} --verify",
         **{f"log{each}": address for each, address in enumerate(logs.values())},
     }
     for each, check in enumerate(checks):
@@ -214,11 +206,13 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
 def _logs(wheel: Wheel, files: str) -> Mapping[str, str]:
     """Where the logs beside a wheel are, by what people call them."""
     return {
-        f"{log.stage} on Python {log.python}" if log.python else log.stage: (
-            f"{files}{text.path_quoted(log_name(wheel.release.filename, log))}"
-        )
+        _log_title(log.stage, log.python): f"{files}{text.path_quoted(log_name(wheel.release.filename, log))}"
         for log in wheel.logs
     }
+
+
+def _log_title(stage: str, python: str) -> str:
+    return f"{stage} on Python {python}" if python else stage
 
 
 def _ordered_checks(checks: Sequence[Check]) -> Sequence[Check]:
@@ -231,7 +225,7 @@ def _ordered_checks(checks: Sequence[Check]) -> Sequence[Check]:
 @lru_cache(maxsize=1024)
 def _check_line(profile: str, python: str, passed: bool, logs: Sequence[str]) -> CheckLine:
     """A line of a check on a page that has those logs."""
-    title = LOG_OF_CHECK.format(python=python)
+    title = _log_title("check", python)
     return CheckLine(
         profile=profile,
         stands_for=PROFILES[profile].stands_for if profile in PROFILES else "",

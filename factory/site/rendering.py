@@ -43,7 +43,7 @@ def _environment() -> jinja2.Environment:
         "urn_of": urn_of,
         "since": text.since,
     }
-    environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES}
+    environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES, "check_id": text.check_id}
     return environment
 
 

@@ -54,6 +54,11 @@ def since(versions: Mapping[str, str]) -> str:
     return ", ".join([f"{version} for Python {python}" for python, version in versions.items()])
 
 
+def check_id(number: int | str, profile: str, python: str) -> str:
+    """Where a page tells of a check of its wheel of that number, which stands there as it is."""
+    return f"check-{number}-{path_quoted(f'{python}-{profile}')}"
+
+
 def stages(stages: Sequence[Stage]) -> str:
     """What the stages of a build took, as in `source 2.1 s, build 4 min 21 s (8 min 9 s of processors, 2.1 GB)`."""
     return ", ".join([f"{stage.name} {duration(stage.seconds)}{_cost(stage)}" for stage in stages])

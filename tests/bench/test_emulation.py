@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +16,11 @@ from factory.settings import Factory
 from factory.store import Store
 from factory.ui import Reporter
 from tests.conftest import make_cache
+from tests.pipeline.checkouts import ROOT, own_factory
 
 # It needs llama.cpp's programs, a real package that takes long to build.
 pytestmark = [pytest.mark.main_job, pytest.mark.long]
 
-ROOT = Path(__file__).parent.parent.parent
 # Rows of at least 256 weights, which blocks of Q2_K have.
 TINY = ModelShape(
     name="tiny", layers=2, hidden=256, feed_forward=512, heads=4, key_value_heads=2, vocabulary=2048, context=2048
@@ -36,9 +33,7 @@ SYSTEM = Cell(mode="system", profile="rv64gc", model="Q8_0")
 @pytest.fixture(scope="module")
 def tools(layout: Layout) -> Path:
     """The wheel with llama.cpp's programs."""
-    built = subprocess.run(
-        [sys.executable, "-m", "factory.cli", "build", TOOLS], cwd=ROOT, capture_output=True, text=True, env=os.environ
-    )
+    built = own_factory("build", TOOLS)
     assert built.returncode == 0, built.stderr
     store = Store(layout.store)
     record = store.latest(TOOLS, PYTHONS[0])
