@@ -9,7 +9,7 @@ import json
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cattrs
 import msgspec
@@ -21,6 +21,8 @@ from factory.files import write_if_changed
 T = TypeVar("T")
 
 NOWHERE = Path()
+# Kept, since looking at a large dataclass takes longer than reading one.
+_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {}
 # What reading a file that holds something else comes to, before `structure` and in it, and in `decode` and `convert`.
 DAMAGED = (
     ValueError,
@@ -82,7 +84,9 @@ def decode(content: bytes, kind: type[T]) -> T:
     Raises:
         msgspec.MsgspecError: it isn't JSON, or holds something else.
     """
-    return msgspec.json.decode(content, type=kind)
+    decoder = _DECODERS.get(kind) or _DECODERS.setdefault(kind, msgspec.json.Decoder(kind))
+    value: T = decoder.decode(content)
+    return value
 
 
 def convert(value: object, kind: type[T]) -> T:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import markupsafe
@@ -39,6 +40,9 @@ NEWEST_OF_ONE = 20  # versions in a project's own feed
 ADDRESSES = 50_000  # that a file of a site's map may hold, says the protocol
 SITEMAPS = "http://www.sitemaps.org/schemas/sitemap/0.9"
 STATIC = Path(__file__).parent / "static"
+# From the folder of a project's pages.
+ROOT = "../" * 2
+FILES = f"{ROOT}files/"
 
 Pages = Mapping[str, str]
 
@@ -52,12 +56,21 @@ class Site:
     needed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-# What a page shows of a check that was run: where it is told in full, how it ended, and where it was run.
-Cell = tuple[str, str, str]
-NOT_RUN: Cell = ("", "", "")
 ENDINGS = {True: "passed", False: "failed"}
 ORIGINS = {True: "built here", False: "by its own project; the file is unchanged"}
 NO_LICENCE = "not stated in the wheel"
+
+
+class Cell(NamedTuple):
+    """What a project's page shows of a check: how it ended, where it was run, where it is told in full, and its logs.
+
+    All is empty where none was run; `logs` has addresses by what people call them.
+    """
+
+    ended: str = ""
+    where: str = ""
+    link: str = ""
+    logs: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,17 +144,21 @@ def _cells(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str])
     """A version's row: for each Python each profile. A rebuild, which sorts later, stands for what it replaces."""
     found: dict[tuple[str, str], Cell] = {}
     for number, wheel in enumerate(files.wheels, 1):
+        logs = _logs(wheel)
         for check in wheel.checks:
-            link = f"{text.path_quoted(files.version)}.html#{text.check_id(number, check.profile, check.python)}"
-            where = f"on {check.profile} with Python {check.python}"
-            found[check.python, check.profile] = (link, ENDINGS[check.passed], where)
-    return [found.get((python, profile), NOT_RUN) for python in pythons for profile in profiles]
+            told = {"check": logs.get(_log_title("check", check.python)), "build": logs.get("build")}
+            found[check.python, check.profile] = Cell(
+                ended=ENDINGS[check.passed],
+                where=f"on {check.profile} with Python {check.python}",
+                link=f"{text.path_quoted(files.version)}.html#{text.check_id(number, check.profile, check.python)}",
+                logs={name: address for name, address in told.items() if address},
+            )
+    return [found.get((python, profile), Cell()) for python in pythons for profile in profiles]
 
 
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
-    root = "../" * 2
-    around = frame(site.settings.title, root)
-    sections = [_section(number, wheel, project.name, root) for number, wheel in enumerate(files.wheels, 1)]
+    around = frame(site.settings.title, ROOT)
+    sections = [_section(number, wheel, project.name) for number, wheel in enumerate(files.wheels, 1)]
     values = {
         "name": project.name,
         "version": files.version,
@@ -162,10 +179,9 @@ class CheckLine(NamedTuple):
     log: int | None
 
 
-def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
+def _section(number: int, wheel: Wheel, name: str) -> str:
     """What a version's page tells of a wheel, the page's `number`th."""
     release, build = wheel.release, wheel.build
-    files = f"{root}files/"
     values = {
         "number": str(number),
         "filename": release.filename,
@@ -182,11 +198,11 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
     if build is None:
         values["license"] = "" if wheel.report is None else wheel.report.license or NO_LICENCE
         return filled("wheel.html", "section", values, {}, False, (), ())
-    logs, recipe = _logs(wheel, files), build.recipe or name
+    logs, recipe = _logs(wheel), build.recipe or name
     checks = _ordered_checks(build.checks)
     python = checks[0].python if checks else PYTHONS[0]
     values |= {
-        "sbom": f"{files}{text.path_quoted(sbom_name(release.filename))}",
+        "sbom": f"{FILES}{text.path_quoted(sbom_name(release.filename))}",
         "stages": text.stages(build.stages),
         "environment": f"{build.mode}; {text.tools(build.toolchain)}",
         "requirements": ", ".join(build.requirements) or "none",
@@ -203,10 +219,10 @@ def _section(number: int, wheel: Wheel, name: str, root: str) -> str:
     return filled("wheel.html", "section", values, {"facts": _facts(wheel) or ""}, True, titles, lines)
 
 
-def _logs(wheel: Wheel, files: str) -> Mapping[str, str]:
+def _logs(wheel: Wheel) -> Mapping[str, str]:
     """Where the logs beside a wheel are, by what people call them."""
     return {
-        _log_title(log.stage, log.python): f"{files}{text.path_quoted(log_name(wheel.release.filename, log))}"
+        _log_title(log.stage, log.python): f"{FILES}{text.path_quoted(log_name(wheel.release.filename, log))}"
         for log in wheel.logs
     }
 

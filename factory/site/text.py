@@ -70,7 +70,12 @@ def _cost(stage: Stage) -> str:
 
 def tools(toolchain: Mapping[str, str]) -> str:
     """Compilers and their kin with their versions."""
-    return ", ".join([f"{name} {version}" for name, version in sorted(toolchain.items())])
+    return _tools(tuple(toolchain.items()))
+
+
+@lru_cache  # many wheels are built with the same
+def _tools(toolchain: Sequence[tuple[str, str]]) -> str:
+    return ", ".join([f"{name} {version}" for name, version in sorted(toolchain)])
 
 
 def from_package(package: Package | None) -> str:

@@ -32,6 +32,7 @@ from factory.site.settings import load_settings
 
 STATE_FILE = ".pages.json"
 AT_ONCE = 64  # projects that make processes of their own worth their start
+PART = 8  # projects that a process takes at a time
 UNSURE_SECONDS = 0.05  # a folder changed so recently may change again within the same tick of the file system's clock
 UNSURE = -1
 
@@ -129,17 +130,33 @@ def encoded(text: str) -> bytes:
 
 def _write_projects(names: Sequence[str], ledger: Ledger, out: Path, site: Site) -> Iterable[Done]:
     work = partial(write_project, ledger=ledger.folder, out=out, site=site)
-    if len(names) < AT_ONCE:
-        return map(work, names)
-    return _at_once(work, sorted(names, key=lambda name: -_entries(ledger.folder / name)))
-
-
-def _at_once(work: Callable[[str], Done], names: Sequence[str]) -> Iterator[Done]:
-    """In processes of their own: those that start anew, since a copy of one with threads may hang."""
-    context = multiprocessing.get_context("spawn")
     processes = len(os.sched_getaffinity(0))
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=gc.disable) as pool:
-        yield from pool.map(work, names, chunksize=8)
+    if len(names) < AT_ONCE or processes == 1:
+        return map(work, names)
+    return _at_once(work, sorted(names, key=lambda name: -_size(ledger.folder / name)), processes)
+
+
+def _at_once(work: Callable[[str], Done], names: Sequence[str], processes: int) -> Iterator[Done]:
+    """In this process, from the last name on, and in others, which begin with the first.
+
+    The others start anew, since a copy of a process with threads may hang.
+    """
+    context = multiprocessing.get_context("spawn")
+    parts = [names[start : start + PART] for start in range(0, len(names), PART)]
+    with ProcessPoolExecutor(processes - 1, mp_context=context, initializer=gc.disable) as pool:
+        futures = [pool.submit(_each, work, part) for part in parts]
+        try:
+            while futures and futures[-1].cancel():
+                futures.pop()
+                yield from map(work, parts.pop())
+            for future in futures:
+                yield from future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _each(work: Callable[[str], Done], names: Sequence[str]) -> list[Done]:
+    return [work(name) for name in names]
 
 
 def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> Done:
@@ -160,9 +177,9 @@ def _remove(names: Iterable[str], out: Path) -> list[Path]:
     return folders
 
 
-def _entries(folder: Path) -> int:
-    with os.scandir(folder) as entries:
-        return sum(1 for _ in entries)
+def _size(folder: Path) -> int:
+    """Of the folder itself: what grows with the files in it, roughly."""
+    return folder.stat().st_size
 
 
 def ledger_stamp(ledger: Path, name: str) -> Stamp:

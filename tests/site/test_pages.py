@@ -55,6 +55,13 @@ def test_every_cell_of_the_grid_leads_to_what_was_seen(tmp_path: Path) -> None:
         assert f'id="{place}"' in made[f"project/alpha/{path}"]
 
 
+def test_every_cell_of_the_grid_leads_to_the_logs_of_its_check_and_of_its_build(tmp_path: Path) -> None:
+    grid = pages(make_ledger(tmp_path))["project/alpha/index.html"].partition('<table class="grid">')[2]
+    for wheel in (ALPHA, ALPHA_NEXT):
+        for name, log in (("check", "check-3.13"), ("build", "build")):
+            assert len(re.findall(rf'href="\.\./\.\./files/{wheel}\.{log}\.txt">{name}<', grid)) == 2
+
+
 def test_a_check_and_its_build_lead_to_their_logs(tmp_path: Path) -> None:
     page = pages(make_ledger(tmp_path))["project/alpha/1.10.html"]
     checked, built = (f"../../files/{ALPHA_NEXT}.{name}.txt" for name in ("check-3.13", "build"))
@@ -68,6 +75,7 @@ def test_a_wheel_without_logs_of_its_own_has_no_links_to_any(tmp_path: Path) -> 
     made = pages(ledger)
     assert '<td class="passed">passed</td>' in made["project/alpha/1.10.html"]
     assert "Logs" not in made["project/alpha/1.10.html"]
+    assert f"{ALPHA_NEXT}.build.txt" not in made["project/alpha/index.html"]
     assert json.loads(made["project/alpha/index.json"])["versions"][0]["files"][0]["logs"] == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import factory
+from factory.errors import PublishError
 from factory.publish.ledger import Ledger
 from factory.publish.reports import write_failures
 from factory.publish.simple import simple_pages
@@ -18,7 +20,7 @@ from factory.site.catalogue import Project, load_project
 from factory.site.verify import page_differences
 from factory.site.writing import STATE_FILE, write_site
 from tests.publish.wheelmaker import tree_of
-from tests.site.ledgers import ALPHA_NEXT, make_ledger, release
+from tests.site.ledgers import ALPHA_NEXT, PURE, make_ledger, release
 
 BETA = "beta-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"
 
@@ -49,12 +51,30 @@ def test_the_same_ledger_gives_the_same_bytes(ledger: Ledger, tmp_path: Path) ->
 def test_several_processes_write_what_one_writes(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for number in range(20):
+        ledger.add(release(f"more_{number}-1.0-py3-none-any.whl"))
     write_site(ledger, tmp_path / "one")
-    monkeypatch.setattr(writing, "AT_ONCE", 1)
+    at_once_by_one(monkeypatch)
     write_site(ledger, tmp_path / "two")
     one, two = tree_of(tmp_path / "one"), tree_of(tmp_path / "two")
     del one[STATE_FILE], two[STATE_FILE]
     assert one == two
+
+
+@pytest.mark.parametrize("filename", [ALPHA_NEXT, PURE])
+def test_a_damaged_ledger_is_told_whichever_process_reads_it(
+    filename: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ledger.folder / release(filename).project / f"{filename}.json").write_text("{")
+    at_once_by_one(monkeypatch)
+    with pytest.raises(PublishError, match=re.escape(f"{filename}.json is damaged")):
+        write_site(ledger, tmp_path / "out")
+
+
+def at_once_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes take projects one by one, however few there are."""
+    monkeypatch.setattr(writing, "AT_ONCE", 1)
+    monkeypatch.setattr(writing, "PART", 1)
 
 
 def test_installers_get_the_pages_that_they_always_got(ledger: Ledger, tmp_path: Path) -> None:
