@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import markupsafe
@@ -61,18 +60,6 @@ ORIGINS = {True: "built here", False: "by its own project; the file is unchanged
 NO_LICENCE = "not stated in the wheel"
 
 
-class Cell(NamedTuple):
-    """What a project's page shows of a check: how it ended, where it was run, where it is told in full, and its logs.
-
-    All is empty where none was run; `logs` has addresses by what people call them.
-    """
-
-    ended: str = ""
-    where: str = ""
-    link: str = ""
-    logs: Mapping[str, str] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A project on the pages of the whole: what they need to know of it, and its lines there, rendered already.
@@ -123,7 +110,7 @@ def _project_page(project: Project, site: Site) -> str:
         states=project.states,
         pythons=pythons,
         profiles=profiles,
-        rows=[(each, _cells(each, pythons, profiles)) for each in shown],
+        rows=_lines(_row(each, pythons, profiles) for each in shown),
         older=project.versions[GRID_VERSIONS:],
         since=_since(project, site),
     )
@@ -140,20 +127,27 @@ def _axes(versions: Sequence[VersionFiles]) -> tuple[Sequence[str], Sequence[str
     return sorted({check.python for check in checks}), ordered_profiles(check.profile for check in checks)
 
 
-def _cells(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str]) -> list[Cell]:
+class Cell(NamedTuple):
+    """A check in a project's grid: of the version's wheel of that number."""
+
+    number: int
+    profile: str
+    python: str
+    ended: str
+
+
+def _row(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str]) -> str:
     """A version's row: for each Python each profile. A rebuild, which sorts later, stands for what it replaces."""
+    values = {"version": files.version, "page": f"{text.path_quoted(files.version)}.html"}
     found: dict[tuple[str, str], Cell] = {}
     for number, wheel in enumerate(files.wheels, 1):
         logs = _logs(wheel)
+        values[f"build{number}"] = logs.get("build", "")
         for check in wheel.checks:
-            told = {"check": logs.get(_log_title("check", check.python)), "build": logs.get("build")}
-            found[check.python, check.profile] = Cell(
-                ended=ENDINGS[check.passed],
-                where=f"on {check.profile} with Python {check.python}",
-                link=f"{text.path_quoted(files.version)}.html#{text.check_id(number, check.profile, check.python)}",
-                logs={name: address for name, address in told.items() if address},
-            )
-    return [found.get((python, profile), Cell()) for python in pythons for profile in profiles]
+            values[f"check{number}-{check.python}"] = logs.get(_log_title("check", check.python), "")
+            found[check.python, check.profile] = Cell(number, check.profile, check.python, ENDINGS[check.passed])
+    cells = tuple([found.get((python, profile)) for python in pythons for profile in profiles])
+    return filled("wheel.html", "grid_row", values, {}, files.yanked, cells)
 
 
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
