@@ -228,8 +228,13 @@ def ordered_profiles(names: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache
 def _ordered(names: frozenset[str]) -> tuple[str, ...]:
-    known = list(PROFILES)
-    return tuple(sorted(names, key=lambda name: (known.index(name) if name in PROFILES else len(known), name)))
+    return tuple(sorted(names, key=rank_of))
+
+
+@lru_cache
+def rank_of(profile: str) -> tuple[int, str]:
+    """Where a profile is in that order, as something to sort by."""
+    return (list(PROFILES).index(profile) if profile in PROFILES else len(PROFILES), profile)
 
 
 def profiles_of(wheels: Iterable[Wheel]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from factory.site.catalogue import (
     VersionFiles,
     Wheel,
     ordered_profiles,
+    rank_of,
     summarize,
 )
 from factory.site.coverage import KINDS, SOLVED, WORDS, Coverage, Covered, absent, covered
@@ -196,7 +197,7 @@ def _section(number: int, wheel: Wheel, name: str) -> str:
     checks = _ordered_checks(build.checks)
     python = checks[0].python if checks else PYTHONS[0]
     values |= {
-        "sbom": f"{FILES}{text.path_quoted(sbom_name(release.filename))}",
+        "sbom": f"{FILES}{sbom_name(text.path_quoted(release.filename))}",
         "stages": text.stages(build.stages),
         "environment": f"{build.mode}; {text.tools(build.toolchain)}",
         "requirements": ", ".join(build.requirements) or "none",
@@ -215,10 +216,8 @@ def _section(number: int, wheel: Wheel, name: str) -> str:
 
 def _logs(wheel: Wheel) -> Mapping[str, str]:
     """Where the logs beside a wheel are, by what people call them."""
-    return {
-        _log_title(log.stage, log.python): f"{FILES}{text.path_quoted(log_name(wheel.release.filename, log))}"
-        for log in wheel.logs
-    }
+    folder = f"{FILES}{text.path_quoted(wheel.release.filename)}"
+    return {_log_title(log.stage, log.python): f"{folder}{text.path_quoted(log_name('', log))}" for log in wheel.logs}
 
 
 def _log_title(stage: str, python: str) -> str:
@@ -226,10 +225,7 @@ def _log_title(stage: str, python: str) -> str:
 
 
 def _ordered_checks(checks: Sequence[Check]) -> Sequence[Check]:
-    if len(checks) < 2:
-        return checks
-    profiles = ordered_profiles(check.profile for check in checks)
-    return sorted(checks, key=lambda check: (check.python, profiles.index(check.profile)))
+    return sorted(checks, key=lambda check: (check.python, rank_of(check.profile)))
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 import jinja2
-import markupsafe
 
 from factory.model import PROFILES, PYTHONS
 from factory.publish.harmless import HARMLESS
@@ -19,6 +18,8 @@ from factory.site.settings import Settings
 
 PARTS = ("Packages", "Boards", "Coverage", "Builds")
 GAP = "\0"  # texts of the ledger were made harmless, so that none has it
+# As Jinja escapes a text, but without looking at each character for its own sake.
+REFERENCES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;"))
 
 
 @lru_cache
@@ -102,7 +103,9 @@ def _escaped(values: Sequence[str]) -> Sequence[str]:
     joined = GAP.join(values)
     if joined.count(GAP) != len(values) - 1:
         joined = GAP.join(value.replace(GAP, HARMLESS) for value in values)
-    return str.split(markupsafe.escape(joined), GAP)  # Markup's own method would make Markup of every piece
+    for character, reference in REFERENCES:
+        joined = joined.replace(character, reference)
+    return joined.split(GAP)
 
 
 @lru_cache(maxsize=1024)
