@@ -86,7 +86,7 @@ def configure_publishing(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Publish; print what is in the index and how to install from it."""
+    """Publish; print what is new in the index and how to install from it."""
     if args.verify:
         verify(Ledger(args.ledger or default_ledger(args.output)), args.output, links=args.links)
         return 0
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> None:
-    """Publish the candidates, and print what is in the index then."""
+    """Publish the candidates, and print what is new in the index then."""
     # Commands that write no pages need no templates, and no table of licences.
     from factory.publish.sbom import write_sboms
     from factory.site.writing import write_site
@@ -223,11 +223,11 @@ def default_ledger(output: Path) -> Path:
 
 
 def _show(publication: Publication, output: Path) -> None:
-    print_table(
-        ("file", "bytes", "origin"),
-        [(release.filename, f"{release.size:,}", _origin(release)) for release in publication.releases],
-    )
-    print(f"{len(publication.releases)} files, {len(publication.added)} new, in {output}")
+    """What is new of it, which is little where the index is large."""
+    if publication.added:
+        rows = [(release.filename, f"{release.size:,}", _origin(release)) for release in publication.added]
+        print_table(("new or changed", "bytes", "origin"), rows)
+    print(f"{len(publication.releases)} files, {len(publication.added)} new or changed, in {output}")
     print(*install_lines((output / "simple").absolute().as_uri()), sep="\n")
 
 

@@ -93,6 +93,11 @@ def now() -> str:
     return datetime.now(UTC).strftime(TIME_FORMAT)
 
 
+def ordered(releases: Iterable[Release]) -> tuple[Release, ...]:
+    """As `Ledger.read` has them."""
+    return tuple(sorted(releases, key=lambda release: (release.project, release.filename)))
+
+
 def parse_filename(filename: str) -> tuple[str, str]:
     """The normalized project and version that a wheel's file name states.
 

@@ -42,6 +42,8 @@ def write_logs(
     `known` are those that lay there before. A log of which the source hasn't changed since is left alone. `cache` is
     the factory's own folder, whose place on this machine is nobody's business.
     """
+    if not records and _are_there(filename, known, files):
+        return tuple(known)
     sources = _sources(records)
     before = {(log.stage, log.python): log for log in known}
     logs = (
@@ -49,6 +51,10 @@ def write_logs(
         for which in sorted({*sources, *before})
     )
     return tuple(log for log in logs if log is not None)
+
+
+def _are_there(filename: str, logs: Iterable[Log], files: Path) -> bool:
+    return all(changed_at(f"{files}/{log_name(filename, log)}") for log in logs)
 
 
 def _sources(records: Iterable[BuildRecord]) -> Mapping[_Which, Path]:

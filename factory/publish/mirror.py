@@ -19,7 +19,7 @@ from factory.model import PYTHONS, LogSink, Target
 from factory.process import run
 from factory.publish.ledger import Built, Mirrored, Release, parse_filename
 from factory.publish.resolver import Pin, Unresolvable, closed_environment, open_environment, resolve
-from factory.publish.simple import write_pages
+from factory.publish.simple import write_html
 from factory.publish.wheels import describe_wheel
 from factory.tags import serves
 
@@ -119,7 +119,7 @@ class Mirror:
         return resolve(root, python=python, environment=environment, log=self._log)
 
     def _fetch(self, root: str, python: str) -> None:
-        write_pages([each for each in self._releases if isinstance(each.origin, Built)], self._scratch / "ours")
+        write_html([each for each in self._releases if isinstance(each.origin, Built)], self._scratch / "ours")
         environment = open_environment(self._scratch / "ours" / "simple")
         pins = resolve(root, python=python, environment=environment, log=self._log)
         lines = [pin.requirement for pin in pins if pin.project not in self._ours]
@@ -134,7 +134,7 @@ class Mirror:
                 self._copies[path] = describe_wheel(path, Mirrored())
         known = {release.filename for release in self._releases}
         more = [here(release, path) for path, release in self._copies.items() if release.filename not in known]
-        write_pages([*self._releases, *more], self._scratch / "closed")
+        write_html([*self._releases, *more], self._scratch / "closed")
 
     def _copies_among(self, pins: Sequence[Pin], python: str) -> tuple[Path, ...]:
         wanted = " ".join(pin.requirement for pin in pins)

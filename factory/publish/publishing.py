@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from factory.errors import PublishError
 from factory.model import LogSink, StoredWheel, Target
-from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
+from factory.publish.ledger import Built, Ledger, Mirrored, Release, now, ordered
 from factory.publish.mirror import Mirror, fetch_again, here, opened_mirror
 from factory.publish.placing import write_files
 from factory.publish.resolved import Resolved, Root, roots_of
@@ -29,7 +29,7 @@ OpenMirror = Callable[[Sequence[Release]], AbstractContextManager[Mirror]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What `publish` did: every release of the index, those new to the ledger, and the files that it put there.
+    """What `publish` did: every release of the index, those new or changed in it, and the files that it put there.
 
     `notes` are for whoever publishes: what is published, but not as it could be.
     """
@@ -96,13 +96,20 @@ def publish(
         copied = [describe_wheel(path, Mirrored()) for path in dependencies.files]
         releases = [*built, *(copied if terms.copies else _linked(copied, published))]
         ledger.verify_all(releases)
+        after = dict(known)
         for release in releases:
-            ledger.add(replace(release, uploaded=release.uploaded or now()))
-        ledger.update(_as_known_now(built, ledger))
-        publication = _write(ledger, published, sources, output)
+            after[release.filename] = ledger.add(replace(release, uploaded=release.uploaded or now()))
+        after |= {release.filename: release for release in ledger.update(_as_known_now(built, ledger))}
+        everything = ordered(after.values())
+        changed = write_files(everything, sources.locate, output)
         if dependencies.found:
-            resolved.keep(dependencies.found, publication.releases)
-        return replace(publication, notes=(*dependencies.notes, *_without_metadata(described, built)))
+            resolved.keep(dependencies.found, everything)
+        return Publication(
+            releases=everything,
+            added=tuple(release for release in everything if _differs(release, known.get(release.filename))),
+            changed=changed,
+            notes=(*dependencies.notes, *_without_metadata(described, built)),
+        )
 
 
 def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: frozenset[str]) -> list[Release]:
@@ -233,10 +240,8 @@ def _needed(roots: Sequence[Root], mirror: Mirror, new: Sequence[Root]) -> _Depe
     return _Dependencies(files=tuple(sorted(files)), found=found, notes=tuple(notes))
 
 
-def _write(ledger: Ledger, before: Sequence[Release], sources: Sources, output: Path) -> Publication:
-    releases, known = ledger.read(), set(before)
-    added = tuple(release for release in releases if release not in known)
-    return Publication(releases=releases, added=added, changed=write_files(releases, sources.locate, output))
+def _differs(release: Release, before: Release | None) -> bool:
+    return release is not before and release != before
 
 
 def describe_candidate(candidate: StoredWheel, published: Release | None) -> Release:

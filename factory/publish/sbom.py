@@ -18,7 +18,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from factory.files import changed_at, write_if_changed
 from factory.publish.identifiers import OURS, urn_of
 from factory.publish.ledger import SHA256, TIME, Built, Release
-from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, report_path, with_reports
+from factory.publish.reports import REPORTS, Build, Bundled, Package, Patch, WheelReport, with_reports
 from factory.serial import encode
 
 SPECIFICATION = "1.6"
@@ -39,18 +39,20 @@ def write_sboms(releases: Sequence[Release], ledger: Path, out: Path) -> tuple[P
     Raises:
         PublishError: a report of the ledger is damaged.
     """
-    stale = [release for release in releases if _is_stale(release, ledger, out)]
+    program = changed_at(__file__)
+    stale = [release for release in releases if _is_stale(release, program, ledger, out)]
     paths = ((out / "files" / name, content) for name, content in sboms(stale, ledger))
     return tuple(path for path, content in paths if write_if_changed(path, content))
 
 
-def _is_stale(release: Release, ledger: Path, out: Path) -> bool:
+def _is_stale(release: Release, program: int, ledger: Path, out: Path) -> bool:
+    """Whether it was written before this `program`, or before its entry in the ledger or its report."""
     if not isinstance(release.origin, Built):
         return False
-    entry = ledger / release.project / f"{release.filename}.json"
-    made_of = (__file__, entry, report_path(ledger, release.project, release.filename))
-    written = changed_at(out / "files" / sbom_name(release.filename))
-    return any(changed_at(path) >= written for path in made_of)
+    written = changed_at(f"{out}/files/{sbom_name(release.filename)}")
+    folder = f"{ledger}/{release.project}"
+    made_of = (f"{folder}/{release.filename}.json", f"{folder}/{REPORTS}/{release.filename}.json")
+    return program >= written or any(changed_at(path) >= written for path in made_of)
 
 
 def sboms(releases: Sequence[Release], ledger: Path) -> Iterator[tuple[str, bytes]]:

@@ -29,6 +29,13 @@ def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
     return tuple(path for path, text in pages.items() if write_if_changed(path, text.encode()))
 
 
+def write_html(releases: Sequence[Release], out: Path) -> None:
+    """Write the HTML pages of `<out>/simple/` alone, for an installer that looks for projects in this very folder."""
+    for project, published in _by_project(releases).items():
+        text = _project_html(project, [release for release in published if release.listed])
+        write_if_changed(f"{out}/simple/{project}/index.html", text.encode())
+
+
 def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
     """The text of every page below `<out>/simple/`; the pages of the whole come after those of the projects."""
     pages: dict[Path, str] = {}

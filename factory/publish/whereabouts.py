@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -42,8 +43,12 @@ class Sources:
 
     def find(self, release: Release) -> Path | None:
         """The file of a release; None where this machine has none, since it lies elsewhere."""
-        places = (self._stored.get(release.sha256), *(folder / release.filename for folder in self._folders))
-        return next((path for path in places if path is not None and path.is_file()), None)
+        stored = self._stored.get(release.sha256)
+        if stored is not None and stored.is_file():
+            return stored
+        # Most releases of a large index lie elsewhere, and a Path costs more than looking for what it leads to.
+        places = (f"{folder}/{release.filename}" for folder in self._folders)
+        return next((Path(place) for place in places if os.path.isfile(place)), None)  # noqa: PTH113
 
 
 def sources_of(candidates: Sequence[StoredWheel], *, mirror: Path, output: Path) -> Sources:

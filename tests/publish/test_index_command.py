@@ -33,11 +33,10 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "out"
 
 
-def test_the_table_and_the_lines_to_paste_are_printed(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_there_is_and_the_lines_to_paste_are_printed(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_index("--output", str(output), "--ledger", str(output.parent / "ledger")) == 0
     shown = capsys.readouterr().out
-    assert "needed-1.0-py3-none-any.whl" in shown
-    assert f"1 files, 0 new, in {output}" in shown
+    assert f"1 files, 0 new or changed, in {output}" in shown
     assert f"pip install --index-url {(output / 'simple').as_uri()} NAME" in shown
 
 

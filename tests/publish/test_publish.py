@@ -37,6 +37,7 @@ def publish_to(folder: Path, *candidates: StoredWheel, terms: Terms = Terms()) -
         log=LogFile(folder / "publish.log"),
         terms=terms,
     )
+    assert publication.releases == Ledger(folder / "ledger").read()
     pages = write_pages(publication.releases, folder / "out")
     return dataclasses.replace(publication, changed=(*publication.changed, *pages))
 

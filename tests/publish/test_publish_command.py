@@ -65,6 +65,14 @@ def test_the_wheels_that_are_named_are_published_with_their_provenance_and_no_ot
     assert release.provenance_url == f"https://wheels.example/files/{one.name}.provenance"
 
 
+def test_only_what_is_new_is_listed(tmp_path: Path) -> None:
+    one, two = built(tmp_path, "one"), built(tmp_path, "two")
+    shown = [start(tmp_path, wheel).communicate(timeout=120)[0] for wheel in (one, two, two)]
+    assert [(one.name in text, two.name in text) for text in shown] == [(True, False), (False, True), (False, False)]
+    for text, counts in zip(shown, ("1 files, 1 new", "2 files, 1 new", "2 files, 0 new"), strict=True):
+        assert f"{counts} or changed, in {tmp_path / 'out'}" in text
+
+
 def test_metadata_to_upload_is_written_and_offered_once_it_is_there(upstream: Upstream, tmp_path: Path) -> None:
     wheel, assets = built(tmp_path, "demo"), upstream.folder / "out/assets"
     assets.mkdir()
