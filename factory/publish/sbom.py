@@ -8,6 +8,7 @@ serial number and time are those of the content and of the build.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -42,7 +43,15 @@ def write_sboms(releases: Sequence[Release], ledger: Path, out: Path) -> tuple[P
     program = changed_at(__file__)
     stale = [release for release in releases if _is_stale(release, program, ledger, out)]
     paths = ((out / "files" / name, content) for name, content in sboms(stale, ledger))
-    return tuple(path for path, content in paths if write_if_changed(path, content))
+    return tuple(path for path, content in paths if _write(path, content))
+
+
+def _write(path: Path, content: bytes) -> bool:
+    """Whether it was new or differed; one that is right is as new as one that was written."""
+    changed = write_if_changed(path, content)
+    if not changed:
+        os.utime(path)
+    return changed
 
 
 def _is_stale(release: Release, program: int, ledger: Path, out: Path) -> bool:

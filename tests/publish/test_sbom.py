@@ -14,6 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from factory.model import BinaryPackage
+from factory.publish import sbom as publish_sbom
 from factory.publish.harmless import harmless
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Build, Bundled, Package, Patch, write_report
@@ -154,3 +155,13 @@ def test_only_what_its_own_files_are_older_than_is_left_alone(tmp_path: Path) ->
     assert write_sboms(releases, ledger.folder, out) == (path,)
     path.unlink()
     assert write_sboms(releases, ledger.folder, out) == (path,)
+
+
+def test_what_is_right_after_a_change_of_the_program_is_made_once_more_and_not_each_time(tmp_path: Path) -> None:
+    ledger, out = make_ledger(tmp_path), tmp_path / "out"
+    releases = Ledger(ledger.folder).read()
+    paths = write_sboms(releases, ledger.folder, out)
+    for path in paths:
+        os.utime(path, (1, 1))
+    assert write_sboms(releases, ledger.folder, out) == ()
+    assert all(path.stat().st_mtime > Path(publish_sbom.__file__).stat().st_mtime for path in paths)
