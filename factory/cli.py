@@ -5,16 +5,28 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from factory.errors import FactoryError, StoreError
 from factory.privileges import become_root
 
 
+class Terminated(KeyboardInterrupt):
+    """`timeout`, a service manager or a CI runner asks the run to end: as Ctrl-C does."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = make_parser().parse_args(arguments)
+    with _terminated_in_order():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         if args.needs_root:
             become_root()
@@ -22,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FactoryError as error:
         print(f"factory: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("factory: interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -37,6 +49,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return StoreError.exit_code
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """While the body runs, SIGTERM ends it as Ctrl-C does: children are ended, and what a stage took is kept."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def make_parser() -> argparse.ArgumentParser:

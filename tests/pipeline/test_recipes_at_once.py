@@ -49,7 +49,8 @@ def test_a_failure_stops_only_what_needs_it(fresh_cache: Path, tmp_path: Path) -
     assert "nonsense" not in log
 
 
-def test_ctrl_c_ends_all(fresh_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_all(number: signal.Signals, status: int, fresh_cache: Path, tmp_path: Path) -> None:
     packages, root = tmp_path / "packages", tmp_path / "checkout"
     names = ("one-c", "two-c")
     for name in names:
@@ -64,8 +65,8 @@ def test_ctrl_c_ends_all(fresh_cache: Path, tmp_path: Path) -> None:
         while waited_for:
             waited_for.discard(process.stderr.readline())
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         shown = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == status
     assert shown.endswith("factory: interrupted; run the same command again to go on\n")
     assert survivors(fresh_cache) == []
