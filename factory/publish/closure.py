@@ -23,8 +23,8 @@ def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: L
     """Look up what `requirements` need on riscv64 now, on each Python, and link to it; returns what is new or changed.
 
     What was linked before stays, since somebody may have pinned it: it follows its project's yanks, and is yanked where
-    its project has removed it. `output` is the written index, which has our own files. Each requirement is looked up
-    alone, so that no two have to agree.
+    its project has removed it. Copies follow yanks too; those of removed files still serve. `output` is the written
+    index, which has our own files. Each requirement is looked up alone, so that no two have to agree.
 
     Raises:
         PublishError: a requirement can't be met by wheels, or the package index can't be asked; nothing is changed.
@@ -33,15 +33,15 @@ def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: L
         published = ledger.read()
         built = [release for release in published if isinstance(release.origin, Built)]
         wanted = _hashes(_pins(requirements, built, output / "files", log), {release.project for release in built})
-        linked = [each for each in published if isinstance(each.origin, Mirrored) and each.url is not None]
-        for release in linked:
+        mirrored = [each for each in published if isinstance(each.origin, Mirrored)]
+        for release in mirrored:
             wanted.setdefault(release.project, set()).add(release.sha256)
         with configured_upstream() as upstream:
             found = {release.filename: release for release in _found(wanted, upstream)}
         known = {release.filename for release in published}
         new = [replace(each, uploaded=each.uploaded or now()) for name, each in found.items() if name not in known]
         ledger.verify_all(list(found.values()))
-        changed = ledger.update(_as_it_is_now(release, found.get(release.filename)) for release in linked)
+        changed = ledger.update(_as_it_is_now(release, found.get(release.filename)) for release in mirrored)
         return (*(ledger.add(release) for release in new), *changed)
 
 
@@ -92,10 +92,8 @@ def _of_use(filename: str) -> bool:
 
 def _as_it_is_now(release: Release, found: Release | None) -> Release:
     if found is None or found.sha256 != release.sha256:
-        return release if release.yanked is not None else replace(release, yanked=GONE)
-    return replace(
-        release,
-        url=found.url,
-        metadata_sha256=found.metadata_sha256,
-        yanked=release.yanked if found.yanked is None else found.yanked,
-    )
+        return release if release.url is None or release.yanked is not None else replace(release, yanked=GONE)
+    yanked = release.yanked if found.yanked is None else found.yanked
+    if release.url is None:
+        return replace(release, yanked=yanked, tracks=found.tracks)
+    return replace(release, yanked=yanked, url=found.url, metadata_sha256=found.metadata_sha256)

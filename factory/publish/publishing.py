@@ -6,7 +6,7 @@ import as everything else together, and most commands need neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -94,7 +94,7 @@ def publish(
         opened = partial(opened_mirror, target=target, cache=mirror, log=log)
         dependencies = _dependencies(built, published, sources, resolved, opened)
         copied = [describe_wheel(path, Mirrored()) for path in dependencies.files]
-        releases = [*built, *(copied if terms.copies else _linked(copied, published))]
+        releases = [*built, *_mirrored(copied, known, terms)]
         ledger.verify_all(releases)
         after = dict(known)
         for release in releases:
@@ -148,16 +148,20 @@ def _without_metadata(described: Sequence[Release], moved: Sequence[Release]) ->
     ]
 
 
-def _linked(copied: Sequence[Release], published: Sequence[Release]) -> list[Release]:
-    """What is new of our dependencies, as links to their own projects' files where the index has those."""
-    known = {release.filename for release in published}
+def _mirrored(copied: Sequence[Release], known: Collection[str], terms: Terms) -> list[Release]:
+    """What is new of our dependencies, with what their own index says of them: links to the files there, or copies."""
     new = [release for release in copied if release.filename not in known]
     if not new:
         return []
     from factory.publish.upstream import configured_upstream
 
     with configured_upstream() as upstream:
-        return [upstream.linked(release) for release in new]
+        linked = [upstream.linked(release) for release in new]
+    return [_copy_of(link, copy) for link, copy in zip(linked, new, strict=True)] if terms.copies else linked
+
+
+def _copy_of(link: Release, copy: Release) -> Release:
+    return replace(link, url=None, metadata_sha256=copy.metadata_sha256)
 
 
 def _addressed(release: Release, address: str | None) -> Release:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from factory.commands.refresh import read_requirements
 from factory.errors import PublishError, RecipeError
 from factory.process import LogFile, run
 from factory.publish.closure import GONE, refresh
-from factory.publish.ledger import Ledger, Release
+from factory.publish.ledger import Ledger, Mirrored, Release
 from factory.publish.placing import write_simple
+from factory.publish.wheels import describe_wheel
 from tests.publish.conftest import Upstream
 from tests.publish.test_clients import ALONE, FOR_RISCV
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of
@@ -77,6 +79,20 @@ def test_a_yank_of_the_project_is_passed_on(upstream: Upstream, tmp_path: Path) 
     upstream.yank("web", "it bites")
     (yanked,) = refreshed(tmp_path)
     assert yanked.yanked == "it bites"
+
+
+def test_copies_follow_the_yanks_of_their_projects_and_outlive_them(upstream: Upstream, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    kept, yanked = upstream.add("kept"), upstream.add("yanked")
+    for wheel in (kept, yanked):
+        ledger.add(replace(describe_wheel(wheel, Mirrored()), uploaded="2026-01-02T03:04:05Z"))
+    kept.unlink()
+    upstream.add("kept", "2.0")
+    upstream.yank("yanked", "it bites")
+    (changed,) = refreshed(tmp_path)
+    assert (changed.filename, changed.yanked, changed.url) == (yanked.name, "it bites", None)
+    assert changed.tracks == f"{upstream.url}/simple/yanked/"
+    assert refreshed(tmp_path) == ()
 
 
 def test_a_requirement_that_can_not_be_met_changes_nothing(upstream: Upstream, tmp_path: Path) -> None:
