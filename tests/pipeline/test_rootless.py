@@ -186,12 +186,22 @@ def test_riscv64_programs_run_under_the_users_own_qemu_and_the_machines_table_st
     factory: Path, user: User, checkout: Path, hybrid: RootfsEnvironment
 ) -> None:
     before = binfmt.registered_interpreter()
+    (qemu,) = user.cache.glob("layers/native-*/tree/opt/native/usr/bin/qemu-riscv64")
+    make_different(qemu)
     # A native program sees which file the emulator of an emulated one is.
     script = "sleep 9 & python-pure -c \"import os, sys; print(os.stat(f'/proc/{sys.argv[1]}/exe').st_ino)\" $!"
     status, said = user.run([factory, "shell", "vectors-c", "--", "sh", "-c", script], checkout)
-    (qemu,) = user.cache.glob("layers/native-*/tree/opt/native/usr/bin/qemu-riscv64")
     assert (status, said.strip()) == (0, str(qemu.stat().st_ino))
     assert binfmt.registered_interpreter() == before
+
+
+def make_different(program: Path) -> None:
+    """Where users may read the machine's own QEMU, one that is equal to theirs would do as well."""
+    other, found = program.with_suffix(".other"), program.stat()
+    other.write_bytes(program.read_bytes() + b"\0")
+    other.chmod(found.st_mode)
+    os.chown(other, found.st_uid, found.st_gid)
+    other.replace(program)
 
 
 # As on a kernel before 6.7: here, since the namespace has no mounts of its own.
