@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from auditwheel.wheeltools import InWheel
+from auditwheel.tools import dir2zip, zip2dir
+from auditwheel.wheeltools import rewrite_record
 from packaging.utils import parse_wheel_filename
 
 from factory.elf_links import BrokenElf, is_elf, read_links
@@ -71,10 +74,10 @@ def repair(
     of_roots = [root / name for root in tools.roots for name in LIBRARY_FOLDERS if (root / name).is_dir()]
     folders = [out / "changed", *built.library_folders, *of_roots]
     folders[0].mkdir()
-    with InWheel(built.path, slimmed) as tree:
-        compiled = _slim(Path(tree), tools.strip, log)
+    with _unpacked(built.path, slimmed) as tree:
+        compiled = _slim(tree, tools.strip, log)
         if compiled:
-            _relink(Path(tree), folders, built.path.name, options, tools, log)
+            _relink(tree, folders, built.path.name, options, tools, log)
     if not compiled:
         return _final(Path(shutil.copy(built.path, out)))
     _auditwheel(slimmed, folders, out, environment, log)
@@ -90,6 +93,20 @@ def give_build_tag(wheel: RepairedWheel, number: int, epoch: str, log: LogSink) 
     run(tags, log=log, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, what="giving the wheel its build tag")
     (tagged,) = wheel.path.parent.glob("*.whl")
     return _final(tagged)
+
+
+@contextmanager
+def _unpacked(wheel: Path, packed: Path) -> Iterator[Path]:
+    """The folder of a wheel's files, which are packed again afterwards.
+
+    As auditwheel's InWheel, but for the working folder: that belongs to all threads, and others repair wheels too.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder).resolve()
+        zip2dir(wheel, tree)
+        yield tree
+        rewrite_record(tree)
+        dir2zip(tree, packed, zlib.Z_DEFAULT_COMPRESSION, None)
 
 
 def _is_repaired(wheel: Path) -> bool:

@@ -70,10 +70,24 @@ def test_a_wheel_repaired_for_a_newer_glibc_is_refused(tmp_path: Path) -> None:
         repaired_before(tmp_path, "manylinux_2_41_riscv64")
 
 
-def test_to_leave_out_what_nothing_needs_is_a_mistake(tmp_path: Path) -> None:
-    wheel = make_wheel(tmp_path, "demo", tag="cp313-cp313-linux_riscv64")
+def with_library(folder: Path) -> Path:
+    """A wheel with a library that needs another."""
+    wheel = make_wheel(folder, "demo", tag="cp313-cp313-linux_riscv64")
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("demo/fast.so", Image(soname="fast.so", needed=("libmpi.so.40",)).build())
+    return wheel
+
+
+def test_threads_repair_wheels_without_changing_the_folder_that_all_work_in(tmp_path: Path) -> None:
+    wheel = BuiltWheel(path=with_library(tmp_path), requirements=())
+    tools = replace(NO_TOOLS, strip=["sh", "-c", f"pwd > {tmp_path}/seen"])
+    with pytest.raises(RepairFailed, match=r"libmpi\.so\.40"):
+        repair(wheel, RepairOptions(), Target(), tools, tmp_path / "out", "0", MemoryLog())
+    assert (tmp_path / "seen").read_text() == f"{Path.cwd()}\n"
+
+
+def test_to_leave_out_what_nothing_needs_is_a_mistake(tmp_path: Path) -> None:
+    wheel = with_library(tmp_path)
     tools, options = replace(NO_TOOLS, strip=["true"]), RepairOptions(left_out=("libmpi.so.40", "libmpi.so.41"))
     with pytest.raises(RepairFailed) as caught:
         repair(BuiltWheel(path=wheel, requirements=()), options, Target(), tools, tmp_path / "out", "0", MemoryLog())
