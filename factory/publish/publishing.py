@@ -99,7 +99,7 @@ def publish(
         after = dict(known)
         for release in releases:
             after[release.filename] = ledger.add(replace(release, uploaded=release.uploaded or now()))
-        after |= {release.filename: release for release in ledger.update(_as_known_now(built, ledger))}
+        after |= {release.filename: release for release in ledger.update(_as_known_now(built, after))}
         everything = ordered(after.values())
         changed = write_files(everything, sources.locate, output)
         if dependencies.found:
@@ -172,10 +172,9 @@ def _addressed(release: Release, address: str | None) -> Release:
     return replace(release, provenance_url=f"{address.rstrip('/')}/files/{name}")
 
 
-def _as_known_now(built: Sequence[Release], ledger: Ledger) -> list[Release]:
+def _as_known_now(built: Sequence[Release], published: Mapping[str, Release]) -> list[Release]:
     """The published releases with where their files are now, and with provenance that came later."""
-    known = [(published, release) for release in built if (published := ledger.find(release.filename)) is not None]
-    return [replace(published, **_place(release), **_provenance(release)) for published, release in known]
+    return [replace(published[release.filename], **_place(release), **_provenance(release)) for release in built]
 
 
 def _place(release: Release) -> dict[str, Any]:

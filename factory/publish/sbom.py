@@ -19,7 +19,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from factory.files import changed_at, write_if_changed
 from factory.publish.identifiers import OURS, urn_of
 from factory.publish.ledger import SHA256, TIME, Built, Release
-from factory.publish.reports import REPORTS, Build, Bundled, Package, Patch, WheelReport, with_reports
+from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, report_path, with_reports
 from factory.serial import encode
 
 SPECIFICATION = "1.6"
@@ -59,8 +59,8 @@ def _is_stale(release: Release, program: int, ledger: Path, out: Path) -> bool:
     if not isinstance(release.origin, Built):
         return False
     written = changed_at(f"{out}/files/{sbom_name(release.filename)}")
-    folder = f"{ledger}/{release.project}"
-    made_of = (f"{folder}/{release.filename}.json", f"{folder}/{REPORTS}/{release.filename}.json")
+    entry = f"{ledger}/{release.project}/{release.filename}.json"
+    made_of = (entry, report_path(ledger, release.project, release.filename))
     return program >= written or any(changed_at(path) >= written for path in made_of)
 
 

@@ -32,7 +32,7 @@ def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
 def write_html(releases: Sequence[Release], out: Path) -> None:
     """Write the HTML pages of `<out>/simple/` alone, for an installer that looks for projects in this very folder."""
     for project, published in _by_project(releases).items():
-        text = _project_html(project, [release for release in published if release.listed])
+        text = _project_html(project, _listed(published))
         write_if_changed(f"{out}/simple/{project}/index.html", text.encode())
 
 
@@ -48,7 +48,7 @@ def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
 
 def project_pages(project: str, published: Sequence[Release]) -> dict[str, str]:
     """A project's two pages by file name; its releases come in the order of their versions."""
-    files = [release for release in published if release.listed]
+    files = _listed(published)
     return {"index.html": _project_html(project, files), JSON_NAME: _project_json(project, files)}
 
 
@@ -60,6 +60,10 @@ def root_pages(projects: Sequence[str]) -> dict[str, str]:
 def install_lines(url: str) -> list[str]:
     """How to install from the simple repository at `url`, with pip and with uv."""
     return [f"pip install --index-url {url} NAME", f"uv pip install --default-index {url} NAME"]
+
+
+def _listed(published: Sequence[Release]) -> list[Release]:
+    return [release for release in published if release.listed]
 
 
 def _by_project(releases: Sequence[Release]) -> Mapping[str, Sequence[Release]]:

@@ -18,6 +18,7 @@ from factory.publish.harmless import harmless
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.reports import Build, Check, Log, WheelReport, read_failures, read_reports
 from factory.publish.simple import link_of
+from factory.publish.wheels import PROVENANCE
 from factory.tags import serves
 
 # States of a package for a Python: we built it and ran it there; we built it, and it was run on another Python only;
@@ -50,7 +51,7 @@ class Wheel:
     @property
     def provenance(self) -> str | None:
         """Where its provenance is, from there too; None where it has none."""
-        return f"{self.address}.provenance" if self.release.provenance_sha256 else self.release.provenance_url
+        return f"{self.address}{PROVENANCE}" if self.release.provenance_sha256 else self.release.provenance_url
 
     @property
     def repacked(self) -> bool:
