@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from factory.commands import COMMANDS, load_command
 from factory.errors import FactoryError, StoreError
 from factory.privileges import become_root
 
@@ -21,7 +22,8 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    args = make_parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    args = make_parser(arguments).parse_args(arguments)
     with _terminated_in_order():
         return _run(args)
 
@@ -68,13 +70,13 @@ def _terminated_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The whole tree of commands."""
-    from factory.commands import COMMANDS
-
+def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The tree of commands; only the one that the arguments name, if they do, since all take a second to import."""
     parser = argparse.ArgumentParser(prog="factory", description="Build, check and publish wheels for riscv64.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
+    named = [name for name in arguments[:1] if name in COMMANDS]
+    for name in named or COMMANDS:
+        command = load_command(name)
         summary = (command.__doc__ or "").split(": ", 1)[-1].splitlines()[0].rstrip(".")
         child = commands.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:] + ".")
         command.configure(child)

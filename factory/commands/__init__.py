@@ -1,49 +1,33 @@
-"""The commands: one module each, one line here."""
+"""The commands: one module each, one name here, in the order in which `factory --help` lists them."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from importlib import import_module
 from types import ModuleType
 
-import factory.commands.audit as audit
-from factory.commands import (
-    bench,
-    board,
-    build,
-    cache,
-    check,
-    coverage,
-    doctor,
-    image,
-    index,
-    publish,
-    rebuild,
-    refresh,
-    retain,
-    serve,
-    setup,
-    shell,
-    unyank,
-    yank,
+COMMANDS = (
+    "doctor",
+    "board",
+    "setup",
+    "build",
+    "check",
+    "rebuild",
+    "audit",
+    "shell",
+    "image",
+    "index",
+    "publish",
+    "refresh",
+    "retain",
+    "yank",
+    "unyank",
+    "serve",
+    "coverage",
+    "cache",
+    "bench",
 )
 
-# Each module has `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`.
-COMMANDS: Mapping[str, ModuleType] = {
-    "doctor": doctor,
-    "board": board,
-    "setup": setup,
-    "build": build,
-    "check": check,
-    "rebuild": rebuild,
-    "audit": audit,
-    "shell": shell,
-    "image": image,
-    "index": index,
-    "publish": publish,
-    "refresh": refresh,
-    "retain": retain,
-    "yank": yank,
-    "unyank": unyank,
-    "serve": serve,
-    "coverage": coverage,
-    "cache": cache,
-    "bench": bench,
-}
+
+def load_command(name: str) -> ModuleType:
+    """A command's module: `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`."""
+    return import_module(f"factory.commands.{name}")
