@@ -16,15 +16,19 @@ from packaging.version import Version
 from factory.model import PROFILES, PYTHONS, BuildFailure
 from factory.publish.harmless import harmless
 from factory.publish.ledger import Built, Ledger, Release
+from factory.publish.logs import log_name
 from factory.publish.reports import Build, Check, Log, WheelReport, read_failures, read_reports
+from factory.publish.sbom import sbom_name
 from factory.publish.simple import link_of
 from factory.publish.wheels import PROVENANCE
+from factory.site.text import path_quoted
 from factory.tags import serves
 
 # States of a package for a Python: we built it and ran it there; we built it, and it was run on another Python only;
 # its own project has a wheel for riscv64, or one for every machine; our build failed; there is nothing.
 BUILT, UNCHECKED, UPSTREAM, PURE, FAILED, MISSING = "built", "unchecked", "upstream", "pure", "failed", "missing"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)", re.ASCII)
+FILES = "../../files/"  # from the folder of a project's pages
 RECENT = 10  # versions of a project that the page of builds and the feeds may show
 
 
@@ -52,6 +56,15 @@ class Wheel:
     def provenance(self) -> str | None:
         """Where its provenance is, from there too; None where it has none."""
         return f"{self.address}{PROVENANCE}" if self.release.provenance_sha256 else self.release.provenance_url
+
+    @property
+    def sbom(self) -> str | None:
+        """Where its bill of materials is, from there too; None where it wasn't built here."""
+        return None if self.build is None else f"{FILES}{sbom_name(path_quoted(self.release.filename))}"
+
+    def address_of(self, log: Log) -> str:
+        """Where that log of it is, from there too."""
+        return f"{FILES}{path_quoted(self.release.filename)}{path_quoted(log_name('', log))}"
 
     @property
     def repacked(self) -> bool:

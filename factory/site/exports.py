@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factory.publish.ledger import Built
-from factory.publish.logs import log_name
-from factory.publish.sbom import sbom_name
 from factory.serial import encode
 from factory.site.catalogue import Project, VersionFiles, Wheel
 
@@ -54,6 +52,6 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "record": None if wheel.build is None else wheel.build.record,
         "glibc": None if wheel.build is None else wheel.build.contents.glibc,
         "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
-        "logs": [f"../../files/{log_name(release.filename, log)}" for log in wheel.logs],
-        "sbom": None if wheel.build is None else f"../../files/{sbom_name(release.filename)}",
+        "logs": [wheel.address_of(log) for log in wheel.logs],
+        "sbom": wheel.sbom,
     }

@@ -13,9 +13,7 @@ import markupsafe
 from factory.layout import short
 from factory.model import PROFILES, PYTHONS, Target
 from factory.publish.identifiers import urn_of
-from factory.publish.logs import log_name
 from factory.publish.reports import Check, Contents, Patch
-from factory.publish.sbom import sbom_name
 from factory.publish.simple import project_pages, root_pages
 from factory.site import text
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
@@ -40,9 +38,7 @@ NEWEST_OF_ONE = 20  # versions in a project's own feed
 ADDRESSES = 50_000  # that a file of a site's map may hold, says the protocol
 SITEMAPS = "http://www.sitemaps.org/schemas/sitemap/0.9"
 STATIC = Path(__file__).parent / "static"
-# From the folder of a project's pages.
-ROOT = "../" * 2
-FILES = f"{ROOT}files/"
+ROOT = "../" * 2  # from the folder of a project's pages
 
 Pages = Mapping[str, str]
 
@@ -197,7 +193,7 @@ def _section(number: int, wheel: Wheel, name: str) -> str:
     checks = _ordered_checks(build.checks)
     python = checks[0].python if checks else PYTHONS[0]
     values |= {
-        "sbom": f"{FILES}{sbom_name(text.path_quoted(release.filename))}",
+        "sbom": wheel.sbom or "",
         "stages": text.stages(build.stages),
         "environment": f"{build.mode}; {text.tools(build.toolchain)}",
         "requirements": ", ".join(build.requirements) or "none",
@@ -216,8 +212,7 @@ def _section(number: int, wheel: Wheel, name: str) -> str:
 
 def _logs(wheel: Wheel) -> Mapping[str, str]:
     """Where the logs beside a wheel are, by what people call them."""
-    folder = f"{FILES}{text.path_quoted(wheel.release.filename)}"
-    return {_log_title(log.stage, log.python): f"{folder}{text.path_quoted(log_name('', log))}" for log in wheel.logs}
+    return {_log_title(log.stage, log.python): wheel.address_of(log) for log in wheel.logs}
 
 
 def _log_title(stage: str, python: str) -> str:

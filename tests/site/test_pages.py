@@ -186,6 +186,19 @@ def test_a_project_is_json_for_programs(tmp_path: Path) -> None:
     assert file["logs"] == [f"../../files/{ALPHA_NEXT}.{name}.txt" for name in ("build", "check-3.13")]
 
 
+def test_what_lies_beside_a_wheel_has_the_same_address_on_pages_and_for_programs(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    name = ALPHA_NEXT.replace("-1.10-", "-1.10+local-")
+    ledger.add(release(name))
+    write_report(ledger.folder, "alpha", report(name, build=build()))
+    made = pages(ledger)
+    (file,) = json.loads(made["project/alpha/index.json"])["versions"][0]["files"]
+    for address in (file["url"], file["sbom"], *file["logs"]):
+        assert address.startswith(f"../../files/{name.replace('+', '%2B')}")
+        assert f'href="{address}"' in made["project/alpha/index.html"]
+        assert f'href="{address}"' in made["project/alpha/1.10+local.html"]
+
+
 def test_a_wheel_of_a_distributions_packages_says_that_it_was_not_compiled_here(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     made = build(repacked_from="Debian's python3-alpha 1.10-2", patches=())
