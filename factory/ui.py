@@ -26,6 +26,8 @@ from factory.process import LogFile
 
 # How often a log without a terminal gets a sign of life from a stage.
 QUIET_SECONDS = 60.0
+# By how much a build that compiles several files at once may seem to go back; by more, and another one has begun.
+OUT_OF_ORDER = 0.05
 # Ninja's `[12/345]`, and what make has of CMake's: `[ 45%]`.
 _OF_TOTAL = re.compile(r"\[(\d+)/(\d+)\] ")
 _PERCENT = re.compile(r"\[ *(\d+)%\] ")
@@ -49,12 +51,14 @@ class Row:
 
     def _measure(self, line: str) -> None:
         if match := _OF_TOTAL.match(line):
-            self.done = int(match[1]) / max(int(match[2]), 1)
+            done = int(match[1]) / max(int(match[2]), 1)
         elif match := _PERCENT.match(line):
-            self.done = int(match[1]) / 100
+            done = int(match[1]) / 100
         else:
             return
-        self._first = self._first or (time.monotonic(), self.done)
+        if self._first is None or self.done is None or done < self.done - OUT_OF_ORDER:
+            self._first = (time.monotonic(), done)
+        self.done = done
 
     @property
     def elapsed(self) -> str:

@@ -99,6 +99,19 @@ def test_what_is_left_is_estimated_from_what_was_done_since_the_first_line(monke
     assert row.progress == "60%, 1 min 0 s left"
 
 
+def test_an_estimate_begins_anew_with_a_builds_next_run_of_ninja(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("factory.ui.time.monotonic", lambda: clock[0])
+    row = Row("torch: build")
+    row.heard("[1/4] Generating sources")
+    clock[0] = 60.0
+    row.heard("[0/100] c.o")
+    clock[0] = 120.0
+    row.heard("[51/100] d.o")
+    row.heard("[50/100] e.o")
+    assert row.progress == "50%, 1 min 0 s left"
+
+
 TWO_STAGES = """
 import time, threading
 from pathlib import Path
