@@ -26,6 +26,7 @@ from factory.builders import BUILDERS
 from factory.builders.crates import needs_rust
 from factory.builders.pep517 import PYTHON
 from factory.compile_slots import processors
+from factory.describing import describe
 from factory.environments.layers import discard
 from factory.environments.modes import MODES
 from factory.environments.root import RootRequest
@@ -33,7 +34,6 @@ from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import FactoryError, PrerequisiteMissing, RecipeError
 from factory.layout import Layout, default_layout
 from factory.model import LogSink, Recipe, Sandbox, SourcePin, SourceTree, Target
-from factory.pipeline import describe
 from factory.preparing import prepare
 from factory.recipe import load_recipes
 from factory.settings import Factory

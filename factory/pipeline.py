@@ -16,6 +16,7 @@ from factory.audit import audit_wheel, render_text, require_clean
 from factory.builders import BUILDERS
 from factory.builders.crates import needs_rust
 from factory.checking import check_wheel, model_pins
+from factory.describing import describe
 from factory.environments.layers import discard
 from factory.environments.modes import strip_command
 from factory.environments.root import SOURCE_DATE_EPOCH, Environment, RootRequest
@@ -42,11 +43,9 @@ from factory.model import (
     JobId,
     LogSink,
     PackagePin,
-    ProjectMetadata,
     Recipe,
     RepairedWheel,
     Sandbox,
-    SourcePin,
     SourceTree,
 )
 from factory.plan import content_key, find_recipe, plan
@@ -54,7 +53,7 @@ from factory.preparing import prepare
 from factory.repair import RepairTools, give_build_tag, repair
 from factory.resume import discard_unless_noted, keep_noted_trees
 from factory.schedule import require_all_done, run_graph
-from factory.serial import load, save, timestamp
+from factory.serial import timestamp
 from factory.settings import Factory
 from factory.steps import Steps
 from factory.tags import serves
@@ -121,33 +120,6 @@ def _note_failure(job: Job, error: Exception, factory: Factory) -> None:
             message=error.message.replace(str(factory.layout.root), "$FACTORY_CACHE"),
         )
     )
-
-
-def describe(recipe: Recipe, factory: Factory) -> ProjectMetadata:
-    """A recipe's metadata, out of its source, with what the recipe's build requires besides."""
-    metadata = _source_metadata(recipe.source, recipe.label, factory)
-    return replace(metadata, build_requires=(*metadata.build_requires, *recipe.build.requires))
-
-
-def _source_metadata(pin: SourcePin, label: str, factory: Factory) -> ProjectMetadata:
-    """What the source says; kept by its hash, except where it is a folder that can be read as it is."""
-    if pin.path is not None and pin.overlay is None:
-        return sources.read_project_metadata(SourceTree(path=pin.path, sha256=""))
-    path = factory.layout.metadata / f"{sources.identity(pin)}.json"
-    if not path.is_file():
-        with factory.stages(label)("metadata") as log:
-            save(path, _read_metadata(pin, path.with_suffix(".source"), factory, log))
-    return load(path, ProjectMetadata)
-
-
-def _read_metadata(pin: SourcePin, scratch: Path, factory: Factory, log: LogSink) -> ProjectMetadata:
-    discard(scratch)
-    try:
-        tree = sources.fetch(pin, factory.layout.downloads, scratch, log)
-        sources.lay_over(pin, tree, log)
-        return sources.read_project_metadata(tree)
-    finally:
-        discard(scratch)
 
 
 def open_package(name: str, factory: Factory, toolchain: str | None = None) -> OpenJob:

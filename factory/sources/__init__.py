@@ -51,7 +51,7 @@ def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
 
 # Where in the destination parts of a source are unpacked, before they are put into it.
 PARTS = ".parts"
-# A new kind of source is one module and one line here (and its keys in factory.recipe).
+# A new kind of source is one module and one line here (and its keys in factory.recipe_sources).
 SOURCES: Mapping[str, Callable[[SourcePin, Path, Path, LogSink], SourceTree]] = {
     "pypi": _fetch_pypi,
     "debian": _fetch_debian,

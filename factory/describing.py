@@ -1,0 +1,39 @@
+"""A package's metadata out of its source, which a plan needs before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from factory import sources
+from factory.environments.layers import discard
+from factory.model import LogSink, ProjectMetadata, Recipe, SourcePin, SourceTree
+from factory.serial import load, save
+from factory.settings import Factory
+
+
+def describe(recipe: Recipe, factory: Factory) -> ProjectMetadata:
+    """A recipe's metadata, out of its source, with what the recipe's build requires besides."""
+    metadata = _source_metadata(recipe.source, recipe.label, factory)
+    return replace(metadata, build_requires=(*metadata.build_requires, *recipe.build.requires))
+
+
+def _source_metadata(pin: SourcePin, label: str, factory: Factory) -> ProjectMetadata:
+    """What the source says; kept by its hash, except where it is a folder that can be read as it is."""
+    if pin.path is not None and pin.overlay is None:
+        return sources.read_project_metadata(SourceTree(path=pin.path, sha256=""))
+    path = factory.layout.metadata / f"{sources.identity(pin)}.json"
+    if not path.is_file():
+        with factory.stages(label)("metadata") as log:
+            save(path, _read_metadata(pin, path.with_suffix(".source"), factory, log))
+    return load(path, ProjectMetadata)
+
+
+def _read_metadata(pin: SourcePin, scratch: Path, factory: Factory, log: LogSink) -> ProjectMetadata:
+    discard(scratch)
+    try:
+        tree = sources.fetch(pin, factory.layout.downloads, scratch, log)
+        sources.lay_over(pin, tree, log)
+        return sources.read_project_metadata(tree)
+    finally:
+        discard(scratch)
