@@ -82,14 +82,19 @@ class Store:
         """Every package and Python whose last build failed."""
         return tuple(load(path, BuildFailure) for path in sorted((self.root / "failures").glob("*.json")))
 
+    @property
+    def wheels(self) -> Path:
+        """The folder of all wheels, each in a folder that its sha256 names."""
+        return self.root / "wheels"
+
     def wheel_path(self, record: BuildRecord) -> Path:
         """Where a record's wheel lies."""
-        return self.root / "wheels" / record.wheel_sha256 / record.wheel
+        return self.wheels / record.wheel_sha256 / record.wheel
 
     def published_candidates(self) -> list[StoredWheel]:
-        """The newest checked wheel of each file name: what may be published."""
+        """The newest checked wheel of each version and tags, which stands for earlier builds: what may be published."""
         checked = self._checked()
-        newest = {record.wheel: record for record in checked}
+        newest = {_without_build_tag(record.wheel): record for record in checked}
         return [self._stored(record, checked) for record in newest.values() if _passed(record)]
 
     def candidate(self, wheel: Path) -> StoredWheel | None:
@@ -124,6 +129,12 @@ class Store:
 
     def _record_path(self, key: str) -> Path:
         return self.root / "records" / f"{key}.json"
+
+
+def _without_build_tag(wheel: str) -> tuple[str, ...]:
+    """Name, version, Python, ABI and platform of a wheel's file name."""
+    parts = wheel.split("-")
+    return (*parts[:2], *parts[-3:])
 
 
 def _passed(record: BuildRecord) -> bool:

@@ -79,6 +79,15 @@ def test_only_the_newest_of_a_file_name_may_be_published(tmp_path: Path) -> None
     ]
 
 
+def test_a_rebuild_with_a_build_tag_stands_for_all_builds_before_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for month, tag in enumerate(("", "", "1-"), 1):
+        made = wheel(tmp_path, f"{month}".encode())
+        made = replace(made, path=made.path.rename(tmp_path / f"demo-1.0-{tag}py3-none-any.whl"))
+        newest = store.add(record(f"{month}" * 64, finished=f"2026-0{month}-01T00:00:00+00:00"), made)
+    assert [candidate.record_key for candidate in store.published_candidates()] == [newest.key]
+
+
 def test_a_wheel_that_serves_two_pythons_is_published_once_with_both(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     built = store.add(record("1" * 64), wheel(tmp_path))

@@ -104,7 +104,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     from factory.publish.sbom import write_sboms
     from factory.site.writing import write_site
 
-    folder = args.ledger or default_ledger(args.output)
+    store, folder = Store(layout.store), args.ledger or default_ledger(args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
     recipes = load_recipes(checkout() / "recipes")
     shadowing = frozenset(canonicalize_name(each.project) for each in recipes.values() if each.shadows_upstream)
@@ -115,14 +115,15 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
             candidates,
             ledger=ledger,
             output=args.output,
+            store=store.wheels,
             mirror=layout.mirror,
             target=Target(),
             log=log,
             terms=terms,
         )
-        sources = sources_of(candidates, mirror=layout.mirror, output=args.output)
+        sources = sources_of(candidates, store=store.wheels, mirror=layout.mirror, output=args.output)
         try:
-            write_reports(publication.releases, folder, Store(layout.store), sources.find, args.output)
+            write_reports(publication.releases, folder, store, sources.find, args.output)
             write_sboms(publication.releases, folder, args.output)
         finally:  # what is published is on the pages, whatever becomes of its report
             write_site(ledger, args.output)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from factory.errors import PublishError
 from factory.model import LogSink, StoredWheel, Target
-from factory.publish.ledger import Built, Ledger, Mirrored, Release, now, ordered
+from factory.publish.ledger import Built, Ledger, Mirrored, Origin, Release, now, ordered
 from factory.publish.mirror import Mirror, fetch_again, here, opened_mirror
 from factory.publish.placing import write_files
 from factory.publish.resolved import Resolved, Root, roots_of
@@ -61,6 +61,7 @@ def publish(
     *,
     ledger: Ledger,
     output: Path,
+    store: Path,
     mirror: Path,
     target: Target,
     log: LogSink,
@@ -68,9 +69,10 @@ def publish(
 ) -> Publication:
     """Publish `candidates` and their run-time dependencies: note them in the ledger, and put the files into `output`.
 
-    The pages that link to them are the caller's to write next (`factory.site.writing`). Everything is looked at before
-    the ledger is touched, so a refusal publishes nothing; a killed run is finished by the next one. `mirror` is the
-    folder that keeps dependencies, see `opened_mirror`. The ledger stays locked throughout.
+    The pages that link to them are the caller's to write next (`factory.site.writing`). Everything is looked at, and
+    every file is in its place, before the ledger is touched: a refusal publishes nothing, and what the ledger names can
+    be had; a killed run is finished by the next one. `store` is the folder of stored wheels, and `mirror` the one that
+    keeps dependencies, see `opened_mirror`. The ledger stays locked throughout.
 
     What is published already is resolved again only where its dependencies may have changed, see
     `factory.publish.resolved`; where they can't be had any more, a note says so, and all else is published.
@@ -88,7 +90,7 @@ def publish(
         built = _named(built, published, terms.may_shadow)
         built = [_addressed(release, terms.address) for release in built]
         described, built = built, built if terms.base is None else _moved(built, terms.base)
-        sources = sources_of(candidates, mirror=mirror, output=output)
+        sources = sources_of(candidates, store=store, mirror=mirror, output=output)
         fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
         resolved = Resolved(ledger.folder, target)
         opened = partial(opened_mirror, target=target, cache=mirror, log=log)
@@ -98,15 +100,19 @@ def publish(
         ledger.verify_all(releases)
         after = dict(known)
         for release in releases:
-            after[release.filename] = ledger.add(replace(release, uploaded=release.uploaded or now()))
-        after |= {release.filename: release for release in ledger.update(_as_known_now(built, after))}
+            after.setdefault(release.filename, replace(release, uploaded=release.uploaded or now()))
+        after |= {release.filename: release for release in _as_known_now(built, after)}
         everything = ordered(after.values())
         changed = write_files(everything, sources.locate, output)
+        added = tuple(release for release in everything if _differs(release, known.get(release.filename)))
+        for release in added:
+            ledger.add(release)
+        ledger.update(added)
         if dependencies.found:
             resolved.keep(dependencies.found, everything)
         return Publication(
             releases=everything,
-            added=tuple(release for release in everything if _differs(release, known.get(release.filename))),
+            added=added,
             changed=changed,
             notes=(*dependencies.notes, *_without_metadata(described, built)),
         )
@@ -173,8 +179,19 @@ def _addressed(release: Release, address: str | None) -> Release:
 
 
 def _as_known_now(built: Sequence[Release], published: Mapping[str, Release]) -> list[Release]:
-    """The published releases with where their files are now, and with provenance that came later."""
-    return [replace(published[release.filename], **_place(release), **_provenance(release)) for release in built]
+    """The published releases with where their files are now, later provenance, and where they were run since."""
+    return [
+        replace(before, origin=_both(before.origin, release.origin), **_place(release), **_provenance(release))
+        for release, before in ((release, published[release.filename]) for release in built)
+    ]
+
+
+def _both(before: Origin, now: Origin) -> Origin:
+    """What we built, with the profiles and Pythons of both; another machine's store may have other checks of it."""
+    if not isinstance(before, Built) or not isinstance(now, Built):
+        return before
+    profiles = tuple(dict.fromkeys((*before.profiles, *now.profiles)))
+    return Built(record=before.record, profiles=profiles, pythons=tuple(sorted({*before.pythons, *now.pythons})))
 
 
 def _place(release: Release) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from factory.publish.ledger import Mirrored, Release
 
 
 class Sources:
-    """Where the bytes of releases are: in the store by sha256, or by name in the mirror or the written index."""
+    """Where the bytes of releases are: named candidates and the store's by sha256, others by name in `folders`."""
 
-    def __init__(self, stored: Mapping[str, Path], folders: tuple[Path, ...]) -> None:
-        self._stored = stored
+    def __init__(self, candidates: Mapping[str, Path], store: Path, folders: tuple[Path, ...]) -> None:
+        self._candidates = candidates
+        self._store = store
         self._folders = folders
 
     def locate(self, release: Release) -> Path:
@@ -43,14 +44,18 @@ class Sources:
 
     def find(self, release: Release) -> Path | None:
         """The file of a release; None where this machine has none, since it lies elsewhere."""
-        stored = self._stored.get(release.sha256)
-        if stored is not None and stored.is_file():
-            return stored
+        candidate = self._candidates.get(release.sha256)
+        if candidate is not None and candidate.is_file():
+            return candidate
         # Most releases of a large index lie elsewhere, and a Path costs more than looking for what it leads to.
-        places = (f"{folder}/{release.filename}" for folder in self._folders)
+        folders = (f"{self._store}/{release.sha256}", *self._folders)
+        places = (f"{folder}/{release.filename}" for folder in folders)
         return next((Path(place) for place in places if os.path.isfile(place)), None)  # noqa: PTH113
 
 
-def sources_of(candidates: Sequence[StoredWheel], *, mirror: Path, output: Path) -> Sources:
-    """What publishing `candidates` can take from: themselves, the mirror, and the index that was written before."""
-    return Sources({wheel.sha256: wheel.path for wheel in candidates}, (mirror, output / "files"))
+def sources_of(candidates: Sequence[StoredWheel], *, store: Path, mirror: Path, output: Path) -> Sources:
+    """What publishing `candidates` can take from.
+
+    Themselves, the wheels in the `store`, the `mirror`, and the index that was written before.
+    """
+    return Sources({wheel.sha256: wheel.path for wheel in candidates}, store, (mirror, output / "files"))

@@ -12,7 +12,7 @@ from factory.files import sha256_of
 from factory.model import StoredWheel, Target
 from factory.process import LogFile
 from factory.publish.elsewhere import missing
-from factory.publish.ledger import Built, Ledger, Mirrored
+from factory.publish.ledger import Built, Ledger, Mirrored, Release
 from factory.publish.publishing import Publication, Terms, publish
 from factory.publish.simple import write_pages
 from factory.publish.verify import differences
@@ -32,6 +32,7 @@ def publish_to(folder: Path, *candidates: StoredWheel, terms: Terms = Terms()) -
         candidates,
         ledger=Ledger(folder / "ledger"),
         output=folder / "out",
+        store=folder / "store/wheels",
         mirror=folder / "mirror",
         target=Target(),
         log=LogFile(folder / "publish.log"),
@@ -142,6 +143,44 @@ def test_a_published_file_that_is_nowhere_is_named(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="is in the ledger, but the file is nowhere to be found") as caught:
         publish_to(tmp_path)
     assert release.sha256 in str(caught.value.hint)
+
+
+def test_a_published_file_is_taken_from_the_store_also_where_it_is_no_candidate(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path / "elsewhere", "demo")
+    release = release_of(path)
+    Ledger(tmp_path / "ledger").add(release)
+    kept = tmp_path / "store/wheels" / release.sha256 / path.name
+    kept.parent.mkdir(parents=True)
+    path.rename(kept)
+    publish_to(tmp_path)
+    assert sha256_of(tmp_path / "out/files" / path.name) == release.sha256
+
+
+def test_files_are_in_their_places_before_the_ledger_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_wheel(tmp_path / "store", "demo")
+    candidate = stored(path)
+
+    def killed(_ledger: Ledger, _release: Release) -> Release:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish_to(tmp_path, candidate)
+    assert Ledger(tmp_path / "ledger").read() == ()
+    assert sha256_of(tmp_path / "out/files" / path.name) == candidate.sha256
+    assert [release.filename for release in publish_to(tmp_path, candidate).added] == [path.name]
+
+
+def test_checks_on_a_further_python_are_noted_of_a_wheel_that_is_published_already(tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, dataclasses.replace(candidate, pythons=("3.13",)))
+    later = dataclasses.replace(candidate, pythons=("3.14",), profiles=("rv64gc", "rva23"))
+    (release,) = publish_to(tmp_path, later).added
+    assert release.origin == Built(record="key", profiles=("rv64gc", "k1", "rva23"), pythons=("3.13", "3.14"))
+    assert publish_to(tmp_path, later).added == ()
 
 
 def test_a_mirrored_file_that_the_index_does_not_have_is_copied(tmp_path: Path) -> None:
