@@ -440,7 +440,10 @@ class BuildRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFailure:
-    """The last build of a package for a Python, where it failed: in which stage, when (UTC), and what people read."""
+    """The last build of a recipe for a Python, where it failed: in which stage, when (UTC), and what people read.
+
+    `project` is what installers call the package, empty where that is the recipe's name.
+    """
 
     name: str
     version: str
@@ -448,6 +451,7 @@ class BuildFailure:
     stage: str
     finished: str
     message: str
+    project: str = ""
 
 
 class LogSink(Protocol):

@@ -118,6 +118,7 @@ def _note_failure(job: Job, error: Exception, factory: Factory) -> None:
             stage=stage,
             finished=timestamp(),
             message=error.message.replace(str(factory.layout.root), "$FACTORY_CACHE"),
+            project=canonicalize_name(job.recipe.distribution),
         )
     )
 

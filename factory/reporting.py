@@ -61,7 +61,12 @@ def write_reports(releases: Sequence[Release], ledger: Path, store: Store, find:
         report = _report(release, known, records.get(release.sha256, ()), sources)
         if report is not None and report != known:
             write_report(ledger, release.project, report)
-    write_failures(ledger, store.failures())
+    write_failures(ledger, store.failures(), _succeeded(origins.records))
+
+
+def _succeeded(records: Iterable[BuildRecord]) -> Mapping[tuple[str, str], str]:
+    """When each recipe's last build for a Python that ended well was finished; the oldest record comes first."""
+    return {(record.name, record.target.python): record.finished for record in records if not record.comparison}
 
 
 def _report(

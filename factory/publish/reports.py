@@ -198,17 +198,34 @@ def write_report(ledger: Path, project: str, report: WheelReport) -> bool:
     return write_if_changed(report_path(ledger, project, report.filename), dumps(report).encode())
 
 
-def write_failures(ledger: Path, failures: Sequence[BuildFailure]) -> None:
-    """Keep these failures and forget all others: those are mended, or are no longer tried."""
-    kept = {ledger / each.name / FAILURES / f"{each.python}.json": each for each in failures}
+def write_failures(
+    ledger: Path, failures: Sequence[BuildFailure], succeeded: Mapping[tuple[str, str], str] | None = None
+) -> None:
+    """Keep these failures, and forget others that are mended.
+
+    `succeeded` has the time at which a recipe's last build that ended well was finished, by its name and Python. What
+    another machine's store knows of stays until then.
+
+    Raises:
+        PublishError: a failure in the ledger is damaged; the message names it.
+    """
+    kept = {_failure_path(ledger, each): each for each in failures}
     for path, failure in kept.items():
         write_if_changed(path, dumps(failure).encode())
     for path in ledger.glob(f"[!.]*/{FAILURES}/*.json"):
-        if path not in kept:
+        if path not in kept and _is_mended(_read(str(path), BuildFailure), succeeded or {}):
             path.unlink()
             with suppress(OSError):  # not empty
                 path.parent.rmdir()
                 path.parent.parent.rmdir()
+
+
+def _failure_path(ledger: Path, failure: BuildFailure) -> Path:
+    return ledger / (failure.project or failure.name) / FAILURES / f"{failure.name}-{failure.python}.json"
+
+
+def _is_mended(failure: BuildFailure, succeeded: Mapping[tuple[str, str], str]) -> bool:
+    return succeeded.get((failure.name, failure.python), "") >= failure.finished
 
 
 def read_reports(ledger: Path, project: str) -> Mapping[str, WheelReport]:
@@ -237,7 +254,7 @@ def with_reports(releases: Iterable[Release], ledger: Path) -> Iterator[tuple[Re
 
 
 def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:
-    """A project's builds that failed, one for each Python.
+    """A project's builds that failed, one for each recipe and Python.
 
     Raises:
         PublishError: a file is damaged; the message names it.

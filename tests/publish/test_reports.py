@@ -74,11 +74,19 @@ def test_a_damaged_report_is_named_with_its_cure(tmp_path: Path) -> None:
         assert "made anew" in str(caught.value.hint)
 
 
-def test_a_failure_is_kept_until_the_store_has_none_any_more(tmp_path: Path) -> None:
+def test_a_failure_is_kept_until_a_later_build_ended_well(tmp_path: Path) -> None:
     write_failures(tmp_path, [FAILURE])
     assert read_failures(tmp_path, "demo") == (FAILURE,)
-    write_failures(tmp_path, [])
-    assert read_failures(tmp_path, "demo") == ()
+    write_failures(tmp_path, [], {("demo", "3.13"): "2025-12-31T00:00:00+00:00"})
+    assert read_failures(tmp_path, "demo") == (FAILURE,)
+    write_failures(tmp_path, [], {("demo", "3.13"): "2026-01-02T00:00:00+00:00"})
+    assert not (tmp_path / "demo").exists()
+
+
+def test_the_failures_of_two_recipes_are_those_of_the_project_that_both_make(tmp_path: Path) -> None:
+    repacked = replace(FAILURE, name="demo-debian", project="demo")
+    write_failures(tmp_path, [FAILURE, repacked])
+    assert read_failures(tmp_path, "demo") == (FAILURE, repacked)
 
 
 @pytest.mark.parametrize(

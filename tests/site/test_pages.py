@@ -216,6 +216,14 @@ def test_a_wheel_of_a_distributions_packages_says_that_it_was_not_compiled_here(
     assert entry["states"]["3.13"]["repacked"] is True
 
 
+def test_a_failure_is_told_of_the_project_that_the_recipe_makes(tmp_path: Path) -> None:
+    failure = replace(FAILURE, name="alpha-debian", project="alpha", python="3.14")
+    made = pages(make_ledger(tmp_path, [failure]))
+    assert "Build of alpha-debian for Python 3.14 failed" in plain(made["project/alpha/index.html"])
+    assert '<a href="../project/alpha/index.html">All about alpha</a>' in made["builds/index.html"]
+    assert "project/alpha-debian/index.html" not in made
+
+
 def test_a_recipe_of_another_name_than_the_project_is_what_rebuilds_it(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(recipe="alpha-repacked")))

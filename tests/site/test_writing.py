@@ -157,7 +157,7 @@ def test_a_change_of_this_program_rewrites_every_page(
 def test_the_page_of_a_package_that_never_was_goes_with_its_failure(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     assert (tmp_path / "project/broken/index.html").is_file()
-    write_failures(ledger.folder, ())
+    write_failures(ledger.folder, (), {("broken", "3.13"): "2026-03-05T00:00:00+00:00"})
     write_site(ledger, tmp_path)
     assert not (tmp_path / "project/broken").exists()
     assert page_differences(ledger, tmp_path) == ()
