@@ -87,6 +87,13 @@ def copy_atomically(source: Path, path: Path) -> None:
         temporary.unlink(missing_ok=True)  # rename does nothing where both names are links to one file already
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder that nobody writes to now."""
+    for pattern in (".*.tmp", ".*.link"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
 def _fill(descriptor: int, fill: Callable[[IO[bytes]], object]) -> None:
     with os.fdopen(descriptor, "wb", closefd=False) as file:
         fill(file)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pwd import getpwuid
@@ -121,6 +123,15 @@ def namespace_obstacle() -> Obstacle | None:
             mend=binfmt.FOR_ALL,
         )
     return None
+
+
+@contextmanager
+def given_back(*folders: Path) -> Iterator[None]:
+    """Run the body, and give back what it wrote into these folders, however it ends."""
+    try:
+        yield
+    finally:
+        give_back(*(folder for folder in folders if folder.exists()))
 
 
 def give_back(*folders: Path) -> None:

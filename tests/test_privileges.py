@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from factory.cli import make_parser
-from factory.errors import PrerequisiteMissing
-from factory.privileges import become_root, give_back
+from factory.errors import PrerequisiteMissing, PublishError
+from factory.privileges import become_root, give_back, given_back
 
 
 @pytest.fixture
@@ -104,6 +104,14 @@ def test_root_goes_on_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     become_root()
+
+
+def test_what_a_failed_command_wrote_is_given_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Path, ...]] = []
+    monkeypatch.setattr("factory.privileges.give_back", lambda *folders: given.append(folders))
+    with pytest.raises(PublishError), given_back(tmp_path, tmp_path / "never made"):
+        raise PublishError("refused")
+    assert given == [(tmp_path,)]
 
 
 @pytest.mark.environment

@@ -15,8 +15,8 @@ from packaging.utils import canonicalize_name
 from factory.errors import IndexDiffers, PublishError
 from factory.layout import Layout, checkout, default_layout
 from factory.model import StoredWheel, Target
-from factory.privileges import give_back
-from factory.publish.history import broken_promises, is_kept
+from factory.privileges import given_back
+from factory.publish.history import broken_promises, is_kept, uncommitted
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.logs import log_name
 from factory.publish.publishing import Publication, Terms, publish
@@ -82,6 +82,9 @@ def configure_publishing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--copies", action="store_true", help="keep copies of other projects' files instead of links to them"
     )
+    parser.add_argument(
+        "--afresh", action="store_true", help="look at every file's content, also where nothing seems to have changed"
+    )
     parser.add_argument("--json", action="store_true", help="print the releases as JSON")
 
 
@@ -91,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         verify(Ledger(args.ledger or default_ledger(args.output)), args.output, links=args.links)
         return 0
     if args.pages_only:
-        write_from_ledger(Ledger(args.ledger or default_ledger(args.output)), args.output)
+        write_from_ledger(Ledger(args.ledger or default_ledger(args.output)), args.output, afresh=args.afresh)
         return 0
     layout = default_layout()
     publish_and_show(Store(layout.store).published_candidates(), args, layout)
@@ -109,8 +112,9 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     recipes = load_recipes(checkout() / "recipes")
     shadowing = frozenset(canonicalize_name(each.project) for each in recipes.values() if each.shadows_upstream)
     terms = Terms(may_shadow=shadowing, base=args.url, copies=args.copies, address=address)
+    stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two publishers at once, the later one writes the pages of both.
-    with Reporter().stage("index", "publish", layout.logs / "index" / "publish.log") as log, ledger.locked():
+    with given_back(args.output, folder), stage as log, ledger.locked():
         publication = publish(
             candidates,
             ledger=ledger,
@@ -123,11 +127,10 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         )
         sources = sources_of(candidates, store=store.wheels, mirror=layout.mirror, output=args.output)
         try:
-            write_reports(publication.releases, folder, store, sources.find, args.output)
-            write_sboms(publication.releases, folder, args.output)
+            write_reports(publication.releases, folder, store, sources.find, args.output, afresh=args.afresh)
+            write_sboms(publication.releases, folder, args.output, afresh=args.afresh)
         finally:  # what is published is on the pages, whatever becomes of its report
-            write_site(ledger, args.output)
-    give_back(args.output, folder)
+            write_site(ledger, args.output, afresh=args.afresh)
     for note in publication.notes:
         print(f"factory: {note}", file=sys.stderr)
     if args.json:
@@ -136,8 +139,10 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         _show(publication, args.output)
 
 
-def write_from_ledger(ledger: Ledger, output: Path) -> None:
+def write_from_ledger(ledger: Ledger, output: Path, *, afresh: bool = False) -> None:
     """Write every page, and every bill of materials, that the ledger gives, and say how many files are others now.
+
+    `afresh` looks at all of them, also where nothing seems to have changed.
 
     Raises:
         PublishError: there is no ledger, or one of its files is damaged.
@@ -147,17 +152,17 @@ def write_from_ledger(ledger: Ledger, output: Path) -> None:
 
     if not ledger.folder.is_dir():
         raise PublishError(f"there is no ledger in {ledger.folder}", hint="say where it is with --ledger DIR")
-    with ledger.locked():
-        changed = [*write_sboms(ledger.read(), ledger.folder, output), *write_site(ledger, output)]
-    give_back(output, ledger.folder)
+    with given_back(output, ledger.folder), ledger.locked():
+        sboms = write_sboms(ledger.read(), ledger.folder, output, afresh=afresh)
+        changed = [*sboms, *write_site(ledger, output, afresh=afresh)]
     print(f"{len(changed)} files are new or another in {output}")
 
 
-def pages_hint(ledger: Path | None, output: Path | None = None) -> str:
+def pages_hint(args: argparse.Namespace) -> str:
     """What to do after a change of the ledger that these options chose, so that the pages have it."""
-    options = {"--ledger": ledger, "--output": output}
-    words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-    return f"the pages have it after: {shlex.join(['factory', 'index', '--pages-only', *words])}"
+    words = ["factory", "index", "--pages-only", "--output", str(args.output)]
+    words += [] if args.ledger is None else ["--ledger", str(args.ledger)]
+    return f"the pages have it after: {shlex.join(words)}"
 
 
 def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
@@ -181,7 +186,7 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     if found:
         raise IndexDiffers(
             f"{output} is not what was published:\n  " + "\n  ".join(found),
-            hint="pages come back with: factory index --pages-only; files with: factory index; "
+            hint="pages come back with: factory index --pages-only --afresh; files with: factory index --afresh; "
             "ledger entries from the repository that keeps them",
         )
     print(f"{len(releases) - len(elsewhere)} files and all pages in {output} are what the ledger gives")
@@ -189,7 +194,9 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
         print(
             f"{len(elsewhere)} files elsewhere", "have their hashes" if links else "were not fetched: --links does that"
         )
-    print("nothing that was ever in the ledger has changed or gone" if kept else NO_HISTORY)
+    print("nothing that was ever committed of the ledger has changed or gone" if kept else NO_HISTORY)
+    if kept and (new := uncommitted(ledger.folder, releases)):
+        print(f"{len(new)} of its entries are in no commit yet: commit {ledger.folder}")
 
 
 def _beside_wheels(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, str]:
@@ -211,8 +218,11 @@ def _missing(elsewhere: Sequence[Release]) -> tuple[str, ...]:
     return missing(elsewhere)
 
 
-def add_ledger_option(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """Declare which ledger a command works on; `more` is what else it wants to say of it."""
+def configure_index(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Declare which index a command works on; `more` is what else it wants to say of the ledger."""
+    parser.add_argument(
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="the written index (default: %(default)s)"
+    )
     help_text = f"the ledger of releases (default: where factory index has it){more}"
     parser.add_argument("--ledger", type=Path, metavar="DIR", help=help_text)
 

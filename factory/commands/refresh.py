@@ -7,9 +7,9 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger, pages_hint
+from factory.commands.index import configure_index, default_ledger, pages_hint
 from factory.layout import default_layout
-from factory.privileges import give_back
+from factory.privileges import given_back
 from factory.publish.ledger import Ledger
 from factory.toml_reader import Document
 from factory.ui import Reporter
@@ -21,10 +21,7 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="the written index (default: %(default)s)"
-    )
-    add_ledger_option(parser, f"; {UPSTREAM_FILE} is beside it")
+    configure_index(parser, f"; {UPSTREAM_FILE} is beside it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,12 +30,12 @@ def run(args: argparse.Namespace) -> int:
 
     folder: Path = args.ledger or default_ledger(args.output)
     requirements = read_requirements(folder.absolute().parent / UPSTREAM_FILE)
-    with Reporter().stage("index", "refresh", default_layout().logs / "index" / "refresh.log") as log:
+    stage = Reporter().stage("index", "refresh", default_layout().logs / "index" / "refresh.log")
+    with given_back(folder), stage as log:
         changed = refresh(requirements, ledger=Ledger(folder), output=args.output, log=log)
-    give_back(folder)
     for release in changed:
         print(f"{release.filename}: {'linked' if release.yanked is None else f'yanked: {release.yanked}'}")
-    print(pages_hint(args.ledger, args.output) if changed else "all links are as they were")
+    print(pages_hint(args) if changed else "all links are as they were")
     return 0
 
 

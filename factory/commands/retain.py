@@ -6,9 +6,9 @@ import argparse
 
 from packaging.utils import canonicalize_name
 
-from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger, pages_hint
+from factory.commands.index import configure_index, default_ledger, pages_hint
 from factory.commands.values import count
-from factory.privileges import give_back
+from factory.privileges import given_back
 from factory.publish.ledger import Ledger
 from factory.publish.retention import retained
 
@@ -20,17 +20,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--builds", type=count, required=True, metavar="N", help="list the N newest builds of each version"
     )
     parser.add_argument("--versions", type=count, metavar="N", help="list the N newest versions (default: all)")
-    add_ledger_option(parser)
+    configure_index(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Note in the ledger what is listed."""
-    ledger = Ledger(args.ledger or default_ledger(DEFAULT_OUTPUT))
+    ledger = Ledger(args.ledger or default_ledger(args.output))
     names = {canonicalize_name(name) for name in args.names}
-    with ledger.locked():
+    with given_back(ledger.folder), ledger.locked():
         changed = ledger.update(retained(ledger.read(), names, builds=args.builds, versions=args.versions))
-    give_back(ledger.folder)
     for release in changed:
         print(f"{release.filename}: {'listed again' if release.listed else 'not listed any more'}")
-    print(pages_hint(args.ledger) if changed else "it was so already")
+    print(pages_hint(args) if changed else "it was so already")
     return 0

@@ -9,8 +9,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from factory.commands.index import DEFAULT_OUTPUT, add_ledger_option, default_ledger, pages_hint
-from factory.privileges import give_back
+from factory.commands.index import configure_index, default_ledger, pages_hint
+from factory.privileges import given_back
 from factory.publish.ledger import Ledger, Release
 
 
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def configure_version(parser: argparse.ArgumentParser) -> None:
     """Declare which version of which ledger is meant."""
     parser.add_argument("version", type=pinned, metavar="NAME==VERSION", help="all files of this version")
-    add_ledger_option(parser)
+    configure_index(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,10 +35,9 @@ def run(args: argparse.Namespace) -> int:
 
 def change(args: argparse.Namespace, reason: str | None) -> tuple[Release, ...]:
     """Yank the version that the arguments name, or take that back with None."""
-    ledger, (name, version) = args.ledger or default_ledger(DEFAULT_OUTPUT), args.version
-    changed = Ledger(ledger).set_yanked(name, version, reason)
-    give_back(ledger)
-    return changed
+    ledger, (name, version) = args.ledger or default_ledger(args.output), args.version
+    with given_back(ledger):
+        return Ledger(ledger).set_yanked(name, version, reason)
 
 
 def report(args: argparse.Namespace, changed: Sequence[Release], state: str) -> None:
@@ -46,7 +45,7 @@ def report(args: argparse.Namespace, changed: Sequence[Release], state: str) -> 
     name, version = args.version
     for release in changed:
         print(f"{release.filename}: {state}")
-    print(pages_hint(args.ledger) if changed else f"{name} {version} was so already")
+    print(pages_hint(args) if changed else f"{name} {version} was so already")
 
 
 def pinned(text: str) -> tuple[str, Version]:

@@ -16,14 +16,16 @@ ALL_COMMITS = ("log", "--full-history", "-m", "--no-renames")
 
 
 def is_kept(ledger: Path) -> bool:
-    """Whether the folder belongs to a git repository that has a commit, so that its past can be known.
+    """Whether a git repository has ever had this folder in a commit, so that its past can be known.
 
     Raises:
         PrerequisiteMissing: it does, but in a clone without the older commits.
     """
     try:
-        _git(ledger, "rev-parse", "--verify", "--quiet", "HEAD")
+        commit = _git(ledger, "log", "-1", "--format=%H", "--", ".")
     except (CommandFailed, PrerequisiteMissing, OSError):
+        return False
+    if not commit:
         return False
     if _git(ledger, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise PrerequisiteMissing(
@@ -31,6 +33,12 @@ def is_kept(ledger: Path) -> bool:
             hint="fetch the whole history: git fetch --unshallow",
         )
     return True
+
+
+def uncommitted(ledger: Path, releases: Sequence[Release]) -> tuple[str, ...]:
+    """The file names of releases whose entries are in no commit yet: nobody would miss them."""
+    committed = set(_git(ledger, "ls-tree", "-r", "--name-only", "HEAD", "--", ".").splitlines())
+    return tuple(each.filename for each in releases if f"{each.project}/{each.filename}.json" not in committed)
 
 
 def broken_promises(ledger: Path, releases: Sequence[Release]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -146,11 +147,16 @@ class Ledger:
         """Keep other publishers out; may be nested.
 
         Raises:
-            PublishError: another publisher held the lock for LOCK_TIMEOUT seconds.
+            PublishError: another publisher held the lock for LOCK_TIMEOUT seconds, or the folder can't be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
+        except PermissionError as error:
+            raise PublishError(
+                f"the ledger {self.folder} can't be written: {error.strerror}: {error.filename}",
+                hint=f"make it yours: sudo chown -R $(id -un) {shlex.quote(str(self.folder))}",
+            ) from error
         except filelock.Timeout as error:
             raise PublishError(
                 f"another publisher has held {self._lock.lock_file} for {LOCK_TIMEOUT:.0f} s",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from factory.files import changed_at, write_if_changed
+from factory.files import changed_at, sha256_of, write_if_changed
 from factory.layout import short
 from factory.model import BuildRecord
 from factory.publish.harmless import harmless
@@ -35,19 +35,26 @@ def log_name(filename: str, log: Log) -> str:
 
 
 def write_logs(
-    filename: str, records: Sequence[BuildRecord], known: Sequence[Log], files: Path, cache: Path
+    filename: str,
+    records: Sequence[BuildRecord],
+    known: Sequence[Log],
+    files: Path,
+    cache: Path,
+    *,
+    afresh: bool = False,
 ) -> tuple[Log, ...]:
     """Put the logs of a wheel's `records` into the folder `files`; returns all that lie there then.
 
-    `known` are those that lay there before. A log of which the source hasn't changed since is left alone. `cache` is
-    the factory's own folder, whose place on this machine is nobody's business.
+    `known` are those that lay there before. A log of which the source hasn't changed since is left alone, but not
+    `afresh`: then it is written again, and goes where there is no source and it isn't what it was. `cache` is the
+    factory's own folder, whose place on this machine is nobody's business.
     """
-    if not records and _are_there(filename, known, files):
+    if not records and not afresh and _are_there(filename, known, files):
         return tuple(known)
     sources = _sources(records)
     before = {(log.stage, log.python): log for log in known}
     logs = (
-        _write(filename, which, sources.get(which), before.get(which), files, cache)
+        _write(filename, which, sources.get(which), before.get(which), files, cache, afresh=afresh)
         for which in sorted({*sources, *before})
     )
     return tuple(log for log in logs if log is not None)
@@ -70,15 +77,18 @@ def _sources(records: Iterable[BuildRecord]) -> Mapping[_Which, Path]:
 
 
 def _write(
-    filename: str, which: _Which, source: Path | None, known: Log | None, files: Path, cache: Path
+    filename: str, which: _Which, source: Path | None, known: Log | None, files: Path, cache: Path, *, afresh: bool
 ) -> Log | None:
     stage, python = which
     path = files / log_name(filename, known or Log(stage=stage, python=python, sha256=""))
     written = changed_at(path)
-    if source is not None and (known is None or changed_at(source) >= written):
+    if source is not None and (afresh or known is None or changed_at(source) >= written):
         content = readable(source.read_text(encoding="utf-8", errors="replace"), cache).encode()
         write_if_changed(path, content)
         return Log(stage=stage, python=python, sha256=hashlib.sha256(content).hexdigest())
+    if known is not None and written and afresh and sha256_of(path) != known.sha256:
+        path.unlink()
+        return None
     return known if written else None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from factory.errors import PublishError
-from factory.files import copy_atomically, sha256_of, write_if_changed
+from factory.files import copy_atomically, remove_unfinished, sha256_of, write_if_changed
 from factory.publish.ledger import Release
 from factory.publish.simple import write_pages
 from factory.publish.wheels import METADATA, provenance_of, read_metadata
@@ -38,6 +38,7 @@ def write_files(releases: Sequence[Release], locate: Locate, out: Path) -> tuple
         PublishError: a wheel has other bytes than its release states, or two releases have one file name.
     """
     _require_unique_names(releases)
+    remove_unfinished(out / "files")
     changed: list[Path] = []
     for release in releases:
         if release.url is None:

@@ -19,7 +19,7 @@ def retained(
     """What we built of the projects `names` (all if there are none), with `listed` as it should be.
 
     Of each version the `builds` newest build tags are listed for each Python and platform, and of the versions the
-    newest `versions`, None for all.
+    newest `versions`, None for all. Yanked versions and pre-releases don't count, since installers pass over them.
 
     Raises:
         PublishError: nothing was built of a name.
@@ -38,7 +38,7 @@ def retained(
 
 
 def _retained(published: Sequence[Release], builds: int, versions: int | None) -> list[Release]:
-    newest = sorted({Version(release.version) for release in published}, reverse=True)[:versions]
+    oldest = _oldest(published, versions)
     alike: dict[tuple[Version, str], list[Release]] = defaultdict(list)
     for release in published:
         # Python, ABI and platform: the last three parts of a name, whether or not it has a build tag before them.
@@ -46,10 +46,19 @@ def _retained(published: Sequence[Release], builds: int, versions: int | None) -
     kept = {
         release.filename
         for (version, _tags), files in alike.items()
-        if version in newest
+        if oldest is None or version >= oldest
         for release in sorted(files, key=_build, reverse=True)[:builds]
     }
     return [replace(release, listed=release.filename in kept) for release in published]
+
+
+def _oldest(published: Sequence[Release], versions: int | None) -> Version | None:
+    """The oldest of so many versions that installers choose, or of all where they choose none; None for no limit."""
+    found = {Version(release.version) for release in published}
+    yanked = found - {Version(release.version) for release in published if release.yanked is None}
+    chosen = {version for version in found - yanked if not version.is_prerelease}
+    newest = sorted(chosen or found, reverse=True)[:versions]
+    return newest[-1] if len(newest) == versions else None
 
 
 def _build(release: Release) -> BuildTag:

@@ -71,17 +71,18 @@ def _no_collection() -> Iterator[None]:
 
 
 @_no_collection()
-def write_site(ledger: Ledger, out: Path) -> tuple[Path, ...]:
-    """Write the simple repository's pages and the site below `out`; returns the files that were new or differed.
+def write_site(ledger: Ledger, out: Path, *, afresh: bool = False) -> tuple[Path, ...]:
+    """Write the simple repository's pages and the site below `out`; returns the files that were new, differed or went.
 
-    Settings and coverage are read beside the ledger's folder. The same ledger gives the same bytes.
+    Settings and coverage are read beside the ledger's folder. The same ledger gives the same bytes. `afresh` looks at
+    every page, also where nothing seems to have changed.
 
     Raises:
         PublishError: a file of the ledger, the settings or the coverage is damaged.
     """
     site = load_site(ledger)
     made_by = _identity(site)
-    before = _read_state(out, made_by)
+    before = {} if afresh else _read_state(out, made_by)
     names = project_names(ledger.folder)
     stamps = {name: ledger_stamp(ledger.folder, name) for name in names}
     stale = [name for name in names if not _is_current(name, stamps[name], before, out)]
@@ -90,9 +91,10 @@ def write_site(ledger: Ledger, out: Path) -> tuple[Path, ...]:
     for name, entry, pages in _write_projects(stale, ledger, out, site):
         changed += (out / page for page in pages)
         entries[name] = entry
-    changed += _remove(set(before) - set(names), out)
+    changed += _remove(_projects_in(out) - set(names), out)
     whole = pages_of_the_whole([entries[name] for name in names], site)
-    changed += (out / page for page in _write(whole, out))
+    folders = sorted({name.rpartition("/")[0] for name in whole if "/" in name})
+    changed += (out / page for page in (*_write(whole, out), *_remove_others(whole, folders, out)))
     written = {name: before[name] for name in set(names) - set(stale)}
     # Last of all: what was written just before is not sure to change its folder's time when it changes.
     for name in stale:
@@ -162,11 +164,34 @@ def _each(work: Callable[[str], Done], names: Sequence[str]) -> list[Done]:
 def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> Done:
     """Write one project's pages; returns its name, its entry and the pages that were new or differed."""
     project = load_project(Ledger(ledger), name)
-    return name, entry_of(project, site), _write(pages_of_project(project, site), out)
+    pages, folders = pages_of_project(project, site), (f"project/{name}", f"simple/{name}")
+    return name, entry_of(project, site), [*_write(pages, out), *_remove_others(pages, folders, out)]
 
 
 def _write(pages: Pages, out: Path) -> list[str]:
     return [name for name, text in pages.items() if write_if_changed(f"{out}/{name}", encoded(text))]
+
+
+def _remove_others(pages: Pages, folders: Iterable[str], out: Path) -> list[str]:
+    """What else lies in these folders: of versions that are not listed any more, or left by a run that was killed."""
+    found = (f"{folder}/{name}" for folder in folders for name in _entries(f"{out}/{folder}", folders=False))
+    others = [name for name in found if name not in pages]
+    for name in others:
+        (out / name).unlink()
+    return others
+
+
+def _projects_in(out: Path) -> set[str]:
+    return {name for kind in ("project", "simple") for name in _entries(f"{out}/{kind}", folders=True)}
+
+
+def _entries(folder: str, *, folders: bool) -> list[str]:
+    """The names of the folders in a folder, or of what else is there."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) is folders]
+    except FileNotFoundError:
+        return []
 
 
 def _remove(names: Iterable[str], out: Path) -> list[Path]:

@@ -85,8 +85,8 @@ def test_pages_come_from_the_ledger_alone_and_are_what_a_whole_index_has(
     wheels = {name for name in whole if name.startswith("files/") and not name.endswith(".cdx.json")}
     assert written == {name: sha256 for name, sha256 in whole.items() if name not in wheels}
     assert f"files/{wheel.name}.cdx.json" in written
-    assert main(["yank", "demo==1.0", "--reason", "wrong sums", "--ledger", str(ledger)]) == 0
-    told = f"the pages have it after: factory index --pages-only --ledger {ledger}\n"
+    assert main(["yank", "demo==1.0", "--reason", "wrong sums", *options, str(output)]) == 0
+    told = f"the pages have it after: factory index --pages-only --output {output} --ledger {ledger}\n"
     assert capsys.readouterr().out.endswith(told)
     assert run_index(*options, str(output), "--pages-only") == 0
     assert 'data-yanked="wrong sums"' in (output / "simple/demo/index.html").read_text()

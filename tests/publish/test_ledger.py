@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import pytest
 
 from factory.errors import PublishError
@@ -39,6 +41,19 @@ def test_a_release_is_read_back_as_it_was_added(tmp_path: Path) -> None:
     ledger.add(RELEASE)
     ledger.add(built)
     assert Ledger(tmp_path / "ledger").read() == (RELEASE, built)
+
+
+def test_a_ledger_of_another_user_is_refused_with_how_to_take_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: filelock.FileLock) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", lock.lock_file)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)  # root, who runs tests too, is refused nothing
+    folder = tmp_path / "led ger"
+    with pytest.raises(PublishError, match=r"can't be written: Permission denied: .*\.lock") as caught:
+        Ledger(folder).add(RELEASE)
+    assert caught.value.hint == f"make it yours: sudo chown -R $(id -un) '{folder}'"
 
 
 def test_what_a_release_states_besides_is_read_back_and_nothing_else_is_written(tmp_path: Path) -> None:

@@ -65,6 +65,18 @@ def test_a_log_that_is_gone_is_no_longer_listed(tmp_path: Path) -> None:
     assert write(tmp_path, known=known) == ()
 
 
+def test_a_log_that_was_changed_is_written_again_or_goes_where_every_file_is_looked_at(tmp_path: Path) -> None:
+    made = logged(tmp_path)
+    (known,) = write(tmp_path, made)
+    path = tmp_path / "files" / log_name(WHEEL, known)
+    path.write_text("another text")
+    assert write_logs(WHEEL, [made], [known], tmp_path / "files", tmp_path, afresh=True) == (known,)
+    assert path.read_text() == TEXT
+    path.write_text("another text")
+    assert write_logs(WHEEL, [], [known], tmp_path / "files", tmp_path, afresh=True) == ()
+    assert not path.exists()
+
+
 def test_a_build_that_went_on_renews_its_log(tmp_path: Path) -> None:
     made = logged(tmp_path)
     before = write(tmp_path, made)

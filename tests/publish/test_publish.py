@@ -174,6 +174,15 @@ def test_files_are_in_their_places_before_the_ledger_names_them(
     assert [release.filename for release in publish_to(tmp_path, candidate).added] == [path.name]
 
 
+def test_what_a_killed_publisher_left_half_copied_goes(tmp_path: Path) -> None:
+    (tmp_path / "out/files").mkdir(parents=True)
+    left = [tmp_path / "out/files" / name for name in (".demo.whl.7.link", ".demo.whl.7-7.tmp")]
+    for path in left:
+        path.write_bytes(b"half of it")
+    publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo")))
+    assert [path for path in left if path.exists()] == []
+
+
 def test_checks_on_a_further_python_are_noted_of_a_wheel_that_is_published_already(tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     publish_to(tmp_path, dataclasses.replace(candidate, pythons=("3.13",)))

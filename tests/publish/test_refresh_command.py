@@ -130,7 +130,7 @@ def test_the_command_reads_the_file_beside_the_ledger(
     (tmp_path / "upstream.toml").write_text('packages = ["web"]\n')
     words = ["refresh", "--ledger", str(tmp_path / "ledger"), "--output", str(tmp_path / "out")]
     assert main(words) == 0
-    options = f"--ledger {tmp_path / 'ledger'} --output {tmp_path / 'out'}"
+    options = f"--output {tmp_path / 'out'} --ledger {tmp_path / 'ledger'}"
     told = f"web-1.0-py3-none-any.whl: linked\nthe pages have it after: factory index --pages-only {options}\n"
     assert told in capsys.readouterr().out
     assert main(words) == 0

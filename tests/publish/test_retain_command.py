@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from factory.cli import main
 from factory.errors import PublishError
@@ -43,6 +44,13 @@ def test_only_the_newest_builds_of_what_we_build_are_listed(ledger: Path, capsys
 
 def test_old_versions_leave_the_listing_where_that_is_asked_for(ledger: Path) -> None:
     main(["retain", "--builds", "3", "--versions", "2", "--ledger", str(ledger)])
+    assert unlisted(ledger) == ["demo-1.0-10", "demo-1.0-2", "demo-1.0"]
+
+
+def test_versions_that_installers_pass_over_take_no_other_ones_place(ledger: Path, tmp_path: Path) -> None:
+    Ledger(ledger).add(release_of(make_wheel(tmp_path, "demo", "2.0rc1")))
+    Ledger(ledger).set_yanked("demo", Version("1.10"), "wrong sums")
+    main(["retain", "--builds", "3", "--versions", "1", "--ledger", str(ledger)])
     assert unlisted(ledger) == ["demo-1.0-10", "demo-1.0-2", "demo-1.0"]
 
 

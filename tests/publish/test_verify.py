@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -73,7 +74,48 @@ def test_an_index_as_it_was_written_is_right(index: Index, capsys: pytest.Captur
     assert "it is not kept in git" in shown
     index.commit()
     assert index.verify() == 0
-    assert "nothing that was ever in the ledger has changed or gone" in capsys.readouterr().out
+    assert "nothing that was ever committed of the ledger has changed or gone" in capsys.readouterr().out
+
+
+def test_what_no_commit_has_is_not_said_to_be_known(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+    (index.ledger.parents[1] / ".gitignore").write_text("/index/\n")
+    index.commit()
+    assert index.verify() == 0
+    assert "it is not kept in git" in capsys.readouterr().out
+    (index.ledger.parents[1] / ".gitignore").unlink()
+    index.entry.rename(index.output.parent / "later")
+    index.commit()
+    (index.output.parent / "later").rename(index.entry)
+    assert index.verify() == 0
+    assert f"1 of its entries are in no commit yet: commit {index.ledger}" in capsys.readouterr().out
+
+
+def test_what_is_not_as_it_was_written_comes_back_where_every_file_is_looked_at(index: Index) -> None:
+    write_report(
+        index.ledger, "demo", WheelReport(filename=index.wheel.name, summary="", license="", build=build(logs=()))
+    )
+    pages = ["index", "--pages-only", "--output", str(index.output), "--ledger", str(index.ledger)]
+    assert main(pages) == 0
+    sbom = index.wheel.with_name(f"{index.wheel.name}.cdx.json")
+    time.sleep(0.1)
+    for path in (index.output / "project/demo/1.0.html", sbom):
+        path.write_text("not by rename, which nobody sees")
+    assert main(pages) == 0
+    assert index.verify() == IndexDiffers.exit_code
+    assert main([*pages, "--afresh"]) == 0
+    assert index.verify() == 0
+
+
+def test_pages_of_versions_that_are_not_listed_any_more_go(index: Index) -> None:
+    page = index.output / "project/demo/1.0.html"
+    left = index.output / "project/demo/.1.0.html.1-1.tmp"
+    left.write_text("left by a run that was killed")
+    Ledger(index.ledger).update([replace(release, listed=False) for release in Ledger(index.ledger).read()[:1]])
+    assert page.is_file()
+    write_site(Ledger(index.ledger), index.output)
+    assert not page.exists()
+    assert not left.exists()
+    assert index.verify() == 0
 
 
 def test_files_elsewhere_are_looked_at_where_that_is_asked_for(

@@ -163,6 +163,14 @@ def test_the_page_of_a_package_that_never_was_goes_with_its_failure(ledger: Ledg
     assert page_differences(ledger, tmp_path) == ()
 
 
+def test_the_page_of_a_mended_failure_goes_also_when_another_program_wrote_it(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    write_failures(ledger.folder, (), {("broken", "3.13"): "2026-03-05T00:00:00+00:00"})
+    (tmp_path / STATE_FILE).unlink()
+    write_site(ledger, tmp_path)
+    assert not (tmp_path / "project/broken").exists()
+
+
 def test_what_is_not_as_the_ledger_makes_it_is_found(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     assert page_differences(ledger, tmp_path) == ()
