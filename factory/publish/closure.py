@@ -41,7 +41,9 @@ def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: L
         known = {release.filename for release in published}
         new = [replace(each, uploaded=each.uploaded or now()) for name, each in found.items() if name not in known]
         ledger.verify_all(list(found.values()))
-        changed = ledger.update(_as_it_is_now(release, found.get(release.filename)) for release in mirrored)
+        changed = ledger.update(
+            _as_it_is_now(release, found.get(release.filename), upstream.page(release.project)) for release in mirrored
+        )
         return (*(ledger.add(release) for release in new), *changed)
 
 
@@ -90,10 +92,12 @@ def _of_use(filename: str) -> bool:
     return ours and any(serves(filename, python) for python in PYTHONS)
 
 
-def _as_it_is_now(release: Release, found: Release | None) -> Release:
+def _as_it_is_now(release: Release, found: Release | None, page: str) -> Release:
+    """A link as its project has it now; `page` is where that was looked for: another index may never have had it."""
     if found is None or found.sha256 != release.sha256:
-        return release if release.url is None or release.yanked is not None else replace(release, yanked=GONE)
-    yanked = release.yanked if found.yanked is None else found.yanked
+        stays = release.url is None or release.yanked is not None or release.tracks not in (None, page)
+        return release if stays else replace(release, yanked=GONE)
+    yanked = found.yanked if found.yanked is not None or release.yanked == GONE else release.yanked
     if release.url is None:
         return replace(release, yanked=yanked, tracks=found.tracks)
     return replace(release, yanked=yanked, url=found.url, metadata_sha256=found.metadata_sha256)

@@ -50,13 +50,11 @@ def missing(releases: Sequence[Release]) -> tuple[str, ...]:
 
 
 def _missing(release: Release, session: requests.Session) -> list[str]:
-    """A file and what the pages say is beside it."""
+    """A file and what the pages say is beside it; provenance may have stayed in the index when the wheel moved."""
     url = release.url or ""
-    wanted = {
-        url: release.sha256,
-        url + METADATA: release.metadata_sha256,
-        url + PROVENANCE: release.provenance_sha256,
-    }
+    wanted = {url: release.sha256, url + METADATA: release.metadata_sha256}
+    if release.provenance_url == url + PROVENANCE:
+        wanted[release.provenance_url] = release.provenance_sha256
     return [
         f"{address}: {found}"
         for address, sha256 in wanted.items()

@@ -181,7 +181,7 @@ def _addressed(release: Release, address: str | None) -> Release:
 def _as_known_now(built: Sequence[Release], published: Mapping[str, Release]) -> list[Release]:
     """The published releases with where their files are now, later provenance, and where they were run since."""
     return [
-        replace(before, origin=_both(before.origin, release.origin), **_place(release), **_provenance(release))
+        replace(before, origin=_both(before.origin, release.origin), **_place(release), **_provenance(release, before))
         for release, before in ((release, published[release.filename]) for release in built)
     ]
 
@@ -198,8 +198,9 @@ def _place(release: Release) -> dict[str, Any]:
     return {} if release.url is None else {"url": release.url, "metadata_sha256": release.metadata_sha256}
 
 
-def _provenance(release: Release) -> dict[str, Any]:
-    if release.provenance_sha256 is None:
+def _provenance(release: Release, before: Release) -> dict[str, Any]:
+    """That of a wheel that lies elsewhere is there too, whatever lies beside the wheel here."""
+    if release.provenance_sha256 is None or (before.url is not None and release.url is None):
         return {}
     return {"provenance_sha256": release.provenance_sha256, "provenance_url": release.provenance_url}
 

@@ -46,7 +46,7 @@ class Upstream:
         Raises:
             PublishError: the index can't be asked.
         """
-        page, headers = self._page(project), {"Accept": ACCEPT_ANY}
+        page, headers = self.page(project), {"Accept": ACCEPT_ANY}
         try:
             with self.session.get(page, headers=headers, timeout=TIMEOUT_SECONDS, stream=True) as response:
                 if response.status_code == requests.codes.not_found:
@@ -110,7 +110,7 @@ class Upstream:
             uploaded=None if package.upload_time is None else package.upload_time.astimezone(UTC).strftime(TIME_FORMAT),
             url=url,
             provenance_url=package.provenance_url if URL.fullmatch(package.provenance_url or "") else None,
-            tracks=self._page(project),
+            tracks=self.page(project),
         )
 
     def _size(self, url: str) -> int:
@@ -135,7 +135,8 @@ class Upstream:
         states = (canonicalize_name(fields.get("name", "")), fields.get("version"))
         return hashlib.sha256(text).hexdigest() if states == (project, version) else ""
 
-    def _page(self, project: str) -> str:
+    def page(self, project: str) -> str:
+        """Where the index has a project, if it has it."""
         return f"{self.url.rstrip('/')}/{project}/"
 
     def _unreadable(self, project: str, error: Exception) -> PublishError:

@@ -55,7 +55,10 @@ class Wheel:
     @property
     def provenance(self) -> str | None:
         """Where its provenance is, from there too; None where it has none."""
-        return f"{self.address}{PROVENANCE}" if self.release.provenance_sha256 else self.release.provenance_url
+        release = self.release
+        # A wheel that moved may have left it here.
+        here = release.provenance_sha256 is not None and (release.url is None or release.provenance_url is None)
+        return f"{FILES}{path_quoted(release.filename)}{PROVENANCE}" if here else release.provenance_url
 
     @property
     def sbom(self) -> str | None:

@@ -328,6 +328,21 @@ def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_workin
     assert differences((moved,), tmp_path / "out", {}) == ()
 
 
+def test_provenance_is_where_it_lies_however_often_its_wheel_moves(upstream: Upstream, tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    add_provenance(candidate.path)
+    terms = Terms(address="https://wheels.example")
+    (first,) = publish_to(tmp_path, candidate, terms=terms).releases
+    base = upload(upstream, candidate.path, METADATA)
+    (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
+    assert (moved.url, moved.provenance_url) == (f"{base}/{candidate.path.name}", first.provenance_url)
+    assert missing((moved,)) == ()
+    upload(upstream, candidate.path, METADATA, PROVENANCE)
+    (followed,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
+    assert followed.provenance_url == f"{followed.url}{PROVENANCE}"
+    assert publish_to(tmp_path, candidate, terms=terms).releases == (followed,)
+
+
 def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later(tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     terms = Terms(address="https://wheels.example")

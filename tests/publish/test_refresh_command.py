@@ -73,6 +73,27 @@ def test_links_follow_their_projects_and_none_is_dropped(upstream: Upstream, tmp
     assert len(Ledger(tmp_path / "ledger").read()) == 2
 
 
+def test_a_link_whose_file_comes_back_is_not_yanked_any_more(upstream: Upstream, tmp_path: Path) -> None:
+    first = upstream.add("web", "1.0")
+    refreshed(tmp_path, "web")
+    away = first.rename(tmp_path / first.name)
+    upstream.add("web", "2.0")
+    refreshed(tmp_path, "web")
+    away.rename(first)
+    upstream.add("web", "3.0")
+    found = {release.filename: release.yanked for release in refreshed(tmp_path, "web")}
+    assert found == {first.name: None, "web-3.0-py3-none-any.whl": None}
+
+
+def test_an_index_that_never_had_a_project_takes_nothing_from_it(upstream: Upstream, tmp_path: Path) -> None:
+    linked = upstream.add("web", "1.0")
+    (release,) = refreshed(tmp_path, "web")
+    Ledger(tmp_path / "ledger").update([replace(release, tracks="https://other.example/simple/web/")])
+    linked.unlink()
+    upstream.add("unrelated")
+    assert refreshed(tmp_path) == ()
+
+
 def test_a_yank_of_the_project_is_passed_on(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("web")
     refreshed(tmp_path, "web")

@@ -15,6 +15,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.reports import Stage, write_report
 from factory.site import text
 from factory.site.boards import BOARDS
+from factory.site.catalogue import Wheel
 from factory.site.writing import site_pages
 from tests.publish.wheelmaker import RISCV
 from tests.site.ledgers import ALPHA, ALPHA_NEXT, FAILURE, PURE, build, make_ledger, release, report
@@ -214,6 +215,20 @@ def test_a_wheel_of_a_distributions_packages_says_that_it_was_not_compiled_here(
     entry = json.loads(written["project/alpha/index.json"])
     assert entry["versions"][0]["files"][0]["repacked_from"] == "Debian's python3-alpha 1.10-2"
     assert entry["states"]["3.13"]["repacked"] is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "address"),
+    [
+        ({}, f"../../files/{ALPHA}.provenance"),
+        ({"provenance_url": "https://wheels.example/files/p"}, f"../../files/{ALPHA}.provenance"),
+        ({"url": "https://cdn.example/w"}, f"../../files/{ALPHA}.provenance"),
+        ({"url": "https://cdn.example/w", "provenance_url": "https://cdn.example/p"}, "https://cdn.example/p"),
+    ],
+)
+def test_provenance_is_linked_to_where_it_lies(changes: dict[str, str], address: str) -> None:
+    published = release(ALPHA, provenance_sha256="8" * 64, **changes)
+    assert Wheel(release=published, report=None).provenance == address
 
 
 def test_a_failure_is_told_of_the_project_that_the_recipe_makes(tmp_path: Path) -> None:
