@@ -10,19 +10,22 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from packaging.utils import parse_wheel_filename
+
 from factory.builders import crates
 from factory.builders.crates import needs_rust
 from factory.builders.failure import build_failed
 from factory.builders.libraries import library_folders, library_variables
 from factory.errors import BuildFailed, CommandFailed
 from factory.files import sha256_of
-from factory.model import BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
+from factory.model import BUILD, BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 IN_MANYLINUX = False
 HOOK = Path(__file__).with_name("backend_call.py")
 VENV = PurePosixPath("/build/venv")
 PYTHON = f"{VENV}/bin/python"
 SOURCE = PurePosixPath("/build/src")
+OWN_WHEELS = PurePosixPath("/build/own-wheels.txt")
 # The first line of cython.py, for `python -m cython`: the Python that QEMU runs hands over to the native one.
 HAND_OVER = (
     '__name__ == "__main__" and __import__("os").uname().machine == "riscv64" and __import__("os").execv('
@@ -68,7 +71,7 @@ def install_requirements(
 ) -> tuple[PackagePin, ...]:
     """Make the build's virtual environment: what pyproject.toml requires, then what the backend asks for.
 
-    `wheels` are our own builds of some of the requirements; they go before what the package index has.
+    `wheels` are our own builds of some of the requirements; what the package index has of those is never taken.
 
     Raises:
         BuildFailed: a requirement can't be resolved or installed, the backend's hook fails, or a crate can't be had.
@@ -96,7 +99,7 @@ def make_venv(sandbox: Sandbox, python: str, log: LogSink) -> None:
 def install_into(
     sandbox: Sandbox, requirements: Sequence[str], wheels: Sequence[Path], log: LogSink
 ) -> tuple[PackagePin, ...]:
-    """Install requirements, our own `wheels` before others, and return what the virtual environment has then."""
+    """Install requirements, some as our own `wheels`, and return what the virtual environment has then."""
     _uv_install(sandbox, requirements, _offer(sandbox, wheels), log)
     return _installed(sandbox, log)
 
@@ -149,14 +152,19 @@ def build(
 
 
 def _offer(sandbox: Sandbox, wheels: Sequence[Path]) -> list[str]:
-    """uv's options for our own wheels: each in a folder of its own, since to uv's cache a path is one wheel, always."""
-    options = []
+    """uv's options for our own wheels: whoever requires such a project gets that very file, whatever an index has.
+
+    Each is in a folder of its own, since to uv's cache a path is one wheel, always.
+    """
+    lines = []
     for wheel in wheels:
         folder = f"wheels/{sha256_of(wheel)}"
         (sandbox.work / folder).mkdir(parents=True, exist_ok=True)
         shutil.copy(wheel, sandbox.work / folder)
-        options += ["--find-links", f"/build/{folder}"]
-    return options
+        project = parse_wheel_filename(wheel.name)[0]
+        lines.append(f"{project} @ {(BUILD / folder / wheel.name).as_uri()}\n")
+    (sandbox.work / OWN_WHEELS.name).write_text("".join(lines))
+    return ["--constraints", str(OWN_WHEELS)] if lines else []  # uv warns of a file that says nothing
 
 
 def _uv_install(sandbox: Sandbox, requirements: Sequence[str], offered: Sequence[str], log: LogSink) -> None:
