@@ -7,6 +7,7 @@ from pathlib import Path
 
 from factory import sources
 from factory.environments.layers import discard
+from factory.locks import held
 from factory.model import LogSink, ProjectMetadata, Recipe, SourcePin, SourceTree
 from factory.serial import load, save
 from factory.settings import Factory
@@ -24,8 +25,12 @@ def _source_metadata(pin: SourcePin, label: str, factory: Factory) -> ProjectMet
         return sources.read_project_metadata(SourceTree(path=pin.path, sha256=""))
     path = factory.layout.metadata / f"{sources.identity(pin)}.json"
     if not path.is_file():
-        with factory.stages(label)("metadata") as log:
-            save(path, _read_metadata(pin, path.with_suffix(".source"), factory, log))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        waiting = f"{label}: waiting for another process that reads its metadata"
+        with held(path.with_suffix(".lock"), lambda: factory.reporter.line(waiting)):
+            if not path.is_file():
+                with factory.stages(label)("metadata") as log:
+                    save(path, _read_metadata(pin, path.with_suffix(".source"), factory, log))
     return load(path, ProjectMetadata)
 
 
