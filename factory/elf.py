@@ -13,10 +13,11 @@ from io import BytesIO
 from itertools import islice
 from typing import TypeVar
 
+from elftools.construct import Container
 from elftools.elf.dynamic import DynamicSegment, DynamicTag
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
-from elftools.elf.sections import RISCVAttributesSection, SymbolTableSection
+from elftools.elf.sections import RISCVAttributesSection, StringTableSection, SymbolTableSection
 
 SHF_EXECINSTR = 4
 PF_X = 1
@@ -96,7 +97,7 @@ def _facts(elf: ELFFile, data: bytes) -> ElfFacts:
         ),
         text_relocations=any(_allows_text_relocations(tag) for tag in tags),
         stack=next((s["p_flags"] for s in _bounded(elf.iter_segments()) if s["p_type"] == "PT_GNU_STACK"), None),
-        versions=_needed_versions(elf),
+        versions=_needed_versions(elf, tags),
         code=tuple(_code(elf, data)),
     )
 
@@ -122,10 +123,8 @@ def _allows_text_relocations(tag: DynamicTag) -> bool:
 
 def _arch(elf: ELFFile) -> str | None:
     """Tag_RISCV_arch of the first attribute subsection, the one of the whole file."""
-    for section in _bounded(elf.iter_sections()):
-        if not isinstance(section, RISCVAttributesSection):
-            continue
-        for part in islice(section.iter_subsections(), 1):
+    for table in _attribute_tables(elf):
+        for part in islice(table.iter_subsections(), 1):
             for scope in islice(part.iter_subsubsections(), 1):
                 for attribute in _bounded(scope.iter_attributes()):
                     if attribute.tag == "TAG_ARCH":
@@ -133,14 +132,39 @@ def _arch(elf: ELFFile) -> str | None:
     return None
 
 
-def _needed_versions(elf: ELFFile) -> tuple[str, ...]:
+def _attribute_tables(elf: ELFFile) -> Iterator[RISCVAttributesSection]:
+    """.riscv.attributes, as section headers show it and then as program headers do: either may be missing."""
+    yield from (section for section in _bounded(elf.iter_sections()) if isinstance(section, RISCVAttributesSection))
+    for segment in _bounded(elf.iter_segments()):
+        if segment["p_type"] == "PT_RISCV_ATTRIBUTES" and segment["p_filesz"]:
+            yield RISCVAttributesSection(_header(segment["p_offset"], segment["p_filesz"]), "", elf)
+
+
+def _needed_versions(elf: ELFFile, tags: list[DynamicTag]) -> tuple[str, ...]:
+    """The versions that the loader looks for: it goes by the dynamic tags, whatever section headers say."""
+    values = {tag.entry.d_tag: tag.entry.d_val for tag in tags}
+    if "DT_VERNEED" not in values:
+        return ()
+    strings = StringTableSection(_header(_offset(elf, values["DT_STRTAB"]), values["DT_STRSZ"]), "", elf)
+    header = _header(_offset(elf, values["DT_VERNEED"]), entries=values["DT_VERNEEDNUM"])
     return tuple(
         str(version.name)
-        for section in _bounded(elf.iter_sections())
-        if isinstance(section, GNUVerNeedSection)
-        for _library, versions in _bounded(section.iter_versions())
+        for _library, versions in _bounded(GNUVerNeedSection(header, "", elf, strings).iter_versions())
         for version in _bounded(versions)
     )
+
+
+def _header(offset: int, size: int = 0, entries: int = 0) -> Container:
+    """What pyelftools reads of a section's header, for a table that something else tells of."""
+    return Container(sh_offset=offset, sh_size=size, sh_info=entries, sh_flags=0, sh_addralign=1)
+
+
+def _offset(elf: ELFFile, address: int) -> int:
+    """Where in the file that is which is loaded to an address."""
+    offset = next(elf.address_offsets(address), None)
+    if offset is None:
+        raise MalformedElf(f"no segment holds the address {address:#x}")
+    return int(offset)
 
 
 def _code(elf: ELFFile, data: bytes) -> Iterator[CodeRange]:

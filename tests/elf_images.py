@@ -19,8 +19,9 @@ VSETVLI = 0x0D0077D7  # vsetvli a5,zero,e32,m1,ta,ma
 
 SHT_PROGBITS, SHT_STRTAB, SHT_DYNAMIC, SHT_DYNSYM = 1, 3, 6, 11
 SHT_RISCV_ATTRIBUTES, SHT_GNU_VERNEED = 0x70000003, 0x6FFFFFFE
-PT_LOAD, PT_DYNAMIC, PT_GNU_STACK = 1, 2, 0x6474E551
+PT_LOAD, PT_DYNAMIC, PT_GNU_STACK, PT_RISCV_ATTRIBUTES = 1, 2, 0x6474E551, 0x70000003
 DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_TEXTREL, DT_RUNPATH = 1, 5, 10, 14, 15, 22, 29
+DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 ALLOC, EXEC = 2, 4
 READ_EXEC, READ_WRITE, READ_WRITE_EXEC = 5, 6, 7
 
@@ -89,18 +90,21 @@ class Image:
             ),
             Section(name=".rodata", kind=SHT_PROGBITS, data=self.strings, flags=ALLOC),
         ]
+        null, no_strings = Section(name="", kind=0, data=b""), Section(name=".dynstr", kind=SHT_STRTAB, data=b"")
+        _, versions_at = _laid_out([null, no_strings, text, *others])[-1]
         if self.versions:
             data = _version_needs(names, self.versions)
             others.append(Section(name=".gnu.version_r", kind=SHT_GNU_VERNEED, data=data, flags=ALLOC, link=1, info=1))
         if self.arch is not None:
             others.append(Section(name=".riscv.attributes", kind=SHT_RISCV_ATTRIBUTES, data=_attributes(self.arch)))
-        dynamic = self._dynamic(names)
+        dynamic = self._dynamic(names, versions_at)
         others.append(Section(name=".dynamic", kind=SHT_DYNAMIC, data=dynamic, flags=ALLOC, link=1, entry_size=16))
         strings = Section(name=".dynstr", kind=SHT_STRTAB, data=bytes(names.data), flags=ALLOC)
-        return [Section(name="", kind=0, data=b""), strings, text, *others]
+        return [null, strings, text, *others]
 
-    def _dynamic(self, names: _Strings) -> bytes:
+    def _dynamic(self, names: _Strings, versions_at: int) -> bytes:
         entries = [(DT_NEEDED, names.add(name)) for name in self.needed]
+        entries += [(DT_VERNEED, versions_at), (DT_VERNEEDNUM, 1)] if self.versions else []
         for tag, text in ((DT_SONAME, self.soname), (DT_RPATH, self.rpath), (DT_RUNPATH, self.runpath)):
             entries += [] if text is None else [(tag, names.add(text))]
         entries += [(DT_TEXTREL, 0)] if self.text_relocations else []
@@ -115,6 +119,11 @@ class Image:
             _segment(PT_LOAD, READ_EXEC, text[1], len(self.text)),
             _segment(PT_LOAD, READ_WRITE, text[1] + len(self.text), end - text[1] - len(self.text)),
             _segment(PT_DYNAMIC, READ_WRITE, dynamic[1], len(dynamic[0].data)),
+        ]
+        segments += [
+            _segment(PT_RISCV_ATTRIBUTES, 4, offset, len(section.data))
+            for section, offset in sections
+            if section.kind == SHT_RISCV_ATTRIBUTES
         ]
         return segments + ([] if self.stack is None else [_segment(PT_GNU_STACK, self.stack, 0, 0)])
 

@@ -19,7 +19,7 @@ from factory.commands.audit import configure, run
 from factory.elf import MalformedElf, SymbolMap, read_elf
 from factory.errors import AuditFailed
 from factory.model import AuditOptions, Target
-from tests.elf_images import READ_WRITE_EXEC, RET, RV64GCV, VSETVLI, Image, code, wheel
+from tests.elf_images import DT_VERNEED, READ_WRITE_EXEC, RET, RV64GCV, VSETVLI, Image, code, wheel
 
 LIBRARY = "vectors_c.cpython-313-riscv64-linux-gnu.so"
 PLAIN = Image(symbols={"vectors_c_sum": (0, 2)}).build()
@@ -87,6 +87,22 @@ def test_vector_code_is_found_without_attributes_symbols_or_section_headers(tmp_
     assert [note.message for note in report.notes] == [
         "has no architecture attribute: judged by its instructions alone"
     ]
+
+
+def test_what_a_library_needs_and_declares_is_found_without_section_headers(tmp_path: Path) -> None:
+    report = audit_image(tmp_path, Image(versions=("GLIBC_2.17", "GLIBC_2.99"), arch=RV64GCV, section_headers=False))
+    assert messages(report) == [
+        "built for more than rv64gc: its attributes declare v zve32f zvl128b",
+        "needs glibc 2.99, the tag promises 2.39",
+    ]
+
+
+def test_versions_that_no_segment_holds_are_a_violation(tmp_path: Path) -> None:
+    image = Image(versions=("GLIBC_2.99",)).build()
+    versions = struct.pack("<Q", DT_VERNEED)
+    beyond = image.index(versions) + len(versions)
+    report = audit(wheel(tmp_path, {LIBRARY: image[:beyond] + bytes([255] * 8) + image[beyond + 8 :]}))
+    assert messages(report) == ["not a readable ELF file (no segment holds the address 0xffffffffffffffff)"]
 
 
 def test_attributes_beyond_the_baseline_are_a_violation_even_without_such_an_instruction(tmp_path: Path) -> None:
