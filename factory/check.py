@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,21 +140,38 @@ def _unexpected(options: CheckOptions, result: CheckResult) -> list[str]:
 def _disagreements(options: CheckOptions, first: CheckResult, other: CheckResult) -> list[str]:
     """Compare two profiles' tokens, and the logits wherever both saw the same text before."""
     left, right = _tokens(first), _tokens(other)
-    same = next((step for step, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), len(left))
+    shorter = min(len(left), len(right))
+    same = next((step for step in range(shorter) if left[step] != right[step]), shorter)
     found = []
-    if len(left) < options.same_tokens or same < options.same_tokens:
+    if same < options.same_tokens:
         found.append(f"the first {same} tokens are those of {first.profile}; the recipe wants {options.same_tokens}")
-    distance = max(_distances(first, other, steps=same + 1), default=0.0)
+    return [*found, *_logits_apart(options, first, other, steps=min(same + 1, shorter))]
+
+
+def _logits_apart(options: CheckOptions, first: CheckResult, other: CheckResult, *, steps: int) -> list[str]:
+    """What is wrong with the logits of the first steps. A recipe that sets a tolerance wants them all to be there."""
+    pairs = list(zip(_logits(first)[:steps], _logits(other)[:steps], strict=False))
+    distances = [_distance(left, right) for left, right in pairs]
+    if options.logits_tolerance and len(pairs) < steps:
+        return [f"only {len(pairs)} of the {steps} steps to compare have logits both here and on {first.profile}"]
+    if math.inf in distances:
+        step = distances.index(math.inf) + 1
+        return [
+            f"at step {step} its logits and those of {first.profile} can't be compared: "
+            "one is not finite, or no token is among the largest of both"
+        ]
+    distance = max(distances, default=0.0)
     if distance > options.logits_tolerance:
-        found.append(
-            f"logits differ from {first.profile}'s by {distance:.3f}, the recipe allows {options.logits_tolerance}"
-        )
-    return found
+        return [f"logits differ from {first.profile}'s by {distance:.3f}, the recipe allows {options.logits_tolerance}"]
+    return []
 
 
-def _distances(first: CheckResult, other: CheckResult, *, steps: int) -> list[float]:
-    pairs = zip(_logits(first)[:steps], _logits(other)[:steps], strict=False)
-    return [abs(left[token] - right[token]) for left, right in pairs for token in left.keys() & right.keys()]
+def _distance(left: Mapping[int, float], right: Mapping[int, float]) -> float:
+    """How far the logits of one step's tokens are apart; infinitely, where one is not finite or nothing is in both."""
+    common = left.keys() & right.keys()
+    if not common or not all(map(math.isfinite, (*left.values(), *right.values()))):
+        return math.inf
+    return max(abs(left[token] - right[token]) for token in common)
 
 
 def _tokens(result: CheckResult) -> list[int]:

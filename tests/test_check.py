@@ -1,5 +1,7 @@
 """What the check makes of the profiles' results."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,11 @@ def test_no_tokens_at_all_are_not_equal_tokens() -> None:
         require_passed(recipe(same_tokens=3), [result("rv64gc"), result("k1")])
 
 
+def test_a_profile_that_reports_fewer_tokens_does_not_agree_on_the_others() -> None:
+    with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc; the recipe wants 3"):
+        require_passed(recipe(same_tokens=3), [result("rv64gc", tokens=[1, 2, 3]), result("k1", tokens=[1])])
+
+
 def test_a_late_token_may_differ_where_the_logits_are_close() -> None:
     one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
     other = result("k1", tokens=[1, 3], logits=steps((1, 5.0), (2, 6.9)))
@@ -85,4 +92,39 @@ def test_a_late_token_may_not_differ_where_the_logits_are_far_apart() -> None:
 def test_logits_after_the_first_difference_are_of_other_texts_and_not_compared() -> None:
     one = result("rv64gc", tokens=[1, 2, 5], logits=steps((1, 5.0), (2, 7.0), (4, 0.0)))
     other = result("k1", tokens=[1, 3, 5], logits=steps((1, 5.0), (2, 7.0), (4, 90.0)))
+    require_passed(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
+
+
+@pytest.mark.parametrize(
+    ("logits", "message"),
+    [
+        (steps((1, 5.0), (2, math.nan)), "k1: at step 2 its logits and those of rv64gc can't be compared"),
+        (steps((1, 5.0), (2, math.inf)), "k1: at step 2 its logits and those of rv64gc can't be compared"),
+        ([[[1, 5.0]], [[2, 7.0], [9, math.nan]]], "k1: at step 2 its logits and those of rv64gc can't be compared"),
+        (steps((1, 5.0), (3, 7.0)), "k1: at step 2 its logits and those of rv64gc can't be compared"),
+        (steps((1, 5.0)), "k1: only 1 of the 2 steps to compare have logits both here and on rv64gc"),
+        ([], "k1: only 0 of the 2 steps to compare have logits both here and on rv64gc"),
+    ],
+)
+def test_logits_that_cannot_be_compared_are_no_agreement(logits: object, message: str) -> None:
+    one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
+    other = result("k1", tokens=[1, 3], logits=logits)
+    for first, second in ((one, other), (replace(other, profile="rv64gc"), replace(one, profile="k1"))):
+        with pytest.raises(CheckFailed, match=message):
+            require_passed(recipe(same_tokens=1, logits_tolerance=0.2), [first, second])
+
+
+def test_logits_that_are_no_numbers_on_any_profile_are_no_agreement() -> None:
+    seen = [result(profile, tokens=[1], logits=steps((1, math.nan))) for profile in ("rv64gc", "k1")]
+    with pytest.raises(CheckFailed, match="k1: at step 1 its logits"):
+        require_passed(recipe(same_tokens=1, logits_tolerance=0.2), seen)
+
+
+def test_logits_are_not_missed_where_the_recipe_sets_no_tolerance() -> None:
+    require_passed(recipe(same_tokens=1), [result("rv64gc", tokens=[1]), result("k1", tokens=[1])])
+
+
+def test_after_the_end_of_the_shorter_text_no_logits_are_wanted() -> None:
+    one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
+    other = result("k1", tokens=[1], logits=steps((1, 5.0)))
     require_passed(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
