@@ -175,14 +175,16 @@ def _read_toolchains(table: Table) -> tuple[str, ...]:
 
 
 def _read_check(table: Table, directory: Path, models: Collection[str] | None) -> CheckOptions:
-    profiles = _read_profiles(table)
+    profiles, same_tokens = _read_profiles(table), table.integer("same-tokens", 0)
+    if "logits-tolerance" in table.keys and not same_tokens:
+        table.problem("logits-tolerance", "compares nothing without same-tokens: set how many tokens must be the same")
     return CheckOptions(
         script=_read_script(table, directory),
         model=_read_model_name(table, models),
         profiles=profiles,
         requires=read_requires(table),
         expect=_read_expect(table.table("expect"), profiles),
-        same_tokens=table.integer("same-tokens", 0),
+        same_tokens=same_tokens,
         logits_tolerance=table.number("logits-tolerance", 0.0),
     )
 

@@ -185,6 +185,10 @@ k1 = "x"
         (SMALLEST + "[check]\nprofiles = ['k1', 'k1']\n", "recipe.toml:8: check.profiles: 'k1' is named twice"),
         (SMALLEST + "[check]\nrequires = ['a b']\n", "recipe.toml:8: check.requires: 'a b' is not a requirement"),
         (SMALLEST + "[check]\nsame-tokens = true\n", "must be a whole number, not a boolean"),
+        (
+            SMALLEST + "[check]\nlogits-tolerance = 0.5\n",
+            "recipe.toml:8: check.logits-tolerance: compares nothing without same-tokens",
+        ),
         (SMALLEST + "[build]\nrust = 'yes'\n", "must be true or false, not a string"),
         (SMALLEST + "[build]\ntoolchains = []\n", "recipe.toml:8: build.toolchains: must name at least one toolchain"),
         (SMALLEST + "[build]\ntoolchains = ['icc']\n", "recipe.toml:8: build.toolchains: unknown value 'icc'"),
