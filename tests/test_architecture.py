@@ -2,9 +2,14 @@
 
 import ast
 import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 FACTORY = Path(__file__).parent.parent / "factory"
 STAGES = ("sources", "patches", "environments", "builders", "repair", "audit", "check", "store")
@@ -13,6 +18,9 @@ GROUND = {"model", "errors", "process", "layout", "files", "serial", "hints", "p
 GROUND |= {"debian_mirror", "locks", "stopping", "process_tree", "tags", "elf_links", "linking", "gnu_patch"}
 # Helpers that belong to one stage alone.
 PARTS = {"audit": {"isa", "elf", "encodings", "audit_report", "wheel_file"}}
+
+# What no distribution has to be there for: this package, and what type checkers alone know.
+OWN = {"factory", "_typeshed"}
 
 
 def imported(module: Path) -> set[str]:
@@ -30,6 +38,34 @@ def imported(module: Path) -> set[str]:
 def modules(name: str) -> list[Path]:
     folder = FACTORY / name
     return sorted(folder.rglob("*.py")) if folder.is_dir() else [FACTORY / f"{name}.py"]
+
+
+def imported_libraries(module: Path) -> set[str]:
+    """The top names that a module imports from other distributions."""
+    nodes = list(ast.walk(ast.parse(module.read_text())))
+    names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return {name.partition(".")[0] for name in names} - OWN - sys.stdlib_module_names
+
+
+def declared_libraries() -> set[str]:
+    """The top names of what pyproject.toml requires; of what this Python needs not have, those of its distribution."""
+    project = tomllib.loads((FACTORY.parent / "pyproject.toml").read_text())["project"]
+    required = [
+        *project["dependencies"],
+        *(text for extra in project["optional-dependencies"].values() for text in extra),
+    ]
+    names = {canonicalize_name(Requirement(text).name) for text in required}
+    installed = {
+        name for name, owners in packages_distributions().items() if names & set(map(canonicalize_name, owners))
+    }
+    return installed | {name.partition("-")[0] for name in names}
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    declared = declared_libraries()
+    undeclared = {path.name: imported_libraries(path) - declared for path in FACTORY.rglob("*.py")}
+    assert not {name: libraries for name, libraries in undeclared.items() if libraries}
 
 
 @pytest.mark.parametrize("stage", STAGES)
