@@ -173,7 +173,10 @@ class CheckOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How one package becomes riscv64 wheels, whose project is `distribution`; its own name where that is empty."""
+    """How one package becomes riscv64 wheels, whose project is `distribution`; its own name where that is empty.
+
+    `file_sha256` is that of the recipe's file as it was read: it may change while the recipe is at work.
+    """
 
     name: str
     version: str
@@ -190,6 +193,7 @@ class Recipe:
     # The project's own tests, run on request: too long for every build.
     suite: CheckOptions | None = None
     distribution: str = ""
+    file_sha256: str = ""
 
     @property
     def label(self) -> str:

@@ -30,7 +30,6 @@ from factory.errors import (
     SourceError,
     TimeLimitReached,
 )
-from factory.files import sha256_of
 from factory.layout import short
 from factory.locks import held
 from factory.model import (
@@ -229,7 +228,7 @@ def _run_stages(opened: OpenJob, steps: Steps, records: Records, factory: Factor
         key=opened.key,
         name=canonicalize_name(recipe.name),
         version=recipe.version,
-        recipe_sha256=sha256_of(recipe.directory / "recipe.toml"),
+        recipe_sha256=recipe.file_sha256,
         source_sha256=made.source.sha256,
         patches=made.patches,
         target=factory.target,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
@@ -16,18 +15,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.errors import RecipeError
 from factory.model import PYTHONS, TOOLCHAINS, Job, JobId, ProjectMetadata, Recipe, Target
-from factory.recipe import RECIPE_FILE
-from factory.serial import dumps
+from factory.serial import dumps, identify
 
 # Counts up when the factory itself comes to build, repair or audit differently.
 BUILD_LOGIC = 3
-
-# Of a recipe, what only says how a build shares the machine, which others there are, what may be published, and how the
-# project's own tests are run on request.
-_NOT_DECIDING = re.compile(
-    rb"^(?:(?:memory-per-job|toolchains|shadows-upstream)\s*=.*\n?|\[suite\].*\n?(?:(?!\[).*\n|(?!\[).+)*)",
-    re.MULTILINE,
-)
 
 Describe = Callable[[Recipe], ProjectMetadata]
 
@@ -90,16 +81,24 @@ def content_key(
     digest = hashlib.sha256()
     # On a riscv64 machine that builds on itself, the environment has all compilers that are installed.
     compilers = [] if job.toolchain == TOOLCHAINS[0] else [f"toolchain {job.toolchain}"]
-    texts = (str(BUILD_LOGIC), dumps(target), environment_key, *inputs, *compilers, *sorted(dependency_wheels))
-    for text in texts:
+    described = (dumps(target), identify(_deciding(recipe), recipe.directory))
+    for text in (str(BUILD_LOGIC), *described, environment_key, *inputs, *compilers, *sorted(dependency_wheels)):
         digest.update(f"{len(text)}:{text}".encode())
     script = [recipe.check.script] if recipe.check.script is not None else []
-    for path in (recipe.directory / RECIPE_FILE, *script, *patches):
+    for path in (*script, *patches):
         content = path.read_bytes()
-        if path.name == RECIPE_FILE:
-            content = _NOT_DECIDING.sub(b"", content)
         digest.update(f"{path.name}:{len(content)}:".encode() + content)
     return digest.hexdigest()
+
+
+def _deciding(recipe: Recipe) -> Recipe:
+    """The recipe as it was read, but for what doesn't decide what is built.
+
+    That is how a build shares the machine, which others there are, what may be published, and how the project's own
+    tests are run on request.
+    """
+    build = replace(recipe.build, memory_per_job=0, toolchains=TOOLCHAINS[:1])
+    return replace(recipe, build=build, shadows_upstream=False, suite=None, file_sha256="")
 
 
 def requirement_names(requirements: Iterable[str], python: str) -> set[NormalizedName]:

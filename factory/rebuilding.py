@@ -45,7 +45,7 @@ def _changes(record: BuildRecord, opened: OpenJob) -> list[str]:
     """Which inputs of a build are other ones than those recorded."""
     root = opened.environment.root
     found = []
-    if sha256_of(opened.job.recipe.directory / "recipe.toml") != record.recipe_sha256:
+    if opened.job.recipe.file_sha256 != record.recipe_sha256:
         found.append("its recipe.toml has changed")
     if [sha256_of(path) for path in opened.patches] != [patch.sha256 for patch in record.patches]:
         found.append("its patches have changed")

@@ -66,6 +66,7 @@ def load_recipe(directory: Path, models: Collection[str] | None = None) -> Recip
         audit=AuditOptions(dispatched=read_globs(root.table("audit"), "dispatched")),
         check=_read_check(root.table("check"), directory, models),
         suite=_read_suite(root.table("suite"), directory),
+        file_sha256=document.sha256,
     )
     document.finish()
     return recipe

@@ -36,8 +36,8 @@ DAMAGED = (
 
 
 @lru_cache
-def _converter(root: Path) -> JsonConverter:
-    converter = make_converter()
+def _converter(root: Path, *, with_defaults: bool = True) -> JsonConverter:
+    converter = make_converter(omit_if_default=not with_defaults)
     converter.register_unstructure_hook(
         Path, lambda path: str(path.relative_to(root) if root != NOWHERE and path.is_relative_to(root) else path)
     )
@@ -54,6 +54,14 @@ def timestamp() -> str:
 def dumps(value: object, root: Path = NOWHERE) -> str:
     """A dataclass (or a tuple of them) as indented JSON text with sorted keys."""
     return json.dumps(_converter(root).unstructure(value), indent=1, sort_keys=True) + "\n"
+
+
+def identify(value: object, root: Path) -> str:
+    """A dataclass as JSON text that tells it from others: without what has its default value, mappings in their order.
+
+    So it stays the same when the class gets a field more.
+    """
+    return json.dumps(_converter(root, with_defaults=False).unstructure(value))
 
 
 def save(path: Path, value: object, root: Path = NOWHERE) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
@@ -32,7 +33,10 @@ _SYNTAX_ERROR = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d
 
 
 class Document:
-    """One TOML file and the mistakes found in it. Read it through `root`, then call `finish`."""
+    """One TOML file and the mistakes found in it. Read it through `root`, then call `finish`.
+
+    `sha256` is that of the file as it was read.
+    """
 
     def __init__(self, path: Path) -> None:
         """Parse the file.
@@ -41,7 +45,9 @@ class Document:
             RecipeError: it is missing, is not UTF-8, or is not TOML (with the line).
         """
         self.path = path
-        text = _read(path)
+        content = _read(path)
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        text = _decode(path, content)
         self._data = _parse(path, text)
         self._lines = dict(_key_lines(text))
         self._problems: list[tuple[int, str]] = []
@@ -187,13 +193,18 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a date or time")
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}:1: is not UTF-8 text (byte {error.start})") from error
+        return path.read_bytes()
     except OSError as error:
         raise RecipeError(f"{path}:1: can't be read: {error.strerror}") from error
+
+
+def _decode(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}:1: is not UTF-8 text (byte {error.start})") from error
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from factory.errors import RecipeError
-from factory.model import PYTHONS, CheckOptions, Job, ProjectMetadata, Recipe, SourcePin, Target
+from factory.model import PYTHONS, BuildOptions, CheckOptions, Job, ProjectMetadata, Recipe, SourcePin, Target
 from factory.plan import content_key, plan, requirement_names
+from factory.recipe import load_recipe
 
 
 def make_recipe(name: str, folder: Path = Path("recipes")) -> Recipe:
@@ -124,24 +125,70 @@ def test_markers_are_those_of_the_target() -> None:
     assert requirement_names(requirements, "3.13") == {"b", "d"}
 
 
+RECIPE = """\
+[package]
+name = "demo"
+version = "1.0"
+
+[source]
+kind = "local"
+path = "../../demo"
+overlay = ["package"]
+
+[build]
+apt = ["libx-dev"]
+"""
+SUITE = """
+[suite]
+script = "suite.py"
+requires = [
+    "numpy",
+]
+"""
+
+
+def read_recipe(checkout: Path, text: str = RECIPE) -> Recipe:
+    """The recipe of that text in a checkout that has what it names."""
+    folder = checkout / "recipes/demo"
+    for needed in (folder / "package", checkout / "demo"):
+        needed.mkdir(parents=True, exist_ok=True)
+    for script in ("smoke.py", "suite.py"):
+        (folder / script).write_text("pass")
+    (folder / "recipe.toml").write_text(text)
+    return load_recipe(folder)
+
+
+def key_of(recipe: Recipe) -> str:
+    return content_key(Job(recipe=recipe, metadata=metadata()), ("s",), Target(), "e", (), ())
+
+
 def test_the_key_does_not_change_with_what_decides_nothing(tmp_path: Path) -> None:
-    recipe = make_recipe("demo", tmp_path)
-    recipe.directory.mkdir()
-    (recipe.directory / "recipe.toml").write_text("one\n")
-    job = Job(recipe=recipe, metadata=metadata())
-    before = content_key(job, ("s",), Target(), "e", (), ())
-    (recipe.directory / "suite.py").write_text("pass")
-    (recipe.directory / "recipe.toml").write_text(
-        'memory-per-job = "2 GB"\ntoolchains = ["gcc", "clang"]\nshadows-upstream = true\none\n'
-        '[suite]\nrequires = [\n    "numpy",\n]\n'
+    more = 'memory-per-job = "2 GB"\ntoolchains = [\n    "gcc",\n    "clang",\n]\n'
+    other = RECIPE.replace("[source]", "shadows-upstream = true\n[source]") + more + SUITE + "# and a remark\n"
+    assert key_of(read_recipe(tmp_path, other)) == key_of(read_recipe(tmp_path))
+
+
+def test_a_table_that_follows_the_suite_decides_however_it_is_indented(tmp_path: Path) -> None:
+    suite = RECIPE + SUITE
+    assert key_of(read_recipe(tmp_path, f'{suite}  [build.environment]\n  X = "1"\n')) != key_of(
+        read_recipe(tmp_path, f'{suite}  [build.environment]\n  X = "2"\n')
     )
-    assert content_key(job, ("s",), Target(), "e", (), ()) == before
+
+
+def test_the_key_is_that_of_the_recipe_that_was_read_and_not_of_its_file_as_it_is_now(tmp_path: Path) -> None:
+    recipe = read_recipe(tmp_path)
+    before = key_of(recipe)
+    (recipe.directory / "recipe.toml").write_text("another one")
+    assert key_of(recipe) == before
+
+
+def test_the_key_is_the_same_wherever_the_checkout_lies(tmp_path: Path) -> None:
+    assert key_of(read_recipe(tmp_path / "here")) == key_of(read_recipe(tmp_path / "there"))
 
 
 def test_the_key_changes_with_everything_that_decides_the_wheel(tmp_path: Path) -> None:
     recipe = make_recipe("demo", tmp_path)
     recipe.directory.mkdir()
-    (recipe.directory / "recipe.toml").write_text("one")
     patch = tmp_path / "0001-x.patch"
     patch.write_text("a patch")
     job = Job(recipe=recipe, metadata=metadata())
@@ -165,7 +212,9 @@ def test_the_key_changes_with_everything_that_decides_the_wheel(tmp_path: Path) 
         key(patches=()),
         key(wheels=()),
     ]
-    (recipe.directory / "recipe.toml").write_text("two")
+    job = replace(job, recipe=replace(recipe, build=BuildOptions(environment={"X": "1"})))
+    others.append(key())
+    job = replace(job, recipe=replace(recipe, check=CheckOptions(profiles=("rv64gc",))))
     others.append(key())
     script = recipe.directory / "smoke.py"
     script.write_text("pass")

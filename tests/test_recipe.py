@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import RecipeError
+from factory.files import sha256_of
 from factory.model import DEFAULT_PROFILES, DebianPackaging, Overlay, Recipe, RepackOptions, SourcePin
 from factory.recipe import load_models, load_recipe, load_recipes
 
@@ -56,6 +57,7 @@ def test_the_smallest_recipe_gets_every_default(tmp_path: Path) -> None:
     assert recipe.build.builder == "pep517"
     assert recipe.check.profiles == DEFAULT_PROFILES
     assert recipe.check.script is None
+    assert recipe.file_sha256 == sha256_of(tmp_path / "spam/recipe.toml")
 
 
 def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
