@@ -50,7 +50,7 @@ from factory.model import (
 from factory.plan import content_key, find_recipe, plan
 from factory.preparing import prepare
 from factory.repair import RepairTools, give_build_tag, repair
-from factory.resume import discard_unless_noted, keep_noted_trees
+from factory.resume import discard_unless_noted, renew
 from factory.schedule import require_all_done, run_graph
 from factory.serial import timestamp
 from factory.settings import Factory
@@ -297,15 +297,13 @@ def _patch(opened: OpenJob, source: SourceTree, log: LogSink) -> tuple[AppliedPa
 
     Where a build was at work already, what it may go on with is kept.
     """
-    tree, partial = opened.work / "src", opened.work / "src.partial"
-    discard(partial)
-    shutil.copytree(source.path, partial, symlinks=True)
-    copy = SourceTree(path=partial, sha256=source.sha256)
-    applied = prepare(opened.job.recipe.source, opened.patches, copy, log)
-    keep_noted_trees(tree, partial)
-    discard(tree)
-    partial.rename(tree)
-    return applied
+
+    def make(copy: Path) -> tuple[AppliedPatch, ...]:
+        shutil.copytree(source.path, copy, symlinks=True)
+        tree = SourceTree(path=copy, sha256=source.sha256)
+        return prepare(opened.job.recipe.source, opened.patches, tree, log)
+
+    return renew(opened.work / "src", make)
 
 
 def _build_wheel(opened: OpenJob, source: SourceTree, steps: Steps, factory: Factory) -> BuiltWheel:

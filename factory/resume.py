@@ -9,8 +9,9 @@ elsewhere is kept too: it had ended when ninja began, and nobody writes it again
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from factory.environments.layers import discard
 
@@ -19,6 +20,34 @@ NOTES = (".ninja_log", ".rustc_info.json")
 CONFIGURED = "build.ninja"
 # Where setuptools builds, by the files' times alone. Some projects (PyTorch's) run ninja in the folder around these.
 SETUPTOOLS_FOLDERS = ("lib.*", "temp.*", "bdist.*")
+
+T = TypeVar("T")
+
+
+def renew(tree: Path, make: Callable[[Path], T]) -> T:
+    """Replace a source tree by what `make(folder)` makes; what a build that was cut in it may go on with is kept.
+
+    Killed at any moment, it loses nothing of that: the next call goes on where the last one was.
+    """
+    partial, new = (tree.with_name(f"{tree.name}.{state}") for state in ("partial", "new"))
+    _take_the_place(new, tree)
+    discard(partial)
+    made = make(partial)
+    partial.rename(new)
+    _take_the_place(new, tree)
+    return made
+
+
+def _take_the_place(new: Path, tree: Path) -> None:
+    """Put a new copy, if there is one, in the place of a source tree, with what is kept of that."""
+    old = tree.with_name(f"{tree.name}.old")
+    if new.is_dir():
+        keep_noted_trees(tree, new)
+        discard(old)
+        if tree.is_dir():
+            tree.rename(old)
+        new.rename(tree)
+    discard(old)
 
 
 def keep_noted_trees(old: Path, new: Path) -> None:

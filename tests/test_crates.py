@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.builders.crates import fetch, find_manifests, made_locks, needs_rust
+from factory.builders.crates import fetch, find_manifests, made_locks, needs_rust, put_back_locks
 from factory.environments.host_cargo import CONFIG_VARIABLE, cargo_settings
 from factory.environments.host_network import CA_INSIDE, host_network
 from factory.errors import EnvironmentSetupError
@@ -99,6 +99,17 @@ def test_a_lock_that_cargo_made_is_told_apart_from_the_sources_own(tmp_path: Pat
     assert fetched(tmp_path / "one", log) == {"Cargo.lock": "made"}  # also after a fetch that was killed
     files(tmp_path / "two", "src/Cargo.toml", "src/Cargo.lock")
     assert fetched(tmp_path / "two", log) == {}
+
+
+def test_a_lock_that_cargo_made_is_there_again_when_a_build_that_was_cut_has_a_new_copy_of_the_source(
+    tmp_path: Path, log: MemoryLog
+) -> None:
+    lock = files(tmp_path, "src/Cargo.toml") / "src/Cargo.lock"
+    fetched(tmp_path, log)
+    lock.unlink()
+    assert made_locks(tmp_path) == {"Cargo.lock": "made"}
+    put_back_locks(tmp_path)
+    assert lock.read_text() == "made"
 
 
 def test_a_recorded_lock_is_put_into_the_source_again(tmp_path: Path, log: MemoryLog) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from factory.resume import discard_unless_noted, keep_noted_trees
+import pytest
+
+from factory.resume import discard_unless_noted, keep_noted_trees, renew
 
 
 def write(root: Path, *names: str) -> None:
@@ -59,3 +62,40 @@ def test_a_build_tree_without_notes_begins_anew(tmp_path: Path) -> None:
     for name in ("make", "ninja", "none"):
         discard_unless_noted(tmp_path / name)
     assert files(tmp_path) == ["ninja/.ninja_log", "ninja/x.o"]
+
+
+class Killed(BaseException):
+    """In the place of SIGKILL."""
+
+
+def renewed(work: Path) -> None:
+    """A new copy of a source of one file, in the place of the tree that a build was cut in."""
+    renew(work / "src", lambda copy: write(copy, "x.c"))
+
+
+def test_a_kill_at_any_moment_of_a_renewal_loses_nothing_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ["build/.ninja_log", "build/build.ninja", "build/x.o", "config.h", "rust/.rustc_info.json", "x.c"]
+    rename, moment, is_killed = Path.rename, 0, True
+    while is_killed:
+        work, left = tmp_path / str(moment), moment
+        write(work / "src", *kept, "half.o")
+        os.utime(work / "src/config.h", (1, 1))
+
+        def rename_or_die(path: Path, target: Path) -> Path:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", rename_or_die)
+        with suppress(Killed):
+            renewed(work)
+        monkeypatch.undo()
+        is_killed = left < 0
+        renewed(work)
+        assert files(work) == [f"src/{name}" for name in kept]
+        moment += 1
+    assert moment > 5

@@ -16,6 +16,8 @@ RUST_BACKENDS = frozenset({"maturin", "setuptools-rust"})
 MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
 # Beside the source: the paths of Cargo.lock files that it lacks.
 UNLOCKED = "unlocked-crates.json"
+# And the texts of those that cargo made instead, by their paths.
+MADE_LOCKS = "made-locks.json"
 SOURCE = BUILD / "src"
 HOME = BUILD / "cargo"
 # Downloads are kept for other builds. The registries that the host is configured with (see host_network) apply to them
@@ -60,13 +62,20 @@ def fetch(sandbox: Sandbox, locks: Mapping[str, str], log: LogSink) -> None:
     first, *others = map(str, manifests)
     words = ["--manifest-path", first, *(word for other in others for word in ("--sync", other))]
     sandbox.run(["sh", "-c", VENDOR, "cargo", *words], log=log, env=DOWNLOADS, cwd=SOURCE, network=True)
+    _note_made(sandbox.work)
 
 
 def made_locks(work: Path) -> dict[str, str]:
     """The Cargo.lock files that cargo made where the source has none, as `fetch` takes them."""
-    note = work / UNLOCKED
-    paths = json.loads(note.read_text()) if note.is_file() else ()
-    return {path: (work / "src" / path).read_text(encoding="utf-8") for path in paths}
+    note = work / MADE_LOCKS
+    return dict(json.loads(note.read_text())) if note.is_file() else {}
+
+
+def put_back_locks(work: Path) -> None:
+    """Write the files that cargo made where the source lacks them again, since a build that was cut gets a new copy."""
+    for path, text in made_locks(work).items():
+        if not (work / "src" / path).is_file():
+            (work / "src" / path).write_text(text, encoding="utf-8")
 
 
 def _note_unlocked(work: Path, manifests: Sequence[PurePosixPath]) -> None:
@@ -75,6 +84,12 @@ def _note_unlocked(work: Path, manifests: Sequence[PurePosixPath]) -> None:
     if not note.is_file():
         locks = [manifest.with_name(LOCK) for manifest in manifests]
         note.write_text(json.dumps([str(lock) for lock in locks if not (work / "src" / lock).is_file()]))
+
+
+def _note_made(work: Path) -> None:
+    made = [path for path in json.loads((work / UNLOCKED).read_text()) if (work / "src" / path).is_file()]
+    texts = {path: (work / "src" / path).read_text(encoding="utf-8") for path in made}
+    (work / MADE_LOCKS).write_text(json.dumps(texts))
 
 
 def find_manifests(source: Path) -> list[PurePosixPath]:

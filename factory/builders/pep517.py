@@ -134,6 +134,7 @@ def build(
         BuildFailed: with the tail of the build's output.
     """
     out = sandbox.work / "wheel"
+    crates.put_back_locks(sandbox.work)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     try:
