@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ from factory.checking import check_wheel, model_pins
 from factory.describing import describe
 from factory.environments.layers import discard
 from factory.environments.modes import strip_command
-from factory.environments.root import SOURCE_DATE_EPOCH, Environment, RootRequest
+from factory.environments.root import SOURCE_DATE_EPOCH, Environment, OpenedRoot, RootRequest
 from factory.errors import (
     AuditFailed,
     BuildFailed,
@@ -50,7 +51,7 @@ from factory.model import (
 from factory.plan import content_key, find_recipe, plan
 from factory.preparing import prepare
 from factory.repair import RepairTools, give_build_tag, repair
-from factory.resume import discard_unless_noted, renew
+from factory.resume import begin_look, discard_unless_noted, ends_untouched, renew
 from factory.schedule import require_all_done, run_graph
 from factory.serial import timestamp
 from factory.settings import Factory
@@ -176,9 +177,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
 
 def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
     opened = open_job(job, records, factory)
-    opened.folder.parent.mkdir(parents=True, exist_ok=True)
-    waiting = f"{job.label}: waiting for another process that builds it"
-    with held(Path(f"{opened.folder}.lock"), lambda: factory.reporter.line(waiting)):
+    with _alone_with(opened, factory):
         existing = factory.store.record(opened.key)
         if existing is not None:
             factory.reporter.line(f"{job.label}: already built, {existing.wheel}")
@@ -186,6 +185,9 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
             if existing.comparison != job.comparison:  # the recipe names its toolchains in another order now
                 return factory.store.add_checked(replace(existing, comparison=job.comparison))
             return existing
+        if not ends_untouched(opened.folder, opened.work):
+            factory.reporter.line(f"{job.label}: begins anew, since a shell changed what the last build left")
+            _remove(opened.folder)
         open_stage = factory.stages(job.label, opened.key)
         steps = Steps(folder=opened.folder / "steps", root=factory.layout.root, open_stage=open_stage)
         try:
@@ -195,6 +197,36 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         if not factory.keep:
             discard(opened.folder)
     return record
+
+
+@contextmanager
+def look_into(opened: OpenJob, factory: Factory) -> Iterator[OpenedRoot]:
+    """The job's environment as its last build left it, for a person to look around in; no build of it runs meanwhile.
+
+    Nothing that is changed there gets into a wheel: the next build begins anew then.
+    """
+    with _alone_with(opened, factory):
+        begin_look(opened.folder, opened.work)
+        with opened.environment.open(opened.work, keep=True, as_left=True) as root:
+            yield root
+        if not ends_untouched(opened.folder, opened.work):
+            factory.reporter.line(f"{opened.job.label}: /build was changed, so that the next build begins anew")
+
+
+@contextmanager
+def _alone_with(opened: OpenJob, factory: Factory) -> Iterator[None]:
+    """Hold the job's folder against other processes."""
+    opened.folder.parent.mkdir(parents=True, exist_ok=True)
+    waiting = f"{opened.job.label}: waiting for another process that builds it, or looks into it"
+    with held(Path(f"{opened.folder}.lock"), lambda: factory.reporter.line(waiting)):
+        yield
+
+
+def _remove(job: Path) -> None:
+    """Remove a job's folder; under another name first, so that a kill leaves nothing to go on with."""
+    gone = job.with_name(f"{job.name}.partial")
+    discard(gone)
+    discard(job.rename(gone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

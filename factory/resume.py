@@ -20,6 +20,9 @@ NOTES = (".ninja_log", ".rustc_info.json")
 CONFIGURED = "build.ninja"
 # Where setuptools builds, by the files' times alone. Some projects (PyTorch's) run ninja in the folder around these.
 SETUPTOOLS_FOLDERS = ("lib.*", "temp.*", "bdist.*")
+# In a job's folder while a shell is open in it, and afterwards where that changed something.
+LOOKED_INTO = "looked-into"
+
 
 T = TypeVar("T")
 
@@ -85,6 +88,32 @@ def discard_unless_noted(tree: Path) -> None:
     """Remove a build tree in which neither ninja nor cargo was at work."""
     if not _is_noted(tree):
         discard(tree)
+
+
+def begin_look(job: Path, work: Path) -> None:
+    """Note that a person is about to get into `work`, which is in the job's folder."""
+    work.mkdir(parents=True, exist_ok=True)
+    note = job / LOOKED_INTO
+    if not note.exists():
+        note.touch()
+
+
+def ends_untouched(job: Path, work: Path) -> bool:
+    """Whether nothing in `work` has changed since a look at it began, if one did; then that is forgotten."""
+    note = job / LOOKED_INTO
+    if note.exists() and _changed_after(work, note.stat().st_ctime_ns):
+        return False
+    note.unlink(missing_ok=True)
+    return True
+
+
+def _changed_after(root: Path, moment: int) -> bool:
+    """Whether a file or folder has changed since then, in nanoseconds; its contents, its name or its permissions."""
+    return any(
+        os.lstat(os.path.join(name, each)).st_ctime_ns > moment  # noqa: PTH118 - there may be very many
+        for name, folders, files in os.walk(root)
+        for each in ("", *folders, *files)
+    )
 
 
 def _noted_trees(root: Path) -> Iterator[Path]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from factory.resume import discard_unless_noted, keep_noted_trees, renew
+from factory.resume import begin_look, discard_unless_noted, ends_untouched, keep_noted_trees, renew
 
 
 def write(root: Path, *names: str) -> None:
@@ -99,3 +101,36 @@ def test_a_kill_at_any_moment_of_a_renewal_loses_nothing_that_is_kept(
         assert files(work) == [f"src/{name}" for name in kept]
         moment += 1
     assert moment > 5
+
+
+def looked_into(tmp_path: Path) -> Path:
+    """A job whose build was cut, and into which a person looks."""
+    write(tmp_path, "work/src/x.c", "work/venv/bin/python")
+    begin_look(tmp_path, tmp_path / "work")
+    time.sleep(0.02)  # the kernel's clock for files ticks every few milliseconds
+    return tmp_path / "work"
+
+
+def test_a_job_that_was_only_looked_at_goes_on(tmp_path: Path) -> None:
+    work = looked_into(tmp_path)
+    assert (work / "src/x.c").read_text() == ""
+    assert ends_untouched(tmp_path, work)
+    write(work, "src/x.o")  # by a build
+    assert ends_untouched(tmp_path, work)
+
+
+def change(path: Path) -> None:
+    """Write a file and set its time back, as tools that copy files do."""
+    path.write_text("another")
+    os.utime(path, (1, 1))
+
+
+@pytest.mark.parametrize("touch", [change, Path.unlink, lambda path: path.rename(path.with_name("y.c"))])
+def test_a_job_that_a_person_changed_is_known_to_be_from_then_on(
+    tmp_path: Path, touch: Callable[[Path], object]
+) -> None:
+    work = looked_into(tmp_path)
+    touch(work / "src/x.c")
+    assert not ends_untouched(tmp_path, work)
+    begin_look(tmp_path, work)
+    assert not ends_untouched(tmp_path, work)

@@ -7,7 +7,7 @@ import argparse
 from packaging.utils import canonicalize_name
 
 from factory.commands.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
-from factory.pipeline import open_package
+from factory.pipeline import look_into, open_package
 
 NEEDS_ROOT = True
 
@@ -26,5 +26,5 @@ def run(args: argparse.Namespace) -> int:
     """Open the shell; returns its exit status."""
     factory = make_factory(args).for_python(args.python)
     opened = open_package(canonicalize_name(args.name), factory, args.toolchain)
-    with opened.environment.open(opened.work, keep=True) as sandbox:
-        return sandbox.interact(args.command or ["bash"], network=args.network)
+    with look_into(opened, factory) as root:
+        return root.interact(args.command or ["bash"], network=args.network)

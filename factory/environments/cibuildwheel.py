@@ -51,7 +51,7 @@ class CibuildwheelEnvironment:
     open_stage: OpenStage
 
     @contextmanager
-    def open(self, work: Path, *, keep: bool = False) -> Iterator[CibuildwheelSandbox]:
+    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[CibuildwheelSandbox]:
         """Load the image where the engine lacks it. The containers are cibuildwheel's own, so none is kept.
 
         Raises:

@@ -91,7 +91,7 @@ class DockerEnvironment:
     open_stage: OpenStage
 
     @contextmanager
-    def open(self, work: Path, *, keep: bool = False) -> Iterator[ContainerSandbox]:
+    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[ContainerSandbox]:
         """Open the root with the host folder `work` at /build; what is to be kept becomes an image named after it.
 
         Raises:
@@ -103,7 +103,7 @@ class DockerEnvironment:
         with connect() as client, shown_cpuinfo(work) as cpuinfo:
             sandbox = ContainerSandbox(
                 client=client,
-                image=self._image(client, kept),
+                image=self._image(client, kept, as_left=as_left),
                 work=work,
                 binds=self._binds(work),
                 cpuinfo=cpuinfo,
@@ -118,12 +118,13 @@ class DockerEnvironment:
                 raise
             sandbox.close(kept, keep=keep)
 
-    def _image(self, client: DockerClient, kept: str) -> str:
-        """The image that an earlier sandbox left, else the root's own, which is loaded if the engine lacks it."""
+    def _image(self, client: DockerClient, kept: str, *, as_left: bool) -> str:
+        """The root's own image, which is loaded if the engine lacks it; with `as_left` the one that a sandbox left."""
         with engine_errors("list its images"):
             remove_abandoned(client)
-            if client.api.images(kept):
+            if as_left and client.api.images(kept):
                 return kept
+            remove_image(client, kept)
         config = ImageConfig(variables=self.root.variables)
         return ensure_image(client, self.root.layers, config, self.open_stage, "image for Docker")
 

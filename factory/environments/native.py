@@ -91,7 +91,7 @@ class NativeEnvironment:
     root: Root
     layout: Layout
 
-    def open(self, work: Path, *, keep: bool = False) -> AbstractContextManager[MachineSandbox]:
+    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[MachineSandbox]:
         """Open the machine with the folder `work` at /build; what else is written lies beside it until the end."""
         self.layout.package_cache.mkdir(parents=True, exist_ok=True)
         sandbox = MachineSandbox(
@@ -101,7 +101,7 @@ class NativeEnvironment:
             environment=self.root.variables,
             binds={self.layout.package_cache: "/packages"},
         )
-        return sandbox.opened(keep=keep)
+        return sandbox.opened(keep=keep, as_left=as_left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

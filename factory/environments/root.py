@@ -90,10 +90,11 @@ class Environment(Protocol):
     @property
     def root(self) -> Root: ...
 
-    def open(self, work: Path, *, keep: bool = False) -> AbstractContextManager[OpenedRoot]:
+    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[OpenedRoot]:
         """Open the root with the host folder `work` at /build.
 
-        What else is written is thrown away at the end, unless it is to be kept for a look.
+        What else is written is thrown away at the end, unless it is to be kept for a look: one opens the root `as_left`
+        then, with what is there of an earlier time. Otherwise it is as it was made.
         """
         ...
 

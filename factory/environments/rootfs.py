@@ -21,12 +21,12 @@ class RootfsEnvironment:
     root: Root
     layout: Layout
 
-    def open(self, work: Path, *, keep: bool = False) -> AbstractContextManager[OverlaySandbox]:
+    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[OverlaySandbox]:
         """Open the root with the host folder `work` at /build; the writable layer lies beside it until the end."""
-        return self.sandbox(work).opened(keep=keep)
+        return self.sandbox(work).opened(keep=keep, as_left=as_left)
 
     def sandbox(self, work: Path) -> OverlaySandbox:
-        """The sandbox that `open` opens: entering it again finds what a kept one left."""
+        """The sandbox that `open` opens."""
         binds = {self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}
         for folder in binds:
             folder.mkdir(parents=True, exist_ok=True)

@@ -37,8 +37,10 @@ class SealedSandbox(ABC):
     binds: Mapping[Path, str]
 
     @contextmanager
-    def opened(self, *, keep: bool) -> Iterator[Self]:
-        """Ready for commands in the body; what was written outside is thrown away after it, unless it is to be kept."""
+    def opened(self, *, keep: bool, as_left: bool) -> Iterator[Self]:
+        """Ready for commands in the body; see Environment.open."""
+        if not as_left:
+            self.close()
         self.prepare()
         try:
             yield self
@@ -47,7 +49,7 @@ class SealedSandbox(ABC):
                 self.close()
 
     def prepare(self) -> None:
-        """Make the folders that a command needs; what a killed run left in them stays usable."""
+        """Make the folders that a command needs."""
         for folder in (self.work, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)
         (self.scratch / "cpuinfo").write_text(CPUINFO)

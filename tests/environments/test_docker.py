@@ -88,12 +88,15 @@ def test_what_is_written_is_thrown_away_unless_it_is_kept(
     work, look = tmp_path / "work", ["sh", "-c", "cat /opt/left || true"]
     with contained.open(work, keep=True) as sandbox:
         sandbox.run(["sh", "-c", "echo still here > /opt/left"], log=log)
-    with contained.open(work) as sandbox:
+    with contained.open(work, keep=True, as_left=True) as sandbox:
         sandbox.run(look, log=log)
     assert "\nstill here\n" in log.text
-    with contained.open(work) as sandbox:
+    with contained.open(work, keep=True) as sandbox:
         sandbox.run(look, log=log)
     assert "cat: /opt/left: No such file" in log.text
+    with contained.open(work, as_left=True) as sandbox:
+        sandbox.run(look, log=log)
+    assert log.text.count("still here") == 2  # the command that wrote it has the words too
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
 
 

@@ -15,7 +15,7 @@ from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.layout import Layout
 from factory.model import BASELINE_CPU, PROFILES, LogSink, ProjectMetadata, Recipe, SourcePin
 from factory.process import LogFile
-from tests.conftest import unreported
+from tests.conftest import MemoryLog, unreported
 
 pytestmark = pytest.mark.environment
 
@@ -97,6 +97,19 @@ def test_what_is_written_outside_the_work_folder_is_thrown_away(hybrid: RootfsEn
     assert (tmp_path / "one/kept").read_text() == "kept\n"
     assert said(hybrid, tmp_path / "two", "ls /usr/left 2>/dev/null || echo gone") == "gone"
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["one", "two"]
+
+
+def test_what_an_earlier_run_left_outside_of_it_is_there_only_for_a_look(
+    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    look = ["sh", "-c", "ls /usr/left 2>/dev/null || echo gone"]
+    with hybrid.open(tmp_path / "work", keep=True) as sandbox:
+        sandbox.run(["touch", "/usr/left"], log=log)
+    for as_left, seen in ((True, "/usr/left"), (False, "gone")):
+        log.text = ""
+        with hybrid.open(tmp_path / "work", keep=True, as_left=as_left) as sandbox:
+            sandbox.run(look, log=log)
+        assert seen in log.text.splitlines()
 
 
 def test_nothing_stays_mounted(hybrid: RootfsEnvironment, tmp_path: Path) -> None:

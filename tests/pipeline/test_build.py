@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from factory.cache.areas import lock_of
 from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError, StoreError
 from factory.files import sha256_of
+from factory.locks import held
 from factory.pipeline import STAGES
 from factory.store import Store
 from tests.pipeline.checkouts import ONE_PROFILE, SUMS, Checkout, make_checkout
@@ -139,6 +141,35 @@ def test_a_compiler_error_shows_its_lines_the_log_and_how_to_look_closer(fresh_c
     assert "it must be one of: plain, vector" in failure.message
     inside = checkout.factory("shell", "vectors-c", "--", "sh", "-c", "ls /build/src/setup.py && gcc -dumpmachine")
     assert inside.stdout.split() == ["/build/src/setup.py", "riscv64-linux-gnu"], inside.stderr
+
+
+def test_a_build_goes_on_after_a_look_into_it_and_begins_anew_where_that_changed_something(
+    fresh_cache: Path, tmp_path: Path
+) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE, smoke="import vectors_c\n")
+    assert checkout.factory("build", "vectors-c").returncode == CheckFailed.exit_code
+    looked = checkout.factory("shell", "vectors-c", "--", "ls", "/build/src/setup.py")
+    assert (looked.returncode, "begins anew" in looked.stderr) == (0, False)
+    again = checkout.factory("build", "vectors-c")
+    assert ("check: started" in again.stderr, "build: started" in again.stderr) == (True, False), again.stderr
+    changed = checkout.factory("shell", "vectors-c", "--", "sh", "-c", "echo > /build/venv/left")
+    assert "vectors-c 1.0: /build was changed, so that the next build begins anew" in changed.stderr
+    anew = checkout.factory("build", "vectors-c")
+    assert "vectors-c 1.0: begins anew, since a shell changed what the last build left" in anew.stderr
+    assert "environment: started" in anew.stderr
+    (job,) = (path for path in fresh_cache.glob("jobs/vectors-c-*") if path.is_dir())
+    assert not (job / "work/venv/left").exists()
+
+
+def test_a_shell_waits_for_a_build_of_the_same_job(fresh_cache: Path, tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache)
+    assert checkout.factory("shell", "vectors-c", "--", "true").returncode == 0
+    (job,) = (path for path in fresh_cache.glob("jobs/vectors-c-*") if path.is_dir())
+    with held(lock_of(job)):
+        shell = checkout.start("shell", "vectors-c", "--", "true")
+        assert shell.stderr is not None
+        assert any("vectors-c 1.0: waiting for another process" in line for line in shell.stderr)
+    assert shell.wait() == 0
 
 
 def test_a_script_that_reports_nothing_fails_the_check(fresh_cache: Path, tmp_path: Path) -> None:
