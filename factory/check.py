@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import CheckFailed, CommandFailed
+from factory.hints import hint_for, is_machines_fault
 from factory.model import (
     BASELINE_CPU,
     NATIVE_PROFILE,
@@ -47,7 +48,11 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
         if from_host:
             sandbox.run(["pip", "install", "--no-compile", *from_host], log=log, network=True)
     except CommandFailed as error:
-        raise CheckFailed(f"{recipe.label} can't be installed from the index:\n{error.output}") from error
+        raise CheckFailed(
+            f"{recipe.label} can't be installed from the index:\n{error.output}",
+            hint=hint_for(error.output, network=True),
+            machines_fault=is_machines_fault(error.output, network=True),
+        ) from error
 
 
 def run_profiles(

@@ -8,15 +8,17 @@ from typing import ClassVar
 class FactoryError(Exception):
     """What failed (the message) and what to do next (the hint).
 
-    `exit_code` is what the command line returns for this kind of failure.
+    `exit_code` is what the command line returns for this kind of failure. `machines_fault` says that this machine, its
+    disk or its network failed, which tells nothing about the package.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, machines_fault: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.machines_fault = machines_fault
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import re
 
-# The first pattern that matches wins; the most telling ones come first.
-HINTS: tuple[tuple[str, str], ...] = (
-    (r"No space left on device", "the disk is full: make room, or set FACTORY_CACHE to a folder on another one"),
+# What this machine lacks, whatever it builds.
+LACKING: tuple[tuple[str, str], ...] = (
+    (r"No space left on device|Disk quota exceeded",
+     "the disk is full: make room, or set FACTORY_CACHE to a folder on another one"),
     (r"container reached its memory limit",
      "give it more with FACTORY_DOCKER_MEMORY, or let fewer compilers run, with --jobs"),
     (r"Killed signal terminated program|cc1plus.*Killed|virtual memory exhausted",
      "a compiler ran out of memory: let fewer run, with [build] memory-per-job or --jobs"),
+)  # fmt: skip
+# What uv, pip, cargo and curl print of servers that don't answer, where the network is on.
+UNREACHABLE: tuple[tuple[str, str], ...] = (
+    (r"Failed to fetch: |error sending request for url|Retry\(total=|spurious network error"
+     r"|Could(?:n't| not) (?:resolve|connect)|Temporary failure in name resolution|Network is unreachable",
+     "a server can't be reached: check the network, the proxy variables, and the package index that pip and uv, or the "
+     "registries that cargo is configured with; then run again"),
+)  # fmt: skip
+# And where it is off.
+SEALED: tuple[tuple[str, str], ...] = (
+    (r"Temporary failure in name resolution|Could not resolve host|Network is unreachable",
+     "the build wanted the network, which is off: give it the file as a source or a patch that looks elsewhere"),
+)  # fmt: skip
+# The first pattern that matches wins; the most telling ones come first.
+HINTS: tuple[tuple[str, str], ...] = (
     (r"fatal error: Python\.h: No such file", "the root lacks Python's headers: report this, it should have them"),
     (r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file", "add the Debian package that has {0} to [build] apt"),
     (r"cannot find -l([\w+-]+)", "add the Debian package that has lib{0}.so to [build] apt"),
@@ -29,8 +45,6 @@ HINTS: tuple[tuple[str, str], ...] = (
     (r"requires rustc [\d.]+|rustc [\d.]+ is not supported by",
      "a crate wants a newer Rust than Debian has: build an older version of the package"),
     (r"may not be used on the (?:stable|beta) release channel", "the source wants unstable Rust, which Debian has not"),
-    (r"Temporary failure in name resolution|Could not resolve host|Network is unreachable",
-     "the build wanted the network, which is off: give it the file as a source or a patch that looks elsewhere"),
     (r"No solution found when resolving dependencies",
      "a build requirement has no version for this Python, or our own recipe builds another version than it asks for"),
     (r"unrecognized (?:command-line|command line) option .?(-m[\w=-]+)", "{0} is for another CPU: patch it out"),
@@ -39,9 +53,14 @@ HINTS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 
 
-def hint_for(log: str) -> str | None:
-    """The hint for the first known failure in a log, or None."""
-    for pattern, hint in HINTS:
+def is_machines_fault(log: str, *, network: bool = False) -> bool:
+    """Whether a log tells that this machine failed, or its network where that was on, and not what was built."""
+    return any(re.search(pattern, log) for pattern, _ in (*LACKING, *(UNREACHABLE if network else ())))
+
+
+def hint_for(log: str, *, network: bool = False) -> str | None:
+    """The hint for the first known failure in the log of a command that had the network or not; or None."""
+    for pattern, hint in (*LACKING, *HINTS, *(UNREACHABLE if network else SEALED)):
         if match := re.search(pattern, log):
             return hint.format(*match.groups())
     return None

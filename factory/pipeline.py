@@ -31,6 +31,7 @@ from factory.errors import (
     SourceError,
     TimeLimitReached,
 )
+from factory.hints import is_machines_fault
 from factory.layout import short
 from factory.locks import held
 from factory.model import (
@@ -111,6 +112,8 @@ def _note_failure(job: Job, error: Exception, factory: Factory) -> None:
     """Keep for the site that a package failed by itself; what the machine lacks says nothing about the package."""
     stage = next((name for kind, name in FAILING_STAGES.items() if isinstance(error, kind)), None)
     if stage is None or job.comparison or not isinstance(error, FactoryError):
+        return
+    if error.machines_fault or is_machines_fault(error.message):
         return
     factory.store.add_failure(
         BuildFailure(
@@ -347,7 +350,7 @@ def _patch(opened: OpenJob, source: SourceTree, log: LogSink) -> tuple[AppliedPa
 def _build_wheel(opened: OpenJob, source: SourceTree, steps: Steps, factory: Factory) -> BuiltWheel:
     job, builder = opened.job, BUILDERS[opened.job.recipe.build.builder]
     python = factory.target.python
-    with opened.environment.open(opened.work, keep=factory.keep) as sandbox:
+    with _explained(opened, factory), opened.environment.open(opened.work, keep=factory.keep) as sandbox:
         requirements = steps.once(
             "environment",
             tuple[PackagePin, ...],
@@ -360,6 +363,17 @@ def _build_wheel(opened: OpenJob, source: SourceTree, steps: Steps, factory: Fac
             return steps.once(
                 "build", BuiltWheel, lambda log: _build(opened, source, connected, requirements, factory, log)
             )
+
+
+@contextmanager
+def _explained(opened: OpenJob, factory: Factory) -> Iterator[None]:
+    """Where the build fails, say by which command a person gets into its root."""
+    try:
+        yield
+    except BuildFailed as error:
+        shell = f"look closer with: factory shell {opened.job.recipe.name} {factory.options_for(opened.job.recipe)}"
+        error.hint = f"{error.hint}; {shell}" if error.hint else shell
+        raise
 
 
 def _build(

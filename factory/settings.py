@@ -12,10 +12,10 @@ from packaging.utils import canonicalize_name
 from factory.builders import BUILDERS
 from factory.compile_slots import CompileSlots, processors
 from factory.compiler_cache import CompilerCache
-from factory.environments import ENVIRONMENTS, OWN_CHECK_ROOTS, OWN_ROOTS
+from factory.environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, OWN_CHECK_ROOTS, OWN_ROOTS
 from factory.environments.cibuildwheel import CibuildwheelEnvironment
 from factory.environments.manylinux import manylinux_root
-from factory.environments.modes import MODES, check_root, require_machine
+from factory.environments.modes import MODES, check_root, default_mode, require_machine
 from factory.environments.root import Environment, Root, RootRequest
 from factory.errors import StoreError
 from factory.layout import Layout, short
@@ -49,7 +49,7 @@ class Factory:
     target: Target = DEFAULT_TARGET
     toolchain: str = TOOLCHAINS[0]
     mode: str = "hybrid"
-    environment: str = "rootfs"
+    environment: str = DEFAULT_ENVIRONMENT
     keep: bool = False
     slots: CompileSlots = field(default_factory=lambda: CompileSlots(processors()))
     recipes_at_once: int = 1
@@ -86,6 +86,12 @@ class Factory:
     def label(self, recipe: Recipe) -> str:
         """What the recipe is called where it is built or run."""
         return recipe.label_for(self.target.python, self.toolchain)
+
+    def options_for(self, recipe: Recipe) -> str:
+        """The options by which commands know what is built of the recipe, and in which root."""
+        mode = "" if self.mode == default_mode() else f" --mode {self.mode}"
+        environment = "" if self.environment == DEFAULT_ENVIRONMENT else f" --environment {self.environment}"
+        return f"{recipe.options_for(self.target.python, self.toolchain)}{mode}{environment}"
 
     def open_root(self, root: Root) -> Environment:
         """The root in the kind of environment that commands run in."""

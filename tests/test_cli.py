@@ -110,6 +110,12 @@ def test_known_failures_get_a_hint(log: str, expected: str) -> None:
     assert expected in (hint_for(f"lines before\n{log}\nlines after") or "")
 
 
+def test_a_server_that_does_not_answer_is_told_apart_from_a_build_that_wants_the_network() -> None:
+    log = "  cause: dns error\n  cause: Temporary failure in name resolution"
+    assert "the network, which is off" in (hint_for(log) or "")
+    assert "a server can't be reached: check the network" in (hint_for(log, network=True) or "")
+
+
 def test_unknown_failures_get_none() -> None:
     assert hint_for("error: expected ';' before '}' token") is None
 

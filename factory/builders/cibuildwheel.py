@@ -54,7 +54,7 @@ def build(
     try:
         sandbox.run(command, log=log, env=_variables(recipe, python, jobs), cwd=BUILD / "src", network=True)
     except CommandFailed as error:
-        raise build_failed(recipe, python, "cibuildwheel could not build it", error, log) from error
+        raise build_failed(recipe, "cibuildwheel could not build it", error, log, network=True) from error
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:
         raise BuildFailed(f"{recipe.label}: cibuildwheel made {len(wheels)} wheels for one Python; one was expected")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from factory.errors import BuildFailed, CommandFailed
-from factory.hints import hint_for
+from factory.hints import hint_for, is_machines_fault
 from factory.model import LogSink, Recipe
 
 
-def build_failed(recipe: Recipe, python: str, what: str, error: CommandFailed, log: LogSink) -> BuildFailed:
-    """The error: what failed and its last lines, what is known about them, the log, and the way into the root."""
-    known = hint_for(error.output)
-    shell = f"factory shell {recipe.name} --python {python}"
-    closer = f"the whole log is {log.path}; look closer with: {shell}"
-    return BuildFailed(f"{recipe.label}: {what}:\n{error.output}", hint=f"{known}; {closer}" if known else closer)
+def build_failed(
+    recipe: Recipe, what: str, error: CommandFailed, log: LogSink, *, network: bool = False
+) -> BuildFailed:
+    """The error: what failed and its last lines, what is known about them, and the log.
+
+    `network` says whether the command had the network.
+    """
+    known, whole = hint_for(error.output, network=network), f"the whole log is {log.path}"
+    return BuildFailed(
+        f"{recipe.label}: {what}:\n{error.output}",
+        hint=f"{known}; {whole}" if known else whole,
+        machines_fault=is_machines_fault(error.output, network=network),
+    )

@@ -80,15 +80,24 @@ def install_requirements(
     try:
         make_venv(sandbox, python, log)
         _uv_install(sandbox, metadata.build_requires, offered, log)
-        extra = _call(sandbox, metadata, recipe, "get_requires_for_build_wheel", {}, log)
-        _uv_install(sandbox, extra if isinstance(extra, list) else (), offered, log)
+        _uv_install(sandbox, _asked_for(sandbox, metadata, recipe, log), offered, log)
         sandbox.run(["sh", "-c", NATIVE_TOOLS], log=log, network=True)
         installed = _installed(sandbox, log)
     except CommandFailed as error:
-        raise build_failed(recipe, python, "its build requirements could not be installed", error, log) from error
+        what = "its build requirements could not be installed"
+        raise build_failed(recipe, what, error, log, network=True) from error
     if needs_rust(metadata, recipe):
-        _fetch_crates(sandbox, metadata, recipe, python, log)
+        _fetch_crates(sandbox, metadata, recipe, log)
     return installed
+
+
+def _asked_for(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, log: LogSink) -> Sequence[str]:
+    """What the backend requires beyond pyproject.toml."""
+    try:
+        extra = _call(sandbox, metadata, recipe, "get_requires_for_build_wheel", {}, log)
+    except CommandFailed as error:
+        raise build_failed(recipe, f"{metadata.build_backend} could not tell what it requires", error, log) from error
+    return extra if isinstance(extra, list) else ()
 
 
 def make_venv(sandbox: Sandbox, python: str, log: LogSink) -> None:
@@ -110,11 +119,11 @@ def _installed(sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
     return tuple(PackagePin(name=item["name"], version=item["version"]) for item in listed)
 
 
-def _fetch_crates(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, log: LogSink) -> None:
+def _fetch_crates(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, log: LogSink) -> None:
     try:
         crates.fetch(sandbox, metadata.cargo_locks, log)
     except CommandFailed as error:
-        raise build_failed(recipe, python, "its crates could not be fetched", error, log) from error
+        raise build_failed(recipe, "its crates could not be fetched", error, log, network=True) from error
 
 
 def build(
@@ -140,7 +149,7 @@ def build(
     try:
         name = _call(sandbox, metadata, recipe, "build_wheel", {"wheel_directory": "/build/wheel"}, log, jobs)
     except CommandFailed as error:
-        raise build_failed(recipe, python, f"{metadata.build_backend} could not build the wheel", error, log) from error
+        raise build_failed(recipe, f"{metadata.build_backend} could not build the wheel", error, log) from error
     wheel = out / Path(str(name)).name
     if not wheel.is_file():
         raise BuildFailed(f"{recipe.label}: {metadata.build_backend} reported the wheel {name!r} but did not write it")

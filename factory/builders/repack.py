@@ -56,7 +56,7 @@ def install_requirements(
         make_venv(sandbox, python, log)
         return install_into(sandbox, recipe.build.requires, wheels, log)
     except CommandFailed as error:
-        raise build_failed(recipe, python, "what it requires could not be installed", error, log) from error
+        raise build_failed(recipe, "what it requires could not be installed", error, log, network=True) from error
 
 
 def build(
@@ -90,7 +90,7 @@ def build(
         command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(out)]
         run(command, log=log, env={**os.environ, **_date(sandbox.work / "src")}, what="packing the wheel")
     except CommandFailed as error:
-        raise build_failed(recipe, python, "the packages could not be made into a wheel", error, log) from error
+        raise build_failed(recipe, "the packages could not be made into a wheel", error, log) from error
     (wheel,) = out.glob("*.whl")
     return BuiltWheel(path=wheel, requirements=requirements, library_folders=folders)
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from factory.compiler_cache import configured
-from factory.environments import ENVIRONMENTS
+from factory.environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS
 from factory.environments.modes import MODES, default_mode
 from factory.layout import checkout, default_layout
 from factory.model import PYTHONS, TOOLCHAINS
@@ -34,7 +34,10 @@ def add_root_options(parser: argparse.ArgumentParser) -> None:
 def add_environment_option(parser: argparse.ArgumentParser) -> None:
     """Declare what opens the roots."""
     parser.add_argument(
-        "--environment", choices=ENVIRONMENTS, default="rootfs", help="what opens the roots (default: %(default)s)"
+        "--environment",
+        choices=ENVIRONMENTS,
+        default=DEFAULT_ENVIRONMENT,
+        help="what opens the roots (default: %(default)s)",
     )
 
 

@@ -7,8 +7,9 @@ from factory.environments.native import machine_check_root, machine_root, native
 from factory.environments.root import MakeCheckRoot, MakeEnvironment, MakeRoot
 from factory.environments.rootfs import rootfs_environment
 
+DEFAULT_ENVIRONMENT = "rootfs"
 ENVIRONMENTS: Mapping[str, MakeEnvironment] = {
-    "rootfs": rootfs_environment,
+    DEFAULT_ENVIRONMENT: rootfs_environment,
     "docker": DockerEnvironment,
     "native": native_environment,
 }

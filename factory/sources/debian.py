@@ -187,7 +187,9 @@ def _ask(method: str, url: str, session: requests.Session) -> requests.Response:
 
 def _unreachable(url: str, reason: str) -> SourceError:
     return SourceError(
-        f"the Debian mirror can't be read at {without_secrets(url)}: {without_secrets(reason)}", hint=CHECK_MIRROR
+        f"the Debian mirror can't be read at {without_secrets(url)}: {without_secrets(reason)}",
+        hint=CHECK_MIRROR,
+        machines_fault=True,
     )
 
 

@@ -23,6 +23,7 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
         raise SourceError(
             f"the disk is full: {error.strerror} while writing into {folder}",
             hint="free some space there, or choose a cache folder on another disk, and run again",
+            machines_fault=True,
         ) from error
 
 

@@ -160,7 +160,8 @@ def _request(file: RemoteFile, offset: int, session: requests.Session) -> reques
     if response.ok or (offset and response.status_code == requests.codes.requested_range_not_satisfiable):
         return response
     response.close()
-    raise _unreachable(file, f"the server answers {response.status_code} {response.reason}")
+    gone = response.status_code in (requests.codes.not_found, requests.codes.gone)
+    raise _unreachable(file, f"the server answers {response.status_code} {response.reason}", machines_fault=not gone)
 
 
 def _continues(response: requests.Response, offset: int) -> bool:
@@ -168,8 +169,9 @@ def _continues(response: requests.Response, offset: int) -> bool:
     return response.status_code == requests.codes.partial_content and stated.startswith(f"bytes {offset}-")
 
 
-def _unreachable(file: RemoteFile, reason: str) -> SourceError:
+def _unreachable(file: RemoteFile, reason: str, *, machines_fault: bool = True) -> SourceError:
     return SourceError(
         f"{file.name}: can't be downloaded from {without_secrets(file.url)}: {reason}",
         hint=file.hint,
+        machines_fault=machines_fault,
     )

@@ -85,6 +85,7 @@ def _list_packages(project: str, index: str, session: requests.Session) -> list[
         raise SourceError(
             f"{project}: the package index {index} can't be read: {without_secrets(str(error))}",
             hint="check the network, the proxy variables and pip's index configuration (pip config list)",
+            machines_fault=True,
         ) from error
 
 

@@ -134,7 +134,7 @@ def test_a_compiler_error_shows_its_lines_the_log_and_how_to_look_closer(fresh_c
     failed = checkout.factory("build", "vectors-c")
     assert failed.returncode == BuildFailed.exit_code
     assert "VECTORS_C is 'nonsense'; it must be one of: plain, vector" in failed.stderr
-    assert "factory shell vectors-c --python 3.13" in failed.stderr
+    assert "; look closer with: factory shell vectors-c --python 3.13\n" in failed.stderr
     assert str(checkout.cache / "logs/vectors-c-1.0") in failed.stderr
     (failure,) = Store(checkout.cache / "store").failures()
     assert (failure.name, failure.python, failure.stage) == ("vectors-c", "3.13", "build")

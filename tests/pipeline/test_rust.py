@@ -16,6 +16,7 @@ from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import BuildFailed
 from factory.layout import Layout
 from factory.process import LogFile
+from factory.store import Store
 from tests.conftest import PACKAGES, unreported
 from tests.pipeline.checkouts import Checkout
 
@@ -124,3 +125,4 @@ def test_registries_that_cant_be_reached_are_one_clear_error(
     assert "the crate seq-macro can't be fetched: check the network and the registries" in failed.stderr
     (log,) = fresh_cache.glob("logs/words-rust-1.0/*/environment.log")
     assert os.fspath(log) in failed.stderr
+    assert Store(fresh_cache / "store").failures() == ()

@@ -105,6 +105,7 @@ def test_a_mirror_that_does_not_answer_is_named_with_the_variable_that_sets_anot
     error = refusal(PIN, tmp_path, log)
     assert error.message.startswith("the Debian mirror can't be read at http://127.0.0.1:9/debian/pool/main/s/spam/")
     assert "s3cret" not in str(error)
+    assert error.machines_fault
     assert "name another mirror in FACTORY_DEBIAN_MIRROR" in str(error)
 
 

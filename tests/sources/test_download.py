@@ -147,8 +147,9 @@ def test_a_server_in_trouble_is_asked_again(served: IndexServer, tmp_path: Path,
 @pytest.mark.parametrize("statuses", [[404], [503] * (RETRIES + 1)], ids=["missing", "in trouble for long"])
 def test_a_status_that_stays_is_told(served: IndexServer, tmp_path: Path, log: MemoryLog, statuses: list[int]) -> None:
     served.statuses = list(statuses)
-    with pytest.raises(SourceError, match=f"can't be downloaded from .*: the server answers {statuses[0]} "):
+    with pytest.raises(SourceError, match=f"can't be downloaded from .*: the server answers {statuses[0]} ") as caught:
         get(served, tmp_path, log)
+    assert caught.value.machines_fault is (statuses[0] != 404)
 
 
 def test_a_server_that_is_gone_is_told(tmp_path: Path, log: MemoryLog, index: IndexServer) -> None:
@@ -205,3 +206,4 @@ def test_a_full_disk_is_named(served: IndexServer, tiny_disk: Path, log: MemoryL
     assert caught.value.message.startswith("the disk is full: No space left on device while writing into ")
     assert str(tiny_disk) in caught.value.message
     assert "free some space there" in str(caught.value.hint)
+    assert caught.value.machines_fault

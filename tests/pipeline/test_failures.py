@@ -1,0 +1,82 @@
+"""Which failures are kept as a package's own, and what people are told to run next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory import pipeline
+from factory.builders.failure import build_failed
+from factory.errors import BuildFailed, CheckFailed, CommandFailed, FactoryError, RepairFailed, SourceError
+from factory.layout import Layout
+from factory.model import BuildRecord, Job, Recipe, SourcePin
+from factory.pipeline import build
+from factory.settings import Factory
+from factory.ui import Reporter
+from tests.conftest import MemoryLog
+
+RECIPE = """
+[package]
+name = "demo"
+version = "1.0"
+[source]
+kind = "local"
+path = "."
+"""
+UNREACHABLE = """
+error: Request failed after 3 retries in 9.4s
+  cause: Failed to fetch: http://index.example/simple/spam/
+  cause: dns error
+"""
+PIN = SourcePin(kind="local", project="demo", version="1.0")
+DEMO = Recipe(name="demo", version="1.0", directory=Path("demo"), source=PIN)
+
+
+def make_factory(root: Path) -> Factory:
+    return Factory(layout=Layout(root / "cache"), checkout=root, reporter=Reporter())
+
+
+def failed(output: str, *, network: bool) -> BuildFailed:
+    """What is raised for a command of a builder that failed with that output."""
+    error = CommandFailed("it failed", output=output)
+    return build_failed(DEMO, "it could not be built", error, MemoryLog(), network=network)
+
+
+@pytest.mark.parametrize(
+    ("error", "stages"),
+    [
+        (failed("x.c:1:1: error: expected ';'", network=False), ["build"]),
+        (failed(UNREACHABLE, network=False), ["build"]),  # it wanted a network that no build has
+        (failed(UNREACHABLE, network=True), []),
+        (failed("No solution found when resolving dependencies", network=True), ["build"]),
+        (failed("cc1: No space left on device", network=False), []),
+        (RepairFailed("demo can't be repaired:\nOSError: [Errno 28] No space left on device"), []),
+        (CheckFailed("rv64gc: it printed nothing"), ["check"]),
+        (SourceError("the download has another content than the one pinned"), ["source"]),
+        (SourceError("the server does not answer", machines_fault=True), []),
+    ],
+)
+def test_what_the_machine_lacks_is_not_kept_as_a_failure_of_the_package(
+    error: FactoryError, stages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipes/demo").mkdir(parents=True)
+    (tmp_path / "recipes/demo/recipe.toml").write_text(RECIPE)
+    (tmp_path / "recipes/demo/setup.py").touch()
+
+    def fail(_job: Job, _records: object, _factory: Factory) -> BuildRecord:
+        raise error
+
+    monkeypatch.setattr(pipeline, "_build_job", fail)
+    factory = make_factory(tmp_path)
+    with pytest.raises(type(error)):
+        build(["demo"], ["3.13"], factory)
+    assert [failure.stage for failure in factory.store.failures()] == stages
+
+
+def test_the_options_lead_to_the_very_build_that_failed(tmp_path: Path) -> None:
+    factory = make_factory(tmp_path)
+    assert factory.options_for(DEMO) == "--python 3.13"
+    other = replace(factory, mode="emulated", environment="docker").for_python("3.14", "clang")
+    assert other.options_for(DEMO) == "--python 3.14 --toolchain clang --mode emulated --environment docker"
