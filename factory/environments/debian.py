@@ -124,7 +124,6 @@ def make_native(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
     trim(native, NATIVE_UNUSED, NATIVE_PROGRAMS)
     _link_programs(native)
     _let_x86_programs_run(tree)
-    shutil.copy(uv.find_uv_bin(), native / "bin/uv")
     return packages
 
 
@@ -158,8 +157,16 @@ exec /opt/native/usr/bin/python{python} -S "$@"
 """
 
 
+def make_native_uv(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+    """Make the layer of uv as a native tool, the very program that this Python has."""
+    programs = tree / "opt/native/bin"
+    programs.mkdir(parents=True)
+    shutil.copy(uv.find_uv_bin(), programs / "uv")
+    return (PackagePin(name="uv", version=metadata.version("uv"), architecture="amd64"),)
+
+
 def make_uv(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
-    """Make the layer of riscv64 uv, of the version that the native layer has, in /opt/uv."""
+    """Make the layer of riscv64 uv, of the version that is native elsewhere, in /opt/uv."""
     version = metadata.version("uv")
     # Every tag that the suite's glibc, 2.41, satisfies: pip takes them literally.
     platforms = [f"--platform=manylinux_2_{minor}_riscv64" for minor in range(41, 16, -1)]

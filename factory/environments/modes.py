@@ -38,7 +38,7 @@ def hybrid_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> 
     ccache = {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": _compiler_check(compilers), "CCACHE_NOHASHDIR": "1"}
     rustc = (rust_layer(layout, open_stage),) if request.rust else ()
     return Root(
-        layers=(*layers, *python, *compilers, *rustc, *native_python),
+        layers=(*layers, *python, *compilers, native_uv_layer(layout, open_stage), *rustc, *native_python),
         variables={
             **COMMON,
             **ccache,
@@ -88,6 +88,12 @@ def check_root(layout: Layout, python: str, open_stage: OpenStage) -> Root:
 def uv_layer(layout: Layout, open_stage: OpenStage) -> Layer:
     """The riscv64 uv."""
     return ensure_layer(layout.layers, "uv", {"steps": debian.STEPS, "uv": version("uv")}, debian.make_uv, open_stage)
+
+
+def native_uv_layer(layout: Layout, open_stage: OpenStage) -> Layer:
+    """uv as a native program: the tools have another layer, since it comes in new versions far more often."""
+    definition = {"steps": debian.STEPS, "uv": version("uv")}
+    return ensure_layer(layout.layers, "uv-native", definition, debian.make_native_uv, open_stage)
 
 
 def native_layer(layout: Layout, open_stage: OpenStage) -> Layer:

@@ -13,7 +13,7 @@ from factory.environments.root import Root, RootRequest
 from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.layout import Layout
-from factory.model import BASELINE_CPU, PROFILES, LogSink, ProjectMetadata, Recipe, SourcePin
+from factory.model import BASELINE_CPU, PROFILES, LogSink, PackagePin, ProjectMetadata, Recipe, SourcePin
 from factory.process import LogFile
 from tests.conftest import MemoryLog, unreported
 
@@ -43,6 +43,12 @@ def test_python_is_riscv64_and_the_compiler_is_native(hybrid: RootfsEnvironment,
         "riscv64-linux-gnu",
         "tools",
     ]
+
+
+def test_uv_is_native_and_in_the_lock_with_the_version_that_runs(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+    shown = said(hybrid, tmp_path / "work", "command -v uv && uv --version").split()
+    assert shown[:2] == ["/opt/native/bin/uv", "uv"]
+    assert PackagePin(name="uv", version=shown[2], architecture="amd64") in hybrid.root.lock()
 
 
 def test_the_shell_is_native_and_the_machine_is_still_riscv64(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
