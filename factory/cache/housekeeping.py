@@ -70,7 +70,8 @@ def in_progress(layout: Layout) -> list[Progress]:
 
 def compiler_statistics(layout: Layout) -> CompilerStatistics | None:
     """What ccache counted; None before there are native tools to ask it with."""
-    natives = sorted(layout.layers.glob("native-*/layer.json"), key=lambda path: path.stat().st_mtime)
+    # Its name is followed by a hash at once; other layers of native programs are called native-python3.14 and so on.
+    natives = sorted(layout.layers.glob("native-[0-9a-f]*/layer.json"), key=lambda path: path.stat().st_mtime)
     if not natives or not layout.compiler_cache.is_dir():
         return None
     command = native_command(natives[-1].with_name("tree"), "ccache")

@@ -109,6 +109,14 @@ def test_an_empty_cache_has_nothing_to_show_or_to_remove(tmp_path: Path) -> None
     assert (usage(layout), in_progress(layout), compiler_statistics(layout), pruned(layout)) == ([], [], None, [])
 
 
+def test_only_the_layer_that_has_ccache_is_asked_what_it_counted(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.compiler_cache.mkdir()
+    (layout.layers / "native-python3.14-07f663acda227281").mkdir(parents=True)
+    (layout.layers / "native-python3.14-07f663acda227281/layer.json").touch()
+    assert compiler_statistics(layout) is None
+
+
 def test_days_below_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["cache", "prune", "--days", "0"])
