@@ -32,6 +32,22 @@ def test_every_command_line_in_a_workflow_is_a_valid_one() -> None:
         make_parser().parse_args(shlex.split(line))
 
 
+@pytest.mark.parametrize("document", [".github/workflows/builds.yml", "docs/run-a-factory.md"])
+def test_what_a_run_that_failed_has_built_is_there_in_the_next_one(document: str) -> None:
+    steps = re.split(r"^ *- (?=uses: |run: )", (ROOT / document).read_text(), flags=re.MULTILINE)[1:]
+    words = ("actions/cache/restore@", "factory cache import", "factory build", "factory cache export", "cache/save@")
+    places = [next((place for place, step in enumerate(steps) if word in step), -1) for word in words]
+    assert -1 < places[0] < places[1] < places[2] < places[3] < places[4], places
+    assert all("if: always()" in steps[place] for place in places[3:])
+    paths, keys = (
+        {re.findall(rf"^ *{name}: (.*)$", steps[place], re.MULTILINE)[0] for place in (places[0], places[4])}
+        for name in ("path", "key")
+    )
+    assert paths == {"factory-cache.tar.zst"}
+    assert keys == {"factory-${{ github.run_id }}-${{ github.run_attempt }}"}
+    assert not any("uses: actions/cache@" in step for step in steps), "it saves nothing where a step failed"
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_line_in_a_document_is_a_valid_one(document: Path) -> None:
     for line in factory_lines(document):
