@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli import make_parser
+from factory.recipe import RECIPE_FILE, load_recipe
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,6 +67,15 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).is_file(), f"{document.name}: {target}"
+
+
+def test_the_recipe_that_the_guide_begins_with_is_a_valid_one_that_may_be_published(tmp_path: Path) -> None:
+    lines = code_lines(ROOT / "docs/add-a-recipe.md")
+    recipe = "\n".join(lines[lines.index("[package]") : lines.index("import json, os")])
+    folder = tmp_path / "some-package"
+    folder.mkdir()
+    (folder / RECIPE_FILE).write_text(recipe.replace("the source distribution's, 64 hexadecimal digits", "0" * 64))
+    assert load_recipe(folder).shadows_upstream, "the package index has what kind = pypi takes from it"
 
 
 def test_the_default_profiles_are_documented() -> None:
