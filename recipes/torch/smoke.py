@@ -1,4 +1,4 @@
-"""Tensors against numpy, gradients, training, files, worker processes, Gloo, a trace and a language model.
+"""Tensors against numpy, gradients, training, files, worker processes, Gloo, torchrun, a trace and a language model.
 
 Each step says on standard output that it begins and how long it took: under emulation the whole takes minutes.
 
@@ -25,6 +25,7 @@ import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 import torch.multiprocessing as processes  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.distributed.run import main as torchrun  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 
 print(f"importing torch: {time.monotonic() - STARTED:.1f} s", flush=True)
@@ -56,6 +57,18 @@ NEW_TOKENS = 16
 LARGEST = 8
 # Started by fork, child processes need not import torch again, which takes half a minute each under emulation.
 START = "fork"
+# What torchrun starts: each process adds its number to the other's, and says the sum.
+LAUNCHED = """
+import sys
+from pathlib import Path
+import torch
+import torch.distributed as dist
+dist.init_process_group("gloo")
+number = torch.tensor([dist.get_rank() + 1.0])
+dist.all_reduce(number)
+Path(sys.argv[1], str(dist.get_rank())).write_text(str(number.item()))
+dist.destroy_process_group()
+"""
 
 
 class Squares(Dataset[torch.Tensor]):
@@ -91,10 +104,28 @@ def add_up(rank: int, port: int) -> None:
 def together() -> str:
     """Two processes exchange tensors by Gloo over the loopback interface."""
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    processes.start_processes(add_up, args=(port,), nprocs=2, start_method=START)
+    processes.start_processes(add_up, args=(free_port(),), nprocs=2, start_method=START)
     return "Gloo"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def launched() -> str:
+    """torchrun's processes meet at its own store, which it opens where it likes or at a given address."""
+    # Without network, the machine's name has no address.
+    common = ["--nproc-per-node=2", "--local-addr=127.0.0.1", f"--start-method={START}", "--run-path"]
+    for options in (["--standalone"], ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]):
+        with tempfile.TemporaryDirectory() as folder:
+            script, sums = Path(folder, "launched.py"), Path(folder, "sums")
+            script.write_text(LAUNCHED)
+            sums.mkdir()
+            torchrun([*common, *options, str(script), str(sums)])
+            assert {path.name: path.read_text() for path in sums.iterdir()} == {"0": "3.0", "1": "3.0"}
+    return "torchrun"
 
 
 def tensors() -> str:
@@ -231,7 +262,16 @@ def configuration() -> str:
 
 
 # Those that fork come first: OpenMP's and autograd's threads would be missing in a child.
-CHECKS: tuple[Callable[[], str], ...] = (workers, together, tensors, gradients, training, traced, configuration)
+CHECKS: tuple[Callable[[], str], ...] = (
+    workers,
+    together,
+    launched,
+    tensors,
+    gradients,
+    training,
+    traced,
+    configuration,
+)
 
 
 @contextmanager
