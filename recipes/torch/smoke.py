@@ -69,6 +69,11 @@ dist.all_reduce(number)
 Path(sys.argv[1], str(dist.get_rank())).write_text(str(number.item()))
 dist.destroy_process_group()
 """
+# Lengths that no vector divides, and one that several do not hold.
+INNER_LENGTHS = (1, 7, 33, 130, 300)
+# A bfloat16 has 8 bits, of which rounding the result may cost half the last; the sums before it have 24.
+BFLOAT16_TOLERANCE = 2.0**-8
+SUM_TOLERANCE = 1e-3
 
 
 class Squares(Dataset[torch.Tensor]):
@@ -149,6 +154,21 @@ def tensors() -> str:
     half = torch.from_numpy(a).to(torch.bfloat16)
     np.testing.assert_allclose((half @ half).float().numpy(), a @ a, rtol=0.1, atol=0.5)
     return "tensors"
+
+
+def half_products() -> str:
+    """Products of bfloat16 that are dot products of rows, as a language model's with its weights are."""
+    random = np.random.default_rng(SEED)
+    for length in INNER_LENGTHS:
+        inputs, weights = (
+            torch.from_numpy(random.standard_normal((rows, length), dtype=np.float32)).to(torch.bfloat16)
+            for rows in (5, 3)
+        )
+        for rows, columns in ((inputs, inputs), (inputs, weights), (inputs[0], weights)):
+            exact = rows.double().numpy() @ columns.double().numpy().T
+            for found in (rows @ columns.T, nn.functional.linear(rows, columns)):
+                np.testing.assert_allclose(found.float().numpy(), exact, BFLOAT16_TOLERANCE, SUM_TOLERANCE)
+    return "bfloat16"
 
 
 def gradients() -> str:
@@ -267,6 +287,7 @@ CHECKS: tuple[Callable[[], str], ...] = (
     together,
     launched,
     tensors,
+    half_products,
     gradients,
     training,
     traced,
