@@ -63,7 +63,9 @@ def run_profiles(
     `python` is the one that the root has.
     """
     _provide(sandbox, recipe.check, model)
-    results = (_run_profile(sandbox, model, profile, log) for profile in profiles)
+    results = (
+        _run_profile(sandbox, model if recipe.check.runs_model(profile) else None, profile, log) for profile in profiles
+    )
     return tuple(replace(result, python=python) for result in results)
 
 
@@ -79,8 +81,11 @@ def require_passed(recipe: Recipe, results: Sequence[CheckResult], toolchain: st
     mistakes = [(result.profile, result.shown) for result in results if not result.passed]
     mistakes += [(result.profile, text) for result in passed for text in _unexpected(recipe.check, result)]
     if recipe.check.same_tokens:
+        with_model = [result for result in passed if recipe.check.runs_model(result.profile)]
         mistakes += [
-            (other.profile, text) for other in passed[1:] for text in _disagreements(recipe.check, passed[0], other)
+            (other.profile, text)
+            for other in with_model[1:]
+            for text in _disagreements(recipe.check, with_model[0], other)
         ]
     if mistakes:
         python = results[0].python

@@ -158,7 +158,8 @@ class AuditOptions:
 class CheckOptions:
     """How a built wheel is run. `expect` maps a fact that the script reports to its value on each profile.
 
-    With `build_root` it runs in the root that builds, which has compilers, with the built source in /build/src.
+    `model_profiles` are those that run the model, where not all of `profiles` do. With `build_root` it runs in the root
+    that builds, which has compilers, with the built source in /build/src.
     """
 
     script: Path | None = None
@@ -169,6 +170,11 @@ class CheckOptions:
     same_tokens: int = 0
     logits_tolerance: float = 0.0
     build_root: bool = False
+    model_profiles: tuple[str, ...] = ()
+
+    def runs_model(self, profile: str) -> bool:
+        """Whether the model runs on that profile; it does on one that the recipe doesn't name."""
+        return not self.model_profiles or profile in self.model_profiles or profile not in self.profiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,6 +183,7 @@ def _read_check(table: Table, directory: Path, models: Collection[str] | None) -
         script=_read_script(table, directory),
         model=_read_model_name(table, models),
         profiles=profiles,
+        model_profiles=_read_model_profiles(table, profiles),
         requires=read_requires(table),
         expect=_read_expect(table.table("expect"), profiles),
         same_tokens=same_tokens,
@@ -203,6 +204,14 @@ def _read_suite(table: Table, directory: Path) -> CheckOptions | None:
 def _read_profiles(table: Table) -> tuple[str, ...]:
     if_empty = "must name at least one profile: what was not run is not published"
     return read_choices(table, "profiles", PROFILES, DEFAULT_PROFILES, if_empty)
+
+
+def _read_model_profiles(table: Table, profiles: tuple[str, ...]) -> tuple[str, ...]:
+    """Some of the recipe's profiles; none where all run the model."""
+    if "model-profiles" not in table.keys:
+        return ()
+    if_empty = "must name at least one profile: without check.model no profile runs a model"
+    return read_choices(table, "model-profiles", profiles, (), if_empty)
 
 
 def _read_script(table: Table, directory: Path) -> Path | None:

@@ -76,6 +76,14 @@ def test_a_profile_that_reports_fewer_tokens_does_not_agree_on_the_others() -> N
         require_passed(recipe(same_tokens=3), [result("rv64gc", tokens=[1, 2, 3]), result("k1", tokens=[1])])
 
 
+def test_profiles_that_run_no_model_are_not_asked_for_tokens() -> None:
+    options = {"profiles": ("rvv128", "rv64gc", "k1"), "model_profiles": ("rv64gc", "k1"), "same_tokens": 3}
+    alike = [result("rvv128"), result("rv64gc", tokens=[1, 2, 3]), result("k1", tokens=[1, 2, 3])]
+    require_passed(recipe(**options), alike)
+    with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc"):
+        require_passed(recipe(**options), [*alike[:2], result("k1", tokens=[1, 7])])
+
+
 def test_a_late_token_may_differ_where_the_logits_are_close() -> None:
     one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
     other = result("k1", tokens=[1, 3], logits=steps((1, 5.0), (2, 6.9)))

@@ -78,6 +78,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
         [check]
         model = "tiny"
         profiles = ["rv64gc", "k1"]
+        model-profiles = ["k1"]
         requires = ["pytest>=8"]
         same-tokens = 12
         logits-tolerance = 0.5
@@ -101,6 +102,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
     assert recipe.audit.dispatched == ("spam/lib*_v.so",)
     assert recipe.check.script == directory / "smoke.py"
     assert (recipe.check.model, recipe.check.same_tokens, recipe.check.logits_tolerance) == ("tiny", 12, 0.5)
+    assert [profile for profile in ("rv64gc", "k1", "vlen512") if recipe.check.runs_model(profile)] == ["k1", "vlen512"]
     assert recipe.check.expect == {"cpu-backend": {"rv64gc": "riscv64_0", "k1": "riscv64_v"}}
 
 
@@ -187,6 +189,10 @@ k1 = "x"
         (SMALLEST + "[check]\nprofiles = ['k1', 'k1']\n", "recipe.toml:8: check.profiles: 'k1' is named twice"),
         (SMALLEST + "[check]\nrequires = ['a b']\n", "recipe.toml:8: check.requires: 'a b' is not a requirement"),
         (SMALLEST + "[check]\nsame-tokens = true\n", "must be a whole number, not a boolean"),
+        (
+            SMALLEST + "[check]\nprofiles = ['k1']\nmodel-profiles = ['k2']\n",
+            "recipe.toml:9: check.model-profiles: unknown value 'k2'; did you mean 'k1'?",
+        ),
         (
             SMALLEST + "[check]\nlogits-tolerance = 0.5\n",
             "recipe.toml:8: check.logits-tolerance: compares nothing without same-tokens",

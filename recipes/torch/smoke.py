@@ -2,8 +2,7 @@
 
 Each step says on standard output that it begins and how long it took: under emulation the whole takes minutes.
 
-Environment: FACTORY_MODEL is SmolLM2-135M-Instruct as a GGUF file, or empty; FACTORY_PROFILE the profile's name;
-FACTORY_RESULT the JSON file to write.
+Environment: FACTORY_MODEL is SmolLM2-135M-Instruct as a GGUF file, or empty; FACTORY_RESULT the JSON file to write.
 """
 
 from __future__ import annotations
@@ -56,8 +55,6 @@ NAMES = {
 }
 NEW_TOKENS = 16
 LARGEST = 8
-# The model takes more time than all else, so it runs once without vectors and once with.
-WITHOUT_MODEL = ("rvv128", "vlen1024")
 # Started by fork, child processes need not import torch again, which takes half a minute each under emulation.
 START = "fork"
 # What torchrun starts: each process adds its number to the other's, and says the sum.
@@ -324,8 +321,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
     }
     said: dict[str, object] = {"tokens": [], "logits": []}
-    model = os.environ.get("FACTORY_MODEL")
-    if model and os.environ.get("FACTORY_PROFILE") not in WITHOUT_MODEL:
+    if model := os.environ.get("FACTORY_MODEL"):
         with step("language model"):
             said = language_model(Path(model))
         found.append("SmolLM2 by transformers")
