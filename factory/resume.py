@@ -3,19 +3,24 @@
 A compiler that was killed leaves half a file, and make and setuptools take a file that is there for a finished one.
 Ninja and cargo don't: they note what they finished. So the trees that they drive are kept, and everything else that
 the build made is made again; the compiler cache has what its compilers finished. What the configuration of a tree wrote
-elsewhere is kept too: it had ended when ninja began, and nobody writes it again.
+elsewhere is kept too: it had ended when ninja began, and nobody writes it again. So is what ninja's own log names: it
+would not be made again where its rule left it to another one, as PyTorch's rules for code generation do.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from factory.environments.layers import discard
+from factory.model import BUILD
 
-NOTES = (".ninja_log", ".rustc_info.json")
+NINJA_LOG = ".ninja_log"
+NOTES = (NINJA_LOG, ".rustc_info.json")
+# Where a source tree lies for those who build it.
+SOURCE = BUILD / "src"
 # The last file that CMake and Meson write.
 CONFIGURED = "build.ninja"
 # Where setuptools builds, by the files' times alone. Some projects (PyTorch's) run ninja in the folder around these.
@@ -56,12 +61,15 @@ def _take_the_place(new: Path, tree: Path) -> None:
 def keep_noted_trees(old: Path, new: Path) -> None:
     """Move the trees that ninja and cargo drive from a source tree in which a build was cut to a new copy of it.
 
-    Files of the old source tree that the new copy lacks come along where they are older than a tree's configuration.
+    Files of the old source tree that the new copy lacks come along where they are older than a tree's configuration, or
+    ninja finished them.
     """
     trees = list(_noted_trees(old))
     configured = [(tree / CONFIGURED).stat().st_mtime_ns for tree in trees if (tree / CONFIGURED).is_file()]
     if configured:
         _move_older(old, new, max(configured), trees)
+    for tree in trees:
+        _move_finished(old, new, tree)
     for tree in trees:
         for pattern in SETUPTOOLS_FOLDERS:
             for folder in tree.glob(pattern):
@@ -82,6 +90,29 @@ def _move_older(old: Path, new: Path, than: int, except_for: Sequence[Path]) -> 
             if not os.path.lexists(destination) and path.lstat().st_mtime_ns <= than:
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(destination)
+
+
+def _move_finished(old: Path, new: Path, tree: Path) -> None:
+    """Move files that only `old` has, outside of the tree, and that the tree's ninja has noted."""
+    for path in map(Path, _finished(old, tree)):
+        outside = path.is_relative_to(old) and not path.is_relative_to(tree)
+        destination = new / path.relative_to(old) if outside else path
+        if outside and path.is_file() and not os.path.lexists(destination):
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(destination)
+
+
+def _finished(old: Path, tree: Path) -> Iterator[str]:
+    """The files that ninja notes: `start, end, time, output, hash` in a line, and outputs as its rules name them."""
+    log = tree / NINJA_LOG
+    if not log.is_file():
+        return
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        fields = line.split("\t")
+        if len(fields) == 5:
+            named = PurePosixPath(fields[3])
+            inside = old / named.relative_to(SOURCE) if named.is_relative_to(SOURCE) else tree / named
+            yield os.path.normpath(inside)
 
 
 def discard_unless_noted(tree: Path) -> None:

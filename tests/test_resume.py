@@ -53,6 +53,17 @@ def test_what_a_configuration_wrote_beside_the_sources_is_kept_and_what_came_lat
     assert files(new) == ["build/.ninja_log", "build/build.ninja", "include/config.h", "x.c"]
 
 
+def test_what_ninja_finished_beside_the_sources_is_kept_and_half_a_file_is_not(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    write(old, "x.c", "gen/shim.cpp", "gen/type.cpp", "gen/half.cpp", "build/.ninja_log", "build/x.o")
+    outputs = ("/build/src/gen/shim.cpp", "../gen/type.cpp", "../gen/gone.cpp", "../x.c", "x.o", "/etc/passwd")
+    lines = "".join(f"1\t2\t1795409479593687122\t{output}\ta75336f47e113154\n" for output in outputs)
+    (old / "build/.ninja_log").write_text(f"# ninja log v7\n{lines}3\t4\t../gen/ha")
+    write(new, "x.c")
+    keep_noted_trees(old, new)
+    assert files(new) == ["build/.ninja_log", "build/x.o", "gen/shim.cpp", "gen/type.cpp", "x.c"]
+
+
 def test_a_first_patched_copy_has_nothing_to_keep(tmp_path: Path) -> None:
     write(tmp_path / "new", "x.c")
     keep_noted_trees(tmp_path / "old", tmp_path / "new")
