@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -89,9 +90,10 @@ def copy_atomically(source: Path, path: Path) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what writers that were killed left in a folder that nobody writes to now."""
-    for pattern in (".*.tmp", ".*.link"):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and entry.name.endswith((".tmp", ".link")):
+                Path(entry).unlink(missing_ok=True)
 
 
 def _fill(descriptor: int, fill: Callable[[IO[bytes]], object]) -> None:

@@ -62,6 +62,8 @@ PROFILES: Mapping[str, Profile] = {
 DEFAULT_PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
 # What commands in a root see of the host folder that their job works in.
 BUILD = PurePosixPath("/build")
+# And of the source that is built.
+SOURCE = BUILD / "src"
 BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
 # The mode on a riscv64 machine, where checks run on the machine's own CPU, as one profile of the same name.
 NATIVE_MODE = NATIVE_PROFILE = "native"

@@ -15,12 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from factory.environments.layers import discard
-from factory.model import BUILD
+from factory.model import SOURCE
 
 NINJA_LOG = ".ninja_log"
 NOTES = (NINJA_LOG, ".rustc_info.json")
-# Where a source tree lies for those who build it.
-SOURCE = BUILD / "src"
 # The last file that CMake and Meson write.
 CONFIGURED = "build.ninja"
 # Where setuptools builds, by the files' times alone. Some projects (PyTorch's) run ninja in the folder around these.
@@ -70,7 +68,6 @@ def keep_noted_trees(old: Path, new: Path) -> None:
         _move_older(old, new, max(configured), trees)
     for tree in trees:
         _move_finished(old, new, tree)
-    for tree in trees:
         for pattern in SETUPTOOLS_FOLDERS:
             for folder in tree.glob(pattern):
                 discard(folder)

@@ -89,9 +89,15 @@ def test_how_much_is_done_is_read_from_ninja_and_make(line: str, done: float | N
     assert row.done == done
 
 
-def test_what_is_left_is_estimated_from_what_was_done_since_the_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("factory.ui.time.monotonic", lambda: clock[0])
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """One number: the seconds that the time is said to be."""
+    now = [0.0]
+    monkeypatch.setattr("factory.ui.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_what_is_left_is_estimated_from_what_was_done_since_the_first_line(clock: list[float]) -> None:
     row = Row("numpy: build")
     row.heard("[20/100] a.o")
     clock[0] = 60.0
@@ -99,9 +105,7 @@ def test_what_is_left_is_estimated_from_what_was_done_since_the_first_line(monke
     assert row.progress == "60%, 1 min 0 s left"
 
 
-def test_an_estimate_begins_anew_with_a_builds_next_run_of_ninja(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("factory.ui.time.monotonic", lambda: clock[0])
+def test_an_estimate_begins_anew_with_a_builds_next_run_of_ninja(clock: list[float]) -> None:
     row = Row("torch: build")
     row.heard("[1/4] Generating sources")
     clock[0] = 60.0

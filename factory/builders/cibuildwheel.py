@@ -16,7 +16,7 @@ from pathlib import Path
 from factory.builders.failure import build_failed
 from factory.builders.pep517 import parallel_variables
 from factory.errors import BuildFailed, CommandFailed
-from factory.model import BUILD, BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
+from factory.model import BUILD, SOURCE, BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 IN_MANYLINUX = True
 WHEELS = BUILD / "wheels"
@@ -52,7 +52,7 @@ def build(
     shutil.rmtree(out, ignore_errors=True)
     command = ["cibuildwheel", "--platform", "linux", "--archs", "riscv64", "--output-dir", "../wheel", "."]
     try:
-        sandbox.run(command, log=log, env=_variables(recipe, python, jobs), cwd=BUILD / "src", network=True)
+        sandbox.run(command, log=log, env=_variables(recipe, python, jobs), cwd=SOURCE, network=True)
     except CommandFailed as error:
         raise build_failed(recipe, "cibuildwheel could not build it", error, log, network=True) from error
     wheels = sorted(out.glob("*.whl"))

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from factory.model import BUILD, LogSink, ProjectMetadata, Recipe, Sandbox
+from factory.model import BUILD, SOURCE, LogSink, ProjectMetadata, Recipe, Sandbox
 
 # What a build requirement on one of these says: the project is compiled by cargo.
 RUST_BACKENDS = frozenset({"maturin", "setuptools-rust"})
@@ -18,7 +18,6 @@ MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
 UNLOCKED = "unlocked-crates.json"
 # And the texts of those that cargo made instead, by their paths.
 MADE_LOCKS = "made-locks.json"
-SOURCE = BUILD / "src"
 HOME = BUILD / "cargo"
 # Downloads are kept for other builds. The registries that the host is configured with (see host_network) apply to them
 # alone: the build finds all in one folder, whose files cargo holds against the checksums that Cargo.lock had.

@@ -18,13 +18,12 @@ from factory.builders.failure import build_failed
 from factory.builders.libraries import library_folders, library_variables
 from factory.errors import BuildFailed, CommandFailed
 from factory.files import sha256_of
-from factory.model import BUILD, BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
+from factory.model import BUILD, SOURCE, BuiltWheel, LogSink, PackagePin, ProjectMetadata, Recipe, Sandbox
 
 IN_MANYLINUX = False
 HOOK = Path(__file__).with_name("backend_call.py")
 VENV = PurePosixPath("/build/venv")
 PYTHON = f"{VENV}/bin/python"
-SOURCE = PurePosixPath("/build/src")
 OWN_WHEELS = PurePosixPath("/build/own-wheels.txt")
 # The first line of cython.py, for `python -m cython`: the Python that QEMU runs hands over to the native one.
 HAND_OVER = (

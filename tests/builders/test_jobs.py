@@ -8,7 +8,7 @@ import pytest
 
 from factory.builders import pep517
 from factory.environments.rootfs import RootfsEnvironment
-from factory.model import BuildOptions, ProjectMetadata, Recipe, Sandbox, SourcePin
+from factory.model import SOURCE, BuildOptions, ProjectMetadata, Recipe, Sandbox, SourcePin
 from tests.conftest import MemoryLog
 
 pytestmark = pytest.mark.environment
@@ -53,9 +53,7 @@ def test_make_takes_the_number_from_the_variables(
 ) -> None:
     with hybrid.open(tmp_path / "work") as sandbox:
         (write_sources(sandbox) / "Makefile").write_text(MAKE)
-        sandbox.run(
-            ["make"], log=log, cwd=pep517.SOURCE, env=pep517.variables("setuptools.build_meta", make_recipe(), jobs)
-        )
+        sandbox.run(["make"], log=log, cwd=SOURCE, env=pep517.variables("setuptools.build_meta", make_recipe(), jobs))
         assert (sandbox.work / "overlapping").exists() is overlapping, log.text
 
 
