@@ -3,8 +3,9 @@
 A compiler that was killed leaves half a file, and make and setuptools take a file that is there for a finished one.
 Ninja and cargo don't: they note what they finished. So the trees that they drive are kept, and everything else that
 the build made is made again; the compiler cache has what its compilers finished. What the configuration of a tree wrote
-elsewhere is kept too: it had ended when ninja began, and nobody writes it again. So is what ninja's own log names: it
-would not be made again where its rule left it to another one, as PyTorch's rules for code generation do.
+elsewhere is kept too, also over files that came with the source: it had ended when ninja began, and nobody writes it
+again. So is what ninja's own log names: it would not be made again where its rule left it to another one, as PyTorch's
+rules for code generation do.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def _take_the_place(new: Path, tree: Path) -> None:
 def keep_noted_trees(old: Path, new: Path) -> None:
     """Move the trees that ninja and cargo drive from a source tree in which a build was cut to a new copy of it.
 
-    Files of the old source tree that the new copy lacks come along where they are older than a tree's configuration, or
-    ninja finished them.
+    Files of the old source tree that the new copy lacks, or has from another time, come along where they are older than
+    a tree's configuration, or ninja finished them.
     """
     trees = list(_noted_trees(old))
     configured = [(tree / CONFIGURED).stat().st_mtime_ns for tree in trees if (tree / CONFIGURED).is_file()]
@@ -78,25 +79,28 @@ def keep_noted_trees(old: Path, new: Path) -> None:
 
 
 def _move_older(old: Path, new: Path, than: int, except_for: Sequence[Path]) -> None:
-    """Move files that only `old` has and that last changed at `than`, in nanoseconds, or before."""
+    """Move files that `new` has not as they are, and that last changed at `than`, in nanoseconds, or before."""
     for name, folders, files in os.walk(old):
         folders[:] = [folder for folder in folders if Path(name, folder) not in except_for]
-        for file in files:
-            path = Path(name, file)
-            destination = new / path.relative_to(old)
-            if not os.path.lexists(destination) and path.lstat().st_mtime_ns <= than:
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                path.rename(destination)
+        for path in (Path(name, file) for file in files):
+            if path.lstat().st_mtime_ns <= than:
+                _move(path, new / path.relative_to(old))
 
 
 def _move_finished(old: Path, new: Path, tree: Path) -> None:
-    """Move files that only `old` has, outside of the tree, and that the tree's ninja has noted."""
+    """Move files that `new` has not as they are, outside of the tree, and that the tree's ninja has noted."""
     for path in map(Path, _finished(old, tree)):
-        outside = path.is_relative_to(old) and not path.is_relative_to(tree)
-        destination = new / path.relative_to(old) if outside else path
-        if outside and path.is_file() and not os.path.lexists(destination):
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(destination)
+        if path.is_relative_to(old) and not path.is_relative_to(tree) and path.is_file():
+            _move(path, new / path.relative_to(old))
+
+
+def _move(path: Path, destination: Path) -> None:
+    """Move a file, unless one of the same time is there: copies of a source have its times, and patches their own."""
+    if not os.path.lexists(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    elif destination.is_dir() or destination.lstat().st_mtime_ns == path.lstat().st_mtime_ns:
+        return
+    path.rename(destination)
 
 
 def _finished(old: Path, tree: Path) -> Iterator[str]:

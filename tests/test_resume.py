@@ -53,6 +53,20 @@ def test_what_a_configuration_wrote_beside_the_sources_is_kept_and_what_came_lat
     assert files(new) == ["build/.ninja_log", "build/build.ninja", "include/config.h", "x.c"]
 
 
+def test_what_a_configuration_wrote_over_a_file_of_the_source_is_kept(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    write(old, "schema.h", "late.h", "x.c", "build/.ninja_log", "build/build.ninja")
+    write(new, "schema.h", "late.h", "x.c")
+    for copy, times in ((old, {"schema.h": 2, "late.h": 4, "x.c": 1, "build/build.ninja": 3}), (new, {"x.c": 1})):
+        for name, seconds in times.items():
+            (copy / name).write_text(f"{copy.name} {name}")
+            os.utime(copy / name, (seconds, seconds))
+    keep_noted_trees(old, new)
+    assert (new / "schema.h").read_text() == "old schema.h"
+    assert (new / "late.h").read_text() != "old late.h"
+    assert (new / "x.c").read_text() == "new x.c"
+
+
 def test_what_ninja_finished_beside_the_sources_is_kept_and_half_a_file_is_not(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write(old, "x.c", "gen/shim.cpp", "gen/type.cpp", "gen/half.cpp", "build/.ninja_log", "build/x.o")
