@@ -7,20 +7,18 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory import patches, sources
+from factory import sources
 from factory.audit import audit_wheel, render_text, require_clean
 from factory.builders import BUILDERS
-from factory.builders.crates import needs_rust
-from factory.checking import check_wheel, model_pins
+from factory.checking import check_wheel
 from factory.describing import describe
 from factory.environments.layers import discard
 from factory.environments.modes import strip_command
-from factory.environments.root import SOURCE_DATE_EPOCH, Environment, OpenedRoot, RootRequest
+from factory.environments.root import SOURCE_DATE_EPOCH
 from factory.errors import (
     AuditFailed,
     BuildFailed,
@@ -32,8 +30,6 @@ from factory.errors import (
     TimeLimitReached,
 )
 from factory.hints import is_machines_fault
-from factory.layout import short
-from factory.locks import held
 from factory.model import (
     AppliedPatch,
     BuildFailure,
@@ -41,7 +37,6 @@ from factory.model import (
     BuiltWheel,
     CheckResult,
     Job,
-    JobId,
     LogSink,
     PackagePin,
     Recipe,
@@ -49,20 +44,18 @@ from factory.model import (
     Sandbox,
     SourceTree,
 )
-from factory.plan import content_key, find_recipe, plan
+from factory.open_jobs import OpenJob, Records, alone_with, open_job
+from factory.plan import plan
 from factory.preparing import prepare
 from factory.repair import RepairTools, give_build_tag, repair
-from factory.resume import begin_look, discard_unless_noted, ends_untouched, renew
+from factory.resume import discard_unless_noted, ends_untouched, renew
 from factory.schedule import require_all_done, run_graph
 from factory.serial import timestamp
 from factory.settings import Factory
 from factory.steps import Steps
 from factory.tags import serves
 
-Records = Mapping[JobId, BuildRecord]
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
-# What writes the repaired wheel.
-REPAIRING = ("auditwheel", "patchelf")
 # The stage at which a package fails by itself.
 FAILING_STAGES: Mapping[type[Exception], str] = {
     SourceError: "source",
@@ -128,65 +121,9 @@ def _note_failure(job: Job, error: Exception, factory: Factory) -> None:
     )
 
 
-def open_package(name: str, factory: Factory, toolchain: str | None = None) -> OpenJob:
-    """The job of one package with a toolchain, or its recipe's first, for looking into its environment."""
-    recipes = factory.recipes()
-    toolchains = [toolchain or find_recipe(name, recipes).toolchain]
-    jobs = plan([name], [factory.target.python], recipes, lambda recipe: describe(recipe, factory), toolchains)
-    records = {job.id: factory.newest(job.recipe, job.python) for job in jobs[:-1]}
-    return open_job(jobs[-1], records, factory)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenJob:
-    """A job whose environment is ready: its key is known, and so is the folder that holds its finished steps."""
-
-    job: Job
-    environment: Environment
-    patches: Sequence[Path]
-    dependencies: Sequence[Path]
-    key: str
-    folder: Path
-
-    @property
-    def work(self) -> Path:
-        return self.folder / "work"
-
-
-def open_job(job: Job, records: Records, factory: Factory) -> OpenJob:
-    """Make the job's environment if it isn't there yet, and find out its content key."""
-    recipe = job.recipe
-    request = RootRequest(
-        python=factory.target.python,
-        apt=recipe.build.apt,
-        rust=needs_rust(job.metadata, recipe),
-        toolchain=job.toolchain,
-    )
-    environment = factory.build_environment(recipe, request)
-    needed = [records[name, job.python, ""] for name in sorted(job.build_needs)]
-    selected = patches.select(factory.checkout / "patches", recipe.source)
-    hashes = [record.wheel_sha256 for record in needed]
-    inputs = [sources.identity(recipe.source), *(pin.sha256 for pin in model_pins(recipe, factory))]
-    inputs += [f"{program} {version(program)}" for program in _programs(recipe)]
-    key = content_key(job, inputs, factory.target, environment.root.key, selected, hashes)
-    return OpenJob(
-        job=job,
-        environment=environment,
-        patches=selected,
-        dependencies=[factory.store.wheel_path(record) for record in needed],
-        key=key,
-        folder=factory.layout.jobs / f"{canonicalize_name(recipe.name)}-{short(key)}",
-    )
-
-
-def _programs(recipe: Recipe) -> Sequence[str]:
-    """Those of the host, by their distributions, whose versions may change a wheel's bytes."""
-    return (*REPAIRING, *(["cibuildwheel"] if BUILDERS[recipe.build.builder].IN_MANYLINUX else []))
-
-
 def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
     opened = open_job(job, records, factory)
-    with _alone_with(opened, factory):
+    with alone_with(opened, factory):
         existing = factory.store.record(opened.key)
         if existing is not None:
             factory.reporter.line(f"{job.label}: already built, {existing.wheel}")
@@ -206,29 +143,6 @@ def _build_job(job: Job, records: Records, factory: Factory) -> BuildRecord:
         if not factory.keep:
             discard(opened.folder)
     return record
-
-
-@contextmanager
-def look_into(opened: OpenJob, factory: Factory) -> Iterator[OpenedRoot]:
-    """The job's environment as its last build left it, for a person to look around in; no build of it runs meanwhile.
-
-    Nothing that is changed there gets into a wheel: the next build begins anew then.
-    """
-    with _alone_with(opened, factory):
-        begin_look(opened.folder, opened.work)
-        with opened.environment.open(opened.work, keep=True, as_left=True) as root:
-            yield root
-        if not ends_untouched(opened.folder, opened.work):
-            factory.reporter.line(f"{opened.job.label}: /build was changed, so that the next build begins anew")
-
-
-@contextmanager
-def _alone_with(opened: OpenJob, factory: Factory) -> Iterator[None]:
-    """Hold the job's folder against other processes."""
-    opened.folder.parent.mkdir(parents=True, exist_ok=True)
-    waiting = f"{opened.job.label}: waiting for another process that builds it, or looks into it"
-    with held(Path(f"{opened.folder}.lock"), lambda: factory.reporter.line(waiting)):
-        yield
 
 
 def _remove(job: Path) -> None:

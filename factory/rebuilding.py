@@ -8,7 +8,8 @@ from pathlib import Path
 from factory.errors import RebuildImpossible
 from factory.files import sha256_of
 from factory.model import BuildRecord, RepairedWheel
-from factory.pipeline import OpenJob, make_wheel, open_package
+from factory.open_jobs import OpenJob, open_package
+from factory.pipeline import make_wheel
 from factory.settings import Factory
 from factory.steps import Steps
 

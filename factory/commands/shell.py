@@ -7,7 +7,7 @@ import argparse
 from packaging.utils import canonicalize_name
 
 from factory.commands.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
-from factory.pipeline import look_into, open_package
+from factory.open_jobs import look_into, open_package
 
 NEEDS_ROOT = True
 

