@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from email.parser import HeaderParser
 from fnmatch import fnmatchcase
@@ -83,7 +83,12 @@ def build(
     folders = (*(files / name for name in LIBRARIES), *library_folders(sandbox.work / VENV.name))
     try:
         bundled = link_together(tree, folders, recipe, log)
-        taken = [path for path in owners if path in bundled or _is_placed(path.relative_to(files), recipe)]
+        followed = links_lead_to(files)
+        taken = [
+            path
+            for path in owners
+            if path in bundled or _is_placed(path.relative_to(files), recipe) or _is_within(path, followed)
+        ]
         take_licences(files, tree, {owners[path] for path in taken}, recipe)
         take_licences_of_wheels(sandbox.work / VENV.name, tree)
         write_wheel_file(tree, recipe, python)
@@ -146,6 +151,12 @@ def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogS
         if path.is_file() and any(fnmatchcase(name, glob) for glob in options.excluded):
             log.write(f"without {name}\n")
             path.unlink()
+
+
+def links_lead_to(files: Path) -> frozenset[Path]:
+    """The files and folders outside of the Python files that come into the wheel, since links there lead to them."""
+    links = (path for path in (files / PYTHON_FILES).rglob("*") if path.is_symlink())
+    return frozenset(path.resolve() for path in links)
 
 
 def link_together(tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogSink) -> frozenset[Path]:
@@ -230,6 +241,11 @@ def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:
         (folder / note).unlink(missing_ok=True)
     tag = f"cp{python.replace('.', '')}"
     (folder / "WHEEL").write_text(WHEEL.format(tag=f"{tag}-{tag}-linux_riscv64"))
+
+
+def _is_within(path: Path, places: Collection[Path]) -> bool:
+    """Whether a file, which is no link itself, is one of these files or in one of these folders."""
+    return not path.is_symlink() and any(path.resolve().is_relative_to(place) for place in places)
 
 
 def _is_placed(path: Path, recipe: Recipe) -> bool:

@@ -124,11 +124,13 @@ def step(name: str, kind: str, capability: str = "") -> Call:
 
 
 def head(kind: str) -> Call:
-    """What comes after the layers: the product with the vocabulary, and the most likely token."""
+    """What comes after the layers: the product with the vocabulary, and the most likely token; checked as a step is."""
     layer = prepared(kind, "")
     weights, linear = layer.weights(VOCABULARY, HIDDEN), layer.torch.nn.functional.linear
-    call: Call = layer.torch.inference_mode()(lambda: linear(layer.hidden, weights).argmax())
-    call()
+    call = layer.torch.inference_mode()(lambda: linear(layer.hidden, weights).argmax())
+    exact = linear(layer.hidden.double(), weights.double()).flatten()
+    distance = ((exact.max() - exact[call()]) / exact.max()).item()
+    assert distance < TOLERANCE[kind], f"the most likely token in {kind} is short of the best by {distance}"
     return call
 
 

@@ -141,7 +141,8 @@ def tensors() -> str:
         x, y = torch.from_numpy(a), torch.from_numpy(b)
         np.testing.assert_allclose((x @ y).numpy(), a @ b, rtol=2e-4, atol=2e-4)
         np.testing.assert_allclose(torch.exp(x).numpy(), np.exp(a), rtol=1e-5)
-        np.testing.assert_allclose(torch.softmax(x, 1).sum(1).numpy(), np.ones(length), rtol=1e-5)
+        powers = np.exp(a - a.max(1, keepdims=True))
+        np.testing.assert_allclose(torch.softmax(x, 1).numpy(), powers / powers.sum(1, keepdims=True), rtol=1e-5)
         np.testing.assert_allclose(x.sum(0).numpy(), a.sum(0), rtol=1e-3, atol=1e-4)
         np.testing.assert_array_equal((x > y).numpy(), a > b)
         np.testing.assert_array_equal(torch.sort(x, dim=1).values.numpy(), np.sort(a, axis=1))
@@ -154,6 +155,33 @@ def tensors() -> str:
     half = torch.from_numpy(a).to(torch.bfloat16)
     np.testing.assert_allclose((half @ half).float().numpy(), a @ a, rtol=0.1, atol=0.5)
     return "tensors"
+
+
+def special_values() -> str:
+    """NaN and infinities come through as with numpy, in whole vectors and in the rest."""
+    kinds = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.5, 3e38, 1e-30]
+    a = np.resize(np.float32(kinds), 33)
+    x, y = torch.from_numpy(a), torch.from_numpy(a[::-1].copy())
+    pairs = (
+        (x.abs(), np.abs(a)),
+        (x.clamp(-1, 1), np.clip(a, -1, 1)),
+        (x.exp(), np.exp(a)),
+        (x.floor(), np.floor(a)),
+        (x.round(), np.round(a)),
+        (x.sqrt(), np.sqrt(a)),
+        (x.tanh(), np.tanh(a)),
+        (x.max(), a.max()),
+        (x.sum(), a.sum()),
+        (x * y, a * a[::-1]),
+        (x < y, a < a[::-1]),
+        (torch.maximum(x, y), np.maximum(a, a[::-1])),
+        (torch.minimum(x, y), np.minimum(a, a[::-1])),
+        (torch.relu(x), np.maximum(a, 0)),
+        (torch.isnan(x.to(torch.bfloat16)), np.isnan(a)),
+    )
+    for found, expected in pairs:
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    return "NaN and infinity"
 
 
 def half_products() -> str:
@@ -275,8 +303,9 @@ def language_model(given: Path) -> dict[str, object]:
 
 
 def configuration() -> str:
-    """The build's own description, and the threads that were asked for."""
+    """The build's own description, and OpenMP's threads, as many as were asked for."""
     print(torch.__config__.show(), flush=True)
+    assert "ATen parallel backend: OpenMP" in torch.__config__.parallel_info(), torch.__config__.parallel_info()
     assert torch.get_num_threads() == THREADS, torch.get_num_threads()
     return f"{THREADS} threads"
 
@@ -287,6 +316,7 @@ CHECKS: tuple[Callable[[], str], ...] = (
     together,
     launched,
     tensors,
+    special_values,
     half_products,
     gradients,
     training,

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from factory.builders.repack import (
+    PYTHON_FILES,
+    links_lead_to,
     merge,
     packages_of,
     take_licences,
@@ -112,6 +114,20 @@ def test_the_licences_of_wheels_with_libraries_come_along(tmp_path: Path) -> Non
     take_licences_of_wheels(add(tmp_path / "venv", {inside: "free\n"}), tmp_path / "tree")
     assert (folder / "licenses/fast_blas/netlib/LICENSE").read_text() == "free\n"
     assert "License-File: fast_blas/netlib/LICENSE\n" in (folder / "METADATA").read_text()
+
+
+def test_packages_whose_libraries_come_by_links_are_known(tmp_path: Path) -> None:
+    links = {
+        f"{PYTHON_FILES}/spam/lib/libspam.so": "../../../../riscv64-linux-gnu/libspam.so.1",
+        "usr/lib/riscv64-linux-gnu/libspam.so.1": "libspam.so.1.2",
+        f"{PYTHON_FILES}/spam/include": "../../../../include/spam",
+    }
+    files = {"usr/lib/riscv64-linux-gnu/libspam.so.1.2": "", "usr/include/spam/spam.h": "", "usr/lib/libother.so": ""}
+    add(tmp_path, files, links)
+    assert links_lead_to(tmp_path) == {
+        tmp_path / "usr/include/spam",
+        tmp_path / "usr/lib/riscv64-linux-gnu/libspam.so.1.2",
+    }
 
 
 def test_a_package_without_a_licence_is_refused(tmp_path: Path, recipe: Recipe) -> None:
