@@ -2,7 +2,7 @@
 
 The index's site offers this file for download; `factory board` is the same. What a CPU can do is asked of the kernel
 (riscv_hwprobe, else the auxiliary vector); /proc/cpuinfo alone is trusted where nothing else can be had, such as for
-another machine's.
+another machine's. That a CPU has V isn't enough: before Linux 6.5, V may mean the draft of the vectors.
 """
 
 from __future__ import annotations
@@ -38,10 +38,13 @@ EXTENSION_BITS = {
     "zvfbfmin": 53,
 }
 XTHEADVECTOR = 1
+# hwprobe's number of vendor or architecture where cores differ.
+MIXED = -1
 AT_HWCAP = 16
 BASE = frozenset("imafdc")
 THEAD = 0x5B7
 # T-Head's cores with this architecture number have no vectors or the draft's; with V, their kernels mean the draft.
+# Newer cores have another, even where a device tree calls them by the old name, as it does the SG2044's.
 DRAFT_ARCHITECTURE = 0
 DRAFT_CORES = re.compile(r"thead,c9(06|10|20)\b")
 # In bits, of cores that are known by name where the register can't be read.
@@ -59,9 +62,9 @@ RVA22 = frozenset({"zba", "zbb", "zbs"})
 
 
 class Cpu(NamedTuple):
-    """What is known of a CPU. `vectors` is `1.0`, `draft` (0.7.1) or empty; `vlen` is in bits, 0 where not known.
+    """What is known of a CPU. `vectors` is `1.0`, `draft` (0.7.1), `unknown` (either of them) or empty.
 
-    `asked` is whom: `hwprobe`, `hwcap` or `cpuinfo`.
+    `vlen` is in bits, 0 where not known. `asked` is whom: `hwprobe`, `hwcap` or `cpuinfo`.
     """
 
     name: str
@@ -150,6 +153,8 @@ def _notes(machine: Machine) -> list[str]:
 def _cpu_notes(cpu: Cpu) -> list[str]:
     if cpu.vectors == "draft":
         return ["its vectors are the draft 0.7.1 (XTheadVector), not RVV 1.0: most wheels run without vectors on it"]
+    if cpu.vectors == "unknown":
+        return ["its vectors count as none: RVV 1.0 or the draft 0.7.1, nothing tells which; Linux 6.5 and newer do"]
     if cpu.vectors and cpu.asked != "hwprobe":
         return [f"that it has RVV 1.0 is what {cpu.asked} says; Linux 6.5 and newer say it for certain"]
     return []
@@ -161,16 +166,20 @@ def read_cpuinfo(text: str) -> Cpu:
     if not cores:
         return Cpu(name="", extensions=frozenset(), vectors="", vlen=0, asked="cpuinfo")
     extensions = frozenset.intersection(*(_extensions(core["isa"]) for core in cores))
-    draft = any(_is_draft(core) for core in cores)
-    vectors = "draft" if draft else "1.0" if "v" in extensions else ""
+    vectors = _weakest({_vectors_of(core) for core in cores})
     first = cores[0]
     return Cpu(
         name=first.get("model name") or first.get("uarch", ""),
-        extensions=extensions - {"v"} if draft else extensions,
+        extensions=extensions if vectors == "1.0" else extensions - {"v"},
         vectors=vectors,
         vlen=KNOWN_VLEN.get(first.get("uarch", ""), 0) if vectors == "1.0" else 0,
         asked="cpuinfo",
     )
+
+
+def _weakest(vectors: set[str]) -> str:
+    """What a program may count on that runs on any of the cores; that one has the draft's is worth telling."""
+    return next(each for each in ("draft", "", "unknown", "1.0") if each in vectors)
 
 
 def _fields(paragraph: str) -> dict[str, str]:
@@ -189,21 +198,35 @@ def _extensions(isa: str) -> frozenset[str]:
     return frozenset(letters | set(longer))
 
 
-def _is_draft(core: dict[str, str]) -> bool:
-    """Whether a core's vectors, if it has any, are the draft's, by the numbers and names that T-Head gave them."""
+def _vectors_of(core: dict[str, str]) -> str:
+    """A core's vectors by the numbers that it has, else by its name."""
     if core.get("cpu-vector", "").startswith("0."):
-        return True
-    claims = "v" in _extensions(core["isa"]) or "xtheadvector" in core["isa"]
-    vendor, architecture = _number(core, "mvendorid"), _number(core, "marchid")
-    named = DRAFT_CORES.search(core.get("uarch", "")) is not None
-    return claims and (named or (vendor == THEAD and architecture == DRAFT_ARCHITECTURE))
+        return "draft"
+    if "v" not in _extensions(core["isa"]):
+        return "draft" if "xtheadvector" in core["isa"] else ""
+    name = core.get("uarch", "")
+    named = "draft" if DRAFT_CORES.search(name) else "1.0" if name in KNOWN_VLEN else ""
+    return _version(_number(core, "mvendorid"), _number(core, "marchid"), named)
+
+
+def _version(vendor: int | None, architecture: int | None, otherwise: str) -> str:
+    """Which vectors the V of a core with these numbers means; `otherwise` is what is known where they don't tell.
+
+    Linux told the numbers before it told programs of V (6.5), so a V without numbers is that of a vendor's own kernel.
+    T-Head's kernels mean the draft by it; their newer cores have a number of architecture, or a name, that says 1.0.
+    """
+    if vendor in (None, MIXED):
+        return otherwise or "unknown"
+    if vendor != THEAD:
+        return "1.0"
+    if architecture in (None, MIXED):
+        return otherwise or "draft"
+    return "draft" if architecture == DRAFT_ARCHITECTURE else "1.0"
 
 
 def _number(core: dict[str, str], name: str) -> int | None:
-    try:
-        return int(core.get(name, ""), 0)
-    except ValueError:
-        return None
+    text = core.get(name, "")
+    return int(text, 16) if re.fullmatch("0x[0-9a-fA-F]+", text) else None
 
 
 def read_cpu() -> Cpu:
@@ -219,15 +242,18 @@ def read_cpu() -> Cpu:
 
 
 def _capable(capabilities: int, described: Cpu) -> Cpu:
-    """AT_HWCAP has a bit for each single letter. T-Head's kernels set V's for the draft."""
+    """AT_HWCAP has a bit for each single letter. Which vectors V's bit means, only the core's numbers or name tell.
+
+    So this serves where a container refuses hwprobe, and with vendors' kernels that had V before there was hwprobe.
+    """
     letters = {chr(ord("a") + bit) for bit in range(26) if capabilities >> bit & 1}
     if described.vectors == "draft":
         return described._replace(asked="hwcap")
-    vectors = "1.0" if "v" in letters else ""
+    vectors = (described.vectors or "unknown") if "v" in letters else ""
     return described._replace(
-        extensions=(described.extensions - {"v"}) | letters,
+        extensions=(described.extensions - {"v"}) | (letters if vectors == "1.0" else letters - {"v"}),
         vectors=vectors,
-        vlen=read_vlen() if vectors else 0,
+        vlen=read_vlen() if vectors == "1.0" else 0,
         asked="hwcap",
     )
 
@@ -237,14 +263,23 @@ def _probed(values: dict[int, int], described: Cpu) -> Cpu:
     found = {name for name, bit in EXTENSION_BITS.items() if bits >> bit & 1}
     # FD and C have a bit each; IMA is what hwprobe itself takes for granted.
     found |= set("ima") | (set("fd") if bits & 1 else set()) | ({"c"} if bits & 2 else set())
-    thead = values.get(VENDOR) == THEAD and values.get(ARCHITECTURE) == DRAFT_ARCHITECTURE
-    draft = thead and ("v" in found or bool(values.get(THEAD_EXTENSIONS, 0) & XTHEADVECTOR))
-    if draft:
-        found.discard("v")
-    vectors = "draft" if draft or described.vectors == "draft" else "1.0" if "v" in found else ""
+    vectors = _probed_vectors(values, described, "v" in found)
     return described._replace(
-        extensions=frozenset(found), vectors=vectors, vlen=read_vlen() if vectors == "1.0" else 0, asked="hwprobe"
+        extensions=frozenset(found if vectors == "1.0" else found - {"v"}),
+        vectors=vectors,
+        vlen=read_vlen() if vectors == "1.0" else 0,
+        asked="hwprobe",
     )
+
+
+def _probed_vectors(values: dict[int, int], described: Cpu, with_v: bool) -> str:
+    """hwprobe has the cores' numbers; /proc/cpuinfo has each core's where they differ."""
+    otherwise = "" if described.vectors == "unknown" else described.vectors
+    version = _version(values.get(VENDOR), values.get(ARCHITECTURE), otherwise)
+    if with_v:
+        return version
+    named = version == described.vectors == "draft"
+    return "draft" if named or values.get(THEAD_EXTENSIONS, 0) & XTHEADVECTOR else ""
 
 
 def probe() -> dict[int, int] | None:
@@ -386,7 +421,7 @@ def describe(machine: Machine, verdict: Verdict, index_url: str) -> str:
 
 def _describe_vectors(cpu: Cpu) -> str:
     if cpu.vectors != "1.0":
-        return "draft 0.7.1" if cpu.vectors else "none"
+        return {"draft": "draft 0.7.1", "unknown": "RVV 1.0 or draft 0.7.1, unknown which"}.get(cpu.vectors, "none")
     half = "Zvfh" if "zvfh" in cpu.extensions else "Zvfhmin" if "zvfhmin" in cpu.extensions else "no half precision"
     return f"RVV 1.0, VLEN {cpu.vlen or 'unknown'}, {half}"
 

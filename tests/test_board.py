@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ X60 = "rv64imafdcv_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_
 X100 = (
     "rv64imafdcvh_zicbom_zicond_zfa_zfbfmin_zfh_zfhmin_zca_zcb_zcd_zba_zbb_zbc_zbs_zvbb_zvfbfmin_zvfbfwma_zvfh_zvfhmin"
 )
+C920V2 = (
+    "rv64imafdcv_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintntl_zihintpause_zihpm_zawrs_zfa_zfh_zfhmin_zca_zcb"
+    "_zcd_zba_zbb_zbc_zbs_zve32f_zve32x_zve64d_zve64f_zve64x_zvfh_zvfhmin_sscofpmf_sstc_svinval_svnapot_svpbmt"
+)
+D1 = "isa: rv64imafdcvu\nmmu: sv39"
 SAMPLES = {
     "VisionFive 2, Linux 5.15": ("isa: rv64imafdc\nuarch: sifive,u74-mc", "rv64gc", "", 0),
     "VisionFive 2, Linux 6.6": (
@@ -56,6 +62,15 @@ SAMPLES = {
         "",
         0,
     ),
+    "Lichee RV (D1), its vendor's Linux 5.4": (D1, "rv64gc", "unknown", 0),
+    "Lichee RV (D1), Linux 6.1": ("isa: rv64imafdc\nmmu: sv39\nuarch: thead,c906", "rv64gc", "", 0),
+    "SG2044 (C920v2)": (
+        f"isa: {C920V2}\nmmu: sv48\nuarch: thead,c920\n"
+        "mvendorid: 0x5b7\nmarchid: 0x80000000090c0d00\nmimpid: 0x2047000",
+        "rva23",
+        "1.0",
+        0,
+    ),
     "CanMV K230 (C908)": (
         "isa: rv64imafdcv_zicbom_zicboz_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbs_svpbmt\n"
         "uarch: thead,c908\nmvendorid: 0x5b7\nmarchid: 0x8000000009140d00",
@@ -71,6 +86,9 @@ SAMPLES = {
     ),
     "K3": (f"model name: Spacemit(R) X100\nisa: {X100}\nuarch: spacemit,x100", "rva23", "1.0", 256),
 }
+C920V2_ARCHITECTURE = 0x80000000090C0D00 - (1 << 64)  # as hwprobe's signed answer
+IMAFDC = sum(1 << (ord(letter) - ord("a")) for letter in "imafdc")
+V = 1 << (ord("v") - ord("a"))
 GOOD = Machine(
     architecture="riscv64",
     bits=64,
@@ -99,9 +117,37 @@ def test_the_draft_is_told_and_never_taken_for_vectors() -> None:
     assert verdict.problems == []
 
 
+def test_vectors_of_which_nothing_tells_the_version_count_as_none() -> None:
+    verdict = judge(of_cpuinfo(D1))
+    assert verdict.notes == [
+        "its vectors count as none: RVV 1.0 or the draft 0.7.1, nothing tells which; Linux 6.5 and newer do"
+    ]
+    assert (verdict.profile, verdict.problems) == ("rv64gc", [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "vectors"),
+    [
+        ("mvendorid: 0x710\nmarchid: 0x8000000058000001", "1.0"),
+        ("mvendorid: 0x5b7\nmarchid: 0x80000000090c0d00\nuarch: thead,c920", "1.0"),
+        ("uarch: thead,c908", "1.0"),
+        ("mvendorid: 0x5b7\nmarchid: 0x0\nuarch: thead,c908", "draft"),
+        ("uarch: thead,c920", "draft"),
+        ("mvendorid: 0x5b7", "draft"),
+        ("uarch: qemu", "unknown"),
+        ("mvendorid: 1463", "unknown"),
+    ],
+)
+def test_a_cores_numbers_tell_the_version_of_its_vectors_and_else_its_name(lines: str, vectors: str) -> None:
+    assert read_cpuinfo(f"isa: rv64imafdcv\n{lines}").vectors == vectors
+    assert read_cpuinfo(f"isa: rv64imafdc\n{lines}").vectors == ""
+
+
 def test_of_cores_that_differ_the_weakest_counts() -> None:
     cpu = read_cpuinfo("isa: rv64imafdcv_zba_zbb_zbs\n\nisa: rv64imafdc_zba_zbb_zbs\n")
     assert (cpu.vectors, profile_of(cpu)) == ("", "rva22")
+    cpu = read_cpuinfo(f"{SAMPLES['SG2044 (C920v2)'][0]}\n\nisa: {C920V2}\nmvendorid: 0x5b7\nmarchid: 0x0\n")
+    assert (cpu.vectors, profile_of(cpu)) == ("draft", "rva22")
 
 
 @pytest.mark.parametrize(
@@ -143,9 +189,43 @@ def as_riscv64(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+@pytest.fixture
+def as_riscv64_with(as_riscv64: pytest.MonkeyPatch) -> Callable[[str, dict[int, int] | None, int], None]:
+    """As above, with this /proc/cpuinfo, what hwprobe says, and AT_HWCAP."""
+
+    def pretend(cpuinfo: str, probed: dict[int, int] | None, capabilities: int) -> None:
+        as_riscv64.setattr(board, "_read", lambda path: cpuinfo)
+        as_riscv64.setattr(board, "probe", lambda: probed)
+        as_riscv64.setattr(board, "_hardware_capabilities", lambda: capabilities)
+
+    return pretend
+
+
 def test_without_hwprobe_the_auxiliary_vector_of_this_very_process_is_asked(as_riscv64: pytest.MonkeyPatch) -> None:
     as_riscv64.setattr(board, "probe", lambda: None)
     assert board.read_cpu().asked == "hwcap"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "capabilities", "vectors", "profile"),
+    [
+        (SAMPLES["BPI-F3 (K1)"][0], IMAFDC | V, "1.0", "k1"),
+        (SAMPLES["BPI-F3 (K1)"][0], IMAFDC, "", "rva22"),
+        (SAMPLES["SG2044 (C920v2)"][0], IMAFDC | V, "1.0", "rva23"),
+        (SAMPLES["Milk-V Pioneer (SG2042), its vendor's kernel"][0], IMAFDC | V, "draft", "rv64gc"),
+        (D1, IMAFDC | V, "unknown", "rv64gc"),
+        ("", IMAFDC | V, "unknown", "rv64gc"),
+        ("", IMAFDC, "", "rv64gc"),
+    ],
+    ids=["numbers", "numbers, no V", "new numbers", "old numbers", "no numbers", "no cpuinfo", "no cpuinfo, no V"],
+)
+def test_the_auxiliary_vectors_v_is_rvv_1_0_only_where_the_cores_numbers_say_so(
+    as_riscv64_with: Callable[..., None], cpuinfo: str, capabilities: int, vectors: str, profile: str
+) -> None:
+    as_riscv64_with(cpuinfo, None, capabilities)
+    as_said = board.read_cpu()
+    vlen = 256 if profile == "k1" else as_said.vlen  # the register says 128 here
+    assert (as_said.asked, as_said.vectors, profile_of(as_said._replace(vlen=vlen))) == ("hwcap", vectors, profile)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +240,30 @@ def test_the_draft_is_told_by_hwprobe_too(as_riscv64: pytest.MonkeyPatch, values
     as_riscv64.setattr(board, "probe", lambda: values)
     cpu = board.read_cpu()
     assert (cpu.asked, cpu.vectors, cpu.vlen, profile_of(cpu)) == ("hwprobe", "draft", 0, "rv64gc")
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "vendor", "architecture", "vectors"),
+    [
+        ("isa: rv64imafdcv\nuarch: thead,c920", board.THEAD, C920V2_ARCHITECTURE, "1.0"),
+        (D1, board.THEAD, C920V2_ARCHITECTURE, "1.0"),
+        ("isa: rv64imafdcv\nuarch: qemu", 0, 0x80200, "1.0"),
+        (SAMPLES["CanMV K230 (C908)"][0], board.THEAD, 0, "draft"),
+        (SAMPLES["SG2044 (C920v2)"][0], board.THEAD, board.MIXED, "1.0"),
+        ("isa: rv64imafdcv\nuarch: thead,c920", board.THEAD, board.MIXED, "draft"),
+        ("", board.THEAD, board.MIXED, "draft"),
+        ("", board.MIXED, board.MIXED, "unknown"),
+    ],
+)
+def test_hwprobes_own_numbers_win_over_cpuinfo_unless_its_cores_differ(
+    as_riscv64_with: Callable[..., None], cpuinfo: str, vendor: int, architecture: int, vectors: str
+) -> None:
+    values = {board.VENDOR: vendor, board.ARCHITECTURE: architecture, board.EXTENSIONS: 0b111}
+    as_riscv64_with(cpuinfo, values, IMAFDC | V)
+    cpu = board.read_cpu()
+    assert (cpu.asked, cpu.vectors, "v" in cpu.extensions) == ("hwprobe", vectors, vectors == "1.0")
+    as_riscv64_with(cpuinfo, {**values, board.EXTENSIONS: 0b011}, IMAFDC | V)
+    assert board.read_cpu().vectors in ("", "draft")
 
 
 def test_a_pip_of_before_there_were_tags_for_riscv64_is_too_old(tmp_path: Path) -> None:

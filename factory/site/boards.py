@@ -26,6 +26,12 @@ BOARDS = (
     Board(names="StarFive VisionFive 2, Milk-V Mars", cpu="JH7110 (SiFive U74)", profile="rv64gc", vectors="none"),
     Board(names="SiFive HiFive Premier P550", cpu="EIC7700X (SiFive P550)", profile="rv64gc", vectors="none"),
     Board(
+        names="Lichee RV, MangoPi MQ-Pro",
+        cpu="D1 (T-Head C906)",
+        profile="rv64gc",
+        vectors="draft 0.7.1, which wheels don't use",
+    ),
+    Board(
         names="Lichee Pi 4A, BeagleV-Ahead",
         cpu="TH1520 (T-Head C910)",
         profile="rv64gc",
@@ -43,6 +49,12 @@ BOARDS = (
         cpu="SpacemiT K1 or M1 (X60)",
         profile="k1",
         vectors="RVV 1.0, 256 bits, 16-bit floats",
+    ),
+    Board(
+        names="Boards with SG2044",
+        cpu="SG2044 (T-Head C920v2)",
+        profile="rva23",
+        vectors="RVV 1.0, 128 bits, 16-bit floats",
     ),
     Board(names="Boards with SpacemiT K3", cpu="SpacemiT K3 (X100)", profile="rva23", vectors="RVV 1.0, 256 bits"),
 )

@@ -154,7 +154,15 @@ STRANGE = (
     "isa : rv64gc_",
     "isa: rv64gcv_zfhmin_zvfhmin",
     "isa: rv64imafdcv\nmvendorid: nonsense\nmarchid: 0x",
+    "isa: rv64imafdcv\nmvendorid: 0x\nmarchid: 0x0\nuarch: spacemit,x60",
+    "isa: rv64imafdcv\nmvendorid: 0x5b7\nmarchid: nonsense\nuarch: thead,c908",
+    "isa: rv64imafdcv\nmvendorid: 0x5B7\nuarch: thead,c920v2",
+    "isa: rv64imafdcv\nmvendorid: 1463\nmarchid: 1",
+    "isa: rv64imafdcv\nmvendorid: 0x0\nmarchid: 0x0",
+    "isa: rv64imafdcv\nuarch: thead,c920",
+    "isa: rv64imafdc_xtheadvector\nmvendorid: 0x710",
     "isa: rv64gcv\n\nisa: rv64gc_zba_zbb_zbs",
+    "isa: rv64gcv\nmvendorid: 0x710\n\nisa: rv64gcv",
 )
 PASTE = "cpuinfo.value = arguments[0]; cpuinfo.dispatchEvent(new Event('input')); return verdict.dataset.profile"
 

@@ -319,10 +319,12 @@ def test_boards_count_as_what_the_board_finder_takes_them_for() -> None:
     samples = {
         "StarFive VisionFive 2": "VisionFive 2, Linux 6.6",
         "SiFive HiFive Premier P550": "HiFive Premier P550",
+        "Lichee RV": "Lichee RV (D1), its vendor's Linux 5.4",
         "Lichee Pi 4A": "Lichee Pi 4A (TH1520), Linux 6.6",
         "Milk-V Pioneer": "Milk-V Pioneer (SG2042), its vendor's kernel",
         "CanMV K230": "CanMV K230 (C908)",
         "Banana Pi BPI-F3": "BPI-F3 (K1)",
+        "Boards with SG2044": "SG2044 (C920v2)",
         "Boards with SpacemiT K3": "K3",
     }
     assert {name: told[name].profile for name in samples} == {

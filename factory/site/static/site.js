@@ -88,8 +88,8 @@ function readCpuinfo(text, rules) {
   if (!cores.length) return null;
   const sets = cores.map((core) => extensionsOf(core.isa));
   const extensions = new Set([...sets[0]].filter((name) => sets.every((set) => set.has(name))));
-  const draft = cores.some((core) => isDraft(core, rules));
-  const vectors = draft ? "draft" : extensions.has("v") ? "1.0" : "";
+  const found = cores.map((core) => vectorsOf(core, rules));
+  const vectors = ["draft", "", "unknown", "1.0"].find((each) => found.includes(each));
   const known = Object.hasOwn(rules.knownVlen, cores[0].uarch || "") ? rules.knownVlen[cores[0].uarch] : 0;
   return {
     name: cores[0]["model name"] || cores[0].uarch || "",
@@ -98,13 +98,21 @@ function readCpuinfo(text, rules) {
   };
 }
 
-function isDraft(core, rules) {
-  if ((core["cpu-vector"] || "").startsWith("0.")) return true;
-  const claims = extensionsOf(core.isa).has("v") || core.isa.includes("xtheadvector");
-  const named = new RegExp(rules.draftCores).test(core.uarch || "");
-  const numbers = core.mvendorid !== undefined && core.marchid !== undefined
-    && Number(core.mvendorid) === rules.thead && BigInt(core.marchid || 1) === BigInt(rules.draftArchitecture);
-  return claims && (named || numbers);
+function vectorsOf(core, rules) {
+  if ((core["cpu-vector"] || "").startsWith("0.")) return "draft";
+  if (!extensionsOf(core.isa).has("v")) return core.isa.includes("xtheadvector") ? "draft" : "";
+  const name = core.uarch || "";
+  const named = new RegExp(rules.draftCores).test(name) ? "draft" : Object.hasOwn(rules.knownVlen, name) ? "1.0" : "";
+  const vendor = numberOf(core.mvendorid);
+  const architecture = numberOf(core.marchid);
+  if (vendor === null) return named || "unknown";
+  if (vendor !== BigInt(rules.thead)) return "1.0";
+  if (architecture === null) return named || "draft";
+  return architecture === BigInt(rules.draftArchitecture) ? "draft" : "1.0";
+}
+
+function numberOf(text) {
+  return /^0x[0-9a-fA-F]+$/.test(text || "") ? BigInt(text) : null;
 }
 
 function profileOf(cpu, rules) {
@@ -119,13 +127,16 @@ function profileOf(cpu, rules) {
 }
 
 function verdictOf(text, rules) {
-  let cpu = null;
-  try { cpu = readCpuinfo(text, rules); } catch { /* a number that is none */ }
+  const cpu = readCpuinfo(text, rules);
   if (!cpu) return { profile: "", words: "That is no /proc/cpuinfo of a RISC-V board: it has no line “isa”." };
   if (cpu.bits !== 64) return { profile: "", words: "That is a 32-bit CPU: the wheels are for 64 bits." };
   const profile = profileOf(cpu, rules);
   if (!profile) return { profile, words: "That CPU lacks parts of rv64gc, which every wheel needs." };
-  const vectors = { draft: "Its vectors are the draft 0.7.1, which wheels don’t use.", "1.0": "It has RVV 1.0." };
+  const vectors = {
+    draft: "Its vectors are the draft 0.7.1, which wheels don’t use.",
+    unknown: "Whether its vectors are RVV 1.0 or the draft 0.7.1 isn’t known, so they count as none.",
+    "1.0": "It has RVV 1.0.",
+  };
   return { profile, words: `${cpu.name || "This CPU"} counts as ${profile}: the wheels run on it. ${vectors[cpu.vectors] || "It has no vectors."}` };
 }
 
