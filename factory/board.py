@@ -99,7 +99,8 @@ class Verdict(NamedTuple):
 def judge(machine: Machine) -> Verdict:
     """What runs on the machine, and what is in the way."""
     problems = _cpu_problems(machine) or [*_libc_problems(machine), *_python_problems(machine)]
-    return Verdict(profile=profile_of(machine.cpu), problems=problems, notes=_notes(machine))
+    profile = profile_of(machine.cpu) if machine.architecture == "riscv64" else ""
+    return Verdict(profile=profile, problems=problems, notes=_notes(machine))
 
 
 def profile_of(cpu: Cpu) -> str:
@@ -114,6 +115,8 @@ def profile_of(cpu: Cpu) -> str:
 
 
 def _cpu_problems(machine: Machine) -> list[str]:
+    if machine.architecture == "riscv32":
+        return ["this is a 32-bit CPU: no wheel runs on it, all are for riscv64"]
     if machine.architecture != "riscv64":
         return [f"this is {machine.architecture or 'no machine we know'}: the wheels are for riscv64"]
     if machine.bits != 64:
@@ -355,10 +358,10 @@ def read_machine() -> Machine:
 def of_cpuinfo(text: str) -> Machine:
     """A machine of which only the /proc/cpuinfo is known: its system and Python are taken to be as they should be."""
     cpu = read_cpuinfo(text)
-    bits = 32 if re.search(r"^isa\s*:\s*rv32", text, re.MULTILINE) else 64
+    architecture = "riscv32" if re.search(r"^isa\s*:\s*rv32", text, re.MULTILINE) else "riscv64"
     return Machine(
-        architecture="riscv64" if cpu.extensions else "",
-        bits=bits,
+        architecture=architecture if cpu.extensions else "",
+        bits=64,
         cpu=cpu,
         libc="",
         glibc=GLIBC,

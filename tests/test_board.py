@@ -150,11 +150,18 @@ def test_of_cores_that_differ_the_weakest_counts() -> None:
     assert (cpu.vectors, profile_of(cpu)) == ("draft", "rva22")
 
 
+def test_of_a_32_bit_cpu_it_says_that_no_wheel_runs() -> None:
+    verdict = judge(of_cpuinfo("isa: rv32imafdc\nmmu: sv32"))
+    assert verdict.problems == ["this is a 32-bit CPU: no wheel runs on it, all are for riscv64"]
+    assert verdict.profile == ""
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"architecture": "x86_64", "tags": False}, "this is x86_64: the wheels are for riscv64"),
         ({"bits": 32}, "Python is a 32-bit program"),
+        ({"architecture": "riscv32", "bits": 32}, "this is a 32-bit CPU: no wheel runs on it"),
         ({"cpu": read_cpuinfo("isa: rv64imac")}, "the CPU lacks d, f of rv64gc"),
         ({"glibc": None, "libc": "musl"}, "the C library is musl: the wheels need glibc"),
         ({"free_threaded": True}, "free-threaded"),

@@ -129,7 +129,7 @@ function profileOf(cpu, rules) {
 function verdictOf(text, rules) {
   const cpu = readCpuinfo(text, rules);
   if (!cpu) return { profile: "", words: "That is no /proc/cpuinfo of a RISC-V board: it has no line “isa”." };
-  if (cpu.bits !== 64) return { profile: "", words: "That is a 32-bit CPU: the wheels are for 64 bits." };
+  if (cpu.bits !== 64) return { profile: "", words: "That is a 32-bit CPU: no wheel runs on it, all are for 64 bits." };
   const profile = profileOf(cpu, rules);
   if (!profile) return { profile, words: "That CPU lacks parts of rv64gc, which every wheel needs." };
   const vectors = {
