@@ -140,6 +140,14 @@ def _python_problems(machine: Machine) -> list[str]:
 
 
 def _notes(machine: Machine) -> list[str]:
+    notes = _limits(machine)
+    if not machine.pip and machine.python:
+        notes.append("there is no pip in this Python: use uv, or python3 -m ensurepip")
+    return [*notes, *_cpu_notes(machine.cpu)]
+
+
+def _limits(machine: Machine) -> list[str]:
+    """Why this system gets some of the wheels only, if so. Nothing is in the way: it always gets the pure ones."""
     notes = []
     series = ".".join(machine.python.split(".")[:2])
     if machine.python and series not in PYTHONS:
@@ -148,9 +156,7 @@ def _notes(machine: Machine) -> list[str]:
     if machine.glibc is not None and machine.glibc < GLIBC:
         have = "_".join(map(str, machine.glibc))
         notes.append(f"wheels tagged above manylinux_{have} need a newer system; pip passes over them")
-    if not machine.pip and machine.python:
-        notes.append("there is no pip in this Python: use uv, or python3 -m ensurepip")
-    return [*notes, *_cpu_notes(machine.cpu)]
+    return notes
 
 
 def _cpu_notes(cpu: Cpu) -> list[str]:
@@ -418,7 +424,8 @@ def describe(machine: Machine, verdict: Verdict, index_url: str) -> str:
     lines += [f"note: {note}" for note in verdict.notes]
     lines += [f"problem: {problem}" for problem in verdict.problems]
     if not verdict.problems:
-        lines += ["wheels of the index run here:", f"    pip install --index-url {index_url} NAME"]
+        which = "some wheels" if _limits(machine) else "wheels"
+        lines += [f"{which} of the index run here:", f"    pip install --index-url {index_url} NAME"]
     return "\n".join(lines)
 
 

@@ -188,6 +188,20 @@ def test_what_limits_the_choice_is_a_note(change: dict[str, object], words: str)
     assert words in note
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "wheels of the index run here:"),
+        ({"pip": "", "tags": None}, "wheels of the index run here:"),
+        ({"python": "3.11.2"}, "some wheels of the index run here:"),
+        ({"glibc": (2, 36)}, "some wheels of the index run here:"),
+    ],
+)
+def test_where_the_choice_is_limited_it_promises_some_wheels_only(change: dict[str, object], words: str) -> None:
+    machine = GOOD._replace(**change)  # type: ignore[arg-type]
+    assert words in board.describe(machine, judge(machine), "URL/simple/").splitlines()
+
+
 @pytest.fixture
 def as_riscv64(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """This machine taken for one of riscv64, so that its kernel is asked; its registers are left alone."""
