@@ -223,11 +223,12 @@ def _version(vendor: int | None, architecture: int | None, otherwise: str) -> st
 
     Linux told the numbers before it told programs of V (6.5), so a V without numbers is that of a vendor's own kernel.
     T-Head's kernels mean the draft by it; their newer cores have a number of architecture, or a name, that says 1.0.
+    Old firmware tells no numbers, which the kernel takes for 0.
     """
     if vendor in (None, MIXED):
         return otherwise or "unknown"
     if vendor != THEAD:
-        return "1.0"
+        return otherwise if otherwise and not vendor else "1.0"
     if architecture in (None, MIXED):
         return otherwise or "draft"
     return "draft" if architecture == DRAFT_ARCHITECTURE else "1.0"

@@ -136,6 +136,8 @@ def test_vectors_of_which_nothing_tells_the_version_count_as_none() -> None:
         ("mvendorid: 0x5b7", "draft"),
         ("uarch: qemu", "unknown"),
         ("mvendorid: 1463", "unknown"),
+        ("mvendorid: 0x0\nmarchid: 0x0\nuarch: thead,c920", "draft"),
+        ("mvendorid: 0x0\nmarchid: 0x0\nuarch: qemu", "1.0"),
     ],
 )
 def test_a_cores_numbers_tell_the_version_of_its_vectors_and_else_its_name(lines: str, vectors: str) -> None:

@@ -106,7 +106,7 @@ function vectorsOf(core, rules) {
   const vendor = numberOf(core.mvendorid);
   const architecture = numberOf(core.marchid);
   if (vendor === null) return named || "unknown";
-  if (vendor !== BigInt(rules.thead)) return "1.0";
+  if (vendor !== BigInt(rules.thead)) return (vendor === 0n && named) || "1.0";
   if (architecture === null) return named || "draft";
   return architecture === BigInt(rules.draftArchitecture) ? "draft" : "1.0";
 }
