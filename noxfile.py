@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -13,6 +14,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+# What opens no riscv64 root runs several files at once; roots, Docker and compilers take the whole machine.
+ALONE = "environment or main_job"
+AT_ONCE = ["--numprocesses=auto", "--dist=loadfile"]
 
 
 @nox.session
@@ -27,13 +31,16 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The main job and all else but `long`; arguments after -- go to pytest instead: `-- -m "not main_job"`."""
-    run_tests(session, *(session.posargs or ["-m", "not long"]))
+    if session.posargs:
+        run_tests(session, session.posargs)
+    else:
+        run_tests(session, [*AT_ONCE, "-m", f"not ({ALONE} or long)"], ["-m", f"({ALONE}) and not long"])
 
 
 @nox.session
 def long(session: nox.Session) -> None:
     """The tests that build packages beyond the main job's."""
-    run_tests(session, "-m", "long", *session.posargs)
+    run_tests(session, ["-m", "long", *session.posargs])
 
 
 @nox.session
@@ -52,12 +59,13 @@ def demo(session: nox.Session) -> None:
     session.log("On a board: pip install --index-url file://%s/dist/index/simple/ llama-cpp-python", Path.cwd())
 
 
-def run_tests(session: nox.Session, *arguments: str) -> None:
-    """pytest with these arguments, in riscv64 roots that are there."""
+def run_tests(session: nox.Session, *runs: Sequence[str]) -> None:
+    """pytest once with the arguments of each of `runs`, in riscv64 roots that are there."""
     session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "test"))
     variables = environment() | through_sudo()
     session.run(f"{session.bin}/factory", "setup", env=variables)
-    session.run(*as_root(), f"{session.bin}/python", "-m", "pytest", *arguments, external=True, env=variables)
+    for arguments in runs:
+        session.run(*as_root(), f"{session.bin}/python", "-m", "pytest", *arguments, external=True, env=variables)
 
 
 def as_root() -> list[str]:
