@@ -22,9 +22,9 @@ GONE = "its project took it from its index"
 def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: LogSink) -> tuple[Release, ...]:
     """Look up what `requirements` need on riscv64 now, on each Python, and link to it; returns what is new or changed.
 
-    What was linked before stays, since somebody may have pinned it: it follows its project's yanks, and is yanked where
-    its project has removed it. Copies follow yanks too; those of removed files still serve. `output` is the written
-    index, which has our own files. Each requirement is looked up alone, so that no two have to agree.
+    What was linked before stays, since somebody may have pinned it: it is yanked as long as its project yanks it or has
+    removed it, or we yanked it ourselves. Copies follow yanks too; those of removed files still serve. `output` is the
+    written index, which has our own files. Each requirement is looked up alone, so that no two have to agree.
 
     Raises:
         PublishError: a requirement can't be met by wheels, or the package index can't be asked; nothing is changed.
@@ -97,7 +97,8 @@ def _as_it_is_now(release: Release, found: Release | None, page: str) -> Release
     if found is None or found.sha256 != release.sha256:
         stays = release.url is None or release.yanked is not None or release.tracks not in (None, page)
         return release if stays else replace(release, yanked=GONE)
-    yanked = found.yanked if found.yanked is not None or release.yanked == GONE else release.yanked
+    ours = None if release.yanked in (GONE, release.yanked_upstream) else release.yanked
+    release = replace(release, yanked=ours or found.yanked, yanked_upstream=found.yanked)
     if release.url is None:
-        return replace(release, yanked=yanked, tracks=found.tracks)
-    return replace(release, yanked=yanked, url=found.url, metadata_sha256=found.metadata_sha256)
+        return replace(release, tracks=found.tracks)
+    return replace(release, url=found.url, metadata_sha256=found.metadata_sha256)

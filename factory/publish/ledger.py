@@ -42,7 +42,7 @@ Url = Annotated[str, msgspec.Meta(pattern=_URL)]
 # Clients that read JSON take an empty reason for none at all: the file would not be yanked to them.
 Reason = Annotated[str, msgspec.Meta(min_length=1)]
 
-_OPTIONAL = ("uploaded", "url", "tracks", "provenance_url", "provenance_sha256")
+_OPTIONAL = ("uploaded", "url", "tracks", "provenance_url", "provenance_sha256", "yanked_upstream")
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="built"):
@@ -69,7 +69,8 @@ class Release:
     with its METADATA beside it, None where the index has the file itself. `tracks` is the page of the project that this
     one extends on another index (PEP 708). `provenance_url` is where the file's provenance is (PEP 740), and
     `provenance_sha256` its hash where it came with the wheel. Pages leave out what is not `listed` any more; its file
-    stays.
+    stays. `yanked_upstream` is the reason that its own project gave when it was asked last, None where that hasn't
+    yanked it: `yanked` is ours where it is another one.
     """
 
     filename: str
@@ -87,6 +88,7 @@ class Release:
     provenance_url: Url | None = None
     provenance_sha256: Sha256 | None = None
     listed: bool = True
+    yanked_upstream: Reason | None = None
 
 
 def now() -> str:

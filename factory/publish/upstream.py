@@ -97,6 +97,7 @@ class Upstream:
         metadata = (package.metadata_digests or {}).get("sha256", "").lower()
         if not SHA256.fullmatch(metadata):
             metadata = self._metadata(url, project, version)
+        yanked = (package.yanked_reason or UNSAID) if package.is_yanked else None
         return Release(
             filename=package.filename,
             project=project,
@@ -106,11 +107,12 @@ class Upstream:
             requires_python=package.requires_python,
             metadata_sha256=metadata or None,
             origin=Mirrored(),
-            yanked=(package.yanked_reason or UNSAID) if package.is_yanked else None,
+            yanked=yanked,
             uploaded=None if package.upload_time is None else package.upload_time.astimezone(UTC).strftime(TIME_FORMAT),
             url=url,
             provenance_url=package.provenance_url if URL.fullmatch(package.provenance_url or "") else None,
             tracks=self.page(project),
+            yanked_upstream=yanked,
         )
 
     def _size(self, url: str) -> int:

@@ -28,7 +28,7 @@ class Upstream:
         write_simple(list(files), files.__getitem__, self.folder / "out")
         return path
 
-    def yank(self, name: str, reason: str) -> None:
+    def yank(self, name: str, reason: str | None) -> None:
         files = {release_of(path): path for path in (self.folder / "wheels").glob("*.whl")}
         yanked = {replace(each, yanked=reason) if each.project == name else each: path for each, path in files.items()}
         write_simple(list(yanked), yanked.__getitem__, self.folder / "out")

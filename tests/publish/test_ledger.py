@@ -66,10 +66,11 @@ def test_what_a_release_states_besides_is_read_back_and_nothing_else_is_written(
         provenance_url="https://host/demo-1.0-py3-none-any.whl.provenance",
         provenance_sha256="d" * 64,
         listed=False,
+        yanked_upstream="it crashes",
     )
     ledger = Ledger(tmp_path)
     ledger.add(RELEASE)
-    assert {"uploaded", "url", "tracks", "provenance_sha256", "listed"}.isdisjoint(
+    assert {"uploaded", "url", "tracks", "provenance_sha256", "listed", "yanked_upstream"}.isdisjoint(
         json.loads((tmp_path / ENTRY).read_text())
     )
     assert ledger.update([full]) == (full,)

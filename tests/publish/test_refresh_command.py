@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from factory.cli import main
 from factory.commands.refresh import read_requirements
@@ -100,6 +101,41 @@ def test_a_yank_of_the_project_is_passed_on(upstream: Upstream, tmp_path: Path) 
     upstream.yank("web", "it bites")
     (yanked,) = refreshed(tmp_path)
     assert yanked.yanked == "it bites"
+
+
+def test_what_a_project_takes_back_of_its_yanks_is_passed_on(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("web")
+    refreshed(tmp_path, "web")
+    for said in ("it bites", "it bites hard", None):
+        upstream.yank("web", said)
+        (changed,) = refreshed(tmp_path)
+        assert changed.yanked == said
+    assert refreshed(tmp_path) == ()
+
+
+def test_a_yank_of_our_own_stays_whatever_the_project_says(upstream: Upstream, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    upstream.add("web")
+    refreshed(tmp_path, "web")
+    ledger.set_yanked("web", Version("1.0"), "wrong sums")
+    for said in (None, "it bites", None):
+        upstream.yank("web", said)
+        refreshed(tmp_path)
+        assert [release.yanked for release in ledger.read()] == ["wrong sums"]
+    ledger.set_yanked("web", Version("1.0"), None)
+    assert refreshed(tmp_path) == ()
+
+
+def test_a_ledger_that_does_not_say_whose_a_yank_is_learns_it_while_the_project_says_the_same(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.add("web")
+    (linked,) = refreshed(tmp_path, "web")
+    Ledger(tmp_path / "ledger").update([replace(linked, yanked="it bites")])
+    for said in ("it bites", None):
+        upstream.yank("web", said)
+        (changed,) = refreshed(tmp_path)
+        assert changed.yanked == said
 
 
 def test_copies_follow_the_yanks_of_their_projects_and_outlive_them(upstream: Upstream, tmp_path: Path) -> None:
