@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,9 +36,9 @@ def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: L
         mirrored = [each for each in published if isinstance(each.origin, Mirrored)]
         for release in mirrored:
             wanted.setdefault(release.project, set()).add(release.sha256)
-        with configured_upstream() as upstream:
-            found = {release.filename: release for release in _found(wanted, upstream)}
         known = {release.filename for release in published}
+        with configured_upstream() as upstream:
+            found = {release.filename: release for release in _found(wanted, known, upstream)}
         new = [replace(each, uploaded=each.uploaded or now()) for name, each in found.items() if name not in known]
         ledger.verify_all(list(found.values()))
         changed = ledger.update(
@@ -80,10 +80,10 @@ def _hashes(pins: Iterable[Pin], ours: set[str]) -> dict[str, set[str]]:
     return wanted
 
 
-def _found(wanted: Mapping[str, set[str]], upstream: Upstream) -> list[Release]:
-    """The wheels of these hashes that are of use: uv names those for other machines and other Pythons too."""
+def _found(wanted: Mapping[str, set[str]], known: Collection[str], upstream: Upstream) -> list[Release]:
+    """The wheels of these hashes that are known or of use: uv names those for other machines and other Pythons too."""
     found = [release for project in sorted(wanted) for release in upstream.wheels(project, wanted[project])]
-    return [release for release in found if _of_use(release.filename)]
+    return [release for release in found if release.filename in known or _of_use(release.filename)]
 
 
 def _of_use(filename: str) -> bool:

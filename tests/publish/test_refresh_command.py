@@ -86,6 +86,19 @@ def test_a_link_whose_file_comes_back_is_not_yanked_any_more(upstream: Upstream,
     assert found == {first.name: None, "web-3.0-py3-none-any.whl": None}
 
 
+def test_a_link_for_a_python_that_is_served_no_more_stays_as_its_project_has_it(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    old = upstream.add("web", tag="cp39-cp39-manylinux_2_31_riscv64")
+    link = replace(describe_wheel(old, Mirrored()), url=f"{upstream.url}/files/{old.name}")
+    Ledger(tmp_path / "ledger").add(replace(link, tracks=f"{upstream.url}/simple/web/"))
+    assert refreshed(tmp_path) == ()
+    old.unlink()
+    upstream.add("web", "2.0")
+    _new, gone = refreshed(tmp_path, "web")
+    assert (gone.filename, gone.yanked) == (old.name, GONE)
+
+
 def test_an_index_that_never_had_a_project_takes_nothing_from_it(upstream: Upstream, tmp_path: Path) -> None:
     linked = upstream.add("web", "1.0")
     (release,) = refreshed(tmp_path, "web")
