@@ -27,7 +27,8 @@ def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: L
     written index, which has our own files. Each requirement is looked up alone, so that no two have to agree.
 
     Raises:
-        PublishError: a requirement can't be met by wheels, or the package index can't be asked; nothing is changed.
+        PublishError: a requirement can't be met by wheels, or not by any that can be linked, or the package index can't
+            be asked; nothing is changed.
     """
     with ledger.locked():
         published = ledger.read()
@@ -40,6 +41,7 @@ def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: L
         with configured_upstream() as upstream:
             found = {release.filename: release for release in _found(wanted, known, upstream)}
         new = [replace(each, uploaded=each.uploaded or now()) for name, each in found.items() if name not in known]
+        _require_links(new)
         ledger.verify_all(list(found.values()))
         changed = ledger.update(
             _as_it_is_now(release, found.get(release.filename), upstream.page(release.project)) for release in mirrored
@@ -86,6 +88,16 @@ def _found(wanted: Mapping[str, set[str]], known: Collection[str], upstream: Ups
     return [release for release in found if release.filename in known or _of_use(release.filename)]
 
 
+def _require_links(releases: Sequence[Release]) -> None:
+    names = [release.filename for release in releases if release.url is None]
+    if names:
+        raise PublishError(
+            "these files can't be linked, since their addresses on the package index have a query, which may be a "
+            f"credential: {', '.join(names)}",
+            hint="take what needs them out of upstream.toml; factory index keeps copies of what our own wheels need",
+        )
+
+
 def _of_use(filename: str) -> bool:
     platforms = filename.removesuffix(".whl").rpartition("-")[2].split(".")
     ours = any(each == "any" or glibc_of(each) is not None for each in platforms)
@@ -99,6 +111,6 @@ def _as_it_is_now(release: Release, found: Release | None, page: str) -> Release
         return release if stays else replace(release, yanked=GONE)
     ours = None if release.yanked in (GONE, release.yanked_upstream) else release.yanked
     release = replace(release, yanked=ours or found.yanked, yanked_upstream=found.yanked)
-    if release.url is None:
+    if release.url is None or found.url is None:
         return replace(release, tracks=found.tracks)
     return replace(release, url=found.url, metadata_sha256=found.metadata_sha256)

@@ -155,7 +155,10 @@ def _without_metadata(described: Sequence[Release], moved: Sequence[Release]) ->
 
 
 def _mirrored(copied: Sequence[Release], known: Collection[str], terms: Terms) -> list[Release]:
-    """What is new of our dependencies, with what their own index says of them: links to the files there, or copies."""
+    """What is new of our dependencies, with what their own index says of them: links to the files there, or copies.
+
+    Copies are for where they are asked for, and for files whose address isn't for everybody to see.
+    """
     new = [release for release in copied if release.filename not in known]
     if not new:
         return []
@@ -163,7 +166,10 @@ def _mirrored(copied: Sequence[Release], known: Collection[str], terms: Terms) -
 
     with configured_upstream() as upstream:
         linked = [upstream.linked(release) for release in new]
-    return [_copy_of(link, copy) for link, copy in zip(linked, new, strict=True)] if terms.copies else linked
+    return [
+        _copy_of(link, copy) if terms.copies or link.url is None else link
+        for link, copy in zip(linked, new, strict=True)
+    ]
 
 
 def _copy_of(link: Release, copy: Release) -> Release:

@@ -59,6 +59,9 @@ class Upstream:
     def wheels(self, project: str, hashes: Collection[str]) -> tuple[Release, ...]:
         """The wheels of a project with these sha256, as releases that link to the index's own files.
 
+        Those whose address has a query have none here: it may be a signature or a token, which is nobody else's to see,
+        and without it the address need not work.
+
         Raises:
             PublishError: the index can't be asked.
         """
@@ -81,7 +84,7 @@ class Upstream:
         return page.packages
 
     def linked(self, release: Release) -> Release:
-        """A copied file as a link to the original; itself where the index doesn't have that."""
+        """A copied file as a link to the original, see `wheels`; itself where the index doesn't have that."""
         found = self.wheels(release.project, (release.sha256,))
         return next((original for original in found if original.filename == release.filename), release)
 
@@ -109,8 +112,8 @@ class Upstream:
             origin=Mirrored(),
             yanked=yanked,
             uploaded=None if package.upload_time is None else package.upload_time.astimezone(UTC).strftime(TIME_FORMAT),
-            url=url,
-            provenance_url=package.provenance_url if URL.fullmatch(package.provenance_url or "") else None,
+            url=_public(url),
+            provenance_url=_public(package.provenance_url or ""),
             tracks=self.page(project),
             yanked_upstream=yanked,
         )
@@ -123,7 +126,9 @@ class Upstream:
             return int(response.headers["Content-Length"])
         except (requests.RequestException, KeyError, ValueError) as error:
             reason = without_secrets(str(error))
-            raise PublishError(f"the size of {url} can't be asked: {reason}", hint=CHECK_NETWORK) from error
+            raise PublishError(
+                f"the size of {without_secrets(url)} can't be asked: {reason}", hint=CHECK_NETWORK
+            ) from error
 
     def _metadata(self, url: str, project: str, version: str) -> str:
         """The sha256 of the METADATA beside a file, empty where there is none: not every index says what it has."""
@@ -154,6 +159,11 @@ def configured_upstream() -> Iterator[Upstream]:
     config = read_index_config()
     with open_session(config) as session:
         yield Upstream(url=config.url, session=session)
+
+
+def _public(url: str) -> str | None:
+    """The address where everybody may see it, None of one that they may not, or that is none."""
+    return url if URL.fullmatch(url) and not urlsplit(url).query else None
 
 
 def _bare(url: str) -> str:

@@ -235,6 +235,16 @@ def test_copies_are_kept_where_they_are_asked_for(upstream: Upstream, tmp_path: 
     assert release.tracks == f"{upstream.url}/simple/needed/"
 
 
+def test_a_dependency_whose_address_may_hold_a_credential_is_copied(upstream: Upstream, tmp_path: Path) -> None:
+    jinja = upstream.add("jinja")
+    upstream.sign("jinja")
+    publication = publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo", requires=["jinja"])))
+    copied = publication.releases[1]
+    assert (copied.url, copied.tracks) == (None, f"{upstream.url}/simple/jinja/")
+    assert copied.metadata_sha256 == release_of(jinja).metadata_sha256
+    assert (tmp_path / "out/files" / jinja.name).read_bytes() == jinja.read_bytes()
+
+
 def test_a_name_that_the_index_has_is_refused_unless_the_recipe_says_so(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("demo", "0.1")
     candidate = stored(make_wheel(tmp_path / "store", "demo"))

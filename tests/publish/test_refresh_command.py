@@ -165,6 +165,34 @@ def test_copies_follow_the_yanks_of_their_projects_and_outlive_them(upstream: Up
     assert refreshed(tmp_path) == ()
 
 
+def test_an_address_that_may_hold_a_credential_is_not_linked(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("web")
+    upstream.sign("web")
+    with pytest.raises(PublishError) as caught:
+        refreshed(tmp_path, "web")
+    assert caught.value.message == (
+        "these files can't be linked, since their addresses on the package index have a query, which may be a "
+        "credential: web-1.0-py3-none-any.whl"
+    )
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def test_files_whose_addresses_get_a_query_stay_as_they_are_and_follow_their_yanks(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    upstream.add("web")
+    (linked,) = refreshed(tmp_path, "web")
+    copied = ledger.add(describe_wheel(upstream.add("copied"), Mirrored()))
+    for release in (copied, linked):
+        upstream.yank(release.project, "it bites")
+        upstream.sign(release.project)
+        refreshed(tmp_path)
+        now = ledger.find(release.filename)
+        assert now is not None
+        assert (now.yanked, now.url, now.metadata_sha256) == ("it bites", release.url, release.metadata_sha256)
+
+
 def test_a_requirement_that_can_not_be_met_changes_nothing(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("web")
     upstream.add("nowheel", tag=X86)
