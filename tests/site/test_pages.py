@@ -293,6 +293,13 @@ def test_the_page_of_a_profile_names_what_was_run_on_it(tmp_path: Path) -> None:
     assert "current version was run on it." in plain(made["boards/vlen1024.html"])
 
 
+def test_a_profile_on_which_a_package_was_not_run_is_not_said_to_run_it(tmp_path: Path) -> None:
+    made = pages(make_ledger(tmp_path))
+    assert "install on it too, but no check of their current version has passed there" in plain(made["boards/k1.html"])
+    assert "though not each of them on every profile: a package" in plain(made["boards/index.html"])
+    assert "the wheels install on it" in made["static/site.js"]
+
+
 def test_the_page_of_builds_tells_when_each_was_and_what_it_took(tmp_path: Path) -> None:
     page = plain(pages(make_ledger(tmp_path))["builds/index.html"])
     assert "alpha 1.10 2026-01-02 3.13 rv64gc, k1 4 min 21 s 18 s" in page

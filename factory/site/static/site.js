@@ -137,7 +137,7 @@ function verdictOf(text, rules) {
     unknown: "Whether its vectors are RVV 1.0 or the draft 0.7.1 isn’t known, so they count as none.",
     "1.0": "It has RVV 1.0.",
   };
-  return { profile, words: `${cpu.name || "This CPU"} counts as ${profile}: the wheels run on it. ${vectors[cpu.vectors] || "It has no vectors."}` };
+  return { profile, words: `${cpu.name || "This CPU"} counts as ${profile}: the wheels install on it. ${vectors[cpu.vectors] || "It has no vectors."}` };
 }
 
 function offerJudging() {
