@@ -1,4 +1,4 @@
-"""Identifiers of what the index publishes, which stay, wherever it is moved to and however often it is written."""
+"""Identifiers of what the index publishes, which stay, however often it is written."""
 
 from __future__ import annotations
 

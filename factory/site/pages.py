@@ -12,7 +12,6 @@ import markupsafe
 
 from factory.layout import short
 from factory.model import PROFILES, PYTHONS, Target
-from factory.publish.identifiers import urn_of
 from factory.publish.reports import Check, Contents, Patch
 from factory.publish.simple import project_pages, root_pages
 from factory.site import text
@@ -260,15 +259,15 @@ def _project_feed(project: Project, site: Site) -> str:
 def _feed(entries: Sequence[tuple[str, Recent]], site: Site, depth: int, *, name: str) -> str:
     newest = _newest(entries, NEWEST // 2)
     top = f"{site.settings.url}/" if site.settings.url else "../" * depth
-    lines = _lines(_news_line(project, each, top) for project, each in newest)
+    lines = _lines(_news_line(project, each, site.settings, top) for project, each in newest)
     return _render("feed.xml", site, depth, name=name, updated=newest[0][1].time if newest else "", lines=lines)
 
 
-def _news_line(project: str, news: Recent, top: str) -> str:
+def _news_line(project: str, news: Recent, settings: Settings, top: str) -> str:
     values = {
         "project": project,
         "version": news.version,
-        "id": urn_of(f"release/{project}/{news.version}"),
+        "id": settings.urn_of(f"release/{project}/{news.version}"),
         "time": news.time,
         "link": f"{top}{_version_path(project, news.version)}",
     }

@@ -11,7 +11,6 @@ import jinja2
 
 from factory.model import PROFILES, PYTHONS
 from factory.publish.harmless import HARMLESS
-from factory.publish.identifiers import urn_of
 from factory.site import text
 from factory.site.settings import Settings
 
@@ -39,7 +38,6 @@ def _environment() -> jinja2.Environment:
         "joined": ", ".join,
         "path_quoted": text.path_quoted,
         "from_package": text.from_package,
-        "urn_of": urn_of,
         "since": text.since,
     }
     environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES, "check_id": text.check_id}

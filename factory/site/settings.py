@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.errors import PublishError
+from factory.publish.identifiers import urn_of
 from factory.publish.ledger import URL
 
 SETTINGS_FILE = "site.toml"
@@ -30,6 +31,13 @@ class Settings:
     def simple(self) -> str:
         """The address of the simple repository, for lines that people paste."""
         return f"{self.top}/simple/"
+
+    def urn_of(self, name: str) -> str:
+        """The URN of what has this name here, which no other site has where the address is known (RFC 4287, 4.2.6).
+
+        At another address it is another one, so that readers of feeds take what is there for new.
+        """
+        return urn_of(f"{self.url}/{name}" if self.url else name)
 
 
 def load_settings(folder: Path) -> Settings:

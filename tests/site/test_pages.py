@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -174,8 +175,25 @@ def test_the_feeds_are_atom_with_the_times_of_publishing(tmp_path: Path) -> None
     assert feed.findtext(f"{ATOM}updated") == "2026-01-02T03:04:05Z"
     own = ElementTree.fromstring(made["project/plain-text/feed.xml"])
     assert own.findtext(f"{ATOM}entry/{ATOM}title") == "plain-text 2.0"
-    ids = [node.text for page in (feed, own) for node in page.iter(f"{ATOM}id")]
+    ids = feed_ids(made, "plain-text")
     assert len(set(ids)) == len(ids)
+
+
+def test_feeds_and_entries_of_sites_with_addresses_have_identifiers_of_their_own(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    found = [feed_ids(pages(ledger), "alpha")]
+    for url in ("https://one.example", "https://two.example/", "https://two.example"):
+        (tmp_path / "index/site.toml").write_text(f'url = "{url}"\n')
+        found.append(feed_ids(pages(ledger), "alpha"))
+    assert found[2] == found[3]
+    assert len({each for ids in found[:3] for each in ids}) == 3 * len(set(found[0]))
+    assert "urn:uuid:87bd06c0-3d31-53cd-b764-28bf163974a9" in found[0]
+
+
+def feed_ids(made: Mapping[str, str], project: str) -> list[str]:
+    """The identifiers of the feed of everything and of a project's, and of the entries in both."""
+    feeds = (ElementTree.fromstring(made[name]) for name in ("feed.xml", f"project/{project}/feed.xml"))
+    return [node.text or "" for feed in feeds for node in feed.iter(f"{ATOM}id")]
 
 
 def test_a_project_is_json_for_programs(tmp_path: Path) -> None:
