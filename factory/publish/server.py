@@ -1,7 +1,7 @@
 """An HTTP server for the static index: `factory serve`, and the local index that checks install from.
 
-werkzeug knows Accept, conditional requests and ranges, cheroot serves; here is which file a request means. Both are
-imported where an index is served, since most commands serve none.
+werkzeug reads requests and sends ranges, cheroot serves; here is which file a request means, and whether all of it is
+sent (RFC 9110). Both are imported where an index is served, since most commands serve none.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from cheroot.wsgi import Server
     from werkzeug import Request, Response
+    from werkzeug.datastructures import Range
 
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
@@ -119,6 +120,8 @@ class Application:
             response = self._answer(request)
         except HTTPException as error:
             response = error.get_response(environ)
+        # What is refused, or isn't there, depends on them as well.
+        response.vary.update(["Accept", "Accept-Encoding"])
         # A cache must ask each time: uv would keep a page for ten minutes unasked.
         response.headers["Cache-Control"] = "no-cache"
         if self.on_request is not None:
@@ -140,9 +143,7 @@ class Application:
         if path is None:
             own = self._readable("/404.html") if "text/html" in request.headers.get("Accept", "") else None
             raise NotFound if own is None else NotFound(response=_missing(own))
-        response = _send(path, kind, request)
-        response.vary.update(["Accept", "Accept-Encoding"])
-        return response
+        return _send(path, kind, request)
 
     def _redirection(self, path: str) -> str | None:
         """Where a request belongs that misses its normalized name or its last slash (PEP 503)."""
@@ -160,8 +161,10 @@ class Application:
         from werkzeug.security import safe_join
 
         joined = safe_join(str(self.root), name.lstrip("/"))
-        path = None if joined is None else Path(joined)
-        if path is None or not path.is_file() or not path.resolve().is_relative_to(self.root):
+        if joined is None or not os.path.isfile(joined):  # noqa: PTH113 - a Path raises where a name is too long
+            return None
+        path = Path(joined)
+        if not path.resolve().is_relative_to(self.root):
             return None
         return None if any(part.startswith(".") for part in path.relative_to(self.root).parts) else path
 
@@ -193,11 +196,15 @@ def _page(request: Request) -> tuple[str, str]:
 
 
 def negotiate(accept: str) -> str | None:
-    """The content type that fits an Accept header best; None if none fits. No header means any."""
+    """The content type that fits an Accept header best; None if none fits. No header means any.
+
+    Parameters, such as a charset, choose nothing here.
+    """
     from werkzeug.datastructures import MIMEAccept
     from werkzeug.http import parse_accept_header
 
-    wanted = parse_accept_header(accept or "*/*", MIMEAccept)
+    asked = parse_accept_header(accept or "*/*", MIMEAccept)
+    wanted = MIMEAccept((kind.partition(";")[0].rstrip(), quality) for kind, quality in asked)
     best = max(OFFERED, key=wanted.quality)
     return OFFERED[best] if wanted.quality(best) > 0 else None
 
@@ -219,9 +226,23 @@ class _File:
 
 
 def _send(path: Path, kind: str, request: Request) -> Response:
-    """The file as it is or compressed, whole, in part, or not at all where the client has it."""
+    """The file as it is or compressed, whole, in part, or not at all where the client has it.
+
+    Raises:
+        HTTPException: the client wants another file than this one, or a part that it doesn't have.
+    """
+    from werkzeug.exceptions import HTTPException
+
+    response = _open_whole(path, kind, request)
+    try:
+        return _as_asked(response, request)
+    except HTTPException:
+        response.close()
+        raise
+
+
+def _open_whole(path: Path, kind: str, request: Request) -> Response:
     from werkzeug import Response
-    from werkzeug.exceptions import RequestedRangeNotSatisfiable
     from werkzeug.wsgi import wrap_file
 
     content = path.open("rb")
@@ -241,17 +262,65 @@ def _send(path: Path, kind: str, request: Request) -> Response:
     response.set_etag(tag)
     if compressed:
         response.headers["Content-Encoding"] = "gzip"
-    try:
-        return response.make_conditional(request, accept_ranges=True, complete_length=size)
-    except RequestedRangeNotSatisfiable:
-        response.close()
-        raise
+    return response
 
 
 def _likes_gzip(request: Request) -> bool:
     """A range is one of the file's own bytes."""
     encodings = request.accept_encodings
-    return "Range" not in request.headers and encodings.quality("gzip") > encodings.quality("identity")
+    return _asked_part(request) is None and encodings.quality("gzip") > encodings.quality("identity")
+
+
+def _as_asked(response: Response, request: Request) -> Response:
+    """The conditions first, then the range. werkzeug, which has them the other way round, gets the range alone."""
+    from werkzeug.exceptions import PreconditionFailed
+
+    if _is_another(response, request):
+        raise PreconditionFailed
+    if _is_known(response, request):
+        response.status_code = 304
+        return response
+    size, asked = response.content_length or 0, _asked_part(request)
+    environ = {"REQUEST_METHOD": request.method}
+    if asked is not None and _has_the_rest(response, request):
+        environ["HTTP_RANGE"] = _within(asked, size).to_header()
+    return response.make_conditional(environ, accept_ranges=True, complete_length=size)
+
+
+def _is_another(response: Response, request: Request) -> bool:
+    """Whether it isn't the file that the client wants; a time says so only where there is no tag."""
+    if request.if_match:
+        return (response.get_etag()[0] or "") not in request.if_match
+    since, changed = request.if_unmodified_since, response.last_modified
+    return since is not None and changed is not None and changed > since
+
+
+def _is_known(response: Response, request: Request) -> bool:
+    """Whether the client has the file already; a time says so only where there is no tag."""
+    if request.if_none_match:
+        return request.if_none_match.contains_weak(response.get_etag()[0] or "")
+    since, changed = request.if_modified_since, response.last_modified
+    return since is not None and changed is not None and changed <= since
+
+
+def _asked_part(request: Request) -> Range | None:
+    """What a GET asks for with one range of bytes. Other ranges may be ignored, and that of HEAD has to be."""
+    asked = request.range if request.method == "GET" else None
+    return asked if asked is not None and asked.units == "bytes" and len(asked.ranges) == 1 else None
+
+
+def _has_the_rest(response: Response, request: Request) -> bool:
+    """Whether a part fits what the client has: its tag, which a weak one isn't, or time, to the letter."""
+    had = request.headers.get("If-Range")
+    return had is None or had in (response.headers["ETag"], response.headers["Last-Modified"])
+
+
+def _within(asked: Range, size: int) -> Range:
+    """The end of a file that is shorter is all of it."""
+    from werkzeug.datastructures import Range
+
+    ((start, end),) = asked.ranges
+    return Range(asked.units, [(max(start, -size), end)])
 
 
 @lru_cache(DIGESTS_KEPT)

@@ -20,6 +20,7 @@ from tests.publish.wheelmaker import make_wheel, release_of
 
 WHEEL = "demo_thing-1.0-py3-none-any.whl"
 PIP_ACCEPT = f"{JSON_V1}, {HTML_V1}; q=0.1, text/html; q=0.01"
+EARLY, LATE = "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 2100 00:00:00 GMT"
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,8 @@ def test_each_kind_of_file_has_its_content_type_and_head_is_get_without_its_body
         ("image/png", None),
         ("application/vnd.pypi.simple.v2+json", None),
         ("text/html;q=much", None),
+        (f"{JSON_V1};charset=utf-8", JSON_V1),
+        (f"{HTML_V1};charset=utf-8;q=0.1, {JSON_V1}; charset=utf-8; q=0.2", JSON_V1),
     ],
 )
 def test_the_accept_header_chooses_the_form(accept: str, kind: str | None) -> None:
@@ -198,6 +201,83 @@ def test_a_part_that_is_not_there_is_refused(url: str, root: Path) -> None:
     size = (root / "files" / WHEEL).stat().st_size
     status, headers, _body = ask(url, f"/files/{WHEEL}", Range=f"bytes={size}-")
     assert (status, headers["Content-Range"]) == (416, f"bytes */{size}")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["lines=0-9", "bytes", "bytes=", "bytes=x-y", "bytes=9-0", "bytes=--9", "nonsense", "bytes=0-0,2-2", "bytes=5-,-5"],
+)
+def test_what_is_not_one_range_of_bytes_is_ignored(url: str, root: Path, asked: str) -> None:
+    status, headers, body = ask(url, f"/files/{WHEEL}", Range=asked)
+    assert (status, headers["Content-Range"], body) == (200, None, (root / "files" / WHEEL).read_bytes())
+
+
+def test_the_end_of_a_file_is_all_of_it_where_more_is_asked_for_than_it_has(url: str, root: Path) -> None:
+    whole = (root / "files" / WHEEL).read_bytes()
+    for length in (len(whole), len(whole) + 1, 999999):
+        status, headers, body = ask(url, f"/files/{WHEEL}", Range=f"bytes=-{length}")
+        assert (status, headers["Content-Range"]) == (206, f"bytes 0-{len(whole) - 1}/{len(whole)}")
+        assert body == whole
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=999999-"])
+def test_head_tells_of_the_whole_file_whatever_range_it_asks_for(url: str, root: Path, asked: str) -> None:
+    status, headers, body = ask(url, f"/files/{WHEEL}", "HEAD", Range=asked)
+    assert (status, headers["Content-Length"], body) == (200, str((root / "files" / WHEEL).stat().st_size), b"")
+
+
+def test_what_a_client_has_already_is_not_sent_in_part_either(url: str) -> None:
+    headers = ask(url, f"/files/{WHEEL}", "HEAD")[1]
+    for known in ({"If-None-Match": headers["ETag"]}, {"If-Modified-Since": headers["Last-Modified"]}):
+        for asked in ("bytes=0-9", "bytes=999999-"):
+            assert ask(url, f"/files/{WHEEL}", Range=asked, **known)[::2] == (304, b"")
+    other = {"If-None-Match": '"other"', "If-Modified-Since": headers["Last-Modified"]}
+    assert ask(url, f"/files/{WHEEL}", Range="bytes=0-9", **other)[0] == 206
+
+
+def test_a_part_is_sent_only_of_the_very_file_that_the_client_has_the_rest_of(url: str, root: Path) -> None:
+    whole = (root / "files" / WHEEL).read_bytes()
+    headers = ask(url, f"/files/{WHEEL}", "HEAD")[1]
+    part = {"Range": "bytes=0-9", "If-Range": headers["Last-Modified"]}
+    assert ask(url, f"/files/{WHEEL}", **part)[::2] == (206, whole[:10])
+    for other in (f"W/{headers['ETag']}", EARLY, LATE, "*", "x"):
+        assert ask(url, f"/files/{WHEEL}", **part | {"If-Range": other})[::2] == (200, whole)
+
+
+@pytest.mark.parametrize(
+    "condition", [{"If-Match": '"other"'}, {"If-Match": 'W/"{tag}"'}, {"If-Unmodified-Since": "{early}"}]
+)
+def test_another_file_than_the_client_wants_is_not_sent(url: str, root: Path, condition: dict[str, str]) -> None:
+    tag = sha256_of(root / "files" / WHEEL)
+    condition = {name: value.format(tag=tag, early=EARLY) for name, value in condition.items()}
+    for part in ({}, {"Range": "bytes=0-9"}, {"If-None-Match": f'"{tag}"'}):
+        status, headers, body = ask(url, f"/files/{WHEEL}", **condition, **part)
+        assert (status, headers["ETag"], b"PK" in body) == (412, None, False)
+
+
+def test_the_file_that_the_client_wants_is_sent(url: str, root: Path) -> None:
+    tag = f'"{sha256_of(root / "files" / WHEEL)}"'
+    for condition in ({"If-Match": tag}, {"If-Match": "*"}, {"If-Unmodified-Since": LATE}):
+        assert ask(url, f"/files/{WHEEL}", **condition)[0] == 200
+        assert ask(url, f"/files/{WHEEL}", **condition, Range="bytes=0-9")[0] == 206
+        assert ask(url, f"/files/{WHEEL}", **condition, **{"If-None-Match": tag})[0] == 304
+    assert ask(url, f"/files/{WHEEL}", **{"If-Match": tag, "If-Unmodified-Since": EARLY})[0] == 200
+
+
+def test_an_answer_that_depends_on_what_the_client_likes_says_so(url: str) -> None:
+    for status, path, headers in (
+        (404, "/simple/no-such-project/", {}),
+        (406, "/simple/demo-thing/", {"Accept": "image/png"}),
+        (412, "/simple/demo-thing/", {"If-Match": '"other"'}),
+        (416, "/simple/demo-thing/", {"Range": "bytes=999999-"}),
+    ):
+        answer = ask(url, path, **headers)
+        assert (answer[0], answer[1]["Vary"]) == (status, "Accept, Accept-Encoding")
+
+
+@pytest.mark.parametrize("path", [f"/simple/{'x' * 300}/", f"/{'x' * 300}", f"/files/{'x' * 256}.whl", "/x" * 2500])
+def test_a_name_that_no_file_can_have_is_not_there(url: str, path: str) -> None:
+    assert ask(url, path)[0] == 404
 
 
 def test_pages_are_compressed_for_those_who_like_it_and_wheels_are_not(url: str, root: Path) -> None:
