@@ -175,14 +175,15 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
     """
     from factory.site.verify import page_differences
 
-    releases, kept = ledger.read(), is_kept(ledger.folder)
+    with ledger.at_rest():
+        releases, kept = ledger.read(), is_kept(ledger.folder)
+        found = [
+            *differences(releases, output, further=_beside_wheels(releases, ledger)),
+            *page_differences(ledger, output),
+            *(broken_promises(ledger.folder, releases) if kept else ()),
+        ]
     elsewhere = [release for release in releases if release.url is not None]
-    found = [
-        *differences(releases, output, further=_beside_wheels(releases, ledger)),
-        *page_differences(ledger, output),
-        *(_missing(elsewhere) if links else ()),
-        *(broken_promises(ledger.folder, releases) if kept else ()),
-    ]
+    found += _missing(elsewhere) if links else ()
     if found:
         raise IndexDiffers(
             f"{output} is not what was published:\n  " + "\n  ".join(found),

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -168,6 +168,18 @@ class Ledger:
             yield
         finally:
             self._lock.release()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Look while no publisher is at work. Who may not write the ledger can't lock it, and looks all the same.
+
+        Raises:
+            PublishError: a publisher held the lock for LOCK_TIMEOUT seconds.
+        """
+        lock = Path(self._lock.lock_file)
+        writable = os.access(self.folder, os.W_OK) and (not lock.exists() or os.access(lock, os.W_OK))
+        with self.locked() if writable else nullcontext():
+            yield
 
     def read(self) -> tuple[Release, ...]:
         """Every release, ordered by project and file name.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -116,6 +120,49 @@ def test_pages_of_versions_that_are_not_listed_any_more_go(index: Index) -> None
     assert not page.exists()
     assert not left.exists()
     assert index.verify() == 0
+
+
+def test_a_publisher_that_is_at_work_is_waited_for(index: Index) -> None:
+    assert index.verify() == 0  # all that it imports is there
+    begun = threading.Event()
+
+    def publish() -> None:
+        ledger = Ledger(index.ledger)
+        with ledger.locked():
+            release = release_of(make_wheel(index.output / "files", "demo", "1.2"))
+            begun.set()
+            time.sleep(0.5)
+            ledger.add(release)
+            write_simple(ledger.read(), lambda each: index.output / "files" / each.filename, index.output)
+            write_site(ledger, index.output)
+
+    with ThreadPoolExecutor() as pool:
+        publisher = pool.submit(publish)
+        assert begun.wait(10)
+        assert index.verify() == 0
+        publisher.result()
+
+
+def test_a_ledger_that_may_not_be_written_is_looked_at_without_its_lock(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", read_only(index.ledger))  # root, who runs tests too, is refused nothing
+        with Ledger(index.ledger).locked():
+            assert index.verify() == 0
+    (index.ledger / ".lock").unlink()
+    monkeypatch.setattr(os, "access", read_only(index.ledger))
+    assert index.verify() == 0
+    assert not (index.ledger / ".lock").exists()
+
+
+def read_only(folder: Path) -> Callable[[Path | str, int], bool]:
+    return lambda path, mode: not (mode & os.W_OK and Path(path).is_relative_to(folder))
+
+
+def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    assert main(["index", "--verify", "--output", str(tmp_path), "--ledger", str(tmp_path / "none")]) != 0
+    assert not (tmp_path / "none").exists()
 
 
 def test_files_elsewhere_are_looked_at_where_that_is_asked_for(
