@@ -188,7 +188,8 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
         raise IndexDiffers(
             f"{output} is not what was published:\n  " + "\n  ".join(found),
             hint="pages come back with: factory index --pages-only --afresh; files with: factory index --afresh; "
-            "ledger entries from the repository that keeps them",
+            "ledger entries from the repository that keeps them; a file that a killed publisher left goes into the "
+            "ledger with factory index, or can be removed if it was never published",
         )
     print(f"{len(releases) - len(elsewhere)} files and all pages in {output} are what the ledger gives")
     if elsewhere:

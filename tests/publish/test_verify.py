@@ -235,6 +235,8 @@ def test_every_difference_is_named(index: Index, capsys: pytest.CaptureFixture[s
         "simple/stranger/index.html: nothing in the ledger makes it",
     ):
         assert f"\n  {line}" in shown
+    left = "a file that a killed publisher left goes into the ledger with factory index, or can be removed if it was"
+    assert f"; {left} never published\n" in shown
 
 
 @pytest.mark.parametrize("committed", [False, True])
