@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -35,6 +36,7 @@ GRID_VERSIONS = 8  # a project's newest versions that its grid shows; all are on
 NEWEST = 100  # versions in the list of builds, and half as many in the feed of the whole
 NEWEST_OF_ONE = 20  # versions in a project's own feed
 ADDRESSES = 50_000  # that a file of a site's map may hold, says the protocol
+SITEMAP = re.compile(r"sitemap(-[0-9]+)?\.xml")
 SITEMAPS = "http://www.sitemaps.org/schemas/sitemap/0.9"
 STATIC = Path(__file__).parent / "static"
 ROOT = "../" * 2  # from the folder of a project's pages

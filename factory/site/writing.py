@@ -27,7 +27,7 @@ from factory.publish.reports import FAILURES, REPORTS
 from factory.serial import DAMAGED, decode, encode
 from factory.site.catalogue import load_project, project_names
 from factory.site.coverage import load_coverage, needed_versions
-from factory.site.pages import Entry, Pages, Site, entry_of, pages_of_project, pages_of_the_whole
+from factory.site.pages import SITEMAP, Entry, Pages, Site, entry_of, pages_of_project, pages_of_the_whole
 from factory.site.settings import load_settings
 
 STATE_FILE = ".pages.json"
@@ -95,6 +95,7 @@ def write_site(ledger: Ledger, out: Path, *, afresh: bool = False) -> tuple[Path
     whole = pages_of_the_whole([entries[name] for name in names], site)
     folders = sorted({name.rpartition("/")[0] for name in whole if "/" in name})
     changed += (out / page for page in (*_write(whole, out), *_remove_others(whole, folders, out)))
+    changed += (out / page for page in _remove_maps(whole, out))
     written = {name: before[name] for name in set(names) - set(stale)}
     # Last of all: what was written just before is not sure to change its folder's time when it changes.
     for name in stale:
@@ -179,6 +180,14 @@ def _remove_others(pages: Pages, folders: Iterable[str], out: Path) -> list[str]
     for name in others:
         (out / name).unlink()
     return others
+
+
+def _remove_maps(pages: Pages, out: Path) -> list[str]:
+    """Maps of a site that has no address any more, or fewer pages. What else lies at the top may be somebody's own."""
+    old = [name for name in _entries(str(out), folders=False) if SITEMAP.fullmatch(name) and name not in pages]
+    for name in old:
+        (out / name).unlink()
+    return old
 
 
 def _projects_in(out: Path) -> set[str]:

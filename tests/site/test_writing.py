@@ -182,3 +182,31 @@ def test_what_is_not_as_the_ledger_makes_it_is_found(ledger: Ledger, tmp_path: P
         "index.html: is not what the ledger gives",
         "project/alpha/stray.html: nothing in the ledger makes it",
     )
+
+
+def test_the_sitemaps_of_a_site_without_an_address_go_and_files_of_others_stay(ledger: Ledger, tmp_path: Path) -> None:
+    settings, out = ledger.folder.parent / "site.toml", tmp_path / "out"
+    settings.write_text('url = "https://wheels.example/riscv/"\n')
+    write_site(ledger, out)
+    (out / "sitemap-2.xml").write_text("of a time when there were more addresses")
+    assert page_differences(ledger, out) == ("sitemap-2.xml: nothing in the ledger makes it",)
+    assert written(ledger, out) == {"sitemap-2.xml"}
+    others = [out / name for name in ("robots.txt", "CNAME", ".nojekyll", "sitemap-of-ours.txt")]
+    for path in others:
+        path.touch()
+    (out / "sitemap-3.xml").mkdir()
+    assert page_differences(ledger, out) == ()
+    settings.unlink()
+    assert "sitemap.xml" in written(ledger, out)
+    assert not (out / "sitemap.xml").exists()
+    assert all(path.exists() for path in (*others, out / "sitemap-3.xml"))
+    assert page_differences(ledger, out) == ()
+
+
+def test_a_page_at_the_top_that_nobody_wrote_here_is_found_and_left_alone(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    strange = ("Planted.HTML", "evil.html", "news.xml", "sitemap-x.xml")
+    for name in strange:
+        (tmp_path / name).touch()
+    write_site(ledger, tmp_path)
+    assert page_differences(ledger, tmp_path) == tuple(f"{name}: nothing in the ledger makes it" for name in strange)
