@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from factory.errors import PublishError
 from factory.files import sha256_of
 from factory.publish.ledger import Release
 from factory.publish.simple import simple_pages
-from factory.publish.wheels import METADATA, provenance_of
+from factory.publish.wheels import METADATA, provenance_of, read_metadata
 
 
 def differences(releases: Sequence[Release], output: Path, further: Mapping[str, str]) -> tuple[str, ...]:
@@ -24,12 +25,23 @@ def _files(releases: Sequence[Release], folder: Path, further: Mapping[str, str]
     """A file that lies elsewhere may be here too: where it was moved, pinned addresses go on working."""
     own = [release for release in releases if release.url is None or (folder / release.filename).is_file()]
     expected = {release.filename: release.sha256 for release in own}
-    expected |= {f"{each.filename}{METADATA}": each.metadata_sha256 for each in own if each.metadata_sha256 is not None}
+    metadata = ((f"{each.filename}{METADATA}", _metadata(each, folder)) for each in own)
+    expected |= {name: sha256 for name, sha256 in metadata if sha256 is not None}
     expected |= {
         provenance_of(Path(each.filename)).name: each.provenance_sha256 for each in own if each.provenance_sha256
     }
     expected |= further
     yield from _wrong_files(expected, folder)
+
+
+def _metadata(release: Release, folder: Path) -> str | None:
+    """What the METADATA beside a wheel has to be. Where the wheel moved without, it stayed as it is in the wheel."""
+    if release.metadata_sha256 is not None or not (folder / f"{release.filename}{METADATA}").is_file():
+        return release.metadata_sha256
+    try:
+        return hashlib.sha256(read_metadata(folder / release.filename)).hexdigest()
+    except PublishError:  # that the wheel is damaged is told by its hash
+        return None
 
 
 def _wrong_files(expected: Mapping[str, str], folder: Path) -> Iterator[str]:

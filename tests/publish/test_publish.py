@@ -338,6 +338,28 @@ def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_workin
     assert differences((moved,), tmp_path / "out", {}) == ()
 
 
+def test_the_metadata_of_a_wheel_that_moved_without_it_stays_and_is_compared(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, candidate)
+    (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=upload(upstream, candidate.path))).releases
+    wheel = tmp_path / "out/files" / candidate.path.name
+    metadata = wheel.with_name(f"{wheel.name}{METADATA}")
+    assert (moved.metadata_sha256, metadata.is_file()) == (None, True)
+    assert differences((moved,), tmp_path / "out", {}) == ()
+    right = metadata.read_bytes()
+    metadata.write_text("Name: other\n")
+    (found,) = differences((moved,), tmp_path / "out", {})
+    assert found.startswith(f"files/{metadata.name}: has sha256 ")
+    metadata.unlink()
+    assert differences((moved,), tmp_path / "out", {}) == ()
+    metadata.write_bytes(right)
+    wheel.unlink()
+    wheel.write_text("no wheel any more")  # the store has a link to it
+    assert differences((moved,), tmp_path / "out", {})[0].startswith(f"files/{wheel.name}: has sha256 ")
+
+
 def test_provenance_is_where_it_lies_however_often_its_wheel_moves(upstream: Upstream, tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     add_provenance(candidate.path)
