@@ -26,6 +26,8 @@ from factory.serial import DAMAGED, decode
 
 FORMAT = 1
 LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of new wheels are fetched
+# A file's name takes 255; what lies beside a wheel, also while it is being written, has a longer one than the wheel.
+FILENAME_CHARACTERS = 200
 # Narrower than what packaging takes: a file name becomes a path and a URL, so it has neither separators nor markup.
 SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
 _SHA256 = r"(?a)\A[0-9a-f]{64}\Z"
@@ -210,15 +212,18 @@ class Ledger:
     def find(self, filename: str) -> Release | None:
         """The release with this file name, if it was published."""
         path = self._path(filename)
-        return _load(str(path.parent), path.name) if path.is_file() else None
+        found = os.path.isfile(path)  # noqa: PTH113 - a Path raises where a name is too long
+        return _load(str(path.parent), path.name) if found else None
 
     def verify(self, release: Release) -> None:
         """See that `release` may be added.
 
         Raises:
-            PublishError: its file name was published with other bytes.
+            PublishError: its file name was published with other bytes, or is too long.
         """
         published = self.find(release.filename)
+        if published is None and len(release.filename) > FILENAME_CHARACTERS:
+            raise _too_long(release.filename)
         if published is not None and published.sha256 != release.sha256:
             what = "is published already, with other bytes"
             raise _refused(release.filename, what, published.sha256, release.sha256)
@@ -295,6 +300,13 @@ def _not_published(project: str, version: Version, published: Sequence[Release])
     versions = sorted({release.version for release in published}, key=Version)
     hint = f"published of {project}: {', '.join(versions)}" if versions else f"the ledger has no project {project}"
     return PublishError(f"{project} {version} was not published", hint=hint)
+
+
+def _too_long(filename: str) -> PublishError:
+    return PublishError(
+        f"{filename} can't be published: its file name has {len(filename)} characters",
+        hint=f"{FILENAME_CHARACTERS} are possible; give the wheel fewer tags, or a shorter version",
+    )
 
 
 def _refused(filename: str, what: str, kept: str, refused: str) -> PublishError:

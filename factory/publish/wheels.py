@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -142,7 +143,7 @@ def read_provenance(wheel: Path, sha256: str) -> str | None:
         PublishError: it is no provenance object of PEP 740, is longer than PROVENANCE_LIMIT, or about another file.
     """
     path = provenance_of(wheel)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - a Path raises where a name is too long
         return None
     try:
         if path.stat().st_size > PROVENANCE_LIMIT:

@@ -13,9 +13,13 @@ from pathlib import Path
 
 import filelock
 import pytest
+from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.publish.ledger import Ledger, Mirrored, Release, parse_filename
+from factory.files import write_if_changed
+from factory.publish.ledger import Ledger, Mirrored, Release, entry_of, parse_filename
+from factory.publish.logs import log_name
+from factory.publish.reports import Log
 from tests.publish.wheelmaker import make_wheel, release_of
 
 RELEASE = Release(
@@ -194,6 +198,37 @@ def test_a_hostile_file_name_is_refused(tmp_path: Path, filename: str) -> None:
 def add_many(folder: Path, numbers: range) -> None:
     for number in numbers:
         Ledger(folder).add(numbered(number))
+
+
+@pytest.mark.parametrize("length", [201, 226, 255, 300])
+def test_a_file_name_that_leaves_no_room_for_those_beside_it_is_refused(tmp_path: Path, length: int) -> None:
+    ledger, long = Ledger(tmp_path / "ledger"), named(length)
+    with pytest.raises(PublishError, match=rf"can't be published: its file name has {length} characters") as caught:
+        ledger.verify_all([RELEASE, long])
+    assert "200 are possible" in str(caught.value.hint)
+    with pytest.raises(PublishError, match="can't be published"):
+        ledger.add(long)
+    assert ledger.read() == ()
+
+
+def test_the_longest_file_name_is_published_with_all_that_lies_beside_it(tmp_path: Path) -> None:
+    longest = named(200)
+    assert Ledger(tmp_path).add(longest) == longest
+    write_if_changed(tmp_path / log_name(longest.filename, Log(stage="check", python="3.13", sha256="")), b"log")
+    assert Ledger(tmp_path).read() == (longest,)
+
+
+def test_a_longer_file_name_that_was_published_once_can_still_be_yanked(tmp_path: Path) -> None:
+    once = named(205)
+    write_if_changed(tmp_path / f"demo/{once.filename}.json", entry_of(once))
+    (yanked,) = Ledger(tmp_path).set_yanked("demo", Version("1.0"), "x")
+    assert Ledger(tmp_path).read() == (yanked,)
+
+
+def named(length: int) -> Release:
+    """A release whose file name has so many characters."""
+    head, end = "demo-1.0-py3.", "-none-any.whl"
+    return dataclasses.replace(RELEASE, filename=f"{head}{'y' * (length - len(head + end))}{end}")
 
 
 def test_two_publishers_at_once_lose_nothing(tmp_path: Path) -> None:

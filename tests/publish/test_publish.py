@@ -93,6 +93,16 @@ def test_a_published_wheel_that_is_damaged_later_is_not_put_into_an_index(tmp_pa
     assert not (tmp_path / "out/files").exists()
 
 
+@pytest.mark.parametrize("length", [210, 250])
+def test_a_wheel_whose_file_name_is_too_long_is_refused_and_nothing_is_published(tmp_path: Path, length: int) -> None:
+    wheel = make_wheel(tmp_path / "store", "demo")
+    long = wheel.rename(wheel.with_name(wheel.name.replace("py3-", f"py3.{'y' * (length - len(wheel.name) - 1)}-")))
+    with pytest.raises(PublishError, match=f"its file name has {length} characters"):
+        publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "aaa")), stored(long))
+    assert Ledger(tmp_path / "ledger").read() == ()
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_rebuild_with_other_bytes_is_refused_and_nothing_beside_it_is_published(tmp_path: Path) -> None:
     first = stored(make_wheel(tmp_path / "one", "demo"))
     publish_to(tmp_path, first)
