@@ -260,12 +260,7 @@ def _capable(capabilities: int, described: Cpu) -> Cpu:
     if described.vectors == "draft":
         return described._replace(asked="hwcap")
     vectors = (described.vectors or "unknown") if "v" in letters else ""
-    return described._replace(
-        extensions=(described.extensions - {"v"}) | (letters if vectors == "1.0" else letters - {"v"}),
-        vectors=vectors,
-        vlen=read_vlen() if vectors == "1.0" else 0,
-        asked="hwcap",
-    )
+    return _as_asked(described, described.extensions | letters, vectors, "hwcap")
 
 
 def _probed(values: dict[int, int], described: Cpu) -> Cpu:
@@ -274,12 +269,14 @@ def _probed(values: dict[int, int], described: Cpu) -> Cpu:
     # FD and C have a bit each; IMA is what hwprobe itself takes for granted.
     found |= set("ima") | (set("fd") if bits & 1 else set()) | ({"c"} if bits & 2 else set())
     vectors = _probed_vectors(values, described, "v" in found)
-    return described._replace(
-        extensions=frozenset(found if vectors == "1.0" else found - {"v"}),
-        vectors=vectors,
-        vlen=read_vlen() if vectors == "1.0" else 0,
-        asked="hwprobe",
-    )
+    return _as_asked(described, frozenset(found), vectors, "hwprobe")
+
+
+def _as_asked(described: Cpu, extensions: frozenset[str], vectors: str, asked: str) -> Cpu:
+    """The CPU as the kernel has it. Vectors that are not surely 1.0 are no V to use, and have no register to read."""
+    if vectors != "1.0":
+        return described._replace(extensions=extensions - {"v"}, vectors=vectors, vlen=0, asked=asked)
+    return described._replace(extensions=extensions, vectors=vectors, vlen=read_vlen(), asked=asked)
 
 
 def _probed_vectors(values: dict[int, int], described: Cpu, with_v: bool) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from email.parser import HeaderParser
 from fnmatch import fnmatchcase
@@ -74,7 +74,7 @@ def build(
         BuildFailed: the packages hold no Python project of that name and version, two have the same file, a licence is
             missing, or a tool failed.
     """
-    files, tree, out = (sandbox.work / name for name in ("files", "tree", "wheel"))
+    files, tree, out = (sandbox.work.resolve() / name for name in ("files", "tree", "wheel"))
     for folder in (files, tree, out):
         shutil.rmtree(folder, ignore_errors=True)
     out.mkdir()
@@ -83,13 +83,9 @@ def build(
     folders = (*(files / name for name in LIBRARIES), *library_folders(sandbox.work / VENV.name))
     try:
         bundled = link_together(tree, folders, recipe, log)
-        followed = links_lead_to(files)
-        taken = [
-            path
-            for path in owners
-            if path in bundled or _is_placed(path.relative_to(files), recipe) or _is_within(path, followed)
-        ]
-        take_licences(files, tree, {owners[path] for path in taken}, recipe)
+        places = {*bundled, *links_lead_to(files), *(files / folder for folder in recipe.build.repack.placed)}
+        taken = {owner for path, owner in owners.items() if not places.isdisjoint((path, *path.parents))}
+        take_licences(files, tree, taken, recipe)
         take_licences_of_wheels(sandbox.work / VENV.name, tree)
         write_wheel_file(tree, recipe, python)
         command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(out)]
@@ -154,7 +150,7 @@ def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogS
 
 
 def links_lead_to(files: Path) -> frozenset[Path]:
-    """The files and folders outside of the Python files that come into the wheel, since links there lead to them."""
+    """The files and folders that come into the wheel since links among the Python files lead to them."""
     links = (path for path in (files / PYTHON_FILES).rglob("*") if path.is_symlink())
     return frozenset(path.resolve() for path in links)
 
@@ -241,16 +237,6 @@ def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:
         (folder / note).unlink(missing_ok=True)
     tag = f"cp{python.replace('.', '')}"
     (folder / "WHEEL").write_text(WHEEL.format(tag=f"{tag}-{tag}-linux_riscv64"))
-
-
-def _is_within(path: Path, places: Collection[Path]) -> bool:
-    """Whether a file, which is no link itself, is one of these files or in one of these folders."""
-    return not path.is_symlink() and any(path.resolve().is_relative_to(place) for place in places)
-
-
-def _is_placed(path: Path, recipe: Recipe) -> bool:
-    """Whether the recipe gives a package's file another place in the wheel."""
-    return any(path.is_relative_to(folder) for folder in recipe.build.repack.placed)
 
 
 def _dist_info(tree: Path) -> Path:

@@ -20,7 +20,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.files import content_of, write_if_changed
+from factory.files import content_of, is_file, write_if_changed
 from factory.model import PYTHONS
 from factory.serial import DAMAGED, decode
 
@@ -212,8 +212,7 @@ class Ledger:
     def find(self, filename: str) -> Release | None:
         """The release with this file name, if it was published."""
         path = self._path(filename)
-        found = os.path.isfile(path)  # noqa: PTH113 - a Path raises where a name is too long
-        return _load(str(path.parent), path.name) if found else None
+        return _load(str(path.parent), path.name) if is_file(path) else None
 
     def verify(self, release: Release) -> None:
         """See that `release` may be added.

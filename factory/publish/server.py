@@ -23,6 +23,7 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 
 from factory.errors import PublishError
+from factory.files import is_file
 from factory.publish.simple import JSON_NAME
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class Application:
         from werkzeug.security import safe_join
 
         joined = safe_join(str(self.root), name.lstrip("/"))
-        if joined is None or not os.path.isfile(joined):  # noqa: PTH113 - a Path raises where a name is too long
+        if joined is None or not is_file(joined):
             return None
         path = Path(joined)
         if not path.resolve().is_relative_to(self.root):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,7 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.files import sha256_of, write_if_changed
+from factory.files import is_file, sha256_of, write_if_changed
 from factory.publish.ledger import Origin, Release, parse_filename
 from factory.serial import DAMAGED, decode
 
@@ -143,7 +142,7 @@ def read_provenance(wheel: Path, sha256: str) -> str | None:
         PublishError: it is no provenance object of PEP 740, is longer than PROVENANCE_LIMIT, or about another file.
     """
     path = provenance_of(wheel)
-    if not os.path.isfile(path):  # noqa: PTH113 - a Path raises where a name is too long
+    if not is_file(path):
         return None
     try:
         if path.stat().st_size > PROVENANCE_LIMIT:

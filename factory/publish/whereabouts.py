@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from factory.errors import PublishError
+from factory.files import is_file
 from factory.model import StoredWheel
 from factory.publish.ledger import Mirrored, Release
 
@@ -50,7 +50,7 @@ class Sources:
         # Most releases of a large index lie elsewhere, and a Path costs more than looking for what it leads to.
         folders = (f"{self._store}/{release.sha256}", *self._folders)
         places = (f"{folder}/{release.filename}" for folder in folders)
-        return next((Path(place) for place in places if os.path.isfile(place)), None)  # noqa: PTH113
+        return next((Path(place) for place in places if is_file(place)), None)
 
 
 def sources_of(candidates: Sequence[StoredWheel], *, store: Path, mirror: Path, output: Path) -> Sources:

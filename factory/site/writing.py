@@ -94,8 +94,8 @@ def write_site(ledger: Ledger, out: Path, *, afresh: bool = False) -> tuple[Path
     changed += _remove(_projects_in(out) - set(names), out)
     whole = pages_of_the_whole([entries[name] for name in names], site)
     folders = sorted({name.rpartition("/")[0] for name in whole if "/" in name})
-    changed += (out / page for page in (*_write(whole, out), *_remove_others(whole, folders, out)))
-    changed += (out / page for page in _remove_maps(whole, out))
+    there = (*_files_in(folders, out), *_maps_in(out))
+    changed += (out / page for page in (*_write(whole, out), *_remove_others(whole, there, out)))
     written = {name: before[name] for name in set(names) - set(stale)}
     # Last of all: what was written just before is not sure to change its folder's time when it changes.
     for name in stale:
@@ -165,29 +165,29 @@ def _each(work: Callable[[str], Done], names: Sequence[str]) -> list[Done]:
 def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> Done:
     """Write one project's pages; returns its name, its entry and the pages that were new or differed."""
     project = load_project(Ledger(ledger), name)
-    pages, folders = pages_of_project(project, site), (f"project/{name}", f"simple/{name}")
-    return name, entry_of(project, site), [*_write(pages, out), *_remove_others(pages, folders, out)]
+    pages, written = pages_of_project(project, site), _files_in((f"project/{name}", f"simple/{name}"), out)
+    return name, entry_of(project, site), [*_write(pages, out), *_remove_others(pages, written, out)]
 
 
 def _write(pages: Pages, out: Path) -> list[str]:
     return [name for name, text in pages.items() if write_if_changed(f"{out}/{name}", encoded(text))]
 
 
-def _remove_others(pages: Pages, folders: Iterable[str], out: Path) -> list[str]:
-    """What else lies in these folders: of versions that are not listed any more, or left by a run that was killed."""
-    found = (f"{folder}/{name}" for folder in folders for name in _entries(f"{out}/{folder}", folders=False))
-    others = [name for name in found if name not in pages]
+def _remove_others(pages: Pages, there: Iterable[str], out: Path) -> list[str]:
+    """What of that is no page: of versions that are not listed any more, or left by a run that was killed."""
+    others = [name for name in there if name not in pages]
     for name in others:
         (out / name).unlink()
     return others
 
 
-def _remove_maps(pages: Pages, out: Path) -> list[str]:
-    """Maps of a site that has no address any more, or fewer pages. What else lies at the top may be somebody's own."""
-    old = [name for name in _entries(str(out), folders=False) if SITEMAP.fullmatch(name) and name not in pages]
-    for name in old:
-        (out / name).unlink()
-    return old
+def _files_in(folders: Iterable[str], out: Path) -> Iterator[str]:
+    return (f"{folder}/{name}" for folder in folders for name in _entries(f"{out}/{folder}", folders=False))
+
+
+def _maps_in(out: Path) -> Iterator[str]:
+    """The maps of the site. What else lies at the top may be somebody's own."""
+    return filter(SITEMAP.fullmatch, _entries(str(out), folders=False))
 
 
 def _projects_in(out: Path) -> set[str]:
