@@ -85,13 +85,15 @@ native_layer(Layout(Path(sys.argv[1])), unreported)
 
 
 @pytest.mark.environment
-def test_a_bootstrap_killed_halfway_starts_again_and_ends_the_same(layout: Layout, tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", BOOTSTRAP, str(tmp_path)])
-    while not list(tmp_path.glob("layers/native-*.partial/tree/opt/native/usr/bin")):
+def test_a_bootstrap_killed_halfway_starts_again_and_ends_the_same(tmp_path: Path) -> None:
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    process = subprocess.Popen([sys.executable, "-c", BOOTSTRAP, str(cut)])
+    while not list(cut.glob("layers/native-*.partial/tree/opt/native/usr/bin")):
         assert process.poll() is None
         time.sleep(0.1)
     process.kill()
     process.wait()
-    assert not list(tmp_path.glob("layers/native-*/layer.json"))
-    assert native_layer(Layout(tmp_path), unreported).digest == native_layer(layout, unreported).digest
+    assert not list(cut.glob("layers/native-*/layer.json"))
+    # Not the machine's own layer: the distribution may have newer packages than when that was made.
+    assert native_layer(Layout(cut), unreported).digest == native_layer(Layout(whole), unreported).digest
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
