@@ -75,6 +75,7 @@ BINUTILS = ("ar", "as", "ld", "ld.bfd", "nm", "objcopy", "objdump", "ranlib", "r
 GCC_TOOLS = ("gcc-ar", "gcc-nm", "gcc-ranlib", "gcov")
 
 APT_OPTIONS = ('APT::Install-Recommends "false"', 'Acquire::Languages "none"', 'Acquire::Retries "5"')
+LATER_TRY = "a mirror caught in the middle of an update needs a later try"
 # Roots need no documentation, which is many small files; licences stay.
 DPKG_OPTIONS = (
     "path-exclude=/usr/share/man/*",
@@ -266,8 +267,7 @@ def _mmdebstrap(
     except CommandFailed as error:
         raise EnvironmentSetupError(
             f"mmdebstrap could not make the {architecture} tree:\n{error.output}",
-            hint=f"the whole log is {log.path}; a mirror caught in the middle of an update needs a later try, another "
-            f"one is set by {MIRROR_VARIABLE}",
+            hint=f"the whole log is {log.path}; {LATER_TRY}, another one is set by {MIRROR_VARIABLE}",
         ) from error
 
 

@@ -144,11 +144,16 @@ def _with_packages(
     """Stack one layer for each list of Debian packages; a list that another recipe asked for is made only once."""
     for packages in wanted:
         if packages:
-            layers = (*layers, _apt_layer(layout, layers, packages, open_stage))
+            layers = (*layers, apt_layer(layout, layers, packages, open_stage))
     return layers
 
 
-def _apt_layer(layout: Layout, below: tuple[Layer, ...], packages: tuple[str, ...], open_stage: OpenStage) -> Layer:
+def apt_layer(layout: Layout, below: tuple[Layer, ...], packages: tuple[str, ...], open_stage: OpenStage) -> Layer:
+    """Debian packages and what they need, installed over the layers `below`, from the mirror that those name.
+
+    Raises:
+        EnvironmentSetupError: the packages could not be installed, or the mirror's lists of them not be read.
+    """
     definition = {"steps": debian.STEPS, "over": [layer.digest for layer in below], "packages": packages}
 
     def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
@@ -161,7 +166,8 @@ def _apt_layer(layout: Layout, below: tuple[Layer, ...], packages: tuple[str, ..
         except CommandFailed as error:
             raise EnvironmentSetupError(
                 f"the Debian packages {' '.join(packages)} could not be installed:\n{error.output}",
-                hint=f"check the names with apt-cache in Debian {debian.SUITE}; the whole log is {log.path}",
+                hint=f"check the names with apt-cache in Debian {debian.SUITE}; {debian.LATER_TRY}; "
+                f"the whole log is {log.path}",
             ) from error
         debian.compile_python(_python_home(layout, below[0].tree, open_stage), tree, log)
         return debian.dpkg_packages(tree)

@@ -124,7 +124,7 @@ def _make(
     except CommandFailed as error:
         raise EnvironmentSetupError(
             f"Python {python} of Debian {SUITES[python]} could not be put into the root:\n{error.output}",
-            hint=f"the whole log is {log.path}; a mirror caught in the middle of an update needs a later try",
+            hint=f"the whole log is {log.path}; {debian.LATER_TRY}",
         ) from error
     work = tree.with_name("work")
     pins = debian.extracted_packages(work / debian.ARCHIVE_LIST)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import random
 import re
 import shutil
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +26,7 @@ from factory.process import LogFile, run
 from factory.publish.ledger import Release
 from factory.publish.placing import write_simple
 from factory.publish.server import serve
+from tests.folder_server import folder_served
 from tests.publish.test_clients import FOR_RISCV, UV_FOR_RISCV, pip, uv
 from tests.publish.wheelmaker import RISCV, make_wheel, release_of
 
@@ -73,22 +71,14 @@ def _with_all(release: Release) -> Release:
     return replace(release, yanked=yanked, uploaded="2026-11-22T09:30:00Z", tracks=tracks, provenance_url=provenance)
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(params=["served", "static"])
 def url(request: pytest.FixtureRequest, index: Path) -> Iterator[str]:
     if request.param == "served":
         with serve(index) as base:
             yield f"{base}/simple/"
         return
-    handler = functools.partial(_Quiet, directory=str(index))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/simple/"
-        server.shutdown()
+    with folder_served(index) as base:
+        yield f"{base}/simple/"
 
 
 def tool(name: str, *arguments: str, cwd: Path) -> None:
