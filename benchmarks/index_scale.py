@@ -198,7 +198,7 @@ def add(ledger: Path, out: Path, project: str, version: str) -> Measured:
     write_report(ledger, project, report_of(name))
     changed = write_site(Ledger(ledger), out)
     seconds, processors = time.monotonic() - started, time.process_time() - processor
-    assert any(name in path.read_text() for path in changed)
+    assert any(name in (out / page).read_text() for page in changed)
     time.sleep(0.2)  # what was written just now would be looked at again
     return Measured(seconds, processors, psutil.Process().memory_info().rss / 1e6)
 

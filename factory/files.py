@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-READ_BYTES = 1 << 16
+READ_BYTES = 1 << 13
 
 
 def sha256_of(path: Path) -> str:
@@ -55,8 +55,13 @@ def write_if_changed(path: Path | str, content: bytes, *, durable: bool = False)
     """
     if _holds(path, content):
         return False
-    _replace(path, lambda descriptor: _write_all(descriptor, content), durable=durable)
+    write_file(path, content, durable=durable)
     return True
+
+
+def write_file(path: Path | str, content: bytes, *, durable: bool = False) -> None:
+    """Make `path` hold `content`, by rename, whatever was there."""
+    _replace(path, lambda descriptor: _write_all(descriptor, content), durable=durable)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Frozen dataclasses as JSON files: written by rename, read with their types checked.
+"""Frozen dataclasses and structs as JSON files: written by rename, read with their types checked.
 
 Paths below a `root` are written relative to it, so that a cache folder that was moved still finds its own files.
 """
@@ -41,6 +41,7 @@ def _converter(root: Path, *, with_defaults: bool = True) -> JsonConverter:
     converter.register_unstructure_hook(
         Path, lambda path: str(path.relative_to(root) if root != NOWHERE and path.is_relative_to(root) else path)
     )
+    converter.register_unstructure_hook(msgspec.Struct, msgspec.to_builtins)
     converter.register_structure_hook(Path, lambda value, _: root / value)
     converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
     return converter
@@ -52,7 +53,7 @@ def timestamp() -> str:
 
 
 def dumps(value: object, root: Path = NOWHERE) -> str:
-    """A dataclass (or a tuple of them) as indented JSON text with sorted keys."""
+    """A dataclass or struct (or a tuple of them) as indented JSON text with sorted keys."""
     return json.dumps(_converter(root).unstructure(value), indent=1, sort_keys=True) + "\n"
 
 

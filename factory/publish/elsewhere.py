@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from urllib.parse import quote
 
 import requests
+from msgspec.structs import replace
 
 from factory.errors import PublishError
 from factory.index_config import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets

@@ -8,7 +8,6 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated
 
 import filelock
 import msgspec
+from msgspec.structs import replace
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
@@ -62,8 +62,7 @@ class Mirrored(msgspec.Struct, frozen=True, tag_field="kind", tag="mirrored"):
 Origin = Built | Mirrored
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=FORMAT):
     """One published wheel. `project` and `version` are normalized, `size` is in bytes, hashes are hexadecimal sha256.
 
     `metadata_sha256` is that of the METADATA file in the wheel, None where that can't be fetched by itself (PEP 658).
@@ -368,10 +367,13 @@ def _load(folder: str, name: str) -> Release:
 
 
 def _release(content: bytes) -> Release:
-    entry = decode(content, _Entry)
-    if entry.format != FORMAT:
-        raise ValueError(f"its format is {entry.format}, this program reads {FORMAT}")
-    release = decode(content, Release)
+    try:
+        release = decode(content, Release)
+    except msgspec.ValidationError:
+        form = decode(content, _Entry).format
+        if form != FORMAT:
+            raise ValueError(f"its format is {form}, this program reads {FORMAT}") from None
+        raise
     if parse_filename(release.filename) != (release.project, release.version):
         raise ValueError(f"{release.project} {release.version} is not what {release.filename} says")
     return release

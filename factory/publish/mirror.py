@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from factory.errors import CommandFailed, PrerequisiteMissing, PublishError
 from factory.model import PYTHONS, LogSink, Target
 from factory.process import run
@@ -54,7 +56,7 @@ def mirror_dependencies(
 
 def here(release: Release, path: Path) -> Release:
     """The release as a link to its file on this machine; its METADATA is read from the wheel."""
-    return replace(release, url=path.absolute().as_uri(), metadata_sha256=None)
+    return structs.replace(release, url=path.absolute().as_uri(), metadata_sha256=None)
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from factory.errors import PublishError
 from factory.files import content_of, write_if_changed
@@ -26,8 +27,7 @@ REPORTS, FAILURES = "reports", "failures"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a wheel's check, on a profile and a Python: what it showed, and how many seconds it took."""
 
     profile: str
@@ -37,16 +37,14 @@ class Check:
     shown: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
     """A patch of the source: its file name and its Upstream-Status."""
 
     name: str
     upstream_status: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """How many seconds a stage of the build took, of all processors too, and bytes of memory at its peak.
 
     The last two are 0 where nobody looked.
@@ -58,8 +56,7 @@ class Stage:
     memory: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class Log(msgspec.Struct, frozen=True, kw_only=True):
     """A log beside a wheel: of which stage, for a check on which Python, and the sha256 of the file."""
 
     stage: str
@@ -67,16 +64,14 @@ class Log:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dispatched:
+class Dispatched(msgspec.Struct, frozen=True, kw_only=True):
     """A library of the wheel with code beyond the baseline, entered only after run-time detection."""
 
     path: str
     extensions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class Package(msgspec.Struct, frozen=True, kw_only=True):
     """What a library is from: a package of Debian (`deb`), with its architecture, or a project's wheel (`pypi`)."""
 
     kind: str
@@ -85,8 +80,7 @@ class Package:
     architecture: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundled:
+class Bundled(msgspec.Struct, frozen=True, kw_only=True):
     """A library that the repair put into the wheel: its path and sha256 there, and what it is from, if known."""
 
     path: str
@@ -94,8 +88,7 @@ class Bundled:
     package: Package | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class Contents(msgspec.Struct, frozen=True, kw_only=True):
     """What the audit of a wheel's libraries says. `glibc` is the newest version that one needs, as in "2.38".
 
     `bundled` is None in reports of a time when nobody looked. `sboms` are the paths of bills of materials that the
@@ -110,8 +103,7 @@ class Contents:
     sboms: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class Build(msgspec.Struct, frozen=True, kw_only=True):
     """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`.
 
     `repacked_from` names the distribution's package that it was made of, where nothing was compiled here, and
@@ -136,8 +128,7 @@ class Build:
     recipe: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelReport:
+class WheelReport(msgspec.Struct, frozen=True, kw_only=True):
     """A published wheel in its own words (summary and licence) and, where we built it, the build."""
 
     filename: str

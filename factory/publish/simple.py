@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from factory.serial import encode
 
 API_VERSION = "1.3"
 JSON_NAME = "index.v1+json"
+FILES = "../../files/"  # from the folder of a project's pages
 
 
 def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
@@ -100,18 +102,18 @@ def _tracks(files: Sequence[Release]) -> list[str]:
 
 
 def _anchor(release: Release) -> str:
-    attributes = {"href": f"{link_of(release)}#sha256={release.sha256}"}
+    """A file's link. What is sure to hold no markup, as a hash, isn't escaped: there are very many of these."""
+    said = f'href="{html.escape(link_of(release))}#sha256={release.sha256}"'
     if release.requires_python is not None:
-        attributes["data-requires-python"] = release.requires_python
-    if release.metadata_sha256 is not None:
+        said += f' data-requires-python="{html.escape(release.requires_python)}"'
+    if (sha256 := release.metadata_sha256) is not None:
         # PEP 714: clients read the first name; those from before it know only the second.
-        attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = f"sha256={release.metadata_sha256}"
+        said += f' data-core-metadata="sha256={sha256}" data-dist-info-metadata="sha256={sha256}"'
     if release.yanked is not None:
-        attributes["data-yanked"] = release.yanked
+        said += f' data-yanked="{html.escape(release.yanked)}"'
     if release.provenance_url is not None:
-        attributes["data-provenance"] = release.provenance_url
-    written = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
-    return f"<a {written}>{html.escape(release.filename)}</a>"
+        said += f' data-provenance="{html.escape(release.provenance_url)}"'
+    return f"<a {said}>{html.escape(release.filename)}</a>"
 
 
 def _project_json(project: str, files: Sequence[Release]) -> str:
@@ -142,7 +144,13 @@ def _file_entry(release: Release) -> Mapping[str, object]:
 
 def link_of(release: Release) -> str:
     """Where a release's file is, from the folder of its project's pages."""
-    return release.url or f"../../files/{quote(release.filename)}"
+    return release.url or f"{FILES}{path_quoted(release.filename)}"
+
+
+@lru_cache(maxsize=1 << 14)  # the same names are in many places
+def path_quoted(text: str) -> str:
+    """Text as one part of a URL's path."""
+    return quote(text, safe="")
 
 
 def _json(content: Mapping[str, object], tracks: Sequence[str] = ()) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
+import msgspec
+from msgspec.structs import replace
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
@@ -19,38 +22,33 @@ from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.logs import log_name
 from factory.publish.reports import Build, Check, Log, WheelReport, read_failures, read_reports
 from factory.publish.sbom import sbom_name
-from factory.publish.simple import link_of
+from factory.publish.simple import FILES, link_of, path_quoted
 from factory.publish.wheels import PROVENANCE
-from factory.site.text import path_quoted
 from factory.tags import serves
 
 # States of a package for a Python: we built it and ran it there; we built it, and it was run on another Python only;
 # its own project has a wheel for riscv64, or one for every machine; our build failed; there is nothing.
 BUILT, UNCHECKED, UPSTREAM, PURE, FAILED, MISSING = "built", "unchecked", "upstream", "pure", "failed", "missing"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)", re.ASCII)
-FILES = "../../files/"  # from the folder of a project's pages
 RECENT = 10  # versions of a project that the page of builds and the feeds may show
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wheel:
-    """A published file, and its report where there is one."""
+class Wheel(msgspec.Struct, frozen=True, kw_only=True):
+    """A published file, with its report and its build where there are any.
+
+    `address` is where the file is, from the folder of its project's pages, and `logs` where its logs are, by what
+    people call them.
+    """
 
     release: Release
     report: WheelReport | None
-
-    @property
-    def build(self) -> Build | None:
-        return None if self.report is None else self.report.build
+    build: Build | None
+    address: str
+    logs: Mapping[str, str]
 
     @property
     def built(self) -> bool:
         return isinstance(self.release.origin, Built)
-
-    @property
-    def address(self) -> str:
-        """Where the file is, from the folder of its project's pages."""
-        return link_of(self.release)
 
     @property
     def provenance(self) -> str | None:
@@ -65,10 +63,6 @@ class Wheel:
         """Where its bill of materials is, from there too; None where it wasn't built here."""
         return None if self.build is None else f"{FILES}{sbom_name(path_quoted(self.release.filename))}"
 
-    def address_of(self, log: Log) -> str:
-        """Where that log of it is, from there too."""
-        return f"{FILES}{path_quoted(self.release.filename)}{path_quoted(log_name('', log))}"
-
     @property
     def repacked(self) -> bool:
         """Whether it was made of a distribution's packages, without compiling anything here."""
@@ -81,10 +75,6 @@ class Wheel:
     @property
     def checks(self) -> Sequence[Check]:
         return () if self.build is None else self.build.checks
-
-    @property
-    def logs(self) -> Sequence[Log]:
-        return () if self.build is None else self.build.logs
 
     @property
     def time(self) -> str:
@@ -104,8 +94,7 @@ class Wheel:
         return PURE if self.pure else UPSTREAM
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionFiles:
+class VersionFiles(msgspec.Struct, frozen=True, kw_only=True):
     """The files of one version that the index lists, and what lists of what is new tell of it."""
 
     version: str
@@ -157,8 +146,7 @@ class State:
     repacked: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
+class Recent(msgspec.Struct, frozen=True, kw_only=True):
     """A version that was published: when, for which Pythons and profiles it was checked, and seconds of its build."""
 
     version: str
@@ -206,14 +194,12 @@ def make_project(
     name: str, releases: Sequence[Release], reports: Mapping[str, WheelReport], failures: Sequence[BuildFailure]
 ) -> Project:
     """A project out of its releases, whose reports are known by file name."""
-    parsed = {version: Version(version) for version in {each.version for each in releases}}
-    keyed = sorted(((parsed[each.version], each.filename, each) for each in releases), key=lambda item: item[:2])
-    versions = [
-        _version_files(
-            str(version), [Wheel(release=_readable(each), report=reports.get(each.filename)) for _, _, each in files]
-        )
-        for version, files in groupby((item for item in keyed if item[2].listed), key=lambda item: item[0])
-    ]
+    ranks = _ranks({each.version for each in releases})
+    keyed = sorted([(ranks[each.version], each.filename, each) for each in releases], key=itemgetter(0, 1))
+    versions = []
+    for _, files in groupby([item for item in keyed if item[2].listed], key=itemgetter(0)):
+        wheels = [make_wheel(_readable(each), reports.get(each.filename)) for _, _, each in files]
+        versions.append(_version_files(wheels[0].release.version, wheels))
     versions.reverse()
     return Project(
         name=name,
@@ -222,6 +208,34 @@ def make_project(
         failures=failures,
         states={python: _state_of(versions, failures, python) for python in PYTHONS},
     )
+
+
+def _ranks(versions: Iterable[str]) -> Mapping[str, int]:
+    """The place of each version among them, from the oldest on; those that are equal share one."""
+    ordered = groupby(sorted((Version(version), version) for version in versions), key=itemgetter(0))
+    return {version: rank for rank, (_, equal) in enumerate(ordered) for _, version in equal}
+
+
+def make_wheel(release: Release, report: WheelReport | None) -> Wheel:
+    """A published file, of which there may be a report."""
+    build, address = None if report is None else report.build, link_of(release)
+    here = f"{FILES}{path_quoted(release.filename)}"
+    logs = {}
+    for log in () if build is None else build.logs:
+        title, ending = _log_names(log.stage, log.python)
+        logs[title] = f"{here}{ending}"
+    return Wheel(release=release, report=report, build=build, address=address, logs=logs)
+
+
+def log_title(stage: str, python: str) -> str:
+    """What people call a log: of a stage, or of a check on that Python."""
+    return f"{stage} on Python {python}" if python else stage
+
+
+@lru_cache
+def _log_names(stage: str, python: str) -> tuple[str, str]:
+    """What people call such a log, and what stands behind the wheel's name in its address."""
+    return log_title(stage, python), path_quoted(log_name("", Log(stage=stage, python=python, sha256="")))
 
 
 def _version_files(version: str, wheels: Sequence[Wheel]) -> VersionFiles:
@@ -256,8 +270,11 @@ def rank_of(profile: str) -> tuple[int, str]:
 
 def profiles_of(wheels: Iterable[Wheel]) -> tuple[str, ...]:
     """The profiles on which one of the wheels passed its checks."""
-    origins = (wheel.release.origin for wheel in wheels)
-    return ordered_profiles(name for origin in origins if isinstance(origin, Built) for name in origin.profiles)
+    names: set[str] = set()
+    for wheel in wheels:
+        if isinstance(wheel.release.origin, Built):
+            names.update(wheel.release.origin.profiles)
+    return ordered_profiles(names)
 
 
 def _state_of(versions: Sequence[VersionFiles], failures: Sequence[BuildFailure], python: str) -> State:
@@ -310,17 +327,19 @@ def _recent(project: Project) -> tuple[Recent, ...]:
 
 def _news_of(version: str, wheels: Sequence[Wheel]) -> Recent:
     builds = [wheel.build for wheel in wheels if wheel.build is not None]
-    origins = [wheel.release.origin for wheel in wheels]
-    stages = [stage for build in builds for stage in build.stages]
+    pythons: set[str] = set()
+    for wheel in wheels:
+        if isinstance(wheel.release.origin, Built):
+            pythons.update(wheel.release.origin.pythons)
     return Recent(
         version=version,
-        time=max((wheel.time for wheel in wheels), default=""),
+        time=max([wheel.time for wheel in wheels], default=""),
         built=bool(builds),
         wheels=len(wheels),
-        pythons=tuple(sorted({python for each in origins if isinstance(each, Built) for python in each.pythons})),
+        pythons=tuple(sorted(pythons)),
         profiles=profiles_of(wheels),
-        build_seconds=sum(stage.seconds for stage in stages if stage.name != "check"),
-        check_seconds=sum(check.seconds for build in builds for check in build.checks),
+        build_seconds=sum([stage.seconds for build in builds for stage in build.stages if stage.name != "check"]),
+        check_seconds=sum([check.seconds for build in builds for check in build.checks]),
         repacked=any(wheel.repacked for wheel in wheels),
     )
 

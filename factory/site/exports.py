@@ -52,6 +52,6 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "record": None if wheel.build is None else wheel.build.record,
         "glibc": None if wheel.build is None else wheel.build.contents.glibc,
         "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
-        "logs": [wheel.address_of(log) for log in wheel.logs],
+        "logs": list(wheel.logs.values()),
         "sbom": wheel.sbom,
     }

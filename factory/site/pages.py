@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +13,8 @@ import markupsafe
 
 from factory.layout import short
 from factory.model import PROFILES, PYTHONS, Target
-from factory.publish.reports import Check, Contents, Patch
-from factory.publish.simple import project_pages, root_pages
+from factory.publish.reports import Contents, Patch
+from factory.publish.simple import path_quoted, project_pages, root_pages
 from factory.site import text
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
 from factory.site.catalogue import (
@@ -23,13 +23,14 @@ from factory.site.catalogue import (
     Summary,
     VersionFiles,
     Wheel,
+    log_title,
     ordered_profiles,
     rank_of,
     summarize,
 )
 from factory.site.coverage import KINDS, SOLVED, WORDS, Coverage, Covered, absent, covered
 from factory.site.exports import project_json
-from factory.site.rendering import filled, frame, macros, render
+from factory.site.rendering import Values, filled, frame, macros, render
 from factory.site.settings import Settings
 
 GRID_VERSIONS = 8  # a project's newest versions that its grid shows; all are on pages of their own
@@ -77,19 +78,20 @@ def _render(template: str, site: Site, depth: int, **values: object) -> str:
     return render(template, "../" * depth, site.settings, values)
 
 
-def pages_of_project(project: Project, site: Site) -> Pages:
-    """Everything that is written of one project, for installers and for people."""
-    simple = project_pages(project.name, project.releases) if project.releases else {}
-    return {
-        **{f"simple/{project.name}/{name}": page for name, page in simple.items()},
-        f"project/{project.name}/index.html": _project_page(project, site),
-        f"project/{project.name}/index.json": project_json(project, _since(project, site)),
-        f"project/{project.name}/feed.xml": _project_feed(project, site),
-        **{
-            f"project/{project.name}/{each.version}.html": _version_page(project, each, site)
-            for each in project.versions
-        },
-    }
+def pages_of_project(project: Project, site: Site) -> Iterator[tuple[str, str]]:
+    """Everything that is written of one project, for installers and for people: one page after the other.
+
+    All of them together are more than a processor's caches hold.
+    """
+    folder = f"project/{project.name}"
+    if project.releases:
+        for name, page in project_pages(project.name, project.releases).items():
+            yield f"simple/{project.name}/{name}", page
+    yield f"{folder}/index.html", _project_page(project, site)
+    yield f"{folder}/index.json", project_json(project, _since(project, site))
+    yield f"{folder}/feed.xml", _project_feed(project, site)
+    for each in project.versions:
+        yield f"{folder}/{each.version}.html", _version_page(project, each, site)
 
 
 def _project_page(project: Project, site: Site) -> str:
@@ -136,16 +138,16 @@ class Cell(NamedTuple):
 
 def _row(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str]) -> str:
     """A version's row: for each Python each profile. A rebuild, which sorts later, stands for what it replaces."""
-    values = {"version": files.version, "page": f"{text.path_quoted(files.version)}.html"}
+    values = {"version": files.version, "page": f"{path_quoted(files.version)}.html"}
     found: dict[tuple[str, str], Cell] = {}
     for number, wheel in enumerate(files.wheels, 1):
-        logs = _logs(wheel)
+        logs = wheel.logs
         values[f"build{number}"] = logs.get("build", "")
         for check in wheel.checks:
-            values[f"check{number}-{check.python}"] = logs.get(_log_title("check", check.python), "")
+            values[f"check{number}-{check.python}"] = logs.get(log_title("check", check.python), "")
             found[check.python, check.profile] = Cell(number, check.profile, check.python, ENDINGS[check.passed])
     cells = tuple([found.get((python, profile)) for python in pythons for profile in profiles])
-    return filled("wheel.html", "grid_row", values, {}, files.yanked, cells)
+    return filled("wheel.html", "grid_row", Values(texts=values), files.yanked, cells)
 
 
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
@@ -158,7 +160,7 @@ def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
         "title": site.settings.title,
     }
     pieces = (around.start, around.links, around.tops["Packages"], around.bottom)
-    return filled("version.html", "page", values, {"sections": "".join(sections)}, *pieces)
+    return filled("version.html", "page", Values(texts=values, safe={"sections": "".join(sections)}), *pieces)
 
 
 class CheckLine(NamedTuple):
@@ -173,7 +175,7 @@ class CheckLine(NamedTuple):
 
 def _section(number: int, wheel: Wheel, name: str) -> str:
     """What a version's page tells of a wheel, the page's `number`th."""
-    release, build = wheel.release, wheel.build
+    release, build, time = wheel.release, wheel.build, wheel.time
     values = {
         "number": str(number),
         "filename": release.filename,
@@ -181,17 +183,18 @@ def _section(number: int, wheel: Wheel, name: str) -> str:
         "size": text.size(release.size),
         "provenance": wheel.provenance or "",
         "sha256": release.sha256,
-        "time": wheel.time,
-        "day": text.day(wheel.time),
+        "time": time,
+        "day": text.day(time),
         "origin": "repacked here" if wheel.repacked else ORIGINS[wheel.built],
         "requires_python": release.requires_python or "any",
         "yanked": "" if release.yanked is None else release.yanked or "without a reason",
     }
     if build is None:
         values["license"] = "" if wheel.report is None else wheel.report.license or NO_LICENCE
-        return filled("wheel.html", "section", values, {}, False, (), ())
-    logs, recipe = _logs(wheel), build.recipe or name
-    checks = _ordered_checks(build.checks)
+        return filled("wheel.html", "section", Values(texts=values), False, (), ())
+    recipe, titles = build.recipe or name, tuple(wheel.logs)
+    order, lines = _check_lines(tuple([(each.python, each.profile, each.passed) for each in build.checks]), titles)
+    checks = [build.checks[place] for place in order]
     python = checks[0].python if checks else PYTHONS[0]
     values |= {
         "sbom": wheel.sbom or "",
@@ -202,32 +205,27 @@ def _section(number: int, wheel: Wheel, name: str) -> str:
         "record": build.record,
         "rebuild": f"factory build {recipe} --python {python}\n"
         f"factory rebuild {recipe} --record {short(build.record)} --verify",
-        **{f"log{each}": address for each, address in enumerate(logs.values())},
     }
-    for each, check in enumerate(checks):
-        values[f"seconds{each}"], values[f"shown{each}"] = text.duration(check.seconds), check.shown
-    titles = tuple(logs)
-    lines = tuple([_check_line(check.profile, check.python, check.passed, titles) for check in checks])
-    return filled("wheel.html", "section", values, {"facts": _facts(wheel) or ""}, True, titles, lines)
-
-
-def _logs(wheel: Wheel) -> Mapping[str, str]:
-    """Where the logs beside a wheel are, by what people call them."""
-    return {_log_title(log.stage, log.python): wheel.address_of(log) for log in wheel.logs}
-
-
-def _log_title(stage: str, python: str) -> str:
-    return f"{stage} on Python {python}" if python else stage
-
-
-def _ordered_checks(checks: Sequence[Check]) -> Sequence[Check]:
-    return sorted(checks, key=lambda check: (check.python, rank_of(check.profile)))
+    lists = {
+        "logs": list(wheel.logs.values()),
+        "seconds": [text.duration(check.seconds) for check in checks],
+        "shown": [check.shown for check in checks],
+    }
+    told = Values(texts=values, lists=lists, safe={"facts": _facts(wheel) or ""})
+    return filled("wheel.html", "section", told, True, titles, lines)
 
 
 @lru_cache(maxsize=1024)
-def _check_line(profile: str, python: str, passed: bool, logs: Sequence[str]) -> CheckLine:
-    """A line of a check on a page that has those logs."""
-    title = _log_title("check", python)
+def _check_lines(
+    checks: Sequence[tuple[str, str, bool]], logs: Sequence[str]
+) -> tuple[Sequence[int], Sequence[CheckLine]]:
+    """The order of checks (Python, profile, whether it passed) on a page that has those logs, and their lines."""
+    order = sorted(range(len(checks)), key=lambda place: (checks[place][0], rank_of(checks[place][1])))
+    return order, tuple([_check_line(*checks[place], logs) for place in order])
+
+
+def _check_line(python: str, profile: str, passed: bool, logs: Sequence[str]) -> CheckLine:
+    title = log_title("check", python)
     return CheckLine(
         profile=profile,
         stands_for=PROFILES[profile].stands_for if profile in PROFILES else "",
@@ -250,7 +248,26 @@ def _facts_of(
     repacked_from: str, baseline: str, contents: Contents, patches: Sequence[Patch], license_: str
 ) -> markupsafe.Markup:
     """The same for the wheels of a version, mostly, and often for those of the next."""
-    return markupsafe.Markup(macros("wheel.html").facts(repacked_from, baseline, contents, patches, license_))
+    bundled = contents.bundled or ()
+    values = Values(
+        texts={
+            "repacked_from": repacked_from,
+            "baseline": baseline,
+            "glibc": contents.glibc or "",
+            "system_libraries": ", ".join(contents.system_libraries),
+            "license": license_ or NO_LICENCE,
+        },
+        lists={
+            "dispatched": [library.path for library in contents.dispatched],
+            "extensions": [", ".join(library.extensions) for library in contents.dispatched],
+            "bundled": [library.path for library in bundled],
+            "from": [text.from_package(library.package) for library in bundled],
+            "sboms": contents.sboms,
+            "patches": [patch.name for patch in patches],
+            "statuses": [patch.upstream_status for patch in patches],
+        },
+    )
+    return markupsafe.Markup(filled("wheel.html", "facts", values, contents.bundled is not None))
 
 
 def _project_feed(project: Project, site: Site) -> str:
@@ -273,7 +290,7 @@ def _news_line(project: str, news: Recent, settings: Settings, top: str) -> str:
         "time": news.time,
         "link": f"{top}{_version_path(project, news.version)}",
     }
-    return filled("lines.html", "news", values, {}, news.wheels, news.pythons, news.profiles)
+    return filled("lines.html", "news", Values(texts=values), news.wheels, news.pythons, news.profiles)
 
 
 def _newest(entries: Sequence[tuple[str, Recent]], count: int) -> list[tuple[str, Recent]]:
@@ -284,7 +301,7 @@ def _newest(entries: Sequence[tuple[str, Recent]], count: int) -> list[tuple[str
 
 
 def _version_path(project: str, version: str) -> str:
-    return f"project/{text.path_quoted(project)}/{text.path_quoted(version)}.html"
+    return f"project/{path_quoted(project)}/{path_quoted(version)}.html"
 
 
 def entry_of(project: Project, site: Site) -> Entry:
@@ -300,8 +317,8 @@ def entry_of(project: Project, site: Site) -> Entry:
 
 
 def _addresses(project: Project, site: Site) -> str:
-    folder = f"{site.settings.url}/project/{text.path_quoted(project.name)}"
-    names = ("index", *(text.path_quoted(each.version) for each in project.versions))
+    folder = f"{site.settings.url}/project/{path_quoted(project.name)}"
+    names = ("index", *(path_quoted(each.version) for each in project.versions))
     return "".join(_address(f"{folder}/{name}.html") for name in names)
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from urllib.parse import quote
 
 from factory.model import PYTHONS
 from factory.publish.reports import Package, Stage
+from factory.publish.simple import path_quoted
 
 MINUTE, HOUR = 60, 3600
-SCALES = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9))
 
 
 def size(count: int) -> str:
     """Bytes, as in `21.9 MB`."""
     if count < 1000:
         return f"{count} B"
-    unit, scale = next(((unit, scale) for unit, scale in SCALES if count < 999.5 * scale), SCALES[-1])
+    unit, scale = ("kB", 1e3) if count < 999.5e3 else ("MB", 1e6) if count < 999.5e6 else ("GB", 1e9)
     scaled = count / scale
     return f"{scaled:.1f} {unit}" if scaled < 99.95 else f"{scaled:,.0f} {unit}"
 
@@ -39,12 +38,6 @@ def duration(seconds: float) -> str:
 def day(time: str) -> str:
     """The day of an ISO 8601 time."""
     return time[:10]
-
-
-@lru_cache(maxsize=1 << 14)  # the same names are in many places
-def path_quoted(text: str) -> str:
-    """Text as one part of a URL's path."""
-    return quote(text, safe="")
 
 
 def since(versions: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import factory
-from factory.files import changed_at, write_if_changed
+from factory.files import changed_at, write_file, write_if_changed
 from factory.publish.ledger import Ledger
 from factory.publish.reports import FAILURES, REPORTS
 from factory.serial import DAMAGED, decode, encode
@@ -32,7 +32,7 @@ from factory.site.settings import load_settings
 
 STATE_FILE = ".pages.json"
 AT_ONCE = 64  # projects that make processes of their own worth their start
-PART = 8  # projects that a process takes at a time
+PART = 2  # projects that a process takes at a time
 UNSURE_SECONDS = 0.05  # a folder changed so recently may change again within the same tick of the file system's clock
 UNSURE = -1
 
@@ -71,11 +71,12 @@ def _no_collection() -> Iterator[None]:
 
 
 @_no_collection()
-def write_site(ledger: Ledger, out: Path, *, afresh: bool = False) -> tuple[Path, ...]:
-    """Write the simple repository's pages and the site below `out`; returns the files that were new, differed or went.
+def write_site(ledger: Ledger, out: Path, *, afresh: bool = False) -> tuple[str, ...]:
+    """Write the simple repository's pages and the site below `out`.
 
-    Settings and coverage are read beside the ledger's folder. The same ledger gives the same bytes. `afresh` looks at
-    every page, also where nothing seems to have changed.
+    Returns the names there of files that were new, differed or went, and of folders that went. Settings and coverage
+    are read beside the ledger's folder. The same ledger gives the same bytes. `afresh` looks at every page, also where
+    nothing seems to have changed.
 
     Raises:
         PublishError: a file of the ledger, the settings or the coverage is damaged.
@@ -86,16 +87,16 @@ def write_site(ledger: Ledger, out: Path, *, afresh: bool = False) -> tuple[Path
     names = project_names(ledger.folder)
     stamps = {name: ledger_stamp(ledger.folder, name) for name in names}
     stale = [name for name in names if not _is_current(name, stamps[name], before, out)]
-    changed: list[Path] = []
+    changed: list[str] = []
     entries = {name: before[name].entry for name in names if name in before}
     for name, entry, pages in _write_projects(stale, ledger, out, site):
-        changed += (out / page for page in pages)
+        changed += pages
         entries[name] = entry
     changed += _remove(_projects_in(out) - set(names), out)
     whole = pages_of_the_whole([entries[name] for name in names], site)
     folders = sorted({name.rpartition("/")[0] for name in whole if "/" in name})
-    there = (*_files_in(folders, out), *_maps_in(out))
-    changed += (out / page for page in (*_write(whole, out), *_remove_others(whole, there, out)))
+    there = {*_files_in(folders, out), *(name for name in _entries(out, folders=False) if _is_ours(name, whole))}
+    changed += _write(whole.items(), there, out)
     written = {name: before[name] for name in set(names) - set(stale)}
     # Last of all: what was written just before is not sure to change its folder's time when it changes.
     for name in stale:
@@ -115,7 +116,7 @@ def site_pages(ledger: Ledger) -> Iterator[tuple[str, str]]:
     for name in project_names(ledger.folder):
         project = load_project(ledger, name)
         entries.append(entry_of(project, site))
-        yield from pages_of_project(project, site).items()
+        yield from pages_of_project(project, site)
     yield from pages_of_the_whole(entries, site).items()
 
 
@@ -165,36 +166,44 @@ def _each(work: Callable[[str], Done], names: Sequence[str]) -> list[Done]:
 def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> Done:
     """Write one project's pages; returns its name, its entry and the pages that were new or differed."""
     project = load_project(Ledger(ledger), name)
-    pages, written = pages_of_project(project, site), _files_in((f"project/{name}", f"simple/{name}"), out)
-    return name, entry_of(project, site), [*_write(pages, out), *_remove_others(pages, written, out)]
+    there = set(_files_in((f"project/{name}", f"simple/{name}"), out))
+    return name, entry_of(project, site), _write(pages_of_project(project, site), there, out)
 
 
-def _write(pages: Pages, out: Path) -> list[str]:
-    return [name for name, text in pages.items() if write_if_changed(f"{out}/{name}", encoded(text))]
+def _write(pages: Iterable[tuple[str, str]], there: set[str], out: Path) -> list[str]:
+    """Make these pages, and no others, what is there now; returns what was new, differed or went.
 
-
-def _remove_others(pages: Pages, there: Iterable[str], out: Path) -> list[str]:
-    """What of that is no page: of versions that are not listed any more, or left by a run that was killed."""
-    others = [name for name in there if name not in pages]
-    for name in others:
+    What goes is of versions that are not listed any more, or was left by a run that was killed.
+    """
+    changed = []
+    for name, text in pages:
+        path, content = f"{out}/{name}", encoded(text)
+        if name not in there:
+            write_file(path, content)
+            changed.append(name)
+        elif write_if_changed(path, content):
+            changed.append(name)
+        there.discard(name)
+    gone = sorted(there)
+    for name in gone:
         (out / name).unlink()
-    return others
+    return changed + gone
 
 
 def _files_in(folders: Iterable[str], out: Path) -> Iterator[str]:
     return (f"{folder}/{name}" for folder in folders for name in _entries(f"{out}/{folder}", folders=False))
 
 
-def _maps_in(out: Path) -> Iterator[str]:
-    """The maps of the site. What else lies at the top may be somebody's own."""
-    return filter(SITEMAP.fullmatch, _entries(str(out), folders=False))
+def _is_ours(name: str, whole: Pages) -> bool:
+    """Whether a file at the top is a page, or a map of the site. What else lies there may be somebody's own."""
+    return name in whole or SITEMAP.fullmatch(name) is not None
 
 
 def _projects_in(out: Path) -> set[str]:
     return {name for kind in ("project", "simple") for name in _entries(f"{out}/{kind}", folders=True)}
 
 
-def _entries(folder: str, *, folders: bool) -> list[str]:
+def _entries(folder: Path | str, *, folders: bool) -> list[str]:
     """The names of the folders in a folder, or of what else is there."""
     try:
         with os.scandir(folder) as entries:
@@ -203,11 +212,11 @@ def _entries(folder: str, *, folders: bool) -> list[str]:
         return []
 
 
-def _remove(names: Iterable[str], out: Path) -> list[Path]:
+def _remove(names: Iterable[str], out: Path) -> list[str]:
     """The pages of projects of which nothing was ever published, and whose failed build is no longer one."""
-    folders = [out / kind / name for name in sorted(names) for kind in ("project", "simple")]
+    folders = [f"{kind}/{name}" for name in sorted(names) for kind in ("project", "simple")]
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(out / folder, ignore_errors=True)
     return folders
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import multiprocessing
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import filelock
 import pytest
+from msgspec import structs
 from packaging.version import Version
 
 from factory.errors import PublishError
@@ -36,7 +36,7 @@ ENTRY = Path("demo") / "demo-1.0-py3-none-any.whl.json"
 
 
 def numbered(number: int) -> Release:
-    return dataclasses.replace(RELEASE, filename=f"demo-{number}-py3-none-any.whl", version=str(number))
+    return structs.replace(RELEASE, filename=f"demo-{number}-py3-none-any.whl", version=str(number))
 
 
 def test_a_release_is_read_back_as_it_was_added(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_ledger_of_another_user_is_refused_with_how_to_take_it(
 
 
 def test_what_a_release_states_besides_is_read_back_and_nothing_else_is_written(tmp_path: Path) -> None:
-    full = dataclasses.replace(
+    full = structs.replace(
         RELEASE,
         metadata_sha256=None,
         uploaded="2026-11-22T09:30:00.123456Z",
@@ -88,7 +88,7 @@ def test_only_what_was_published_can_be_updated_and_not_its_bytes(tmp_path: Path
         ledger.update([RELEASE])
     ledger.add(RELEASE)
     with pytest.raises(PublishError, match="is published already, with other bytes"):
-        ledger.update([dataclasses.replace(RELEASE, sha256="c" * 64)])
+        ledger.update([structs.replace(RELEASE, sha256="c" * 64)])
 
 
 def test_an_entry_is_sorted_json_that_ends_with_a_newline(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_published_file_name_with_other_bytes_is_refused_with_both_hashes(tmp_
     ledger.add(RELEASE)
     before = (tmp_path / ENTRY).read_bytes()
     with pytest.raises(PublishError) as caught:
-        ledger.add(dataclasses.replace(RELEASE, sha256="c" * 64))
+        ledger.add(structs.replace(RELEASE, sha256="c" * 64))
     assert "a" * 64 in caught.value.message
     assert "c" * 64 in caught.value.message
     assert "build tag" in str(caught.value.hint)
@@ -111,7 +111,7 @@ def test_a_published_file_name_with_other_bytes_is_refused_with_both_hashes(tmp_
 
 def test_the_same_bytes_again_keep_the_first_entry_and_its_yank(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    yanked = dataclasses.replace(RELEASE, yanked="it crashes")
+    yanked = structs.replace(RELEASE, yanked="it crashes")
     ledger.add(yanked)
     assert ledger.add(RELEASE) == yanked
     assert ledger.read() == (yanked,)
@@ -191,7 +191,7 @@ def test_a_hostile_file_name_is_refused(tmp_path: Path, filename: str) -> None:
     with pytest.raises(PublishError, match="can't be published"):
         parse_filename(filename)
     with pytest.raises(PublishError, match="can't be published"):
-        Ledger(tmp_path / "ledger").add(dataclasses.replace(RELEASE, filename=filename))
+        Ledger(tmp_path / "ledger").add(structs.replace(RELEASE, filename=filename))
     assert list((tmp_path / "ledger").rglob("*.json")) == []
 
 
@@ -228,7 +228,7 @@ def test_a_longer_file_name_that_was_published_once_can_still_be_yanked(tmp_path
 def named(length: int) -> Release:
     """A release whose file name has so many characters."""
     head, end = "demo-1.0-py3.", "-none-any.whl"
-    return dataclasses.replace(RELEASE, filename=f"{head}{'y' * (length - len(head + end))}{end}")
+    return structs.replace(RELEASE, filename=f"{head}{'y' * (length - len(head + end))}{end}")
 
 
 def test_two_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_two_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
 
 def add_bytes(folder: Path, digit: str) -> None:
     try:
-        Ledger(folder).add(dataclasses.replace(RELEASE, sha256=digit * 64))
+        Ledger(folder).add(structs.replace(RELEASE, sha256=digit * 64))
     except PublishError:
         sys.exit(3)
 

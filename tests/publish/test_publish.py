@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from factory import index_config
 from factory.errors import PublishError
@@ -343,7 +344,7 @@ def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_workin
     (first,) = publish_to(tmp_path, candidate).releases
     base = upload(upstream, candidate.path, METADATA)
     (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
-    assert moved == dataclasses.replace(first, url=f"{base}/{candidate.path.name}")
+    assert moved == structs.replace(first, url=f"{base}/{candidate.path.name}")
     assert sha256_of(tmp_path / "out/files" / candidate.path.name) == first.sha256
     assert differences((moved,), tmp_path / "out", {}) == ()
 

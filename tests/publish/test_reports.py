@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from factory.errors import PublishError
 from factory.model import AppliedPatch, BuildFailure, BuildRecord, CheckResult, PackagePin
@@ -49,7 +50,7 @@ def made() -> BuildRecord:
 
 def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
     report = WheelReport(filename="demo-1.0-py3-none-any.whl", summary="A demo", license="MIT")
-    assert write_report(tmp_path, "demo", replace(report, build=build_of([made()], EMPTY)))
+    assert write_report(tmp_path, "demo", structs.replace(report, build=build_of([made()], EMPTY)))
     (read,) = read_reports(tmp_path, "demo").values()
     assert read.build is not None
     assert (read.build.requirements, read.build.patches[0].upstream_status) == (("setuptools==80.0",), "Pending")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from packaging.version import Version
 
 from factory.errors import PublishError
@@ -54,13 +55,15 @@ def kept(tmp_path: Path) -> Path:
         pytest.param([OURS, NEEDED], False, id="as it was"),
         pytest.param([OURS, NEEDED, release("needed", version="2.0")], False, id="another version of ours is there"),
         pytest.param([OURS, NEEDED, release("needed", tag=RISCV.replace("313", "314"))], False, id="another Python's"),
-        pytest.param([OURS, replace(NEEDED, url="https://host/needed-1.0-py3-none-any.whl")], False, id="it moved"),
-        pytest.param([OURS, replace(NEEDED, yanked="it bites")], True, id="a dependency is yanked"),
-        pytest.param([OURS, replace(NEEDED, listed=False)], True, id="a dependency is not listed"),
+        pytest.param(
+            [OURS, structs.replace(NEEDED, url="https://host/needed-1.0-py3-none-any.whl")], False, id="it moved"
+        ),
+        pytest.param([OURS, structs.replace(NEEDED, yanked="it bites")], True, id="a dependency is yanked"),
+        pytest.param([OURS, structs.replace(NEEDED, listed=False)], True, id="a dependency is not listed"),
         pytest.param([OURS], True, id="a dependency is gone"),
         pytest.param([OURS, NEEDED, release("needed", tag=RISCV)], True, id="we build that version now"),
         pytest.param([OURS, NEEDED, release("engine", tag=RISCV)], True, id="there is another build of it"),
-        pytest.param([OURS, replace(NEEDED, sha256="f" * 64)], True, id="it has other bytes"),
+        pytest.param([OURS, structs.replace(NEEDED, sha256="f" * 64)], True, id="it has other bytes"),
     ],
 )
 def test_an_answer_holds_while_what_it_names_is_as_it_was(kept: Path, releases: list[Release], stale: bool) -> None:
@@ -87,8 +90,8 @@ def test_answers_that_hold_no_more_are_dropped(kept: Path) -> None:
 
 
 def test_what_we_built_is_resolved_for_each_of_its_pythons_where_it_is_listed() -> None:
-    both = replace(OURS, origin=Built(record="key", profiles=("rv64gc",), pythons=("3.13", "3.14")))
-    releases = [both, OURS, NEEDED, replace(release("old"), listed=False)]
+    both = structs.replace(OURS, origin=Built(record="key", profiles=("rv64gc",), pythons=("3.13", "3.14")))
+    releases = [both, OURS, NEEDED, structs.replace(release("old"), listed=False)]
     assert roots_of(releases) == [ENGINE, replace(ENGINE, python="3.14")]
 
 
@@ -134,7 +137,7 @@ def test_a_dependency_that_is_yanked_is_replaced(upstream: Upstream, tmp_path: P
     published(tmp_path, engine)
     upstream.add("needed", "2.0")
     (old,) = [each for each in Ledger(tmp_path / "ledger").read() if each.project == "needed"]
-    Ledger(tmp_path / "ledger").update([replace(old, yanked="it bites")])
+    Ledger(tmp_path / "ledger").update([structs.replace(old, yanked="it bites")])
     publication = published(tmp_path, engine)
     assert [each.filename for each in publication.added] == ["needed-2.0-py3-none-any.whl"]
     assert publication.notes == ()
@@ -149,7 +152,7 @@ def test_a_published_wheel_that_can_not_be_installed_any_more_is_told_and_keeps_
     engine = make_wheel(tmp_path / "store", "engine", requires=["needed"])
     published(tmp_path, engine)
     (old,) = [each for each in Ledger(tmp_path / "ledger").read() if each.project == "needed"]
-    Ledger(tmp_path / "ledger").update([replace(old, yanked="it bites")])
+    Ledger(tmp_path / "ledger").update([structs.replace(old, yanked="it bites")])
     needed.unlink()
     upstream.add("unrelated")
     other = make_wheel(tmp_path / "store", "other")
@@ -171,7 +174,7 @@ def test_a_wheel_that_is_yanked_itself_can_be_installed_and_one_that_is_not_list
     ledger = Ledger(tmp_path / "ledger")
     published(tmp_path, yanked, unlisted)
     ledger.set_yanked("yanked", Version("1.0"), "it bites")
-    ledger.update(replace(each, listed=False) for each in ledger.read_project("unlisted"))
+    ledger.update(structs.replace(each, listed=False) for each in ledger.read_project("unlisted"))
     assert published(tmp_path, yanked, unlisted).notes == ()
     assert asked(tmp_path) == ["yanked==1.0"]
     assert published(tmp_path, yanked, unlisted).notes == ()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from msgspec import structs
 from packageurl import PackageURL
 
 from factory.model import BinaryPackage
@@ -40,8 +41,8 @@ SPAM = BinaryPackage(name="python3-spam", source="spam", version="1.0+dfsg-2", s
 def made(**changes: object) -> Build:
     """A build whose wheel has libraries of three kinds."""
     plain = build()
-    full = replace(plain, contents=replace(plain.contents, bundled=(FORTRAN, BLAS, UNKNOWN)))
-    return replace(full, **changes)  # type: ignore[arg-type]
+    full = structs.replace(plain, contents=structs.replace(plain.contents, bundled=(FORTRAN, BLAS, UNKNOWN)))
+    return structs.replace(full, **changes)
 
 
 def content_of(build: Build, **words: object) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def test_package_urls_are_as_their_own_library_writes_them() -> None:
 
 def test_it_leads_to_those_that_the_packages_own_build_put_into_the_wheel() -> None:
     inside = "alpha-1.0.dist-info/sboms/alpha crates.json"
-    wheel = content_of(made(contents=replace(build().contents, sboms=(inside,))))["metadata"]["component"]
+    wheel = content_of(made(contents=structs.replace(build().contents, sboms=(inside,))))["metadata"]["component"]
     assert wheel["externalReferences"] == [{"type": "bom", "url": "alpha-1.0.dist-info/sboms/alpha%20crates.json"}]
 
 
@@ -126,7 +127,7 @@ def test_text_of_strangers_leaves_it_valid(text: str) -> None:
             requirements=(text,),
             patches=(Patch(name=text, upstream_status=text),),
             repacked=(replace(SPAM, name=text, source=text, version=text),),
-            contents=replace(build().contents, bundled=(replace(FORTRAN, path=text, package=package),)),
+            contents=structs.replace(build().contents, bundled=(structs.replace(FORTRAN, path=text, package=package),)),
         ),
         summary=text,
         license=text,

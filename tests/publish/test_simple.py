@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import time
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from pypi_simple import IndexPage, ProjectPage, PyPISimple
 
 from factory.errors import PublishError
@@ -167,7 +167,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_markup_in_a_release_is_escaped(tmp_path: Path) -> None:
     path = make_wheel(tmp_path / "store", "demo")
-    release = dataclasses.replace(release_of(path), requires_python=HOSTILE, yanked=HOSTILE)
+    release = structs.replace(release_of(path), requires_python=HOSTILE, yanked=HOSTILE)
     write({release: path}, tmp_path / "out")
     text = (tmp_path / "out/simple/demo/index.html").read_text()
     assert "<script" not in text
@@ -177,7 +177,7 @@ def test_markup_in_a_release_is_escaped(tmp_path: Path) -> None:
 
 def test_a_file_elsewhere_is_linked_and_not_copied(tmp_path: Path) -> None:
     path = make_wheel(tmp_path / "store", "demo")
-    elsewhere = dataclasses.replace(
+    elsewhere = structs.replace(
         release_of(path),
         url="https://files.example/a%20b/demo-1.0-py3-none-any.whl?x=1&y=2",
         metadata_sha256=None,
@@ -199,7 +199,7 @@ def test_a_file_elsewhere_is_linked_and_not_copied(tmp_path: Path) -> None:
 def test_a_file_that_left_the_listing_stays(tmp_path: Path) -> None:
     paths = [make_wheel(tmp_path / "store", "demo", build=build) for build in ("1", "2")]
     old, new = (release_of(path) for path in paths)
-    write({dataclasses.replace(old, listed=False): paths[0], new: paths[1]}, tmp_path / "out")
+    write({structs.replace(old, listed=False): paths[0], new: paths[1]}, tmp_path / "out")
     for page in both_forms(tmp_path / "out/simple/demo"):
         assert [package.filename for package in page.packages] == [new.filename]
     assert (tmp_path / "out/files" / old.filename).read_bytes() == paths[0].read_bytes()
@@ -222,7 +222,7 @@ def test_a_thousand_releases_are_looked_through_again_in_under_two_seconds(tmp_p
     path = make_wheel(tmp_path / "store", "demo")
     release = release_of(path)
     names = [f"demo-1.0-{number}-py3-none-any.whl" for number in range(1000)]
-    releases = [dataclasses.replace(release, filename=name) for name in names]
+    releases = [structs.replace(release, filename=name) for name in names]
     write_simple(releases, lambda _release: path, tmp_path / "out")
     started = time.monotonic()
     assert write_simple(releases, lambda _release: path, tmp_path / "out") == ()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from factory.model import PYTHONS, BuildFailure
 from factory.publish.ledger import Built, Ledger, Mirrored, Release, parse_filename
@@ -58,7 +59,7 @@ def release(filename: str, **changes: object) -> Release:
         origin=Mirrored() if filename.endswith("-any.whl") else built,
         uploaded="2026-01-02T03:04:05Z",
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def build(python: str = "3.13", **changes: object) -> Build:
@@ -86,12 +87,12 @@ def build(python: str = "3.13", **changes: object) -> Build:
         ),
         logs=(Log(stage="build", python="", sha256="6" * 64), Log(stage="check", python=python, sha256="7" * 64)),
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def report(filename: str, **changes: object) -> WheelReport:
     made = WheelReport(filename=filename, summary="Adds numbers", license="BSD-3-Clause")
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 ALPHA = "alpha-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"

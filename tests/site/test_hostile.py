@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from pypi_simple import ProjectPage
 
 from factory.errors import PublishError
@@ -22,7 +23,7 @@ from factory.publish.ledger import Built, Ledger, Release, parse_filename
 from factory.publish.reports import WheelReport, read_reports, report_path, write_failures, write_report
 from factory.publish.server import serve
 from factory.publish.wheels import read_words
-from factory.serial import dumps, structure
+from factory.serial import convert, dumps, structure
 from factory.site.catalogue import Project, make_project
 from factory.site.coverage import Coverage, Pin, Stack
 from factory.site.pages import Site, entry_of, pages_of_project, pages_of_the_whole
@@ -54,22 +55,22 @@ SITE = Site(settings=Settings(url="https://wheels.example"), coverage=Coverage()
 def project_with(text: str) -> Project:
     """A project in which everything that strangers write, and much that they can't, is `text`."""
     plain = build()
-    made = replace(
+    made = structs.replace(
         plain,
         finished=text,
         mode=text,
         baseline=text,
         toolchain={text: text},
         requirements=(text, text),
-        patches=tuple(replace(patch, name=text, upstream_status=text) for patch in plain.patches),
-        stages=tuple(replace(stage, name=text) for stage in plain.stages),
-        logs=tuple(replace(log, stage=text, python=text) for log in plain.logs),
+        patches=tuple(structs.replace(patch, name=text, upstream_status=text) for patch in plain.patches),
+        stages=tuple(structs.replace(stage, name=text) for stage in plain.stages),
+        logs=tuple(structs.replace(log, stage=text, python=text) for log in plain.logs),
         recipe=text,
-        checks=(replace(plain.checks[0], profile=text, python=text, shown=text),),
-        contents=replace(
+        checks=(structs.replace(plain.checks[0], profile=text, python=text, shown=text),),
+        contents=structs.replace(
             plain.contents,
             glibc=text,
-            dispatched=(replace(plain.contents.dispatched[0], path=text, extensions=(text,)),),
+            dispatched=(structs.replace(plain.contents.dispatched[0], path=text, extensions=(text,)),),
             system_libraries=(text,),
         ),
     )
@@ -82,11 +83,11 @@ def project_with(text: str) -> Project:
 
 
 def as_read(written: WheelReport) -> WheelReport:
-    return structure(harmless_json(dumps(written).encode()), WheelReport)
+    return convert(harmless_json(dumps(written).encode()), WheelReport)
 
 
 def all_pages(project: Project, site: Site = SITE) -> Mapping[str, str]:
-    return {**pages_of_project(project, site), **pages_of_the_whole([entry_of(project, site)], site)}
+    return {**dict(pages_of_project(project, site)), **pages_of_the_whole([entry_of(project, site)], site)}
 
 
 class Skeleton(HTMLParser):
@@ -170,7 +171,7 @@ def test_no_file_name_leads_out_of_its_folder(filename: str) -> None:
     except PublishError:
         return
     project = make_project(name, [release(filename)], {}, [])
-    for path in pages_of_project(project, SITE):
+    for path, _ in pages_of_project(project, SITE):
         pure = PurePosixPath(path)
         assert path == str(pure)
         assert ".." not in pure.parts
@@ -237,7 +238,9 @@ def test_a_wheel_with_absurd_metadata_has_short_words_or_is_refused(tmp_path: Pa
 @pytest.mark.parametrize("text", MARKUP)
 def test_installers_pages_say_to_the_letter_what_can_be_said(text: str) -> None:
     one = release(ALPHA, yanked=text)
-    page = encoded(pages_of_project(make_project("alpha", [one], {}, []), SITE)["simple/alpha/index.html"]).decode()
+    page = encoded(
+        dict(pages_of_project(make_project("alpha", [one], {}, []), SITE))["simple/alpha/index.html"]
+    ).decode()
     (package,) = ProjectPage.from_html("alpha", page, base_url="http://host/simple/alpha/").packages
     told = package.yanked_reason
     if text.isprintable() and not any(ord(character) in range(0xD800, 0xE000) for character in text):
@@ -262,7 +265,7 @@ def hostile_ledger(folder: Path) -> Ledger:
         ledger.add(evil_release(filename, text))
         mocked = project_with(text).versions[0].wheels[0].report
         assert mocked is not None
-        write_report(ledger.folder, project, replace(mocked, filename=filename))
+        write_report(ledger.folder, project, structs.replace(mocked, filename=filename))
     write_failures(ledger.folder, [replace(FAILURE, message="\n".join(MARKUP), stage=MARKUP[0], version=MARKUP[1])])
     pins = tuple(Pin(project=text, version=text, offers={"3.13": "missing"}) for text in MARKUP)
     stacks = (Stack(name=MARKUP[0], requirements=MARKUP, pins=pins, problems={"3.14": MARKUP[0]}),)

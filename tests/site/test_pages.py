@@ -10,13 +10,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from msgspec import structs
 
 from factory.errors import PublishError
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Stage, write_report
 from factory.site import text
 from factory.site.boards import BOARDS
-from factory.site.catalogue import Wheel
+from factory.site.catalogue import make_wheel
 from factory.site.writing import site_pages
 from tests.publish.wheelmaker import RISCV
 from tests.site.ledgers import ALPHA, ALPHA_NEXT, FAILURE, PURE, build, make_ledger, release, report
@@ -113,7 +114,7 @@ def test_a_failed_build_is_told_with_its_last_lines(tmp_path: Path) -> None:
 
 def test_provenance_that_its_own_project_offers_is_linked_where_it_is(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
-    ledger.update([replace(release(PURE), provenance_url="https://upstream.example/plain.provenance")])
+    ledger.update([structs.replace(release(PURE), provenance_url="https://upstream.example/plain.provenance")])
     made = pages(ledger)
     for name in ("index", "2.0"):
         assert 'href="https://upstream.example/plain.provenance">provenance' in made[f"project/plain-text/{name}.html"]
@@ -121,7 +122,7 @@ def test_provenance_that_its_own_project_offers_is_linked_where_it_is(tmp_path: 
 
 def test_a_yanked_version_is_marked_and_not_the_current_one(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
-    ledger.update([replace(release(ALPHA_NEXT), yanked="wrong at VLEN 512")])
+    ledger.update([structs.replace(release(ALPHA_NEXT), yanked="wrong at VLEN 512")])
     made = pages(ledger)
     assert '<span class="version">1.0</span>' in made["project/alpha/index.html"]
     assert "Yanked wrong at VLEN 512" in plain(made["project/alpha/1.10.html"])
@@ -129,7 +130,7 @@ def test_a_yanked_version_is_marked_and_not_the_current_one(tmp_path: Path) -> N
 
 def test_what_is_not_listed_any_more_is_on_no_page(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
-    ledger.update([replace(release(ALPHA), listed=False)])
+    ledger.update([structs.replace(release(ALPHA), listed=False)])
     assert [name for name, page in pages(ledger).items() if ALPHA in page] == []
 
 
@@ -246,7 +247,7 @@ def test_a_wheel_of_a_distributions_packages_says_that_it_was_not_compiled_here(
 )
 def test_provenance_is_linked_to_where_it_lies(changes: dict[str, str], address: str) -> None:
     published = release(ALPHA, provenance_sha256="8" * 64, **changes)
-    assert Wheel(release=published, report=None).provenance == address
+    assert make_wheel(published, None).provenance == address
 
 
 def test_a_failure_is_told_of_the_project_that_the_recipe_makes(tmp_path: Path) -> None:
@@ -334,7 +335,7 @@ def test_wrong_settings_are_refused_with_what_is_right(lines: str, tmp_path: Pat
 
 def test_a_check_that_failed_elsewhere_is_shown_as_failed(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
-    checks = tuple(replace(check, passed=check.profile != "k1") for check in build().checks)
+    checks = tuple(structs.replace(check, passed=check.profile != "k1") for check in build().checks)
     write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(checks=checks)))
     assert 'class="failed">failed' in pages(ledger)["project/alpha/index.html"]
 
