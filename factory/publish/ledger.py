@@ -117,25 +117,31 @@ def parse_filename(filename: str) -> tuple[str, str]:
 
 
 def _parse_parts(filename: str) -> tuple[str, str]:
-    """The two parts of a name each by itself: a version has few files, and all versions have few tags."""
+    """What the parts of a name say, each by itself: all files of a project share one, and most versions are common."""
     head, *tags = filename.rsplit("-", 3)
+    project, _, rest = head.partition("-")
+    version, *build = rest.split("-", 1)
     try:
-        _require_tags("-".join(tags))
-        return _parse_head(head)
+        _require("name", "1", *build, *tags)
+        return _parse_project(project), _parse_version(version)
     except InvalidWheelFilename:
         parse_wheel_filename(filename)  # which says what is wrong with the whole of it
         raise
 
 
 @lru_cache(maxsize=256)
-def _parse_head(head: str) -> tuple[str, str]:
-    project, version, _build, _tags = parse_wheel_filename(f"{head}-py3-none-any.whl")
-    return project, str(version)
+def _parse_project(part: str) -> str:
+    return parse_wheel_filename(f"{part}-1-py3-none-any.whl")[0]
+
+
+@lru_cache(maxsize=4096)
+def _parse_version(part: str) -> str:
+    return str(parse_wheel_filename(f"name-{part}-py3-none-any.whl")[1])
 
 
 @lru_cache(maxsize=256)
-def _require_tags(tags: str) -> None:
-    parse_wheel_filename(f"name-1-{tags}")
+def _require(*parts: str) -> None:
+    parse_wheel_filename("-".join(parts))
 
 
 class Ledger:

@@ -141,10 +141,10 @@ def _row(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str]) -
     values = {"version": files.version, "page": f"{path_quoted(files.version)}.html"}
     found: dict[tuple[str, str], Cell] = {}
     for number, wheel in enumerate(files.wheels, 1):
-        logs = wheel.logs
-        values[f"build{number}"] = logs.get("build", "")
+        values[f"build{number}"] = wheel.logs.get("build", "")
+        for python in pythons:
+            values[f"check{number}-{python}"] = wheel.logs.get(log_title("check", python), "")
         for check in wheel.checks:
-            values[f"check{number}-{check.python}"] = logs.get(log_title("check", check.python), "")
             found[check.python, check.profile] = Cell(number, check.profile, check.python, ENDINGS[check.passed])
     cells = tuple([found.get((python, profile)) for python in pythons for profile in profiles])
     return filled("wheel.html", "grid_row", Values(texts=values), files.yanked, cells)

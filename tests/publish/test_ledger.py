@@ -8,11 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import filelock
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from factory.errors import PublishError
@@ -170,6 +174,36 @@ def test_an_entry_with_a_wrong_field_is_refused(tmp_path: Path, key: str, value:
     (tmp_path / ENTRY).write_text(json.dumps(entry))
     with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.json is damaged"):
         ledger.read()
+
+
+PARTS = (
+    "demo",
+    "Demo_More.x",
+    "1.0",
+    "1.0.0rc1+cpu",
+    "1!2",
+    "notaversion",
+    "1",
+    "2b",
+    "x",
+    "py3",
+    "none",
+    "cp313.cp314",
+    "any",
+    "",
+)
+
+
+@given(st.sampled_from(PARTS[:2]), st.lists(st.sampled_from(PARTS), max_size=6), st.sampled_from((".whl", "")))
+def test_a_file_name_says_what_packaging_reads_in_it(name: str, parts: Sequence[str], end: str) -> None:
+    filename = "-".join([name, *parts]) + end
+    try:
+        project, version, _build, _tags = parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        with pytest.raises(PublishError, match="can't be published"):
+            parse_filename(filename)
+    else:
+        assert parse_filename(filename) == (project, str(version))
 
 
 @pytest.mark.parametrize(
