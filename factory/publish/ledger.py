@@ -47,7 +47,7 @@ Reason = Annotated[str, msgspec.Meta(min_length=1)]
 _OPTIONAL = ("uploaded", "url", "tracks", "provenance_url", "provenance_sha256", "yanked_upstream")
 
 
-class Built(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="built"):
+class Built(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="built", gc=False):
     """We built it: the key of its build record, and the ISA profiles and Pythons on which its checks passed."""
 
     record: str
@@ -62,7 +62,7 @@ class Mirrored(msgspec.Struct, frozen=True, tag_field="kind", tag="mirrored"):
 Origin = Built | Mirrored
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=FORMAT):
+class Release(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=FORMAT, gc=False):
     """One published wheel. `project` and `version` are normalized, `size` is in bytes, hashes are hexadecimal sha256.
 
     `metadata_sha256` is that of the METADATA file in the wheel, None where that can't be fetched by itself (PEP 658).

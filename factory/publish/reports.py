@@ -27,7 +27,8 @@ REPORTS, FAILURES = "reports", "failures"
 T = TypeVar("T")
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True):
+# There are millions of these at once, none of which can be part of a cycle: hence `gc=False`, here and in the ledger.
+class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One run of a wheel's check, on a profile and a Python: what it showed, and how many seconds it took."""
 
     profile: str
@@ -37,14 +38,14 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     shown: str
 
 
-class Patch(msgspec.Struct, frozen=True, kw_only=True):
+class Patch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A patch of the source: its file name and its Upstream-Status."""
 
     name: str
     upstream_status: str
 
 
-class Stage(msgspec.Struct, frozen=True, kw_only=True):
+class Stage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many seconds a stage of the build took, of all processors too, and bytes of memory at its peak.
 
     The last two are 0 where nobody looked.
@@ -56,7 +57,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     memory: int = 0
 
 
-class Log(msgspec.Struct, frozen=True, kw_only=True):
+class Log(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A log beside a wheel: of which stage, for a check on which Python, and the sha256 of the file."""
 
     stage: str
@@ -64,14 +65,14 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class Dispatched(msgspec.Struct, frozen=True, kw_only=True):
+class Dispatched(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A library of the wheel with code beyond the baseline, entered only after run-time detection."""
 
     path: str
     extensions: tuple[str, ...]
 
 
-class Package(msgspec.Struct, frozen=True, kw_only=True):
+class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a library is from: a package of Debian (`deb`), with its architecture, or a project's wheel (`pypi`)."""
 
     kind: str
@@ -80,7 +81,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str = ""
 
 
-class Bundled(msgspec.Struct, frozen=True, kw_only=True):
+class Bundled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A library that the repair put into the wheel: its path and sha256 there, and what it is from, if known."""
 
     path: str
@@ -88,7 +89,7 @@ class Bundled(msgspec.Struct, frozen=True, kw_only=True):
     package: Package | None = None
 
 
-class Contents(msgspec.Struct, frozen=True, kw_only=True):
+class Contents(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the audit of a wheel's libraries says. `glibc` is the newest version that one needs, as in "2.38".
 
     `bundled` is None in reports of a time when nobody looked. `sboms` are the paths of bills of materials that the
@@ -103,7 +104,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     sboms: tuple[str, ...] = ()
 
 
-class Build(msgspec.Struct, frozen=True, kw_only=True):
+class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`.
 
     `repacked_from` names the distribution's package that it was made of, where nothing was compiled here, and
@@ -128,7 +129,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     recipe: str = ""
 
 
-class WheelReport(msgspec.Struct, frozen=True, kw_only=True):
+class WheelReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A published wheel in its own words (summary and licence) and, where we built it, the build."""
 
     filename: str

@@ -33,35 +33,24 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)", re.ASCII)
 RECENT = 10  # versions of a project that the page of builds and the feeds may show
 
 
-class Wheel(msgspec.Struct, frozen=True, kw_only=True):
+class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A published file, with its report and its build where there are any.
 
-    `address` is where the file is, from the folder of its project's pages, and `logs` where its logs are, by what
-    people call them.
+    `address` is where the file is, from the folder of its project's pages; `provenance` and `sbom` are where these
+    are, if it has them, and `logs` where its logs are, by what people call them.
     """
 
     release: Release
     report: WheelReport | None
     build: Build | None
     address: str
+    provenance: str | None
+    sbom: str | None
     logs: Mapping[str, str]
 
     @property
     def built(self) -> bool:
         return isinstance(self.release.origin, Built)
-
-    @property
-    def provenance(self) -> str | None:
-        """Where its provenance is, from there too; None where it has none."""
-        release = self.release
-        # A wheel that moved may have left it here.
-        here = release.provenance_sha256 is not None and (release.url is None or release.provenance_url is None)
-        return f"{FILES}{path_quoted(release.filename)}{PROVENANCE}" if here else release.provenance_url
-
-    @property
-    def sbom(self) -> str | None:
-        """Where its bill of materials is, from there too; None where it wasn't built here."""
-        return None if self.build is None else f"{FILES}{sbom_name(path_quoted(self.release.filename))}"
 
     @property
     def repacked(self) -> bool:
@@ -94,7 +83,7 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True):
         return PURE if self.pure else UPSTREAM
 
 
-class VersionFiles(msgspec.Struct, frozen=True, kw_only=True):
+class VersionFiles(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The files of one version that the index lists, and what lists of what is new tell of it."""
 
     version: str
@@ -146,7 +135,7 @@ class State:
     repacked: bool = False
 
 
-class Recent(msgspec.Struct, frozen=True, kw_only=True):
+class Recent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A version that was published: when, for which Pythons and profiles it was checked, and seconds of its build."""
 
     version: str
@@ -218,13 +207,23 @@ def _ranks(versions: Iterable[str]) -> Mapping[str, int]:
 
 def make_wheel(release: Release, report: WheelReport | None) -> Wheel:
     """A published file, of which there may be a report."""
-    build, address = None if report is None else report.build, link_of(release)
+    build = None if report is None else report.build
     here = f"{FILES}{path_quoted(release.filename)}"
     logs = {}
     for log in () if build is None else build.logs:
         title, ending = _log_names(log.stage, log.python)
         logs[title] = f"{here}{ending}"
-    return Wheel(release=release, report=report, build=build, address=address, logs=logs)
+    # A wheel that moved may have left its provenance here.
+    left = release.provenance_sha256 is not None and (release.url is None or release.provenance_url is None)
+    return Wheel(
+        release=release,
+        report=report,
+        build=build,
+        address=link_of(release),
+        provenance=f"{here}{PROVENANCE}" if left else release.provenance_url,
+        sbom=None if build is None else sbom_name(here),
+        logs=logs,
+    )
 
 
 def log_title(stage: str, python: str) -> str:

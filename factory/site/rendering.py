@@ -96,9 +96,9 @@ def filled(template: str, macro: str, values: Values, *constants: Hashable) -> s
     """A macro's text, which is markup, for some values.
 
     It is what calling the macro gives, at a fraction of the time, which the pages of a hundred thousand wheels need:
-    the macro is rendered once, with gaps for the values, for all whose constants are the same and of whose values the
-    same are empty. So all that it may ask of a value is whether it is empty. It gets the values by name in one mapping,
-    and the constants after it.
+    the macro is rendered once, with gaps for the values, for all whose constants are the same, of whose values the same
+    are empty, and whose lists are as long. So all that it may ask of a value is whether it is empty, and of a list how
+    many it has. It gets the values by name in one mapping, and the constants after it.
     """
     texts = [*values.texts.values()]
     for several in values.lists.values():

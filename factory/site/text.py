@@ -54,11 +54,13 @@ def check_id(number: int | str, profile: str, python: str) -> str:
 
 def stages(stages: Sequence[Stage]) -> str:
     """What the stages of a build took, as in `source 2.1 s, build 4 min 21 s (8 min 9 s of processors, 2.1 GB)`."""
-    return ", ".join([f"{stage.name} {duration(stage.seconds)}{_cost(stage)}" for stage in stages])
+    return ", ".join(
+        [f"{each.name} {duration(each.seconds)}{_cost(each) if each.processors else ''}" for each in stages]
+    )
 
 
 def _cost(stage: Stage) -> str:
-    return f" ({duration(stage.processors)} of processors, {size(stage.memory)})" if stage.processors else ""
+    return f" ({duration(stage.processors)} of processors, {size(stage.memory)})"
 
 
 def tools(toolchain: Mapping[str, str]) -> str:
