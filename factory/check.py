@@ -19,7 +19,6 @@ from factory.model import (
     BASELINE_CPU,
     NATIVE_PROFILE,
     PROFILES,
-    TOOLCHAINS,
     CheckOptions,
     CheckResult,
     LogSink,
@@ -69,10 +68,10 @@ def run_profiles(
     return tuple(replace(result, python=python) for result in results)
 
 
-def require_passed(recipe: Recipe, results: Sequence[CheckResult], toolchain: str = TOOLCHAINS[0]) -> None:
+def require_passed(recipe: Recipe, results: Sequence[CheckResult], label: str, options: str) -> None:
     """Hold the results against what the recipe expects of each profile and against each other.
 
-    `toolchain` is what the wheel was compiled with.
+    `label` is what the wheel is called, and `options` are those by which commands know it.
 
     Raises:
         CheckFailed: it lists every disagreement.
@@ -88,11 +87,9 @@ def require_passed(recipe: Recipe, results: Sequence[CheckResult], toolchain: st
             for text in _disagreements(recipe.check, with_model[0], other)
         ]
     if mistakes:
-        python = results[0].python
         listed = "\n  ".join(f"{profile}: {text}" for profile, text in mistakes)
-        options = recipe.options_for(python, toolchain)
         raise CheckFailed(
-            f"{recipe.label_for(python, toolchain)}: the check failed:\n  {listed}",
+            f"{label}: the check failed:\n  {listed}",
             hint=f"look closer with: factory check {recipe.name} {options} --profile {mistakes[0][0]} --keep",
         )
 

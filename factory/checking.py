@@ -61,7 +61,7 @@ def run_check(
         results = check.run_profiles(sandbox, recipe, factory.target.python, model, profiles, log)
     for result in results:
         factory.reporter.line(f"{factory.label(recipe)}: {result.profile}: {result.shown}")
-    check.require_passed(recipe, results, factory.toolchain)
+    check.require_passed(recipe, results, factory.label(recipe), factory.options_for(recipe))
     return results
 
 
