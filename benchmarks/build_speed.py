@@ -2,8 +2,8 @@
 
 Usage, as root: python benchmarks/build_speed.py [--package NAME]... [--modes MODE,MODE] [--runs N] [--json]
 
-All modes call the same PEP 517 hooks through factory.builders, sealed by bubblewrap, with as many jobs as there are
-cores and without ccache. Installing build requirements is timed apart; the ratios are about the build alone.
+All modes call the same PEP 517 hooks through factory.stages.builders, sealed by bubblewrap, with as many jobs as
+there are cores and without ccache. Installing build requirements is timed apart; the ratios are about the build alone.
 """
 
 from __future__ import annotations
@@ -21,23 +21,27 @@ from statistics import median
 from host_sandbox import open_host
 from timed_sandbox import Seconds, TimedSandbox
 
-from factory import patches, sources
-from factory.builders import BUILDERS
-from factory.builders.crates import needs_rust
-from factory.builders.pep517 import PYTHON
-from factory.compile_slots import processors
-from factory.describing import describe
-from factory.environments.layers import discard
-from factory.environments.modes import MODES
-from factory.environments.root import RootRequest
-from factory.environments.rootfs import RootfsEnvironment
+from factory.cli.console import Reporter, print_table
 from factory.errors import FactoryError, PrerequisiteMissing, RecipeError
-from factory.layout import Layout, default_layout
-from factory.model import LogSink, Recipe, Sandbox, SourcePin, SourceTree, Target
-from factory.preparing import prepare
-from factory.recipe import load_recipes
-from factory.settings import Factory
-from factory.ui import Reporter, print_table
+from factory.model.artifacts import SourceTree
+from factory.model.protocols import Sandbox
+from factory.model.recipe import Recipe, SourcePin
+from factory.model.target import Target
+from factory.pipeline.config import Factory
+from factory.pipeline.job_slots import processors
+from factory.pipeline.metadata import describe
+from factory.recipes.loader import load_recipes
+from factory.stages.builders.cargo import needs_rust
+from factory.stages.builders.pep517 import PYTHON
+from factory.stages.builders.registry import BUILDERS
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.environments.roots import MODES
+from factory.stages.sources import patches, registry
+from factory.stages.sources.prepare import prepare
+from factory.util.log import LogSink
+from factory.util.paths import Layout, default_layout
+from factory.util.scratch import discard
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = "speed-cpp"
@@ -151,7 +155,7 @@ def find_subject(name: str) -> Subject:
     """A project of tests/packages, or a recipe's, patched as for its wheel and made comparable."""
     folder = ROOT / "tests/packages" / name
     if (folder / "pyproject.toml").is_file():
-        version = sources.read_project_metadata(SourceTree(path=folder, sha256="")).version or "0"
+        version = registry.read_project_metadata(SourceTree(path=folder, sha256="")).version or "0"
         pin = SourcePin(kind="local", project=name, version=version, path=folder)
         return Subject(recipe=Recipe(name=name, version=version, directory=folder, source=pin), note="as it is")
     recipes = load_recipes(ROOT / "recipes")
@@ -209,10 +213,10 @@ def build_once(case: Case, layout: Layout) -> Build:
 def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: LogSink) -> Build:
     """Put the source into the sandbox, install what it requires, build it, and look at what came of it."""
     work, builder = sandbox.work, BUILDERS[subject.recipe.build.builder]
-    tree = sources.fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
+    tree = registry.fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
     prepare(subject.recipe.source, subject.patches, tree, log)
     tree.path.rename(work / "src")
-    metadata = sources.read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
+    metadata = registry.read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)
     installed = builder.install_requirements(timed, metadata, recipe, Target().python, (), log)
     requirements = timed.lap()

@@ -22,19 +22,22 @@ from pathlib import Path
 
 from timed_sandbox import Seconds
 
-from factory import sources
-from factory.builders import cibuildwheel
-from factory.compile_slots import processors
-from factory.environments.cibuildwheel import CibuildwheelEnvironment
-from factory.environments.engine import connect
-from factory.environments.layers import discard
-from factory.environments.manylinux import manylinux_root
-from factory.environments.owners import OWNER_LABEL, own_label
-from factory.environments.root import Root, RootRequest
+from factory.cli.console import Reporter, print_table
 from factory.errors import FactoryError, PrerequisiteMissing
-from factory.layout import Layout, default_layout
-from factory.model import BuildOptions, OpenStage, Recipe, SourcePin, SourceTree, Target
-from factory.ui import Reporter, print_table
+from factory.host.docker_engine import connect
+from factory.model.artifacts import SourceTree
+from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.model.target import Target
+from factory.pipeline.job_slots import processors
+from factory.stages.builders import cibuildwheel
+from factory.stages.environments.base import Root, RootRequest
+from factory.stages.environments.docker.cibuildwheel import CibuildwheelEnvironment
+from factory.stages.environments.docker.labels import OWNER_LABEL, own_label
+from factory.stages.environments.manylinux import manylinux_root
+from factory.stages.sources import registry
+from factory.util.log import OpenStage
+from factory.util.paths import Layout, default_layout
+from factory.util.scratch import discard
 
 MODES = ("hybrid", "emulated")
 
@@ -126,10 +129,10 @@ def run_once(subject: Subject, mode: str, root: Root, layout: Layout) -> Run:
     recipe, open_stage = subject.recipe(folder), stages(layout, subject.name)
     try:
         with open_stage(f"{mode} cibuildwheel") as log:
-            tree = sources.fetch(recipe.source, layout.downloads, folder / "source", log)
+            tree = registry.fetch(recipe.source, layout.downloads, folder / "source", log)
             (folder / "work").mkdir()
             tree.path.rename(folder / "work/src")
-            metadata = sources.read_project_metadata(SourceTree(path=folder / "work/src", sha256=tree.sha256))
+            metadata = registry.read_project_metadata(SourceTree(path=folder / "work/src", sha256=tree.sha256))
             environment = CibuildwheelEnvironment(root=root, layout=layout, open_stage=open_stage)
             with environment.open(folder / "work") as sandbox, measured() as seconds:
                 python = Target().python

@@ -12,12 +12,14 @@ from pathlib import Path, PurePosixPath
 
 import uv
 
-from factory.environments.host_network import CA_VARIABLES, ca_bundle, host_network
-from factory.environments.root import BASE_PATH, BUILD_VENV_PATH, COMMON
 from factory.errors import PrerequisiteMissing
-from factory.layout import Layout
-from factory.model import BASELINE_CPU, BUILD, LogSink, Target
-from factory.process import run
+from factory.host.network import CA_VARIABLES, ca_bundle, host_network
+from factory.model.protocols import BUILD
+from factory.model.target import BASELINE_CPU, Target
+from factory.stages.environments.base import BASE_PATH, BUILD_VENV_PATH, COMMON
+from factory.util.log import LogSink
+from factory.util.paths import Layout
+from factory.util.process import run
 
 # The host's Rust lies in its user's home, if it has one.
 CARGO = shutil.which("cargo")

@@ -28,7 +28,7 @@ from statistics import median
 import psutil
 from pypi_simple import ProjectPage
 
-from factory.process import run
+from factory.cli.console import print_table
 from factory.publish.ledger import Built, Ledger, Release, entry_of, parse_filename
 from factory.publish.reports import (
     Build,
@@ -42,8 +42,8 @@ from factory.publish.reports import (
     report_path,
     write_report,
 )
-from factory.site.writing import write_site
-from factory.ui import print_table
+from factory.site.writer import write_site
+from factory.util.process import run
 
 PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
 PYTHONS = ("cp313", "cp314")

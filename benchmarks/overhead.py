@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-from factory.layout import CACHE_VARIABLE, default_layout
-from factory.pipeline import STAGES
-from factory.process import run
-from factory.ui import print_table
+from factory.cli.console import print_table
+from factory.pipeline.build import STAGES
+from factory.util.paths import CACHE_VARIABLE, default_layout
+from factory.util.process import run
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ("layers", "downloads", "packages", "metadata", "mirror", "ccache")
@@ -47,7 +47,7 @@ def build_once(package: str) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory(dir=default_layout().root) as folder:
         for name in SHARED:
             Path(folder, name).symlink_to(default_layout().root / name)
-        command = [sys.executable, "-m", "factory.cli", "build", package, "--json"]
+        command = [sys.executable, "-m", "factory.cli.main", "build", package, "--json"]
         started = time.monotonic()
         printed = run(command, env={**os.environ, CACHE_VARIABLE: folder}, cwd=ROOT)
         total = time.monotonic() - started

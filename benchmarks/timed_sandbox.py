@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from factory.model import BASELINE_CPU, BUILD, LogSink, Sandbox
+from factory.model.protocols import BUILD, Sandbox
+from factory.model.target import BASELINE_CPU
+from factory.util.log import LogSink
 
 # The shell's `times` instead of this process's rusage: bubblewrap ends without waiting for its PID namespace's init, so
 # what ran in there is never accounted to us. It prints the shell's own times, then those of all that it waited for.

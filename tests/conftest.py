@@ -10,14 +10,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from factory.environments.debian import PYTHON, native_command
-from factory.environments.modes import check_root, hybrid_root, native_layer
-from factory.environments.root import RootRequest
-from factory.environments.rootfs import RootfsEnvironment
-from factory.layout import Layout, default_layout
-from factory.model import LogSink
-from factory.process import LogFile
-from tests.dockerd import some_engine
+from factory.host.native_programs import native_command
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.debian.bootstrap import PYTHON
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.environments.roots import check_root, hybrid_root, native_layer
+from factory.util.log import LogFile, LogSink
+from factory.util.paths import Layout, default_layout
+from tests.support.dockerd import some_engine
 
 PACKAGES = Path(__file__).parent / "packages"
 # An example's time says nothing where builds run beside the tests.

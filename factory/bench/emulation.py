@@ -15,19 +15,21 @@ from pathlib import Path
 
 from factory.bench.completion import LIMITED, Request, Timings, read_timings
 from factory.bench.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
-from factory.compile_slots import processors
-from factory.environments.layers import Layer, content_key, ensure_layer
-from factory.environments.machine import DISKS, MOUNT, Hardware, VirtualMachine, virtual_machine
-from factory.environments.modes import native_layer
+from factory.bench.virtual_machine import DISKS, MOUNT, Hardware, VirtualMachine, virtual_machine
 from factory.errors import CommandFailed
-from factory.files import copy_atomically, sha256_of
-from factory.model import BUILD, PROFILES, PYTHONS, LogSink, PackagePin, Sandbox
-from factory.own_folders import own_folder
-from factory.pipeline import build
-from factory.process import Recording
-from factory.serial import load, save, timestamp
-from factory.settings import Factory
-from factory.sources import download_model
+from factory.model.artifacts import PackagePin
+from factory.model.protocols import BUILD, Sandbox
+from factory.model.target import PROFILES, PYTHONS
+from factory.pipeline.build import build
+from factory.pipeline.config import Factory
+from factory.pipeline.job_slots import processors
+from factory.stages.environments.layers import Layer, content_key, ensure_layer
+from factory.stages.environments.roots import native_layer
+from factory.stages.sources.registry import download_model
+from factory.util.atomic_files import copy_atomically, sha256_of
+from factory.util.jsonio import load, save, timestamp
+from factory.util.log import LogSink, Recording
+from factory.util.scratch import own_folder
 
 TOOLS = "llama-cpp-tools"
 PROGRAMS = "llama_cpp_tools/bin"

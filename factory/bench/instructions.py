@@ -11,17 +11,20 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
-from factory.bench.classes import Counts, classify
-from factory.bench.counting import count_instructions
 from factory.bench.inside import run_case
+from factory.bench.instruction_classes import Counts, classify
+from factory.bench.instruction_counts import count_instructions
 from factory.bench.maps import Libraries, mapped_libraries, relative
 from factory.bench.trace import Instruction
-from factory.checking import installed, stored_beside, trial_index
 from factory.errors import FactoryError, RecipeError
-from factory.model import BUILD, PROFILES, LogSink, Recipe, Sandbox
-from factory.own_folders import own_folder
-from factory.settings import Factory
-from factory.wheel_file import open_wheel
+from factory.model.protocols import BUILD, Sandbox
+from factory.model.recipe import Recipe
+from factory.model.target import PROFILES
+from factory.pipeline.check import installed, stored_beside, trial_index
+from factory.pipeline.config import Factory
+from factory.stages.audit.wheel_reader import open_wheel
+from factory.util.log import LogSink
+from factory.util.scratch import own_folder
 
 SCRIPT = "bench.py"
 ANSWER = "answer"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from factory.bench.results import BarChart
 from factory.errors import FactoryError, PrerequisiteMissing
-from factory.files import write_if_changed
+from factory.util.atomic_files import write_if_changed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

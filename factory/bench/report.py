@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from factory.bench.classes import CLASSES, Counts
+from factory.bench.instruction_classes import CLASSES, Counts
 from factory.bench.instructions import Measurement
 from factory.bench.results import BarChart, Results
 

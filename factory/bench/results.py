@@ -25,7 +25,7 @@ class BarChart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """A table with the lines that belong above it, its values as `data` (see `factory.serial.dumps`), and a chart."""
+    """A table with the lines that belong above it, its values as `data` (see `jsonio.dumps`), and a chart."""
 
     preface: Sequence[str]
     headings: Sequence[str]

@@ -20,9 +20,9 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.files import content_of, is_file, write_if_changed
-from factory.model import PYTHONS
-from factory.serial import DAMAGED, decode
+from factory.model.target import PYTHONS
+from factory.util.atomic_files import content_of, is_file, write_if_changed
+from factory.util.jsonio import DAMAGED, decode
 
 FORMAT = 1
 LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of new wheels are fetched

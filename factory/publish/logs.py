@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from factory.files import changed_at, sha256_of, write_if_changed
-from factory.layout import short
-from factory.model import BuildRecord
-from factory.publish.harmless import harmless
+from factory.model.record import BuildRecord
 from factory.publish.reports import Log
+from factory.publish.safe_text import harmless
+from factory.util.atomic_files import changed_at, sha256_of, write_if_changed
+from factory.util.paths import short
 
 PUBLISHED = ("build", "check")
 MAX_CHARACTERS = 4_000_000  # of a log's text; the end is what people look for, so most of it is kept

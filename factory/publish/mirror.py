@@ -17,13 +17,14 @@ from pathlib import Path
 from msgspec import structs
 
 from factory.errors import CommandFailed, PrerequisiteMissing, PublishError
-from factory.model import PYTHONS, LogSink, Target
-from factory.process import run
+from factory.model.target import PYTHONS, Target
 from factory.publish.ledger import Built, Mirrored, Release, parse_filename
 from factory.publish.resolver import Pin, Unresolvable, closed_environment, open_environment, resolve
-from factory.publish.simple import write_html
-from factory.publish.wheels import describe_wheel
-from factory.tags import serves
+from factory.publish.simple_api import write_html
+from factory.publish.wheel_metadata import describe_wheel
+from factory.util.log import LogSink
+from factory.util.process import run
+from factory.util.wheel_tags import serves
 
 LOWEST_GLIBC_MINOR = 27  # glibc 2.27 is the first that runs on riscv64
 

@@ -16,11 +16,12 @@ from typing import TypeVar
 import msgspec
 
 from factory.errors import PublishError
-from factory.files import content_of, write_if_changed
-from factory.model import BinaryPackage, BuildFailure, BuildRecord, StageRun
-from factory.publish.harmless import harmless_json, is_harmless
+from factory.model.artifacts import BinaryPackage
+from factory.model.record import BuildFailure, BuildRecord, StageRun
 from factory.publish.ledger import Release
-from factory.serial import DAMAGED, convert, decode, dumps
+from factory.publish.safe_text import harmless_json, is_harmless
+from factory.util.atomic_files import content_of, write_if_changed
+from factory.util.jsonio import DAMAGED, convert, decode, dumps
 
 REPORTS, FAILURES = "reports", "failures"
 

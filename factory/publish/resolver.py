@@ -17,9 +17,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import CommandFailed, PublishError
-from factory.model import LogSink
-from factory.package_index import UV_VARIABLES, pip_settings, uv_variables
-from factory.process import run
+from factory.host.pip import UV_VARIABLES, pip_settings, uv_variables
+from factory.util.log import LogSink
+from factory.util.process import run
 
 UV_PLATFORM = "riscv64-unknown-linux"  # to uv this is manylinux_2_39
 NO_SOLUTION = 1  # uv's exit status; others say that it could not ask

@@ -16,11 +16,11 @@ from urllib.parse import quote
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from factory.files import changed_at, write_if_changed
 from factory.publish.identifiers import OURS, urn_of
 from factory.publish.ledger import SHA256, TIME, Built, Release
 from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, report_path, with_reports
-from factory.serial import encode
+from factory.util.atomic_files import changed_at, write_if_changed
+from factory.util.jsonio import encode
 
 SPECIFICATION = "1.6"
 

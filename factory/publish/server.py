@@ -23,8 +23,8 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 
 from factory.errors import PublishError
-from factory.files import is_file
-from factory.publish.simple import JSON_NAME
+from factory.publish.simple_api import JSON_NAME
+from factory.util.atomic_files import is_file
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

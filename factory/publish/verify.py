@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from factory.errors import PublishError
-from factory.files import sha256_of
 from factory.publish.ledger import Release
-from factory.publish.simple import simple_pages
-from factory.publish.wheels import METADATA, provenance_of, read_metadata
+from factory.publish.simple_api import simple_pages
+from factory.publish.wheel_metadata import METADATA, provenance_of, read_metadata
+from factory.util.atomic_files import sha256_of
 
 
 def differences(releases: Sequence[Release], output: Path, further: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory import board
+from factory.board import finder
 
-SCRIPT = Path(board.__file__)
+SCRIPT = Path(finder.__file__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +63,11 @@ BOARDS = (
 def browser_rules() -> Mapping[str, object]:
     """The board finder's tables, for the page's JavaScript, so that there is one place to change them."""
     return {
-        "base": sorted(board.BASE),
-        "rva22": sorted(board.RVA22),
-        "thead": board.THEAD,
-        "draftArchitecture": board.DRAFT_ARCHITECTURE,
-        "draftCores": board.DRAFT_CORES.pattern,
-        "knownVlen": board.KNOWN_VLEN,
-        "vectorProfiles": [[name, vlen, sorted(needed)] for name, vlen, needed in board.VECTOR_PROFILES],
+        "base": sorted(finder.BASE),
+        "rva22": sorted(finder.RVA22),
+        "thead": finder.THEAD,
+        "draftArchitecture": finder.DRAFT_ARCHITECTURE,
+        "draftCores": finder.DRAFT_CORES.pattern,
+        "knownVlen": finder.KNOWN_VLEN,
+        "vectorProfiles": [[name, vlen, sorted(needed)] for name, vlen, needed in finder.VECTOR_PROFILES],
     }

@@ -12,10 +12,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_version
 
 from factory.errors import PublishError
-from factory.model import BuildFailure
-from factory.publish.harmless import harmless_json
-from factory.serial import DAMAGED, structure
-from factory.site.catalogue import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State, Summary
+from factory.model.record import BuildFailure
+from factory.publish.safe_text import harmless_json
+from factory.site.projects import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State, Summary
+from factory.util.jsonio import DAMAGED, structure
 
 OTHER = "other"  # what the catalogue's states don't have: it is here, but not in the version that is needed
 WORDS = {

@@ -10,23 +10,15 @@ from typing import NamedTuple
 
 import markupsafe
 
-from factory.model import PROFILES, Target
-from factory.publish.simple import path_quoted, project_pages, root_pages
+from factory.model.target import PROFILES, Target
+from factory.publish.simple_api import path_quoted, project_pages, root_pages
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
-from factory.site.catalogue import (
-    Project,
-    Recent,
-    Summary,
-    VersionFiles,
-    log_title,
-    ordered_profiles,
-    summarize,
-)
+from factory.site.config import Settings
 from factory.site.coverage import KINDS, SOLVED, WORDS, Coverage, Covered, absent, covered
-from factory.site.exports import project_json
-from factory.site.rendering import Values, filled, frame, macros, render
-from factory.site.settings import Settings
-from factory.site.wheels import ENDINGS, facts_of, section_of
+from factory.site.json_api import project_json
+from factory.site.projects import Project, Recent, Summary, VersionFiles, log_title, ordered_profiles, summarize
+from factory.site.templating import Values, filled, frame, macros, render
+from factory.site.wheel_section import ENDINGS, facts_of, section_of
 
 GRID_VERSIONS = 8  # a project's newest versions that its grid shows; all are on pages of their own
 NEWEST = 100  # versions in the list of builds, and half as many in the feed of the whole

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factory.publish.ledger import Ledger
 from factory.publish.verify import wrong_pages
-from factory.site.writing import encoded, site_pages
+from factory.site.writer import encoded, site_pages
 
 # What else lies in an output: installers' pages and files are compared with their releases, and it may hold the ledger.
 NOT_OURS = ("simple", "files", "ledger")

@@ -10,13 +10,13 @@ import pytest
 from factory.bench.completion import Request
 from factory.bench.emulation import TOOLS, Bench, Cell
 from factory.bench.model_shape import ModelShape
-from factory.layout import Layout
-from factory.model import PYTHONS
-from factory.settings import Factory
-from factory.store import Store
-from factory.ui import Reporter
+from factory.cli.console import Reporter
+from factory.model.target import PYTHONS
+from factory.pipeline.config import Factory
+from factory.store.store import Store
+from factory.util.paths import Layout
 from tests.conftest import make_cache
-from tests.pipeline.checkouts import ROOT, own_factory
+from tests.support.checkouts import ROOT, own_factory
 
 # It needs llama.cpp's programs, a real package that takes long to build.
 pytestmark = [pytest.mark.main_job, pytest.mark.long]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from factory import cli
-from factory.bench.classes import Counts
+from factory.bench.instruction_classes import Counts
 from factory.bench.instructions import Measurement, chosen, packages_with_libraries
 from factory.bench.report import compare, report
-from factory.commands.bench_instructions import labelled
+from factory.cli import main
+from factory.cli.commands.bench_instructions import labelled
 from factory.errors import AuditFailed, FactoryError, RecipeError
 
 
@@ -60,17 +60,17 @@ def test_wheels_have_labels() -> None:
 def test_what_can_not_be_measured_is_refused_at_once(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("factory.cli.become_root", lambda: None)
-    assert cli.main(["bench", "instructions", "numpy", *arguments]) != 0
+    monkeypatch.setattr("factory.cli.main.become_root", lambda: None)
+    assert main.main(["bench", "instructions", "numpy", *arguments]) != 0
     assert message in capsys.readouterr().err
 
 
 def test_a_recipe_takes_the_wheels_of_the_project_that_it_builds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("factory.cli.become_root", lambda: None)
+    monkeypatch.setattr("factory.cli.main.become_root", lambda: None)
     wheel = "/x/torch-2.14.1-py3-none-any.whl"
-    assert cli.main(["bench", "instructions", "torch-debian", "--wheel", wheel]) != 0
+    assert main.main(["bench", "instructions", "torch-debian", "--wheel", wheel]) != 0
     assert f"there is no file {wheel}" in capsys.readouterr().err
 
 
@@ -128,9 +128,9 @@ def test_compilers_are_compared_side_by_side() -> None:
 def test_a_comparison_needs_builds_with_all_compilers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("factory.cli.become_root", lambda: None)
+    monkeypatch.setattr("factory.cli.main.become_root", lambda: None)
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
-    assert cli.main(["bench", "kernels"]) == 12
+    assert main.main(["bench", "kernels"]) == 12
     shown = capsys.readouterr().err
     assert "llama-cpp-python 0.3.36 was not built with gcc and clang yet" in shown
     assert "factory build llama-cpp-python --python 3.13 --toolchain gcc --toolchain clang" in shown

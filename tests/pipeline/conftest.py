@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from factory.layout import Layout
-from tests.pipeline.checkouts import Checkout, make_checkout
+from factory.util.paths import Layout
+from tests.support.checkouts import Checkout, make_checkout
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from factory.cache.areas import lock_of
 from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError, StoreError
-from factory.files import sha256_of
-from factory.locks import held
-from factory.pipeline import STAGES
-from factory.store import Store
-from tests.pipeline.checkouts import ONE_PROFILE, SUMS, Checkout, make_checkout
-from tests.pipeline.processes import survivors
+from factory.pipeline.build import STAGES
+from factory.store.areas import lock_of
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+from factory.util.locks import held
+from tests.support.checkouts import ONE_PROFILE, SUMS, Checkout, make_checkout
+from tests.support.processes import survivors
 
 pytestmark = pytest.mark.environment
 

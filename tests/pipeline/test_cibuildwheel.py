@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.environments.engine import connect
+from factory.host.docker_engine import connect
 from tests.conftest import PACKAGES
-from tests.pipeline.checkouts import Checkout
+from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.environment
 

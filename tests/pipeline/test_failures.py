@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from factory import pipeline
-from factory.builders.failure import build_failed
+from factory.cli.console import Reporter
 from factory.errors import BuildFailed, CheckFailed, CommandFailed, FactoryError, RepairFailed, SourceError
-from factory.layout import Layout
-from factory.model import BuildRecord, Job, Recipe, SourcePin
-from factory.pipeline import build
-from factory.settings import Factory
-from factory.ui import Reporter
+from factory.model.job import Job
+from factory.model.recipe import Recipe, SourcePin
+from factory.model.record import BuildRecord
+from factory.pipeline.build import build
+from factory.pipeline.config import Factory
+from factory.stages.builders.base import build_failed
+from factory.util.paths import Layout
 from tests.conftest import MemoryLog
 
 RECIPE = """
@@ -68,7 +69,7 @@ def test_what_the_machine_lacks_is_not_kept_as_a_failure_of_the_package(
     def fail(_job: Job, _records: object, _factory: Factory) -> BuildRecord:
         raise error
 
-    monkeypatch.setattr(pipeline, "_build_job", fail)
+    monkeypatch.setattr("factory.pipeline.build._build_job", fail)
     factory = make_factory(tmp_path)
     with pytest.raises(type(error)):
         build(["demo"], ["3.13"], factory)

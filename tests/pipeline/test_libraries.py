@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.checkouts import ONE_PROFILE, Checkout, add_recipe
+from tests.support.checkouts import ONE_PROFILE, Checkout, add_recipe
 
 pytestmark = pytest.mark.environment
 

@@ -10,16 +10,16 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from factory.environments.modes import MODES
-from factory.environments.root import BASE_PATH, COMMON, RootRequest
-from factory.environments.rootfs import RootfsEnvironment
-from factory.environments.sandbox import OverlaySandbox
 from factory.errors import CommandFailed, PrerequisiteMissing
-from factory.files import sha256_of
-from factory.layout import Layout
-from factory.process import LogFile
+from factory.stages.environments.base import BASE_PATH, COMMON, RootRequest
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.environments.roots import MODES
+from factory.stages.environments.sandbox import OverlaySandbox
+from factory.util.atomic_files import sha256_of
+from factory.util.log import LogFile
+from factory.util.paths import Layout
 from tests.conftest import PACKAGES, unreported
-from tests.pipeline.checkouts import Checkout, make_checkout
+from tests.support.checkouts import Checkout, make_checkout
 
 pytestmark = pytest.mark.environment
 

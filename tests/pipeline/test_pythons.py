@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from factory.audit import audit_wheel
 from factory.errors import RecipeError
-from factory.layout import default_layout
-from factory.model import PYTHONS, AuditOptions, BuildRecord, Target
+from factory.model.recipe import AuditOptions
+from factory.model.record import BuildRecord
+from factory.model.target import PYTHONS, Target
 from factory.publish.ledger import Built, Ledger
-from factory.store import Store
+from factory.stages.audit.auditor import audit_wheel
+from factory.store.store import Store
+from factory.util.paths import default_layout
 from tests.conftest import PACKAGES, make_cache
-from tests.pipeline.checkouts import ONE_PROFILE, Checkout, add_recipe
+from tests.support.checkouts import ONE_PROFILE, Checkout, add_recipe
 
 SMOKE = """
 import array, json, os, sys

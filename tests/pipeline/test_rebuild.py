@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from factory.errors import NotReproducible, RebuildImpossible, StoreError
-from factory.files import sha256_of
-from tests.pipeline.checkouts import ONE_PROFILE, Checkout, make_checkout
+from factory.util.atomic_files import sha256_of
+from tests.support.checkouts import ONE_PROFILE, Checkout, make_checkout
 
 pytestmark = pytest.mark.environment
 

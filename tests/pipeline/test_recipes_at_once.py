@@ -10,8 +10,8 @@ import pytest
 
 from factory.errors import BuildFailed
 from tests.conftest import PACKAGES
-from tests.pipeline.checkouts import ONE_PROFILE, SUMS, Checkout, add_recipe, make_checkout
-from tests.pipeline.processes import survivors
+from tests.support.checkouts import ONE_PROFILE, SUMS, Checkout, add_recipe, make_checkout
+from tests.support.processes import survivors
 
 pytestmark = pytest.mark.environment
 

@@ -13,10 +13,10 @@ import pytest
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
-from factory.environments.rootfs import RootfsEnvironment
+from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.conftest import MemoryLog
-from tests.pipeline.checkouts import Checkout
-from tests.sources.index_server import serve
+from tests.support.checkouts import Checkout
+from tests.support.index_server import serve
 
 pytestmark = pytest.mark.environment
 

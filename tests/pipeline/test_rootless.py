@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 import uv
 
-from factory.environments import binfmt
-from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import PrerequisiteMissing
-from factory.files import sha256_of
-from factory.layout import Layout
-from factory.privileges import NAMESPACE
-from tests.pipeline.checkouts import ONE_PROFILE, Checkout, make_checkout
+from factory.host import binfmt
+from factory.host.privileges import NAMESPACE
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.util.atomic_files import sha256_of
+from factory.util.paths import Layout
+from tests.support.checkouts import ONE_PROFILE, Checkout, make_checkout
 
 pytestmark = pytest.mark.environment
 
@@ -208,7 +208,7 @@ def make_different(program: Path) -> None:
 REGISTER = """
 import sys
 from pathlib import Path
-from factory.environments import binfmt
+from factory.host import binfmt
 binfmt.ensure_registered(Path(sys.argv[1]))
 """
 

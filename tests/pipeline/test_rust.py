@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from factory.environments.modes import hybrid_root
-from factory.environments.root import RootRequest
-from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import BuildFailed
-from factory.layout import Layout
-from factory.process import LogFile
-from factory.store import Store
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.environments.roots import hybrid_root
+from factory.store.store import Store
+from factory.util.log import LogFile
+from factory.util.paths import Layout
 from tests.conftest import PACKAGES, unreported
-from tests.pipeline.checkouts import Checkout
+from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.environment
 

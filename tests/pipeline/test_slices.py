@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from factory.errors import TimeLimitReached
-from factory.files import sha256_of
-from tests.pipeline.checkouts import ONE_PROFILE, Checkout, add_recipe, make_checkout
-from tests.pipeline.processes import survivors
+from factory.util.atomic_files import sha256_of
+from tests.support.checkouts import ONE_PROFILE, Checkout, add_recipe, make_checkout
+from tests.support.processes import survivors
 
 pytestmark = pytest.mark.environment
 

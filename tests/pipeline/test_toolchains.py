@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from factory.environments import clang
-from factory.layout import default_layout
-from factory.model import BuildRecord
+from factory.model.record import BuildRecord
 from factory.publish.ledger import Ledger
-from factory.store import Store
-from factory.wheel_file import open_wheel
+from factory.stages.audit.wheel_reader import open_wheel
+from factory.stages.environments.debian import clang
+from factory.store.store import Store
+from factory.util.paths import default_layout
 from tests.conftest import make_cache
-from tests.pipeline.checkouts import SUM_CASES, Checkout, make_checkout
+from tests.support.checkouts import SUM_CASES, Checkout, make_checkout
 
 MORE = """
 [build]

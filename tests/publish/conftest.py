@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from factory.publish.placing import write_simple
+from factory.publish.placement import write_simple
 from factory.publish.server import serve
-from tests.publish.wheelmaker import make_wheel, release_of
+from tests.support.wheelmaker import make_wheel, release_of
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from factory.errors import CommandFailed
-from factory.files import sha256_of
-from factory.process import run
-from factory.publish.placing import write_simple
+from factory.publish.placement import write_simple
 from factory.publish.server import serve
-from tests.publish.wheelmaker import RISCV, make_wheel, release_of
+from factory.util.atomic_files import sha256_of
+from factory.util.process import run
+from tests.support.wheelmaker import RISCV, make_wheel, release_of
 
 PLATFORM = ["--platform=manylinux_2_39_riscv64", "--platform=manylinux_2_38_riscv64"]
 UV_FOR_RISCV = ["--python-platform=riscv64-unknown-linux", "--python-version=3.13", "--no-python-downloads"]

@@ -19,16 +19,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import parse_wheel_filename
 from pypi_simple import ACCEPT_HTML_ONLY, ACCEPT_JSON_ONLY, PyPISimple
 
-from factory.environments.rootfs import RootfsEnvironment
 from factory.errors import CommandFailed
-from factory.files import sha256_of
-from factory.process import LogFile, run
 from factory.publish.ledger import Release
-from factory.publish.placing import write_simple
+from factory.publish.placement import write_simple
 from factory.publish.server import serve
-from tests.folder_server import folder_served
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.util.atomic_files import sha256_of
+from factory.util.log import LogFile
+from factory.util.process import run
 from tests.publish.test_clients import FOR_RISCV, UV_FOR_RISCV, pip, uv
-from tests.publish.wheelmaker import RISCV, make_wheel, release_of
+from tests.support.folder_server import folder_served
+from tests.support.wheelmaker import RISCV, make_wheel, release_of
 
 ENGINE, PURE = f"engine-1.0-{RISCV}.whl", "pure_lib-2.0-1-py3-none-any.whl"
 LARGE = f"X = '{random.Random(0).randbytes(1 << 20).hex()}'\n"

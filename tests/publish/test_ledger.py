@@ -20,11 +20,11 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.files import write_if_changed
 from factory.publish.ledger import Ledger, Mirrored, Release, entry_of, parse_filename
 from factory.publish.logs import log_name
 from factory.publish.reports import Log
-from tests.publish.wheelmaker import make_wheel, release_of
+from factory.util.atomic_files import write_if_changed
+from tests.support.wheelmaker import make_wheel, release_of
 
 RELEASE = Release(
     filename="demo-1.0-py3-none-any.whl",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from factory.layout import short
-from factory.model import BuildRecord, StageRun
+from factory.model.record import BuildRecord, StageRun
 from factory.publish import logs
 from factory.publish.logs import log_name, readable, write_logs
 from factory.publish.reports import Log
-from tests.test_store import record
+from factory.util.paths import short
+from tests.store.test_store import record
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 KEY, FURTHER = "a" * 64, "b" * 64

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from factory.errors import PublishError
-from factory.model import Target
-from factory.package_index import pip_settings
-from factory.process import LogFile, run
+from factory.host.pip import pip_settings
+from factory.model.target import Target
 from factory.publish.mirror import fetch_again, mirror_dependencies
-from factory.publish.placing import write_simple
+from factory.publish.placement import write_simple
 from factory.publish.server import serve
+from factory.util.log import LogFile
+from factory.util.process import run
 from tests.publish.conftest import Upstream
-from tests.publish.wheelmaker import RISCV, make_wheel, release_of, tree_of
+from tests.support.wheelmaker import RISCV, make_wheel, release_of, tree_of
 
 X86 = "cp313-cp313-manylinux_2_28_x86_64"
 

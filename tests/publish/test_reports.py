@@ -9,7 +9,8 @@ import pytest
 from msgspec import structs
 
 from factory.errors import PublishError
-from factory.model import AppliedPatch, BuildFailure, BuildRecord, CheckResult, PackagePin
+from factory.model.artifacts import AppliedPatch, PackagePin
+from factory.model.record import BuildFailure, BuildRecord, CheckResult
 from factory.publish.reports import (
     Contents,
     WheelReport,
@@ -20,9 +21,9 @@ from factory.publish.reports import (
     write_failures,
     write_report,
 )
-from factory.publish.wheels import read_words
-from tests.publish.wheelmaker import write_zip
-from tests.test_store import record
+from factory.publish.wheel_metadata import read_words
+from tests.store.test_store import record
+from tests.support.wheelmaker import write_zip
 
 EMPTY = Contents(libraries=0, glibc=None, dispatched=(), system_libraries=())
 FAILURE = BuildFailure(

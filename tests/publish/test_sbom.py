@@ -14,14 +14,14 @@ from cyclonedx.validation.json import JsonStrictValidator
 from msgspec import structs
 from packageurl import PackageURL
 
-from factory.model import BinaryPackage
+from factory.model.artifacts import BinaryPackage
 from factory.publish import sbom as publish_sbom
-from factory.publish.harmless import harmless
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Build, Bundled, Package, Patch, write_report
+from factory.publish.safe_text import harmless
 from factory.publish.sbom import sbom, sboms, write_sboms
-from tests.site.ledgers import ALPHA, PURE, build, make_ledger, release, report
 from tests.site.test_hostile import MARKUP
+from tests.support.ledgers import ALPHA, PURE, build, make_ledger, release, report
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 FORTRAN = Bundled(

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from factory.errors import PublishError
-from factory.files import sha256_of, write_if_changed
-from factory.publish.placing import write_simple
+from factory.publish.placement import write_simple
 from factory.publish.server import HTML_V1, JSON_V1, negotiate, serve
-from tests.publish.wheelmaker import make_wheel, release_of
+from factory.util.atomic_files import sha256_of, write_if_changed
+from tests.support.wheelmaker import make_wheel, release_of
 
 WHEEL = "demo_thing-1.0-py3-none-any.whl"
 PIP_ACCEPT = f"{JSON_V1}, {HTML_V1}; q=0.1, text/html; q=0.01"
@@ -334,7 +334,7 @@ def test_a_taken_port_is_refused_with_a_hint(root: Path) -> None:
 
 SERVE = """
 import argparse, sys
-from factory.commands import serve
+from factory.cli.commands import serve
 parser = argparse.ArgumentParser()
 serve.configure(parser)
 sys.exit(serve.run(parser.parse_args()))

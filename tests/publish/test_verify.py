@@ -15,17 +15,17 @@ import pytest
 from msgspec.structs import replace
 from packaging.version import Version
 
-from factory.cli import main
+from factory.cli.main import main
 from factory.errors import IndexDiffers, PrerequisiteMissing
-from factory.publish.history import broken_promises
 from factory.publish.ledger import Ledger, Release
-from factory.publish.placing import write_simple
+from factory.publish.ledger_history import broken_promises
+from factory.publish.placement import write_simple
 from factory.publish.reports import Log, WheelReport, write_report
 from factory.publish.sbom import write_sboms
-from factory.site.writing import write_site
+from factory.site.writer import write_site
 from tests.publish.conftest import Upstream
-from tests.publish.wheelmaker import make_wheel, release_of
-from tests.site.ledgers import build
+from tests.support.ledgers import build
+from tests.support.wheelmaker import make_wheel, release_of
 
 
 class Index:

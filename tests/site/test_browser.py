@@ -10,13 +10,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from factory.board import judge, of_cpuinfo
+from factory.board.finder import judge, of_cpuinfo
 from factory.publish.server import serve
-from factory.site.catalogue import MISSING, PURE
-from factory.site.writing import write_site
-from tests.site.browser import Browser, axe_source, chromium
-from tests.site.ledgers import make_coverage, make_ledger, pin
-from tests.test_board import SAMPLES
+from factory.site.projects import MISSING, PURE
+from factory.site.writer import write_site
+from tests.board.test_finder import SAMPLES
+from tests.support.browser import Browser, axe_source, chromium
+from tests.support.ledgers import make_coverage, make_ledger, pin
 
 pytestmark = pytest.mark.environment
 

@@ -18,19 +18,19 @@ from msgspec import structs
 from pypi_simple import ProjectPage
 
 from factory.errors import PublishError
-from factory.publish.harmless import HARMFUL, harmless, harmless_json
 from factory.publish.ledger import Built, Ledger, Release, parse_filename
 from factory.publish.reports import WheelReport, read_reports, report_path, write_failures, write_report
+from factory.publish.safe_text import HARMFUL, harmless, harmless_json
 from factory.publish.server import serve
-from factory.publish.wheels import read_words
-from factory.serial import convert, dumps, structure
-from factory.site.catalogue import Project, make_project
+from factory.publish.wheel_metadata import read_words
+from factory.site.config import Settings
 from factory.site.coverage import Coverage, Pin, Stack
 from factory.site.pages import Site, entry_of, pages_of_project, pages_of_the_whole
-from factory.site.settings import Settings
-from factory.site.writing import encoded, write_site
-from tests.site.browser import Browser, chromium
-from tests.site.ledgers import ALPHA, FAILURE, build, make_ledger, release, report
+from factory.site.projects import Project, make_project
+from factory.site.writer import encoded, write_site
+from factory.util.jsonio import convert, dumps, structure
+from tests.support.browser import Browser, chromium
+from tests.support.ledgers import ALPHA, FAILURE, build, make_ledger, release, report
 
 MARKUP = (
     "<script>window.ran = 1</script>",

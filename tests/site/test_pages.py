@@ -15,13 +15,13 @@ from msgspec import structs
 from factory.errors import PublishError
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Stage, write_report
-from factory.site import text
+from factory.site import filters
 from factory.site.boards import BOARDS
-from factory.site.catalogue import make_wheel
-from factory.site.writing import site_pages
-from tests.publish.wheelmaker import RISCV
-from tests.site.ledgers import ALPHA, ALPHA_NEXT, FAILURE, PURE, build, make_ledger, release, report
-from tests.test_board import SAMPLES
+from factory.site.projects import make_wheel
+from factory.site.writer import site_pages
+from tests.board.test_finder import SAMPLES
+from tests.support.ledgers import ALPHA, ALPHA_NEXT, FAILURE, PURE, build, make_ledger, release, report
+from tests.support.wheelmaker import RISCV
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -363,19 +363,19 @@ def test_boards_count_as_what_the_board_finder_takes_them_for() -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_499, "999 kB"), (999_999, "1.0 MB"), (21_900_000, "21.9 MB")],
 )
 def test_sizes_are_readable(count: int, words: str) -> None:
-    assert text.size(count) == words
+    assert filters.size(count) == words
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.04, "0.0 s"), (9.96, "10.0 s"), (59.4, "59 s"), (59.7, "1 min 0 s"), (7325, "2 h 2 min")]
 )
 def test_durations_are_readable(seconds: float, words: str) -> None:
-    assert text.duration(seconds) == words
+    assert filters.duration(seconds) == words
 
 
 def test_stages_tell_what_they_cost_where_somebody_looked() -> None:
     built = Stage(name="build", seconds=90.0, processors=171.0, memory=2_100_000_000)
-    told = text.stages((Stage(name="source", seconds=2.0), built))
+    told = filters.stages((Stage(name="source", seconds=2.0), built))
     assert told == "source 2.0 s, build 1 min 30 s (2 min 51 s of processors, 2.1 GB)"
 
 

@@ -1,0 +1,220 @@
+"""Virtual machines: QEMU's system mode boots Debian's riscv64 kernel with the base root on a disk image.
+
+A machine has no network. Its console is what it prints; the script on its second disk is all that it does.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.errors import CommandFailed, EnvironmentSetupError
+from factory.host import native_programs
+from factory.model.artifacts import PackagePin
+from factory.stages.environments.debian import bootstrap
+from factory.stages.environments.layers import Layer, ensure_layer
+from factory.stages.environments.roots import base_layer, ready_for_riscv64
+from factory.util import cancellation
+from factory.util.log import LogSink, OpenStage, Recording
+from factory.util.paths import Layout
+from factory.util.process import TAIL_LINES, run
+from factory.util.scratch import discard
+
+# They count up when what the layers hold changes without their packages.
+EMULATOR_STEPS = 1
+KERNEL_STEPS = 1
+DISK_STEPS = 1
+PROGRAM = "qemu-system-riscv64"
+EMULATOR = "opt/qemu"
+EMULATOR_PACKAGES = ("qemu-system-riscv",)
+EMULATOR_UNUSED = ("usr/share/doc", "usr/share/lintian")
+KERNEL_PACKAGES = ("linux-image-riscv64", "busybox-static")
+# What Debian's kernel needs to reach an ext4 file system on a virtio disk, in the order in which they are loaded.
+MODULES = (
+    "crypto/crc32c_generic",
+    "lib/crc16",
+    "fs/mbcache",
+    "fs/jbd2/jbd2",
+    "fs/ext4/ext4",
+    "drivers/block/virtio_blk",
+)
+MOUNT = "/mnt"
+SCRIPT = "run"
+# The kernel starts this; the root's own init has no part in it.
+INIT = f"""#!/bin/sh
+b=/bin/busybox
+for module in /modules/*; do $b insmod "$module"; done
+$b mount -t devtmpfs devtmpfs /dev
+$b mount -t ext4 -o ro /dev/vda /root
+$b mount -t ext4 -o ro /dev/vdb /root{MOUNT}
+$b mount -t devtmpfs devtmpfs /root/dev
+$b mount -t proc proc /root/proc
+$b mount -t sysfs sysfs /root/sys
+$b mount -t tmpfs tmpfs /root/tmp
+PATH=/usr/bin:/usr/sbin HOME=/root LANG=C.UTF-8 $b chroot /root /bin/sh {MOUNT}/{SCRIPT} 2>&1
+$b printf '\\nmachine: exit status %s\\n' $?
+$b poweroff -f
+"""
+_STATUS = re.compile(r"^machine: exit status (\d+)$", re.MULTILINE)
+# Later disks of a machine, in order.
+DISKS = ("/dev/vdc", "/dev/vdd", "/dev/vde")
+SYSTEM_PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+# What an image has room for beside its files: the file system's own tables.
+SPARE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """What a machine is made of: `cpu` as QEMU_CPU says it, `memory` in bytes, `accelerator` as `-accel` says it."""
+
+    cpu: str
+    processors: int
+    memory: int
+    accelerator: str = "tcg,thread=multi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualMachine:
+    """Everything that booting needs: the emulator, a kernel and a disk with the root."""
+
+    emulator: Layer
+    kernel: Layer
+    disk: Layer
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All that its behaviour depends on."""
+        return self.emulator, self.kernel, self.disk
+
+    def run(
+        self, folder: Path, script: str, hardware: Hardware, *, disks: Sequence[Path] = (), seconds: float, log: LogSink
+    ) -> str:
+        """Boot, run the shell script with a copy of `folder` at MOUNT, power off; returns what the console showed.
+
+        Each of `disks` is a file that the script sees as one of DISKS, not to be written to. `seconds` are for all of
+        it.
+
+        Raises:
+            CommandFailed: the script ended with another status than 0.
+            EnvironmentSetupError: the machine did not get to the script's end in that time; with the console's last
+                lines.
+        """
+        image = folder.with_name(f"{folder.name}.ext4")
+        (folder / SCRIPT).write_text(script, encoding="utf-8")
+        make_image(folder, image, log)
+        try:
+            console = self._boot([image, *disks], hardware, seconds, log)
+        finally:
+            image.unlink(missing_ok=True)
+        ended = _STATUS.search(console)
+        if ended is None:
+            raise _gave_up("ended without the script's end", console, log)
+        if ended[1] != "0":
+            output = _tail(console[: ended.start()])
+            raise CommandFailed(f"the script ended with status {ended[1]}", status=int(ended[1]), output=output)
+        return console
+
+    def _boot(self, disks: Sequence[Path], hardware: Hardware, seconds: float, log: LogSink) -> str:
+        console = Recording(log)
+        command = [
+            *native_programs.program_command([self.emulator.tree / EMULATOR], PROGRAM),
+            *self._options(disks, hardware),
+        ]
+        try:
+            with cancellation.time_limit(seconds, lambda: EnvironmentSetupError("")) as stop:
+                run(command, log=console, what=PROGRAM)
+                stop.check()  # QEMU that was asked to end does so with status 0
+        except CommandFailed as error:
+            raise _gave_up(f"could not run: {error.message}", console.text, log) from error
+        except EnvironmentSetupError:
+            raise _gave_up(f"was not done after {seconds:.0f} s", console.text, log) from None
+        return console.text
+
+    def _options(self, disks: Sequence[Path], hardware: Hardware) -> list[str]:
+        data, system = self.emulator.tree / EMULATOR / "usr/share/qemu", self.kernel.tree
+        options = ["-L", str(data), "-machine", "virt", "-cpu", hardware.cpu, "-accel", hardware.accelerator]
+        options += ["-smp", str(hardware.processors), "-m", f"{hardware.memory >> 20}M"]
+        options += ["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]
+        options += ["-kernel", str(system / "vmlinux"), "-initrd", str(system / "initrd")]
+        options += ["-append", "console=ttyS0 loglevel=4 panic=-1"]
+        for number, disk in enumerate((self.disk.tree / "root.ext4", *disks)):
+            file = str(disk).replace(",", ",,")
+            options += ["-drive", f"file={file},format=raw,if=none,id=disk{number},readonly=on"]
+            options += ["-device", f"virtio-blk-pci,drive=disk{number}"]
+        return options
+
+
+def virtual_machine(layout: Layout, open_stage: OpenStage) -> VirtualMachine:
+    """What booting needs, made where it isn't there yet: about 100 MB are downloaded once."""
+    ready_for_riscv64(layout, open_stage)
+    base = base_layer(layout, open_stage)
+    suite = bootstrap.SUITE
+    emulator = {"steps": EMULATOR_STEPS, "suite": suite, "packages": EMULATOR_PACKAGES}
+    kernel = {"steps": KERNEL_STEPS, "suite": suite, "packages": KERNEL_PACKAGES, "init": INIT, "modules": MODULES}
+
+    def make_disk(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+        make_image(base.tree, tree / "root.ext4", log)
+        return ()
+
+    return VirtualMachine(
+        emulator=ensure_layer(layout.layers, "qemu-system", emulator, _make_emulator, open_stage),
+        kernel=ensure_layer(layout.layers, "kernel", kernel, _make_kernel, open_stage),
+        disk=ensure_layer(layout.layers, "disk", {"steps": DISK_STEPS, "of": base.digest}, make_disk, open_stage),
+    )
+
+
+def make_image(folder: Path, image: Path, log: LogSink) -> None:
+    """Make a disk image with an ext4 file system that holds a copy of `folder`, without mounting anything."""
+    used = sum(path.lstat().st_size + 4096 for path in folder.rglob("*"))
+    size = (used * 5 // 4 + SPARE_BYTES) >> 20
+    image.unlink(missing_ok=True)
+    run(["mke2fs", "-q", "-t", "ext4", "-d", str(folder), str(image), f"{size}M"], log=log, env=SYSTEM_PATH)
+
+
+def _make_emulator(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+    """QEMU's system mode as a program for this machine, of the same suite as its user mode."""
+    packages = bootstrap.extract(tree / EMULATOR, "amd64", EMULATOR_PACKAGES, log)
+    bootstrap.trim(tree / EMULATOR, EMULATOR_UNUSED, (PROGRAM,))
+    return packages
+
+
+def _make_kernel(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+    """The kernel, and an initial root with the modules that it needs to reach its disks."""
+    unpacked, initial = tree / "opt/unpacked", tree / "opt/initial"
+    packages = bootstrap.extract(unpacked, "riscv64", KERNEL_PACKAGES, log)
+    (kernel,) = unpacked.glob("boot/vmlinux-*")
+    kernel.rename(tree / "vmlinux")
+    (modules,) = unpacked.glob("usr/lib/modules/*/kernel")
+    _fill_initial_root(initial, unpacked / "usr/bin/busybox", modules)
+    pack = f'find . | ./bin/busybox cpio -o -H newc > "{tree}/initrd"'
+    run(["sh", "-c", pack], log=log, cwd=initial, what="packing the initial root")
+    discard(tree / "opt")
+    return packages
+
+
+def _fill_initial_root(folder: Path, busybox: Path, modules: Path) -> None:
+    for name in ("bin", "dev", "modules", "root"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(busybox, folder / "bin/busybox")
+    (folder / "bin/sh").symlink_to("busybox")
+    for number, name in enumerate(MODULES):
+        content = lzma.decompress((modules / f"{name}.ko.xz").read_bytes())
+        (folder / f"modules/{number}-{Path(name).name}.ko").write_bytes(content)
+    (folder / "init").write_text(INIT)
+    (folder / "init").chmod(0o755)
+
+
+def _gave_up(how: str, console: str, log: LogSink) -> EnvironmentSetupError:
+    shown = _tail(console) or "nothing"
+    return EnvironmentSetupError(
+        f"the virtual machine {how}; the last lines of its console:\n{shown}",
+        hint=f"the whole console is in {log.path}",
+    )
+
+
+def _tail(console: str) -> str:
+    return "\n".join(console.splitlines()[-TAIL_LINES:])

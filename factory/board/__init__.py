@@ -1,0 +1,1 @@
+"""The board finder: one file that runs alone on boards."""

@@ -1,1 +1,0 @@
-"""The cache folder as a whole: moved between machines as one file, and kept small."""

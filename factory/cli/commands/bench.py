@@ -1,0 +1,56 @@
+"""`factory bench`: measure packages and the emulator, as a table, as JSON and as a chart."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from factory.bench.plots import require_plots, write_svg
+from factory.bench.results import Results
+from factory.cli.commands import bench_instructions, bench_kernels, bench_qemu
+from factory.cli.console import print_table
+from factory.host.privileges import give_back
+from factory.util.jsonio import dumps
+
+NEEDS_ROOT = True
+# Each module has `configure(parser)` and `measure(args) -> Results`; its first line says what it measures.
+BENCHMARKS: Mapping[str, ModuleType] = {
+    "instructions": bench_instructions,
+    "kernels": bench_kernels,
+    "qemu": bench_qemu,
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the benchmarks, each with its options and those that all have."""
+    benchmarks = parser.add_subparsers(title="benchmarks", metavar="BENCHMARK", required=True)
+    for name, benchmark in BENCHMARKS.items():
+        summary = (benchmark.__doc__ or "").split(": ", 1)[-1].splitlines()[0].rstrip(".")
+        child = benchmarks.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:] + ".")
+        benchmark.configure(child)
+        child.add_argument("--json", action="store_true", help="print the values as JSON")
+        child.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw them as a chart, too")
+        child.set_defaults(measure=benchmark.measure)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, and show what was found."""
+    if args.plot is not None:
+        require_plots(args.plot)
+    show(args.measure(args), json=args.json, plot=args.plot)
+    return 0
+
+
+def show(results: Results, *, json: bool, plot: Path | None) -> None:
+    """Print the results as JSON or as a table, and draw the chart where one is wanted."""
+    if json:
+        print(dumps(results.data), end="")
+    else:
+        for line in results.preface:
+            print(line)
+        print_table(results.headings, results.rows)
+    if plot is not None:
+        write_svg(results.chart, plot)
+        give_back(plot)

@@ -1,0 +1,100 @@
+"""`factory bench instructions`: count the instructions that a package's libraries execute, by kind, on each profile."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from factory.bench.instructions import measure as count
+from factory.bench.report import report
+from factory.bench.results import Results
+from factory.cli.options import add_factory_options, add_python_option, make_factory
+from factory.errors import FactoryError, PrerequisiteMissing, StoreError
+from factory.model.recipe import Recipe
+from factory.model.target import DEFAULT_PROFILES, NATIVE_MODE, PROFILES
+from factory.pipeline.config import Factory
+from factory.pipeline.plan import find_recipe
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("name", metavar="NAME", help="a package whose recipe has a bench.py")
+    add_case_options(parser, DEFAULT_PROFILES)
+    parser.add_argument(
+        "--wheel",
+        action="append",
+        default=[],
+        type=labelled,
+        metavar="[LABEL=]FILE",
+        help="a wheel of the package; repeatable, to compare several (default: the newest that was built)",
+    )
+    add_python_option(parser)
+    add_factory_options(parser)
+
+
+def add_case_options(parser: argparse.ArgumentParser, profiles: Sequence[str]) -> None:
+    """Declare what is counted, and on which profiles where none are named."""
+    parser.add_argument("--case", action="append", default=[], help="count this one only; repeatable (default: all)")
+    help_text = f"on this CPU only; repeatable (default: {', '.join(profiles)})"
+    parser.add_argument("--profile", action="append", choices=PROFILES, help=help_text)
+
+
+def measure(args: argparse.Namespace) -> Results:
+    """Count all that was asked for."""
+    factory = make_factory(args).for_python(args.python)
+    require_emulation(factory)
+    recipe = find_recipe(args.name, factory.recipes())
+    wheels = _told_apart(args.wheel) or _newest(recipe, factory)
+    for wheel in wheels.values():
+        _require_wheel_of(recipe, wheel)
+    return report(recipe.label, count(recipe, wheels, args.profile or DEFAULT_PROFILES, args.case, factory))
+
+
+def labelled(text: str) -> tuple[str, Path]:
+    """A file with the label before it, or one made of its name."""
+    label, equals, file = text.partition("=")
+    if equals and "/" not in label:
+        return label, Path(file)
+    return "-".join(Path(text).name.split("-")[:2]), Path(text)
+
+
+def require_emulation(factory: Factory) -> None:
+    """See to it that riscv64 programs run under QEMU.
+
+    Raises:
+        PrerequisiteMissing: they run on the machine itself.
+    """
+    if factory.mode == NATIVE_MODE:
+        raise PrerequisiteMissing(
+            "QEMU counts the instructions, and here riscv64 programs run on the machine itself",
+            hint="count on an x86-64 machine; on this one, `perf stat` counts what its kernel supports",
+        )
+
+
+def _told_apart(wheels: Sequence[tuple[str, Path]]) -> Mapping[str, Path]:
+    labels = [label for label, _ in wheels]
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise FactoryError(
+            f"two wheels have the label {twice[0]!r}", hint="give each its own, as in --wheel old=FILE --wheel new=FILE"
+        )
+    return dict(wheels)
+
+
+def _newest(recipe: Recipe, factory: Factory) -> Mapping[str, Path]:
+    wheel = factory.store.wheel_path(factory.newest(recipe, factory.target.python))
+    return dict([labelled(str(wheel))])
+
+
+def _require_wheel_of(recipe: Recipe, wheel: Path) -> None:
+    try:
+        name = parse_wheel_filename(wheel.name)[0]
+    except InvalidWheelFilename as error:
+        raise StoreError(f"{wheel} has not the name of a wheel: {error}") from error
+    if name != canonicalize_name(recipe.project):
+        raise StoreError(f"{wheel} is a wheel of {name}, not of {recipe.project}")
+    if not wheel.is_file():
+        raise StoreError(f"there is no file {wheel}", hint="is the path right?")

@@ -1,0 +1,90 @@
+"""`factory cache`: move the cache between machines as one file, see what it takes, and remove what is old."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from factory.cli.console import Reporter, print_table
+from factory.host.privileges import give_back
+from factory.store.areas import AREAS, ON_REQUEST
+from factory.store.export_cache import export_cache
+from factory.store.import_cache import import_cache
+from factory.store.prune import compiler_statistics, in_progress, prune, usage
+from factory.util.paths import default_layout
+
+# Roots and what is built in them belong to root.
+NEEDS_ROOT = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions and their options."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    export = _add(actions, "export", _export, "write builds in progress, the store and the caches to one file")
+    export.add_argument("file", type=Path, metavar="FILE", help="for example factory-cache.tar.zst")
+    export.add_argument("--layers", action="store_true", help="the root filesystems too")
+    export.add_argument("--downloads", action="store_true", help="the downloaded sources and models too")
+    bring = _add(actions, "import", _import, "add what such a file holds; what is there already stays as it is")
+    bring.add_argument("file", type=Path, metavar="FILE", help="what `factory cache export` wrote")
+    _add(actions, "info", _info, "show what takes room, builds in progress, and how often ccache helped")
+    prune = _add(actions, "prune", _prune, "remove builds and root filesystems that nothing used for a while")
+    prune.add_argument("--days", type=_days, default=30, metavar="N", help="for how long (default: %(default)s)")
+
+
+def _add(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    action: Callable[[argparse.Namespace], None],
+    summary: str,
+) -> argparse.ArgumentParser:
+    child = actions.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
+    child.set_defaults(action=action)
+    return child
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise argparse.ArgumentTypeError("at least 1: a build that runs may use what is younger")
+    return days
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
+    args.action(args)
+    return 0
+
+
+def _export(args: argparse.Namespace) -> None:
+    reporter, started = Reporter(), time.monotonic()
+    areas = [name for name in AREAS if name not in ON_REQUEST or getattr(args, name)]
+    items = export_cache(default_layout(), args.file, areas, reporter.line)
+    give_back(args.file)
+    size = args.file.stat().st_size / 1e6
+    reporter.line(f"{args.file}: {items} items, {size:.1f} MB, in {time.monotonic() - started:.1f} s")
+
+
+def _import(args: argparse.Namespace) -> None:
+    imported = import_cache(default_layout(), args.file, Reporter().line)
+    rows = [(entry.area, str(entry.added), str(entry.kept)) for entry in imported]
+    print_table(("area", "added", "there already"), rows)
+
+
+def _info(args: argparse.Namespace) -> None:
+    layout = default_layout()
+    print_table(("folder", "MB"), [(entry.folder, f"{entry.size / 1e6:.1f}") for entry in usage(layout)])
+    builds = in_progress(layout)
+    if builds:
+        rows = [(build.job, " ".join(build.finished), f"{build.idle / 60:.0f}") for build in builds]
+        print_table(("build in progress", "finished", "minutes ago"), rows)
+    counted = compiler_statistics(layout)
+    if counted is not None:
+        print(f"ccache: {counted.hits} hits ({counted.remote_hits} remote), {counted.misses} misses")
+
+
+def _prune(args: argparse.Namespace) -> None:
+    reporter = Reporter()
+    freed = prune(default_layout(), args.days, reporter.line)
+    reporter.line(f"{freed / 1e6:.1f} MB removed")

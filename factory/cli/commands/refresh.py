@@ -1,0 +1,58 @@
+"""`factory refresh`: look up again what other projects publish for riscv64, and link to it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from factory.cli.commands.index import configure_index, default_ledger, pages_hint
+from factory.cli.console import Reporter
+from factory.host.privileges import given_back
+from factory.publish.ledger import Ledger
+from factory.recipes.toml_reader import Document
+from factory.util.paths import default_layout
+
+UPSTREAM_FILE = "upstream.toml"
+# Its log is root's.
+NEEDS_ROOT = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    configure_index(parser, f"; {UPSTREAM_FILE} is beside it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Note in the ledger what is linked."""
+    from factory.publish.upstream_closure import refresh
+
+    folder: Path = args.ledger or default_ledger(args.output)
+    requirements = read_requirements(folder.absolute().parent / UPSTREAM_FILE)
+    stage = Reporter().stage("index", "refresh", default_layout().logs / "index" / "refresh.log")
+    with given_back(folder), stage as log:
+        changed = refresh(requirements, ledger=Ledger(folder), output=args.output, log=log)
+    for release in changed:
+        print(f"{release.filename}: {'linked' if release.yanked is None else f'yanked: {release.yanked}'}")
+    print(pages_hint(args) if changed else "all links are as they were")
+    return 0
+
+
+def read_requirements(path: Path) -> tuple[str, ...]:
+    """`packages` of upstream.toml; none where there is no such file.
+
+    Raises:
+        RecipeError: one line for each mistake.
+    """
+    if not path.is_file():
+        return ()
+    document = Document(path)
+    packages = document.root.strings("packages")
+    for package in packages:
+        try:
+            Requirement(package)
+        except InvalidRequirement:
+            document.root.problem("packages", f"{package!r} is not a requirement as PEP 508 defines it")
+    document.finish()
+    return packages

@@ -1,0 +1,68 @@
+"""`factory setup`: install what doctor finds missing, register QEMU and make the riscv64 roots."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Sequence
+
+from factory.cli.options import add_factory_options, add_pythons_option, make_factory, wanted_pythons
+from factory.errors import PrerequisiteMissing
+from factory.host.doctor import missing_packages, require_ready
+from factory.host.privileges import become_root
+from factory.pipeline.config import Factory
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.roots import ready_for_riscv64
+from factory.util.process import attach
+from factory.util.process import run as run_command
+
+INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_pythons_option(parser)
+    add_factory_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Set the machine up; what is there already costs nothing."""
+    packages = missing_packages()
+    factory = make_factory(args)
+    if packages and os.geteuid() == 0:
+        _install(packages, factory)
+    elif packages:
+        _install_through_sudo(packages)
+    become_root()
+    stages = factory.stages("environment")
+    ready_for_riscv64(factory.layout, stages)
+    require_ready(factory.layout, factory.environment)
+    for python in wanted_pythons(args):
+        factory.for_python(python).check_root()
+        factory.build_root(RootRequest(python=python))
+    factory.reporter.line("ready: factory build NAME")
+    return 0
+
+
+def _install(packages: Sequence[str], factory: Factory) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with factory.stages("host")("packages") as log:
+        run_command(["apt-get", "update"], log=log, env=environment)
+        run_command([*INSTALL, *packages], log=log, env=environment, what=f"apt-get install {' '.join(packages)}")
+
+
+def _install_through_sudo(packages: Sequence[str]) -> None:
+    """Install as root what comes before a user can be root in a namespace; sudo may ask for a password.
+
+    Raises:
+        PrerequisiteMissing: there is no sudo, or it failed.
+    """
+    by_hand = " ".join((*INSTALL, *packages))
+    if shutil.which("sudo") is None:
+        raise PrerequisiteMissing(
+            f"Debian packages are missing: {', '.join(packages)}", hint=f"an administrator runs once: {by_hand}"
+        )
+    for command in (("apt-get", "update"), (*INSTALL, *packages)):
+        if attach(["sudo", "DEBIAN_FRONTEND=noninteractive", *command]) != 0:
+            raise PrerequisiteMissing(f"sudo {' '.join(command)} failed", hint=f"run it yourself: sudo {by_hand}")

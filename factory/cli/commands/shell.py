@@ -1,0 +1,30 @@
+"""`factory shell`: open a shell in the build environment of a package, as its last build left it."""
+
+from __future__ import annotations
+
+import argparse
+
+from packaging.utils import canonicalize_name
+
+from factory.cli.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
+from factory.pipeline.job import look_into, open_package
+
+NEEDS_ROOT = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("name", metavar="NAME", help="a package; its tree is /build/src")
+    parser.add_argument("--network", action="store_true", help="with the network on, which builds don't have")
+    add_python_option(parser)
+    add_toolchain_option(parser)
+    add_factory_options(parser)
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run instead of a shell, after --")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open the shell; returns its exit status."""
+    factory = make_factory(args).for_python(args.python)
+    opened = open_package(canonicalize_name(args.name), factory, args.toolchain)
+    with look_into(opened, factory) as root:
+        return root.interact(args.command or ["bash"], network=args.network)

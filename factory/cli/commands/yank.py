@@ -1,0 +1,67 @@
+"""`factory yank`: take a published version back, so that installers choose it only where it is pinned."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from factory.cli.commands.index import configure_index, default_ledger, pages_hint
+from factory.host.privileges import given_back
+from factory.publish.ledger import Ledger, Release
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    configure_version(parser)
+    parser.add_argument("--reason", required=True, type=_reason, help="what installers tell those who pinned it")
+
+
+def configure_version(parser: argparse.ArgumentParser) -> None:
+    """Declare which version of which ledger is meant."""
+    parser.add_argument("version", type=pinned, metavar="NAME==VERSION", help="all files of this version")
+    configure_index(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Note the reason in the ledger."""
+    changed = change(args, args.reason)
+    report(args, changed, f"yanked: {args.reason}")
+    return 0
+
+
+def change(args: argparse.Namespace, reason: str | None) -> tuple[Release, ...]:
+    """Yank the version that the arguments name, or take that back with None."""
+    ledger, (name, version) = args.ledger or default_ledger(args.output), args.version
+    with given_back(ledger):
+        return Ledger(ledger).set_yanked(name, version, reason)
+
+
+def report(args: argparse.Namespace, changed: Sequence[Release], state: str) -> None:
+    """Say what is another way than before."""
+    name, version = args.version
+    for release in changed:
+        print(f"{release.filename}: {state}")
+    print(pages_hint(args) if changed else f"{name} {version} was so already")
+
+
+def pinned(text: str) -> tuple[str, Version]:
+    """`NAME==VERSION` as the normalized project and version."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        requirement = None
+    specifiers = [] if requirement is None else list(requirement.specifier)
+    if requirement is None or len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME==VERSION")
+    return canonicalize_name(requirement.name), Version(specifiers[0].version)
+
+
+def _reason(text: str) -> str:
+    words = " ".join(text.split())
+    if not words:
+        raise argparse.ArgumentTypeError("it is what people are told: it can't be empty")
+    return words

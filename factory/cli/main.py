@@ -1,0 +1,84 @@
+"""The `factory` command: the only place where an error becomes text and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from factory.cli.commands import COMMANDS, load_command
+from factory.errors import FactoryError, StoreError
+from factory.host.privileges import become_root
+
+
+class Terminated(KeyboardInterrupt):
+    """`timeout`, a service manager or a CI runner asks the run to end: as Ctrl-C does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    args = make_parser(arguments).parse_args(arguments)
+    with _terminated_in_order():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        if args.needs_root:
+            become_root()
+        return int(args.run(args))
+    except FactoryError as error:
+        print(f"factory: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        print("factory: interrupted; run the same command again to go on", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        print(f"factory: can't write {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        print(
+            "  hint: make room, or set FACTORY_CACHE to another folder; nothing that was finished is lost",
+            file=sys.stderr,
+        )
+        return StoreError.exit_code
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """While the body runs, SIGTERM ends it as Ctrl-C does: children are ended, and what a stage took is kept."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The tree of commands; only the one that the arguments name, if they do, since all take a second to import."""
+    parser = argparse.ArgumentParser(prog="factory", description="Build, check and publish wheels for riscv64.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    named = [name for name in arguments[:1] if name in COMMANDS]
+    for name in named or COMMANDS:
+        command = load_command(name)
+        summary = (command.__doc__ or "").split(": ", 1)[-1].splitlines()[0].rstrip(".")
+        child = commands.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:] + ".")
+        command.configure(child)
+        child.set_defaults(run=command.run, needs_root=getattr(command, "NEEDS_ROOT", False))
+    return parser

@@ -1,0 +1,84 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from factory.cli.console import Reporter
+from factory.model.target import PYTHONS, TOOLCHAINS
+from factory.pipeline.config import Factory
+from factory.stages.builders.ccache import configured
+from factory.stages.environments.registry import DEFAULT_ENVIRONMENT, ENVIRONMENTS
+from factory.stages.environments.roots import MODES, default_mode
+from factory.util.paths import checkout, default_layout
+
+DEFAULT_MODE = default_mode()
+
+
+def add_factory_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what `make_factory` reads."""
+    add_root_options(parser)
+    parser.add_argument("--mode", choices=MODES, default=DEFAULT_MODE, help="how compilers run (default: %(default)s)")
+
+
+def add_root_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what commands need that know the mode already."""
+    parser.add_argument(
+        "--checkout", type=Path, metavar="DIR", help="folder with recipes/ and patches/ (default: the nearest one)"
+    )
+    add_environment_option(parser)
+    parser.add_argument("--keep", action="store_true", help="keep the job's folder and its writable root afterwards")
+
+
+def add_environment_option(parser: argparse.ArgumentParser) -> None:
+    """Declare what opens the roots."""
+    parser.add_argument(
+        "--environment",
+        choices=ENVIRONMENTS,
+        default=DEFAULT_ENVIRONMENT,
+        help="what opens the roots (default: %(default)s)",
+    )
+
+
+def add_python_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the Python of commands that work for one."""
+    parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0], help="for this Python (default: %(default)s)")
+
+
+def add_pythons_option(parser: argparse.ArgumentParser) -> None:
+    """Declare what `wanted_pythons` reads."""
+    help_text = f"for this Python; repeatable (default: {PYTHONS[0]})"
+    parser.add_argument("--python", action="append", choices=PYTHONS, help=help_text)
+
+
+def wanted_pythons(args: argparse.Namespace) -> tuple[str, ...]:
+    """The Pythons that the options name, each once."""
+    return tuple(dict.fromkeys(args.python or PYTHONS[:1]))
+
+
+def add_toolchain_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the toolchain of commands that work with one."""
+    help_text = "as compiled with these compilers (default: the recipe's first)"
+    parser.add_argument("--toolchain", choices=TOOLCHAINS, help=help_text)
+
+
+def add_toolchains_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the toolchains that are wanted instead of those that recipes say."""
+    help_text = (
+        "compile C and C++ with this, other packages that it needs not; repeatable (default: as the recipe says)"
+    )
+    parser.add_argument("--toolchain", action="append", choices=TOOLCHAINS, help=help_text)
+
+
+def make_factory(args: argparse.Namespace) -> Factory:
+    """The factory that the options describe."""
+    return Factory(
+        layout=default_layout(),
+        checkout=(args.checkout or checkout()).absolute(),
+        reporter=Reporter(),
+        mode=args.mode,
+        environment=args.environment,
+        keep=args.keep,
+        compiler_cache=configured(),
+    )

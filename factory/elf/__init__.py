@@ -1,0 +1,1 @@
+"""ELF files: read, linked and changed."""

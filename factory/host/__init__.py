@@ -1,0 +1,1 @@
+"""The machine that the factory runs on: prerequisites, privileges, network configuration."""

@@ -1,0 +1,1 @@
+"""Frozen values, by domain."""

@@ -1,0 +1,82 @@
+"""Artifacts that stages pass on: sources, packages, wheels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from factory.model.target import PYTHONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """An unpacked source: `path` holds the project (its pyproject.toml), `sha256` is the archive's."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedPatch:
+    """A patch that was applied: its file name, the sha256 of its text and its Upstream-Status."""
+
+    name: str
+    sha256: str
+    upstream_status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagePin:
+    """One exact package of an environment: a Debian package or a Python distribution."""
+
+    name: str
+    version: str
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinaryPackage:
+    """A distribution's package that a wheel was repacked from, with the source package that it was built of.
+
+    `sha256` is that of the package's file.
+    """
+
+    name: str
+    source: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltWheel:
+    """What the build backend made, not yet repaired, and the build requirements that made it.
+
+    `library_folders` hold shared libraries of build requirements that it may be linked with.
+    `cargo_locks` holds the Cargo.lock files that cargo made where the source has none: paths in the source -> texts.
+    """
+
+    path: Path
+    requirements: tuple[PackagePin, ...]
+    library_folders: tuple[Path, ...] = ()
+    cargo_locks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairedWheel:
+    """A wheel with its final platform tag."""
+
+    path: Path
+    sha256: str
+    platform_tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWheel:
+    """A wheel in the store, the key of its build record, and the profiles and Pythons on which its checks passed."""
+
+    path: Path
+    sha256: str
+    record_key: str
+    profiles: tuple[str, ...]
+    pythons: tuple[str, ...] = PYTHONS[:1]

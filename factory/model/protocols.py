@@ -1,0 +1,59 @@
+"""Protocols between packages: an opened root, and progress reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from factory.model.target import BASELINE_CPU
+from factory.util.log import LogSink
+
+# Mount points inside a root: the job's work folder, and the source below it.
+BUILD = PurePosixPath("/build")
+SOURCE = BUILD / "src"
+
+
+class Sandbox(Protocol):
+    """An opened root. The host folder `work` is `/build` inside; everything else written is thrown away."""
+
+    @property
+    def work(self) -> Path: ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: LogSink,
+        env: Mapping[str, str] | None = None,
+        cwd: PurePosixPath = BUILD,
+        network: bool = False,
+        cpu: str = BASELINE_CPU,
+    ) -> None:
+        """Run a command inside.
+
+        Raises:
+            CommandFailed: it ended with another status than 0.
+        """
+        ...
+
+
+class Reporter(Protocol):
+    """Progress of a run, for a person; stages of several packages may be open at once, in several threads."""
+
+    def overall(self, total: int, *, at_once: int) -> AbstractContextManager[None]:
+        """Announce `total` packages, `at_once` of them at the same time, while the body runs."""
+        ...
+
+    def one_done(self) -> None:
+        """Count one of those packages as done."""
+        ...
+
+    def stage(self, label: str, stage: str, log: Path) -> AbstractContextManager[LogSink]:
+        """Report one stage of one package; yields the log that it writes to."""
+        ...
+
+    def line(self, text: str) -> None:
+        """Print one line."""
+        ...

@@ -1,0 +1,68 @@
+"""Targets, toolchains, ISA profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# The Pythons that wheels are built for, the default first.
+PYTHONS = ("3.13", "3.14")
+
+
+# What C and C++ may be compiled with, the default first.
+TOOLCHAINS = ("gcc", "clang")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What wheels are built for."""
+
+    triplet: str = "riscv64-linux-gnu"
+    abi: str = "lp64d"
+    glibc_floor: tuple[int, int] = (2, 39)
+    baseline: str = "rv64gc"
+    python: str = PYTHONS[0]
+
+    @property
+    def platform_ceiling(self) -> str:
+        """The highest platform tag a wheel may carry."""
+        return f"manylinux_{self.glibc_floor[0]}_{self.glibc_floor[1]}_riscv64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A named CPU that wheels are run on; `qemu_cpu` is the value of QEMU_CPU."""
+
+    name: str
+    qemu_cpu: str
+    stands_for: str
+
+
+# Measured with qemu-user 11.1 by riscv_hwprobe in the guest. Plain `rv64,v=false` still has Zba, Zbb and Zbs, so it
+# would not test the baseline: sifive-u54 does.
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(name="rv64gc", qemu_cpu="sifive-u54", stands_for="SiFive U54 and U74: nothing beyond the baseline"),
+        Profile(name="rva22", qemu_cpu="rva22s64", stands_for="SiFive P550: RVA22 without vectors"),
+        Profile(name="rvv128", qemu_cpu="rva22s64,v=true,vlen=128", stands_for="first RVV 1.0 cores: no Zvfh"),
+        Profile(
+            name="k1",
+            qemu_cpu="rva22s64,v=true,vlen=256,zfh=true,zvfh=true",
+            stands_for="SpacemiT K1 (BPI-F3, Jupiter)",
+        ),
+        Profile(name="rva23", qemu_cpu="rva23s64", stands_for="the RVA23 profile: V and Zvfhmin, not Zvfh"),
+        Profile(name="vlen512", qemu_cpu="max,vlen=512", stands_for="wide vectors, every extension on"),
+        Profile(name="vlen1024", qemu_cpu="max,vlen=1024", stands_for="SpacemiT K3's A100 cores: VLEN 1024"),
+    )
+}
+
+
+DEFAULT_PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
+
+
+BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
+
+
+# The mode on a riscv64 machine, where checks run on the machine's own CPU, as one profile of the same name.
+NATIVE_MODE = NATIVE_PROFILE = "native"

@@ -1,0 +1,106 @@
+"""Steps of one job that are remembered across runs: what was finished before a kill is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Generic, TypeVar
+
+from factory.model.record import StageRun
+from factory.util import cancellation
+from factory.util.jsonio import load, save
+from factory.util.log import LogSink, OpenStage
+from factory.util.resource_usage import Usage, metered
+
+T = TypeVar("T")
+PROMPTS = ("$ ", "[in the root] $ ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Generic[T]):
+    """A step's value, and what running it took."""
+
+    value: T
+    run: StageRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a stage that isn't finished took so far, over all its runs."""
+
+    seconds: float
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """The steps of the job whose folder this is; `root` is the cache that it lies in, which may move."""
+
+    folder: Path
+    root: Path
+    open_stage: OpenStage
+
+    def once(self, stage: str, kind: type[T], produce: Callable[[LogSink], T]) -> T:
+        """The step's value: from an earlier run if it finished there, else by `produce(log)`.
+
+        Raises:
+            BaseException: the reason for which the run was asked to stop, before the step began.
+        """
+        path = self._path(stage)
+        if path.is_file():
+            return load(path, Finished[kind], self.root).value  # type: ignore[valid-type]
+        cancellation.current().check()
+        with self.open_stage(stage) as log:
+            before = log.path.stat().st_size
+            with self._spending(stage) as spent:
+                value = produce(log)
+        took, commands = spent(), _commands(log.path, before)
+        run = StageRun(
+            stage=stage,
+            seconds=took.seconds,
+            commands=commands,
+            log=log.path,
+            processors=took.usage.processors,
+            memory=took.usage.memory,
+        )
+        save(path, Finished(value=value, run=run), self.root)
+        self._spent_path(stage).unlink(missing_ok=True)
+        return value
+
+    @contextmanager
+    def _spending(self, stage: str) -> Iterator[Callable[[], Spent]]:
+        """Measure a run of a stage; gives what that and earlier ones took, unless they were killed."""
+        path, started = self._spent_path(stage), monotonic()
+        before = load(path, Spent) if path.is_file() else Spent(seconds=0.0, usage=Usage())
+
+        def spent() -> Spent:
+            usage = before.usage.with_another(meter.usage)
+            return Spent(seconds=before.seconds + monotonic() - started, usage=usage)
+
+        with metered() as meter:
+            try:
+                yield spent
+            except BaseException:
+                save(path, spent())
+                raise
+
+    def runs(self, stages: tuple[str, ...]) -> tuple[StageRun, ...]:
+        """What each finished step took."""
+        finished = (path for path in map(self._path, stages) if path.is_file())
+        return tuple(load(path, Finished[object], self.root).run for path in finished)
+
+    def _spent_path(self, stage: str) -> Path:
+        return self.folder / f"{stage}.spent"
+
+    def _path(self, stage: str) -> Path:
+        return self.folder / f"{stage}.json"
+
+
+def _commands(log: Path, offset: int) -> tuple[str, ...]:
+    """The command lines that a log has after `offset`: process and the sandboxes mark them with a prompt."""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        file.seek(offset)
+        return tuple(line.rstrip("\n") for line in file if line.startswith(PROMPTS))

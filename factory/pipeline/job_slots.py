@@ -1,0 +1,102 @@
+"""How many compilers run at once: as many as processors and memory allow, shared by builds that run together."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from factory.util import cancellation
+
+CGROUPS = Path("/sys/fs/cgroup")
+WAIT_SECONDS = 0.5
+
+
+def processors() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def available_memory(groups: Path = CGROUPS) -> int:
+    """The bytes that new processes may use without swapping, within the limits of the control groups that we are in."""
+    own = groups / Path("/proc/self/cgroup").read_text().partition("0::/")[2].partition("\n")[0]
+    limited = [group for group in (own, *own.parents) if (group / "memory.max").is_file()]
+    return max(min([psutil.virtual_memory().available, *map(_left_in, limited)]), 0)
+
+
+def _left_in(group: Path) -> int:
+    """What a control group (version 2) leaves; cached files in it don't count, since the kernel gives them up."""
+    limit = (group / "memory.max").read_text().strip()
+    if limit == "max":
+        return psutil.virtual_memory().total
+    fields = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    return int(limit) - int((group / "memory.current").read_text()) + int(fields.get("inactive_file", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How many compilers one build may run at once, and why it's no more."""
+
+    jobs: int
+    reason: str
+
+
+class CompileSlots:
+    """The compilers that may run at once, `total`, and the memory that they may take.
+
+    A build takes its share when it starts and keeps it to its end, since ninja and make can't change theirs: all slots
+    if no other recipe is worked on, else an equal part of them, but at least one. It waits while none is free. Where
+    the recipe says how much memory a compiler takes at its peak, the share is smaller if the memory asks for it.
+    """
+
+    def __init__(self, total: int, memory: int | None = None) -> None:
+        self._total = total
+        self._memory = available_memory() if memory is None else memory
+        self._changed = threading.Condition()
+        self._sharers = 0
+        self._taken = 0
+        self._reserved = 0
+
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """While the body runs, one recipe more is worked on."""
+        with self._changed:
+            self._sharers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._sharers -= 1
+
+    @contextmanager
+    def taken(self, memory_per_job: int) -> Iterator[Grant]:
+        """Hold one build's share; `memory_per_job` in bytes is 0 where the recipe doesn't say it."""
+        with self._changed:
+            while self._taken >= self._total:
+                self._changed.wait(WAIT_SECONDS)
+                cancellation.current().check()
+            grant = self._grant(memory_per_job)
+            self._taken += grant.jobs
+            self._reserved += grant.jobs * memory_per_job
+        try:
+            yield grant
+        finally:
+            with self._changed:
+                self._taken -= grant.jobs
+                self._reserved -= grant.jobs * memory_per_job
+                self._changed.notify_all()
+
+    def _grant(self, memory_per_job: int) -> Grant:
+        share = min(self._total - self._taken, -(-self._total // max(self._sharers, 1)))
+        reason = f"of {self._total}"
+        if memory_per_job:
+            free = self._memory - self._reserved
+            fitting = max(free // memory_per_job, 1)
+            if fitting < share:
+                return Grant(fitting, f"{reason}: {memory_per_job / 1e9:.1f} GB each, {free / 1e9:.1f} GB free")
+        return Grant(share, reason)

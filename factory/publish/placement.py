@@ -1,0 +1,114 @@
+"""The files of an index, put into its folder: wheels, their METADATA and their provenance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from factory.errors import PublishError
+from factory.publish.ledger import Release
+from factory.publish.simple_api import write_pages
+from factory.publish.wheel_metadata import METADATA, provenance_of, read_metadata
+from factory.util.atomic_files import copy_atomically, remove_unfinished, sha256_of, write_if_changed
+
+Locate = Callable[[Release], Path]
+
+
+def write_simple(releases: Sequence[Release], locate: Locate, out: Path) -> tuple[Path, ...]:
+    """Write `<out>/simple/` and `<out>/files/`, and return the files that were new or differed.
+
+    The same releases give the same bytes, and a file that is right already is left alone. Wheels come before the pages
+    that link to them, so that a reader never meets a link to nothing. Nothing is removed, since what was published
+    stays.
+
+    Raises:
+        PublishError: as `write_files`.
+    """
+    return (*write_files(releases, locate, out), *write_pages(releases, out))
+
+
+def write_files(releases: Sequence[Release], locate: Locate, out: Path) -> tuple[Path, ...]:
+    """Write `<out>/files/`, and return the files that were new or differed.
+
+    `locate` gives the wheel of a release whose file the index has itself.
+
+    Raises:
+        PublishError: a wheel has other bytes than its release states, or two releases have one file name.
+    """
+    _require_unique_names(releases)
+    remove_unfinished(out / "files")
+    changed: list[Path] = []
+    for release in releases:
+        if release.url is None:
+            changed += _write_wheel(release, locate(release), out / "files" / release.filename)
+    return tuple(changed)
+
+
+def _require_unique_names(releases: Sequence[Release]) -> None:
+    twice = [name for name, count in Counter(release.filename for release in releases).items() if count > 1]
+    if twice:
+        raise PublishError(
+            f"an index can't hold two files of one name: {', '.join(sorted(twice))}",
+            hint="leave out the older one, or give the newer one a build tag: package.build = 1 in its recipe",
+        )
+
+
+def _write_wheel(release: Release, source: Path, path: Path) -> list[Path]:
+    changed = []
+    if not _is_in_place(release, source, path):
+        _verify_hash(release, source)
+        copy_atomically(source, path)
+        changed.append(path)
+    metadata_path = path.with_name(f"{path.name}{METADATA}")
+    if release.metadata_sha256 is None or not _has(metadata_path, release.metadata_sha256):
+        changed += _write_metadata(release, path, metadata_path)
+    return changed + _write_provenance(release, source, path)
+
+
+def _write_provenance(release: Release, source: Path, path: Path) -> list[Path]:
+    """It can't be made again from the wheel: it stays where it was written, or lies beside the wheel that is added."""
+    provenance, beside = provenance_of(path), provenance_of(source)
+    if release.provenance_sha256 is None or _has(provenance, release.provenance_sha256):
+        return []
+    if not _has(beside, release.provenance_sha256):
+        raise PublishError(
+            f"{provenance.name} is in the ledger, but the file is nowhere to be found",
+            hint=f"put the published file (sha256 {release.provenance_sha256}) into {provenance.parent}",
+        )
+    copy_atomically(beside, provenance)
+    return [provenance]
+
+
+def _has(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of(path) == sha256
+
+
+def _is_in_place(release: Release, source: Path, path: Path) -> bool:
+    """Whether `path` holds the release; a link to the store's own file is right without reading it again."""
+    if not path.is_file() or path.stat().st_size != release.size:
+        return False
+    return (source != path and source.samefile(path)) or sha256_of(path) == release.sha256
+
+
+def _verify_hash(release: Release, source: Path) -> None:
+    actual = sha256_of(source)
+    if actual != release.sha256:
+        raise PublishError(
+            f"{source} has other bytes than {release.filename} in the ledger:\n"
+            f"  published sha256 {release.sha256}\n"
+            f"  found     sha256 {actual}",
+            hint="the file was damaged after it was stored; fetch or build it again",
+        )
+
+
+def _write_metadata(release: Release, wheel: Path, path: Path) -> list[Path]:
+    text = read_metadata(wheel)
+    actual = hashlib.sha256(text).hexdigest()
+    if actual != release.metadata_sha256:
+        raise PublishError(
+            f"the METADATA in {wheel.name} has sha256 {actual}, the ledger says {release.metadata_sha256}",
+            hint="the ledger file was edited by hand; take it back from the last commit",
+        )
+    return [path] if write_if_changed(path, text) else []

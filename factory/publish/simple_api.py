@@ -1,0 +1,158 @@
+"""The simple repository as static files: HTML that is complete by itself, and the same as JSON beside it.
+
+Names, links and hashes are those of PEP 503, the version tag of PEP 629, yanking of PEP 592, metadata files of PEP 658
+and 714, JSON of PEP 691 and 700, tracked projects of PEP 708, provenance of PEP 740. Links to files of the index itself
+are relative, so that the tree works at any address and from a folder.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from urllib.parse import quote
+
+from packaging.version import Version
+
+from factory.publish.ledger import Release
+from factory.util.atomic_files import write_if_changed
+from factory.util.jsonio import encode
+
+API_VERSION = "1.3"
+JSON_NAME = "index.v1+json"
+FILES = "../../files/"  # from the folder of a project's pages
+
+
+def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
+    """Write `<out>/simple/`, and return the pages that were new or differed."""
+    pages = simple_pages(releases, out)
+    return tuple(path for path, text in pages.items() if write_if_changed(path, text.encode()))
+
+
+def write_html(releases: Sequence[Release], out: Path) -> None:
+    """Write the HTML pages of `<out>/simple/` alone, for an installer that looks for projects in this very folder."""
+    for project, published in _by_project(releases).items():
+        text = _project_html(project, _listed(published))
+        write_if_changed(f"{out}/simple/{project}/index.html", text.encode())
+
+
+def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
+    """The text of every page below `<out>/simple/`; the pages of the whole come after those of the projects."""
+    pages: dict[Path, str] = {}
+    projects = _by_project(releases)
+    for project, published in projects.items():
+        folder = out / "simple" / project
+        pages |= {folder / name: text for name, text in project_pages(project, published).items()}
+    return pages | {out / "simple" / name: text for name, text in root_pages(tuple(projects)).items()}
+
+
+def project_pages(project: str, published: Sequence[Release]) -> dict[str, str]:
+    """A project's two pages by file name; its releases come in the order of their versions."""
+    files = _listed(published)
+    return {"index.html": _project_html(project, files), JSON_NAME: _project_json(project, files)}
+
+
+def root_pages(projects: Sequence[str]) -> dict[str, str]:
+    """The two pages that name all projects, by file name."""
+    return {"index.html": _root_html(projects), JSON_NAME: _root_json(projects)}
+
+
+def install_lines(url: str) -> list[str]:
+    """How to install from the simple repository at `url`, with pip and with uv."""
+    return [f"pip install --index-url {url} NAME", f"uv pip install --default-index {url} NAME"]
+
+
+def _listed(published: Sequence[Release]) -> list[Release]:
+    return [release for release in published if release.listed]
+
+
+def _by_project(releases: Sequence[Release]) -> Mapping[str, Sequence[Release]]:
+    ordered = sorted(releases, key=lambda release: (release.project, Version(release.version), release.filename))
+    return {project: tuple(files) for project, files in groupby(ordered, key=lambda release: release.project)}
+
+
+def _page(title: str, lines: Sequence[str], tracks: Sequence[str] = ()) -> str:
+    meta = [("pypi:repository-version", API_VERSION), *(("pypi:tracks", url) for url in tracks)]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        + "".join(f'<meta name="{name}" content="{html.escape(content)}">\n' for name, content in meta)
+        + f"<title>{html.escape(title)}</title>\n</head>\n"
+        + f"<body>\n<h1>{html.escape(title)}</h1>\n"
+        + "".join(f"{line}<br>\n" for line in lines)
+        + "</body>\n</html>\n"
+    )
+
+
+def _root_html(projects: Sequence[str]) -> str:
+    return _page("Simple index", [f'<a href="{quote(name)}/">{html.escape(name)}</a>' for name in projects])
+
+
+def _root_json(projects: Sequence[str]) -> str:
+    return _json({"projects": [{"name": name} for name in projects]})
+
+
+def _project_html(project: str, files: Sequence[Release]) -> str:
+    return _page(f"Links for {project}", [_anchor(release) for release in files], _tracks(files))
+
+
+def _tracks(files: Sequence[Release]) -> list[str]:
+    return sorted({release.tracks for release in files if release.tracks is not None})
+
+
+def _anchor(release: Release) -> str:
+    """A file's link. What is sure to hold no markup, as a hash, isn't escaped: there are very many of these."""
+    said = f'href="{html.escape(link_of(release))}#sha256={release.sha256}"'
+    if release.requires_python is not None:
+        said += f' data-requires-python="{html.escape(release.requires_python)}"'
+    if (sha256 := release.metadata_sha256) is not None:
+        # PEP 714: clients read the first name; those from before it know only the second.
+        said += f' data-core-metadata="sha256={sha256}" data-dist-info-metadata="sha256={sha256}"'
+    if release.yanked is not None:
+        said += f' data-yanked="{html.escape(release.yanked)}"'
+    if release.provenance_url is not None:
+        said += f' data-provenance="{html.escape(release.provenance_url)}"'
+    return f"<a {said}>{html.escape(release.filename)}</a>"
+
+
+def _project_json(project: str, files: Sequence[Release]) -> str:
+    versions = list(dict.fromkeys(release.version for release in files))
+    entries = [_file_entry(release) for release in files]
+    return _json({"name": project, "versions": versions, "files": entries}, _tracks(files))
+
+
+def _file_entry(release: Release) -> Mapping[str, object]:
+    metadata = False if release.metadata_sha256 is None else {"sha256": release.metadata_sha256}
+    entry: dict[str, object] = {
+        "filename": release.filename,
+        "url": link_of(release),
+        "hashes": {"sha256": release.sha256},
+        "size": release.size,
+        "core-metadata": metadata,
+        "dist-info-metadata": metadata,
+        "yanked": release.yanked if release.yanked is not None else False,
+    }
+    if release.requires_python is not None:
+        entry["requires-python"] = release.requires_python
+    if release.uploaded is not None:
+        entry["upload-time"] = release.uploaded
+    if release.provenance_url is not None:
+        entry["provenance"] = release.provenance_url
+    return entry
+
+
+def link_of(release: Release) -> str:
+    """Where a release's file is, from the folder of its project's pages."""
+    return release.url or f"{FILES}{path_quoted(release.filename)}"
+
+
+@lru_cache(maxsize=1 << 14)  # the same names are in many places
+def path_quoted(text: str) -> str:
+    """Text as one part of a URL's path."""
+    return quote(text, safe="")
+
+
+def _json(content: Mapping[str, object], tracks: Sequence[str] = ()) -> str:
+    meta = {"api-version": API_VERSION, **({"tracks": tracks} if tracks else {})}
+    return encode({"meta": meta, **content}).decode() + "\n"

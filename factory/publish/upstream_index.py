@@ -1,0 +1,172 @@
+"""The package index that this machine is configured with: which projects it has, and links to their own files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from itertools import islice
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from packaging.metadata import parse_email
+from packaging.utils import canonicalize_name
+from pypi_simple import (
+    ACCEPT_ANY,
+    DistributionPackage,
+    NoSuchProjectError,
+    PyPISimple,
+    UnsupportedContentTypeError,
+    UnsupportedRepoVersionError,
+)
+
+from factory.errors import PublishError
+from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.publish.ledger import SHA256, TIME_FORMAT, URL, Mirrored, Release, parse_filename
+from factory.publish.wheel_metadata import METADATA, METADATA_LIMIT
+
+CHECK_NETWORK = "check the network, the proxy variables and pip's index configuration (pip config list)"
+CHUNK_BYTES = 1 << 16
+UNSAID = "its project yanked it and gave no reason"
+_UNREADABLE = (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """The configured index at `url`, asked through `session`."""
+
+    url: str
+    session: requests.Session
+
+    def page_url(self, project: str) -> str | None:
+        """The page of a normalized project, None where the index has no such project.
+
+        Raises:
+            PublishError: the index can't be asked.
+        """
+        page, headers = self.page(project), {"Accept": ACCEPT_ANY}
+        try:
+            with self.session.get(page, headers=headers, timeout=TIMEOUT_SECONDS, stream=True) as response:
+                if response.status_code == requests.codes.not_found:
+                    return None
+                response.raise_for_status()
+        except requests.RequestException as error:
+            raise self._unreadable(project, error) from error
+        return page
+
+    def wheels(self, project: str, hashes: Collection[str]) -> tuple[Release, ...]:
+        """The wheels of a project with these sha256, as releases that link to the index's own files.
+
+        Those whose address has a query have none here: it may be a signature or a token, which is nobody else's to see,
+        and without it the address need not work.
+
+        Raises:
+            PublishError: the index can't be asked.
+        """
+        wanted = [package for package in self.packages(project) if package.digests.get("sha256", "").lower() in hashes]
+        found = (self._release(package, project) for package in wanted)
+        return tuple(release for release in found if release is not None)
+
+    def packages(self, project: str) -> Sequence[DistributionPackage]:
+        """All files of a project; none where the index has no such project.
+
+        Raises:
+            PublishError: the index can't be asked.
+        """
+        try:
+            page = PyPISimple(self.url, session=self.session).get_project_page(project, timeout=TIMEOUT_SECONDS)
+        except NoSuchProjectError:
+            return ()
+        except _UNREADABLE as error:
+            raise self._unreadable(project, error) from error
+        return page.packages
+
+    def linked(self, release: Release) -> Release:
+        """A copied file as a link to the original, see `wheels`; itself where the index doesn't have that."""
+        found = self.wheels(release.project, (release.sha256,))
+        return next((original for original in found if original.filename == release.filename), release)
+
+    def _release(self, package: DistributionPackage, project: str) -> Release | None:
+        """None for what can't be linked: another project's, no wheel, or not on the web."""
+        url = _bare(package.url)
+        try:
+            stated, version = parse_filename(package.filename)
+        except PublishError:
+            return None
+        if stated != project or not URL.fullmatch(url):
+            return None
+        metadata = (package.metadata_digests or {}).get("sha256", "").lower()
+        if not SHA256.fullmatch(metadata):
+            metadata = self._metadata(url, project, version)
+        yanked = (package.yanked_reason or UNSAID) if package.is_yanked else None
+        return Release(
+            filename=package.filename,
+            project=project,
+            version=version,
+            sha256=package.digests["sha256"].lower(),
+            size=self._size(url) if package.size is None else package.size,
+            requires_python=package.requires_python,
+            metadata_sha256=metadata or None,
+            origin=Mirrored(),
+            yanked=yanked,
+            uploaded=None if package.upload_time is None else package.upload_time.astimezone(UTC).strftime(TIME_FORMAT),
+            url=_public(url),
+            provenance_url=_public(package.provenance_url or ""),
+            tracks=self.page(project),
+            yanked_upstream=yanked,
+        )
+
+    def _size(self, url: str) -> int:
+        """What an index without JSON doesn't tell."""
+        try:
+            response = self.session.head(url, timeout=TIMEOUT_SECONDS, allow_redirects=True)
+            response.raise_for_status()
+            return int(response.headers["Content-Length"])
+        except (requests.RequestException, KeyError, ValueError) as error:
+            reason = without_secrets(str(error))
+            raise PublishError(
+                f"the size of {without_secrets(url)} can't be asked: {reason}", hint=CHECK_NETWORK
+            ) from error
+
+    def _metadata(self, url: str, project: str, version: str) -> str:
+        """The sha256 of the METADATA beside a file, empty where there is none: not every index says what it has."""
+        try:
+            with self.session.get(f"{url}{METADATA}", timeout=TIMEOUT_SECONDS, stream=True) as response:
+                response.raise_for_status()
+                text = b"".join(islice(response.iter_content(CHUNK_BYTES), METADATA_LIMIT // CHUNK_BYTES))
+        except requests.RequestException:
+            return ""
+        fields, _unparsed = parse_email(text)
+        states = (canonicalize_name(fields.get("name", "")), fields.get("version"))
+        return hashlib.sha256(text).hexdigest() if states == (project, version) else ""
+
+    def page(self, project: str) -> str:
+        """Where the index has a project, if it has it."""
+        return f"{self.url.rstrip('/')}/{project}/"
+
+    def _unreadable(self, project: str, error: Exception) -> PublishError:
+        return PublishError(
+            f"the package index {self.url} can't be asked about {project}: {without_secrets(str(error))}",
+            hint=CHECK_NETWORK,
+        )
+
+
+@contextmanager
+def configured_upstream() -> Iterator[Upstream]:
+    """The index of pip's configuration, else pypi-simple's default."""
+    config = read_index_config()
+    with open_session(config) as session:
+        yield Upstream(url=config.url, session=session)
+
+
+def _public(url: str) -> str | None:
+    """The address where everybody may see it, None of one that they may not, or that is none."""
+    return url if URL.fullmatch(url) and not urlsplit(url).query else None
+
+
+def _bare(url: str) -> str:
+    """Without credentials and without a fragment."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))

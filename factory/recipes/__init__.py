@@ -1,0 +1,1 @@
+"""Recipes: recipe.toml and models.toml to values."""

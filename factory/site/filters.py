@@ -1,0 +1,80 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from factory.model.target import PYTHONS
+from factory.publish.reports import Package, Stage
+from factory.publish.simple_api import path_quoted
+
+MINUTE, HOUR = 60, 3600
+
+
+def size(count: int) -> str:
+    """Bytes, as in `21.9 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    unit, scale = ("kB", 1e3) if count < 999.5e3 else ("MB", 1e6) if count < 999.5e6 else ("GB", 1e9)
+    scaled = count / scale
+    return f"{scaled:.1f} {unit}" if scaled < 99.95 else f"{scaled:,.0f} {unit}"
+
+
+@lru_cache(maxsize=1 << 14)
+def duration(seconds: float) -> str:
+    """Seconds, as in `4 min 21 s`."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+
+
+def day(time: str) -> str:
+    """The day of an ISO 8601 time."""
+    return time[:10]
+
+
+def since(versions: Mapping[str, str]) -> str:
+    """The version from which on there is something for each Python; which Python is said where it isn't the same."""
+    if versions.keys() >= set(PYTHONS) and len(set(versions.values())) == 1:
+        return versions[PYTHONS[0]]
+    return ", ".join([f"{version} for Python {python}" for python, version in versions.items()])
+
+
+def check_id(number: int | str, profile: str, python: str) -> str:
+    """Where a page tells of a check of its wheel of that number, which stands there as it is."""
+    return f"check-{number}-{path_quoted(f'{python}-{profile}')}"
+
+
+def stages(stages: Sequence[Stage]) -> str:
+    """What the stages of a build took, as in `source 2.1 s, build 4 min 21 s (8 min 9 s of processors, 2.1 GB)`."""
+    return ", ".join(
+        [f"{each.name} {duration(each.seconds)}{_cost(each) if each.processors else ''}" for each in stages]
+    )
+
+
+def _cost(stage: Stage) -> str:
+    return f" ({duration(stage.processors)} of processors, {size(stage.memory)})"
+
+
+def tools(toolchain: Mapping[str, str]) -> str:
+    """Compilers and their kin with their versions."""
+    return _tools(tuple(toolchain.items()))
+
+
+@lru_cache  # many wheels are built with the same
+def _tools(toolchain: Sequence[tuple[str, str]]) -> str:
+    return ", ".join([f"{name} {version}" for name, version in sorted(toolchain)])
+
+
+def from_package(package: Package | None) -> str:
+    """What a library is from."""
+    if package is None:
+        return "from a package that is not known"
+    return f"from {'the Debian package ' if package.kind == 'deb' else ''}{package.name} {package.version}"

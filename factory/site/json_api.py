@@ -1,0 +1,57 @@
+"""A project as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from factory.publish.ledger import Built
+from factory.site.projects import Project, VersionFiles, Wheel
+from factory.util.jsonio import encode
+
+FORMAT = 2
+
+
+def project_json(project: Project, since: Mapping[str, str]) -> str:
+    """What there is of a project, where it was run and what failed. `format` counts changes of this form.
+
+    Addresses of what the index has itself are relative to the file. `since` has the version from which on its own
+    project has wheels for riscv64, for each Python where that is known.
+    """
+    content = {
+        "format": FORMAT,
+        "name": project.name,
+        "summary": project.summary,
+        "states": project.states,
+        "upstream_since": since,
+        "versions": [_version(each) for each in project.versions],
+        "failures": project.failures,
+    }
+    return encode(content).decode() + "\n"
+
+
+def _version(files: VersionFiles) -> Mapping[str, object]:
+    return {"version": files.version, "files": [_file(wheel) for wheel in files.wheels]}
+
+
+def _file(wheel: Wheel) -> Mapping[str, object]:
+    release = wheel.release
+    built = release.origin if isinstance(release.origin, Built) else None
+    return {
+        "filename": release.filename,
+        "url": wheel.address,
+        "provenance": wheel.provenance,
+        "sha256": release.sha256,
+        "size": release.size,
+        "uploaded": release.uploaded,
+        "requires_python": release.requires_python,
+        "yanked": release.yanked,
+        "origin": "mirrored" if built is None else "built",
+        "profiles": () if built is None else built.profiles,
+        "pythons": () if built is None else built.pythons,
+        "license": "" if wheel.report is None else wheel.report.license,
+        "record": None if wheel.build is None else wheel.build.record,
+        "glibc": None if wheel.build is None else wheel.build.contents.glibc,
+        "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
+        "logs": list(wheel.logs.values()),
+        "sbom": wheel.sbom,
+    }

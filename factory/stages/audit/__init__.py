@@ -1,0 +1,1 @@
+"""Audit stage: instructions, ABI, symbols and run paths of a wheel."""

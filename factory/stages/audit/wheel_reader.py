@@ -1,0 +1,105 @@
+"""Reads a wheel without trusting it: sizes are limited, and nothing is written to disk under a member's name."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+
+from packaging.tags import Tag, parse_tag
+
+from factory.elf.links import MAGIC
+from factory.errors import AuditFailed
+
+MEMBERS = 100_000
+MEMBER_BYTES = 2 << 30
+TOTAL_BYTES = 8 << 30
+SUSPICIOUS_BYTES = 256 << 20  # from here on the ratio counts
+SUSPICIOUS_RATIO = 100  # compiled code shrinks 2 to 6 times; deflate can do 1000
+METADATA_BYTES = 1 << 20
+
+
+class WheelFile:
+    """An opened wheel, its members already found acceptable."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self._archive = archive
+        self._members = [info for info in archive.infolist() if not info.is_dir()]
+        self._name = name
+
+    def tags(self) -> frozenset[Tag]:
+        """The tags in the WHEEL file.
+
+        Raises:
+            AuditFailed: unless there is exactly one WHEEL file, of a sensible size.
+        """
+        found = [info for info in self._members if PurePosixPath(info.filename).match("*.dist-info/WHEEL")]
+        found = [info for info in found if info.filename.count("/") == 1]
+        if len(found) != 1 or found[0].file_size > METADATA_BYTES:
+            raise AuditFailed(f"{self._name} has no .dist-info/WHEEL file, or more than one: it is not a wheel")
+        text = self._archive.read(found[0]).decode("utf-8", errors="replace")
+        lines = HeaderParser().parsestr(text).get_all("Tag", [])
+        return frozenset(tag for line in lines for tag in _parsed(line))
+
+    def elf_files(self) -> Iterator[tuple[str, bytes]]:
+        """Each member that starts as an ELF file: its path in the wheel, and its bytes (one at a time in memory)."""
+        for info in sorted(self._members, key=lambda info: info.filename):
+            with self._archive.open(info) as file:
+                start = file.read(len(MAGIC))
+                if start == MAGIC:
+                    yield info.filename, start + file.read()
+
+
+@contextmanager
+def open_wheel(path: Path) -> Iterator[WheelFile]:
+    """Open a wheel for reading.
+
+    Raises:
+        AuditFailed: if it is missing, no zip archive, damaged, or has members that no honest wheel has. Damage inside a
+            member shows while it is read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_the_absurd(archive, path)
+            yield WheelFile(archive, path.name)
+    except OSError as error:
+        raise AuditFailed(f"{path} can't be read: {error.strerror or error}", hint="is the path right?") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise AuditFailed(f"{path.name} is not a readable zip archive: {error}", hint="build it anew") from error
+
+
+def _refuse_the_absurd(archive: zipfile.ZipFile, path: Path) -> None:
+    members = archive.infolist()
+    total = sum(info.file_size for info in members)
+    ratio = total / max(path.stat().st_size, 1)
+    if len(members) > MEMBERS:
+        raise _refusal(path, f"it has {len(members)} members, more than {MEMBERS}")
+    if total > TOTAL_BYTES or (total > SUSPICIOUS_BYTES and ratio > SUSPICIOUS_RATIO):
+        raise _refusal(path, f"it unpacks to {total} bytes, {ratio:.0f} times its own size")
+    names = Counter(info.filename for info in members)
+    for info in members:
+        if info.file_size > MEMBER_BYTES:
+            raise _refusal(path, f"{info.filename!r} unpacks to {info.file_size} bytes, more than {MEMBER_BYTES}")
+        if names[info.filename] > 1:
+            raise _refusal(path, f"it has {info.filename!r} more than once")
+        if _leaves_the_wheel(info.filename):
+            raise _refusal(path, f"{info.filename!r} would be installed outside its folder")
+
+
+def _leaves_the_wheel(name: str) -> bool:
+    return name.startswith("/") or "\\" in name or ".." in name.split("/")
+
+
+def _refusal(path: Path, reason: str) -> AuditFailed:
+    return AuditFailed(
+        f"{path.name} is refused: {reason}", hint="no build backend writes such a wheel: where is it from?"
+    )
+
+
+def _parsed(line: str) -> frozenset[Tag]:
+    """One `Tag:` line; an empty set if it isn't one, which then differs from the file name's."""
+    return parse_tag(line.strip()) if line.count("-") == 2 else frozenset()

@@ -1,0 +1,1 @@
+"""Builders: environment, source and recipe in, wheel out."""

@@ -1,0 +1,1 @@
+"""Programs that run inside roots, with the root's own Python and its standard library."""

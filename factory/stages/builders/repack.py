@@ -1,0 +1,254 @@
+"""The builder that compiles nothing: a distribution's riscv64 packages become a wheel.
+
+The source is the package with the Python files; its parts, in the folder `packages`, are those with the libraries.
+The wheel has what the package installs for Python, with links followed. Shared libraries lose the distribution's
+versioned names and find each other beside themselves, as in wheels that were built as wheels; what else they need is
+for the repair to bundle, from the same packages. Every package whose files are taken must bring its licence.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from email.parser import HeaderParser
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from factory.elf.dependencies import Closure, find_closure, own_files, relinking
+from factory.elf.links import BrokenElf, Linked
+from factory.elf.patchelf import relink
+from factory.errors import BuildFailed, CommandFailed
+from factory.model.artifacts import BuiltWheel, PackagePin
+from factory.model.job import ProjectMetadata
+from factory.model.protocols import Sandbox
+from factory.model.recipe import Recipe, RepackOptions
+from factory.stages.builders.base import build_failed
+from factory.stages.builders.library_paths import library_folders, site_packages
+from factory.stages.builders.pep517 import VENV, install_into, make_venv
+from factory.util.log import LogSink
+from factory.util.process import run
+
+IN_MANYLINUX = False
+PARTS = "packages"
+PYTHON_FILES = "usr/lib/python3/dist-packages"
+LIBRARIES = ("usr/lib/riscv64-linux-gnu", "usr/lib")
+LICENCE = "usr/share/doc/{package}/copyright"
+# What the distribution's installer noted, and what the wheel's own tool writes anew.
+NOTES = ("INSTALLER", "REQUESTED", "RECORD", "WHEEL", "direct_url.json")
+WHEEL = """Wheel-Version: 1.0
+Generator: riscv64-wheel-factory repack
+Root-Is-Purelib: false
+Tag: {tag}
+"""
+
+
+def install_requirements(
+    sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, wheels: Sequence[Path], log: LogSink
+) -> tuple[PackagePin, ...]:
+    """Make a virtual environment of what the recipe requires: libraries that replace some of the distribution's.
+
+    Raises:
+        BuildFailed: a requirement can't be resolved or installed.
+    """
+    try:
+        make_venv(sandbox, python, log)
+        return install_into(sandbox, recipe.build.requires, wheels, log)
+    except CommandFailed as error:
+        raise build_failed(recipe, "what it requires could not be installed", error, log, network=True) from error
+
+
+def build(
+    sandbox: Sandbox,
+    metadata: ProjectMetadata,
+    recipe: Recipe,
+    python: str,
+    requirements: tuple[PackagePin, ...],
+    jobs: int,
+    log: LogSink,
+) -> BuiltWheel:
+    """Make the wheel in work/wheel.
+
+    Raises:
+        BuildFailed: the packages hold no Python project of that name and version, two have the same file, a licence is
+            missing, or a tool failed.
+    """
+    files, tree, out = (sandbox.work.resolve() / name for name in ("files", "tree", "wheel"))
+    for folder in (files, tree, out):
+        shutil.rmtree(folder, ignore_errors=True)
+    out.mkdir()
+    owners = merge(packages_of(sandbox.work / "src", recipe), files)
+    take_python_files(files, tree, recipe.build.repack, log)
+    folders = (*(files / name for name in LIBRARIES), *library_folders(sandbox.work / VENV.name))
+    try:
+        bundled = link_together(tree, folders, recipe, log)
+        places = {*bundled, *links_lead_to(files), *(files / folder for folder in recipe.build.repack.placed)}
+        taken = {owner for path, owner in owners.items() if not places.isdisjoint((path, *path.parents))}
+        take_licences(files, tree, taken, recipe)
+        take_licences_of_wheels(sandbox.work / VENV.name, tree)
+        write_wheel_file(tree, recipe, python)
+        command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(out)]
+        run(command, log=log, env={**os.environ, **_date(sandbox.work / "src")}, what="packing the wheel")
+    except CommandFailed as error:
+        raise build_failed(recipe, "the packages could not be made into a wheel", error, log) from error
+    (wheel,) = out.glob("*.whl")
+    return BuiltWheel(path=wheel, requirements=requirements, library_folders=folders)
+
+
+def packages_of(source: Path, recipe: Recipe) -> dict[str, Path]:
+    """The unpacked packages by their names."""
+    parts = sorted(source.glob(f"{PARTS}/*")) if (source / PARTS).is_dir() else []
+    return {recipe.source.package: source, **{part.name: part for part in parts}}
+
+
+def merge(packages: Mapping[str, Path], files: Path) -> dict[Path, str]:
+    """Put the packages' files together in `files`, as in a system's root; returns whose each of them is.
+
+    Raises:
+        BuildFailed: two packages have the same file.
+    """
+    owners: dict[Path, str] = {}
+    for package, folder in packages.items():
+        for path in sorted((folder / "usr").rglob("*")):
+            target = files / path.relative_to(folder)
+            if path.is_dir() and not path.is_symlink():
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            if target in owners:
+                raise BuildFailed(
+                    f"the packages {owners[target]} and {package} both have {target.relative_to(files)}",
+                    hint="pin packages that can be installed together",
+                )
+            owners[target] = package
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target, follow_symlinks=False)
+    return owners
+
+
+def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogSink) -> None:
+    """Copy what the packages install for Python, with files in the place of links, and what the recipe places there.
+
+    A link whose target no package has is left out.
+    """
+    if not (files / PYTHON_FILES).is_dir():
+        raise BuildFailed(f"the packages have no {PYTHON_FILES}", hint="name the one with the Python files as source")
+    for path in sorted((files / PYTHON_FILES).rglob("*")):
+        if path.is_symlink() and not path.exists():
+            log.write(f"without the link {path.relative_to(files / PYTHON_FILES)}\n")
+            path.unlink()
+    shutil.copytree(files / PYTHON_FILES, tree)
+    for folder, place in options.placed.items():
+        if not (files / folder).is_dir():
+            raise BuildFailed(f"the packages have no folder {folder}", hint="correct build.repack.placed")
+        shutil.copytree(files / folder, tree / place, dirs_exist_ok=True)
+    for path in sorted(tree.rglob("*")):
+        name = path.relative_to(tree).as_posix()
+        if path.is_file() and any(fnmatchcase(name, glob) for glob in options.excluded):
+            log.write(f"without {name}\n")
+            path.unlink()
+
+
+def links_lead_to(files: Path) -> frozenset[Path]:
+    """The files and folders that come into the wheel since links among the Python files lead to them."""
+    links = (path for path in (files / PYTHON_FILES).rglob("*") if path.is_symlink())
+    return frozenset(path.resolve() for path in links)
+
+
+def link_together(tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogSink) -> frozenset[Path]:
+    """Rename and relink the libraries; returns the files that the repair will bundle.
+
+    Raises:
+        BuildFailed: one isn't a whole ELF file.
+    """
+    try:
+        own = own_files(tree)
+        names = {each.soname: each.path.name for each in own if each.soname and each.soname != each.path.name}
+        names |= recipe.build.repack.replaced
+        closure = find_closure(own, folders, lambda name: names.get(name, name))
+    except BrokenElf as error:
+        raise BuildFailed(str(error)) from error
+    for each in own:
+        soname = each.path.name if each.soname and each.soname != each.path.name else None
+        change = relinking(each, closure)
+        relink(each.path, replace(change, soname=soname, run_path=_run_path(each, closure)), log)
+    for each in closure.besides.values():
+        relink(each.path, relinking(each, closure), log)
+    return frozenset(each.path for each in closure.besides.values())
+
+
+def _run_path(each: Linked, closure: Closure) -> str | None:
+    """From a file's folder to those of the wheel's libraries that it needs; None where it needs none."""
+    needed = set(map(closure.rename, each.needed))
+    folders = {other.path.parent for other in closure.own if other.path.name in needed}
+    entries = {str(PurePosixPath("$ORIGIN", os.path.relpath(folder, each.path.parent))) for folder in folders}
+    return ":".join(sorted(entries)) or None
+
+
+def take_licences(files: Path, tree: Path, packages: set[str], recipe: Recipe) -> None:
+    """Put the licences of the package with the Python files and of other `packages` among the wheel's licences.
+
+    Raises:
+        BuildFailed: one has none.
+    """
+    folder = _dist_info(tree)
+    for package in sorted({recipe.source.package} | packages):
+        licence = files / LICENCE.format(package=package)
+        if not licence.is_file():
+            raise BuildFailed(
+                f"the package {package} has no licence: {LICENCE.format(package=package)} is missing",
+                hint="pin the package that its folder of documents is a link into, as a further part",
+            )
+        _add_licence(folder, f"debian/{package}/copyright", licence)
+
+
+def take_licences_of_wheels(venv: Path, tree: Path) -> None:
+    """Put the licences of what is installed in the virtual environment `venv` among the wheel's licences."""
+    for packages in site_packages(venv):
+        for licence in sorted(packages.glob("*.dist-info/licenses/**/*")):
+            project, _, *inside = licence.relative_to(packages).parts
+            if licence.is_file():
+                _add_licence(_dist_info(tree), "/".join((project.partition("-")[0], *inside)), licence)
+
+
+def _add_licence(dist_info: Path, name: str, licence: Path) -> None:
+    target = dist_info / "licenses" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(licence, target)
+    head, _, rest = (dist_info / "METADATA").read_text(encoding="utf-8").partition("\n\n")
+    (dist_info / "METADATA").write_text(f"{head}\nLicense-File: {name}\n\n{rest}", encoding="utf-8")
+
+
+def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:
+    """Make the distribution's notes on an installed package into those of a wheel.
+
+    Raises:
+        BuildFailed: the package is of another project or version than the recipe says.
+    """
+    folder = _dist_info(tree)
+    stated = HeaderParser().parsestr((folder / "METADATA").read_text(encoding="utf-8"))
+    name, version = str(stated["Name"]), str(stated["Version"])
+    if canonicalize_name(name) != canonicalize_name(recipe.project) or Version(version) != Version(recipe.version):
+        raise BuildFailed(
+            f"{recipe.label}: the package {recipe.source.package} holds {name} {version}",
+            hint="correct package.version in the recipe, or pin another version of the package",
+        )
+    for note in NOTES:
+        (folder / note).unlink(missing_ok=True)
+    tag = f"cp{python.replace('.', '')}"
+    (folder / "WHEEL").write_text(WHEEL.format(tag=f"{tag}-{tag}-linux_riscv64"))
+
+
+def _dist_info(tree: Path) -> Path:
+    found = sorted(tree.glob("*.dist-info"))
+    if len(found) != 1:
+        raise BuildFailed(f"the packages hold {len(found)} *.dist-info folders for Python; one was expected")
+    return found[0]
+
+
+def _date(source: Path) -> dict[str, str]:
+    return {"SOURCE_DATE_EPOCH": str(int(source.stat().st_mtime))}

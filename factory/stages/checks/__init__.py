@@ -1,0 +1,1 @@
+"""Check stage: install the wheel and run the recipe's script on each ISA profile."""

@@ -1,0 +1,187 @@
+"""Check: install the wheel as a user would, in a clean root, and run the recipe's script on each ISA profile."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from factory.errors import CheckFailed, CommandFailed
+from factory.model.protocols import Sandbox
+from factory.model.recipe import CheckOptions, Recipe
+from factory.model.record import CheckResult
+from factory.model.target import BASELINE_CPU, NATIVE_PROFILE, PROFILES
+from factory.util.failure_hints import hint_for, is_machines_fault
+from factory.util.log import LogSink
+
+# bubblewrap reports a signal as 128 + its number; SIGILL is 4.
+ILLEGAL_INSTRUCTION = (128 + 4, -4)
+
+
+def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink) -> None:
+    """Install the package with pip from the index at `index_url` alone, then what the check itself requires.
+
+    Of the latter, the projects in `ours` (normalized names) come from that index, all others from the host's.
+
+    Raises:
+        CheckFailed: pip failed.
+    """
+    pip = ["pip", "--isolated", "install", "--no-compile", "--no-cache-dir", "--index-url", index_url]
+    required = recipe.check.requires
+    from_index = [text for text in required if canonicalize_name(Requirement(text).name) in ours]
+    from_host = [text for text in required if text not in from_index]
+    try:
+        sandbox.run([*pip, f"{recipe.project}=={recipe.version}", *from_index], log=log, network=True)
+        if from_host:
+            sandbox.run(["pip", "install", "--no-compile", *from_host], log=log, network=True)
+    except CommandFailed as error:
+        raise CheckFailed(
+            f"{recipe.label} can't be installed from the index:\n{error.output}",
+            hint=hint_for(error.output, network=True),
+            machines_fault=is_machines_fault(error.output, network=True),
+        ) from error
+
+
+def run_profiles(
+    sandbox: Sandbox, recipe: Recipe, python: str, model: Path | None, profiles: Sequence[str], log: LogSink
+) -> tuple[CheckResult, ...]:
+    """Run the check on every profile, also after one has failed, and return a result for each.
+
+    `python` is the one that the root has.
+    """
+    _provide(sandbox, recipe.check, model)
+    results = (
+        _run_profile(sandbox, model if recipe.check.runs_model(profile) else None, profile, log) for profile in profiles
+    )
+    return tuple(replace(result, python=python) for result in results)
+
+
+def require_passed(recipe: Recipe, results: Sequence[CheckResult], label: str, options: str) -> None:
+    """Hold the results against what the recipe expects of each profile and against each other.
+
+    `label` is what the wheel is called, and `options` are those by which commands know it.
+
+    Raises:
+        CheckFailed: it lists every disagreement.
+    """
+    passed = [result for result in results if result.passed]
+    mistakes = [(result.profile, result.shown) for result in results if not result.passed]
+    mistakes += [(result.profile, text) for result in passed for text in _unexpected(recipe.check, result)]
+    if recipe.check.same_tokens:
+        with_model = [result for result in passed if recipe.check.runs_model(result.profile)]
+        mistakes += [
+            (other.profile, text)
+            for other in with_model[1:]
+            for text in _disagreements(recipe.check, with_model[0], other)
+        ]
+    if mistakes:
+        listed = "\n  ".join(f"{profile}: {text}" for profile, text in mistakes)
+        raise CheckFailed(
+            f"{label}: the check failed:\n  {listed}",
+            hint=f"look closer with: factory check {recipe.name} {options} --profile {mistakes[0][0]} --keep",
+        )
+
+
+def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> None:
+    """Put the script and the model where the root sees them."""
+    if options.script is not None:
+        shutil.copy(options.script, sandbox.work / "smoke.py")
+    if model is not None:
+        shutil.copy(model, sandbox.work / model.name)
+
+
+def _run_profile(sandbox: Sandbox, model: Path | None, profile: str, log: LogSink) -> CheckResult:
+    answer = sandbox.work / f"result-{profile}.json"
+    answer.unlink(missing_ok=True)
+    env = {
+        "FACTORY_PROFILE": profile,
+        "FACTORY_RESULT": f"/build/{answer.name}",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "FACTORY_MODEL": f"/build/{model.name}" if model is not None else "",
+    }
+    started = time.monotonic()
+    try:
+        cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
+        sandbox.run(["python", "/build/smoke.py"], log=log, env=env, cpu=cpu)
+        facts = json.loads(answer.read_text())
+        shown, passed = str(facts.pop("shown")), True
+    except CommandFailed as error:
+        facts, shown, passed = {}, _explain(error), False
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        facts, shown, passed = {}, f"smoke.py wrote no usable result: {error!r}", False
+    log.write(f"# {profile}: {'passed' if passed else 'failed'}: {shown}\n")
+    return CheckResult(profile=profile, passed=passed, seconds=time.monotonic() - started, shown=shown, facts=facts)
+
+
+def _explain(error: CommandFailed) -> str:
+    last = error.output.strip().splitlines()[-1:] or ["it printed nothing"]
+    if error.status in ILLEGAL_INSTRUCTION:
+        return f"illegal instruction (SIGILL): code beyond this CPU ran; last line: {last[0]}"
+    return f"{error.message}; last line: {last[0]}"
+
+
+def _unexpected(options: CheckOptions, result: CheckResult) -> list[str]:
+    reported = result.facts.get("facts", {})
+    found = []
+    for fact, by_profile in options.expect.items():
+        if result.profile not in by_profile:
+            continue
+        seen = reported.get(fact) if isinstance(reported, dict) else None
+        if seen != by_profile[result.profile]:
+            found.append(f"{fact} is {seen!r}, the recipe expects {by_profile[result.profile]!r}")
+    return found
+
+
+def _disagreements(options: CheckOptions, first: CheckResult, other: CheckResult) -> list[str]:
+    """Compare two profiles' tokens, and the logits wherever both saw the same text before."""
+    left, right = _tokens(first), _tokens(other)
+    shorter = min(len(left), len(right))
+    same = next((step for step in range(shorter) if left[step] != right[step]), shorter)
+    found = []
+    if same < options.same_tokens:
+        found.append(f"the first {same} tokens are those of {first.profile}; the recipe wants {options.same_tokens}")
+    return [*found, *_logits_apart(options, first, other, steps=min(same + 1, shorter))]
+
+
+def _logits_apart(options: CheckOptions, first: CheckResult, other: CheckResult, *, steps: int) -> list[str]:
+    """What is wrong with the logits of the first steps. A recipe that sets a tolerance wants them all to be there."""
+    pairs = list(zip(_logits(first)[:steps], _logits(other)[:steps], strict=False))
+    distances = [_distance(left, right) for left, right in pairs]
+    if options.logits_tolerance and len(pairs) < steps:
+        return [f"only {len(pairs)} of the {steps} steps to compare have logits both here and on {first.profile}"]
+    if math.inf in distances:
+        step = distances.index(math.inf) + 1
+        return [
+            f"at step {step} its logits and those of {first.profile} can't be compared: "
+            "one is not finite, or no token is among the largest of both"
+        ]
+    distance = max(distances, default=0.0)
+    if distance > options.logits_tolerance:
+        return [f"logits differ from {first.profile}'s by {distance:.3f}, the recipe allows {options.logits_tolerance}"]
+    return []
+
+
+def _distance(left: Mapping[int, float], right: Mapping[int, float]) -> float:
+    """How far the logits of one step's tokens are apart; infinitely, where one is not finite or nothing is in both."""
+    common = left.keys() & right.keys()
+    if not common or not all(map(math.isfinite, (*left.values(), *right.values()))):
+        return math.inf
+    return max(abs(left[token] - right[token]) for token in common)
+
+
+def _tokens(result: CheckResult) -> list[int]:
+    tokens = result.facts.get("tokens", [])
+    return tokens if isinstance(tokens, list) else []
+
+
+def _logits(result: CheckResult) -> list[dict[int, float]]:
+    """For each step the top tokens' logits, as {token: logit}."""
+    steps = result.facts.get("logits", [])
+    return [{int(token): float(logit) for token, logit in step} for step in steps] if isinstance(steps, list) else []

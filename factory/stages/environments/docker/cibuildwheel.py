@@ -1,0 +1,133 @@
+"""What cibuildwheel works in: this machine, with an engine that has the manylinux image.
+
+cibuildwheel is a program of the host that starts containers. Those here have the host's network, its certificates and
+package indexes, the job's folder and the compiler cache, but not the host's files, which cibuildwheel shows by default.
+A killed build leaves no container: the image's entry point ends with its input, and the engine then removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from factory.errors import EnvironmentSetupError, PrerequisiteMissing
+from factory.host.docker_engine import connect, engine_errors
+from factory.host.network import host_network
+from factory.model.protocols import BUILD
+from factory.model.target import BASELINE_CPU
+from factory.stages.environments.base import SOURCE_DATE_EPOCH, Root
+from factory.stages.environments.docker.environment import PLATFORM, require_the_machines_root, shown_cpuinfo
+from factory.stages.environments.docker.image import ensure_image
+from factory.stages.environments.docker.labels import OWNER_LABEL, own_label, remove_abandoned
+from factory.stages.environments.manylinux import IMAGE_REPOSITORY, manylinux_image
+from factory.util.log import LogSink, OpenStage
+from factory.util.paths import Layout
+from factory.util.process import attach, run
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+# What is for cibuildwheel itself; all other variables are for the container.
+PREFIX = "CIBW_"
+# The engine gives containers these files itself.
+ENGINES_OWN = {"/etc/hosts", "/etc/resolv.conf"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CibuildwheelEnvironment:
+    """Implements Environment for one command, cibuildwheel."""
+
+    root: Root
+    layout: Layout
+    open_stage: OpenStage
+
+    @contextmanager
+    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[CibuildwheelSandbox]:
+        """Load the image where the engine lacks it. The containers are cibuildwheel's own, so none is kept.
+
+        Raises:
+            PrerequisiteMissing: no engine answers, Docker's own command is missing, or we are root in a user namespace.
+        """
+        require_the_machines_root()
+        if shutil.which("docker") is None:
+            raise PrerequisiteMissing("the program 'docker' is not installed", hint="apt-get install docker.io")
+        for folder in (work, self.layout.compiler_cache):
+            folder.mkdir(parents=True, exist_ok=True)
+        with connect() as client, shown_cpuinfo(work) as cpuinfo:
+            yield CibuildwheelSandbox(
+                image=self._image(client),
+                work=work,
+                binds={work: str(BUILD), self.layout.compiler_cache: "/ccache"},
+                shown={cpuinfo: "/proc/cpuinfo"},
+            )
+
+    def _image(self, client: DockerClient) -> str:
+        config = manylinux_image(self.root)
+        with engine_errors("list its images"):
+            remove_abandoned(client)
+        return ensure_image(client, self.root.layers, config, self.open_stage, "manylinux image", IMAGE_REPOSITORY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CibuildwheelSandbox:
+    """Implements OpenedRoot. `binds` and `shown` are host paths and where containers see them, the latter read-only."""
+
+    image: str
+    work: Path
+    binds: Mapping[Path, str]
+    shown: Mapping[Path, str]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: LogSink,
+        env: Mapping[str, str] | None = None,
+        cwd: PurePosixPath = BUILD,
+        network: bool = False,
+        cpu: str = BASELINE_CPU,
+    ) -> None:
+        """Run cibuildwheel with these arguments. Variables named CIBW_... are for it, others for the container."""
+        if argv[0] != "cibuildwheel" or not network:
+            raise EnvironmentSetupError(f"only cibuildwheel can be run here, with the network, and not {argv[0]}")
+        given = dict(env or {})
+        own = {name: value for name, value in given.items() if name.startswith(PREFIX)}
+        inside = {name: value for name, value in given.items() if name not in own} | {"QEMU_CPU": cpu}
+        engine = f"docker; create_args: {shlex.join(self._create_args(inside))}; disable_host_mount: true"
+        variables = {
+            # Settings for the host's other projects stay outside, like the rest of what it knows.
+            **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+            "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
+            **own,
+            "CIBW_MANYLINUX_RISCV64_IMAGE": self.image,
+            "CIBW_CONTAINER_ENGINE": engine,
+        }
+        command = [sys.executable, "-m", *argv]
+        run(command, log=log, env=variables, cwd=self.work / cwd.relative_to(BUILD), what="cibuildwheel")
+
+    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+        """Run a command in a container of the image with this process's own terminal; returns its exit status."""
+        terminal = ["--tty"] if sys.stdin.isatty() else []
+        mode = "host" if network else "none"
+        start = ["docker", "run", "--interactive", *terminal, f"--platform={PLATFORM}", "--pull=never"]
+        return attach([*start, *self._create_args({}, mode), f"--workdir={BUILD}", self.image, *argv])
+
+    def _create_args(self, variables: Mapping[str, str], network: str = "host") -> list[str]:
+        host = host_network()
+        shown = {path: inside for path, inside in host.files.items() if inside not in ENGINES_OWN} | dict(self.shown)
+        return [
+            "--rm",
+            f"--label={OWNER_LABEL}={own_label()}",
+            f"--network={network}",
+            "--ulimit=core=0:0",
+            *(f"--volume={path}:{inside}" for path, inside in self.binds.items()),
+            *(f"--volume={path}:{inside}:ro" for path, inside in shown.items()),
+            *(f"--env={name}={value}" for name, value in {**host.environment, **variables}.items()),
+        ]

@@ -1,0 +1,368 @@
+"""The Docker environment: a root as an image, and commands in containers of it.
+
+A container's network can't be changed, but builds install their requirements with the network and then go on without.
+So there is one container for each. What one wrote outside the mounted folders has to be seen in the other one, so it
+becomes an image, and a new container starts from that (0.6 s measured). Builds seldom write there, checks once.
+
+A container lives as long as the process that started it: its main process reads a pipe that the engine closes together
+with our connection, whatever ends us, and then the container and all in it end and vanish. Images that a killed process
+left carry its number in a label, and the next one to open an environment removes them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from factory.errors import EnvironmentSetupError, PrerequisiteMissing
+from factory.host.docker_engine import address, connect, engine_errors
+from factory.host.network import host_network
+from factory.model.protocols import BUILD
+from factory.model.target import BASELINE_CPU
+from factory.stages.environments.base import Root
+from factory.stages.environments.docker.image import REPOSITORY, ImageConfig, ensure_image
+from factory.stages.environments.docker.labels import (
+    OWNER_LABEL,
+    folder_label,
+    own_label,
+    remove_abandoned,
+    remove_image,
+)
+from factory.stages.environments.sandbox import CPUINFO, HOSTNAME, in_user_namespace
+from factory.util import cancellation
+from factory.util.log import LogSink, OpenStage
+from factory.util.paths import Layout
+from factory.util.process import Tail, attach, conclude
+from factory.util.process_tree import end_workers
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+    from docker.types import Mount
+
+MEMORY_VARIABLE = "FACTORY_DOCKER_MEMORY"
+CPUS_VARIABLE = "FACTORY_DOCKER_CPUS"
+# What the machine itself needs while a build takes all it can get.
+MEMORY_SHARE = 0.9
+PLATFORM = "linux/riscv64"
+KEPT_REPOSITORY = f"{REPOSITORY}-kept"
+# The shell stays to collect processes that lost their parent.
+WAIT_FOR_OUR_END = ("sh", "-c", "cat; exit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a container may use: bytes of memory, and CPUs (None: all)."""
+
+    memory: int
+    cpus: float | None = None
+
+
+def limits(variables: Mapping[str, str] = os.environ) -> Limits:
+    """The limits that the variables set; without them, nine tenths of the memory and all CPUs.
+
+    Raises:
+        EnvironmentSetupError: a variable's value is no amount.
+    """
+    from docker.errors import DockerException
+    from docker.utils import parse_bytes
+
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        memory = int(parse_bytes(variables.get(MEMORY_VARIABLE) or int(total * MEMORY_SHARE)))
+    except DockerException as error:
+        raise EnvironmentSetupError(f"{MEMORY_VARIABLE}: {error}", hint="write it as in 6g or 800m") from error
+    cpus = variables.get(CPUS_VARIABLE)
+    try:
+        return Limits(memory=memory, cpus=float(cpus) if cpus else None)
+    except ValueError as error:
+        raise EnvironmentSetupError(f"{CPUS_VARIABLE}: {error}", hint="write it as in 4 or 1.5") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerEnvironment:
+    """Implements Environment: the layers are an image, which is loaded into the engine once."""
+
+    root: Root
+    layout: Layout
+    open_stage: OpenStage
+
+    @contextmanager
+    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[ContainerSandbox]:
+        """Open the root with the host folder `work` at /build; what is to be kept becomes an image named after it.
+
+        Raises:
+            PrerequisiteMissing: no engine answers, or we are root in a user namespace alone.
+        """
+        require_the_machines_root()
+        allowed = limits()
+        kept = f"{KEPT_REPOSITORY}:{sha256(os.fsencode(work)).hexdigest()[:16]}"
+        with connect() as client, shown_cpuinfo(work) as cpuinfo:
+            sandbox = ContainerSandbox(
+                client=client,
+                image=self._image(client, kept, as_left=as_left),
+                work=work,
+                binds=self._binds(work),
+                cpuinfo=cpuinfo,
+                environment=self.root.variables,
+                limits=allowed,
+            )
+            try:
+                yield sandbox
+            except BaseException:
+                with suppress(EnvironmentSetupError):  # why we end is what counts
+                    sandbox.close(kept, keep=keep)
+                raise
+            sandbox.close(kept, keep=keep)
+
+    def _image(self, client: DockerClient, kept: str, *, as_left: bool) -> str:
+        """The root's own image, which is loaded if the engine lacks it; with `as_left` the one that a sandbox left."""
+        with engine_errors("list its images"):
+            remove_abandoned(client)
+            if as_left and client.api.images(kept):
+                return kept
+            remove_image(client, kept)
+        config = ImageConfig(variables=self.root.variables)
+        return ensure_image(client, self.root.layers, config, self.open_stage, "image for Docker")
+
+    def _binds(self, work: Path) -> dict[Path, str]:
+        binds = {work: str(BUILD), self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}
+        for folder in binds:
+            folder.mkdir(parents=True, exist_ok=True)
+        return binds
+
+
+def require_the_machines_root() -> None:
+    """Refuse what an engine's containers would write as another user.
+
+    Raises:
+        PrerequisiteMissing: we are root in a user namespace alone.
+    """
+    if in_user_namespace():
+        raise PrerequisiteMissing(
+            "containers write files as the machine's root, and here we are root in a user namespace only",
+            hint="run the command as root, or build without containers: --environment rootfs, the default",
+        )
+
+
+@contextmanager
+def shown_cpuinfo(work: Path) -> Iterator[Path]:
+    """A file beside `work` to show native programs in the place of the host's."""
+    path = work.with_name(f"{work.name}.cpuinfo")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(CPUINFO)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class ContainerSandbox:
+    """Implements OpenedRoot.
+
+    `image` is what containers start from. There is one for commands with the network and one for those without; only
+    the one that ran the last command may differ from `image`.
+    """
+
+    client: DockerClient
+    image: str
+    work: Path
+    binds: Mapping[Path, str]
+    cpuinfo: Path
+    environment: Mapping[str, str]
+    limits: Limits
+    _running: dict[bool, _Running] = field(default_factory=dict)
+    _last: _Running | None = None
+    _saved: str | None = None
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: LogSink,
+        env: Mapping[str, str] | None = None,
+        cwd: PurePosixPath = BUILD,
+        network: bool = False,
+        cpu: str = BASELINE_CPU,
+    ) -> None:
+        """Run a command in a container; see model.Sandbox."""
+        variables = self._variables(env or {}, network=network, cpu=cpu)
+        log.write(f"[in the root] $ {shlex.join(argv)}\n")
+        started = time.time()
+        stop = cancellation.current()
+        stop.check()
+        with engine_errors(f"run {argv[0]}"):
+            container = self._container(network=network)
+            tail = Tail()
+            created = self.client.api.exec_create(container.id, list(argv), environment=variables, workdir=str(cwd))
+            with stop.ended_by(lambda: _end_cleanly(self.client, created["Id"])):
+                for line in _lines(self.client.api.exec_start(created["Id"], stream=True)):
+                    tail.append(line.rstrip())
+                    log.write(line)
+            status = _status(self.client, created["Id"])
+            if status != 0 and self._reached_memory_limit(container, started):
+                reached = f"the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB"
+                tail.append(reached)
+                log.write(f"{reached}\n")
+        conclude(argv[0], status, time.time() - started, tail, log)
+
+    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+        """Run a command with this process's own terminal; returns its exit status.
+
+        Raises:
+            PrerequisiteMissing: Docker's own command is not installed, which knows how to hand a terminal on.
+        """
+        if shutil.which("docker") is None:
+            raise PrerequisiteMissing(
+                "the program 'docker' is not installed", hint="apt-get install docker-cli, or docker.io"
+            )
+        variables = self._variables({"TERM": os.environ.get("TERM", "dumb")}, network=network, cpu=BASELINE_CPU)
+        settings = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+        terminal = ["--tty"] if sys.stdin.isatty() else []
+        with engine_errors("open a shell"):
+            container = self._container(network=network)
+        options = ["--interactive", *terminal, "--workdir", str(BUILD), *settings]
+        return attach(["docker", "--host", address(), "exec", *options, str(container.id), *argv])
+
+    def close(self, kept: str, *, keep: bool) -> None:
+        """End the container; what it wrote becomes the image `kept`, which stays as long as `work` does, or is lost."""
+        with engine_errors("remove a container"):
+            if keep and self._last is not None:
+                self._last.save(folder_label(self.work), kept)
+            self._stop()
+            leftovers = [self._saved, None if keep else kept]
+            for image in filter(None, leftovers):
+                remove_image(self.client, image)
+
+    def _container(self, *, network: bool) -> Container:
+        """The running container with that network, which has all that the last command's container has."""
+        other = self._running.get(not network)
+        if other is not None and other is self._last and other.has_written():
+            self.image = self._saved = other.save(own_label())
+            self._stop()
+        if network not in self._running:
+            self._running[network] = self._start(network=network)
+        self._last = self._running[network]
+        return self._last.container
+
+    def _stop(self) -> None:
+        for running in self._running.values():
+            running.stop()
+        self._running.clear()
+
+    def _start(self, *, network: bool) -> _Running:
+        from docker.types import Ulimit
+
+        container = self.client.containers.create(
+            self.image,
+            list(WAIT_FOR_OUR_END),
+            stdin_open=True,
+            auto_remove=True,
+            platform=PLATFORM,
+            hostname=HOSTNAME,
+            network_mode="host" if network else "none",
+            mounts=self._mounts(network=network),
+            labels={OWNER_LABEL: own_label()},
+            mem_limit=self.limits.memory,
+            memswap_limit=self.limits.memory,
+            nano_cpus=None if self.limits.cpus is None else int(self.limits.cpus * 1e9),
+            shm_size=self.limits.memory // 2,
+            ulimits=[Ulimit(name="core", soft=0, hard=0)],
+            use_config_proxy=False,
+        )
+        connection = container.attach_socket(params={"stdin": 1, "stream": 1})
+        container.start()
+        return _Running(container=container, connection=connection)
+
+    def _mounts(self, *, network: bool) -> list[Mount]:
+        from docker.types import Mount
+
+        shown = {self.cpuinfo: "/proc/cpuinfo", **(host_network().files if network else {})}
+        mounts = [Mount(inside, str(host), type="bind", read_only=True) for host, inside in shown.items()]
+        return mounts + [Mount(inside, str(host), type="bind") for host, inside in self.binds.items()]
+
+    def _variables(self, env: Mapping[str, str], *, network: bool, cpu: str) -> dict[str, str]:
+        shown = host_network().environment if network else {}
+        return {**shown, **self.environment, **env, "QEMU_CPU": cpu}
+
+    def _reached_memory_limit(self, container: Container, since: float) -> bool:
+        """Whether the kernel ended a process of the container since then; the engine is given a second to notice."""
+        filters = {"container": str(container.id), "event": "oom"}
+        return any(self.client.events(since=int(since), until=int(time.time()) + 1, filters=filters, decode=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Running:
+    """A container, and the connection whose end is its end."""
+
+    container: Container
+    connection: object
+
+    def has_written(self) -> bool:
+        """Whether it differs from its image."""
+        return bool(self.container.diff())
+
+    def save(self, owner: str, name: str = "") -> str:
+        """Make an image of it, with or without a name; returns its identity."""
+        repository, _, tag = name.partition(":")
+        labels = {OWNER_LABEL: owner}
+        image = self.container.commit(repository or None, tag or None, pause=False, conf={"Labels": labels})
+        return str(image.id)
+
+    def stop(self) -> None:
+        """End everything in it, and wait until it's gone."""
+        from docker.errors import NotFound
+
+        with suppress(NotFound):
+            self.container.kill()
+            self.container.wait(condition="removed")
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
+    """What the engine sends, line by line, as soon as a line is complete."""
+    return io.TextIOWrapper(io.BufferedReader(_Pieces(pieces)), encoding="utf-8", errors="replace")
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces of bytes as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._pieces, b"")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def _status(client: DockerClient, execution: str) -> int:
+    """A command's exit status, which the engine may learn a moment after the end of the output."""
+    while (state := client.api.exec_inspect(execution))["Running"]:
+        time.sleep(0.02)
+    return int(state["ExitCode"])
+
+
+def _end_cleanly(client: DockerClient, execution: str) -> None:
+    """End a command as a stopped one: what it started may tidy up first."""
+    process = int(client.api.exec_inspect(execution)["Pid"])
+    if process != 0:  # else it has not begun
+        end_workers(process, is_first=True)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)

@@ -1,0 +1,64 @@
+"""The default environment: a root under bubblewrap, with no daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.stages.environments.base import BASE_PATH, COMMON, Root
+from factory.stages.environments.layers import Layer
+from factory.stages.environments.sandbox import OverlaySandbox
+from factory.util.log import LogSink, OpenStage
+from factory.util.paths import Layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootfsEnvironment:
+    """Implements Environment: the layers are mounted by overlayfs for each command."""
+
+    root: Root
+    layout: Layout
+
+    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[OverlaySandbox]:
+        """Open the root with the host folder `work` at /build; the writable layer lies beside it until the end."""
+        return self.sandbox(work).opened(keep=keep, as_left=as_left)
+
+    def sandbox(self, work: Path) -> OverlaySandbox:
+        """The sandbox that `open` opens."""
+        binds = {self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}
+        for folder in binds:
+            folder.mkdir(parents=True, exist_ok=True)
+        return OverlaySandbox(
+            layers=tuple(layer.tree for layer in self.root.layers),
+            work=work,
+            scratch=work.with_name(f"{work.name}.root"),
+            environment=self.root.variables,
+            binds=binds,
+        )
+
+
+def rootfs_environment(*, root: Root, layout: Layout, open_stage: OpenStage) -> RootfsEnvironment:
+    """The root in the default environment, for which nothing has to be made."""
+    return RootfsEnvironment(root=root, layout=layout)
+
+
+def change_root(
+    layout: Layout,
+    below: tuple[Layer, ...],
+    tree: Path,
+    commands: Sequence[Sequence[str]],
+    log: LogSink,
+    *,
+    network: bool,
+) -> None:
+    """Run commands over `below` and move what they wrote to `tree`."""
+    root = Root(layers=below, variables={**COMMON, "PATH": BASE_PATH, "DEBIAN_FRONTEND": "noninteractive"})
+    environment = RootfsEnvironment(root=root, layout=layout)
+    work = tree.with_name("work")
+    with environment.open(work) as sandbox:
+        for command in commands:
+            sandbox.run(command, log=log, network=network)
+        tree.rmdir()
+        (sandbox.scratch / "upper").rename(tree)

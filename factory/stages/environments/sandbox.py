@@ -1,0 +1,170 @@
+"""A sealed root in which bubblewrap runs commands; over layers, overlayfs puts a throw-away writable one on them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from factory.errors import EnvironmentSetupError
+from factory.host.network import host_network
+from factory.model.protocols import BUILD
+from factory.model.target import BASELINE_CPU
+from factory.util.log import LogSink
+from factory.util.process import attach, run
+from factory.util.scratch import discard
+
+HOSTNAME = "riscv64-builder"
+# What native programs in the root read instead of the host's; QEMU answers riscv64 programs itself.
+CPUINFO = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u54-mc\n"
+# Mounting inside a mount namespace of the command's own leaves nothing mounted, whatever ends the command.
+MOUNT_AND_RUN = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && ulimit -c 0 && exec "$@"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSandbox(ABC):
+    """Implements model.Sandbox with bubblewrap; what the root is made of is for subclasses to say.
+
+    `scratch` is a folder beside `work` for what is thrown away; `binds` are writable too, as host folder -> inside.
+    """
+
+    work: Path
+    scratch: Path
+    environment: Mapping[str, str]
+    binds: Mapping[Path, str]
+
+    @contextmanager
+    def opened(self, *, keep: bool, as_left: bool) -> Iterator[Self]:
+        """Ready for commands in the body; see Environment.open."""
+        if not as_left:
+            self.close()
+        self.prepare()
+        try:
+            yield self
+        finally:
+            if not keep:
+                self.close()
+
+    def prepare(self) -> None:
+        """Make the folders that a command needs."""
+        for folder in (self.work, self.scratch):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.scratch / "cpuinfo").write_text(CPUINFO)
+
+    def close(self) -> None:
+        """Throw away what was written outside `work` and `binds`."""
+        discard(self.scratch)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: LogSink,
+        env: Mapping[str, str] | None = None,
+        cwd: PurePosixPath = BUILD,
+        network: bool = False,
+        cpu: str = BASELINE_CPU,
+    ) -> None:
+        """Run a command in the root; see model.Sandbox."""
+        variables = {**self.environment, **(env or {}), "QEMU_CPU": cpu}
+        command = self.command(argv, variables, cwd, network=network)
+        log.write(f"[in the root] $ {shlex.join(argv)}\n")
+        run(command, log=_Quiet(log), what=argv[0])
+
+    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+        """Run a command with this process's own terminal; returns its exit status."""
+        variables = {**self.environment, "QEMU_CPU": BASELINE_CPU, "TERM": os.environ.get("TERM", "dumb")}
+        return attach(self.command(argv, variables, BUILD, network=network))
+
+    def command(
+        self, argv: Sequence[str], variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool
+    ) -> list[str]:
+        """The host's command line that runs `argv` inside."""
+        return [*self._bubblewrap(variables, cwd, network=network), *argv]
+
+    @abstractmethod
+    def _root(self) -> list[str]:
+        """bubblewrap's options that make up the root."""
+
+    def _place(self, path: str) -> str:
+        """Where a file of the root is put that may be a link there."""
+        return path
+
+    def _bubblewrap(self, variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool) -> list[str]:
+        seal = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--die-with-parent"]
+        mounts = [*self._root(), "--dev", "/dev", "--proc", "/proc"]
+        mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
+        for host, inside in {self.work: str(BUILD), **self.binds}.items():
+            mounts += ["--bind", str(host), inside]
+        everything = dict(variables)
+        if network:
+            shown = host_network()
+            everything = {**shown.environment, **everything}
+            for host, inside in shown.files.items():
+                mounts += ["--ro-bind", str(host), self._place(inside)]
+        else:
+            seal.append("--unshare-net")
+        settings = [word for name, value in everything.items() for word in ("--setenv", name, value)]
+        return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlaySandbox(SealedSandbox):
+    """A root of `layers`, the lowest first."""
+
+    layers: tuple[Path, ...]
+
+    def prepare(self) -> None:
+        """Make the folders that overlayfs wants, too."""
+        SealedSandbox.prepare(self)
+        for name in ("upper", "workdir", "merged"):
+            (self.scratch / name).mkdir(exist_ok=True)
+
+    def command(
+        self, argv: Sequence[str], variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool
+    ) -> list[str]:
+        """Mount first."""
+        return [
+            *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
+            *(self._overlay_options(), str(self.scratch / "merged")),
+            *SealedSandbox.command(self, argv, variables, cwd, network=network),
+        ]
+
+    def _root(self) -> list[str]:
+        return ["--bind", str(self.scratch / "merged"), "/"]
+
+    def _overlay_options(self) -> str:
+        paths = [*self.layers, self.scratch]
+        if any(mark in str(path) for path in paths for mark in ":,"):
+            raise EnvironmentSetupError(
+                f"overlayfs can't use a folder with ':' or ',' in its name: {self.scratch}",
+                hint="set FACTORY_CACHE to another folder",
+            )
+        lower = ":".join(str(path) for path in reversed(self.layers))
+        options = f"lowerdir={lower},upperdir={self.scratch / 'upper'},workdir={self.scratch / 'workdir'}"
+        return f"{options},userxattr" if in_user_namespace() else options
+
+
+def in_user_namespace() -> bool:
+    """There, root may not set the attributes by which overlayfs marks folders, but others that do the same."""
+    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """The log without the long line that starts bubblewrap: the command inside is what readers want."""
+
+    log: LogSink
+
+    @property
+    def path(self) -> Path:
+        return self.log.path
+
+    def write(self, text: str) -> None:
+        if not text.startswith(("$ unshare ", "$ bwrap ")):
+            self.log.write(text)

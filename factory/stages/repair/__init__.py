@@ -1,0 +1,1 @@
+"""Repair stage: platform tag, bundled libraries."""

@@ -1,0 +1,216 @@
+"""Repair: from what the build backend made to a wheel with the lowest manylinux tag that holds.
+
+Strips debugging symbols, removes copies of shared objects that stand for symbolic links (zip files have none), and lets
+auditwheel bundle libraries and choose the tag. What must be changed in a library before it is bundled is changed in a
+copy: the names of what a build requirement's own wheel has bundled already, and what is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditwheel.tools import dir2zip, zip2dir
+from auditwheel.wheeltools import rewrite_record
+from packaging.utils import parse_wheel_filename
+
+from factory.elf.dependencies import before_bundling, find_closure, missing_symbols, own_files, relinking, unneeded
+from factory.elf.links import BrokenElf, is_elf, read_links
+from factory.elf.patchelf import Wanted, relink
+from factory.errors import CommandFailed, RepairFailed
+from factory.model.artifacts import BuiltWheel, RepairedWheel
+from factory.model.protocols import Sandbox
+from factory.model.recipe import RepairOptions
+from factory.model.target import Target
+from factory.stages.repair.stub_library import compile_stand_in
+from factory.util.atomic_files import sha256_of
+from factory.util.log import LogSink
+from factory.util.process import run, with_own_programs
+
+# The last one has the libraries of native compilers that the root itself may lack, such as Fortran's.
+LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib", "opt/native/usr/riscv64-linux-gnu/lib")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairTools:
+    """What of the build's environment the repair needs.
+
+    `roots` are the folders of its root filesystem, where the libraries to bundle are; `strip` is the command that
+    strips riscv64 files; `open_root` opens it with a work folder, to compile in it.
+    """
+
+    roots: Sequence[Path]
+    strip: Sequence[str]
+    open_root: Callable[[Path], AbstractContextManager[Sandbox]]
+
+
+def repair(
+    built: BuiltWheel,
+    options: RepairOptions,
+    target: Target,
+    tools: RepairTools,
+    out: Path,
+    epoch: str,
+    log: LogSink,
+) -> RepairedWheel:
+    """Write the repaired wheel to the folder `out`; one that has its final tags already keeps its bytes.
+
+    `epoch` is the time, in seconds, that files in the wheel get.
+
+    Raises:
+        RepairFailed: no platform tag at or below the target's holds, or a needed library is missing.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    if _is_repaired(built.path):
+        # Its own build decided what to bundle and to strip; stripping again would harm what patchelf has moved.
+        out.mkdir(parents=True)
+        return _within(_final(Path(shutil.copy(built.path, out))), target)
+    (out / "slim").mkdir(parents=True)
+    slimmed = out / "slim" / built.path.name
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
+    of_roots = [root / name for root in tools.roots for name in LIBRARY_FOLDERS if (root / name).is_dir()]
+    folders = [out / "changed", *built.library_folders, *of_roots]
+    folders[0].mkdir()
+    with _unpacked(built.path, slimmed) as tree:
+        compiled = _slim(tree, tools.strip, log)
+        if compiled:
+            _relink(tree, folders, built.path.name, options, tools, log)
+    if not compiled:
+        return _final(Path(shutil.copy(built.path, out)))
+    _auditwheel(slimmed, folders, out, environment, log)
+    wheels = [path for path in out.iterdir() if path.suffix == ".whl"]
+    if len(wheels) != 1:
+        raise RepairFailed(f"auditwheel made {len(wheels)} wheels of {built.path.name}; one was expected")
+    return _within(_final(wheels[0]), target)
+
+
+def give_build_tag(wheel: RepairedWheel, number: int, epoch: str, log: LogSink) -> RepairedWheel:
+    """Replace the wheel by one with that build tag: with another file name, and the same content otherwise."""
+    tags = [sys.executable, "-m", "wheel", "tags", "--build", str(number), "--remove", str(wheel.path)]
+    run(tags, log=log, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, what="giving the wheel its build tag")
+    (tagged,) = wheel.path.parent.glob("*.whl")
+    return _final(tagged)
+
+
+@contextmanager
+def _unpacked(wheel: Path, packed: Path) -> Iterator[Path]:
+    """The folder of a wheel's files, which are packed again afterwards.
+
+    As auditwheel's InWheel, but for the working folder: that belongs to all threads, and others repair wheels too.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder).resolve()
+        zip2dir(wheel, tree)
+        yield tree
+        rewrite_record(tree)
+        dir2zip(tree, packed, zlib.Z_DEFAULT_COMPRESSION, None)
+
+
+def _is_repaired(wheel: Path) -> bool:
+    return all(tag.platform.startswith("manylinux") for tag in parse_wheel_filename(wheel.name)[3])
+
+
+def _slim(tree: Path, strip: Sequence[str], log: LogSink) -> bool:
+    """Strip an unpacked wheel's ELF files and remove copies of them; returns whether there are any."""
+    libraries = [path for path in sorted(tree.rglob("*")) if is_elf(path)]
+    for path in libraries:
+        run([*strip, "--strip-unneeded", str(path)], log=log, what=f"stripping {path.name}")
+    for path in copies(libraries):
+        log.write(f"removed {path.relative_to(tree)}: a copy of another library in the same folder\n")
+        path.unlink()
+    return bool(libraries)
+
+
+def _relink(
+    tree: Path, folders: Sequence[Path], wheel: str, options: RepairOptions, tools: RepairTools, log: LogSink
+) -> None:
+    """Change what the wheel's files need, and what libraries in `folders` do, in copies in the first of these."""
+    changed = folders[0]
+    try:
+        closure = find_closure(own_files(tree), folders, before_bundling(folders), options.left_out)
+        missing = missing_symbols(closure)
+    except BrokenElf as error:
+        raise RepairFailed(str(error)) from error
+    if others := unneeded(closure):
+        raise RepairFailed(
+            f"nothing in {wheel} needs {' or '.join(others)}, which repair.left-out names",
+            hint="correct the recipe: `readelf -d FILE` shows what a library needs, by the very names",
+        )
+    stand_in = f"lib{parse_wheel_filename(wheel)[0]}_left_out.so"
+    if everything := frozenset[Wanted]().union(*missing.values()):
+        with tools.open_root(changed.with_name("stand-in")) as sandbox:
+            shutil.copy(compile_stand_in(sandbox, stand_in, everything, options.left_out, log), changed)
+    for each in closure.own:
+        relink(each.path, relinking(each, closure, missing.get(each.path, ()), stand_in), log)
+    for name, each in closure.besides.items():
+        change = relinking(each, closure, missing.get(each.path, ()), stand_in)
+        if change.options():
+            relink(_copy(each.path, name, changed), change, log)
+
+
+def _copy(library: Path, name: str, folder: Path) -> Path:
+    """Copy a library to a folder, where it is found by the name too that files need it by."""
+    copy = Path(shutil.copy(library, folder))
+    if name != copy.name:
+        (folder / name).symlink_to(copy.name)
+    return copy
+
+
+def copies(libraries: Sequence[Path]) -> list[Path]:
+    """The shared objects that are copies of one beside them and that nothing in the wheel needs by their own name.
+
+    Of equal files those stay that a library needs by name (DT_NEEDED), and the one with the shortest name, which is
+    what `ctypes` and `dlopen` callers use.
+    """
+    needed = {name for path in libraries for name in _needed(path)}
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for path in libraries:
+        groups.setdefault((path.parent, sha256_of(path)), []).append(path)
+    return [path for group in groups.values() for path in _spare(group, needed)]
+
+
+def _spare(group: list[Path], needed: set[str]) -> list[Path]:
+    shortest = min(group, key=lambda path: (len(path.name), path.name))
+    return [path for path in group if path != shortest and path.name not in needed]
+
+
+def _needed(path: Path) -> tuple[str, ...]:
+    try:
+        return read_links(path).needed
+    except BrokenElf as error:
+        raise RepairFailed(str(error)) from error
+
+
+def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, environment: dict[str, str], log: LogSink) -> None:
+    command = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "--only-plat"]
+    command += ["--ldpaths", ":".join(map(str, folders)), "--wheel-dir", str(out), str(wheel)]
+    try:
+        run(command, log=log, env=with_own_programs(environment), what="auditwheel")
+    except CommandFailed as error:
+        raise RepairFailed(
+            f"{wheel.name} can't be repaired:\n{error.output}", hint=f"the whole log is {log.path}"
+        ) from error
+
+
+def _final(wheel: Path) -> RepairedWheel:
+    tags = sorted({tag.platform for tag in parse_wheel_filename(wheel.name)[3]})
+    return RepairedWheel(path=wheel, sha256=sha256_of(wheel), platform_tags=tuple(tags))
+
+
+def _within(wheel: RepairedWheel, target: Target) -> RepairedWheel:
+    floor = target.glibc_floor
+    for tag in wheel.platform_tags:
+        parts = tag.split("_")
+        if parts[0] != "manylinux" or (int(parts[1]), int(parts[2])) > floor:
+            raise RepairFailed(
+                f"{wheel.path.name} needs {tag}, which is newer than the target's {target.platform_ceiling}",
+                hint="`auditwheel show` on the wheel lists the symbol versions that need it",
+            )
+    return wheel

@@ -1,0 +1,1 @@
+"""Source stage: fetch, verify, unpack, patch."""

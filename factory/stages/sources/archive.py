@@ -1,0 +1,207 @@
+"""Source archives to folders: everything is judged before anything is written, and nothing half is left behind."""
+
+from __future__ import annotations
+
+import bz2
+import calendar
+import gzip
+import io
+import lzma
+import os
+import shutil
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from factory.errors import SourceError
+from factory.stages.sources.disk import explain_full_disk
+from factory.stages.sources.members import DEFAULT_LIMITS, Kind, Limits, Member, check_members
+
+# Debian 12's Python 3.11.2 has no extraction filters yet.
+if sys.version_info >= (3, 12):
+    import tarfile
+else:
+    from backports import tarfile
+
+# tarfile reads an extended header in one piece, of the size that the archive states; real ones have some kilobytes.
+MAX_HEADER_BYTES = 1024 * 1024
+
+_WORK = ".unpacking"
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OverflowError,
+    RecursionError,
+    # OSError: gzip's and bz2's own. The other two: zipfile's, for encryption and for unknown compression.
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+)
+
+
+def unpack(archive: Path, destination: Path, limits: Limits = DEFAULT_LIMITS) -> Path:
+    """Unpack a .tar.gz, .tar.xz, .tar.bz2, .tar or .zip archive and return its one top folder, now in `destination`.
+
+    A folder of that name from an earlier run is replaced. Files keep the archive's modification times; folders get the
+    newest of them, so that `stat` of the returned folder gives the source's date. Owners, setuid bits and write
+    permission for others are dropped.
+
+    Raises:
+        SourceError: the archive is damaged, is a bomb by `limits`, or has a member that is not safe to unpack.
+    """
+    reader = _reader(archive)
+    work = destination / _WORK
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        with explain_full_disk(destination), _explain_damage(archive):
+            top = reader(archive, work, limits)
+            _settle_folders(work / top)
+            return _move(work / top, destination / top)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _reader(archive: Path) -> Callable[[Path, Path, Limits], str]:
+    for suffix, reader in _READERS.items():
+        if archive.name.endswith(suffix):
+            return reader
+    known = ", ".join(_READERS)
+    raise SourceError(f"{archive.name}: not a known kind of source archive", hint=f"the known kinds are: {known}")
+
+
+@contextmanager
+def _explain_damage(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the file system's error, not the archive's
+        raise SourceError(
+            f"{archive.name}: the archive is damaged: {error or type(error).__name__}",
+            hint=f"delete {archive} and run again to download it anew",
+        ) from error
+
+
+def _move(folder: Path, final: Path) -> Path:
+    """Rename into place; `destination` sees either the old tree, none, or the whole new one."""
+    if final.exists():
+        old = folder.parent / f"{_WORK}-old"
+        final.rename(old)
+    return folder.rename(final)
+
+
+def _unpack_tar(opener: Callable[[Path], io.BufferedIOBase]) -> Callable[[Path, Path, Limits], str]:
+    def read(archive: Path, work: Path, limits: Limits) -> str:
+        with opener(archive) as stream, tarfile.open(fileobj=_HeaderGuard(stream, archive.name), mode="r:") as tar:
+            top = check_members(archive.name, archive.stat().st_size, map(_tar_member, tar), limits)
+            work.mkdir(parents=True)
+            tar.extractall(work, filter="data")
+        return top
+
+    return read
+
+
+def _tar_member(info: tarfile.TarInfo) -> Member:
+    return Member(name=info.name, kind=_tar_kind(info), size=info.size, target=info.linkname)
+
+
+def _tar_kind(info: tarfile.TarInfo) -> Kind:
+    if info.isreg():
+        return Kind.FILE
+    if info.isdir():
+        return Kind.FOLDER
+    if info.issym():
+        return Kind.SYMLINK
+    if info.islnk():
+        return Kind.HARDLINK
+    return Kind.FIFO if info.isfifo() else Kind.DEVICE
+
+
+class _HeaderGuard(io.BufferedIOBase):
+    """Refuses a single read of more than MAX_HEADER_BYTES: a header that would fill the memory."""
+
+    def __init__(self, stream: io.BufferedIOBase, archive: str) -> None:
+        self._stream = stream
+        self._archive = archive
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= MAX_HEADER_BYTES:
+            raise SourceError(
+                f"{self._archive}: a member's extended header states {size} bytes: a bomb",
+                hint="nothing was unpacked; look at the archive by hand before you trust it",
+            )
+        return self._stream.read(size)
+
+
+def _unpack_zip(archive: Path, work: Path, limits: Limits) -> str:
+    with zipfile.ZipFile(archive) as file:
+        infos = file.infolist()
+        top = check_members(archive.name, archive.stat().st_size, map(_zip_member, infos), limits)
+        for info in infos:
+            _extract_zip_member(file, info, work / info.filename)
+    return top
+
+
+def _zip_member(info: zipfile.ZipInfo) -> Member:
+    kind = Kind.FOLDER if info.is_dir() else _ZIP_KINDS.get(info.external_attr >> 28, Kind.FILE)
+    # A link's target is the member's data, not yet read: give one that no tree holds. Source archives that need links
+    # are tar archives.
+    return Member(name=info.filename, kind=kind, size=info.file_size, target="/" if kind is Kind.SYMLINK else "")
+
+
+# The file type of st_mode, in the upper four bits of what Unix programs write into external_attr.
+_ZIP_KINDS = {0o01: Kind.FIFO, 0o02: Kind.DEVICE, 0o06: Kind.DEVICE, 0o12: Kind.SYMLINK, 0o14: Kind.DEVICE}
+
+
+def _extract_zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
+    if info.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with file.open(info) as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    path.chmod(0o755 if info.external_attr >> 16 & 0o100 else 0o644)
+    seconds = _zip_time(info.date_time)
+    os.utime(path, (seconds, seconds))
+
+
+def _zip_time(date: tuple[int, int, int, int, int, int]) -> int:
+    """Seconds since 1970, read as UTC (zip has no time zone); 1980 where the archive states no real date."""
+    try:
+        return calendar.timegm((*date, 0, 0, 0))
+    except ValueError:
+        return calendar.timegm((1980, 1, 1, 0, 0, 0, 0, 0, 0))
+
+
+def _settle_folders(top: Path) -> None:
+    """Give every folder the newest file's time: an archive need not list its folders, and "now" is not reproducible."""
+    folders: list[Path] = [top]
+    newest = 0.0
+    for folder, _, files in os.walk(top):
+        folders.append(Path(folder))
+        newest = max([newest, *(os.lstat(os.path.join(folder, name)).st_mtime for name in files)])  # noqa: PTH118
+    for path in folders:
+        path.chmod(0o755)
+        os.utime(path, (newest, newest))
+
+
+_READERS: Mapping[str, Callable[[Path, Path, Limits], str]] = {
+    ".tar.gz": _unpack_tar(gzip.GzipFile),
+    ".tgz": _unpack_tar(gzip.GzipFile),
+    ".tar.xz": _unpack_tar(lzma.LZMAFile),
+    ".tar.bz2": _unpack_tar(bz2.BZ2File),
+    ".tar": _unpack_tar(lambda archive: archive.open("rb")),
+    ".zip": _unpack_zip,
+}

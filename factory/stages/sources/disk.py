@@ -1,0 +1,49 @@
+"""Files written so that a kill or a full disk leaves nothing wrong behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from factory.errors import SourceError
+from factory.util.atomic_files import sha256_of
+
+
+@contextmanager
+def explain_full_disk(folder: Path) -> Iterator[None]:
+    """Turn "no space left" and "quota exceeded" while writing into `folder` into a SourceError that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SourceError(
+            f"the disk is full: {error.strerror} while writing into {folder}",
+            hint="free some space there, or choose a cache folder on another disk, and run again",
+            machines_fault=True,
+        ) from error
+
+
+def cache_slot(cache: Path, sha256: str) -> Path:
+    """The folder of the cache for content of that hash, made if missing."""
+    slot = cache / sha256[:2] / sha256
+    with explain_full_disk(cache):
+        slot.mkdir(parents=True, exist_ok=True)
+    return slot
+
+
+def cached_file(sha256: str, cache: Path) -> Path | None:
+    """The file of that hash, when it was downloaded before: then no server need be reachable."""
+    files = sorted(cache_slot(cache, sha256).iterdir())
+    finished = [file for file in files if file.suffix not in (".part", ".lock")]
+    return next((file for file in finished if sha256_of(file) == sha256), None)
+
+
+def publish(part: Path, final: Path) -> Path:
+    """Rename a finished file into place; after a power cut it is either whole or not there."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    return part.replace(final)

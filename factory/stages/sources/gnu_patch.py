@@ -1,0 +1,23 @@
+"""The program `patch`, as exact as it gets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from factory.util.log import LogSink
+from factory.util.process import run
+
+# Nothing is guessed, no patch is reversed, and no copies of what was there are kept.
+EXACTLY = ("--strip=1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mismatch")
+
+
+def run_patch(patch: Path, folder: Path, rejected: str, log: LogSink) -> None:
+    """Apply a patch to the files in `folder`; hunks that don't fit go to the file `rejected`, with `-` to none.
+
+    Raises:
+        CommandFailed: a hunk doesn't fit; the folder is then half patched.
+        PrerequisiteMissing: the program is not installed.
+    """
+    files = [f"--directory={folder}", f"--input={patch.absolute()}", f"--reject-file={rejected}"]
+    run(["patch", *EXACTLY, *files], log=log, env={"PATH": os.environ["PATH"], "LC_ALL": "C"})

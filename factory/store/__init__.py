@@ -1,0 +1,1 @@
+"""The store of finished wheels, and the cache folder around it."""

@@ -1,0 +1,170 @@
+"""Write the factory's state as one file: a tar archive, compressed by zstd on all cores."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from factory.errors import StoreError
+from factory.store.archive_members import MemberInfo, describe
+from factory.store.areas import AREAS, Area, Items, is_file, is_tree, lock_of
+from factory.util.locks import held_if_free
+from factory.util.paths import Layout
+
+# Counts up when an older factory could not import the file rightly.
+FORMAT = 1
+# The first and the last member: what the file is, and that it is whole.
+FIRST, LAST = "factory-cache.json", "factory-cache.end.json"
+LEVEL = 3
+BUFFER = 1 << 20
+
+Report = Callable[[str], None]
+
+
+def export_cache(layout: Layout, target: Path, areas: Sequence[str], report: Report) -> int:
+    """Write the items of `areas` to the file `target`, by rename; returns how many.
+
+    A job that another process is building at the moment is left out, and `report` says so.
+
+    Raises:
+        StoreError: the disk is full, or the folder of `target` is missing.
+    """
+    with _renamed(target) as file, _compressed(file) as packed:
+        tar = tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, bufsize=BUFFER)  # noqa: SIM115
+        writer = _Writer(tar=tar)
+        writer.note(FIRST, {"format": FORMAT})
+        for name in areas:
+            _export_area(name, AREAS[name], layout, writer, report)
+        writer.note(LAST, {"members": writer.members})
+        tar.close()
+    return writer.items
+
+
+def _export_area(name: str, area: Area, layout: Layout, writer: _Writer, report: Report) -> None:
+    folder = area.folder(layout)
+    if not folder.is_dir():
+        return
+    if area.items is Items.FILES:
+        _export_files(folder, name, writer)
+        return
+    for tree in sorted(folder.iterdir()):
+        if is_tree(tree.name) and (tree / area.mark).exists():
+            with held_if_free(lock_of(tree)) as alone:
+                if not alone:
+                    report(f"{name}/{tree.name}: left out, another process works on it")
+                elif (tree / area.mark).exists():  # not finished and removed meanwhile
+                    writer.tree(tree, f"{name}/{tree.name}")
+
+
+def _export_files(folder: Path, name: str, writer: _Writer) -> None:
+    for path in sorted(folder.iterdir()):
+        if not is_file(path.name) or path.is_symlink():
+            continue
+        if path.is_dir():
+            _export_files(path, f"{name}/{path.name}", writer)
+        elif path.is_file():
+            writer.file(path, f"{name}/{path.name}")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Writer:
+    tar: tarfile.TarFile
+    items: int = 0
+    members: int = 0
+    # Of the tree that is written at the moment: where each file with several names was met first.
+    _links: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def note(self, name: str, value: object) -> None:
+        """Add a JSON value of the archive's own."""
+        content = json.dumps(value).encode()
+        info = MemberInfo(name)
+        info.size = len(content)
+        self.tar.addfile(info, io.BytesIO(content))
+
+    def tree(self, root: Path, name: str) -> None:
+        """Add a folder with everything in it, each folder before what it holds."""
+        self._links.clear()
+        self.items += 1
+        self._add(root, name)
+        for here, folders, files in os.walk(root, onerror=_raise):
+            folders.sort()
+            inside = name + here.removeprefix(str(root))
+            for entry in sorted((*folders, *files)):
+                self._add(Path(here, entry), f"{inside}/{entry}")
+
+    def file(self, path: Path, name: str) -> None:
+        """Add a single file; one that was removed meanwhile, as ccache does, is left out."""
+        self._links.clear()
+        with contextlib.suppress(FileNotFoundError):
+            self._add(path, name)
+            self.items += 1
+
+    def _add(self, path: Path, name: str) -> None:
+        status = path.lstat()
+        info = describe(path, name, status)
+        if info is None:
+            return
+        if info.isreg():
+            self._add_file(info, path, (status.st_dev, status.st_ino) if status.st_nlink > 1 else None)
+        else:
+            self._put(info, None)
+
+    def _add_file(self, info: MemberInfo, path: Path, several: tuple[int, int] | None) -> None:
+        known = self._links.setdefault(several, info.name) if several else info.name
+        if known != info.name:
+            info.type, info.linkname, info.size = tarfile.LNKTYPE, known, 0
+            self._put(info, None)
+            return
+        with path.open("rb") as file:
+            info.size = os.fstat(file.fileno()).st_size
+            self._put(info, file)
+
+    def _put(self, info: MemberInfo, content: IO[bytes] | None) -> None:
+        self.tar.addfile(info, content)
+        self.tar.members.clear()  # type: ignore[attr-defined]  # it would remember tens of thousands
+        self.members += 1
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+@contextmanager
+def _renamed(target: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name when it is complete; what a failed or killed run left is written over."""
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+            raise StoreError(
+                f"{target} could not be written: {error.strerror}",
+                hint="name a file in a folder that exists, on a disk with room; the cache is unchanged",
+            ) from error
+        raise
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _compressed(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    compressor = zstandard.ZstdCompressor(level=LEVEL, threads=-1, write_checksum=True)
+    with compressor.stream_writer(file, closefd=False) as packed:
+        yield packed

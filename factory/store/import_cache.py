@@ -1,0 +1,260 @@
+"""Read what `exporting` wrote into a cache: judged and unpacked beside everything else first, then renamed into place.
+
+What is in the cache already stays as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import zstandard
+
+from factory.errors import StoreError
+from factory.model.record import BuildRecord
+from factory.store.archive_members import MemberInfo, create, is_whiteout, settle
+from factory.store.areas import AREAS, Area, Items, area_of, is_file, is_tree, lock_of
+from factory.store.export_cache import BUFFER, FIRST, FORMAT, LAST, Report
+from factory.util.atomic_files import sha256_of
+from factory.util.jsonio import load
+from factory.util.locks import held, held_if_free
+from factory.util.paths import Layout
+from factory.util.scratch import discard
+
+# Where each area unpacks: beside its items, so that putting them in place is a rename.
+PARTIAL = ".importing"
+_BELONGS = {Items.FILES: is_file, Items.TREES: is_tree}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """How many items of an area came new, and how many were there already."""
+
+    area: str
+    added: int
+    kept: int
+
+
+def import_cache(layout: Layout, source: Path, report: Report) -> Sequence[Imported]:
+    """Merge an exported file into the cache; `report` is told of each job and layer that is not taken.
+
+    Raises:
+        StoreError: the file is damaged, unsafe, or of a newer factory, or the disk is full; nothing was imported.
+    """
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with held(layout.root / "import.lock", lambda: report("waiting for another import into this cache")):
+        _discard_partial(layout)
+        try:
+            with _explained(source):
+                _unpack(source, layout)
+            return [
+                _merge(name, area, layout, report) for name, area in AREAS.items() if _partial(area, layout).is_dir()
+            ]
+        finally:
+            _discard_partial(layout)
+
+
+def _partial(area: Area, layout: Layout) -> Path:
+    return area.folder(layout) / PARTIAL
+
+
+def _discard_partial(layout: Layout) -> None:
+    for area in AREAS.values():
+        discard(_partial(area, layout))
+
+
+@contextmanager
+def _explained(source: Path) -> Iterator[None]:
+    """Errors of the file and of the disk, as one sentence."""
+    try:
+        yield
+    except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, OverflowError) as error:
+        raise _refused(source, f"is damaged, or not what `factory cache export` writes: {error}") from error
+    except FileNotFoundError as error:
+        raise StoreError(f"there is no file {source}", hint="write one with: factory cache export FILE") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise _refused(source, f"could not be unpacked: {error}") from error
+        raise StoreError(
+            f"no room to unpack {source}: {error.strerror}",
+            hint="make room, or set FACTORY_CACHE to another folder; the cache is unchanged",
+        ) from error
+
+
+def _refused(source: Path, what: str) -> StoreError:
+    return StoreError(
+        f"{source} {what}", hint="the cache is unchanged; export again, and import only what a factory of yours wrote"
+    )
+
+
+def _unpack(source: Path, layout: Layout) -> None:
+    unpacker = _Unpacker(source=source, layout=layout)
+    with (
+        source.open("rb") as file,
+        zstandard.ZstdDecompressor().stream_reader(file) as packed,
+        tarfile.open(fileobj=packed, mode="r|", tarinfo=MemberInfo, bufsize=BUFFER) as tar,
+    ):
+        _require_format(source, tar)
+        while (info := tar.next()) is not None:
+            tar.members.clear()  # type: ignore[attr-defined]  # it would remember tens of thousands
+            if info.name == LAST:
+                if _note(tar, info).get("members") != unpacker.members:
+                    raise _refused(source, "has not as many members as it says")
+                break
+            unpacker.add(info, tar)
+        else:
+            raise _refused(source, "is truncated: its last member is missing")
+    unpacker.finish()
+
+
+def _require_format(source: Path, tar: tarfile.TarFile) -> None:
+    first = tar.next()
+    if first is None or first.name != FIRST:
+        raise _refused(source, "is not what `factory cache export` writes")
+    written = _note(tar, first).get("format")
+    if written != FORMAT:
+        raise StoreError(
+            f"{source} has format {written}; this factory reads format {FORMAT}",
+            hint="import it with the version of the factory that exported it; the cache is unchanged",
+        )
+
+
+def _note(tar: tarfile.TarFile, info: tarfile.TarInfo) -> dict[str, object]:
+    content = tar.extractfile(info)
+    value = json.loads(content.read(BUFFER)) if content else None
+    return value if isinstance(value, dict) else {}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Unpacker:
+    """Accepts members in the archive's order and makes them below each area's PARTIAL folder.
+
+    Links may point anywhere, as a root's do: nothing is ever written through one, since what lies beneath a name is
+    only accepted when that name is a folder of the archive itself.
+    """
+
+    source: Path
+    layout: Layout
+    members: int = 0
+    _kinds: dict[str, bytes] = field(default_factory=dict)
+    _folders: list[tuple[tarfile.TarInfo, Path]] = field(default_factory=list)
+
+    def add(self, info: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
+        """Check one member and make it."""
+        area = self._area(info)
+        path = _partial(AREAS[area], self.layout) / PurePosixPath(info.name).relative_to(area)
+        if AREAS[area].items is Items.FILES:
+            self._check_file(info)
+        else:
+            self._check_in_tree(info, len(PurePosixPath(info.name).relative_to(area).parts))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if info.islnk():
+            path.hardlink_to(self._link_target(info, area))
+        else:
+            create(info, path, tar.extractfile(info) if info.isreg() else None)
+        if info.isdir():
+            self._folders.append((info, path))
+        self._kinds[info.name] = info.type
+        self.members += 1
+
+    def finish(self) -> None:
+        """Settle the folders, the innermost first, and see that the items are what their names say."""
+        for info, path in reversed(self._folders):
+            settle(info, path)
+        for name, area in AREAS.items():
+            folder = _partial(area, self.layout)
+            if area.items is Items.TREES and folder.is_dir():
+                self._require_marks(name, folder, area.mark)
+            if area.hashed:
+                self._require_hashes(name, folder)
+        self._require_records(_partial(AREAS["store/records"], self.layout))
+
+    def _area(self, info: tarfile.TarInfo) -> str:
+        path, area = PurePosixPath(info.name), area_of(info.name)
+        if path.is_absolute() or ".." in path.parts or str(path) != info.name or "\0" in info.name:
+            raise self._refuse(info, "has an unsafe name")
+        if area is None or not _BELONGS[AREAS[area].items](path.relative_to(area).parts[0]):
+            raise self._refuse(info, "belongs to no area of a cache")
+        if info.name in self._kinds:
+            raise self._refuse(info, "is there twice")
+        return area
+
+    def _check_file(self, info: tarfile.TarInfo) -> None:
+        if not info.isreg():
+            raise self._refuse(info, "is not a regular file")
+        if any(str(parent) in self._kinds for parent in PurePosixPath(info.name).parents):
+            raise self._refuse(info, "lies beneath a file")
+
+    def _check_in_tree(self, info: tarfile.TarInfo, depth: int) -> None:
+        if not (info.isreg() or info.isdir() or info.issym() or info.islnk() or is_whiteout(info)):
+            raise self._refuse(info, "is a device or a pipe")
+        if depth == 1 and not info.isdir():
+            raise self._refuse(info, "is not a folder")
+        if depth > 1 and self._kinds.get(str(PurePosixPath(info.name).parent)) != tarfile.DIRTYPE:
+            raise self._refuse(info, "does not lie in a folder of the archive")
+
+    def _link_target(self, info: tarfile.TarInfo, area: str) -> Path:
+        item = PurePosixPath(info.name).relative_to(area).parts[0]
+        kind = self._kinds.get(info.linkname)
+        if kind not in tarfile.REGULAR_TYPES or not info.linkname.startswith(f"{area}/{item}/"):
+            raise self._refuse(info, f"is a hard link to {info.linkname!r}, not a file before it")
+        return _partial(AREAS[area], self.layout) / PurePosixPath(info.linkname).relative_to(area)
+
+    def _require_marks(self, name: str, folder: Path, mark: str) -> None:
+        for tree in folder.iterdir():
+            if not (tree / mark).exists():
+                raise _refused(self.source, f"is damaged: {name}/{tree.name} has no {mark}")
+
+    def _require_hashes(self, name: str, folder: Path) -> None:
+        for path in folder.rglob("*"):
+            if path.is_file() and sha256_of(path) != path.parent.name:
+                raise _refused(self.source, f"is damaged: {name}/{path.relative_to(folder)} has another hash")
+
+    def _require_records(self, folder: Path) -> None:
+        for path in folder.glob("*"):
+            try:
+                key = load(path, BuildRecord).key
+            except StoreError as error:
+                raise _refused(self.source, f"holds a damaged build record, {path.name}") from error
+            if path.name != f"{key}.json":
+                raise _refused(self.source, f"holds the build record {path.name} under a wrong name")
+
+    def _refuse(self, info: tarfile.TarInfo, what: str) -> StoreError:
+        return _refused(self.source, f"is unsafe: the member {info.name!r} {what}")
+
+
+def _merge(name: str, area: Area, layout: Layout, report: Report) -> Imported:
+    partial, added, kept = _partial(area, layout), 0, 0
+    trees = area.items is Items.TREES
+    for path in sorted(partial.iterdir() if trees else partial.rglob("*")):
+        if trees or path.is_file():
+            taken = _take_tree(path, name, area, layout, report) if trees else _take_file(path, partial)
+            added, kept = added + taken, kept + (not taken)
+    return Imported(area=name, added=added, kept=kept)
+
+
+def _take_tree(tree: Path, name: str, area: Area, layout: Layout, report: Report) -> bool:
+    final = area.folder(layout) / tree.name
+    with held_if_free(lock_of(final)) as alone:
+        if not alone:
+            report(f"{name}/{tree.name}: not imported, another process works on it")
+        elif final.exists():
+            report(f"{name}/{tree.name}: not imported, it is there already")
+        else:
+            tree.rename(final)
+            return True
+    return False
+
+
+def _take_file(path: Path, partial: Path) -> bool:
+    final = partial.parent / path.relative_to(partial)
+    if final.exists():
+        return False
+    final.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(final)
+    return True

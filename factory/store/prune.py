@@ -1,0 +1,143 @@
+"""What the cache folder takes, what is in progress in it, and what can go."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.host.native_programs import native_command
+from factory.store.areas import lock_of
+from factory.store.export_cache import Report
+from factory.util.locks import held_if_free
+from factory.util.paths import Layout
+from factory.util.process import run
+from factory.util.scratch import discard
+
+DAY = 86400.0
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """One folder of the cache and the bytes that it takes on the disk."""
+
+    folder: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A build that was begun: its finished stages, and how many seconds ago something last happened."""
+
+    job: str
+    finished: tuple[str, ...]
+    idle: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompilerStatistics:
+    """ccache's own counters; sizes in bytes."""
+
+    hits: int
+    misses: int
+    remote_hits: int
+    size: int
+
+
+def usage(layout: Layout) -> list[Usage]:
+    """Every folder of the cache, by its name."""
+    folders = sorted(path for path in layout.root.iterdir() if path.is_dir()) if layout.root.is_dir() else []
+    return [Usage(folder=path.name, size=_size(path)) for path in folders]
+
+
+def in_progress(layout: Layout) -> list[Progress]:
+    """The builds that a next run would go on with."""
+    return [
+        Progress(
+            job=job.name,
+            finished=tuple(
+                path.stem for path in sorted(job.glob("steps/*.json"), key=lambda path: path.stat().st_mtime)
+            ),
+            idle=time.time() - _last_change(job),
+        )
+        for job in _folders(layout.jobs)
+        if (job / "steps").is_dir()
+    ]
+
+
+def compiler_statistics(layout: Layout) -> CompilerStatistics | None:
+    """What ccache counted; None before there are native tools to ask it with."""
+    # Its name is followed by a hash at once; other layers of native programs are called native-python3.14 and so on.
+    natives = sorted(layout.layers.glob("native-[0-9a-f]*/layer.json"), key=lambda path: path.stat().st_mtime)
+    if not natives or not layout.compiler_cache.is_dir():
+        return None
+    command = native_command(natives[-1].with_name("tree"), "ccache")
+    printed = run([*command, "--print-stats"], env={"CCACHE_DIR": str(layout.compiler_cache), "PATH": os.defpath})
+    counters = {fields[0]: int(fields[1]) for line in printed.splitlines() if len(fields := line.split("\t")) == 2}
+    return CompilerStatistics(
+        hits=counters["direct_cache_hit"] + counters["preprocessed_cache_hit"],
+        misses=counters["cache_miss"],
+        remote_hits=counters["remote_storage_hit"],
+        size=counters["cache_size_kibibyte"] * 1024,
+    )
+
+
+def prune(layout: Layout, days: int, report: Report) -> int:
+    """Remove what killed processes left, and builds and layers that nothing used for `days` days; returns the bytes.
+
+    The store is never touched, nor is what another process works on.
+    """
+    oldest = time.time() - days * DAY
+    freed = 0
+    for layer in _folders(layout.layers):
+        if layer.suffix == PARTIAL or _last_use(layer) < oldest:
+            freed += _remove(layer, report)
+    for job in _folders(layout.jobs):
+        if _last_change(job) < oldest:
+            freed += _remove(job, report)
+    return freed
+
+
+def _remove(folder: Path, report: Report) -> int:
+    """Remove a layer or a job; under another name first, so that a kill leaves nothing that looks finished."""
+    name = folder.name.removesuffix(PARTIAL)
+    with held_if_free(lock_of(folder.with_name(name))) as alone:
+        if not alone:
+            report(f"{folder.parent.name}/{name}: kept, another process works on it")
+            return 0
+        size = _size(folder)
+        discard(folder.rename(folder.with_name(name + PARTIAL)))
+    report(f"{folder.parent.name}/{folder.name}: removed, {size / 1e6:.1f} MB")
+    return size
+
+
+def _folders(area: Path) -> Sequence[Path]:
+    """The layers or jobs of an area; what an import is unpacking at the moment begins with a dot."""
+    return sorted(path for path in area.glob("[!.]*") if path.is_dir())
+
+
+def _last_use(layer: Path) -> float:
+    """When a build last asked for the layer: each touches its description."""
+    description = layer / "layer.json"
+    return description.stat().st_mtime if description.is_file() else 0.0
+
+
+def _last_change(job: Path) -> float:
+    return max(path.stat().st_mtime for path in (job, *(path for path in job.iterdir() if not path.is_symlink())))
+
+
+def _size(folder: Path) -> int:
+    """Bytes on the disk, files with several names once."""
+    sizes = {(status.st_dev, status.st_ino): status.st_blocks * 512 for status in _statuses(folder)}
+    return sum(sizes.values())
+
+
+def _statuses(folder: Path) -> Iterator[os.stat_result]:
+    for here, _, files in os.walk(folder):
+        for name in files:
+            path = Path(here, name)
+            if path.exists() or path.is_symlink():
+                yield path.lstat()

@@ -1,0 +1,57 @@
+"""Logs: where a stage's output goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+
+class LogSink(Protocol):
+    """Where a stage's text goes: kept in full in a file, and shown as progress."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def write(self, text: str) -> None: ...
+
+
+OpenStage = Callable[[str], AbstractContextManager[LogSink]]
+
+
+class LogFile:
+    """A stage's log: appended to `path` at once, so that a killed run leaves what it printed."""
+
+    def __init__(self, path: Path, listener: Callable[[str], None] | None = None) -> None:
+        self.path = path
+        self._listener = listener
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def write(self, text: str) -> None:
+        with self.path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        if self._listener is not None:
+            for line in text.splitlines():
+                self._listener(line)
+
+
+class Recording:
+    """A log, and what was written to it from now on as `text`."""
+
+    def __init__(self, log: LogSink) -> None:
+        self._log = log
+        self._written: list[str] = []
+
+    @property
+    def path(self) -> Path:
+        return self._log.path
+
+    @property
+    def text(self) -> str:
+        return "".join(self._written)
+
+    def write(self, text: str) -> None:
+        self._written.append(text)
+        self._log.write(text)

@@ -1,0 +1,177 @@
+"""What a run looks like: on a terminal, in a log, and on GitHub Actions."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from factory.cli.console import Reporter, Row, print_table
+
+
+def reported(tmp_path: Path, *, terminal: bool = False) -> str:
+    """What one stage that logs one line prints."""
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=80, highlight=False)
+    with Reporter(console).stage("numpy 2.5.5", "build", tmp_path / "build.log") as log:
+        log.write("[1/2] compiling [bold]x.c[/bold]\n")
+    assert (tmp_path / "build.log").read_text() == "[1/2] compiling [bold]x.c[/bold]\n"
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_log_gets_a_line_at_the_start_and_one_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    started, done = reported(tmp_path).splitlines()
+    assert started == "numpy 2.5.5: build: started"
+    assert done.startswith("numpy 2.5.5: build: done in 0.")
+
+
+def test_github_actions_gets_the_whole_log_in_a_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    lines = reported(tmp_path).splitlines()
+    assert lines[:3] == ["::group::numpy 2.5.5: build", "[1/2] compiling [bold]x.c[/bold]", "::endgroup::"]
+
+
+def test_a_terminal_shows_the_last_line_while_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    shown = reported(tmp_path, terminal=True)
+    assert "numpy 2.5.5: build: started" not in shown
+    assert "numpy 2.5.5: build: done in" in shown
+
+
+def test_folds_of_packages_that_are_built_at_once_are_printed_whole_at_their_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    reporter = Reporter(console)
+    with (
+        reporter.overall(2, at_once=2),
+        reporter.stage("one", "build", tmp_path / "1.log") as one,
+        reporter.stage("two", "build", tmp_path / "2.log") as two,
+    ):
+        for number in range(2):
+            one.write(f"of one {number}\n")
+            two.write(f"of two {number}\n")
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line for line in lines if "done" not in line] == [
+        *("one: build: started", "two: build: started"),
+        *("::group::two: build", "of two 0", "of two 1", "::endgroup::"),
+        *("::group::one: build", "of one 0", "of one 1", "::endgroup::"),
+    ]
+
+
+def test_a_log_gets_a_sign_of_life_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr("factory.cli.console.QUIET_SECONDS", 0.2)
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    with Reporter(console).stage("numpy 2.5.5", "build", tmp_path / "build.log") as log:
+        log.write("[1/4] a.c\n")
+        time.sleep(0.25)
+        log.write("[2/4] b.c\n[3/4] c.c\n")
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 3
+    assert lines[1].startswith("numpy 2.5.5: build: 0.")
+    assert lines[1].endswith(" | 50% | [2/4] b.c")
+
+
+@pytest.mark.parametrize(("line", "done"), [("[412/824] CXX x.o", 0.5), ("[ 25%] Building", 0.25), ("cc -c x.c", None)])
+def test_how_much_is_done_is_read_from_ninja_and_make(line: str, done: float | None) -> None:
+    row = Row("numpy: build")
+    row.heard(line)
+    assert row.done == done
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """One number: the seconds that the time is said to be."""
+    now = [0.0]
+    monkeypatch.setattr("factory.cli.console.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_what_is_left_is_estimated_from_what_was_done_since_the_first_line(clock: list[float]) -> None:
+    row = Row("numpy: build")
+    row.heard("[20/100] a.o")
+    clock[0] = 60.0
+    row.heard("[60/100] b.o")
+    assert row.progress == "60%, 1 min 0 s left"
+
+
+def test_an_estimate_begins_anew_with_a_builds_next_run_of_ninja(clock: list[float]) -> None:
+    row = Row("torch: build")
+    row.heard("[1/4] Generating sources")
+    clock[0] = 60.0
+    row.heard("[0/100] c.o")
+    clock[0] = 120.0
+    row.heard("[51/100] d.o")
+    row.heard("[50/100] e.o")
+    assert row.progress == "50%, 1 min 0 s left"
+
+
+TWO_STAGES = """
+import time, threading
+from pathlib import Path
+from factory.cli.console import Reporter
+
+reporter = Reporter()
+def package(name, tool):
+    with reporter.stage(name, "build", Path(name + ".log")) as log:
+        for number in range(1, 7):
+            log.write(f"[{number}/8] {tool} [bold]{name}[/bold]\\n")
+            time.sleep(0.2)
+    reporter.one_done()
+
+with reporter.overall(2, at_once=2):
+    threads = [threading.Thread(target=package, args=args) for args in (("numpy", "meson"), ("llama", "cmake"))]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+"""
+
+
+def test_a_real_terminal_shows_a_board_of_what_is_built_at_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment.pop("GITHUB_ACTIONS", None)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", TWO_STAGES]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = read_all(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", shown)
+    board = re.compile(
+        r"(numpy|llama): build +0\.\d s +\d\d% +\[\d/8\] \w+ \[bold\]\1\[/bold\] *\n"
+        r"(?!\1)(numpy|llama): build +0\.\d s +\d\d% +\[\d/8\] \w+ \[bold\]\2\[/bold\] *\n0 of 2 done"
+    )
+    assert board.search(text), text
+    assert "numpy: build: done in 1." in text
+    assert "llama: build: done in 1." in text
+    for name, tool in (("numpy", "meson"), ("llama", "cmake")):
+        lines = (tmp_path / f"{name}.log").read_text().splitlines()
+        assert lines == [f"[{number}/8] {tool} [bold]{name}[/bold]" for number in range(1, 7)]
+
+
+def read_all(terminal: int) -> str:
+    """What a terminal got, until nobody writes to it any more."""
+    pieces = []
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # Linux reports the closed other side so
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+    os.close(terminal)
+    return b"".join(pieces).decode()
+
+
+def test_a_table_in_a_file_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("wheel", "sha256"), [("w" * 90 + ".whl", "s" * 64)])
+    assert f"{'w' * 90}.whl  {'s' * 64}" in capsys.readouterr().out

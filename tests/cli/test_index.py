@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from factory.cli.commands import index
+from factory.cli.commands.index import default_ledger
+from factory.cli.main import main, make_parser
+from factory.errors import PublishError, StoreError
+from factory.publish.ledger import Ledger, Mirrored
+from factory.publish.reports import WheelReport, write_report
+from factory.publish.wheel_metadata import describe_wheel
+from factory.site.writer import STATE_FILE
+from tests.support.ledgers import build
+from tests.support.wheelmaker import make_wheel, release_of, tree_of
+
+
+def run_index(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    index.configure(parser)
+    return index.run(parser.parse_args(arguments))
+
+
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FACTORY_CACHE", str(tmp_path / "cache"))
+    mirrored = make_wheel(tmp_path / "cache/mirror", "needed")
+    Ledger(tmp_path / "ledger").add(describe_wheel(mirrored, Mirrored()))
+    return tmp_path / "out"
+
+
+def test_what_there_is_and_the_lines_to_paste_are_printed(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_index("--output", str(output), "--ledger", str(output.parent / "ledger")) == 0
+    shown = capsys.readouterr().out
+    assert f"1 files, 0 new or changed, in {output}" in shown
+    assert f"pip install --index-url {(output / 'simple').as_uri()} NAME" in shown
+
+
+def test_a_program_gets_json(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_index("--output", str(output), "--ledger", str(output.parent / "ledger"), "--json")
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["filename"], entry["origin"], entry["new"]) == ("needed-1.0-py3-none-any.whl", "mirrored", False)
+
+
+def test_what_is_published_is_on_the_pages_even_where_reports_cannot_be_written(output: Path) -> None:
+    failures = output.parent / "cache/store/failures"
+    failures.mkdir(parents=True)
+    (failures / "needed-3.13.json").write_text("{")
+    with pytest.raises(StoreError, match=r"needed-3\.13\.json is damaged"):
+        run_index("--output", str(output), "--ledger", str(output.parent / "ledger"))
+    assert "needed-1.0-py3-none-any.whl" in (output / "simple/needed/index.html").read_text()
+
+
+def test_the_ledger_is_the_checkouts_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert default_ledger(Path("out")) == Path("out/ledger")
+    (tmp_path / "index/ledger").mkdir(parents=True)
+    assert default_ledger(Path("out")) == tmp_path / "index/ledger"
+
+
+def test_pages_come_from_the_ledger_alone_and_are_what_a_whole_index_has(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = output.parent / "ledger"
+    options = ("--ledger", str(ledger), "--output")
+    wheel = make_wheel(output.parent / "store", "demo")
+    Ledger(ledger).add(release_of(wheel))
+    write_report(ledger, "demo", WheelReport(filename=wheel.name, summary="", license="", build=build(logs=())))
+    (output / "files").mkdir(parents=True)
+    shutil.copy(wheel, output / "files")
+    assert run_index(*options, str(output)) == 0
+    whole = tree_of(output)
+    for folder in (output, output.parent / "cache", wheel.parent):
+        folder.rename(output.parent / f"{folder.name}-is-gone")
+    capsys.readouterr()
+    assert run_index(*options, str(output), "--pages-only") == 0
+    written = tree_of(output)
+    assert capsys.readouterr().out == f"{len(written) - 1} files are new or another in {output}\n"
+    del written[STATE_FILE], whole[STATE_FILE]
+    wheels = {name for name in whole if name.startswith("files/") and not name.endswith(".cdx.json")}
+    assert written == {name: sha256 for name, sha256 in whole.items() if name not in wheels}
+    assert f"files/{wheel.name}.cdx.json" in written
+    assert main(["yank", "demo==1.0", "--reason", "wrong sums", *options, str(output)]) == 0
+    told = f"the pages have it after: factory index --pages-only --output {output} --ledger {ledger}\n"
+    assert capsys.readouterr().out.endswith(told)
+    assert run_index(*options, str(output), "--pages-only") == 0
+    assert 'data-yanked="wrong sums"' in (output / "simple/demo/index.html").read_text()
+
+
+def test_pages_of_no_ledger_are_not_written(output: Path) -> None:
+    with pytest.raises(PublishError, match=r"there is no ledger in .*/wrong") as caught:
+        run_index("--output", str(output), "--ledger", str(output.parent / "wrong"), "--pages-only")
+    assert "--ledger DIR" in str(caught.value.hint)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(("option", "needed"), [("--json", True), ("--pages-only", False), ("--verify", False)])
+def test_only_who_opens_the_store_has_to_be_root(option: str, needed: bool) -> None:
+    assert make_parser().parse_args(["index", option]).needs_root is needed
+
+
+def test_pages_are_either_written_or_proved(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["index", "--pages-only", "--verify"])
+    assert "--verify: not allowed with argument --pages-only" in capsys.readouterr().err

@@ -1,0 +1,147 @@
+"""The command line: errors as text and exit statuses, and messages that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from factory import errors
+from factory.cli import main
+from factory.cli.commands import COMMANDS, doctor
+from factory.host.doctor import examine, missing_packages
+from factory.model.target import PYTHONS
+from factory.util.failure_hints import hint_for
+from factory.util.paths import Layout
+
+KINDS = [
+    kind
+    for kind in errors.FactoryError.__subclasses__()
+    if kind is not errors.CommandFailed and kind.__module__ == errors.__name__
+]
+
+
+def test_each_kind_of_failure_has_an_exit_status_of_its_own() -> None:
+    assert len({kind.exit_code for kind in KINDS}) == len(KINDS) > 9
+
+
+def test_the_exit_statuses_are_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/run-a-factory.md").read_text()
+    assert [kind for kind in KINDS if f"\n| {kind.exit_code} | " not in text] == []
+
+
+def test_an_error_is_its_message_and_its_hint() -> None:
+    assert str(errors.BuildFailed("it broke", hint="mend it")) == "it broke\n  hint: mend it"
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as caught:
+            main.main([name, "--help"])
+        assert caught.value.code == 0
+    with pytest.raises(SystemExit):
+        main.main(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "look at everything the factory needs of this machine and say what is missing" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unneeded"),
+    [
+        ([], {"pypi_simple", "requests", "jinja2", "werkzeug", "cheroot", "docker", "gguf", "matplotlib"}),
+        (["board"], {"numpy", "rich", "cattrs", "msgspec"}),
+    ],
+)
+def test_starting_imports_nothing_that_only_others_need(arguments: list[str], unneeded: set[str]) -> None:
+    script = f"import sys; from factory.cli.main import make_parser; make_parser({arguments}); print(*sys.modules)"
+    started = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert unneeded.isdisjoint(started.stdout.split())
+
+
+def test_a_wrong_command_is_refused_with_the_commands_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.main(["biuld"])
+    assert caught.value.code == 2
+    assert "'build'" in capsys.readouterr().err
+
+
+def test_an_unknown_python_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.main(["build", "numpy", "--python", "3.12"])
+    assert caught.value.code == 2
+    refusal = capsys.readouterr().err.partition("argument --python: ")[2]
+    assert [python for python in ("3.12", *PYTHONS) if python in refusal] == ["3.12", *PYTHONS]
+
+
+def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/x")
+
+    monkeypatch.setattr(doctor, "run", fail)
+    assert main.main(["doctor"]) == errors.StoreError.exit_code
+    assert capsys.readouterr().err == (
+        "factory: can't write /cache/x: No space left on device\n"
+        "  hint: make room, or set FACTORY_CACHE to another folder; nothing that was finished is lost\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("src/x.c:3:10: fatal error: openssl/ssl.h: No such file or directory", "openssl/ssl.h"),
+        ("/opt/native/bin/ld: cannot find -lopenblas: No such file", "libopenblas.so"),
+        ("gcc: error: unrecognized command-line option '-mavx2'", "-mavx2"),
+        ('meson.build:9:1: ERROR: Dependency "lapack" not found, tried pkgconfig', "lapack"),
+        ("cc: fatal error: Killed signal terminated program cc1plus", "ran out of memory"),
+        ("error: no matching package named `itoa` found\nnote: offline mode (via `--offline`)", "itoa was not fetched"),
+        ("  no matching package named `itao` found", "have no crate itao"),
+        ("  failed to select a version for the requirement `itoa = '9'`", "no version of the crate fits: itoa = '9'"),
+        ("  checksum for `itoa v1.0.15` changed between lock files", "not the one that Cargo.lock names"),
+        ("  failed to get `itoa` as a dependency of package", "crate itoa can't be fetched"),
+        ("  a@1.0 requires rustc 1.99", "newer Rust than Debian has"),
+        ("error[E0554]: `#![feature]` may not be used on the stable release channel", "unstable Rust"),
+        ("curl: (6) Could not resolve host: example.org", "the network, which is off"),
+    ],
+)
+def test_known_failures_get_a_hint(log: str, expected: str) -> None:
+    assert expected in (hint_for(f"lines before\n{log}\nlines after") or "")
+
+
+def test_a_server_that_does_not_answer_is_told_apart_from_a_build_that_wants_the_network() -> None:
+    log = "  cause: dns error\n  cause: Temporary failure in name resolution"
+    assert "the network, which is off" in (hint_for(log) or "")
+    assert "a server can't be reached: check the network" in (hint_for(log, network=True) or "")
+
+
+def test_unknown_failures_get_none() -> None:
+    assert hint_for("error: expected ';' before '}' token") is None
+
+
+def test_doctor_explains_everything_and_mends_what_is_missing(tmp_path: Path) -> None:
+    findings = examine(Layout(tmp_path))
+    assert {"processor", "privileges", "programs", "sandbox", "riscv64 programs", "disk"} <= {
+        finding.name for finding in findings
+    }
+    assert all(finding.seen for finding in findings)
+    assert all(finding.mend for finding in findings if not finding.ok)
+
+
+def test_doctor_sees_programs_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("factory.host.doctor.SYSTEM_PATH", str(tmp_path))
+    assert {"bubblewrap", "mmdebstrap", "patch"} <= set(missing_packages())
+    finding = next(finding for finding in examine(Layout(tmp_path)) if finding.name == "programs")
+    assert (finding.ok, finding.mend) == (False, "factory setup")
+    assert "bwrap" in finding.seen
+
+
+def test_output_into_a_closed_pipe_is_no_failure() -> None:
+    command = f"{sys.executable} -m factory.cli doctor --json | true"
+    finished = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, env=os.environ
+    )
+    assert "Traceback" not in finished.stderr

@@ -1,0 +1,126 @@
+"""`factory publish` as people start it: in processes of its own, with a store that it reads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import PublishError
+from factory.model.artifacts import RepairedWheel
+from factory.publish.ledger import Ledger
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+from tests.publish.conftest import Upstream
+from tests.store.test_store import record
+from tests.support.checkouts import FACTORY
+from tests.support.wheelmaker import add_provenance, make_wheel
+
+pytestmark = [
+    pytest.mark.usefixtures("upstream"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the store is root's: an ordinary user's command starts itself again"),
+]
+
+
+def built(folder: Path, name: str, *, passed: bool = True) -> Path:
+    """A wheel with a record in the store."""
+    path = make_wheel(folder / "wheels", name)
+    kept = replace(record(sha256_of(path), passed=passed), name=name)
+    Store(folder / "cache/store").add(kept, RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=("any",)))
+    return path
+
+
+def start(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
+    (folder / "recipes").mkdir(exist_ok=True)
+    words = ["publish", *map(str, arguments), "--output", str(folder / "out"), "--ledger", str(folder / "ledger")]
+    variables = {**os.environ, "FACTORY_CACHE": str(folder / "cache")}
+    return subprocess.Popen(
+        [*FACTORY, *words],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(children: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    answers = [(child.communicate(timeout=120)[1], child.returncode) for child in children]
+    return [(status, text) for text, status in answers]
+
+
+def test_the_wheels_that_are_named_are_published_with_their_provenance_and_no_others(tmp_path: Path) -> None:
+    one, _other = built(tmp_path, "one"), built(tmp_path, "other")
+    add_provenance(one)
+    (tmp_path / "site.toml").write_text('url = "https://wheels.example"\n')
+    ((status, text),) = ended([start(tmp_path, one)])
+    assert status == 0, text
+    (release,) = Ledger(tmp_path / "ledger").read()
+    assert release.filename == one.name
+    assert release.provenance_url == f"https://wheels.example/files/{one.name}.provenance"
+
+
+def test_only_what_is_new_is_listed(tmp_path: Path) -> None:
+    one, two = built(tmp_path, "one"), built(tmp_path, "two")
+    shown = [start(tmp_path, wheel).communicate(timeout=120)[0] for wheel in (one, two, two)]
+    assert [(one.name in text, two.name in text) for text in shown] == [(True, False), (False, True), (False, False)]
+    for text, counts in zip(shown, ("1 files, 1 new", "2 files, 1 new", "2 files, 0 new"), strict=True):
+        assert f"{counts} or changed, in {tmp_path / 'out'}" in text
+
+
+def test_metadata_to_upload_is_written_and_offered_once_it_is_there(upstream: Upstream, tmp_path: Path) -> None:
+    wheel, assets = built(tmp_path, "demo"), upstream.folder / "out/assets"
+    assets.mkdir()
+    shutil.copy(wheel, assets)
+    url = f"{upstream.url}/assets"
+    ((status, text),) = ended([start(tmp_path, wheel, "--url", url)])
+    assert status == 0, text
+    assert f"{url}/{wheel.name}.metadata is not there, or has other bytes\n  hint: make it with" in text
+    ((status, text),) = ended([start(tmp_path, wheel, "--write-metadata", assets)])
+    assert status == 0, text
+    ((status, text),) = ended([start(tmp_path, wheel, "--url", url)])
+    assert (status, "metadata" in text.lower()) == (0, False), text
+    (release,) = Ledger(tmp_path / "ledger").read()
+    assert release.metadata_sha256 == sha256_of(assets / f"{wheel.name}.metadata")
+
+
+def test_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
+    names = ("one", "two", "three")
+    answers = ended([start(tmp_path, built(tmp_path, name)) for name in names])
+    assert [status for status, _text in answers] == [0, 0, 0], answers
+    assert {release.project for release in Ledger(tmp_path / "ledger").read()} == set(names)
+    root = (tmp_path / "out/simple/index.html").read_text()
+    assert all(f'href="{name}/"' in root for name in names)
+
+
+def test_a_wheel_without_a_passing_record_is_refused(tmp_path: Path) -> None:
+    failed, strange = built(tmp_path, "failed", passed=False), make_wheel(tmp_path / "elsewhere", "strange")
+    changed = make_wheel(tmp_path / "elsewhere", "good", code="ANSWER = 43\n")
+    built(tmp_path, "good")
+    for wheel in (failed, strange, changed):
+        ((status, text),) = ended([start(tmp_path, wheel)])
+        assert status == PublishError.exit_code
+        assert f"{wheel.name} is not published: no build record says that this file passed its checks" in text
+        assert "factory build NAME" in text
+    ((status, text),) = ended([start(tmp_path, tmp_path / "nothing.whl")])
+    assert (status, "nothing.whl is not a file" in text) == (PublishError.exit_code, True)
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def test_a_recipe_decides_what_may_have_the_name_of_another_project(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("demo", "0.1")
+    wheel = built(tmp_path, "demo")
+    ((status, text),) = ended([start(tmp_path, wheel)])
+    assert status == PublishError.exit_code
+    assert "the package index has projects of these names already: demo" in text
+    recipe = tmp_path / "recipes/demo/recipe.toml"
+    recipe.parent.mkdir()
+    source = '[source]\nkind = "local"\npath = "."\n'
+    recipe.write_text(f'[package]\nname = "demo"\nversion = "1.0"\nshadows-upstream = true\n{source}')
+    ((status, text),) = ended([start(tmp_path, wheel)])
+    assert status == 0, text

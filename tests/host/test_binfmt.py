@@ -1,0 +1,88 @@
+"""Our registration with the kernel lives beside others."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factory.host import binfmt
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.environments.roots import ready_for_riscv64
+from factory.util.log import LogFile
+from factory.util.paths import Layout
+from tests.conftest import unreported
+
+pytestmark = pytest.mark.environment
+
+RIVAL = binfmt.BINFMT / "rival-riscv64"
+
+
+# A native program sees which QEMU runs an emulated one.
+WHO_RUNS = "sleep 9 & python-pure -c \"import os, sys; print(os.readlink(f'/proc/{sys.argv[1]}/exe'))\" $! > /build/who"
+
+
+@pytest.fixture
+def rival(hybrid: RootfsEnvironment, tmp_path: Path) -> Iterator[str]:
+    """An entry as another program registers it, newer than ours, with a QEMU of its own."""
+    ours = binfmt.registered_interpreter()
+    assert ours is not None
+    other = tmp_path / "rival-qemu"
+    shutil.copy(ours, other)
+    (binfmt.BINFMT / "register").write_text(f":{RIVAL.name}:M::{binfmt.MAGIC}:{binfmt.MASK}:{other}:PF")
+    yield RIVAL.read_text()
+    RIVAL.write_text("-1")
+
+
+def who_runs(environment: RootfsEnvironment, work: Path) -> str:
+    with environment.open(work) as sandbox:
+        sandbox.run(["sh", "-c", WHO_RUNS], log=LogFile(work.with_name("log")))
+    return Path((work / "who").read_text().strip()).name
+
+
+def test_ours_is_found_and_names_our_qemu(hybrid: RootfsEnvironment, layout: Layout) -> None:
+    registered = binfmt.registered_interpreter()
+    assert registered is not None
+    assert registered.name == "qemu-riscv64"
+    assert binfmt.ENTRY not in binfmt.rivals()
+
+
+def test_an_entry_of_the_host_stays_as_it_is_and_ours_wins(
+    hybrid: RootfsEnvironment, layout: Layout, tmp_path: Path, rival: str
+) -> None:
+    assert RIVAL.name in binfmt.rivals()
+    assert who_runs(hybrid, tmp_path / "before") == "rival-qemu"
+    ready_for_riscv64(layout, unreported)
+    assert RIVAL.read_text() == rival
+    assert who_runs(hybrid, tmp_path / "after") == "qemu-riscv64"
+
+
+# The table of a user namespace is empty at first. The version is the second argument, the flags are the third.
+REGISTER_ANOTHER = """
+import sys
+from pathlib import Path
+from factory.host import binfmt
+from factory.process import run
+run(binfmt.MOUNT)
+assert not binfmt.is_served()
+qemu = Path(sys.argv[1], "qemu")
+qemu.write_text(f"#!/bin/sh\\necho qemu-riscv64 version {sys.argv[2]}\\n")
+qemu.chmod(0o755)
+(binfmt.BINFMT / "register").write_text(f":another:M::{binfmt.MAGIC}:{binfmt.MASK}:{qemu}:{sys.argv[3]}")
+print(binfmt.is_served())
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "flags", "served"), [("10.0.2", "OCF", "True"), ("7.2.19", "OCF", "False"), ("10.0.2", "OC", "False")]
+)
+def test_another_registration_serves_if_it_is_new_enough_and_needs_no_file_in_the_root(
+    tmp_path: Path, version: str, flags: str, served: str
+) -> None:
+    enter = ["unshare", "--user", "--map-root-user", "--mount"]
+    command = [*enter, sys.executable, "-c", REGISTER_ANOTHER, str(tmp_path), version, flags]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == served

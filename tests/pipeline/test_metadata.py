@@ -1,0 +1,64 @@
+"""A package's metadata, kept by its source's hash."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from factory.cli.console import Reporter
+from factory.model.job import ProjectMetadata
+from factory.model.recipe import Overlay, Recipe, SourcePin
+from factory.pipeline.config import Factory
+from factory.pipeline.metadata import describe
+from factory.stages.sources import registry
+from factory.util.jsonio import save
+from factory.util.locks import held
+from factory.util.paths import Layout
+
+PROJECT = '[build-system]\nrequires = []\nbuild-backend = "mesonpy"\n[project]\nname = "eggs"\nversion = "1"\n'
+
+
+@pytest.fixture
+def factory(tmp_path: Path) -> Factory:
+    return Factory(layout=Layout(tmp_path / "cache"), checkout=tmp_path, reporter=Reporter())
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    """A recipe whose source has to be put together before its metadata can be read."""
+    for name in ("source", "package"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "package/pyproject.toml").write_text(PROJECT)
+    overlay = Overlay(folders=(tmp_path / "package",), project="eggs", version="1")
+    pin = SourcePin(kind="local", project="spam", version="1", path=tmp_path / "source", overlay=overlay)
+    return Recipe(name="eggs", version="1", directory=tmp_path, source=pin)
+
+
+def test_metadata_is_read_out_of_the_source_once(
+    factory: Factory, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata = describe(recipe, factory)
+    assert (metadata.name, metadata.build_backend) == ("eggs", "mesonpy")
+    assert describe(recipe, factory) == metadata
+    assert capsys.readouterr().err.count("metadata: started") == 1
+    assert not list(factory.layout.metadata.glob("*.source"))
+
+
+def test_of_two_that_want_the_same_metadata_one_reads_the_source_and_the_other_waits(
+    factory: Factory, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = factory.layout.metadata / f"{registry.identity(recipe.source)}.json"
+    path.parent.mkdir(parents=True)
+    found: list[ProjectMetadata] = []
+    waiting = threading.Thread(target=lambda: found.append(describe(recipe, factory)))
+    with held(path.with_suffix(".lock")):
+        waiting.start()
+        waiting.join(1)
+        assert waiting.is_alive()
+        first = ProjectMetadata(name="what the first one read", version="1", build_backend="mesonpy", build_requires=())
+        save(path, first)
+    waiting.join(10)
+    assert found == [first]
+    assert capsys.readouterr().err == "eggs 1: waiting for another process that reads its metadata\n"

@@ -1,0 +1,435 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from factory.errors import PublishError
+from factory.host import index_session
+from factory.model.artifacts import StoredWheel
+from factory.model.target import Target
+from factory.publish.ledger import Built, Ledger, Mirrored, Release
+from factory.publish.publisher import Publication, Terms, publish
+from factory.publish.remote_files import missing
+from factory.publish.simple_api import write_pages
+from factory.publish.verify import differences
+from factory.publish.wheel_metadata import METADATA, PROVENANCE, provenance_of, read_metadata
+from factory.util.atomic_files import sha256_of
+from factory.util.log import LogFile
+from tests.publish.conftest import Upstream
+from tests.support.wheelmaker import RISCV, add_provenance, make_wheel, release_of, tree_of
+
+pytestmark = pytest.mark.usefixtures("upstream")
+
+
+def stored(path: Path) -> StoredWheel:
+    return StoredWheel(path=path, sha256=sha256_of(path), record_key="key", profiles=("rv64gc", "k1"))
+
+
+def publish_to(folder: Path, *candidates: StoredWheel, terms: Terms = Terms()) -> Publication:  # noqa: B008
+    publication = publish(
+        candidates,
+        ledger=Ledger(folder / "ledger"),
+        output=folder / "out",
+        store=folder / "store/wheels",
+        mirror=folder / "mirror",
+        target=Target(),
+        log=LogFile(folder / "publish.log"),
+        terms=terms,
+    )
+    assert publication.releases == Ledger(folder / "ledger").read()
+    pages = write_pages(publication.releases, folder / "out")
+    return dataclasses.replace(publication, changed=(*publication.changed, *pages))
+
+
+def test_a_checked_wheel_is_published_with_its_profiles_and_record(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path / "store", "demo", tag=RISCV)
+    publication = publish_to(tmp_path, stored(path))
+    (release,) = publication.releases
+    assert publication.added == (release,)
+    assert release.origin == Built(record="key", profiles=("rv64gc", "k1"))
+    assert sha256_of(tmp_path / "out/files" / path.name) == release.sha256
+    assert f"#sha256={release.sha256}" in (tmp_path / "out/simple/demo/index.html").read_text()
+
+
+def test_publishing_again_adds_and_changes_nothing(tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, candidate)
+    before = tree_of(tmp_path / "out")
+    again = publish_to(tmp_path, candidate)
+    assert (again.added, again.changed) == ((), ())
+    assert tree_of(tmp_path / "out") == before
+
+
+def test_a_wheel_that_passed_on_no_profile_is_refused(tmp_path: Path) -> None:
+    candidate = dataclasses.replace(stored(make_wheel(tmp_path / "store", "demo")), profiles=())
+    with pytest.raises(PublishError, match="its checks passed on no ISA profile") as caught:
+        publish_to(tmp_path, candidate)
+    assert "factory check" in str(caught.value.hint)
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def test_a_wheel_that_changed_after_its_checks_is_refused(tmp_path: Path) -> None:
+    candidate = dataclasses.replace(stored(make_wheel(tmp_path / "store", "demo")), sha256="0" * 64)
+    with pytest.raises(PublishError, match="it changed after its checks"):
+        publish_to(tmp_path, candidate)
+
+
+def test_a_published_wheel_that_is_damaged_later_is_not_put_into_an_index(tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, candidate)
+    (tmp_path / "out").rename(tmp_path / "lost")
+    content = candidate.path.read_bytes()
+    candidate.path.unlink()  # the index that was lost has a link to it
+    with pytest.raises(PublishError, match="can't be read"):
+        publish_to(tmp_path, candidate)
+    candidate.path.write_bytes(content[:-1])
+    with pytest.raises(PublishError, match="can't be read"):
+        publish_to(tmp_path, candidate)
+    candidate.path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    with pytest.raises(PublishError, match="has other bytes than"):
+        publish_to(tmp_path, candidate)
+    assert not (tmp_path / "out/files").exists()
+
+
+@pytest.mark.parametrize("length", [210, 250])
+def test_a_wheel_whose_file_name_is_too_long_is_refused_and_nothing_is_published(tmp_path: Path, length: int) -> None:
+    wheel = make_wheel(tmp_path / "store", "demo")
+    long = wheel.rename(wheel.with_name(wheel.name.replace("py3-", f"py3.{'y' * (length - len(wheel.name) - 1)}-")))
+    with pytest.raises(PublishError, match=f"its file name has {length} characters"):
+        publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "aaa")), stored(long))
+    assert Ledger(tmp_path / "ledger").read() == ()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_rebuild_with_other_bytes_is_refused_and_nothing_beside_it_is_published(tmp_path: Path) -> None:
+    first = stored(make_wheel(tmp_path / "one", "demo"))
+    publish_to(tmp_path, first)
+    before = tree_of(tmp_path / "out"), tree_of(tmp_path / "ledger")
+    rebuilt = stored(make_wheel(tmp_path / "two", "demo", code="ANSWER = 43\n"))
+    innocent = stored(make_wheel(tmp_path / "two", "aaa"))
+    with pytest.raises(PublishError, match="is published already, with other bytes"):
+        publish_to(tmp_path, innocent, rebuilt)
+    assert (tree_of(tmp_path / "out"), tree_of(tmp_path / "ledger")) == before
+
+
+def test_a_rebuild_with_a_build_tag_is_published_beside_the_first(tmp_path: Path) -> None:
+    publish_to(tmp_path, stored(make_wheel(tmp_path / "one", "demo")))
+    rebuilt = make_wheel(tmp_path / "two", "demo", build="1", code="ANSWER = 43\n")
+    publication = publish_to(tmp_path, stored(rebuilt))
+    assert len(publication.releases) == 2
+    assert [release.filename for release in publication.added] == [rebuilt.name]
+
+
+def test_one_name_with_two_contents_in_one_go_is_refused(tmp_path: Path) -> None:
+    both = [stored(make_wheel(tmp_path / name, "demo", code=f"X = {name!r}\n")) for name in ("one", "two")]
+    with pytest.raises(PublishError, match="is to be published twice"):
+        publish_to(tmp_path, *both)
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def test_the_index_is_written_again_from_the_ledger_and_the_store(tmp_path: Path) -> None:
+    candidates = [stored(make_wheel(tmp_path / "store", name)) for name in ("one", "two")]
+    publish_to(tmp_path, *candidates)
+    before = tree_of(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "lost")
+    publish_to(tmp_path, *candidates)
+    assert tree_of(tmp_path / "out") == before
+
+
+def test_a_published_file_that_left_the_store_stays_in_the_index(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path / "store", "demo")
+    publish_to(tmp_path, stored(path))
+    before = tree_of(tmp_path / "out")
+    path.unlink()
+    publish_to(tmp_path)
+    assert tree_of(tmp_path / "out") == before
+
+
+def test_a_published_file_that_is_nowhere_is_named(tmp_path: Path) -> None:
+    release = release_of(make_wheel(tmp_path / "elsewhere", "demo"))
+    Ledger(tmp_path / "ledger").add(release)
+    with pytest.raises(PublishError, match="is in the ledger, but the file is nowhere to be found") as caught:
+        publish_to(tmp_path)
+    assert release.sha256 in str(caught.value.hint)
+
+
+def test_a_published_file_is_taken_from_the_store_also_where_it_is_no_candidate(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path / "elsewhere", "demo")
+    release = release_of(path)
+    Ledger(tmp_path / "ledger").add(release)
+    kept = tmp_path / "store/wheels" / release.sha256 / path.name
+    kept.parent.mkdir(parents=True)
+    path.rename(kept)
+    publish_to(tmp_path)
+    assert sha256_of(tmp_path / "out/files" / path.name) == release.sha256
+
+
+def test_files_are_in_their_places_before_the_ledger_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_wheel(tmp_path / "store", "demo")
+    candidate = stored(path)
+
+    def killed(_ledger: Ledger, _release: Release) -> Release:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish_to(tmp_path, candidate)
+    assert Ledger(tmp_path / "ledger").read() == ()
+    assert sha256_of(tmp_path / "out/files" / path.name) == candidate.sha256
+    assert [release.filename for release in publish_to(tmp_path, candidate).added] == [path.name]
+
+
+def test_what_a_killed_publisher_left_half_copied_goes(tmp_path: Path) -> None:
+    (tmp_path / "out/files").mkdir(parents=True)
+    left = [tmp_path / "out/files" / name for name in (".demo.whl.7.link", ".demo.whl.7-7.tmp")]
+    for path in left:
+        path.write_bytes(b"half of it")
+    publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo")))
+    assert [path for path in left if path.exists()] == []
+
+
+def test_checks_on_a_further_python_are_noted_of_a_wheel_that_is_published_already(tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, dataclasses.replace(candidate, pythons=("3.13",)))
+    later = dataclasses.replace(candidate, pythons=("3.14",), profiles=("rv64gc", "rva23"))
+    (release,) = publish_to(tmp_path, later).added
+    assert release.origin == Built(record="key", profiles=("rv64gc", "k1", "rva23"), pythons=("3.13", "3.14"))
+    assert publish_to(tmp_path, later).added == ()
+
+
+def test_a_mirrored_file_that_the_index_does_not_have_is_copied(tmp_path: Path) -> None:
+    dependency = make_wheel(tmp_path / "mirror", "needed")
+    demo = make_wheel(tmp_path / "store", "demo", requires=["needed"])
+    publication = publish_to(tmp_path, stored(demo))
+    origins = {release.project: release.origin for release in publication.releases}
+    assert origins == {"demo": Built(record="key", profiles=("rv64gc", "k1")), "needed": Mirrored()}
+    assert sha256_of(tmp_path / "out/files" / dependency.name) == sha256_of(dependency)
+
+
+def test_a_dependency_is_a_link_to_its_own_projects_file(upstream: Upstream, tmp_path: Path) -> None:
+    needed = upstream.add("needed", requires_python=">=3.9")
+    candidate = stored(make_wheel(tmp_path / "store", "demo", requires=["needed"]))
+    publication = publish_to(tmp_path, candidate)
+    release = next(release for release in publication.releases if release.project == "needed")
+    assert (release.url, release.origin) == (f"{upstream.url}/files/{needed.name}", Mirrored())
+    assert (release.sha256, release.size) == (sha256_of(needed), needed.stat().st_size)
+    assert release.tracks == f"{upstream.url}/simple/needed/"
+    assert not (tmp_path / "out/files" / needed.name).exists()
+    assert f'href="{release.url}#sha256={release.sha256}"' in (tmp_path / "out/simple/needed/index.html").read_text()
+
+
+def test_links_are_enough_where_the_copies_are_gone(upstream: Upstream, tmp_path: Path) -> None:
+    """A new machine has the ledger and the store: what is linked already meets the requirement."""
+    upstream.add("needed", "1.0")
+    candidate = stored(make_wheel(tmp_path / "store", "demo", requires=["needed"]))
+    before = publish_to(tmp_path, candidate).releases
+    upstream.add("needed", "2.0")
+    (tmp_path / "mirror").rename(tmp_path / "lost")
+    (tmp_path / "out").rename(tmp_path / "old")
+    assert publish_to(tmp_path, candidate).releases == before
+    assert not any(path.suffix == ".whl" for path in (tmp_path / "mirror").iterdir())
+
+
+def test_copies_are_kept_where_they_are_asked_for(upstream: Upstream, tmp_path: Path) -> None:
+    needed = upstream.add("needed")
+    candidate = stored(make_wheel(tmp_path / "store", "demo", requires=["needed"]))
+    publication = publish_to(tmp_path, candidate, terms=Terms(copies=True))
+    assert (tmp_path / "out/files" / needed.name).read_bytes() == needed.read_bytes()
+    (release,) = (release for release in publication.releases if release.project == "needed")
+    assert (release.url, release.metadata_sha256 is not None) == (None, True)
+    assert release.tracks == f"{upstream.url}/simple/needed/"
+
+
+def test_a_dependency_whose_address_may_hold_a_credential_is_copied(upstream: Upstream, tmp_path: Path) -> None:
+    jinja = upstream.add("jinja")
+    upstream.sign("jinja")
+    publication = publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo", requires=["jinja"])))
+    copied = publication.releases[1]
+    assert (copied.url, copied.tracks) == (None, f"{upstream.url}/simple/jinja/")
+    assert copied.metadata_sha256 == release_of(jinja).metadata_sha256
+    assert (tmp_path / "out/files" / jinja.name).read_bytes() == jinja.read_bytes()
+
+
+def test_a_name_that_the_index_has_is_refused_unless_the_recipe_says_so(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("demo", "0.1")
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    with pytest.raises(PublishError) as caught:
+        publish_to(tmp_path, candidate)
+    assert caught.value.message == "the package index has projects of these names already: demo"
+    assert "shadows-upstream = true" in str(caught.value.hint)
+    assert Ledger(tmp_path / "ledger").read() == ()
+    (release,) = publish_to(tmp_path, candidate, terms=Terms(may_shadow=frozenset({"demo"}))).releases
+    assert release.tracks == f"{upstream.url}/simple/demo/"
+    assert (
+        f'<meta name="pypi:tracks" content="{release.tracks}">' in (tmp_path / "out/simple/demo/index.html").read_text()
+    )
+
+
+def test_what_is_published_is_not_asked_for_again(upstream: Upstream, tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, candidate)
+    assert any("/simple/demo/" in line for line in upstream.asked)
+    upstream.asked.clear()
+    publish_to(tmp_path, candidate)
+    assert upstream.asked == []
+
+
+def test_an_index_that_can_not_be_asked_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://user:secret@127.0.0.1:1/simple/")
+    monkeypatch.setattr(index_session, "RETRIES", 0)
+    with pytest.raises(PublishError) as caught:
+        publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo")))
+    assert caught.value.message.startswith("the package index http://127.0.0.1:1/simple/ can't be asked about demo:")
+    assert "secret" not in caught.value.message
+    assert "pip config list" in str(caught.value.hint)
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def upload(upstream: Upstream, path: Path, *endings: str) -> str:
+    """Put a wheel, and what belongs beside it, where the upstream's server has files; returns the folder's address."""
+    folder = upstream.folder / "out/assets"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(path, folder)
+    for ending in endings:
+        content = read_metadata(path) if ending == METADATA else path.with_name(path.name + ending).read_bytes()
+        (folder / (path.name + ending)).write_bytes(content)
+    return f"{upstream.url}/assets"
+
+
+def test_a_wheel_that_lies_elsewhere_is_linked_with_what_lies_beside_it(upstream: Upstream, tmp_path: Path) -> None:
+    whole, bare = (make_wheel(tmp_path / "store", name) for name in ("whole", "bare"))
+    add_provenance(whole)
+    upload(upstream, bare)
+    base = upload(upstream, whole, METADATA, PROVENANCE)
+    (note,) = publish_to(tmp_path, stored(whole), stored(bare), terms=Terms(base=f"{base}/")).notes
+    assert note.startswith(f"{bare.name} is published, but installers have to fetch all of it to read its METADATA: ")
+    assert f"{base}/{bare.name}.metadata is not there, or has other bytes\n" in note
+    assert f"factory publish {bare.name} --write-metadata DIR" in note
+    second, first = Ledger(tmp_path / "ledger").read()
+    assert (first.url, second.url) == (f"{base}/{whole.name}", f"{base}/{bare.name}")
+    assert (first.metadata_sha256 is None, second.metadata_sha256 is None) == (False, True)
+    assert (first.provenance_url, second.provenance_url) == (f"{base}/{whole.name}.provenance", None)
+    assert not (tmp_path / "out/files").exists()
+    assert missing((first, second)) == ()
+    (upstream.folder / "out/assets" / bare.name).write_bytes(b"other")
+    (upstream.folder / "out/assets" / f"{whole.name}.metadata").unlink()
+    gone, changed = missing((first, second))
+    assert gone.startswith(f"{base}/{whole.name}.metadata: it can't be fetched: 404")
+    assert changed.startswith(f"{base}/{bare.name}: has sha256 ")
+
+
+def test_a_wheel_that_is_not_where_it_is_said_to_be_is_refused(upstream: Upstream, tmp_path: Path) -> None:
+    path = make_wheel(tmp_path / "store", "demo")
+    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl is not published: .* 404") as caught:
+        publish_to(tmp_path, stored(path), terms=Terms(base=f"{upstream.url}/assets"))
+    assert "upload the file first" in str(caught.value.hint)
+    upload(upstream, make_wheel(tmp_path / "other", "demo", code="ANSWER = 43\n"))
+    with pytest.raises(PublishError, match=r"has sha256 .*, published was"):
+        publish_to(tmp_path, stored(path), terms=Terms(base=f"{upstream.url}/assets"))
+    with pytest.raises(PublishError, match="is no address that a page can link to"):
+        publish_to(tmp_path, stored(path), terms=Terms(base="javascript:alert(1)//"))
+    assert Ledger(tmp_path / "ledger").read() == ()
+
+
+def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_working(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    (first,) = publish_to(tmp_path, candidate).releases
+    base = upload(upstream, candidate.path, METADATA)
+    (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
+    assert moved == structs.replace(first, url=f"{base}/{candidate.path.name}")
+    assert sha256_of(tmp_path / "out/files" / candidate.path.name) == first.sha256
+    assert differences((moved,), tmp_path / "out", {}) == ()
+
+
+def test_the_metadata_of_a_wheel_that_moved_without_it_stays_and_is_compared(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    publish_to(tmp_path, candidate)
+    (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=upload(upstream, candidate.path))).releases
+    wheel = tmp_path / "out/files" / candidate.path.name
+    metadata = wheel.with_name(f"{wheel.name}{METADATA}")
+    assert (moved.metadata_sha256, metadata.is_file()) == (None, True)
+    assert differences((moved,), tmp_path / "out", {}) == ()
+    right = metadata.read_bytes()
+    metadata.write_text("Name: other\n")
+    (found,) = differences((moved,), tmp_path / "out", {})
+    assert found.startswith(f"files/{metadata.name}: has sha256 ")
+    metadata.unlink()
+    assert differences((moved,), tmp_path / "out", {}) == ()
+    metadata.write_bytes(right)
+    wheel.unlink()
+    wheel.write_text("no wheel any more")  # the store has a link to it
+    assert differences((moved,), tmp_path / "out", {})[0].startswith(f"files/{wheel.name}: has sha256 ")
+
+
+def test_provenance_is_where_it_lies_however_often_its_wheel_moves(upstream: Upstream, tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    add_provenance(candidate.path)
+    terms = Terms(address="https://wheels.example")
+    (first,) = publish_to(tmp_path, candidate, terms=terms).releases
+    base = upload(upstream, candidate.path, METADATA)
+    (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
+    assert (moved.url, moved.provenance_url) == (f"{base}/{candidate.path.name}", first.provenance_url)
+    assert missing((moved,)) == ()
+    upload(upstream, candidate.path, METADATA, PROVENANCE)
+    (followed,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
+    assert followed.provenance_url == f"{followed.url}{PROVENANCE}"
+    assert publish_to(tmp_path, candidate, terms=terms).releases == (followed,)
+
+
+def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later(tmp_path: Path) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    terms = Terms(address="https://wheels.example")
+    publish_to(tmp_path, candidate, terms=terms)
+    add_provenance(candidate.path)
+    (release,) = publish_to(tmp_path, candidate, terms=terms).releases
+    name = f"{candidate.path.name}.provenance"
+    assert release.provenance_url == f"https://wheels.example/files/{name}"
+    assert sha256_of(tmp_path / "out/files" / name) == release.provenance_sha256
+    page = (tmp_path / "out/simple/demo/index.html").read_text()
+    assert f'data-provenance="{release.provenance_url}"' in page
+    provenance_of(candidate.path).unlink()
+    publish_to(tmp_path, candidate, terms=terms)
+    assert differences((release,), tmp_path / "out", {}) == ()
+    (tmp_path / "out/files" / name).write_text("{}")
+    assert any(line.startswith(f"files/{name}: has sha256") for line in differences((release,), tmp_path / "out", {}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", '{"version": 2}', '{"version": 1}', "[" * 100_000),
+        '{"version": 1, "attestation_bundles": [{}]}',
+        '{"version": 1, "attestation_bundles": [{"attestations": [{"envelope": {"statement": "!"}}]}]}',
+        '{"version": 1, "attestation_bundles": [{"attestations": [{"envelope": {"statement": "e30="}}]}]}',
+        '{"version": 1, "attestation_bundles": []}',
+    ],
+)
+def test_what_is_no_provenance_is_refused(tmp_path: Path, text: str) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    provenance_of(candidate.path).write_text(text)
+    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.provenance can't be published"):
+        publish_to(tmp_path, candidate)
+
+
+@pytest.mark.parametrize("own_too", [False, True])
+def test_provenance_of_another_file_is_refused_with_both_hashes(tmp_path: Path, own_too: bool) -> None:
+    candidate = stored(make_wheel(tmp_path / "store", "demo"))
+    add_provenance(candidate.path, "0" * 64, *([candidate.sha256] if own_too else []))
+    with pytest.raises(PublishError) as caught:
+        publish_to(tmp_path, candidate)
+    assert caught.value.message.startswith(f"{candidate.path.name}.provenance can't be published: it has attestations")
+    assert "0" * 64 in caught.value.message
+    assert caught.value.message.endswith(f"and the wheel has sha256 {candidate.sha256}")
+    assert "attest this very file" in str(caught.value.hint)
+    assert Ledger(tmp_path / "ledger").read() == ()

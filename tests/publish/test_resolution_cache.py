@@ -1,0 +1,181 @@
+"""Which wheels are resolved: those that are new, and those whose dependencies may have changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from packaging.version import Version
+
+from factory.errors import PublishError
+from factory.model.target import Target
+from factory.publish.ledger import Built, Ledger, Mirrored, Release
+from factory.publish.publisher import Publication
+from factory.publish.resolution_cache import RESOLVED_FILE, Resolved, Root, roots_of
+from factory.publish.resolver import Pin
+from tests.publish.conftest import Upstream
+from tests.publish.test_publisher import publish_to, stored
+from tests.support.wheelmaker import RISCV, make_wheel
+
+ENGINE = Root(project="engine", version="1.0", python="3.13")
+PINS = tuple(Pin(project=name, version="1.0", requirement="") for name in ("engine", "needed"))
+
+
+def release(name: str, *, version: str = "1.0", tag: str = "py3-none-any", built: bool = True) -> Release:
+    return Release(
+        filename=f"{name}-{version}-{tag}.whl",
+        project=name,
+        version=version,
+        sha256=f"{sum(map(ord, name + version + tag)):064x}",
+        size=1,
+        requires_python=None,
+        metadata_sha256=None,
+        origin=Built(record="key", profiles=("rv64gc",)) if built else Mirrored(),
+    )
+
+
+OURS, NEEDED = release("engine"), release("needed", built=False)
+
+
+def resolved(folder: Path, target: Target = Target()) -> Resolved:  # noqa: B008
+    return Resolved(folder, target)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    resolved(tmp_path).keep({ENGINE: PINS}, [OURS, NEEDED])
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("releases", "stale"),
+    [
+        pytest.param([OURS, NEEDED], False, id="as it was"),
+        pytest.param([OURS, NEEDED, release("needed", version="2.0")], False, id="another version of ours is there"),
+        pytest.param([OURS, NEEDED, release("needed", tag=RISCV.replace("313", "314"))], False, id="another Python's"),
+        pytest.param(
+            [OURS, structs.replace(NEEDED, url="https://host/needed-1.0-py3-none-any.whl")], False, id="it moved"
+        ),
+        pytest.param([OURS, structs.replace(NEEDED, yanked="it bites")], True, id="a dependency is yanked"),
+        pytest.param([OURS, structs.replace(NEEDED, listed=False)], True, id="a dependency is not listed"),
+        pytest.param([OURS], True, id="a dependency is gone"),
+        pytest.param([OURS, NEEDED, release("needed", tag=RISCV)], True, id="we build that version now"),
+        pytest.param([OURS, NEEDED, release("engine", tag=RISCV)], True, id="there is another build of it"),
+        pytest.param([OURS, structs.replace(NEEDED, sha256="f" * 64)], True, id="it has other bytes"),
+    ],
+)
+def test_an_answer_holds_while_what_it_names_is_as_it_was(kept: Path, releases: list[Release], stale: bool) -> None:
+    assert resolved(kept).stale([ENGINE], releases) == ([ENGINE] if stale else [])
+
+
+def test_another_python_and_another_target_are_asked_about_by_themselves(kept: Path) -> None:
+    other = replace(ENGINE, python="3.14")
+    assert resolved(kept).stale([ENGINE, other], [OURS, NEEDED]) == [other]
+    assert resolved(kept, Target(glibc_floor=(2, 41))).stale([ENGINE], [OURS, NEEDED]) == [ENGINE]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b"\xff", b"<<<<<<< HEAD\n", b"[" * 100_000])
+def test_answers_that_are_lost_or_damaged_are_asked_for_again(kept: Path, damage: bytes) -> None:
+    (kept / RESOLVED_FILE).write_bytes(damage)
+    assert resolved(kept).stale([ENGINE], [OURS, NEEDED]) == [ENGINE]
+    resolved(kept).keep({ENGINE: PINS}, [OURS, NEEDED])
+    assert resolved(kept).stale([ENGINE], [OURS, NEEDED]) == []
+
+
+def test_answers_that_hold_no_more_are_dropped(kept: Path) -> None:
+    resolved(kept).keep({}, [OURS])
+    assert b"engine" not in (kept / RESOLVED_FILE).read_bytes()
+
+
+def test_what_we_built_is_resolved_for_each_of_its_pythons_where_it_is_listed() -> None:
+    both = structs.replace(OURS, origin=Built(record="key", profiles=("rv64gc",), pythons=("3.13", "3.14")))
+    releases = [both, OURS, NEEDED, structs.replace(release("old"), listed=False)]
+    assert roots_of(releases) == [ENGINE, replace(ENGINE, python="3.14")]
+
+
+def asked(folder: Path) -> list[str]:
+    """What was resolved, with and without an index behind ours, as the log of the last publication says."""
+    lines = (folder / "publish.log").read_text().splitlines()
+    return [line.removesuffix(" needs:") for line in lines if line.endswith(" needs:")]
+
+
+def published(folder: Path, *wheels: Path) -> Publication:
+    (folder / "publish.log").unlink(missing_ok=True)
+    return publish_to(folder, *map(stored, wheels))
+
+
+def test_only_what_is_new_is_resolved_and_with_nothing_new_nothing_is(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("needed")
+    first = make_wheel(tmp_path / "store", "first", requires=["needed"])
+    second = make_wheel(tmp_path / "store", "second", requires=["needed", "first"])
+    published(tmp_path, first)
+    assert set(asked(tmp_path)) == {"first==1.0"}
+    publication = published(tmp_path, first, second)
+    assert asked(tmp_path) == ["second==1.0"]
+    again = published(tmp_path, first, second)
+    assert (asked(tmp_path), again.releases, again.changed) == ([], publication.releases, ())
+    (tmp_path / "ledger" / RESOLVED_FILE).unlink()
+    assert published(tmp_path, first, second).releases == publication.releases
+    assert asked(tmp_path) == ["first==1.0", "second==1.0"]
+
+
+def test_a_run_that_was_killed_before_it_noted_a_dependency_is_finished_by_the_next(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    needed = upstream.add("needed")
+    engine = make_wheel(tmp_path / "store", "engine", requires=["needed"])
+    before = published(tmp_path, engine).releases
+    (tmp_path / "ledger/needed" / f"{needed.name}.json").unlink()
+    assert {each.filename for each in published(tmp_path, engine).releases} == {each.filename for each in before}
+
+
+def test_a_dependency_that_is_yanked_is_replaced(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("needed", "1.0")
+    engine = make_wheel(tmp_path / "store", "engine", requires=["needed"])
+    published(tmp_path, engine)
+    upstream.add("needed", "2.0")
+    (old,) = [each for each in Ledger(tmp_path / "ledger").read() if each.project == "needed"]
+    Ledger(tmp_path / "ledger").update([structs.replace(old, yanked="it bites")])
+    publication = published(tmp_path, engine)
+    assert [each.filename for each in publication.added] == ["needed-2.0-py3-none-any.whl"]
+    assert publication.notes == ()
+    published(tmp_path, engine)
+    assert asked(tmp_path) == []
+
+
+def test_a_published_wheel_that_can_not_be_installed_any_more_is_told_and_keeps_nothing_back(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    needed = upstream.add("needed")
+    engine = make_wheel(tmp_path / "store", "engine", requires=["needed"])
+    published(tmp_path, engine)
+    (old,) = [each for each in Ledger(tmp_path / "ledger").read() if each.project == "needed"]
+    Ledger(tmp_path / "ledger").update([structs.replace(old, yanked="it bites")])
+    needed.unlink()
+    upstream.add("unrelated")
+    other = make_wheel(tmp_path / "store", "other")
+    publication = published(tmp_path, engine, other)
+    assert [each.filename for each in publication.added] == [other.name]
+    (note,) = publication.notes
+    assert note.startswith("engine==1.0 on 3.13 is published, but can't be installed from this index any more:")
+    assert "needed" in note
+    with pytest.raises(PublishError, match=r"what late==1\.0 needs on riscv64 can't be had as wheels"):
+        published(tmp_path, make_wheel(tmp_path / "store", "late", requires=["needed"]))
+    with pytest.raises(PublishError, match=r"what engine==1\.0 needs on riscv64 can't be had as wheels"):
+        published(tmp_path, make_wheel(tmp_path / "rebuilt", "engine", build="1", requires=["needed"]))
+
+
+def test_a_wheel_that_is_yanked_itself_can_be_installed_and_one_that_is_not_listed_is_not_resolved(
+    tmp_path: Path,
+) -> None:
+    yanked, unlisted = (make_wheel(tmp_path / "store", name) for name in ("yanked", "unlisted"))
+    ledger = Ledger(tmp_path / "ledger")
+    published(tmp_path, yanked, unlisted)
+    ledger.set_yanked("yanked", Version("1.0"), "it bites")
+    ledger.update(structs.replace(each, listed=False) for each in ledger.read_project("unlisted"))
+    assert published(tmp_path, yanked, unlisted).notes == ()
+    assert asked(tmp_path) == ["yanked==1.0"]
+    assert published(tmp_path, yanked, unlisted).notes == ()
+    assert asked(tmp_path) == []

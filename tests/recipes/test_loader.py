@@ -1,0 +1,393 @@
+"""Recipes: what is read, and what a person is told about mistakes."""
+
+from __future__ import annotations
+
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from factory.errors import RecipeError
+from factory.model.recipe import DebianPackaging, Overlay, Recipe, RepackOptions, SourcePin
+from factory.model.target import DEFAULT_PROFILES
+from factory.recipes.loader import load_models, load_recipe, load_recipes
+from factory.util.atomic_files import sha256_of
+
+REPOSITORY = Path(__file__).parents[2]
+SHA256 = "0123456789abcdef" * 4
+SMALLEST = f"""\
+[package]
+name = "spam"
+version = "1.0"
+[source]
+kind = "pypi"
+sha256 = "{SHA256}"
+"""
+MODELS = f"""\
+[tiny]
+project = "llm-tiny"
+version = "1"
+wheel-sha256 = "{SHA256}"
+member = "llm_tiny/tiny.gguf"
+sha256 = "{SHA256}"
+"""
+
+
+def write(root: Path, text: str, name: str = "spam") -> Path:
+    directory = root / name
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "recipe.toml").write_text(text, encoding="utf-8")
+    return directory
+
+
+def problems_of(root: Path, text: str) -> list[str]:
+    """The lines of the error, without the file's folder."""
+    directory = write(root, text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipes(root)
+    return caught.value.message.replace(f"{directory}/", "").splitlines()
+
+
+def test_the_smallest_recipe_gets_every_default(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, SMALLEST))
+    assert recipe.label == "spam 1.0"
+    assert (recipe.source.kind, recipe.source.project, recipe.source.sha256) == ("pypi", "spam", SHA256)
+    assert recipe.build.builder == "pep517"
+    assert recipe.check.profiles == DEFAULT_PROFILES
+    assert recipe.check.script is None
+    assert recipe.file_sha256 == sha256_of(tmp_path / "spam/recipe.toml")
+
+
+def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
+    text = f"""{SMALLEST}
+        [build]
+        apt = ["libopenblas-dev"]
+        requires = ["openblas>=0.3"]
+        rust = true
+        toolchains = ["gcc", "clang"]
+        memory-per-job = "1.5 GB"
+        [build.config-settings]
+        "cmake.define.GGML_NATIVE" = "OFF"
+        setup-args = ["-Dblas=none", "-Dlapack=none"]
+        [build.environment]
+        FOO = "bar"
+        [audit]
+        dispatched = ["spam/lib*_v.so"]
+        [check]
+        model = "tiny"
+        profiles = ["rv64gc", "k1"]
+        model-profiles = ["k1"]
+        requires = ["pytest>=8"]
+        same-tokens = 12
+        logits-tolerance = 0.5
+        [check.expect.cpu-backend]
+        rv64gc = "riscv64_0"
+        k1 = "riscv64_v"
+    """
+    directory = write(tmp_path, text)
+    (directory / "smoke.py").touch()
+    (tmp_path / "models.toml").write_text(MODELS)
+    recipe = load_recipes(tmp_path)["spam"]
+    assert recipe.build.config_settings == {
+        "cmake.define.GGML_NATIVE": "OFF",
+        "setup-args": ("-Dblas=none", "-Dlapack=none"),
+    }
+    assert recipe.build.environment == {"FOO": "bar"}
+    assert (recipe.build.apt, recipe.build.rust) == (("libopenblas-dev",), True)
+    assert recipe.build.requires == ("openblas>=0.3",)
+    assert (recipe.toolchain, recipe.build.toolchains) == ("gcc", ("gcc", "clang"))
+    assert recipe.build.memory_per_job == 1_500_000_000
+    assert recipe.audit.dispatched == ("spam/lib*_v.so",)
+    assert recipe.check.script == directory / "smoke.py"
+    assert (recipe.check.model, recipe.check.same_tokens, recipe.check.logits_tolerance) == ("tiny", 12, 0.5)
+    assert [profile for profile in ("rv64gc", "k1", "vlen512") if recipe.check.runs_model(profile)] == ["k1", "vlen512"]
+    assert recipe.check.expect == {"cpu-backend": {"rv64gc": "riscv64_0", "k1": "riscv64_v"}}
+
+
+def test_all_mistakes_of_a_file_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
+    text = """\
+# A comment with [brackets] and key = "value"
+[package]
+name = "eggs"
+verison = "1.0"
+
+[source]
+kind = "pipy"
+sha256 = "abc"
+
+[build]
+builder = "pep571"
+apt = [
+    "libfoo-dev",  # ] not the end
+    "Not A Package",
+]
+"enviroment".FOO = 1
+[build.config-settings]
+"a.b" = 3
+note = '''
+[check]
+profiles = 1
+'''
+
+[check]
+profiles = ["rv64gc", "rvv218"]
+script = "smok.py"
+logits-tolerance = "much"
+same-tokens = -1
+[check.expect.cpu]
+k1 = "x"
+"""
+    assert problems_of(tmp_path, text) == [
+        "recipe.toml:2: package.version: is missing",
+        "recipe.toml:3: package.name: 'eggs' is not the folder's name, 'spam'",
+        "recipe.toml:4: package.verison: unknown key; did you mean 'version'?",
+        "recipe.toml:7: source.kind: unknown value 'pipy'; did you mean 'pypi'?",
+        "recipe.toml:11: build.builder: unknown value 'pep571'; did you mean 'pep517'?",
+        "recipe.toml:12: build.apt: 'Not A Package' is not the name of a Debian package",
+        "recipe.toml:16: build.enviroment: unknown key; did you mean 'environment'?",
+        'recipe.toml:18: build.config-settings."a.b": must be a string or a list of strings, not a whole number',
+        "recipe.toml:25: check.profiles: unknown value 'rvv218'; did you mean 'rvv128'?",
+        "recipe.toml:26: check.script: 'smok.py' is not a file beside this recipe",
+        "recipe.toml:27: check.logits-tolerance: must be a number, not a string",
+        "recipe.toml:28: check.same-tokens: must not be negative",
+        "recipe.toml:30: check.expect.cpu.k1: is not one of the recipe's profiles: rv64gc, rvv218",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (SMALLEST + "[chekc]\n", "recipe.toml:7: chekc: unknown key; did you mean 'check'?"),
+        (SMALLEST.replace("0123", "0X23"), "recipe.toml:6: source.sha256: must be 64 lowercase hexadecimal digits"),
+        (
+            SMALLEST.replace('"1.0"', '"one"'),
+            "recipe.toml:3: package.version: 'one' is not a version as PEP 440 defines it",
+        ),
+        (SMALLEST.replace('"1.0"', "1.0"), "recipe.toml:3: package.version: must be a string, not a number"),
+        (SMALLEST.replace('"spam"', '""'), "recipe.toml:2: package.name: must not be empty"),
+        (SMALLEST + "path = 'x'\n", "recipe.toml:7: source.path: unknown key"),
+        (SMALLEST + "project = 'eggs'\n", "recipe.toml:4: source.overlay: is missing: only an overlay makes another"),
+        (SMALLEST + "version = 'x y'\noverlay = []\n", "recipe.toml:7: source.version: 'x y' is not a version"),
+        (SMALLEST + "overlay = ['package']\n", "recipe.toml:7: source.overlay: 'package' is not a folder beside this"),
+        (
+            SMALLEST.replace("pypi", "debian") + "version = '2:1.0-1'\noverlay = []\n",
+            "recipe.toml:7: source.version: '2:1.0-1' is not an upstream version as Debian writes it",
+        ),
+        (
+            SMALLEST + "parts.'../x' = {kind = 'pypi', project = 'x'}\n",
+            "recipe.toml:7: source.parts.\"../x\": '../x' must be the path of a folder inside the source",
+        ),
+        (SMALLEST + "parts.x = {kind = 'pypi'}\n", "recipe.toml:7: source.parts.x.project: is missing"),
+        (SMALLEST + "overlay = ['/x']\n", "recipe.toml:7: source.overlay: must be relative to the recipe's folder"),
+        (
+            SMALLEST + "[build]\nbuilder = 'cibuildwheel'\nrequires = ['x']\n",
+            "recipe.toml:9: build.requires: can't be had with cibuildwheel",
+        ),
+        (SMALLEST + "[check]\nprofiles = []\n", "recipe.toml:8: check.profiles: must name at least one profile"),
+        (SMALLEST + "[check]\nprofiles = ['k1', 'k1']\n", "recipe.toml:8: check.profiles: 'k1' is named twice"),
+        (SMALLEST + "[check]\nrequires = ['a b']\n", "recipe.toml:8: check.requires: 'a b' is not a requirement"),
+        (SMALLEST + "[check]\nsame-tokens = true\n", "must be a whole number, not a boolean"),
+        (
+            SMALLEST + "[check]\nprofiles = ['k1']\nmodel-profiles = ['k2']\n",
+            "recipe.toml:9: check.model-profiles: unknown value 'k2'; did you mean 'k1'?",
+        ),
+        (
+            SMALLEST + "[check]\nlogits-tolerance = 0.5\n",
+            "recipe.toml:8: check.logits-tolerance: compares nothing without same-tokens",
+        ),
+        (SMALLEST + "[build]\nrust = 'yes'\n", "must be true or false, not a string"),
+        (SMALLEST + "[build]\ntoolchains = []\n", "recipe.toml:8: build.toolchains: must name at least one toolchain"),
+        (SMALLEST + "[build]\ntoolchains = ['icc']\n", "recipe.toml:8: build.toolchains: unknown value 'icc'"),
+        (
+            SMALLEST + "[build]\nmemory-per-job = '2 GiB'\n",
+            "memory-per-job: '2 GiB' is not an amount of memory",
+        ),
+        (SMALLEST + "[build]\nmemory-per-job = 2\n", "memory-per-job: must be a string, not a whole number"),
+        (SMALLEST + "[audit]\ndispatched = '*.so'\n", "audit.dispatched: must be a list of strings, not a string"),
+        (SMALLEST + "[audit]\ndispatched = ['/x.so']\n", "audit.dispatched: '/x.so' must be a path inside the wheel"),
+        (SMALLEST + "[build.environment]\n'A B' = 'x'\n", 'build.environment."A B": is not the name of an environment'),
+        ("[source]\n", "recipe.toml:1: package: is missing"),
+        ("package = 1\n", "recipe.toml:1: package: must be a table, not a whole number"),
+        ("[package\n", "recipe.toml:1: not TOML: Expected ']' at the end of a table declaration"),
+        (SMALLEST + "x = [1,\n", "recipe.toml:7: not TOML: Invalid value"),
+    ],
+)
+def test_each_kind_of_mistake_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    assert any(expected in problem for problem in problems_of(tmp_path, text)), problems_of(tmp_path, text)
+
+
+def test_the_error_ends_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="hint: correct these lines"):
+        load_recipe(write(tmp_path, SMALLEST + "x = 1\n"))
+
+
+def test_an_unknown_model_is_reported_with_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text(MODELS)
+    found = problems_of(tmp_path, SMALLEST + '[check]\nmodel = "tniy"\n')
+    assert found == ["recipe.toml:8: check.model: unknown value 'tniy'; did you mean 'tiny'? (models.toml)"]
+
+
+def test_models_are_not_checked_without_models_toml(tmp_path: Path) -> None:
+    write(tmp_path, SMALLEST + '[check]\nmodel = "any"\n')
+    assert load_recipes(tmp_path)["spam"].check.model == "any"
+
+
+def test_mistakes_of_several_recipes_and_models_come_together(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text(MODELS + "size = 3\n")
+    write(tmp_path, SMALLEST + "x = 1\n")
+    write(tmp_path, SMALLEST.replace("spam", "eggs") + "y = 1\n", "eggs")
+    with pytest.raises(RecipeError) as caught:
+        load_recipes(tmp_path)
+    assert [line.rsplit("/", 1)[1] for line in caught.value.message.splitlines()] == [
+        "models.toml:7: tiny.size: unknown key",
+        "recipe.toml:7: source.y: unknown key",
+        "recipe.toml:7: source.x: unknown key",
+    ]
+
+
+def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, SMALLEST.replace("spam", "spam-egg"), "spam-egg")
+    write(tmp_path, SMALLEST.replace("spam", "Spam_Egg"), "spam_egg")
+    with pytest.raises(RecipeError, match=r"spam_egg/recipe\.toml:1: package\.name: 'Spam_Egg' is also .*spam-egg/"):
+        load_recipes(tmp_path)
+
+
+def test_a_local_source_is_a_folder_relative_to_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    text = SMALLEST.split("[source]")[0] + '[source]\nkind = "local"\npath = "../project"\n'
+    recipe: Recipe = load_recipe(write(tmp_path, text))
+    assert recipe.source.path is not None
+    assert recipe.source.path.resolve() == tmp_path / "project"
+    assert problems_of(tmp_path, text.replace("../project", "nowhere")) == [
+        "recipe.toml:6: source.path: 'nowhere' is not a folder beside this recipe"
+    ]
+    assert problems_of(tmp_path, text.replace("../project", "/tmp")) == [
+        "recipe.toml:6: source.path: must be relative to the recipe's folder"
+    ]
+
+
+def test_an_overlay_makes_another_projects_source_this_package(tmp_path: Path) -> None:
+    (tmp_path / "spam/package").mkdir(parents=True)
+    (tmp_path / "common").mkdir()
+    pin = 'project = "eggs"\nversion = "7"\noverlay = ["../common", "package"]\n'
+    recipe = load_recipe(write(tmp_path, SMALLEST + pin))
+    assert (recipe.source.project, recipe.source.version) == ("eggs", "7")
+    folders = (tmp_path / "spam/../common", tmp_path / "spam/package")
+    assert recipe.source.overlay == Overlay(project="spam", version="1.0", folders=folders)
+
+
+def test_a_debian_source_may_have_parts_of_other_packages(tmp_path: Path) -> None:
+    pin = f'kind = "debian"\nversion = "3.12.1"\nsha256 = "{SHA256}"\n'
+    text = f"""{SMALLEST.replace("pypi", "debian")}
+        [source.parts."vendor/lapack"]
+        project = "lapack"
+        {pin}
+    """
+    source = load_recipe(write(tmp_path, text)).source
+    assert (source.kind, source.project, source.version) == ("debian", "spam", "1.0")
+    lapack = SourcePin(kind="debian", project="lapack", version="3.12.1", sha256=SHA256)
+    assert source.parts == {"vendor/lapack": lapack}
+
+
+def test_a_debian_source_may_be_as_the_distribution_builds_it(tmp_path: Path) -> None:
+    text = f"""{SMALLEST.replace("pypi", "debian")}
+        [source.packaging]
+        revision = "7"
+        sha256 = "{SHA256}"
+        left-out = ["2000-version.patch"]
+    """
+    packaging = load_recipe(write(tmp_path, text)).source.packaging
+    assert packaging == DebianPackaging(revision="7", sha256=SHA256, left_out=("2000-version.patch",))
+
+
+def test_a_distributions_package_is_named_beside_its_source_and_says_what_differs(tmp_path: Path) -> None:
+    text = f"""{SMALLEST.replace('"1.0"', '"1.0+debian"')}
+        package = "python3-spam"
+        overlay = ["package"]
+        [build]
+        builder = "repack"
+        [repair]
+        left-out = ["libmpi.so.40"]
+        [build.repack]
+        excluded = ["spam/bin/*"]
+        [build.repack.replaced]
+        "libblas.so.3" = "libopenblas.so"
+        [build.repack.placed]
+        "usr/share/spam" = "spam/share"
+    """.replace("pypi", "deb").replace("sha256", 'project = "pyspam"\nversion = "1.0-2"\nsha256')
+    text = text.replace('name = "spam"', 'name = "spam"\ndistribution = "Spam"')
+    (tmp_path / "spam/package").mkdir(parents=True)
+    recipe = load_recipe(write(tmp_path, text))
+    assert (recipe.source.project, recipe.source.package, recipe.source.version) == ("pyspam", "python3-spam", "1.0-2")
+    assert recipe.source.overlay is not None
+    assert (recipe.project, recipe.source.overlay.project) == ("Spam", "Spam")
+    assert recipe.repacked_from == "Debian's python3-spam 1.0-2"
+    assert recipe.build.repack == RepackOptions(
+        replaced={"libblas.so.3": "libopenblas.so"},
+        excluded=("spam/bin/*",),
+        placed={"usr/share/spam": "spam/share"},
+    )
+    assert recipe.repair.left_out == ("libmpi.so.40",)
+
+
+def test_a_builder_that_repairs_its_wheels_itself_leaves_nothing_out(tmp_path: Path) -> None:
+    text = f'{SMALLEST}[build]\nbuilder = "cibuildwheel"\n[repair]\nleft-out = ["libmpi.so.40"]\n'
+    with pytest.raises(RecipeError, match=r"repair\.left-out: can't be had with cibuildwheel, which repairs"):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_folder_without_a_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"recipe\.toml:1: can't be read: No such file"):
+        load_recipe(tmp_path)
+
+
+def test_lines_are_right_with_every_kind_of_toml_key_and_string(tmp_path: Path) -> None:
+    text = (
+        SMALLEST
+        + r'''
+a."b = c".d = """ "quoted" \""" # not a comment
+[x]
+"""
+'e' = { f = 1, "g]" = [ { h = "}" } ] }
+bare_key-1 = 1979-05-27T07:32:00Z   # comment = "x"
+[[ array . of ]]
+i = 1
+'''
+    )
+    assert problems_of(tmp_path, text) == [
+        "recipe.toml:8: source.a: unknown key",
+        "recipe.toml:11: source.e: unknown key",
+        "recipe.toml:12: source.bare_key-1: unknown key",
+        "recipe.toml:13: array: unknown key",
+    ]
+
+
+def test_models_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(MODELS)
+    model = load_models(path)["tiny"]
+    assert (model.project, model.version, model.member) == ("llm-tiny", "1", "llm_tiny/tiny.gguf")
+    path.write_text(MODELS.replace("member", "file"))
+    with pytest.raises(RecipeError, match=r"models\.toml:1: tiny\.member: is missing"):
+        load_models(path)
+
+
+def test_the_recipes_of_this_repository_have_no_mistakes() -> None:
+    assert "numpy" in load_recipes(REPOSITORY / "recipes")
+
+
+def test_what_overlays_say_of_versions_is_what_the_recipes_say() -> None:
+    """The extra of llama-cpp-tools, for one, names a version that no build looks at."""
+    recipes = load_recipes(REPOSITORY / "recipes")
+    for recipe in recipes.values():
+        for folder in recipe.source.overlay.folders if recipe.source.overlay else ():
+            if not (folder / "pyproject.toml").is_file():
+                continue
+            project = tomllib.loads((folder / "pyproject.toml").read_text()).get("project", {})
+            extras = project.get("optional-dependencies", {}).values()
+            named = map(Requirement, chain(project.get("dependencies", ()), *extras))
+            ours = {item.name: str(item.specifier) for item in named if item.name in recipes}
+            assert ours == {name: f"=={recipes[canonicalize_name(name)].version}" for name in ours}, folder

@@ -1,0 +1,212 @@
+"""Pages on the disk: the same every time, written only where something changed, and mended where they were damaged."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+import factory
+from factory.errors import PublishError
+from factory.publish.ledger import Ledger
+from factory.publish.reports import write_failures
+from factory.publish.simple_api import simple_pages
+from factory.site import writer
+from factory.site.projects import Project, load_project
+from factory.site.verify import page_differences
+from factory.site.writer import STATE_FILE, write_site
+from tests.support.ledgers import ALPHA_NEXT, PURE, make_ledger, release
+from tests.support.wheelmaker import tree_of
+
+BETA = "beta-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"
+
+
+def settle() -> None:
+    """Let folders' times become old enough to be trusted."""
+    time.sleep(2 * writer.UNSURE_SECONDS)
+
+
+def written(ledger: Ledger, out: Path) -> set[str]:
+    return set(write_site(ledger, out))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return make_ledger(tmp_path)
+
+
+def test_the_same_ledger_gives_the_same_bytes(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path / "one")
+    settle()
+    write_site(ledger, tmp_path / "two")
+    one, two = tree_of(tmp_path / "one"), tree_of(tmp_path / "two")
+    del one[STATE_FILE], two[STATE_FILE]
+    assert one == two
+
+
+def test_several_processes_write_what_one_writes(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        ledger.add(release(f"more_{number}-1.0-py3-none-any.whl"))
+    write_site(ledger, tmp_path / "one")
+    at_once_by_one(monkeypatch)
+    write_site(ledger, tmp_path / "two")
+    one, two = tree_of(tmp_path / "one"), tree_of(tmp_path / "two")
+    del one[STATE_FILE], two[STATE_FILE]
+    assert one == two
+
+
+@pytest.mark.parametrize("filename", [ALPHA_NEXT, PURE])
+def test_a_damaged_ledger_is_told_whichever_process_reads_it(
+    filename: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ledger.folder / release(filename).project / f"{filename}.json").write_text("{")
+    at_once_by_one(monkeypatch)
+    with pytest.raises(PublishError, match=re.escape(f"{filename}.json is damaged")):
+        write_site(ledger, tmp_path / "out")
+
+
+def at_once_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes take projects one by one, however few there are."""
+    monkeypatch.setattr(writer, "AT_ONCE", 1)
+    monkeypatch.setattr(writer, "PART", 1)
+
+
+def test_installers_get_the_pages_that_they_always_got(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    for path, text in simple_pages(ledger.read(), tmp_path).items():
+        assert path.read_text() == text
+
+
+def test_a_new_wheel_rewrites_its_own_pages_and_those_of_the_whole(ledger: Ledger, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_site(ledger, out)
+    settle()
+    assert written(ledger, out) == set()
+    ledger.add(release(BETA))
+    names = written(ledger, out)
+    assert "project/beta/1.0.html" in names
+    assert "index.html" in names
+    assert [name for name in names if "alpha" in name] == []
+
+
+def test_only_what_changed_is_read(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle()
+    write_site(ledger, tmp_path)
+    settle()
+    write_site(ledger, tmp_path)
+    settle()
+    ledger.update([replace(release(ALPHA_NEXT), yanked="no")])
+    read: list[str] = []
+
+    def load_and_note(ledger: Ledger, name: str) -> Project:
+        read.append(name)
+        return load_project(ledger, name)
+
+    monkeypatch.setattr(writer, "load_project", load_and_note)
+    write_site(ledger, tmp_path)
+    assert read == ["alpha"]
+
+
+def test_a_page_that_vanished_is_written_again(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    settle()
+    for name in ("project/alpha/1.0.html", "simple/plain-text/index.html", "boards/k1.html"):
+        (tmp_path / name).unlink()
+        assert name in written(ledger, tmp_path)
+        assert (tmp_path / name).is_file()
+
+
+def test_a_damaged_memory_of_what_was_written_costs_time_and_nothing_else(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    for text in ("", "{}", '{"format": 1, "state": 3}', '{"format": 1, "state": {"made_by": "x", "projects": []}}'):
+        (tmp_path / STATE_FILE).write_text(text)
+        assert written(ledger, tmp_path) == set()
+
+
+def test_other_settings_rewrite_every_page(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    settle()
+    (ledger.folder.parent / "site.toml").write_text('title = "Wheels of ours"\n')
+    assert {"project/alpha/1.0.html", "index.html"} <= written(ledger, tmp_path)
+
+
+@pytest.mark.parametrize("module", ["publish/reports.py", "model.py", "site/templates/wheel.html"])
+def test_a_change_of_this_program_rewrites_every_page(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    program = Path(shutil.copytree(Path(factory.__file__).parent, tmp_path / "program"))
+    monkeypatch.setattr(factory, "__file__", str(program / "__init__.py"))
+    out, name = tmp_path / "out", "project/alpha/1.0.html"
+    for _ in range(2):
+        settle()
+        write_site(ledger, out)
+    settle()
+    (out / name).write_text("not by rename, which nobody sees")
+    assert written(ledger, out) == set()
+    with (program / module).open("a") as file:
+        file.write("\n")
+    assert written(ledger, out) == {name}
+
+
+def test_the_page_of_a_package_that_never_was_goes_with_its_failure(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    assert (tmp_path / "project/broken/index.html").is_file()
+    write_failures(ledger.folder, (), {("broken", "3.13"): "2026-03-05T00:00:00+00:00"})
+    write_site(ledger, tmp_path)
+    assert not (tmp_path / "project/broken").exists()
+    assert page_differences(ledger, tmp_path) == ()
+
+
+def test_the_page_of_a_mended_failure_goes_also_when_another_program_wrote_it(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    write_failures(ledger.folder, (), {("broken", "3.13"): "2026-03-05T00:00:00+00:00"})
+    (tmp_path / STATE_FILE).unlink()
+    write_site(ledger, tmp_path)
+    assert not (tmp_path / "project/broken").exists()
+
+
+def test_what_is_not_as_the_ledger_makes_it_is_found(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    assert page_differences(ledger, tmp_path) == ()
+    (tmp_path / "index.html").write_text("Welcome")
+    (tmp_path / "project/alpha/1.0.html").unlink()
+    (tmp_path / "project/alpha/stray.html").write_text("")
+    assert page_differences(ledger, tmp_path) == (
+        "project/alpha/1.0.html: it is missing",
+        "index.html: is not what the ledger gives",
+        "project/alpha/stray.html: nothing in the ledger makes it",
+    )
+
+
+def test_the_sitemaps_of_a_site_without_an_address_go_and_files_of_others_stay(ledger: Ledger, tmp_path: Path) -> None:
+    settings, out = ledger.folder.parent / "site.toml", tmp_path / "out"
+    settings.write_text('url = "https://wheels.example/riscv/"\n')
+    write_site(ledger, out)
+    (out / "sitemap-2.xml").write_text("of a time when there were more addresses")
+    assert page_differences(ledger, out) == ("sitemap-2.xml: nothing in the ledger makes it",)
+    assert written(ledger, out) == {"sitemap-2.xml"}
+    others = [out / name for name in ("robots.txt", "CNAME", ".nojekyll", "sitemap-of-ours.txt")]
+    for path in others:
+        path.touch()
+    (out / "sitemap-3.xml").mkdir()
+    assert page_differences(ledger, out) == ()
+    settings.unlink()
+    assert "sitemap.xml" in written(ledger, out)
+    assert not (out / "sitemap.xml").exists()
+    assert all(path.exists() for path in (*others, out / "sitemap-3.xml"))
+    assert page_differences(ledger, out) == ()
+
+
+def test_a_page_at_the_top_that_nobody_wrote_here_is_found_and_left_alone(ledger: Ledger, tmp_path: Path) -> None:
+    write_site(ledger, tmp_path)
+    strange = ("Planted.HTML", "evil.html", "news.xml", "sitemap-x.xml")
+    for name in strange:
+        (tmp_path / name).touch()
+    write_site(ledger, tmp_path)
+    assert page_differences(ledger, tmp_path) == tuple(f"{name}: nothing in the ledger makes it" for name in strange)

@@ -1,0 +1,214 @@
+"""The scanner: instruction starts, the encodings of rv64gc, the names of what lies beyond it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.stages.audit import isa
+from factory.stages.audit.isa import extension_of, extensions_beyond_baseline, find_excess, instruction_starts
+from factory.stages.audit.opcodes import BASELINE, UNKNOWN, long_patterns
+from tests.support.elf_images import RV64GC, RV64GCV, VSETVLI, code
+
+HALFWORDS = st.lists(
+    st.one_of(st.integers(0, 0xFFFF), st.sampled_from([0x8082, 0x0013, 0xFFFF, 0x0000, 0x77D7, 0x0D00])), max_size=60
+)
+
+# What GNU objdump 2.44 calls these encodings, and the extension that defines them.
+WITHIN = {
+    0x00000013: "nop",
+    0x00000073: "ecall",
+    0x00100073: "ebreak",
+    0xC0001073: "unimp",
+    0x0100000F: "pause, a hint",
+    0x0020E013: "prefetch.r, a hint (ori to x0)",
+    0x00200033: "ntl.p1, a hint (add to x0)",
+    0x00000017: "lpad, a hint (auipc to x0)",
+    0x0FF0000F: "fence",
+    0x0000100F: "fence.i",
+    0xC0102573: "rdtime a0",
+    0x00301573: "fscsr a0,zero",
+    0x02B50533: "mul a0,a0,a1",
+    0x100525AF: "lr.w a1,(a0)",
+    0x580577D3: "fsqrt.s fa5,fa0",
+    0x420507D3: "fcvt.d.s fa5,fa0,rne",
+    0x1EB52FAF: "sc.w.aqrl t6,a1,(a0)",
+}
+BEYOND = {
+    VSETVLI: "V",
+    0x0205E407: "V",  # vle32.v v8,(a1)
+    0xC2202573: "V",  # csrr a0,vlenb
+    0x20A52533: "Zba",  # sh1add a0,a0,a0
+    0x0805151B: "Zba",  # slli.uw a0,a0,0x0
+    0x60051513: "Zbb",  # clz a0,a0
+    0x6B855513: "Zbb",  # rev8 a0,a0
+    0x0805453B: "Zbb",  # zext.h a0,a0
+    0x08A54533: "Zbkb",  # pack a0,a0,a0
+    0x0AB51533: "Zbc",  # clmul a0,a0,a1
+    0x48051513: "Zbs",  # bclri a0,a0,0x0
+    0x0EB55533: "Zicond",  # czero.eqz a0,a0,a1
+    0x04B57553: "Zfh",  # fadd.h fa0,fa0,fa1
+    0xF0108553: "Zfa",  # fli.s fa0,min
+    0x0015200F: "Zicbom",  # cbo.clean (a0)
+    0x0045200F: "Zicboz",  # cbo.zero (a0)
+    0x28B5252F: "Zacas",  # amocas.w a0,a1,(a0)
+    0x00D00073: "Zawrs",  # wrs.nto
+    0x81C04073: "Zimop",  # mop.r.0 zero,zero
+    0x36730433: "Zkn",  # aes64esm s0,t1,t2
+    0xA7D12E77: "Zvk",  # vaesem.vs v28,v29
+    0x0000000B: "custom-0",
+    0x0000002B: "custom-1",
+    0x10200073: "privileged",  # sret
+    0x00007003: UNKNOWN,  # a load of no width
+}
+SHORT = {
+    0x8082: BASELINE,  # ret
+    0x9002: BASELINE,  # c.ebreak
+    0x0000: BASELINE,  # padding, illegal for ever
+    0x900A: BASELINE,  # c.ntl.p1, a hint
+    0xA002: BASELINE,  # c.fsdsp fs0,0(sp)
+    0x9C41: "Zcb",  # c.mul s0,s0
+    0x8000: "Zcb",  # c.lbu s0,0(s0)
+    0x6081: "Zcmop",  # c.mop.1
+    0x2001: UNKNOWN,  # c.addiw to x0
+    0x8002: UNKNOWN,  # c.jr x0
+}
+
+
+def starts_by_walking(halfwords: list[int]) -> list[bool]:
+    starts, position = [False] * len(halfwords), 0
+    while position < len(halfwords):
+        starts[position] = True
+        position += 2 if halfwords[position] & 3 == 3 else 1
+    return starts
+
+
+def excess_by_walking(halfwords: list[int]) -> dict[str, list[int]]:
+    """Byte offsets of the instructions beyond the baseline, one instruction at a time."""
+    found: dict[str, list[int]] = {}
+    for position, start in enumerate(starts_by_walking(halfwords)):
+        if not start or (halfwords[position] & 3 == 3 and position + 1 == len(halfwords)):
+            continue
+        size = 4 if halfwords[position] & 3 == 3 else 2
+        encoding = halfwords[position] | (halfwords[position + 1] << 16 if size == 4 else 0)
+        name = extension_of(encoding, size)
+        if name != BASELINE:
+            found.setdefault(name, []).append(2 * position)
+    return found
+
+
+@given(HALFWORDS)
+def test_instruction_starts_equal_those_of_a_sequential_walk(halfwords: list[int]) -> None:
+    assert instruction_starts(np.array(halfwords, dtype=np.uint16)).tolist() == starts_by_walking(halfwords)
+
+
+@given(halfwords=HALFWORDS, chunk=st.integers(1, 9))
+def test_the_scan_equals_a_sequential_walk_wherever_the_code_is_cut(halfwords: list[int], chunk: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isa, "CHUNK", chunk)
+        excess = find_excess(np.array(halfwords, dtype="<u2").tobytes())
+    expected = excess_by_walking(halfwords)
+    assert {found.extension: found.count for found in excess} == {name: len(at) for name, at in expected.items()}
+    for found in excess:
+        assert [example.offset for example in found.examples] == expected[found.extension][: isa.EXAMPLES]
+
+
+@pytest.mark.parametrize("encoding", WITHIN, ids=lambda encoding: WITHIN[encoding])
+def test_the_baseline_and_its_hints_are_no_excess(encoding: int) -> None:
+    assert extension_of(encoding, 4) == BASELINE
+    assert find_excess(code(encoding)) == ()
+
+
+@pytest.mark.parametrize(("encoding", "extension"), BEYOND.items(), ids=[f"{w:#010x}-{e}" for w, e in BEYOND.items()])
+def test_an_instruction_beyond_the_baseline_is_named_by_its_extension(encoding: int, extension: str) -> None:
+    assert extension_of(encoding, 4) == extension
+
+
+@pytest.mark.parametrize(("encoding", "extension"), SHORT.items(), ids=[f"{word:#06x}" for word in SHORT])
+def test_short_instructions_are_named_by_their_extension(encoding: int, extension: str) -> None:
+    assert extension_of(encoding, 2) == extension
+
+
+@given(st.integers(0, (1 << 30) - 1))
+def test_no_encoding_belongs_to_the_baseline_and_to_an_extension(number: int) -> None:
+    word = number << 2 | 3
+    fitting = {pattern.extension for pattern in long_patterns() if word & pattern.mask == pattern.match}
+    assert BASELINE not in fitting or fitting <= {BASELINE, "privileged"}
+
+
+def test_zero_padding_between_functions_is_not_a_finding() -> None:
+    assert find_excess(code(0x8082) + bytes(64) + code(0x8082)) == ()
+
+
+def test_the_second_half_of_a_long_instruction_is_never_read_as_an_instruction() -> None:
+    lui_with_vector_like_upper_half = 0x77D70537
+    assert find_excess(code(lui_with_vector_like_upper_half, 0x0D00, 0x8082)) == ()
+
+
+def test_an_example_gives_offset_encoding_and_size() -> None:
+    (found,) = find_excess(code(0x8082, VSETVLI, 0x8082))
+    assert (found.extension, found.count) == ("V", 1)
+    assert found.examples == (isa.Example(offset=2, encoding=VSETVLI, size=4),)
+
+
+def test_an_instruction_cut_off_at_the_end_and_an_odd_byte_are_not_looked_at() -> None:
+    assert find_excess(code(0x8082) + b"\xd7\x77\x00") == ()
+    assert find_excess(b"") == ()
+
+
+@pytest.mark.parametrize(
+    ("arch", "beyond"),
+    [
+        (RV64GC, ()),
+        ("rv64gc", ()),
+        ("rv64gc_zihintpause2p0_zicbop1p0", ()),
+        (RV64GCV, ("v", "zve32f", "zvl128b")),
+        ("rv64imafdcv_zba1p0", ("v", "zba")),
+        ("rv64i2p1m2p0v1p0", ("v",)),
+        ("rv64gc_xtheadvector1p0", ("xtheadvector",)),
+        ("rv32i2p1", ("rv32i2p1",)),
+        ("nonsense", ("nonsense",)),
+    ],
+)
+def test_an_architecture_string_is_compared_by_extension_names(arch: str, beyond: tuple[str, ...]) -> None:
+    assert extensions_beyond_baseline(arch) == beyond
+
+
+@pytest.mark.environment
+def test_gnu_objdump_agrees_on_every_short_encoding(native_objdump: list[str], tmp_path: Path) -> None:
+    shorts = [word for word in range(1 << 16) if word & 3 != 3]
+    known = disassemble(b"".join(word.to_bytes(2, "little") for word in shorts), native_objdump, tmp_path)
+    ours = [extension_of(word, 2) == BASELINE for word in shorts]
+    differing = [
+        word for word, mnemonic, mine in zip(shorts, known, ours, strict=True) if (mnemonic != ".insn") != mine
+    ]
+    # objdump shows c.addi16sp with the immediate 0, which the manual reserves.
+    assert differing == [0x6101]
+
+
+@pytest.mark.environment
+def test_gnu_objdump_agrees_on_integer_and_atomic_encodings(native_objdump: list[str], tmp_path: Path) -> None:
+    words = [
+        opcode | 10 << 7 | funct3 << 12 | 11 << 15 | rs2 << 20 | funct7 << 25
+        for opcode, funct3 in product((0x03, 0x13, 0x1B, 0x23, 0x2F, 0x33, 0x3B, 0x63, 0x67), range(8))
+        for rs2, funct7 in product((0, 5), (0, 1, 4, 5, 7, 0x10, 0x14, 0x20, 0x30, 0x7F))
+    ]
+    known = disassemble(code(*words), native_objdump, tmp_path)
+    ours = [extension_of(word, 4) == BASELINE for word in words]
+    assert [hex(word) for word, name, mine in zip(words, known, ours, strict=True) if (name != ".insn") != mine] == []
+
+
+def disassemble(text: bytes, objdump: list[str], folder: Path) -> list[str]:
+    """objdump's mnemonic of each instruction, ".insn" where rv64gc has none."""
+    raw = folder / "code.bin"
+    raw.write_bytes(text)
+    argv = [*objdump, "-D", "-z", "-b", "binary", "-m", "riscv:rv64", str(raw)]
+    output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    return re.findall(r"^\s*[0-9a-f]+:\t[0-9a-f]+\s+(\S+)", output, re.MULTILINE)

@@ -1,0 +1,150 @@
+"""Which builds need Rust, which manifests name their crates, and what the host's cargo hands on."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from factory.errors import EnvironmentSetupError
+from factory.host.cargo import CONFIG_VARIABLE, cargo_settings
+from factory.host.network import CA_INSIDE, host_network
+from factory.model.job import ProjectMetadata
+from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.stages.builders.cargo import fetch, find_manifests, made_locks, needs_rust, put_back_locks
+from tests.conftest import MemoryLog
+
+CONFIGURED = """
+[build]
+rustc-wrapper = "/usr/local/bin/sccache"
+[source.crates-io]
+replace-with = "company"
+[source.company]
+registry = "sparse+https://crates.example/index/"
+[registries.private]
+index = "https://private.example/index"
+[http]
+cainfo = "/home/me/company.pem"
+multiplexing = false
+[target.x86_64-unknown-linux-gnu]
+linker = "clang"
+"""
+
+
+def project(*requires: str) -> ProjectMetadata:
+    return ProjectMetadata(name="demo", version="1", build_backend="backend", build_requires=requires)
+
+
+def recipe(*, rust: bool = False) -> Recipe:
+    source = SourcePin(kind="pypi", project="demo", version="1")
+    return Recipe(name="demo", version="1", directory=Path(), source=source, build=BuildOptions(rust=rust))
+
+
+@pytest.mark.parametrize("requirement", ["maturin>=1.0,<2.0", "setuptools_rust", "Setuptools-Rust[x] >= 1.5"])
+def test_a_build_requirement_on_a_rust_backend_needs_rust(requirement: str) -> None:
+    assert needs_rust(project("setuptools", requirement), recipe())
+
+
+def test_other_builds_need_none_unless_their_recipe_says_so() -> None:
+    assert not needs_rust(project("setuptools", "cmake"), recipe())
+    assert needs_rust(project("setuptools"), recipe(rust=True))
+
+
+def files(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def manifests(folder: Path) -> list[str]:
+    return [str(path) for path in find_manifests(folder)]
+
+
+def test_the_manifests_that_have_a_lock_name_the_crates(tmp_path: Path) -> None:
+    files(tmp_path, "core/Cargo.toml", "bindings/python/Cargo.toml", "bindings/python/Cargo.lock", "docs/Cargo.lock")
+    assert manifests(tmp_path) == ["bindings/python/Cargo.toml"]
+
+
+def test_without_any_lock_the_outermost_manifests_do(tmp_path: Path) -> None:
+    files(tmp_path, "rust/Cargo.toml", "rust/member/Cargo.toml", "other/deep/Cargo.toml")
+    assert manifests(tmp_path) == ["rust/Cargo.toml", "other/deep/Cargo.toml"]
+
+
+def test_a_source_without_manifests_has_no_crates(tmp_path: Path) -> None:
+    assert manifests(files(tmp_path, "setup.py")) == []
+
+
+class Nowhere:
+    """A sandbox whose commands do nothing but what cargo does here: make a lock."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+
+    def run(self, argv: Sequence[str], **_: object) -> None:
+        lock = self.work / "src/Cargo.lock"
+        if not lock.is_file():
+            lock.write_text("made")
+
+
+def fetched(work: Path, log: MemoryLog, **locks: str) -> dict[str, str]:
+    fetch(Nowhere(work), {name.replace("_", "."): text for name, text in locks.items()}, log)
+    return made_locks(work)
+
+
+def test_a_lock_that_cargo_made_is_told_apart_from_the_sources_own(tmp_path: Path, log: MemoryLog) -> None:
+    files(tmp_path / "one", "src/Cargo.toml")
+    assert fetched(tmp_path / "one", log) == {"Cargo.lock": "made"}
+    assert fetched(tmp_path / "one", log) == {"Cargo.lock": "made"}  # also after a fetch that was killed
+    files(tmp_path / "two", "src/Cargo.toml", "src/Cargo.lock")
+    assert fetched(tmp_path / "two", log) == {}
+
+
+def test_a_lock_that_cargo_made_is_there_again_when_a_build_that_was_cut_has_a_new_copy_of_the_source(
+    tmp_path: Path, log: MemoryLog
+) -> None:
+    lock = files(tmp_path, "src/Cargo.toml") / "src/Cargo.lock"
+    fetched(tmp_path, log)
+    lock.unlink()
+    assert made_locks(tmp_path) == {"Cargo.lock": "made"}
+    put_back_locks(tmp_path)
+    assert lock.read_text() == "made"
+
+
+def test_a_recorded_lock_is_put_into_the_source_again(tmp_path: Path, log: MemoryLog) -> None:
+    files(tmp_path, "src/Cargo.toml")
+    fetched(tmp_path, log, Cargo_lock="recorded")
+    assert (tmp_path / "src/Cargo.lock").read_text() == "recorded"
+
+
+def test_the_hosts_registries_are_handed_on_and_nothing_else_of_its_cargo(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(CONFIGURED)
+    environment = {"CARGO_HOME": str(tmp_path), "CARGO_REGISTRIES_PRIVATE_TOKEN": "secret", "CARGO_BUILD_JOBS": "1"}
+    settings = cargo_settings(environment)
+    assert settings.keys() == {"CARGO_REGISTRIES_PRIVATE_TOKEN", CONFIG_VARIABLE}
+    configuration = tomllib.loads(settings[CONFIG_VARIABLE])
+    assert configuration.keys() == {"source", "registries", "http"}
+    assert configuration["source"]["crates-io"] == {"replace-with": "company"}
+    assert configuration["http"] == {"multiplexing": False}
+
+
+def test_a_host_without_cargo_hands_on_nothing(tmp_path: Path) -> None:
+    assert cargo_settings({"HOME": str(tmp_path)}) == {}
+
+
+def test_a_configuration_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text("[source\n")
+    with pytest.raises(EnvironmentSetupError, match=r"\.cargo/config\.toml") as caught:
+        cargo_settings({"HOME": str(tmp_path)})
+    assert "correct or remove it" in (caught.value.hint or "")
+
+
+def test_cargo_gets_the_hosts_certificates(tmp_path: Path) -> None:
+    bundle = tmp_path / "company.pem"
+    bundle.touch()
+    shown = host_network({"HOME": str(tmp_path), "CARGO_HTTP_CAINFO": str(bundle)})
+    assert shown.environment["CARGO_HTTP_CAINFO"] == CA_INSIDE
+    assert shown.files[bundle] == CA_INSIDE

@@ -1,0 +1,72 @@
+"""Our own wheels among a build's requirements."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from factory.errors import BuildFailed
+from factory.model.job import ProjectMetadata
+from factory.model.protocols import Sandbox
+from factory.model.recipe import Recipe, SourcePin
+from factory.stages.builders import pep517
+from factory.stages.environments.rootfs import RootfsEnvironment
+from tests.conftest import MemoryLog
+from tests.support.index_server import serve
+
+pytestmark = pytest.mark.environment
+
+
+def write_wheel(folder: Path, text: str, version: str = "1.0") -> Path:
+    folder.mkdir()
+    wheel = folder / f"spam_of_ours-{version}-py3-none-any.whl"
+    info = f"spam_of_ours-{version}.dist-info"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("spam_of_ours.py", text)
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: spam-of-ours\nVersion: {version}\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+    return wheel
+
+
+def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> str:
+    """Install a build's requirement where `wheel` is ours; returns the content of the module that is there then."""
+    pin = SourcePin(kind="local", project="eggs", version="1.0")
+    recipe = Recipe(name="eggs", version="1.0", directory=Path("eggs"), source=pin)
+    wanted = ProjectMetadata(
+        name="eggs", version="1.0", build_backend="noop", backend_path=(".",), build_requires=(requirement,)
+    )
+    (sandbox.work / "src").mkdir(exist_ok=True)
+    (sandbox.work / "src/noop.py").touch()
+    pep517.install_requirements(sandbox, wanted, recipe, "3.13", (wheel,), log)
+    (installed,) = sandbox.work.glob("venv/lib/python3*/site-packages/spam_of_ours.py")
+    return installed.read_text()
+
+
+def test_a_wheel_of_the_same_name_with_other_content_is_not_taken_for_the_one_before(
+    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    with hybrid.open(tmp_path / "work") as sandbox:
+        for text in ("first = 1\n", "second = 2\n"):
+            wheel = write_wheel(tmp_path / text[0], text)
+            assert install(sandbox, "spam-of-ours", wheel, log) == text
+
+
+def test_our_own_wheel_is_installed_though_the_index_has_the_same_version_and_a_newer_one(
+    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = write_wheel(tmp_path / "ours", "ours = 1\n")
+    with serve() as index, hybrid.open(tmp_path / "work") as sandbox:
+        for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+            monkeypatch.setenv(name, index.simple)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "127.0.0.1")
+        for version in ("1.0", "1.1"):
+            theirs = write_wheel(tmp_path / version, "theirs = 1\n", version)
+            index.add(theirs.name, theirs.read_bytes())
+        assert install(sandbox, "spam-of-ours", ours, log) == "ours = 1\n"
+        with pytest.raises(BuildFailed, match=r"you require spam-of-ours>=1\.1") as caught:
+            install(sandbox, "spam-of-ours>=1.1", ours, log)
+        assert "our own recipe builds another version" in (caught.value.hint or "")

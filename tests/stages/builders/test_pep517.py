@@ -1,0 +1,46 @@
+"""What build backends are told: where to build, and how many compilers may run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.stages.builders.pep517 import config_settings, variables
+
+
+def recipe(**options: object) -> Recipe:
+    pin = SourcePin(kind="pypi", project="x", version="1", sha256="0" * 64)
+    build = BuildOptions(**options)  # type: ignore[arg-type]
+    return Recipe(name="x", version="1", directory=Path("x"), source=pin, build=build)
+
+
+def test_what_starts_compilers_is_told_how_many_may_run() -> None:
+    told = variables("setuptools.build_meta", recipe(), jobs=3)
+    assert told["MAKEFLAGS"] == "-j3"
+    names = ("CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS")
+    assert {told[name] for name in names} == {"3"}
+
+
+def test_a_recipes_own_variables_win() -> None:
+    assert variables("mesonpy", recipe(environment={"MAKEFLAGS": ""}), jobs=3)["MAKEFLAGS"] == ""
+
+
+@pytest.mark.parametrize("own", ["-v", ("-v",)])
+def test_meson_hands_the_number_to_ninja_and_the_recipes_own_arguments_after_it(own: str | tuple[str, ...]) -> None:
+    assert config_settings("mesonpy", recipe(), 3) == {"build-dir": "/build/objects", "compile-args": ["-j3"]}
+    settings = config_settings("mesonpy", recipe(config_settings={"compile-args": own}), 3)
+    assert settings["compile-args"] == ["-j3", "-v"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "listed"),
+    [("mesonpy", True), ("scikit_build_core.build", True), ("setuptools.build_meta", False)],
+)
+def test_ccache_goes_by_lists_of_headers_where_they_are_complete(backend: str, listed: bool) -> None:
+    assert ("CCACHE_DEPEND" in variables(backend, recipe(), jobs=3)) is listed
+
+
+def test_other_backends_get_the_recipes_settings_alone() -> None:
+    assert config_settings("setuptools.build_meta", recipe(config_settings={"a": "b"}), 3) == {"a": "b"}

@@ -1,0 +1,98 @@
+"""The relay passes on whole streams, and leaves a server alone that doesn't answer."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from factory.stages.builders.inside.relay import REST_SECONDS, Relay
+
+PATIENCE = 0.3
+
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        while line := self.rfile.readline():
+            self.wfile.write(line)
+
+
+class Silent(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.rfile.read()
+
+
+@contextmanager
+def server(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
+    """A server on the loopback; yields its port."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as listening:
+        listening.daemon_threads = True
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        yield listening.server_address[1]
+        listening.shutdown()
+
+
+@contextmanager
+def relayed(port: int) -> Iterator[Callable[[], socket.socket]]:
+    """A relay to that port; yields what connects to it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        relay = Relay(listener, lambda: socket.create_connection(("127.0.0.1", port)), PATIENCE)
+        thread = threading.Thread(target=relay.serve)
+        thread.start()
+        yield lambda: socket.create_connection(listener.getsockname(), timeout=10)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_bytes_pass_both_ways_for_several_connections_at_once() -> None:
+    with server(Echo) as port, relayed(port) as connect, connect() as one, connect() as two:
+        large = b"x" * 3_000_000 + b"\n"
+        sender = threading.Thread(target=one.sendall, args=(large,))
+        sender.start()
+        two.sendall(b"small\n")
+        assert two.makefile("rb").readline() == b"small\n"
+        assert one.makefile("rb").readline() == large
+        sender.join()
+
+
+def test_a_connection_may_rest_between_questions_as_ccaches_does_while_it_compiles() -> None:
+    with server(Echo) as port, relayed(port) as connect, connect() as one:
+        answers = one.makefile("rb")
+        for question in (b"first\n", b"second\n"):
+            one.sendall(question)
+            assert answers.readline() == question
+            time.sleep(2 * PATIENCE)
+
+
+@pytest.mark.parametrize("handler", [None, Silent], ids=["down", "silent"])
+def test_a_server_that_does_not_answer_is_left_alone(handler: type[socketserver.BaseRequestHandler] | None) -> None:
+    with server(handler or Echo) as port:
+        if handler is not None:
+            waited = ask_twice(port)
+    if handler is None:
+        waited = ask_twice(port)
+    assert waited[0] < PATIENCE + 1
+    assert waited[1] < 0.1
+    assert REST_SECONDS >= 30
+
+
+def ask_twice(port: int) -> list[float]:
+    """How many seconds two connections took, one after the other, to end without an answer."""
+    waited = []
+    with relayed(port) as connect:
+        for _ in range(2):
+            started = time.monotonic()
+            with connect() as one:
+                try:
+                    one.sendall(b"question\n")
+                    assert one.recv(1) == b""
+                except ConnectionError:
+                    pass
+            waited.append(time.monotonic() - started)
+    return waited

@@ -1,0 +1,145 @@
+"""What the check makes of the profiles' results."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import CheckFailed
+from factory.model.recipe import CheckOptions, Recipe, SourcePin
+from factory.model.record import CheckResult
+from factory.model.target import TOOLCHAINS
+from factory.stages.checks.runner import require_passed
+
+
+def recipe(**options: object) -> Recipe:
+    return Recipe(
+        name="demo",
+        version="1.0",
+        directory=Path("recipes/demo"),
+        source=SourcePin(kind="local", project="demo", version="1.0"),
+        check=CheckOptions(**options),  # type: ignore[arg-type]
+    )
+
+
+def result(profile: str, *, passed: bool = True, shown: str = "fine", **facts: object) -> CheckResult:
+    return CheckResult(profile=profile, passed=passed, seconds=1.0, shown=shown, facts=facts)
+
+
+def require(recipe: Recipe, results: Sequence[CheckResult], toolchain: str = TOOLCHAINS[0]) -> None:
+    require_passed(recipe, results, recipe.label_for("3.13", toolchain), recipe.options_for("3.13", toolchain))
+
+
+def steps(*pairs: tuple[int, float]) -> list[list[list[float]]]:
+    """Logits of which each step shows one token."""
+    return [[[token, logit]] for token, logit in pairs]
+
+
+def test_results_that_agree_pass() -> None:
+    require(recipe(), [result("rv64gc"), result("k1")])
+
+
+def test_a_failed_profile_is_named_with_what_it_said() -> None:
+    with pytest.raises(CheckFailed, match=r"k1: illegal instruction") as caught:
+        require(recipe(), [result("rv64gc"), result("k1", passed=False, shown="illegal instruction (SIGILL)")])
+    assert caught.value.hint == "look closer with: factory check demo --python 3.13 --profile k1 --keep"
+
+
+def test_a_failed_check_of_a_wheel_for_comparison_says_how_to_look_at_that_one() -> None:
+    with pytest.raises(CheckFailed, match=r"demo 1\.0 with clang: the check failed:") as caught:
+        require(recipe(), [result("k1", passed=False)], "clang")
+    assert caught.value.hint == (
+        "look closer with: factory check demo --python 3.13 --toolchain clang --profile k1 --keep"
+    )
+
+
+def test_an_unexpected_fact_says_what_was_seen_and_what_was_expected() -> None:
+    options = {"expect": {"cpu-backend": {"rv64gc": "riscv64_0", "k1": "riscv64_v_zvfh"}}}
+    seen = [result("rv64gc", facts={"cpu-backend": "riscv64_0"}), result("k1", facts={"cpu-backend": "riscv64_0"})]
+    with pytest.raises(CheckFailed, match=r"k1: cpu-backend is 'riscv64_0', the recipe expects 'riscv64_v_zvfh'"):
+        require(recipe(**options), seen)
+
+
+def test_a_fact_that_was_not_reported_is_not_what_was_expected() -> None:
+    with pytest.raises(CheckFailed, match="rv64gc: rvv is None, the recipe expects False"):
+        require(recipe(expect={"rvv": {"rv64gc": False}}), [result("rv64gc")])
+
+
+def test_tokens_that_differ_too_early_fail() -> None:
+    seen = [result("rv64gc", tokens=[1, 2, 3, 4]), result("k1", tokens=[1, 9, 3, 4])]
+    with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc; the recipe wants 3"):
+        require(recipe(same_tokens=3, logits_tolerance=1.0), seen)
+
+
+def test_no_tokens_at_all_are_not_equal_tokens() -> None:
+    with pytest.raises(CheckFailed, match="the first 0 tokens are"):
+        require(recipe(same_tokens=3), [result("rv64gc"), result("k1")])
+
+
+def test_a_profile_that_reports_fewer_tokens_does_not_agree_on_the_others() -> None:
+    with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc; the recipe wants 3"):
+        require(recipe(same_tokens=3), [result("rv64gc", tokens=[1, 2, 3]), result("k1", tokens=[1])])
+
+
+def test_profiles_that_run_no_model_are_not_asked_for_tokens() -> None:
+    options = {"profiles": ("rvv128", "rv64gc", "k1"), "model_profiles": ("rv64gc", "k1"), "same_tokens": 3}
+    alike = [result("rvv128"), result("rv64gc", tokens=[1, 2, 3]), result("k1", tokens=[1, 2, 3])]
+    require(recipe(**options), alike)
+    with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc"):
+        require(recipe(**options), [*alike[:2], result("k1", tokens=[1, 7])])
+
+
+def test_a_late_token_may_differ_where_the_logits_are_close() -> None:
+    one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
+    other = result("k1", tokens=[1, 3], logits=steps((1, 5.0), (2, 6.9)))
+    require(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
+
+
+def test_a_late_token_may_not_differ_where_the_logits_are_far_apart() -> None:
+    one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
+    other = result("k1", tokens=[1, 3], logits=steps((1, 5.0), (2, 6.0)))
+    with pytest.raises(CheckFailed, match=r"k1: logits differ from rv64gc's by 1\.000, the recipe allows 0\.2"):
+        require(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
+
+
+def test_logits_after_the_first_difference_are_of_other_texts_and_not_compared() -> None:
+    one = result("rv64gc", tokens=[1, 2, 5], logits=steps((1, 5.0), (2, 7.0), (4, 0.0)))
+    other = result("k1", tokens=[1, 3, 5], logits=steps((1, 5.0), (2, 7.0), (4, 90.0)))
+    require(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
+
+
+@pytest.mark.parametrize(
+    ("logits", "message"),
+    [
+        (steps((1, 5.0), (2, math.nan)), "k1: at step 2 its logits and those of rv64gc can't be compared"),
+        (steps((1, 5.0), (2, math.inf)), "k1: at step 2 its logits and those of rv64gc can't be compared"),
+        ([[[1, 5.0]], [[2, 7.0], [9, math.nan]]], "k1: at step 2 its logits and those of rv64gc can't be compared"),
+        (steps((1, 5.0), (3, 7.0)), "k1: at step 2 its logits and those of rv64gc can't be compared"),
+        (steps((1, 5.0)), "k1: only 1 of the 2 steps to compare have logits both here and on rv64gc"),
+        ([], "k1: only 0 of the 2 steps to compare have logits both here and on rv64gc"),
+    ],
+)
+def test_logits_that_cannot_be_compared_are_no_agreement(logits: object, message: str) -> None:
+    one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
+    other = result("k1", tokens=[1, 3], logits=logits)
+    for first, second in ((one, other), (replace(other, profile="rv64gc"), replace(one, profile="k1"))):
+        with pytest.raises(CheckFailed, match=message):
+            require(recipe(same_tokens=1, logits_tolerance=0.2), [first, second])
+
+
+def test_logits_that_are_no_numbers_on_any_profile_are_no_agreement() -> None:
+    seen = [result(profile, tokens=[1], logits=steps((1, math.nan))) for profile in ("rv64gc", "k1")]
+    with pytest.raises(CheckFailed, match="k1: at step 1 its logits"):
+        require(recipe(same_tokens=1, logits_tolerance=0.2), seen)
+
+
+def test_logits_are_not_missed_where_the_recipe_sets_no_tolerance() -> None:
+    require(recipe(same_tokens=1), [result("rv64gc", tokens=[1]), result("k1", tokens=[1])])
+
+
+def test_after_the_end_of_the_shorter_text_no_logits_are_wanted() -> None:
+    one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
+    other = result("k1", tokens=[1], logits=steps((1, 5.0)))
+    require(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])

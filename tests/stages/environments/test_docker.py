@@ -1,0 +1,290 @@
+"""The Docker environment with a real engine: what containers see, what they leave, and how they end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMissing, TimeLimitReached
+from factory.host.docker_engine import connect
+from factory.host.doctor import examine
+from factory.stages.environments.docker.environment import DockerEnvironment, Limits, limits
+from factory.stages.environments.docker.image import ImageConfig, image_tag
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.util import cancellation
+from factory.util.failure_hints import hint_for
+from factory.util.log import LogFile
+from factory.util.paths import Layout
+from tests.conftest import MemoryLog, unreported
+from tests.stages.environments.test_stopping import BACKEND, NINJA, ask_when_both_are_begun
+from tests.support.checkouts import make_checkout
+
+NO_ENGINE = "unix:///nowhere/docker.sock"
+
+
+@pytest.fixture
+def contained(docker_engine: None, clean_root: RootfsEnvironment, layout: Layout) -> DockerEnvironment:
+    """The clean root in containers."""
+    return DockerEnvironment(root=clean_root.root, layout=layout, open_stage=unreported)
+
+
+@pytest.mark.environment
+def test_the_image_is_for_riscv64_and_named_by_the_roots_content(
+    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    with contained.open(tmp_path / "work") as sandbox, connect() as client:
+        sandbox.run(["python", "-c", "import platform, sys; print(platform.machine(), sys.prefix)"], log=log)
+        image = client.images.get(image_tag(contained.root.layers, ImageConfig(variables=contained.root.variables)))
+    assert "riscv64 /opt/venv\n" in log.text
+    assert (image.attrs["Architecture"], len(image.attrs["RootFS"]["Layers"])) == ("riscv64", 2)
+
+
+@pytest.mark.environment
+def test_containers_see_what_the_default_environment_shows(
+    contained: DockerEnvironment, clean_root: RootfsEnvironment, tmp_path: Path
+) -> None:
+    script = """
+        set -e
+        hostname; pwd; ulimit -c; cat /proc/cpuinfo; id -u
+        env | grep -v -e ^HOSTNAME= -e ^_= | sort
+        tail -n +3 /proc/net/dev | cut -d: -f1
+        ls -d /build /packages /ccache
+        touch /packages/x /ccache/x && rm /packages/x /ccache/x
+    """
+    seen = []
+    for environment in (contained, clean_root):
+        work = tmp_path / type(environment).__name__
+        with environment.open(work) as sandbox:
+            sandbox.run(["sh", "-c", f"({script}) > /build/seen"], log=LogFile(tmp_path / "log"))
+        seen.append((work / "seen").read_text())
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.environment
+def test_what_is_written_with_the_network_is_there_without_it(
+    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    interfaces = "tail -n +3 /proc/net/dev | wc -l"
+    with contained.open(tmp_path / "work") as sandbox:
+        sandbox.run(["sh", "-c", "echo one > /opt/one"], log=log)
+        sandbox.run(["sh", "-c", f"echo $(cat /opt/one) two > /opt/two; {interfaces}"], log=log, network=True)
+        sandbox.run(["sh", "-c", f"cat /opt/two; {interfaces}"], log=log)
+    printed = [line for line in log.text.splitlines() if not line.startswith(("#", "["))]
+    assert printed[1:] == ["one two", "1"]
+    assert int(printed[0]) == len(Path("/proc/net/dev").read_text().splitlines()) - 2
+
+
+@pytest.mark.environment
+def test_what_is_written_is_thrown_away_unless_it_is_kept(
+    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    work, look = tmp_path / "work", ["sh", "-c", "cat /opt/left || true"]
+    with contained.open(work, keep=True) as sandbox:
+        sandbox.run(["sh", "-c", "echo still here > /opt/left"], log=log)
+    with contained.open(work, keep=True, as_left=True) as sandbox:
+        sandbox.run(look, log=log)
+    assert "\nstill here\n" in log.text
+    with contained.open(work, keep=True) as sandbox:
+        sandbox.run(look, log=log)
+    assert "cat: /opt/left: No such file" in log.text
+    with contained.open(work, as_left=True) as sandbox:
+        sandbox.run(look, log=log)
+    assert log.text.count("still here") == 2  # the command that wrote it has the words too
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
+@pytest.mark.environment
+def test_what_was_kept_goes_with_the_folder_that_it_belongs_to(
+    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    with connect() as client:
+        with contained.open(tmp_path / "one", keep=True) as sandbox:
+            sandbox.run(["touch", "/opt/left"], log=log)
+        assert len(owned(client.api.images(), tmp_path / "one")) == 1
+        shutil.rmtree(tmp_path / "one")
+        with contained.open(tmp_path / "two"):
+            assert owned(client.api.images(), tmp_path / "one") == []
+
+
+@pytest.mark.environment
+def test_failures_have_the_words_of_the_default_environment(
+    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    with contained.open(tmp_path / "work") as sandbox:
+        with pytest.raises(CommandFailed, match=r"^sh failed with exit status 7$") as caught:
+            sandbox.run(["sh", "-c", "echo the reason; printf 'caf\\351'; exit 7"], log=log)
+        assert (caught.value.status, caught.value.output) == (7, "the reason\ncaf\ufffd")
+        with pytest.raises(CommandFailed) as caught:
+            sandbox.run(["sh", "-c", "kill -ILL $$"], log=log)
+        assert caught.value.status == 128 + 4
+        with pytest.raises(CommandFailed, match="no-such-program failed") as caught:
+            sandbox.run(["no-such-program"], log=log)
+        assert "executable file not found" in caught.value.output
+    assert "# exit 7 after " in log.text
+
+
+@pytest.mark.environment
+def test_output_comes_while_the_command_runs(contained: DockerEnvironment, tmp_path: Path) -> None:
+    came: list[float] = []
+    log = LogFile(tmp_path / "log", lambda line: came.append(time.monotonic()))
+    with contained.open(tmp_path / "work") as sandbox:
+        sandbox.run(["sh", "-c", "echo first; sleep 2; echo last"], log=log)
+    _, first, last, _ = came
+    assert last - first > 1.5
+
+
+@pytest.mark.environment
+def test_too_much_memory_is_said_to_be_the_reason_with_what_to_do(
+    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACTORY_DOCKER_MEMORY", "300m")
+    with contained.open(tmp_path / "work") as sandbox, pytest.raises(CommandFailed) as caught:
+        sandbox.run(["python", "-c", "x = bytearray(1_000_000_000)"], log=log)
+    assert caught.value.status == 128 + 9
+    assert caught.value.output.endswith("the container reached its memory limit of 0.3 GB")
+    assert "FACTORY_DOCKER_MEMORY" in (hint_for(caught.value.output) or "")
+
+
+@pytest.mark.environment
+def test_nothing_half_written_is_left_where_a_build_is_stopped(
+    docker_engine: None, hybrid: RootfsEnvironment, layout: Layout, tmp_path: Path, log: MemoryLog
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "build.ninja").write_text(NINJA)
+    (work / "backend.py").write_text(BACKEND)
+    environment = DockerEnvironment(root=hybrid.root, layout=layout, open_stage=unreported)
+    with cancellation.working_under(cancellation.Stop()) as stop, environment.open(work) as sandbox:
+        asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
+        asker.start()
+        with pytest.raises(TimeLimitReached):
+            sandbox.run(["python3", "backend.py", "sh", "-c", "ninja -j2 && true"], log=log)
+        asker.join()
+    assert {path.name for path in work.iterdir() if not path.name.startswith(".")} == {"backend.py", "build.ninja"}
+
+
+SLEEP = """
+import sys
+from pathlib import Path
+from factory.stages.environments.debian.bootstrap import PYTHON
+from factory.stages.environments.docker.environment import DockerEnvironment
+from factory.stages.environments.roots import check_root
+from factory.layout import default_layout
+from factory.process import LogFile
+from tests.conftest import unreported
+layout = default_layout()
+work, root = Path(sys.argv[1]), check_root(layout, PYTHON, unreported)
+with DockerEnvironment(root=root, layout=layout, open_stage=unreported).open(work) as sandbox:
+    sandbox.run(["touch", "/opt/written"], log=LogFile(work / "log"), network=True)
+    sandbox.run(["sh", "-c", "echo started > /build/started; sleep 1000"], log=LogFile(work / "log"))
+"""
+
+
+@pytest.mark.environment
+def test_a_killed_factory_leaves_no_container_and_the_next_one_removes_its_images(
+    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SLEEP, str(tmp_path)])
+    while not (tmp_path / "started").is_file():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    with connect() as client:
+        deadline = time.monotonic() + 10
+        while (left := owned(client.api.containers(all=True), process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert left == []
+        assert len(owned(client.api.images(), process.pid)) == 1
+        with contained.open(tmp_path / "work") as sandbox:
+            sandbox.run(["true"], log=log)
+            assert len(owned(client.api.containers(all=True), os.getpid())) == 1
+        assert owned(client.api.images(), process.pid) == []
+        assert owned(client.api.containers(all=True), os.getpid()) == []
+
+
+def owned(things: list[dict[str, dict[str, str]]], owner: int | Path) -> list[str]:
+    """The labels of those containers or images that a process made, or that belong to a folder."""
+    owners = [(thing["Labels"] or {}).get("riscv64-wheel-factory.owner", "") for thing in things]
+    return [label for label in owners if f" {owner} " in f"{label} "]
+
+
+@pytest.mark.environment
+def test_a_shell_opens_in_a_container_and_tells_its_status(
+    docker_engine: None, fresh_cache: Path, tmp_path: Path
+) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache)
+    script = "gcc -dumpmachine; pwd; exit 3"
+    inside = checkout.factory("shell", "--environment", "docker", "vectors-c", "--", "sh", "-c", script)
+    assert (inside.returncode, inside.stdout.split()) == (3, ["riscv64-linux-gnu", "/build"]), inside.stderr
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+
+
+def test_a_missing_engine_is_named_with_its_address_and_what_to_do(no_engine: None) -> None:
+    with pytest.raises(PrerequisiteMissing, match=f"no Docker engine answers at {NO_ENGINE}") as caught, connect():
+        pass
+    assert caught.value.hint is not None
+    assert "apt-get install docker.io" in caught.value.hint
+    assert "--environment rootfs" in caught.value.hint
+
+
+def test_doctor_looks_for_an_engine_only_where_it_is_asked_for(no_engine: None, tmp_path: Path) -> None:
+    assert "Docker" not in {finding.name for finding in examine(Layout(tmp_path))}
+    (finding,) = (finding for finding in examine(Layout(tmp_path), "docker") if finding.name == "Docker")
+    assert (finding.ok, NO_ENGINE in finding.seen, "docker.io" in finding.mend) == (False, True, True)
+
+
+@pytest.mark.environment
+def test_a_build_without_an_engine_stops_with_the_status_of_a_missing_prerequisite(
+    fresh_cache: Path, tmp_path: Path
+) -> None:
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache)
+    failed = checkout.factory("build", "vectors-c", "--environment", "docker", DOCKER_HOST=NO_ENGINE)
+    assert failed.returncode == PrerequisiteMissing.exit_code
+    assert f"no Docker engine answers at {NO_ENGINE}" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+OPEN = """
+import sys
+from pathlib import Path
+from factory.stages.environments.docker.environment import DockerEnvironment
+from factory.stages.environments.base import Root
+from factory.layout import Layout
+from tests.conftest import unreported
+folder, root = Path(sys.argv[1]), Root(layers=(), variables={})
+with DockerEnvironment(root=root, layout=Layout(folder), open_stage=unreported).open(folder / "work"):
+    pass
+"""
+
+
+@pytest.mark.environment
+def test_root_of_a_user_namespace_alone_is_told_that_containers_need_the_machines(tmp_path: Path) -> None:
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", OPEN, str(tmp_path)]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert "PrerequisiteMissing: containers write files as the machine's root" in refused.stderr
+    assert "hint: run the command as root" in refused.stderr
+
+
+def test_limits_are_most_of_the_machine_unless_variables_say_otherwise() -> None:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert limits({}) == Limits(memory=int(total * 0.9), cpus=None)
+    assert limits({"FACTORY_DOCKER_MEMORY": "2g", "FACTORY_DOCKER_CPUS": "1.5"}) == Limits(memory=2 << 30, cpus=1.5)
+
+
+@pytest.mark.parametrize(("variable", "value"), [("FACTORY_DOCKER_MEMORY", "much"), ("FACTORY_DOCKER_CPUS", "two")])
+def test_limits_that_are_no_amounts_are_refused_by_name(variable: str, value: str) -> None:
+    with pytest.raises(EnvironmentSetupError, match=f"{variable}: .*{value}") as caught:
+        limits({variable: value})
+    assert (caught.value.hint or "").startswith("write it as in")

@@ -1,0 +1,187 @@
+"""The root that takes a manylinux image's place: interpreters, tools, and pip on the native Python."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from factory.cli.commands.image import repository_and_tag
+from factory.errors import CommandFailed
+from factory.model.target import PYTHONS
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.inside.sitecustomize import tool
+from factory.stages.environments.manylinux import manylinux_root
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.util.paths import Layout
+from tests.conftest import MemoryLog, unreported
+from tests.support.checkouts import FACTORY
+
+# Takes the name of a tool that is handed over, and reports what such a tool sees, and what it starts sees.
+WITNESS = """
+import json, os, platform, subprocess, sys, sysconfig
+program = "import os; print(os.readlink('/proc/self/exe'))"
+print("WITNESS", json.dumps({
+    "runs on": os.readlink("/proc/self/exe"),
+    "machine": platform.machine(),
+    "platform": sysconfig.get_platform(),
+    "suffix": sysconfig.get_config_var("EXT_SUFFIX"),
+    "prefix": sys.prefix,
+    "purelib": sysconfig.get_path("purelib"),
+    "arguments": sys.argv[1:],
+    "starts": subprocess.check_output([sys.executable, "-c", program], text=True).strip(),
+}))
+"""
+TOO_NEW = """
+#define _GNU_SOURCE
+#include <sched.h>
+void *PyInit_new(void) { return (void *) (long) sched_setattr(0, 0, 0); }
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("-m pip install numpy", ("pip", None, ["install", "numpy"])),
+        ("-Im build --wheel", ("build", None, ["--wheel"])),
+        ("-I -s -m virtualenv venv", ("virtualenv", None, ["venv"])),
+        ("/x/pip/__pip-runner__.py wheel .", (None, "/x/pip/__pip-runner__.py", ["wheel", "."])),
+        ("PREFIX/bin/pip list", (None, "PREFIX/bin/pip", ["list"])),
+        ("/home/me/pip list", None),
+        ("-m pytest", None),
+        ("-m", None),
+        ("-W ignore -m pip list", None),
+        ("-c pip", None),
+        ("setup.py bdist_wheel", None),
+        ("", None),
+    ],
+)
+def test_tools_are_known_by_their_command_line(
+    line: str, expected: tuple[str | None, str | None, list[str]] | None
+) -> None:
+    def here(word: str) -> str:
+        return word.replace("PREFIX", os.path.realpath(sys.prefix))
+
+    module, script, arguments = expected or (None, None, [])
+    named = (module, script and here(script), arguments) if expected else None
+    assert tool([here(word) for word in line.split()]) == named
+
+
+@pytest.fixture(scope="module")
+def manylinux(layout: Layout) -> RootfsEnvironment:
+    return RootfsEnvironment(root=manylinux_root(layout, "hybrid", RootRequest(), unreported), layout=layout)
+
+
+def said(environment: RootfsEnvironment, work: Path, command: str) -> str:
+    """What a shell command printed in the root."""
+    log = MemoryLog()
+    with environment.open(work) as sandbox:
+        sandbox.run(["bash", "-c", command], log=log)
+    return log.text
+
+
+@pytest.mark.environment
+def test_every_interpreter_has_pip_and_build(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
+    for python in PYTHONS:
+        tag = f"cp{python.replace('.', '')}"
+        text = said(
+            manylinux,
+            tmp_path / tag,
+            f"cd /opt/python/{tag}-{tag}/bin && ./pip --version && ./python -m build --version",
+        )
+        assert f"(python {python})" in text
+        assert f"(/opt/python/{tag}-{tag}/lib/python{python}/site-packages/build)" in text
+
+
+@pytest.mark.environment
+def test_an_interpreter_that_the_image_lacks_is_named_with_those_it_has(
+    manylinux: RootfsEnvironment, tmp_path: Path
+) -> None:
+    ensure = "manylinux-interpreters ensure"
+    text = said(
+        manylinux,
+        tmp_path / "work",
+        f"{ensure} cp313-cp313 cp314-cp314 && echo both; {ensure} cp39-cp39 || echo status $?",
+    )
+    assert "\nboth\n" in text
+    assert "this image has no cp39-cp39 but cp313-cp313 cp314-cp314: set CIBW_BUILD\nstatus 1\n" in text
+
+
+@pytest.mark.environment
+@pytest.mark.parametrize("python", PYTHONS)
+def test_tools_run_natively_see_a_riscv64_interpreter_and_start_it(
+    manylinux: RootfsEnvironment, tmp_path: Path, python: str
+) -> None:
+    digits = python.replace(".", "")
+    prefix = f"/opt/python/cp{digits}-cp{digits}"
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/virtualenv.py").write_text(WITNESS)
+    command = f"PYTHONPATH=/build {prefix}/bin/python -m virtualenv --some 'two words'"
+    text = said(manylinux, tmp_path / "work", command)
+    seen = json.loads(text.partition("WITNESS ")[2].splitlines()[0])
+    assert seen == {
+        "runs on": f"/opt/native/usr/bin/python{python}",
+        "machine": "riscv64",
+        "platform": "linux-riscv64",
+        "suffix": f".cpython-{digits}-riscv64-linux-gnu.so",
+        "prefix": prefix,
+        "purelib": f"{prefix}/lib/python{python}/site-packages",
+        "arguments": ["--some", "two words"],
+        "starts": f"/usr/bin/python{python}",
+    }
+
+
+@pytest.mark.environment
+def test_auditwheel_goes_no_further_than_the_targets_glibc(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "new.c").write_text(TOO_NEW)
+    with manylinux.open(work) as sandbox:
+        sandbox.run(["gcc", "-shared", "-fPIC", "-o", "new.so", "new.c"], log=MemoryLog())
+        write_wheel(work, "new-1-py3-none-linux_riscv64.whl", work / "new.so")
+        with pytest.raises(CommandFailed) as caught:
+            sandbox.run(["auditwheel", "repair", "new-1-py3-none-linux_riscv64.whl"], log=MemoryLog())
+    assert "too-recent versioned symbols" in caught.value.output
+
+
+def write_wheel(folder: Path, name: str, library: Path) -> None:
+    with zipfile.ZipFile(folder / name, "w") as wheel:
+        wheel.write(library, "new.so")
+        tag = name.removesuffix(".whl").split("-", 2)[2]
+        wheel.writestr("new-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: new\nVersion: 1\n")
+        wheel.writestr("new-1.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n")
+        wheel.writestr("new-1.dist-info/RECORD", "new.so,,\n")
+
+
+@pytest.mark.environment
+def test_an_archive_of_the_image_needs_no_engine(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
+    command = [*FACTORY, "image", "--cibuildwheel", "--tag", "my/image", "--output", "image.tar"]
+    variables = {**os.environ, "DOCKER_HOST": "unix:///nowhere"}
+    finished = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines() == [
+        "CIBW_MANYLINUX_RISCV64_IMAGE=my/image:latest",
+        "CIBW_ARCHS=riscv64",
+        "CIBW_BUILD=cp313-manylinux* cp314-manylinux*",
+    ]
+    assert "where it is to be used: docker load --input image.tar" in finished.stderr
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        (manifest,) = json.load(archive.extractfile("manifest.json") or io.BytesIO())
+        config = json.load(archive.extractfile(manifest["Config"]) or io.BytesIO())
+    (tmp_path / "image.tar").unlink()
+    assert manifest["RepoTags"] == ["my/image:latest"]
+    assert config["architecture"] == "riscv64"
+    assert "AUDITWHEEL_PLAT=manylinux_2_39_riscv64" in config["config"]["Env"]
+
+
+def test_a_registrys_port_is_no_tag() -> None:
+    assert repository_and_tag("localhost:5000/image") == ("localhost:5000/image", "latest")
+    assert repository_and_tag("localhost:5000/image:one") == ("localhost:5000/image", "one")
+    assert repository_and_tag("image") == ("image", "latest")

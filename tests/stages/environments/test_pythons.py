@@ -1,0 +1,112 @@
+"""The Pythons that Debian's release doesn't have: whole, over the release's own libc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.errors import EnvironmentSetupError
+from factory.model.job import ProjectMetadata
+from factory.model.recipe import Recipe, SourcePin
+from factory.model.target import PYTHONS
+from factory.stages.builders import pep517
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.debian import bootstrap, pythons
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.environments.roots import base_layer, check_root, hybrid_root
+from factory.util.log import LogFile
+from factory.util.paths import Layout
+from tests.conftest import unreported
+from tests.stages.environments.test_rootfs import said
+
+LATER = [python for python in PYTHONS if python != bootstrap.PYTHON]
+TERMINAL = """
+import os, pty, termios
+child, terminal = pty.fork()
+if not child:
+    assert termios.tcgetattr(0)[5] == termios.B38400
+    os.write(1, b"as the glibc says")
+    raise SystemExit
+print(os.read(terminal, 100).decode())
+"""
+
+
+def test_every_python_that_can_be_asked_for_has_a_place_where_it_comes_from() -> None:
+    assert sorted(PYTHONS) == sorted({bootstrap.PYTHON, *pythons.SUITES})
+
+
+@pytest.fixture(scope="module", params=LATER)
+def python(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def build_root(layout: Layout, python: str) -> RootfsEnvironment:
+    return RootfsEnvironment(root=hybrid_root(layout, RootRequest(python=python), unreported), layout=layout)
+
+
+@pytest.mark.environment
+def test_a_later_python_runs_on_the_releases_own_glibc(
+    build_root: RootfsEnvironment, python: str, tmp_path: Path
+) -> None:
+    lock = {(pin.name, pin.architecture): pin.version for pin in build_root.root.lock()}
+    script = f"python{python} -c 'import os, sys; print(*sys.version_info[:2], os.confstr(\"CS_GNU_LIBC_VERSION\"))'"
+    glibc = lock["libc6", "riscv64"].partition("-")[0]
+    assert said(build_root, tmp_path / "work", script) == f"{python.replace('.', ' ')} glibc {glibc}"
+    assert lock[f"python{python}", "riscv64"].startswith(f"{python}.")
+    assert f"python{python}" in build_root.root.toolchain()
+
+
+@pytest.mark.environment
+def test_its_terminal_module_is_the_one_of_the_releases_glibc(
+    build_root: RootfsEnvironment, python: str, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "terminal.py").write_text(TERMINAL)
+    assert said(build_root, work, f"python{python} /build/terminal.py") == "as the glibc says"
+
+
+@pytest.mark.environment
+def test_its_clean_root_has_an_empty_virtual_environment_of_it(layout: Layout, python: str, tmp_path: Path) -> None:
+    clean = RootfsEnvironment(root=check_root(layout, python, unreported), layout=layout)
+    script = "python -c 'import sys; print(sys.version_info[:2], sys.prefix)'; pip list --format freeze; which gcc"
+    version, pip = said(clean, tmp_path / "work", f"{script} || true").splitlines()
+    assert version == f"{tuple(map(int, python.split('.')))} /opt/venv"
+    assert pip.startswith("pip==")
+
+
+@pytest.mark.environment
+def test_cython_runs_natively_for_it_too(build_root: RootfsEnvironment, python: str, tmp_path: Path) -> None:
+    pin = SourcePin(kind="local", project="demo", version="1", path=tmp_path)
+    recipe = Recipe(name="demo", version="1", directory=tmp_path, source=pin)
+    wanted = ProjectMetadata(
+        name="demo", version="1", build_backend="setuptools.build_meta", build_requires=("setuptools", "cython")
+    )
+    source = tmp_path / "work/src"
+    source.mkdir(parents=True)
+    (source / "pyproject.toml").write_text("")
+    (source / "double.pyx").write_text("def twice(int x): return 2 * x\n")
+    script = f"""
+        cd /build/src && cython -3 double.pyx
+        gcc -shared -fPIC $(python{python}-config --includes) -o double.so double.c
+        /build/venv/bin/python -c 'import double, sys; print(double.twice(21), sys.version_info[:2])' > /build/said
+    """
+    log = LogFile(tmp_path / "log")
+    with build_root.open(tmp_path / "work") as sandbox:
+        pep517.install_requirements(sandbox, wanted, recipe, python, (), log)
+        sandbox.run(["sh", "-c", script], log=log)
+    assert (tmp_path / "work/venv/bin/cython").read_text().startswith("#!/opt/native/bin/python-pure\n")
+    compiled = f"venv/lib/python{python}/site-packages/setuptools/__pycache__/*.cpython-{python.replace('.', '')}.pyc"
+    assert list((tmp_path / "work").glob(compiled))
+    assert (tmp_path / "work/said").read_text().strip() == f"42 {tuple(map(int, python.split('.')))}"
+
+
+@pytest.mark.environment
+def test_a_python_that_can_not_be_had_is_named_with_what_to_do(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pythons, "SUITES", {"3.14": "no-such-suite"})
+    with pytest.raises(EnvironmentSetupError, match=r"Python 3\.14 of Debian no-such-suite could not be") as caught:
+        pythons.python_layers(layout, base_layer(layout, unreported), "3.14", unreported)
+    assert "does not have a Release file" in caught.value.message
+    assert "a mirror caught in the middle of an update needs a later try" in (caught.value.hint or "")

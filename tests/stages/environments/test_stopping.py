@@ -1,0 +1,59 @@
+"""A stopped build's own tools, in the real sandbox, remove what they have half written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from factory.errors import TimeLimitReached
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.util import cancellation
+from tests.conftest import MemoryLog
+
+pytestmark = pytest.mark.environment
+
+NINJA = """
+rule slow
+  command = echo half > $out; sleep 100; echo whole > $out
+build one: slow
+build two: slow
+"""
+MAKE = "all: one two\none two:\n\techo half > $@; sleep 100; echo whole > $@\n"
+# A build backend: Python under QEMU, which removes everything when its tool fails.
+BACKEND = """
+import pathlib, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+pathlib.Path("backend-went-on").write_text(str(status))
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "tool"),
+    [("build.ninja", NINJA, "ninja -j2"), ("Makefile", MAKE, "make -j2")],
+    ids=["ninja", "make"],
+)
+def test_nothing_half_written_is_left_and_nothing_goes_on(
+    file: str, text: str, tool: str, hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / file).write_text(text)
+    (work / "backend.py").write_text(BACKEND)
+    with cancellation.working_under() as stop, hybrid.open(work) as sandbox:
+        asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
+        asker.start()
+        with pytest.raises(TimeLimitReached):
+            sandbox.run(["python3", "backend.py", "sh", "-c", f"{tool} && true"], log=log)
+        asker.join()
+    assert {path.name for path in work.iterdir() if not path.name.startswith(".ninja")} == {"backend.py", file}
+
+
+def ask_when_both_are_begun(work: Path, stop: cancellation.Stop) -> None:
+    for _ in range(600):
+        if (work / "one").is_file() and (work / "two").is_file():
+            break
+        time.sleep(0.1)
+    stop.request(TimeLimitReached)

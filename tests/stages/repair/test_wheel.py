@@ -1,0 +1,116 @@
+"""Repair removes copies of libraries, and only those that nothing needs by name."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import RepairFailed
+from factory.model.artifacts import BuiltWheel, RepairedWheel
+from factory.model.protocols import Sandbox
+from factory.model.recipe import RepairOptions
+from factory.model.target import Target
+from factory.stages.repair.wheel import RepairTools, copies, give_build_tag, repair
+from factory.util.atomic_files import sha256_of
+from tests.conftest import MemoryLog
+from tests.support.elf_images import Image
+from tests.support.wheelmaker import make_wheel
+
+
+def write(folder: Path, name: str, image: Image) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(image.build())
+    return path
+
+
+def test_of_links_stored_as_copies_the_needed_and_the_short_name_stay(tmp_path: Path) -> None:
+    ggml = Image(soname="libggml.so.0")
+    lib = tmp_path / "lib"
+    libraries = [write(lib, name, ggml) for name in ("libggml.so", "libggml.so.0", "libggml.so.0.1.2")]
+    libraries.append(write(lib, "libllama.so", Image(soname="libllama.so", needed=("libggml.so.0",))))
+    assert [path.name for path in copies(libraries)] == ["libggml.so.0.1.2"]
+
+
+def test_libraries_that_differ_are_no_copies(tmp_path: Path) -> None:
+    libraries = [write(tmp_path, name, Image(soname=name)) for name in ("liba.so", "liba.so.1")]
+    assert copies(libraries) == []
+
+
+def test_equal_libraries_of_two_packages_both_stay(tmp_path: Path) -> None:
+    libraries = [write(tmp_path / package, "libx.so", Image(soname="libx.so")) for package in ("one", "two")]
+    assert copies(libraries) == []
+
+
+def no_root(work: Path) -> AbstractContextManager[Sandbox]:
+    raise AssertionError(f"nothing is to be compiled in {work}")
+
+
+NO_TOOLS = RepairTools(roots=(), strip=["no-such-program"], open_root=no_root)
+
+
+def repaired_before(folder: Path, tags: str) -> RepairedWheel:
+    built = folder / f"x-1-cp313-cp313-{tags}.whl"
+    built.write_bytes(b"as the project's own repair left it")
+    wheel, options = BuiltWheel(path=built, requirements=()), RepairOptions()
+    return repair(wheel, options, Target(), NO_TOOLS, folder / "out", "0", MemoryLog())
+
+
+def test_a_wheel_that_its_own_build_repaired_keeps_its_bytes(tmp_path: Path) -> None:
+    wheel = repaired_before(tmp_path, "manylinux_2_31_riscv64.manylinux_2_39_riscv64")
+    assert wheel.path == tmp_path / "out/x-1-cp313-cp313-manylinux_2_31_riscv64.manylinux_2_39_riscv64.whl"
+    assert wheel.path.read_bytes() == b"as the project's own repair left it"
+    assert wheel.platform_tags == ("manylinux_2_31_riscv64", "manylinux_2_39_riscv64")
+
+
+def test_a_wheel_repaired_for_a_newer_glibc_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RepairFailed, match="needs manylinux_2_41_riscv64, which is newer than the target's"):
+        repaired_before(tmp_path, "manylinux_2_41_riscv64")
+
+
+def with_library(folder: Path) -> Path:
+    """A wheel with a library that needs another."""
+    wheel = make_wheel(folder, "demo", tag="cp313-cp313-linux_riscv64")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("demo/fast.so", Image(soname="fast.so", needed=("libmpi.so.40",)).build())
+    return wheel
+
+
+def test_threads_repair_wheels_without_changing_the_folder_that_all_work_in(tmp_path: Path) -> None:
+    wheel = BuiltWheel(path=with_library(tmp_path), requirements=())
+    tools = replace(NO_TOOLS, strip=["sh", "-c", f"pwd > {tmp_path}/seen"])
+    with pytest.raises(RepairFailed, match=r"libmpi\.so\.40"):
+        repair(wheel, RepairOptions(), Target(), tools, tmp_path / "out", "0", MemoryLog())
+    assert (tmp_path / "seen").read_text() == f"{Path.cwd()}\n"
+
+
+def test_to_leave_out_what_nothing_needs_is_a_mistake(tmp_path: Path) -> None:
+    wheel = with_library(tmp_path)
+    tools, options = replace(NO_TOOLS, strip=["true"]), RepairOptions(left_out=("libmpi.so.40", "libmpi.so.41"))
+    with pytest.raises(RepairFailed) as caught:
+        repair(BuiltWheel(path=wheel, requirements=()), options, Target(), tools, tmp_path / "out", "0", MemoryLog())
+    assert caught.value.message == f"nothing in {wheel.name} needs libmpi.so.41, which repair.left-out names"
+    assert "`readelf -d FILE` shows what a library needs" in str(caught.value.hint)
+
+
+def test_a_build_tag_changes_the_name_and_what_says_it_alone(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path / "one", "demo", tag="py3-none-manylinux_2_31_riscv64")
+    before = zipfile.ZipFile(wheel)
+    contents = {name: before.read(name) for name in before.namelist()}
+    twice = []
+    for folder in ("one", "two"):
+        copy = Path(shutil.copytree(tmp_path / "one", tmp_path / f"copy-{folder}")) / wheel.name
+        found = RepairedWheel(path=copy, sha256=sha256_of(copy), platform_tags=("manylinux_2_31_riscv64",))
+        twice.append(give_build_tag(found, 2, "315532802", MemoryLog()))
+    assert twice[0].sha256 == twice[1].sha256 == sha256_of(twice[0].path)
+    assert twice[0].path.name == "demo-1.0-2-py3-none-manylinux_2_31_riscv64.whl"
+    after = zipfile.ZipFile(twice[0].path)
+    changed = {name for name in after.namelist() if after.read(name) != contents[name]}
+    assert changed == {"demo-1.0.dist-info/WHEEL", "demo-1.0.dist-info/RECORD"}
+    assert b"\nBuild: 2\n" in after.read("demo-1.0.dist-info/WHEEL")
+    assert list(twice[0].path.parent.iterdir()) == [twice[0].path]

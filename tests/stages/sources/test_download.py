@@ -1,0 +1,209 @@
+"""Downloads from a real server that truncates, dies, ignores Range or sends something else."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factory.errors import SourceError, TimeLimitReached
+from factory.host.index_session import RETRIES, open_session, read_index_config
+from factory.stages.sources.download import RemoteFile, download
+from factory.util import cancellation
+from tests.conftest import MemoryLog
+from tests.support.index_server import IndexServer
+
+CONTENT = bytes(range(256)) * 4000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+NAME = "spam-1.0.tar.gz"
+
+
+def get(index: IndexServer, cache: Path, log: MemoryLog, sha256: str = SHA256) -> Path:
+    with open_session(read_index_config()) as session:
+        return download(RemoteFile(url=f"{index.url}/files/{NAME}", name=NAME, sha256=sha256), cache, session, log)
+
+
+@pytest.fixture
+def served(index: IndexServer) -> IndexServer:
+    index.add(NAME, CONTENT)
+    return index
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    path = tmp_path / SHA256[:2] / SHA256 / f"{NAME}.part"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_a_file_lands_in_the_cache_under_its_hash(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    path = get(served, tmp_path, log)
+    assert path == tmp_path / SHA256[:2] / SHA256 / NAME
+    assert path.read_bytes() == CONTENT
+    assert not path.with_name(f"{NAME}.part").exists()
+
+
+def test_a_cached_file_is_not_asked_for_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    get(served, tmp_path, log)
+    get(served, tmp_path, log)
+    assert served.downloads() == ["all"]
+    assert log.text == f"{NAME} is in the cache\n"
+
+
+def test_a_damaged_cached_file_is_downloaded_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    get(served, tmp_path, log).write_bytes(CONTENT[:-1] + b"?")
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
+    assert "in the cache is damaged; downloading it again" in log.text
+
+
+def test_a_broken_connection_is_resumed_where_it_broke(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    served.cuts = [300_000, 0, 100_000]
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
+    assert served.downloads() == ["all", "bytes=300000-", "bytes=300000-", "bytes=400000-"]
+    assert "resuming at 300000 bytes" in log.text
+
+
+def test_a_server_that_dies_each_time_is_given_up_with_what_it_did(
+    served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path
+) -> None:
+    served.cuts = [100_000] + [0] * (RETRIES + 1)
+    with pytest.raises(SourceError) as caught:
+        get(served, tmp_path, log)
+    assert caught.value.message.startswith(f"{NAME}: can't be downloaded from {served.url}/files/{NAME}: ")
+    assert part.read_bytes() == CONTENT[:100_000]  # kept for the next run
+
+
+def test_what_a_killed_process_left_is_used(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
+    part.write_bytes(CONTENT[:500_000])
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
+    assert served.downloads() == ["bytes=500000-"]
+
+
+def test_a_run_that_is_asked_to_stop_ends_within_a_download(
+    served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path
+) -> None:
+    file = RemoteFile(url=f"{served.url}/files/{NAME}", name=NAME, sha256=SHA256)
+    with open_session(read_index_config()) as session, cancellation.working_under(cancellation.Stop()) as stop:
+        stop.request(TimeLimitReached)
+        with pytest.raises(TimeLimitReached):
+            download(file, tmp_path, session, log)
+    assert part.is_file()
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
+
+
+def test_a_whole_part_file_needs_no_request(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
+    part.write_bytes(CONTENT)
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
+    assert served.downloads() == []
+
+
+def test_a_server_without_ranges_starts_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    served.ranges, served.cuts = False, [300_000]
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
+    assert "the server does not resume; starting again from zero" in log.text
+
+
+@pytest.mark.parametrize("left", [b"x" * 1000, CONTENT + b"more"], ids=["wrong", "too long"])
+def test_a_wrong_part_file_is_thrown_away_once(
+    served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path, left: bytes
+) -> None:
+    part.write_bytes(left)
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
+    assert served.downloads() == [f"bytes={len(left)}-", "all"]
+    assert "starting again from zero" in log.text
+
+
+def test_a_wrong_hash_is_refused_with_both_hashes(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    wrong = "0" * 64
+    with pytest.raises(SourceError) as caught:
+        get(served, tmp_path, log, wrong)
+    assert str(caught.value) == (
+        f"{NAME}: the download has another content than the one pinned\n"
+        f"  pinned sha256: {wrong}\n"
+        f"  found sha256:  {SHA256}\n"
+        "  hint: if the pin is right, the index or a proxy serves another file: do not use it"
+    )
+    assert [path.name for path in (tmp_path / "00" / wrong).iterdir() if path.suffix != ".lock"] == []
+
+
+def test_a_file_that_the_server_truncates_silently_is_refused(
+    served: IndexServer, tmp_path: Path, log: MemoryLog
+) -> None:
+    served.files[NAME] = CONTENT[:-1]
+    with pytest.raises(SourceError, match=f"found sha256:  {hashlib.sha256(CONTENT[:-1]).hexdigest()}"):
+        get(served, tmp_path, log)
+
+
+def test_a_server_in_trouble_is_asked_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    served.statuses = [503, 429, 500]
+    assert get(served, tmp_path, log).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("statuses", [[404], [503] * (RETRIES + 1)], ids=["missing", "in trouble for long"])
+def test_a_status_that_stays_is_told(served: IndexServer, tmp_path: Path, log: MemoryLog, statuses: list[int]) -> None:
+    served.statuses = list(statuses)
+    with pytest.raises(SourceError, match=f"can't be downloaded from .*: the server answers {statuses[0]} ") as caught:
+        get(served, tmp_path, log)
+    assert caught.value.machines_fault is (statuses[0] != 404)
+
+
+def test_a_server_that_is_gone_is_told(tmp_path: Path, log: MemoryLog, index: IndexServer) -> None:
+    index.url = "http://127.0.0.1:9"
+    with pytest.raises(SourceError, match=r"Connection refused(.|\n)*hint: check the network, the proxy variables"):
+        get(index, tmp_path, log)
+
+
+def test_queries_and_credentials_of_urls_are_never_shown(tmp_path: Path, log: MemoryLog, index: IndexServer) -> None:
+    url = index.url.replace("//", "//me:secret@") + "/files/none?token=secret"
+    with open_session(read_index_config()) as session, pytest.raises(SourceError) as caught:
+        download(RemoteFile(url=url, name=NAME, sha256=SHA256), tmp_path, session, log)
+    assert "secret" not in str(caught.value) + log.text
+
+
+def hold_and_get(url: str, cache: Path, results: multiprocessing.Queue[str]) -> None:
+    log = MemoryLog()
+    with open_session(read_index_config()) as session:
+        download(RemoteFile(url=url, name=NAME, sha256=SHA256), cache, session, log)
+    results.put(log.text)
+
+
+def test_two_processes_download_once(served: IndexServer, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue[str] = context.Queue()
+    arguments = (f"{served.url}/files/{NAME}", tmp_path, results)
+    processes = [context.Process(target=hold_and_get, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    texts = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert served.downloads() == ["all"]
+    assert sum("is in the cache" in text for text in texts) == 1
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a tiny tmpfs needs root")
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, text=True)
+    if mount.returncode != 0:
+        pytest.skip(f"this machine does not let root mount a tmpfs: {mount.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_named(served: IndexServer, tiny_disk: Path, log: MemoryLog) -> None:
+    with pytest.raises(SourceError) as caught:
+        get(served, tiny_disk, log)
+    assert caught.value.message.startswith("the disk is full: No space left on device while writing into ")
+    assert str(tiny_disk) in caught.value.message
+    assert "free some space there" in str(caught.value.hint)
+    assert caught.value.machines_fault

@@ -1,0 +1,51 @@
+"""Sources that become a folder of another one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import SourceError
+from factory.model.recipe import SourcePin
+from factory.stages.sources.registry import fetch, identity
+from tests.conftest import MemoryLog
+from tests.stages.sources.conftest import sdist
+from tests.support.index_server import IndexServer
+
+PART, SPAM = sdist("eggs"), sdist()
+EGGS = SourcePin(kind="pypi", project="eggs", version="1.0", sha256=hashlib.sha256(PART).hexdigest())
+WHOLE = SourcePin(kind="pypi", project="spam", version="1.0", sha256=hashlib.sha256(SPAM).hexdigest())
+
+
+@pytest.fixture
+def served(index: IndexServer) -> IndexServer:
+    index.add("spam-1.0.tar.gz", SPAM)
+    index.add("eggs-1.0.tar.gz", PART)
+    return index
+
+
+def fetched(folder: str, tmp_path: Path, log: MemoryLog) -> Path:
+    return fetch(replace(WHOLE, parts={folder: EGGS}), tmp_path / "cache", tmp_path / "out", log).path
+
+
+def test_a_part_becomes_a_folder_of_the_source(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    tree = fetched("vendor/eggs", tmp_path, log)
+    assert (tree / "vendor/eggs/eggs.py").is_file()
+    assert list((tmp_path / "out").iterdir()) == [tree]
+    assert tree.stat().st_mtime == 1_500_000_000
+
+
+@pytest.mark.parametrize("folder", ["spam.py", "."])
+def test_a_part_replaces_nothing(folder: str, served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+    with pytest.raises(SourceError) as caught:
+        fetched(folder, tmp_path, log)
+    assert caught.value.message.startswith(f"eggs-1.0 can't become {folder} of spam-1.0, which has that already")
+
+
+def test_the_identity_covers_the_parts_and_their_places() -> None:
+    found = {identity(replace(WHOLE, parts=parts)) for parts in ({}, {"a": EGGS}, {"b": EGGS}, {"a": WHOLE})}
+    assert len(found) == 4
+    assert identity(WHOLE) == WHOLE.sha256

@@ -1,0 +1,118 @@
+"""The store keeps what it was given, and says when that was damaged."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import StoreError
+from factory.model.artifacts import RepairedWheel
+from factory.model.record import BuildRecord, CheckResult
+from factory.model.target import Target
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+
+
+def record(key: str = "k" * 64, *, finished: str = "2026-01-01T00:00:00+00:00", passed: bool = True) -> BuildRecord:
+    check = CheckResult(profile="rv64gc", passed=passed, seconds=1.5, shown="Paris", facts={"facts": {"rvv": False}})
+    return BuildRecord(
+        key=key,
+        name="demo",
+        version="1.0",
+        recipe_sha256="r",
+        source_sha256="s",
+        patches=(),
+        target=Target(),
+        mode="hybrid",
+        environment_key="e",
+        environment=(),
+        toolchain={"gcc": "14"},
+        requirements=(),
+        stages=(),
+        checks=(check,),
+        finished=finished,
+    )
+
+
+def wheel(folder: Path, content: bytes = b"wheel") -> RepairedWheel:
+    path = folder / "demo-1.0-py3-none-any.whl"
+    path.write_bytes(content)
+    return RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=("any",))
+
+
+def test_a_record_comes_back_as_it_was_with_its_wheel(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    kept = store.add(record(), wheel(tmp_path))
+    assert store.record(kept.key) == kept
+    assert store.wheel_path(kept).read_bytes() == b"wheel"
+
+
+def test_a_record_whose_wheel_is_gone_counts_as_not_built(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    kept = store.add(record(), wheel(tmp_path))
+    store.wheel_path(kept).unlink()
+    assert store.record(kept.key) is None
+
+
+def test_a_damaged_record_says_which_file_to_remove(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    kept = store.add(record(), wheel(tmp_path))
+    path = next((tmp_path / "store/records").iterdir())
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(StoreError, match=r"records/k+\.json is damaged") as caught:
+        store.record(kept.key)
+    assert caught.value.hint == f"remove it and run again: rm {path}"
+
+
+def test_a_wheel_that_changes_while_it_is_stored_is_refused(tmp_path: Path) -> None:
+    claimed = replace(wheel(tmp_path), sha256="0" * 64)
+    store = Store(tmp_path / "store")
+    with pytest.raises(StoreError, match="changed while it was stored"):
+        store.add(record(), claimed)
+    assert store.records() == []
+
+
+def test_only_the_newest_of_a_file_name_may_be_published(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.add(record("1" * 64), wheel(tmp_path, b"old"))
+    new = store.add(record("2" * 64, finished="2026-02-01T00:00:00+00:00"), wheel(tmp_path, b"new"))
+    assert [(item.sha256, item.record_key, item.profiles) for item in store.published_candidates()] == [
+        (new.wheel_sha256, new.key, ("rv64gc",))
+    ]
+
+
+def test_a_rebuild_with_a_build_tag_stands_for_all_builds_before_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for month, tag in enumerate(("", "", "1-"), 1):
+        made = wheel(tmp_path, f"{month}".encode())
+        made = replace(made, path=made.path.rename(tmp_path / f"demo-1.0-{tag}py3-none-any.whl"))
+        newest = store.add(record(f"{month}" * 64, finished=f"2026-0{month}-01T00:00:00+00:00"), made)
+    assert [candidate.record_key for candidate in store.published_candidates()] == [newest.key]
+
+
+def test_a_wheel_that_serves_two_pythons_is_published_once_with_both(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    built = store.add(record("1" * 64), wheel(tmp_path))
+    later = replace(
+        built, key="2" * 64, wheel_of=built.key, target=Target(python="3.14"), finished="2026-02-01T00:00:00+00:00"
+    )
+    store.add_checked(later)
+    (candidate,) = store.published_candidates()
+    assert (candidate.record_key, candidate.pythons) == (built.key, ("3.13", "3.14"))
+    assert (store.latest("demo", "3.13"), store.latest("demo", "3.14")) == (built, later)
+
+
+def test_a_wheel_for_comparison_is_found_by_its_toolchain_alone_and_never_published(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    gcc = store.add(record("1" * 64), wheel(tmp_path, b"gcc"))
+    compared = replace(record("2" * 64), built_with="clang", comparison=True, finished="2026-02-01T00:00:00+00:00")
+    clang = store.add(compared, wheel(tmp_path, b"clang"))
+    assert [candidate.record_key for candidate in store.published_candidates()] == [gcc.key]
+    found = [store.latest("demo", "3.13", toolchain) for toolchain in (None, "gcc", "clang")]
+    assert found == [gcc, gcc, clang]
+
+
+def test_a_wheel_that_failed_on_a_profile_may_not_be_published(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.add(record(passed=False), wheel(tmp_path))
+    assert store.published_candidates() == []

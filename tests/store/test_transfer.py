@@ -1,0 +1,372 @@
+"""The cache as one file: what is written comes back the same, and nothing else ever gets in."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zstandard
+from filelock import FileLock
+
+from factory.errors import StoreError
+from factory.model.artifacts import RepairedWheel, SourceTree
+from factory.model.record import BuildRecord, StageRun
+from factory.pipeline.checkpoints import Steps
+from factory.store.areas import AREAS
+from factory.store.export_cache import FIRST, FORMAT, LAST, export_cache
+from factory.store.import_cache import Imported, import_cache
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+from factory.util.log import LogFile
+from factory.util.paths import Layout
+from tests.store.test_store import record
+
+JOB, OBJECT = "demo-0123456789abcdef", "work/objects/a.o"
+ODD_TIME = 1_700_000_000_123_456_789
+
+
+def make_cache(root: Path) -> Layout:
+    """A cache with a job halfway, a finished wheel, a layer and an object of ccache."""
+    layout = Layout(root)
+    job = layout.jobs / JOB
+    for name, text in {OBJECT: "object", "work/src/a.c": "source", "steps/source.json": "{}"}.items():
+        write(job / name, text)
+    os.utime(job / OBJECT, ns=(ODD_TIME, ODD_TIME))
+    os.utime(job / "work/src", ns=(ODD_TIME + 1, ODD_TIME + 1))
+    (job / "work/venv").symlink_to("/usr/lib/python3")
+    os.link(job / OBJECT, job / "work/objects/b.o")
+    write(layout.logs / "demo/build.log", "log")
+    write(layout.compiler_cache / "0/1/hashR", "compiled")
+    write(layout.layers / "base-0123456789abcdef/layer.json", "{}")
+    write(layout.layers / "base-0123456789abcdef/tree/bin/su", "su")
+    (layout.layers / "base-0123456789abcdef/tree/bin/su").chmod(0o4755)
+    wheel = root / "demo.whl"
+    wheel.write_bytes(b"wheel")
+    Store(layout.store).add(
+        record("1" * 64), RepairedWheel(path=wheel, sha256=sha256_of(wheel), platform_tags=("any",))
+    )
+    return layout
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def export(layout: Layout, target: Path) -> list[str]:
+    said: list[str] = []
+    export_cache(layout, target, list(AREAS), said.append)
+    return said
+
+
+def bring(source: Path, layout: Layout) -> tuple[dict[str, Imported], list[str]]:
+    said: list[str] = []
+    return {entry.area: entry for entry in import_cache(layout, source, said.append)}, said
+
+
+def contents(root: Path, *, folders: bool = False) -> dict[str, object]:
+    """Everything below a folder that a build or a root can see of it, locks aside."""
+    found: dict[str, object] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix != ".lock" and (folders or path.is_symlink() or not path.is_dir()):
+            status = path.lstat()
+            what = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
+            found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_uid, status.st_mtime_ns, what)
+    return found
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    export(make_cache(tmp_path / "one"), tmp_path / "cache.tar.zst")
+    return tmp_path / "cache.tar.zst"
+
+
+def test_what_was_exported_comes_back_the_same_to_the_nanosecond(packed: Path, tmp_path: Path) -> None:
+    imported, said = bring(packed, Layout(tmp_path / "two"))
+    for area in ("jobs", "layers", "logs", "ccache", "store"):
+        trees = area in ("jobs", "layers")
+        first, second = (contents(tmp_path / name / area, folders=trees) for name in ("one", "two"))
+        assert first == second
+    assert (imported["jobs"], said) == (Imported(area="jobs", added=1, kept=0), [])
+
+
+def test_hard_links_stay_one_file(packed: Path, tmp_path: Path) -> None:
+    bring(packed, Layout(tmp_path / "two"))
+    objects = tmp_path / "two/jobs" / JOB / "work/objects"
+    assert (objects / "a.o").stat().st_ino == (objects / "b.o").stat().st_ino
+
+
+def test_importing_twice_changes_nothing_and_says_what_is_there(packed: Path, tmp_path: Path) -> None:
+    two = Layout(tmp_path / "two")
+    bring(packed, two)
+    before = contents(two.root)
+    imported, said = bring(packed, two)
+    assert contents(two.root) == before
+    assert sum(entry.added for entry in imported.values()) == 0
+    assert f"jobs/{JOB}: not imported, it is there already" in said
+
+
+def test_what_the_cache_has_already_is_never_written_over(packed: Path, tmp_path: Path) -> None:
+    two = Layout(tmp_path / "two")
+    write(two.jobs / JOB / OBJECT, "its own")
+    write(two.compiler_cache / "0/1/hashR", "its own")
+    bring(packed, two)
+    assert (two.jobs / JOB / OBJECT).read_text() == "its own"
+    assert (two.compiler_cache / "0/1/hashR").read_text() == "its own"
+    assert Store(two.store).record("1" * 64) is not None
+
+
+def test_a_job_that_another_process_builds_is_left_out_and_said_so(tmp_path: Path) -> None:
+    layout = make_cache(tmp_path / "one")
+    with FileLock(layout.jobs / f"{JOB}.lock"):
+        said = export(layout, tmp_path / "cache.tar.zst")
+    assert said == [f"jobs/{JOB}: left out, another process works on it"]
+    assert "jobs" not in bring(tmp_path / "cache.tar.zst", Layout(tmp_path / "two"))[0]
+
+
+def test_unfinished_things_stay_behind(tmp_path: Path) -> None:
+    layout = make_cache(tmp_path / "one")
+    for name in ("layers/apt-2.partial/tree/x", "downloads/aa/bb/x.part", "jobs/check-demo-1/x", "ccache/tmp/x"):
+        write(layout.root / name, "unfinished")
+    export(layout, tmp_path / "cache.tar.zst")
+    bring(tmp_path / "cache.tar.zst", Layout(tmp_path / "two"))
+    assert [path for path in (tmp_path / "two").rglob("*") if path.is_file() and path.read_text() == "unfinished"] == []
+
+
+def test_finished_steps_find_their_files_in_the_other_cache(tmp_path: Path) -> None:
+    one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
+
+    def steps(layout: Layout) -> Steps:
+        log = LogFile(layout.logs / "demo/source.log")
+        opened: Callable[[str], object] = lambda stage: nullcontext(log)  # noqa: E731
+        return Steps(folder=layout.jobs / JOB / "steps", root=layout.root, open_stage=opened)  # type: ignore[arg-type]
+
+    tree = steps(one).once("source", SourceTree, lambda log: SourceTree(path=one.jobs / JOB / "source/x", sha256="s"))
+    export(one, tmp_path / "cache.tar.zst")
+    bring(tmp_path / "cache.tar.zst", two)
+    again = steps(two).once("source", SourceTree, lambda log: pytest.fail("the step ran again"))
+    assert (tree.path, again.path) == (one.jobs / JOB / "source/x", two.jobs / JOB / "source/x")
+    assert steps(two).runs(("source",))[0].log == two.logs / "demo/source.log"
+
+
+def test_records_find_their_logs_in_the_other_cache(tmp_path: Path) -> None:
+    one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
+    log = one.logs / "demo/build.log"
+    wheel = tmp_path / "demo.whl"
+    wheel.write_bytes(b"wheel")
+    made: BuildRecord = replace(record("1" * 64), stages=(StageRun(stage="build", seconds=1.0, commands=(), log=log),))
+    Store(one.store).add(made, RepairedWheel(path=wheel, sha256=sha256_of(wheel), platform_tags=("any",)))
+    export(one, tmp_path / "cache.tar.zst")
+    bring(tmp_path / "cache.tar.zst", two)
+    (found,) = Store(two.store).records()
+    assert found.stages[0].log == two.logs / "demo/build.log"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whiteouts, owners and trusted attributes are root's to make")
+def test_layers_keep_owners_whiteouts_and_opaque_folders(tmp_path: Path) -> None:
+    one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
+    tree = make_cache(one.root).layers / "base-0123456789abcdef/tree"
+    os.mknod(tree / "removed", stat.S_IFCHR, 0)
+    os.mknod(tree / "null", stat.S_IFCHR, os.makedev(1, 3))
+    os.chown(tree / "bin/su", 12345, 54321)
+    (tree / "bin/su").chmod(0o4755)
+    os.setxattr(tree / "bin", "trusted.overlay.opaque", b"y")
+    os.setxattr(tree / "bin", "trusted.overlay.origin", b"of this machine only")
+    export(one, tmp_path / "cache.tar.zst")
+    bring(tmp_path / "cache.tar.zst", two)
+    found = two.layers / "base-0123456789abcdef/tree"
+    assert (found / "removed").stat().st_rdev == 0
+    assert not (found / "null").exists()
+    status = (found / "bin/su").stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12345, 54321, 0o4755)
+    assert os.listxattr(found / "bin") == ["trusted.overlay.opaque"]
+
+
+def test_a_truncated_file_is_one_clear_error_and_changes_nothing(packed: Path, tmp_path: Path) -> None:
+    whole = packed.read_bytes()
+    two = Layout(tmp_path / "two")
+    for size in range(0, len(whole) - 4, max(1, len(whole) // 12)):
+        packed.write_bytes(whole[:size])
+        with pytest.raises(StoreError, match=r"is damaged|is truncated|is not what") as caught:
+            bring(packed, two)
+        assert caught.value.hint is not None
+        assert "the cache is unchanged" in caught.value.hint
+    assert contents(two.root) == {}
+
+
+def test_a_changed_byte_is_found(packed: Path, tmp_path: Path) -> None:
+    content = bytearray(packed.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    packed.write_bytes(content)
+    with pytest.raises(StoreError, match="is damaged"):
+        bring(packed, Layout(tmp_path / "two"))
+    assert contents(tmp_path / "two") == {}
+
+
+def test_a_missing_file_and_another_kind_of_file_are_clear_errors(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no file"):
+        bring(tmp_path / "none", Layout(tmp_path / "two"))
+    (tmp_path / "text").write_text("a text")
+    with pytest.raises(StoreError, match="not what `factory cache export` writes"):
+        bring(tmp_path / "text", Layout(tmp_path / "two"))
+
+
+def hostile(tmp_path: Path, *members: tarfile.TarInfo, form: int = FORMAT) -> Path:
+    """A file with a right beginning and end, and with `members` between."""
+    path = tmp_path / "hostile.tar.zst"
+    with (
+        path.open("wb") as file,
+        zstandard.ZstdCompressor().stream_writer(file) as packed,
+        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        note(tar, FIRST, {"format": form})
+        for info in members:
+            tar.addfile(info, io.BytesIO(b"x" * info.size))
+        note(tar, LAST, {"members": len(members)})
+    return path
+
+
+def note(tar: tarfile.TarFile, name: str, value: Mapping[str, object]) -> None:
+    content = json.dumps(value).encode()
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", device: int = 0) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.devmajor = kind, target, device
+    info.size = 1 if kind == tarfile.REGTYPE else 0
+    return info
+
+
+FOLDER, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+UNSAFE = {
+    "has an unsafe name": [member("jobs/../../escaped")],
+    "is unsafe: the member '/etc/passwd' has an unsafe name": [member("/etc/passwd")],
+    "belongs to no area of a cache": [member("elsewhere/file")],
+    "belongs to no area": [member("jobs/x.lock")],
+    "is not a regular file": [member("metadata/x.json", LINK, "/etc/passwd")],
+    "is not a folder": [member("jobs/x-0123456789abcdef", LINK, "/etc")],
+    "does not lie in a folder of the archive": [
+        member("jobs/x-0123456789abcdef", FOLDER),
+        member("jobs/x-0123456789abcdef/link", LINK, "/etc"),
+        member("jobs/x-0123456789abcdef/link/cron.d"),
+    ],
+    "is there twice": [member("logs/x"), member("logs/x")],
+    "lies beneath a file": [member("logs/x"), member("logs/x/y")],
+    "is a hard link to '/etc/shadow', not a file before it": [
+        member("jobs/x-0123456789abcdef", FOLDER),
+        member("jobs/x-0123456789abcdef/y", HARD, "/etc/shadow"),
+    ],
+    "is a device or a pipe": [
+        member("layers/x-0123456789abcdef", FOLDER),
+        member("layers/x-0123456789abcdef/sda", tarfile.CHRTYPE, device=8),
+    ],
+    "jobs/x-0123456789abcdef has no steps": [member("jobs/x-0123456789abcdef", FOLDER)],
+    "has another hash": [member(f"store/wheels/{'a' * 64}/x.whl")],
+    "holds a damaged build record": [member("store/records/x.json")],
+}
+
+
+@pytest.mark.parametrize("message", UNSAFE)
+def test_a_hostile_member_is_refused_and_the_cache_is_unchanged(message: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        bring(hostile(tmp_path, *UNSAFE[message]), Layout(tmp_path / "two"))
+    assert message in str(caught.value)
+    assert "the cache is unchanged" in str(caught.value)
+    assert contents(tmp_path / "two") == {}
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    huge = member("logs/x")
+    huge.pax_headers = {"comment": "x" * (2 << 20)}
+    with pytest.raises(StoreError, match="an extended header of"):
+        bring(hostile(tmp_path, huge), Layout(tmp_path / "two"))
+
+
+@pytest.mark.parametrize("time", ["9" * 30, "yesterday", "1.x"])
+def test_a_time_that_is_none_is_one_clear_error(time: str, tmp_path: Path) -> None:
+    timed = member("logs/x")
+    timed.pax_headers = {"mtime": time}
+    with pytest.raises(StoreError, match="is damaged, or not what `factory cache export` writes"):
+        bring(hostile(tmp_path, timed), Layout(tmp_path / "two"))
+    assert contents(tmp_path / "two") == {}
+
+
+def test_a_file_of_a_newer_factory_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        bring(hostile(tmp_path, form=FORMAT + 1), Layout(tmp_path / "two"))
+    assert f"has format {FORMAT + 1}; this factory reads format {FORMAT}" in str(caught.value)
+    assert "import it with the version of the factory that exported it" in str(caught.value)
+
+
+EXPORT = """
+import sys
+from pathlib import Path
+from factory.store.areas import AREAS
+from factory.store.export_cache import export_cache
+from factory.util.paths import Layout
+export_cache(Layout(Path(sys.argv[1])), Path(sys.argv[2]), list(AREAS), print)
+"""
+
+
+def test_a_killed_export_leaves_no_file_and_the_next_one_works(tmp_path: Path) -> None:
+    layout, target = make_cache(tmp_path / "one"), tmp_path / "out/cache.tar.zst"
+    target.parent.mkdir()
+    (layout.jobs / JOB / "work/large").write_bytes(os.urandom(50_000_000))
+    process = subprocess.Popen([sys.executable, "-c", EXPORT, str(layout.root), str(target)])
+    while not list(target.parent.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not target.exists()
+    (layout.jobs / JOB / "work/large").unlink()
+    export(layout, target)
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_import_that_was_killed_starts_again(packed: Path, tmp_path: Path) -> None:
+    two = Layout(tmp_path / "two")
+    write(two.jobs / ".importing" / JOB / "work/half", "half")
+    bring(packed, two)
+    assert not (two.jobs / ".importing").exists()
+    assert not (two.jobs / JOB / "work/half").exists()
+
+
+def test_a_folder_that_is_missing_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="could not be written: No such file or directory") as caught:
+        export(make_cache(tmp_path / "one"), tmp_path / "missing/cache.tar.zst")
+    assert "name a file in a folder that exists" in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which is root's to do")
+def test_a_full_disk_is_one_clear_error_on_both_sides(tmp_path: Path) -> None:
+    layout, small = make_cache(tmp_path / "one"), tmp_path / "small"
+    (layout.jobs / JOB / "work/large").write_bytes(os.urandom(3_000_000))
+    export(layout, tmp_path / "cache.tar.zst")
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=True)
+    try:
+        with pytest.raises(StoreError, match="could not be written: No space left on device"):
+            export(layout, small / "cache.tar.zst")
+        assert list(small.iterdir()) == []
+        with pytest.raises(StoreError, match="no room to unpack"):
+            bring(tmp_path / "cache.tar.zst", Layout(small / "two"))
+        assert contents(small) == {}
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -1,0 +1,90 @@
+"""The doorway to subprocesses: what it logs, how it fails, and that nothing outlives the factory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from factory.errors import CommandFailed, PrerequisiteMissing
+from factory.util.log import LogFile
+from factory.util.process import run
+
+
+def test_output_is_returned_when_there_is_no_log() -> None:
+    assert run(["sh", "-c", "echo out; echo err >&2"]) == "out\nerr\n"
+
+
+def test_the_log_has_the_command_its_output_and_its_status(tmp_path: Path) -> None:
+    lines: list[str] = []
+    log = LogFile(tmp_path / "logs/x.log", lines.append)
+    run(["echo", "two words"], log=log)
+    written = log.path.read_text().splitlines()
+    assert written[:2] == ["$ echo 'two words'", "two words"]
+    assert written[2].startswith("# exit 0 after ")
+    assert lines == written
+
+
+def test_a_failure_carries_the_tail_and_the_status() -> None:
+    with pytest.raises(CommandFailed, match=r"^sh failed with exit status 3$") as caught:
+        run(["sh", "-c", "seq 100; exit 3"])
+    assert caught.value.output.splitlines() == [str(number) for number in range(76, 101)]
+
+
+def test_a_failure_carries_the_errors_that_much_was_printed_after() -> None:
+    errors = [
+        "FAILED: x.o",
+        "x.h:12:41: error: static assertion failed: wrong version",
+        "x.cpp:(.text+0x1c): undefined reference to `f'",
+        "error[E0433]: failed to resolve: use of undeclared crate",
+        "ModuleNotFoundError: No module named 'yaml'",
+        "CMake Error at CMakeLists.txt:7 (find_package):",
+    ]
+    lines = ["checking for errors: none", "  warning: unused", *errors]
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", 'printf "%s\\n" "$@"; seq 30; exit 1', "sh", *lines])
+    assert caught.value.output.splitlines() == [*errors, "...", *map(str, range(6, 31))]
+
+
+def test_a_signal_is_named() -> None:
+    with pytest.raises(CommandFailed, match="a child was ended by SIGSEGV"):
+        run(["sh", "-c", "kill -SEGV $$"], what="a child")
+
+
+def test_a_missing_program_is_a_missing_prerequisite() -> None:
+    with pytest.raises(PrerequisiteMissing, match="the program 'no-such-program' is not installed") as caught:
+        run(["no-such-program"])
+    assert caught.value.hint == "run: factory doctor"
+
+
+def test_output_that_is_not_text_does_not_stop_a_build() -> None:
+    assert run(["printf", "a\\377b\\n"]) == "a\ufffdb\n"
+
+
+def test_a_command_ends_when_the_factory_is_killed(tmp_path: Path) -> None:
+    marker = tmp_path / "pid"
+    script = f"from factory.util.process import run; run(['sh', '-c', 'echo $$ > {marker}; exec sleep 1000'])"
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    while not (marker.is_file() and marker.read_text().strip()):
+        time.sleep(0.05)
+    child = int(marker.read_text())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while is_running(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_running(child)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIG_DFL)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state not in ("Z", "X")
