@@ -21,11 +21,12 @@ AT_ONCE = ["--numprocesses=auto", "--dist=loadfile"]
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types and formatting."""
+    """Check style, formatting, types and imports."""
     session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("lint-imports")
 
 
 @nox.session
