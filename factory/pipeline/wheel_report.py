@@ -48,15 +48,15 @@ class _Sources:
     origins: Origins
     cache: Path
     files: Path
-    afresh: bool
+    force: bool
 
 
 def write_reports(
-    releases: Sequence[Release], ledger: Path, store: Store, find: Find, out: Path, *, afresh: bool = False
+    releases: Sequence[Release], ledger: Path, store: Store, find: Find, out: Path, *, force: bool = False
 ) -> None:
     """Keep in the ledger what the store knows of `releases`, and which builds failed last; logs go into `<out>/files/`.
 
-    `find` gives the file of a release, or None where it is not on this machine: then an earlier report stays. `afresh`
+    `find` gives the file of a release, or None where it is not on this machine: then an earlier report stays. `force`
     looks at every log, also where nothing seems to have changed.
 
     Raises:
@@ -64,7 +64,7 @@ def write_reports(
     """
     origins = Origins(store=store, records=store.records())
     records = _by_wheel(origins.records)
-    sources = _Sources(find=find, origins=origins, cache=store.root.parent, files=out / "files", afresh=afresh)
+    sources = _Sources(find=find, origins=origins, cache=store.root.parent, files=out / "files", force=force)
     for release, known in with_reports(releases, ledger):
         report = _report(release, known, records.get(release.sha256, ()), sources)
         if report is not None and report != known:
@@ -93,7 +93,7 @@ def _report(
 def _with_logs_that_are_there(known: WheelReport, sources: _Sources) -> WheelReport:
     if known.build is None or not known.build.logs:
         return known
-    logs = write_logs(known.filename, (), known.build.logs, sources.files, sources.cache, afresh=sources.afresh)
+    logs = write_logs(known.filename, (), known.build.logs, sources.files, sources.cache, force=sources.force)
     return replace(known, build=replace(known.build, logs=logs))
 
 
@@ -103,7 +103,7 @@ def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord
     if contents is None or contents.bundled is None:
         contents = contents_of(wheel, lambda path: sources.origins.package_of(path, records[0]))
     logs = known.build.logs if known is not None and known.build is not None else ()
-    written = write_logs(wheel.name, records, logs, sources.files, sources.cache, afresh=sources.afresh)
+    written = write_logs(wheel.name, records, logs, sources.files, sources.cache, force=sources.force)
     return build_of(records, contents, written)
 
 

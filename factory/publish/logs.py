@@ -41,20 +41,20 @@ def write_logs(
     files: Path,
     cache: Path,
     *,
-    afresh: bool = False,
+    force: bool = False,
 ) -> tuple[Log, ...]:
     """Put the logs of a wheel's `records` into the folder `files`; returns all that lie there then.
 
     `known` are those that lay there before. A log of which the source hasn't changed since is left alone, but not
-    `afresh`: then it is written again, and goes where there is no source and it isn't what it was. `cache` is the
+    `force`: then it is written again, and goes where there is no source and it isn't what it was. `cache` is the
     factory's own folder, whose place on this machine is nobody's business.
     """
-    if not records and not afresh and _are_there(filename, known, files):
+    if not records and not force and _are_there(filename, known, files):
         return tuple(known)
     sources = _sources(records)
     before = {(log.stage, log.python): log for log in known}
     logs = (
-        _write(filename, which, sources.get(which), before.get(which), files, cache, afresh=afresh)
+        _write(filename, which, sources.get(which), before.get(which), files, cache, force=force)
         for which in sorted({*sources, *before})
     )
     return tuple(log for log in logs if log is not None)
@@ -77,16 +77,16 @@ def _sources(records: Iterable[BuildRecord]) -> Mapping[_Which, Path]:
 
 
 def _write(
-    filename: str, which: _Which, source: Path | None, known: Log | None, files: Path, cache: Path, *, afresh: bool
+    filename: str, which: _Which, source: Path | None, known: Log | None, files: Path, cache: Path, *, force: bool
 ) -> Log | None:
     stage, python = which
     path = files / log_name(filename, known or Log(stage=stage, python=python, sha256=""))
     written = changed_at(path)
-    if source is not None and (afresh or known is None or changed_at(source) >= written):
+    if source is not None and (force or known is None or changed_at(source) >= written):
         content = readable(source.read_text(encoding="utf-8", errors="replace"), cache).encode()
         write_if_changed(path, content)
         return Log(stage=stage, python=python, sha256=hashlib.sha256(content).hexdigest())
-    if known is not None and written and afresh and sha256_of(path) != known.sha256:
+    if known is not None and written and force and sha256_of(path) != known.sha256:
         path.unlink()
         return None
     return known if written else None

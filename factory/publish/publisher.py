@@ -49,14 +49,14 @@ class Terms:
     """On which terms wheels are published.
 
     `may_shadow` are the normalized projects that may have the name of a project of the configured index. `base` is the
-    address of the folder that the wheels were uploaded to, None where the index has them itself. With `copies` it has
+    address of the folder that the wheels were uploaded to, None where the index has them itself. With `mirror` it has
     other projects' files itself too, else it links to them. `address` is the index's own, None where it is not known:
     links to provenance have to be whole.
     """
 
     may_shadow: frozenset[str] = frozenset()
     base: str | None = None
-    copies: bool = False
+    mirror: bool = False
     address: str | None = None
 
 
@@ -171,7 +171,7 @@ def _mirrored(copied: Sequence[Release], known: Collection[str], terms: Terms) -
     with configured_upstream() as upstream:
         linked = [upstream.linked(release) for release in new]
     return [
-        _copy_of(link, copy) if terms.copies or link.url is None else link
+        _copy_of(link, copy) if terms.mirror or link.url is None else link
         for link, copy in zip(linked, new, strict=True)
     ]
 

@@ -32,16 +32,16 @@ def sbom_name(filename: str) -> str:
     return f"{filename}.cdx.json"
 
 
-def write_sboms(releases: Sequence[Release], ledger: Path, out: Path, *, afresh: bool = False) -> tuple[Path, ...]:
+def write_sboms(releases: Sequence[Release], ledger: Path, out: Path, *, force: bool = False) -> tuple[Path, ...]:
     """Write `<out>/files/<wheel>.cdx.json` for every wheel that we built; returns those that were new or differed.
 
-    What is newer than all that it is made of is left alone without reading it, but not `afresh`.
+    What is newer than all that it is made of is left alone without reading it, but not `force`.
 
     Raises:
         PublishError: a report of the ledger is damaged.
     """
     program = changed_at(__file__)
-    stale = [release for release in releases if afresh or _is_stale(release, program, ledger, out)]
+    stale = [release for release in releases if force or _is_stale(release, program, ledger, out)]
     paths = ((out / "files" / name, content) for name, content in sboms(stale, ledger))
     return tuple(path for path, content in paths if _write(path, content))
 

@@ -71,11 +71,11 @@ def _no_collection() -> Iterator[None]:
 
 
 @_no_collection()
-def write_site(ledger: Ledger, out: Path, *, afresh: bool = False) -> tuple[str, ...]:
+def write_site(ledger: Ledger, out: Path, *, force: bool = False) -> tuple[str, ...]:
     """Write the simple repository's pages and the site below `out`.
 
     Returns the names there of files that were new, differed or went, and of folders that went. Settings and coverage
-    are read beside the ledger's folder. The same ledger gives the same bytes. `afresh` looks at every page, also where
+    are read beside the ledger's folder. The same ledger gives the same bytes. `force` looks at every page, also where
     nothing seems to have changed.
 
     Raises:
@@ -83,7 +83,7 @@ def write_site(ledger: Ledger, out: Path, *, afresh: bool = False) -> tuple[str,
     """
     site = load_site(ledger)
     made_by = _identity(site)
-    before = {} if afresh else _read_state(out, made_by)
+    before = {} if force else _read_state(out, made_by)
     names = project_names(ledger.folder)
     stamps = {name: ledger_stamp(ledger.folder, name) for name in names}
     stale = [name for name in names if not _is_current(name, stamps[name], before, out)]

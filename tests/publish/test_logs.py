@@ -70,10 +70,10 @@ def test_a_log_that_was_changed_is_written_again_or_goes_where_every_file_is_loo
     (known,) = write(tmp_path, made)
     path = tmp_path / "files" / log_name(WHEEL, known)
     path.write_text("another text")
-    assert write_logs(WHEEL, [made], [known], tmp_path / "files", tmp_path, afresh=True) == (known,)
+    assert write_logs(WHEEL, [made], [known], tmp_path / "files", tmp_path, force=True) == (known,)
     assert path.read_text() == TEXT
     path.write_text("another text")
-    assert write_logs(WHEEL, [], [known], tmp_path / "files", tmp_path, afresh=True) == ()
+    assert write_logs(WHEEL, [], [known], tmp_path / "files", tmp_path, force=True) == ()
     assert not path.exists()
 
 

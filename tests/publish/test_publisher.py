@@ -240,7 +240,7 @@ def test_links_are_enough_where_the_copies_are_gone(upstream: Upstream, tmp_path
 def test_copies_are_kept_where_they_are_asked_for(upstream: Upstream, tmp_path: Path) -> None:
     needed = upstream.add("needed")
     candidate = stored(make_wheel(tmp_path / "store", "demo", requires=["needed"]))
-    publication = publish_to(tmp_path, candidate, terms=Terms(copies=True))
+    publication = publish_to(tmp_path, candidate, terms=Terms(mirror=True))
     assert (tmp_path / "out/files" / needed.name).read_bytes() == needed.read_bytes()
     (release,) = (release for release in publication.releases if release.project == "needed")
     assert (release.url, release.metadata_sha256 is not None) == (None, True)

@@ -106,7 +106,7 @@ def test_what_is_not_as_it_was_written_comes_back_where_every_file_is_looked_at(
         path.write_text("not by rename, which nobody sees")
     assert main(pages) == 0
     assert index.verify() == IndexDiffers.exit_code
-    assert main([*pages, "--afresh"]) == 0
+    assert main([*pages, "--force"]) == 0
     assert index.verify() == 0
 
 
@@ -173,12 +173,12 @@ def test_files_elsewhere_are_looked_at_where_that_is_asked_for(
     Ledger(index.ledger).add(linked)
     write_site(Ledger(index.ledger), index.output)
     assert index.verify() == 0
-    assert "1 files elsewhere were not fetched: --links does that" in capsys.readouterr().out
-    assert index.verify("--links") == 0
+    assert "1 files elsewhere were not fetched: --check-links does that" in capsys.readouterr().out
+    assert index.verify("--check-links") == 0
     assert "1 files elsewhere have their hashes" in capsys.readouterr().out
     (upstream.folder / "out/files" / f"{wheel.name}.metadata").unlink()
     assert index.verify() == 0
-    assert index.verify("--links") == IndexDiffers.exit_code
+    assert index.verify("--check-links") == IndexDiffers.exit_code
     assert f"\n  {linked.url}.metadata: it can't be fetched: 404" in capsys.readouterr().err
 
 

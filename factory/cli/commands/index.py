@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="publish nothing: prove that the index is what the ledger gives, and nothing published is gone",
     )
     parser.add_argument(
-        "--links", action="store_true", help="with --verify: fetch what lies elsewhere, and compare it too"
+        "--check-links", action="store_true", help="with --verify: fetch what lies elsewhere, and compare it too"
     )
 
 
@@ -81,10 +81,10 @@ def configure_publishing(parser: argparse.ArgumentParser) -> None:
         help="the ledger of releases (default: index/ledger of the checkout if it is there, else ledger/ in --output)",
     )
     parser.add_argument(
-        "--copies", action="store_true", help="keep copies of other projects' files instead of links to them"
+        "--mirror", action="store_true", help="keep copies of other projects' files instead of links to them"
     )
     parser.add_argument(
-        "--afresh", action="store_true", help="look at every file's content, also where nothing seems to have changed"
+        "--force", action="store_true", help="look at every file's content, also where nothing seems to have changed"
     )
     parser.add_argument("--json", action="store_true", help="print the releases as JSON")
 
@@ -92,10 +92,10 @@ def configure_publishing(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Publish; print what is new in the index and how to install from it."""
     if args.verify:
-        verify(Ledger(args.ledger or default_ledger(args.output)), args.output, links=args.links)
+        verify(Ledger(args.ledger or default_ledger(args.output)), args.output, check_links=args.check_links)
         return 0
     if args.pages_only:
-        write_from_ledger(Ledger(args.ledger or default_ledger(args.output)), args.output, afresh=args.afresh)
+        write_from_ledger(Ledger(args.ledger or default_ledger(args.output)), args.output, force=args.force)
         return 0
     layout = default_layout()
     publish_and_show(Store(layout.store).published_candidates(), args, layout)
@@ -112,7 +112,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
     recipes = load_recipes(checkout() / "recipes")
     shadowing = frozenset(canonicalize_name(each.project) for each in recipes.values() if each.shadows_upstream)
-    terms = Terms(may_shadow=shadowing, base=args.url, copies=args.copies, address=address)
+    terms = Terms(may_shadow=shadowing, base=args.url, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two publishers at once, the later one writes the pages of both.
     with given_back(args.output, folder), stage as log, ledger.locked():
@@ -128,10 +128,10 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         )
         sources = sources_of(candidates, store=store.wheels, mirror=layout.mirror, output=args.output)
         try:
-            write_reports(publication.releases, folder, store, sources.find, args.output, afresh=args.afresh)
-            write_sboms(publication.releases, folder, args.output, afresh=args.afresh)
+            write_reports(publication.releases, folder, store, sources.find, args.output, force=args.force)
+            write_sboms(publication.releases, folder, args.output, force=args.force)
         finally:  # what is published is on the pages, whatever becomes of its report
-            write_site(ledger, args.output, afresh=args.afresh)
+            write_site(ledger, args.output, force=args.force)
     for note in publication.notes:
         print(f"factory: {note}", file=sys.stderr)
     if args.json:
@@ -140,10 +140,10 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         _show(publication, args.output)
 
 
-def write_from_ledger(ledger: Ledger, output: Path, *, afresh: bool = False) -> None:
+def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> None:
     """Write every page, and every bill of materials, that the ledger gives, and say how many files are others now.
 
-    `afresh` looks at all of them, also where nothing seems to have changed.
+    `force` looks at all of them, also where nothing seems to have changed.
 
     Raises:
         PublishError: there is no ledger, or one of its files is damaged.
@@ -154,8 +154,8 @@ def write_from_ledger(ledger: Ledger, output: Path, *, afresh: bool = False) -> 
     if not ledger.folder.is_dir():
         raise PublishError(f"there is no ledger in {ledger.folder}", hint="say where it is with --ledger DIR")
     with given_back(output, ledger.folder), ledger.locked():
-        sboms = write_sboms(ledger.read(), ledger.folder, output, afresh=afresh)
-        changed = [*sboms, *write_site(ledger, output, afresh=afresh)]
+        sboms = write_sboms(ledger.read(), ledger.folder, output, force=force)
+        changed = [*sboms, *write_site(ledger, output, force=force)]
     print(f"{len(changed)} files are new or another in {output}")
 
 
@@ -166,10 +166,10 @@ def pages_hint(args: argparse.Namespace) -> str:
     return f"the pages have it after: {shlex.join(words)}"
 
 
-def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
+def verify(ledger: Ledger, output: Path, *, check_links: bool = False) -> None:
     """Compare an index with its ledger, and the ledger with its past where git knows it.
 
-    With `links` the files that lie elsewhere are fetched and compared too.
+    With `check_links` the files that lie elsewhere are fetched and compared too.
 
     Raises:
         IndexDiffers: with every difference.
@@ -184,18 +184,19 @@ def verify(ledger: Ledger, output: Path, *, links: bool = False) -> None:
             *(broken_promises(ledger.folder, releases) if kept else ()),
         ]
     elsewhere = [release for release in releases if release.url is not None]
-    found += _missing(elsewhere) if links else ()
+    found += _missing(elsewhere) if check_links else ()
     if found:
         raise IndexDiffers(
             f"{output} is not what was published:\n  " + "\n  ".join(found),
-            hint="pages come back with: factory index --pages-only --afresh; files with: factory index --afresh; "
+            hint="pages come back with: factory index --pages-only --force; files with: factory index --force; "
             "ledger entries from the repository that keeps them; a file that a killed publisher left goes into the "
             "ledger with factory index, or can be removed if it was never published",
         )
     print(f"{len(releases) - len(elsewhere)} files and all pages in {output} are what the ledger gives")
     if elsewhere:
         print(
-            f"{len(elsewhere)} files elsewhere", "have their hashes" if links else "were not fetched: --links does that"
+            f"{len(elsewhere)} files elsewhere",
+            "have their hashes" if check_links else "were not fetched: --check-links does that",
         )
     print("nothing that was ever committed of the ledger has changed or gone" if kept else NO_HISTORY)
     if kept and (new := uncommitted(ledger.folder, releases)):
