@@ -8,8 +8,8 @@ from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from factory.bench.instructions import measure as count
-from factory.bench.report import report
+from factory.bench.instructions.benchmark import measure as count
+from factory.bench.instructions.report import report
 from factory.bench.results import Results
 from factory.cli.options import add_factory_options, add_python_option, make_factory
 from factory.errors import FactoryError, PrerequisiteMissing, StoreError

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.bench.instructions import measure as count
-from factory.bench.report import compare
+from factory.bench.instructions.benchmark import measure as count
+from factory.bench.instructions.report import compare
 from factory.bench.results import Results
 from factory.cli.commands.bench_instructions import add_case_options, require_emulation
 from factory.cli.options import add_factory_options, add_python_option, make_factory

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from factory.bench.completion import Request
-from factory.bench.emulation import MODELS, MODES, Cell
-from factory.bench.emulation import measure as measure_cells
-from factory.bench.emulation_report import report
+from factory.bench.qemu.benchmark import MODELS, MODES, Cell
+from factory.bench.qemu.benchmark import measure as measure_cells
+from factory.bench.qemu.llama_completion import Request
+from factory.bench.qemu.report import report
 from factory.bench.results import Results
 from factory.cli.options import add_factory_options, make_factory
 from factory.cli.values import count, duration

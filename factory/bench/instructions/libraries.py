@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from factory.bench.trace import Instruction
+from factory.bench.instructions.trace import Instruction
 
 LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ [0-9a-f]+ \S+ \d+ +(/.*\.so\b.*)")
 # Above the size of any library.

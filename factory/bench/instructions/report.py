@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from factory.bench.instruction_classes import CLASSES, Counts
-from factory.bench.instructions import Measurement
+from factory.bench.instructions.benchmark import Measurement
+from factory.bench.instructions.classes import CLASSES, Counts
 from factory.bench.results import BarChart, Results
 
 MILLION = 1e6

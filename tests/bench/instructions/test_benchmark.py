@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.bench.instruction_classes import Counts
-from factory.bench.instructions import Measurement, chosen, packages_with_libraries
-from factory.bench.report import compare, report
+from factory.bench.instructions.benchmark import Measurement, chosen, packages_with_libraries
+from factory.bench.instructions.classes import Counts
+from factory.bench.instructions.report import compare, report
 from factory.cli import main
 from factory.cli.commands.bench_instructions import labelled
 from factory.errors import AuditFailed, FactoryError, RecipeError

@@ -12,10 +12,10 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 
 from factory.bench.inside import run_case
-from factory.bench.instruction_classes import Counts, classify
-from factory.bench.instruction_counts import count_instructions
-from factory.bench.maps import Libraries, mapped_libraries, relative
-from factory.bench.trace import Instruction
+from factory.bench.instructions.classes import Counts, classify
+from factory.bench.instructions.counter import count_instructions
+from factory.bench.instructions.libraries import Libraries, mapped_libraries, relative
+from factory.bench.instructions.trace import Instruction
 from factory.errors import FactoryError, RecipeError
 from factory.model.protocols import BUILD, Sandbox
 from factory.model.recipe import Recipe

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factory.bench.completion import Request, read_timings
+from factory.bench.qemu.llama_completion import Request, read_timings
 from factory.errors import CommandFailed
 
 PRINTED = """\
@@ -41,6 +41,6 @@ def test_output_without_timings_is_an_error_with_its_last_lines() -> None:
 def test_the_command_line_is_the_published_one_with_a_time_limit() -> None:
     request = Request(prompt="hello", tokens=100, threads=2, seconds=90)
     command = request.limited("/build", "/build/llama-completion", "/build/model.gguf")
-    assert command[:3] == ["python3", "/build/limited.py", "90"]
+    assert command[:3] == ["python3", "/build/time_limit.py", "90"]
     assert command[3:10] == ["/build/llama-completion", "-m", "/build/model.gguf", "-p", "hello", "-n", "100"]
     assert command[-2:] == ["-t", "2"]

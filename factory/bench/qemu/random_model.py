@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter, TokenType
 from gguf.quants import dequantize
 
-from factory.bench.model_shape import ModelShape, Shape
+from factory.bench.qemu.model_shape import ModelShape, Shape
 
 Bytes = npt.NDArray[np.uint8]
 

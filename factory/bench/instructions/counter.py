@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
-from factory.bench.trace import LOG_ITEMS, Instruction, TraceCounter
+from factory.bench.instructions.trace import LOG_ITEMS, Instruction, TraceCounter
 from factory.model.protocols import BUILD, Sandbox
 from factory.util.log import LogSink
 

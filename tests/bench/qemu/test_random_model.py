@@ -8,8 +8,8 @@ import pytest
 from gguf import GGUFReader
 from gguf.quants import dequantize
 
-from factory.bench.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
-from factory.bench.random_model import DEVIATION, SCALES, write_random, write_unquantized
+from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
+from factory.bench.qemu.random_model import DEVIATION, SCALES, write_random, write_unquantized
 
 TINY = ModelShape(name="tiny", layers=2, hidden=256, feed_forward=512, heads=4, key_value_heads=2, vocabulary=1024)
 DRY_RUN = """\

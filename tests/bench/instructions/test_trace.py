@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from factory.bench.trace import Instruction, TraceCounter
+from factory.bench.instructions.trace import Instruction, TraceCounter
 from factory.errors import FactoryError
 
 # Two blocks: a loop of three instructions, and what comes after it. Bits 7 to 9 of the flags are LMUL, 10 to 12 SEW.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from factory.bench.trace import Instruction
+from factory.bench.instructions.trace import Instruction
 from factory.stages.audit.opcodes import (
     AUIPC,
     BRANCH,

@@ -12,7 +12,7 @@ from pathlib import Path
 from factory.errors import CommandFailed
 
 # What runs it in the root, for so many seconds.
-LIMITED = Path(__file__).parent / "inside/limited.py"
+LIMITED = Path(__file__).parents[1] / "inside/time_limit.py"
 _SAMPLING = re.compile(r"sampling time = +([\d.]+) ms")
 _SAMPLED = re.compile(r"samplers time = +[\d.]+ ms / +(\d+) tokens")
 _PROMPT = re.compile(r"prompt eval time = +([\d.]+) ms / +(\d+) tokens")

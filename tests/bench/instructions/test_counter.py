@@ -14,8 +14,8 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from factory.bench.instruction_classes import Counts, classify
-from factory.bench.instruction_counts import count_instructions
+from factory.bench.instructions.classes import Counts, classify
+from factory.bench.instructions.counter import count_instructions
 from factory.errors import CommandFailed
 from factory.model.protocols import Sandbox
 from factory.model.target import PROFILES

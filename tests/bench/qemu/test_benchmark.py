@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.bench.completion import Request
-from factory.bench.emulation import TOOLS, Bench, Cell
-from factory.bench.model_shape import ModelShape
+from factory.bench.qemu.benchmark import TOOLS, Bench, Cell
+from factory.bench.qemu.llama_completion import Request
+from factory.bench.qemu.model_shape import ModelShape
 from factory.cli.console import Reporter
 from factory.model.target import PYTHONS
 from factory.pipeline.config import Factory

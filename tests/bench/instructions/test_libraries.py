@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from factory.bench.maps import mapped_libraries, relative
-from factory.bench.trace import Instruction
+from factory.bench.instructions.libraries import mapped_libraries, relative
+from factory.bench.instructions.trace import Instruction
 
 MAPS = """\
 10000-59c000 r-xp 00000000 00:39 10051621                                /usr/bin/python3.13

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from factory.bench.completion import LIMITED, Request, Timings, read_timings
-from factory.bench.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
+from factory.bench.qemu.llama_completion import LIMITED, Request, Timings, read_timings
+from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
 from factory.bench.virtual_machine import DISKS, MOUNT, Hardware, VirtualMachine, virtual_machine
 from factory.errors import CommandFailed
 from factory.model.artifacts import PackagePin
@@ -186,7 +186,7 @@ class Bench:
 
         def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
             # gguf takes a while to import; every command of the factory imports this module.
-            from factory.bench.random_model import write_random
+            from factory.bench.qemu.random_model import write_random
 
             write_random(self._shape, types, tree / f"{name}.gguf")
             return ()
@@ -195,7 +195,7 @@ class Bench:
         return Model(path=layer.tree / f"{name}.gguf", key=layer.digest)
 
     def _types(self, name: str) -> dict[str, str]:
-        from factory.bench.random_model import write_unquantized
+        from factory.bench.qemu.random_model import write_unquantized
 
         with self._stages(f"types of {name}") as log, self._opened() as sandbox:
             printed = Recording(log)

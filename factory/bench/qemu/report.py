@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from factory.bench.completion import Counted
-from factory.bench.emulation import CONTROL, Measured
+from factory.bench.qemu.benchmark import CONTROL, Measured
+from factory.bench.qemu.llama_completion import Counted
 from factory.bench.results import BarChart, Results
 
 PAPER = "LLM emulation for RISC-V with QEMU"

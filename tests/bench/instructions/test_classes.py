@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from factory.bench.instruction_classes import class_of, classify, registers_of
-from factory.bench.trace import Instruction
+from factory.bench.instructions.classes import class_of, classify, registers_of
+from factory.bench.instructions.trace import Instruction
 
 CLASSES = [
     ("integer", 0x952E, "add a0,a1,a0"),

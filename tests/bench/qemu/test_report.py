@@ -1,8 +1,8 @@
 """The table of `factory bench qemu`: rates, what was cut, and only those published figures that are known."""
 
-from factory.bench.completion import Counted, Request, Timings
-from factory.bench.emulation import Cell, Measured
-from factory.bench.emulation_report import report
+from factory.bench.qemu.benchmark import Cell, Measured
+from factory.bench.qemu.llama_completion import Counted, Request, Timings
+from factory.bench.qemu.report import report
 
 REQUEST = Request(prompt="hello", tokens=100, threads=2, seconds=90)
 

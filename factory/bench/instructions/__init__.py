@@ -1,0 +1,1 @@
+"""Instruction counts: the instructions that a package executes, counted under QEMU."""

@@ -1,0 +1,1 @@
+"""QEMU benchmark: the speed of a language model in user mode and in system mode."""
