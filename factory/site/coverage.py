@@ -15,7 +15,7 @@ from factory.errors import PublishError
 from factory.model.record import BuildFailure
 from factory.publish.safe_text import harmless_json
 from factory.site.projects import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State, Summary
-from factory.util.jsonio import DAMAGED, structure
+from factory.util.jsonio import DAMAGED, convert
 
 OTHER = "other"  # what the catalogue's states don't have: it is here, but not in the version that is needed
 WORDS = {
@@ -143,7 +143,7 @@ def load_coverage(folder: Path) -> Coverage:
         content = harmless_json(path.read_bytes())
         if not isinstance(content, dict):
             raise TypeError("it holds no object")
-        coverage = structure(content, Coverage)
+        coverage = convert(content, Coverage)
         _require_known(coverage)
         return coverage
     except DAMAGED as error:

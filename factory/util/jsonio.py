@@ -1,86 +1,56 @@
 """Frozen dataclasses and structs as JSON files: written by rename, read with their types checked.
 
-Paths below a `root` are written relative to it, so that a cache folder that was moved still finds its own files.
+Paths below a `root` are written relative to it, so that the files of a cache stay valid when the cache is moved.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cattrs
 import msgspec
-from cattrs.preconf.json import JsonConverter, make_converter
 
 from factory.errors import StoreError
 from factory.util.atomic_files import write_if_changed
 
 T = TypeVar("T")
 
-NOWHERE = Path()
-# Kept, since looking at a large dataclass takes longer than reading one.
+NO_ROOT = Path()
+# Building a decoder of a large dataclass takes longer than decoding one.
 _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {}
-# What reading a file that holds something else comes to, before `structure` and in it, and in `decode` and `convert`.
-DAMAGED = (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    RecursionError,
-    cattrs.BaseValidationError,
-    msgspec.MsgspecError,
-)
-
-
-@lru_cache
-def _converter(root: Path, *, with_defaults: bool = True) -> JsonConverter:
-    converter = make_converter(omit_if_default=not with_defaults)
-    converter.register_unstructure_hook(
-        Path, lambda path: str(path.relative_to(root) if root != NOWHERE and path.is_relative_to(root) else path)
-    )
-    converter.register_unstructure_hook(msgspec.Struct, msgspec.to_builtins)
-    converter.register_structure_hook(Path, lambda value, _: root / value)
-    converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
-    return converter
+# Exceptions that reading a file with other content raises: before `convert`, and in `convert` and `decode`.
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, msgspec.MsgspecError)
 
 
 def timestamp() -> str:
-    """The time now as records have it: UTC, to the second."""
+    """Return the current time as records write it: UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def dumps(value: object, root: Path = NOWHERE) -> str:
-    """A dataclass or struct (or a tuple of them) as indented JSON text with sorted keys."""
-    return json.dumps(_converter(root).unstructure(value), indent=1, sort_keys=True) + "\n"
+def dumps(value: object, root: Path = NO_ROOT) -> str:
+    """Return a dataclass or struct (or a tuple of them) as indented JSON text with sorted keys."""
+    return json.dumps(_to_builtins(value, root), indent=1, sort_keys=True) + "\n"
 
 
 def identify(value: object, root: Path) -> str:
-    """A dataclass as JSON text that tells it from others: without what has its default value, mappings in their order.
+    """Return JSON text that identifies a dataclass: fields with default values omitted, mappings in their order.
 
-    So it stays the same when the class gets a field more.
+    A new field with a default value therefore changes no identity.
     """
-    return json.dumps(_converter(root, with_defaults=False).unstructure(value))
+    return json.dumps(_to_builtins(_without_defaults(value), root))
 
 
-def save(path: Path, value: object, root: Path = NOWHERE) -> None:
+def save(path: Path, value: object, root: Path = NO_ROOT) -> None:
     """Write a dataclass as JSON, by rename."""
     write_if_changed(path, dumps(value, root).encode(), durable=True)
 
 
-def structure(value: object, kind: type[T]) -> T:
-    """What JSON gave as a dataclass.
-
-    Raises:
-        cattrs.BaseValidationError: it holds something else.
-    """
-    return _converter(NOWHERE).structure(value, kind)
-
-
 def encode(value: object) -> bytes:
-    """What JSON can hold, and dataclasses, as text in one line with sorted names: for what is large or often made."""
+    """Encode builtins and dataclasses as JSON on one line with sorted names: for large or frequent output."""
     try:
         return msgspec.json.encode(value, order="sorted")
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can name and UTF-8 can't hold
@@ -88,32 +58,64 @@ def encode(value: object) -> bytes:
 
 
 def decode(content: bytes, kind: type[T]) -> T:
-    """What JSON text holds as a dataclass, without paths in it: for files of which there are very many.
+    """Decode JSON text as a dataclass without paths: fast enough for very many files.
 
     Raises:
-        msgspec.MsgspecError: it isn't JSON, or holds something else.
+        msgspec.MsgspecError: it isn't JSON, or its content doesn't fit `kind`.
     """
     decoder = _DECODERS.get(kind) or _DECODERS.setdefault(kind, msgspec.json.Decoder(kind))
     value: T = decoder.decode(content)
     return value
 
 
-def convert(value: object, kind: type[T]) -> T:
-    """As `decode`, of what JSON gave already.
+def convert(value: object, kind: type[T], root: Path = NO_ROOT) -> T:
+    """Convert parsed JSON to a dataclass; relative paths are taken as relative to `root`.
 
     Raises:
-        msgspec.MsgspecError: it holds something else.
+        msgspec.MsgspecError: its content doesn't fit `kind`.
     """
-    return msgspec.convert(value, kind)
+
+    def build(wanted: type, value: Any) -> object:
+        return root / value if wanted is Path else value  # else `object`: JSON as it is
+
+    return msgspec.convert(value, kind, dec_hook=build)
 
 
-def load(path: Path, kind: type[T], root: Path = NOWHERE) -> T:
+def load(path: Path, kind: type[T], root: Path = NO_ROOT) -> T:
     """Read what `save` wrote.
 
     Raises:
-        StoreError: the file is damaged or holds something else.
+        StoreError: the file is damaged or its content doesn't fit `kind`.
     """
     try:
-        return _converter(root).structure(json.loads(path.read_text(encoding="utf-8")), kind)
-    except (ValueError, cattrs.BaseValidationError) as error:
-        raise StoreError(f"{path} is damaged: {error}", hint=f"remove it and run again: rm {path}") from error
+        return convert(json.loads(path.read_text(encoding="utf-8")), kind, root)
+    except DAMAGED as error:
+        raise StoreError(f"{path}: file is damaged: {error}", hint=f"remove it and run again: rm {path}") from error
+
+
+def _to_builtins(value: object, root: Path) -> object:
+    def simplify(part: Any) -> str:
+        if not isinstance(part, Path):
+            raise NotImplementedError(f"{type(part).__name__} has no form in JSON")
+        return str(part.relative_to(root) if root != NO_ROOT and part.is_relative_to(root) else part)
+
+    return msgspec.to_builtins(value, enc_hook=simplify)
+
+
+def _without_defaults(value: object) -> object:
+    """Replace dataclasses at any depth by mappings of their fields whose values are not the defaults."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _without_defaults(part) for name, part in _stated(value)}
+    if isinstance(value, Mapping):
+        return {name: _without_defaults(part) for name, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_without_defaults(part) for part in value]
+    return value
+
+
+def _stated(value: Any) -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(value):
+        part = getattr(value, field.name)
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if part != default:
+            yield field.name, part

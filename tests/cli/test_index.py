@@ -50,7 +50,7 @@ def test_what_is_published_is_on_the_pages_even_where_reports_cannot_be_written(
     failures = output.parent / "cache/store/failures"
     failures.mkdir(parents=True)
     (failures / "needed-3.13.json").write_text("{")
-    with pytest.raises(StoreError, match=r"needed-3\.13\.json is damaged"):
+    with pytest.raises(StoreError, match=r"needed-3\.13\.json: file is damaged"):
         run_index("--output", str(output), "--ledger", str(output.parent / "ledger"))
     assert "needed-1.0-py3-none-any.whl" in (output / "simple/needed/index.html").read_text()
 

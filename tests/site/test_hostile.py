@@ -28,7 +28,7 @@ from factory.site.coverage import Coverage, Pin, Stack
 from factory.site.pages import Site, entry_of, pages_of_project, pages_of_the_whole
 from factory.site.projects import Project, make_project
 from factory.site.writer import encoded, write_site
-from factory.util.jsonio import convert, dumps, structure
+from factory.util.jsonio import convert, dumps
 from tests.support.browser import Browser, chromium
 from tests.support.ledgers import ALPHA, FAILURE, build, make_ledger, release, report
 
@@ -78,7 +78,7 @@ def project_with(text: str) -> Project:
     words = as_read(report(ALPHA, summary=text, license=text, build=made))
     failure = replace(FAILURE, version=text, python=text, stage=text, finished=text, message=text)
     return make_project(
-        "alpha", [one], {ALPHA: words}, [structure(harmless_json(dumps(failure).encode()), type(failure))]
+        "alpha", [one], {ALPHA: words}, [convert(harmless_json(dumps(failure).encode()), type(failure))]
     )
 
 

@@ -59,7 +59,7 @@ def test_a_damaged_record_says_which_file_to_remove(tmp_path: Path) -> None:
     kept = store.add(record(), wheel(tmp_path))
     path = next((tmp_path / "store/records").iterdir())
     path.write_text(path.read_text()[:100])
-    with pytest.raises(StoreError, match=r"records/k+\.json is damaged") as caught:
+    with pytest.raises(StoreError, match=r"records/k+\.json: file is damaged") as caught:
         store.record(kept.key)
     assert caught.value.hint == f"remove it and run again: rm {path}"
 
