@@ -27,10 +27,11 @@ from factory.model.artifacts import SourceTree
 from factory.model.protocols import Sandbox
 from factory.model.recipe import Recipe, SourcePin
 from factory.model.target import Target
-from factory.pipeline.config import Factory
 from factory.pipeline.job_slots import processors
 from factory.pipeline.metadata import describe
+from factory.pipeline.run import Run
 from factory.recipes.loader import load_recipes
+from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.pep517 import PYTHON
 from factory.stages.builders.registry import BUILDERS
@@ -186,7 +187,7 @@ def make_environment(subject: Subject, mode: str, layout: Layout) -> RootfsEnvir
         return Reporter().stage("environment", stage, logs / f"{stage.replace(' ', '-')}.log")
 
     recipe = subject.recipe
-    metadata = describe(recipe, Factory(layout=layout, checkout=ROOT, reporter=Reporter()))
+    metadata = describe(recipe, Run(layout=layout, recipes=RecipeSet(ROOT), reporter=Reporter()))
     request = RootRequest(apt=recipe.build.apt, rust=needs_rust(metadata, recipe))
     root = MODES[mode](layout, request, open_stage)
     return RootfsEnvironment(root=root, layout=layout)

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from factory.cli.console import print_table
-from factory.pipeline.build import STAGES
+from factory.pipeline.order import STAGES
 from factory.util.paths import CACHE_VARIABLE, default_layout
 from factory.util.process import run
 

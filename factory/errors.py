@@ -13,6 +13,10 @@ class FactoryError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    # Whether the package is at fault, unless `machines_fault` is set: the site then shows the failure.
+    blames_package: ClassVar[bool] = False
+    # Stage that failed; the checkpoint of the running stage sets it.
+    stage: str = ""
 
     def __init__(self, message: str, *, hint: str | None = None, machines_fault: bool = False) -> None:
         super().__init__(message)
@@ -40,12 +44,16 @@ class SourceError(FactoryError):
     """A source that can't be fetched, doesn't match its hash, or is unsafe to unpack."""
 
     exit_code = 5
+    blames_package = True
+    stage = "source"
 
 
 class PatchError(FactoryError):
     """A patch without a header, or one that doesn't apply."""
 
     exit_code = 6
+    blames_package = True
+    stage = "patch"
 
 
 class EnvironmentSetupError(FactoryError):
@@ -67,24 +75,32 @@ class BuildFailed(FactoryError):
     """The package's own build failed."""
 
     exit_code = 8
+    blames_package = True
+    stage = "build"
 
 
 class RepairFailed(FactoryError):
     """auditwheel found no platform tag at or below the target's that holds."""
 
     exit_code = 9
+    blames_package = True
+    stage = "repair"
 
 
 class AuditFailed(FactoryError):
     """A wheel contains what its tag or its recipe does not promise."""
 
     exit_code = 10
+    blames_package = True
+    stage = "audit"
 
 
 class CheckFailed(FactoryError):
     """A wheel did not install, or did not run rightly on a profile."""
 
     exit_code = 11
+    blames_package = True
+    stage = "check"
 
 
 class StoreError(FactoryError):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from factory.cli.console import Reporter
 from factory.model.target import PYTHONS, TOOLCHAINS
-from factory.pipeline.config import Factory
+from factory.pipeline.config import BuildConfig
+from factory.pipeline.run import Run
+from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.ccache import configured
 from factory.stages.environments.registry import DEFAULT_ENVIRONMENT, ENVIRONMENTS
 from factory.stages.environments.roots import MODES, default_mode
@@ -16,8 +18,8 @@ from factory.util.paths import checkout, default_layout
 DEFAULT_MODE = default_mode()
 
 
-def add_factory_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what `make_factory` reads."""
+def add_build_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what `make_run` reads."""
     add_root_options(parser)
     parser.add_argument("--mode", choices=MODES, default=DEFAULT_MODE, help="how compilers run (default: %(default)s)")
 
@@ -71,14 +73,19 @@ def add_toolchains_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--toolchain", action="append", choices=TOOLCHAINS, help=help_text)
 
 
-def make_factory(args: argparse.Namespace) -> Factory:
-    """The factory that the options describe."""
-    return Factory(
+def make_run(args: argparse.Namespace) -> Run:
+    """Return the run that the options describe."""
+    return Run(
         layout=default_layout(),
-        checkout=(args.checkout or checkout()).absolute(),
+        recipes=RecipeSet((args.checkout or checkout()).absolute()),
         reporter=Reporter(),
-        mode=args.mode,
-        environment=args.environment,
+        config=BuildConfig(mode=args.mode, environment=args.environment),
         keep=args.keep,
         compiler_cache=configured(),
     )
+
+
+def run_for_python(args: argparse.Namespace) -> Run:
+    """Return the run that the options describe, for the Python that they name."""
+    chosen = make_run(args)
+    return chosen.with_config(chosen.config.for_python(args.python))

@@ -1,4 +1,4 @@
-"""Steps of one job that are remembered across runs: what was finished before a kill is not done again."""
+"""Checkpoints: finished stages of one job, kept across runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Generic, TypeVar
 
+from factory.errors import FactoryError
 from factory.model.record import StageRun
 from factory.util import cancellation
 from factory.util.jsonio import load, save
@@ -21,7 +22,7 @@ PROMPTS = ("$ ", "[in the root] $ ")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Generic[T]):
-    """A step's value, and what running it took."""
+    """A finished stage: its value and its cost."""
 
     value: T
     run: StageRun
@@ -29,25 +30,27 @@ class Finished(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What a stage that isn't finished took so far, over all its runs."""
+    """Cost of an unfinished stage so far, over all its runs."""
 
     seconds: float
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
-    """The steps of the job whose folder this is; `root` is the cache that it lies in, which may move."""
+class Checkpoints:
+    """Finished stages of one job, in `folder`; `root` is the cache folder, which may move between runs."""
 
     folder: Path
     root: Path
     open_stage: OpenStage
 
     def once(self, stage: str, kind: type[T], produce: Callable[[LogSink], T]) -> T:
-        """The step's value: from an earlier run if it finished there, else by `produce(log)`.
+        """Return the stage's value: that of an earlier run if it finished there, else by `produce(log)`.
+
+        A failure names the stage that was running.
 
         Raises:
-            BaseException: the reason for which the run was asked to stop, before the step began.
+            BaseException: the reason for which the run was asked to stop, before the stage started.
         """
         path = self._path(stage)
         if path.is_file():
@@ -55,7 +58,7 @@ class Steps:
         cancellation.current().check()
         with self.open_stage(stage) as log:
             before = log.path.stat().st_size
-            with self._spending(stage) as spent:
+            with self._spending(stage) as spent, _named(stage):
                 value = produce(log)
         took, commands = spent(), _commands(log.path, before)
         run = StageRun(
@@ -72,7 +75,7 @@ class Steps:
 
     @contextmanager
     def _spending(self, stage: str) -> Iterator[Callable[[], Spent]]:
-        """Measure a run of a stage; gives what that and earlier ones took, unless they were killed."""
+        """Measure a run of a stage; yields the cost of it and of earlier runs, unless they were killed."""
         path, started = self._spent_path(stage), monotonic()
         before = load(path, Spent) if path.is_file() else Spent(seconds=0.0, usage=Usage())
 
@@ -88,7 +91,7 @@ class Steps:
                 raise
 
     def runs(self, stages: tuple[str, ...]) -> tuple[StageRun, ...]:
-        """What each finished step took."""
+        """Cost of each finished stage."""
         finished = (path for path in map(self._path, stages) if path.is_file())
         return tuple(load(path, Finished[object], self.root).run for path in finished)
 
@@ -99,8 +102,18 @@ class Steps:
         return self.folder / f"{stage}.json"
 
 
+@contextmanager
+def _named(stage: str) -> Iterator[None]:
+    """Set the stage on a failure."""
+    try:
+        yield
+    except FactoryError as error:
+        error.stage = stage
+        raise
+
+
 def _commands(log: Path, offset: int) -> tuple[str, ...]:
-    """The command lines that a log has after `offset`: process and the sandboxes mark them with a prompt."""
+    """Command lines of a log after `offset`; processes and sandboxes mark them with a prompt."""
     with log.open(encoding="utf-8", errors="replace") as file:
         file.seek(offset)
         return tuple(line.rstrip("\n") for line in file if line.startswith(PROMPTS))

@@ -1,13 +1,10 @@
-"""The plan: which jobs, in which order, and the content key that says whether one is done already."""
+"""Plan: the graph of jobs for requested recipes and their dependencies."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -16,11 +13,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 from factory.errors import RecipeError
 from factory.model.job import Job, JobId, ProjectMetadata
 from factory.model.recipe import Recipe
-from factory.model.target import PYTHONS, TOOLCHAINS, Target
-from factory.util.jsonio import dumps, identify
-
-# Counts up when the factory itself comes to build, repair or audit differently.
-BUILD_LOGIC = 3
+from factory.model.target import PYTHONS
+from factory.recipes.recipe_set import find_recipe
 
 Describe = Callable[[Recipe], ProjectMetadata]
 
@@ -64,43 +58,6 @@ def _asked_for(recipe: Recipe, python: str, toolchains: Sequence[str]) -> list[J
     name = canonicalize_name(recipe.name)
     chosen = toolchains or recipe.build.toolchains
     return [(name, python, "" if toolchain == recipe.toolchain else toolchain) for toolchain in chosen]
-
-
-def content_key(
-    job: Job,
-    inputs: Sequence[str],
-    target: Target,
-    environment_key: str,
-    patches: Iterable[Path],
-    dependency_wheels: Sequence[str],
-) -> str:
-    """The sha256 over everything that decides the wheel's bytes and its checks.
-
-    `inputs` are the hashes of the source and of the check's model, and the versions of programs outside the environment
-    that build; `dependency_wheels` are those of our own wheels that the build installs.
-    """
-    recipe = job.recipe
-    digest = hashlib.sha256()
-    # On a riscv64 machine that builds on itself, the environment has all compilers that are installed.
-    compilers = [] if job.toolchain == TOOLCHAINS[0] else [f"toolchain {job.toolchain}"]
-    described = (dumps(target), identify(_deciding(recipe), recipe.directory))
-    for text in (str(BUILD_LOGIC), *described, environment_key, *inputs, *compilers, *sorted(dependency_wheels)):
-        digest.update(f"{len(text)}:{text}".encode())
-    script = [recipe.check.script] if recipe.check.script is not None else []
-    for path in (*script, *patches):
-        content = path.read_bytes()
-        digest.update(f"{path.name}:{len(content)}:".encode() + content)
-    return digest.hexdigest()
-
-
-def _deciding(recipe: Recipe) -> Recipe:
-    """The recipe as it was read, but for what doesn't decide what is built.
-
-    That is how a build shares the machine, which others there are, what may be published, and how the project's own
-    tests are run on request.
-    """
-    build = replace(recipe.build, memory_per_job=0, toolchains=TOOLCHAINS[:1])
-    return replace(recipe, build=build, shadows_upstream=False, suite=None, file_sha256="")
 
 
 def requirement_names(requirements: Iterable[str], python: str) -> set[NormalizedName]:
@@ -153,17 +110,3 @@ def _require_python(recipe: Recipe, metadata: ProjectMetadata, python: str) -> N
             f"{recipe.label} can't be built for Python {python}: it requires Python {metadata.requires_python}",
             hint=f"build it with {' or '.join(fitting)}" if fitting else "pin a version of it that allows this Python",
         )
-
-
-def find_recipe(name: str, recipes: Mapping[str, Recipe]) -> Recipe:
-    """The recipe of that name.
-
-    Raises:
-        RecipeError: there is none; with a suggestion.
-    """
-    name = canonicalize_name(name)
-    if name in recipes:
-        return recipes[name]
-    close = difflib.get_close_matches(name, recipes, n=1)
-    suggestion = f"did you mean {close[0]!r}?" if close else f"known recipes: {', '.join(sorted(recipes))}"
-    raise RecipeError(f"there is no recipe for {name!r}", hint=suggestion)

@@ -1,4 +1,4 @@
-"""Building once more what a build record says."""
+"""Rebuild of a recorded wheel."""
 
 from __future__ import annotations
 
@@ -8,48 +8,49 @@ from pathlib import Path
 from factory.errors import RebuildImpossible
 from factory.model.artifacts import RepairedWheel
 from factory.model.record import BuildRecord
-from factory.pipeline.build import make_wheel
-from factory.pipeline.checkpoints import Steps
-from factory.pipeline.config import Factory
-from factory.pipeline.job import OpenJob, open_package
+from factory.pipeline.checkpoints import Checkpoints
+from factory.pipeline.job import PreparedJob, prepare_package
+from factory.pipeline.order import StageRunner
+from factory.pipeline.run import Run
 from factory.util.atomic_files import sha256_of
 
 
-def rebuild(record: BuildRecord, factory: Factory, folder: Path) -> RepairedWheel:
-    """Build once more, in `folder`, what a record says: the same inputs and exactly its build requirements, no cache.
+def rebuild(record: BuildRecord, run: Run, folder: Path) -> RepairedWheel:
+    """Rebuild a recorded wheel in `folder`: same inputs, exactly the recorded build requirements, no compiler cache.
 
     Raises:
         RebuildImpossible: the recipe, its patches, the environment or another input is not the recorded one any more.
     """
-    record = factory.store.record(record.wheel_of) or record
-    factory = replace(factory, target=record.target, toolchain=record.built_with, mode=record.mode)
-    opened = open_package(record.name, factory, record.built_with)
-    if opened.key != record.key:
+    record = run.store.record(record.wheel_of) or record
+    config = replace(run.config, target=record.target, toolchain=record.built_with, mode=record.mode)
+    run = run.with_config(config)
+    prepared = prepare_package(record.name, run, record.built_with)
+    if prepared.key != record.key:
         raise RebuildImpossible(
-            f"{record.name} {record.version} can't be rebuilt as recorded: " + "; ".join(_changes(record, opened)),
+            f"{record.name} {record.version} can't be rebuilt as recorded: " + "; ".join(_changes(record, prepared)),
             hint="check out the recorded recipe and patches; an environment is kept as long as its layers are",
         )
-    recipe, metadata = opened.job.recipe, opened.job.metadata
+    recipe, metadata = prepared.job.recipe, prepared.job.metadata
     uncached = {**recipe.build.environment, "CCACHE_DISABLE": "1"}
     pins = tuple(f"{pin.name}=={pin.version}" for pin in record.requirements)
     job = replace(
-        opened.job,
+        prepared.job,
         recipe=replace(recipe, build=replace(recipe.build, environment=uncached)),
         metadata=replace(metadata, build_requires=pins, cargo_locks=record.cargo_locks),
     )
-    steps = Steps(
-        folder=folder / "steps", root=factory.layout.root, open_stage=factory.stages(f"{recipe.label} rebuilt")
-    )
-    return make_wheel(replace(opened, job=job, folder=folder), steps, factory).repaired
+    opener = run.stages(f"{recipe.label} rebuilt")
+    checkpoints = Checkpoints(folder=folder / "steps", root=run.layout.root, open_stage=opener)
+    again = replace(prepared, job=job, folder=folder)
+    return StageRunner(prepared=again, checkpoints=checkpoints, run=run).make_wheel().repaired
 
 
-def _changes(record: BuildRecord, opened: OpenJob) -> list[str]:
-    """Which inputs of a build are other ones than those recorded."""
-    root = opened.environment.root
+def _changes(record: BuildRecord, prepared: PreparedJob) -> list[str]:
+    """List the inputs that differ from the recorded ones."""
+    root = prepared.environment.root
     found = []
-    if opened.job.recipe.file_sha256 != record.recipe_sha256:
+    if prepared.job.recipe.file_sha256 != record.recipe_sha256:
         found.append("its recipe.toml has changed")
-    if [sha256_of(path) for path in opened.patches] != [patch.sha256 for patch in record.patches]:
+    if [sha256_of(path) for path in prepared.patches] != [patch.sha256 for patch in record.patches]:
         found.append("its patches have changed")
     if root.key != record.environment_key:
         then, now = set(record.environment), set(root.lock())

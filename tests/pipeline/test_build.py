@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError, StoreError
-from factory.pipeline.build import STAGES
+from factory.pipeline.order import STAGES
 from factory.store.areas import lock_of
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of

@@ -1,4 +1,4 @@
-"""Steps that finished are not done again; those that failed are."""
+"""Checkpoints that finished are not done again; those that failed are."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from factory.errors import BuildFailed, TimeLimitReached
 from factory.model.artifacts import PackagePin, SourceTree
-from factory.pipeline.checkpoints import Steps
+from factory.pipeline.checkpoints import Checkpoints
 from factory.util.log import LogFile, LogSink
 from factory.util.process import run
 
@@ -18,12 +18,12 @@ BUSY_SECONDS = 0.2
 BUSY = f"import time\nwhile time.process_time() < {BUSY_SECONDS}: pass"
 
 
-def steps(folder: Path) -> Steps:
+def steps(folder: Path) -> Checkpoints:
     @contextmanager
     def open_stage(stage: str) -> Iterator[LogSink]:
         yield LogFile(folder / f"{stage}.log")
 
-    return Steps(folder=folder / "steps", root=folder, open_stage=open_stage)
+    return Checkpoints(folder=folder / "steps", root=folder, open_stage=open_stage)
 
 
 def test_a_finished_step_gives_its_value_again_without_running(tmp_path: Path) -> None:

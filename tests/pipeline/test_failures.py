@@ -13,7 +13,8 @@ from factory.model.job import Job
 from factory.model.recipe import Recipe, SourcePin
 from factory.model.record import BuildRecord
 from factory.pipeline.build import build
-from factory.pipeline.config import Factory
+from factory.pipeline.run import Run
+from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.base import build_failed
 from factory.util.paths import Layout
 from tests.conftest import MemoryLog
@@ -35,8 +36,8 @@ PIN = SourcePin(kind="local", project="demo", version="1.0")
 DEMO = Recipe(name="demo", version="1.0", directory=Path("demo"), source=PIN)
 
 
-def make_factory(root: Path) -> Factory:
-    return Factory(layout=Layout(root / "cache"), checkout=root, reporter=Reporter())
+def make_run(root: Path) -> Run:
+    return Run(layout=Layout(root / "cache"), recipes=RecipeSet(root), reporter=Reporter())
 
 
 def failed(output: str, *, network: bool) -> BuildFailed:
@@ -66,18 +67,18 @@ def test_what_the_machine_lacks_is_not_kept_as_a_failure_of_the_package(
     (tmp_path / "recipes/demo/recipe.toml").write_text(RECIPE)
     (tmp_path / "recipes/demo/setup.py").touch()
 
-    def fail(_job: Job, _records: object, _factory: Factory) -> BuildRecord:
+    def fail(_job: Job, _records: object, _factory: Run) -> BuildRecord:
         raise error
 
     monkeypatch.setattr("factory.pipeline.build._build_job", fail)
-    factory = make_factory(tmp_path)
+    run = make_run(tmp_path)
     with pytest.raises(type(error)):
-        build(["demo"], ["3.13"], factory)
-    assert [failure.stage for failure in factory.store.failures()] == stages
+        build(["demo"], ["3.13"], run)
+    assert [failure.stage for failure in run.store.failures()] == stages
 
 
 def test_the_options_lead_to_the_very_build_that_failed(tmp_path: Path) -> None:
-    factory = make_factory(tmp_path)
-    assert factory.options_for(DEMO) == "--python 3.13"
-    other = replace(factory, mode="emulated", environment="docker").for_python("3.14", "clang")
-    assert other.options_for(DEMO) == "--python 3.14 --toolchain clang --mode emulated --environment docker"
+    run = make_run(tmp_path)
+    assert run.config.options(DEMO) == "--python 3.13"
+    other = replace(run.config, mode="emulated", environment="docker").for_python("3.14", "clang")
+    assert other.options(DEMO) == "--python 3.14 --toolchain clang --mode emulated --environment docker"

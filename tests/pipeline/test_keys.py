@@ -11,8 +11,10 @@ import pytest
 from factory.cli.console import Reporter
 from factory.model.job import Job, ProjectMetadata
 from factory.model.recipe import BuildOptions, Recipe, SourcePin
-from factory.pipeline.config import Factory
-from factory.pipeline.job import open_job
+from factory.pipeline.job import prepare_job
+from factory.pipeline.roots import RootProvider
+from factory.pipeline.run import Run
+from factory.recipes.recipe_set import RecipeSet
 from factory.stages.environments.base import Root
 from factory.stages.environments.layers import Layer
 from factory.stages.environments.rootfs import RootfsEnvironment
@@ -31,14 +33,14 @@ def changing_the_key(tmp_path: Path, builder: str, monkeypatch: pytest.MonkeyPat
     environment = RootfsEnvironment(
         root=Root(layers=(Layer(key="0", tree=tmp_path, packages=()),), variables={}), layout=layout
     )
-    monkeypatch.setattr(Factory, "build_environment", lambda *_: environment)
-    factory = Factory(layout=layout, checkout=tmp_path, reporter=Reporter())
-    before, changing = open_job(job, {}, factory).key, set()
+    monkeypatch.setattr(RootProvider, "build_environment", lambda *_: environment)
+    run = Run(layout=layout, recipes=RecipeSet(tmp_path), reporter=Reporter())
+    before, changing = prepare_job(job, {}, run).key, set()
     for program in PROGRAMS:
         monkeypatch.setattr(
             "factory.pipeline.job.version", lambda name, other=program: "0" if name == other else version(name)
         )
-        if open_job(job, {}, factory).key != before:
+        if prepare_job(job, {}, run).key != before:
             changing.add(program)
     return changing
 

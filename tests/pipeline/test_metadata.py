@@ -10,8 +10,9 @@ import pytest
 from factory.cli.console import Reporter
 from factory.model.job import ProjectMetadata
 from factory.model.recipe import Overlay, Recipe, SourcePin
-from factory.pipeline.config import Factory
 from factory.pipeline.metadata import describe
+from factory.pipeline.run import Run
+from factory.recipes.recipe_set import RecipeSet
 from factory.stages.sources import registry
 from factory.util.jsonio import save
 from factory.util.locks import held
@@ -21,8 +22,8 @@ PROJECT = '[build-system]\nrequires = []\nbuild-backend = "mesonpy"\n[project]\n
 
 
 @pytest.fixture
-def factory(tmp_path: Path) -> Factory:
-    return Factory(layout=Layout(tmp_path / "cache"), checkout=tmp_path, reporter=Reporter())
+def run(tmp_path: Path) -> Run:
+    return Run(layout=Layout(tmp_path / "cache"), recipes=RecipeSet(tmp_path), reporter=Reporter())
 
 
 @pytest.fixture
@@ -36,23 +37,21 @@ def recipe(tmp_path: Path) -> Recipe:
     return Recipe(name="eggs", version="1", directory=tmp_path, source=pin)
 
 
-def test_metadata_is_read_out_of_the_source_once(
-    factory: Factory, recipe: Recipe, capsys: pytest.CaptureFixture[str]
-) -> None:
-    metadata = describe(recipe, factory)
+def test_metadata_is_read_out_of_the_source_once(run: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    metadata = describe(recipe, run)
     assert (metadata.name, metadata.build_backend) == ("eggs", "mesonpy")
-    assert describe(recipe, factory) == metadata
+    assert describe(recipe, run) == metadata
     assert capsys.readouterr().err.count("metadata: started") == 1
-    assert not list(factory.layout.metadata.glob("*.source"))
+    assert not list(run.layout.metadata.glob("*.source"))
 
 
 def test_of_two_that_want_the_same_metadata_one_reads_the_source_and_the_other_waits(
-    factory: Factory, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+    run: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = factory.layout.metadata / f"{registry.identity(recipe.source)}.json"
+    path = run.layout.metadata / f"{registry.identity(recipe.source)}.json"
     path.parent.mkdir(parents=True)
     found: list[ProjectMetadata] = []
-    waiting = threading.Thread(target=lambda: found.append(describe(recipe, factory)))
+    waiting = threading.Thread(target=lambda: found.append(describe(recipe, run)))
     with held(path.with_suffix(".lock")):
         waiting.start()
         waiting.join(1)

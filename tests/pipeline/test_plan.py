@@ -10,7 +10,8 @@ from factory.errors import RecipeError
 from factory.model.job import Job, ProjectMetadata
 from factory.model.recipe import BuildOptions, CheckOptions, Recipe, SourcePin
 from factory.model.target import PYTHONS, Target
-from factory.pipeline.plan import content_key, plan, requirement_names
+from factory.pipeline.content_key import content_key
+from factory.pipeline.plan import plan, requirement_names
 from factory.recipes.loader import load_recipe
 
 

@@ -23,7 +23,7 @@ from filelock import FileLock
 from factory.errors import StoreError
 from factory.model.artifacts import RepairedWheel, SourceTree
 from factory.model.record import BuildRecord, StageRun
-from factory.pipeline.checkpoints import Steps
+from factory.pipeline.checkpoints import Checkpoints
 from factory.store.areas import AREAS
 from factory.store.export_cache import FIRST, FORMAT, LAST, export_cache
 from factory.store.import_cache import Imported, import_cache
@@ -148,10 +148,10 @@ def test_unfinished_things_stay_behind(tmp_path: Path) -> None:
 def test_finished_steps_find_their_files_in_the_other_cache(tmp_path: Path) -> None:
     one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
 
-    def steps(layout: Layout) -> Steps:
+    def steps(layout: Layout) -> Checkpoints:
         log = LogFile(layout.logs / "demo/source.log")
         opened: Callable[[str], object] = lambda stage: nullcontext(log)  # noqa: E731
-        return Steps(folder=layout.jobs / JOB / "steps", root=layout.root, open_stage=opened)  # type: ignore[arg-type]
+        return Checkpoints(folder=layout.jobs / JOB / "steps", root=layout.root, open_stage=opened)  # type: ignore[arg-type]
 
     tree = steps(one).once("source", SourceTree, lambda log: SourceTree(path=one.jobs / JOB / "source/x", sha256="s"))
     export(one, tmp_path / "cache.tar.zst")

@@ -20,8 +20,8 @@ from factory.errors import FactoryError, RecipeError
 from factory.model.protocols import BUILD, Sandbox
 from factory.model.recipe import Recipe
 from factory.model.target import PROFILES
-from factory.pipeline.check import installed, stored_beside, trial_index
-from factory.pipeline.config import Factory
+from factory.pipeline.check import PackageCheck, stored_beside
+from factory.pipeline.run import Run
 from factory.stages.audit.wheel_reader import open_wheel
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
@@ -55,7 +55,7 @@ def measure(
     wheels: Mapping[str, Path],
     profiles: Sequence[str],
     wanted_cases: Sequence[str],
-    factory: Factory,
+    run: Run,
 ) -> tuple[Measurement, ...]:
     """Count each case with each of the wheels (by label) on each profile; all cases where none are named.
 
@@ -71,8 +71,8 @@ def measure(
         )
     found: list[Measurement] = []
     for label, wheel in wheels.items():
-        with factory.stages(recipe.label_for(factory.target.python))(f"count {label}") as log:
-            found += _measure_wheel(recipe, script, label, wheel, profiles, wanted_cases, factory, log)
+        with run.stages(recipe.label_for(run.config.target.python))(f"count {label}") as log:
+            found += _measure_wheel(recipe, script, label, wheel, profiles, wanted_cases, run, log)
     order = {case: number for number, case in enumerate(dict.fromkeys(each.case for each in found))}
     return tuple(sorted(found, key=lambda each: order[each.case]))
 
@@ -84,13 +84,14 @@ def _measure_wheel(
     wheel: Path,
     profiles: Sequence[str],
     wanted_cases: Sequence[str],
-    factory: Factory,
+    run: Run,
     log: LogSink,
 ) -> list[Measurement]:
     exactly = replace(recipe, version=str(parse_wheel_filename(wheel.name)[1]))
-    with own_folder(factory.layout.jobs, "bench", recipe.name, keep=factory.keep) as folder:
-        index = trial_index(wheel, stored_beside(wheel, factory), folder, factory, log)
-        with installed(exactly, index, folder / "work", factory, log) as sandbox:
+    with own_folder(run.layout.jobs, "bench", recipe.name, keep=run.keep) as folder:
+        check = PackageCheck(recipe=exactly, run=run)
+        index = check.write_index(wheel, stored_beside(wheel, run.store), folder, log)
+        with check.installed(index, folder / "work", log) as sandbox:
             shutil.copy(script, sandbox.work / SCRIPT)
             shutil.copy(run_case.__file__, sandbox.work / Path(run_case.__file__).name)
             runner = Runner(sandbox=sandbox, packages=packages_with_libraries(wheel), log=log)

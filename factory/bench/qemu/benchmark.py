@@ -21,8 +21,8 @@ from factory.model.artifacts import PackagePin
 from factory.model.protocols import BUILD, Sandbox
 from factory.model.target import PROFILES, PYTHONS
 from factory.pipeline.build import build
-from factory.pipeline.config import Factory
 from factory.pipeline.job_slots import processors
+from factory.pipeline.run import Run
 from factory.stages.environments.layers import Layer, content_key, ensure_layer
 from factory.stages.environments.roots import native_layer
 from factory.stages.sources.registry import download_model
@@ -84,14 +84,12 @@ class Bench:
     `folder` is for what nobody needs afterwards, `shape` that of the models with random weights.
     """
 
-    def __init__(
-        self, factory: Factory, tools: Path, folder: Path, shape: ModelShape = DEEPSEEK_R1_DISTILL_QWEN_1_5B
-    ) -> None:
-        self._factory = factory
+    def __init__(self, run: Run, tools: Path, folder: Path, shape: ModelShape = DEEPSEEK_R1_DISTILL_QWEN_1_5B) -> None:
+        self._run = run
         self._tools = tools
         self._folder = folder
         self._shape = shape
-        self._stages = factory.stages("bench qemu")
+        self._stages = run.stages("bench qemu")
         self._models: dict[str, Model] = {}
 
     def measured(self, cell: Cell, request: Request, *, again: bool = False) -> Measured:
@@ -102,9 +100,9 @@ class Bench:
             EnvironmentSetupError: the virtual machine didn't.
         """
         model = self.model(cell.model)
-        kept = self._factory.layout.benchmarks / f"qemu/{self._key(cell, request, model)}.json"
+        kept = self._run.layout.benchmarks / f"qemu/{self._key(cell, request, model)}.json"
         if kept.is_file() and not again:
-            self._factory.reporter.line(f"{cell}: measured before")
+            self._run.reporter.line(f"{cell}: measured before")
             return load(kept, Measured)
         run = {"user": self._run_in_root, "system": self._run_in_machine}[cell.mode]
         with self._stages(str(cell)) as log:
@@ -131,7 +129,7 @@ class Bench:
         return content_key([asdict(cell), asked, cpu, emulator, model.key, tools, this_machine()])
 
     def _emulator(self, mode: str) -> tuple[Layer, ...]:
-        user = (native_layer(self._factory.layout, self._stages),)
+        user = (native_layer(self._run.layout, self._stages),)
         return self._machine().layers if mode == "system" else user
 
     def _run_in_root(self, cell: Cell, request: Request, model: Model, log: LogSink) -> str:
@@ -154,12 +152,12 @@ class Bench:
         return self._machine().run(tools, script, hardware, disks=[model.path], seconds=seconds, log=log)
 
     def _machine(self) -> VirtualMachine:
-        return virtual_machine(self._factory.layout, self._stages)
+        return virtual_machine(self._run.layout, self._stages)
 
     @contextmanager
     def _opened(self) -> Iterator[Sandbox]:
         """A clean root with the programs below BUILD."""
-        environment = self._factory.open_root(self._factory.check_root())
+        environment = self._run.roots.environment_of(self._run.roots.check_root(PYTHONS[0]))
         with environment.open(self._unpacked("root")) as sandbox:
             yield sandbox
 
@@ -175,9 +173,9 @@ class Bench:
         return folder
 
     def _control(self) -> Model:
-        pin = self._factory.model_pin(CONTROL_PIN)
+        pin = self._run.recipes.models[CONTROL_PIN]
         with self._stages(f"model {CONTROL}") as log:
-            return Model(path=download_model(pin, self._factory.layout.downloads, log), key=pin.sha256)
+            return Model(path=download_model(pin, self._run.layout.downloads, log), key=pin.sha256)
 
     def _random(self, name: str) -> Model:
         """The model with random weights, each tensor of the type that llama-quantize chooses for it."""
@@ -191,7 +189,7 @@ class Bench:
             write_random(self._shape, types, tree / f"{name}.gguf")
             return ()
 
-        layer = ensure_layer(self._factory.layout.layers, "model", definition, make, self._stages)
+        layer = ensure_layer(self._run.layout.layers, "model", definition, make, self._stages)
         return Model(path=layer.tree / f"{name}.gguf", key=layer.digest)
 
     def _types(self, name: str) -> dict[str, str]:
@@ -210,16 +208,16 @@ class Bench:
         return types
 
 
-def measure(cells: Sequence[Cell], request: Request, factory: Factory, *, again: bool) -> list[Measured]:
+def measure(cells: Sequence[Cell], request: Request, run: Run, *, again: bool) -> list[Measured]:
     """Measure the cells one after another, building llama.cpp's programs first where they aren't there.
 
     Raises:
         FactoryError: one failed; what was measured before is kept.
     """
-    records = build([TOOLS], PYTHONS[:1], factory)
+    records = build([TOOLS], PYTHONS[:1], run)
     (tools,) = (record for record in records if record.name == TOOLS)
-    with own_folder(factory.layout.jobs, "bench", TOOLS, keep=factory.keep) as folder:
-        bench = Bench(factory, factory.store.wheel_path(tools), folder)
+    with own_folder(run.layout.jobs, "bench", TOOLS, keep=run.keep) as folder:
+        bench = Bench(run, run.store.wheel_path(tools), folder)
         return [bench.measured(cell, request, again=again) for cell in cells]
 
 

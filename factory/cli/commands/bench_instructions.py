@@ -11,12 +11,11 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from factory.bench.instructions.benchmark import measure as count
 from factory.bench.instructions.report import report
 from factory.bench.results import Results
-from factory.cli.options import add_factory_options, add_python_option, make_factory
+from factory.cli.options import add_build_options, add_python_option, run_for_python
 from factory.errors import FactoryError, PrerequisiteMissing, StoreError
 from factory.model.recipe import Recipe
 from factory.model.target import DEFAULT_PROFILES, NATIVE_MODE, PROFILES
-from factory.pipeline.config import Factory
-from factory.pipeline.plan import find_recipe
+from factory.pipeline.run import Run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a wheel of the package; repeatable, to compare several (default: the newest that was built)",
     )
     add_python_option(parser)
-    add_factory_options(parser)
+    add_build_options(parser)
 
 
 def add_case_options(parser: argparse.ArgumentParser, profiles: Sequence[str]) -> None:
@@ -44,13 +43,13 @@ def add_case_options(parser: argparse.ArgumentParser, profiles: Sequence[str]) -
 
 def measure(args: argparse.Namespace) -> Results:
     """Count all that was asked for."""
-    factory = make_factory(args).for_python(args.python)
-    require_emulation(factory)
-    recipe = find_recipe(args.name, factory.recipes())
-    wheels = _told_apart(args.wheel) or _newest(recipe, factory)
+    chosen = run_for_python(args)
+    require_emulation(chosen)
+    recipe = chosen.recipes.find(args.name)
+    wheels = _told_apart(args.wheel) or _newest(recipe, chosen)
     for wheel in wheels.values():
         _require_wheel_of(recipe, wheel)
-    return report(recipe.label, count(recipe, wheels, args.profile or DEFAULT_PROFILES, args.case, factory))
+    return report(recipe.label, count(recipe, wheels, args.profile or DEFAULT_PROFILES, args.case, chosen))
 
 
 def labelled(text: str) -> tuple[str, Path]:
@@ -61,13 +60,13 @@ def labelled(text: str) -> tuple[str, Path]:
     return "-".join(Path(text).name.split("-")[:2]), Path(text)
 
 
-def require_emulation(factory: Factory) -> None:
+def require_emulation(run: Run) -> None:
     """See to it that riscv64 programs run under QEMU.
 
     Raises:
         PrerequisiteMissing: they run on the machine itself.
     """
-    if factory.mode == NATIVE_MODE:
+    if run.config.mode == NATIVE_MODE:
         raise PrerequisiteMissing(
             "QEMU counts the instructions, and here riscv64 programs run on the machine itself",
             hint="count on an x86-64 machine; on this one, `perf stat` counts what its kernel supports",
@@ -84,8 +83,8 @@ def _told_apart(wheels: Sequence[tuple[str, Path]]) -> Mapping[str, Path]:
     return dict(wheels)
 
 
-def _newest(recipe: Recipe, factory: Factory) -> Mapping[str, Path]:
-    wheel = factory.store.wheel_path(factory.newest(recipe, factory.target.python))
+def _newest(recipe: Recipe, run: Run) -> Mapping[str, Path]:
+    wheel = run.store.wheel_path(run.newest(recipe, run.config.target.python))
     return dict([labelled(str(wheel))])
 
 

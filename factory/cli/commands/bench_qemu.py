@@ -9,7 +9,7 @@ from factory.bench.qemu.benchmark import measure as measure_cells
 from factory.bench.qemu.llama_completion import Request
 from factory.bench.qemu.report import report
 from factory.bench.results import Results
-from factory.cli.options import add_factory_options, make_factory
+from factory.cli.options import add_build_options, make_run
 from factory.cli.values import count, duration
 from factory.errors import PrerequisiteMissing
 from factory.model.target import NATIVE_MODE, PROFILES
@@ -53,13 +53,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="generate fewer tokens where one run takes longer (default: 5m)",
     )
     parser.add_argument("--again", action="store_true", help="measure what is measured already, too")
-    add_factory_options(parser)
+    add_build_options(parser)
 
 
 def measure(args: argparse.Namespace) -> Results:
     """Measure every combination of what was chosen."""
-    factory = make_factory(args)
-    if factory.mode == NATIVE_MODE:
+    chosen = make_run(args)
+    if chosen.config.mode == NATIVE_MODE:
         raise PrerequisiteMissing(
             "this measures QEMU, and here riscv64 programs run on the machine itself", hint="measure on x86-64"
         )
@@ -70,4 +70,4 @@ def measure(args: argparse.Namespace) -> Results:
         for profile in args.profile or DEFAULT_PROFILES
         for model in args.model or MODELS
     ]
-    return report(measure_cells(cells, request, factory, again=args.again))
+    return report(measure_cells(cells, request, chosen, again=args.again))

@@ -10,18 +10,18 @@ from dataclasses import replace
 
 from factory.cli.console import print_table
 from factory.cli.options import (
-    add_factory_options,
+    add_build_options,
     add_pythons_option,
     add_toolchains_option,
-    make_factory,
+    make_run,
     wanted_pythons,
 )
 from factory.cli.values import count, duration
 from factory.errors import TimeLimitReached
 from factory.model.record import BuildRecord
 from factory.pipeline.build import build
-from factory.pipeline.config import Factory
 from factory.pipeline.job_slots import CompileSlots, processors
+from factory.store.store import Store
 from factory.util import cancellation
 from factory.util.jsonio import dumps
 
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="+", metavar="NAME", help="a folder name below recipes/")
     add_pythons_option(parser)
     add_toolchains_option(parser)
-    add_factory_options(parser)
+    add_build_options(parser)
     parser.add_argument(
         "--time-limit",
         type=duration,
@@ -61,16 +61,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build and print a table of the wheels, or their records."""
-    factory = replace(make_factory(args), slots=CompileSlots(args.jobs), recipes_at_once=args.recipes)
+    chosen = replace(make_run(args), slots=CompileSlots(args.jobs), recipes_at_once=args.recipes)
     started = time.monotonic()
     with _limited(args.time_limit):
-        records = build(args.names, wanted_pythons(args), factory, tuple(dict.fromkeys(args.toolchain or ())))
+        records = build(args.names, wanted_pythons(args), chosen, tuple(dict.fromkeys(args.toolchain or ())))
     if args.json:
         print(dumps(tuple(records)), end="")
     else:
-        print_wheels(records, factory)
+        print_wheels(records, chosen.store)
         wheels = len({record.wheel_sha256 for record in records})
-        factory.reporter.line(f"{wheels} wheels in {time.monotonic() - started:.1f} s")
+        chosen.reporter.line(f"{wheels} wheels in {time.monotonic() - started:.1f} s")
     return 0
 
 
@@ -78,12 +78,12 @@ def _limited(seconds: int | None) -> AbstractContextManager[object]:
     return nullcontext() if seconds is None else cancellation.time_limit(seconds, TimeLimitReached)
 
 
-def print_wheels(records: Sequence[BuildRecord], factory: Factory) -> None:
+def print_wheels(records: Sequence[BuildRecord], store: Store) -> None:
     """A line a wheel: its file name, size, where it passed and its hash."""
     rows = [
         (
             record.wheel,
-            f"{factory.store.wheel_path(record).stat().st_size / 1e6:.2f} MB",
+            f"{store.wheel_path(record).stat().st_size / 1e6:.2f} MB",
             record.target.python,
             record.built_with,
             " ".join(result.profile for result in record.checks),

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
+from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, make_run
 from factory.errors import CheckFailed, PrerequisiteMissing, RecipeError
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
 from factory.model.target import NATIVE_MODE, PROFILES
-from factory.pipeline.check import check_wheel, run_check, stored_beside
-from factory.pipeline.config import Factory
-from factory.pipeline.plan import find_recipe
+from factory.pipeline.check import PackageCheck, stored_beside
+from factory.pipeline.run import Run
 from factory.util.jsonio import dumps
 from factory.util.scratch import own_folder
 
@@ -35,15 +33,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_python_option(parser)
     add_toolchain_option(parser)
-    add_factory_options(parser)
+    add_build_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check and print what each profile showed."""
-    factory = make_factory(args)
-    recipe = _with_suite(find_recipe(args.name, factory.recipes()), wanted=args.suite)
-    results = _check(recipe, args, factory.for_python(args.python, args.toolchain or recipe.toolchain))
+    chosen = make_run(args)
+    recipe = _with_suite(chosen.recipes.find(args.name), wanted=args.suite)
+    config = chosen.config.for_python(args.python, args.toolchain or recipe.toolchain)
+    results = _check(PackageCheck(recipe=recipe, run=chosen.with_config(config)), args)
     if args.json:
         print(dumps(results), end="")
     return 0
@@ -61,29 +60,33 @@ def _with_suite(recipe: Recipe, *, wanted: bool) -> Recipe:
     return replace(recipe, check=recipe.suite)
 
 
-def _check(recipe: Recipe, args: argparse.Namespace, factory: Factory) -> tuple[CheckResult, ...]:
-    if args.profile and factory.mode == NATIVE_MODE:
+def _check(check: PackageCheck, args: argparse.Namespace) -> tuple[CheckResult, ...]:
+    run, recipe = check.run, check.recipe
+    if args.profile and run.config.mode == NATIVE_MODE:
         raise PrerequisiteMissing(
             "QEMU stands in for the CPUs that --profile names; a riscv64 machine has its own",
             hint="leave --profile out",
         )
-    profiles = args.profile or factory.profiles(recipe)
-    with own_folder(factory.layout.jobs, "check", recipe.name, keep=factory.keep) as folder:
-        return _check_in(folder, recipe, profiles, args.index, factory)
+    profiles = args.profile or check.profiles
+    open_stage = run.stages(run.config.label(recipe))
+    with own_folder(run.layout.jobs, "check", recipe.name, keep=run.keep) as folder, open_stage("check") as log:
+        if args.index is not None:
+            return check.run_check(args.index, folder / "work", profiles, log)
+        wheel = _built(recipe, run)
+        return check.check_wheel(wheel, stored_beside(wheel, run.store), folder, profiles, log)
 
 
-def _check_in(
-    folder: Path, recipe: Recipe, profiles: Sequence[str], index: Path | None, factory: Factory
-) -> tuple[CheckResult, ...]:
-    with factory.stages(factory.label(recipe))("check") as log:
-        if index is not None:
-            return run_check(recipe, index, folder / "work", profiles, factory, log)
-        python, toolchain = factory.target.python, factory.toolchain
-        own = factory.store.latest(canonicalize_name(recipe.name), python, toolchain)
-        if own is None:
-            options = recipe.options_for(python, toolchain)
-            raise CheckFailed(
-                f"{factory.label(recipe)} was not built yet", hint=f"run: factory build {recipe.name} {options}"
-            )
-        wheel = factory.store.wheel_path(own)
-        return check_wheel(wheel, stored_beside(wheel, factory), recipe, folder, profiles, factory, log)
+def _built(recipe: Recipe, run: Run) -> Path:
+    """Return the newest wheel of the run's Python and toolchain.
+
+    Raises:
+        CheckFailed: there is none.
+    """
+    python, toolchain = run.config.target.python, run.config.toolchain
+    record = run.store.latest(canonicalize_name(recipe.name), python, toolchain)
+    if record is None:
+        options = recipe.options_for(python, toolchain)
+        raise CheckFailed(
+            f"{run.config.label(recipe)} was not built yet", hint=f"run: factory build {recipe.name} {options}"
+        )
+    return run.store.wheel_path(record)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from factory.cli.options import add_factory_options, make_factory
+from factory.cli.options import add_build_options, make_run
 from factory.host.docker_engine import connect, engine_errors
 from factory.model.target import PYTHONS
-from factory.pipeline.config import Factory
+from factory.pipeline.run import Run
 from factory.stages.environments.base import Root, RootRequest
 from factory.stages.environments.docker.image import ensure_image, image_archive, image_tag
 from factory.stages.environments.manylinux import IMAGE_REPOSITORY, manylinux_image, manylinux_root
@@ -19,7 +19,7 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_factory_options(parser)
+    add_build_options(parser)
     parser.add_argument(
         "--cibuildwheel", action="store_true", required=True, help="the image that takes a manylinux image's place"
     )
@@ -31,18 +31,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the image and say how cibuildwheel uses it."""
-    factory = make_factory(args)
-    root = manylinux_root(factory.layout, factory.mode, RootRequest(), factory.stages("environment"))
-    image = _write(root, args.output, args.tag, factory) if args.output else _load(root, args.tag, factory)
+    chosen = make_run(args)
+    root = manylinux_root(chosen.layout, chosen.config.mode, RootRequest(), chosen.stages("environment"))
+    image = _write(root, args.output, args.tag, chosen) if args.output else _load(root, args.tag, chosen)
     builds = " ".join(f"cp{python.replace('.', '')}-manylinux*" for python in PYTHONS)
     print(f"CIBW_MANYLINUX_RISCV64_IMAGE={image}\nCIBW_ARCHS=riscv64\nCIBW_BUILD={builds}")
     return 0
 
 
-def _load(root: Root, name: str | None, factory: Factory) -> str:
+def _load(root: Root, name: str | None, run: Run) -> str:
     """Give the image to this machine's engine; returns its name."""
     with connect() as client:
-        config, stages = manylinux_image(root), factory.stages("environment")
+        config, stages = manylinux_image(root), run.stages("environment")
         tag = ensure_image(client, root.layers, config, stages, "manylinux image", IMAGE_REPOSITORY)
         if name is not None:
             with engine_errors(f"call the image {name}"):
@@ -50,14 +50,14 @@ def _load(root: Root, name: str | None, factory: Factory) -> str:
     return name or tag
 
 
-def _write(root: Root, archive: Path, name: str | None, factory: Factory) -> str:
+def _write(root: Root, archive: Path, name: str | None, run: Run) -> str:
     """Write the image's archive, which needs no engine; returns the image's name."""
     config = manylinux_image(root)
     # An engine takes no archive whose image has no tag.
     tag = ":".join(repository_and_tag(name)) if name else image_tag(root.layers, config, IMAGE_REPOSITORY)
-    with factory.stages("environment")("manylinux image"):
+    with run.stages("environment")("manylinux image"):
         write_pieces(archive, image_archive([layer.tree for layer in root.layers], config, tag))
-    factory.reporter.line(f"where it is to be used: docker load --input {archive}")
+    run.reporter.line(f"where it is to be used: docker load --input {archive}")
     return tag
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from factory.cli.console import print_table
-from factory.cli.options import DEFAULT_MODE, add_root_options, make_factory
+from factory.cli.options import DEFAULT_MODE, add_root_options, make_run
 from factory.errors import NotReproducible, StoreError
 from factory.host.privileges import give_back
 from factory.model.record import BuildRecord
-from factory.pipeline.config import Factory
 from factory.pipeline.rebuild import rebuild
 from factory.pipeline.wheel_diff import Difference, compare_wheels
+from factory.store.store import Store
 from factory.util.atomic_files import copy_atomically
 from factory.util.paths import short
 from factory.util.process import attach
@@ -41,11 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rebuild; with --verify compare, show what differs, and fail if something does."""
-    factory = make_factory(args)
-    record = find_record(args.name, args.record, factory)
-    folder = factory.layout.jobs / f"rebuild-{record.name}-{os.getpid()}"
+    chosen = make_run(args)
+    record = find_record(args.name, args.record, chosen.store)
+    folder = chosen.layout.jobs / f"rebuild-{record.name}-{os.getpid()}"
     try:
-        rebuilt = rebuild(record, factory, folder).path
+        rebuilt = rebuild(record, chosen, folder).path
         args.output.mkdir(parents=True, exist_ok=True)
         wheel = args.output / rebuilt.name
         copy_atomically(rebuilt, wheel)
@@ -53,20 +53,20 @@ def run(args: argparse.Namespace) -> int:
     finally:
         if not args.keep:
             discard(folder)
-    factory.reporter.line(f"rebuilt: {wheel}")
+    chosen.reporter.line(f"rebuilt: {wheel}")
     if args.verify:
-        verify(factory.store.wheel_path(record), wheel)
-        factory.reporter.line(f"same bytes: sha256 {record.wheel_sha256}")
+        verify(chosen.store.wheel_path(record), wheel)
+        chosen.reporter.line(f"same bytes: sha256 {record.wheel_sha256}")
     return 0
 
 
-def find_record(name: str, key: str | None, factory: Factory) -> BuildRecord:
+def find_record(name: str, key: str | None, store: Store) -> BuildRecord:
     """The newest record of a package, if possible of a wheel to be published, or the one whose key starts with `key`.
 
     Raises:
         StoreError: there is none.
     """
-    records = factory.store.records_of(canonicalize_name(name))
+    records = store.records_of(canonicalize_name(name))
     found = [record for record in records if key is None or record.key.startswith(key)]
     if not found:
         keys = ", ".join(short(record.key) for record in records)

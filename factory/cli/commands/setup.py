@@ -7,11 +7,11 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from factory.cli.options import add_factory_options, add_pythons_option, make_factory, wanted_pythons
+from factory.cli.options import add_build_options, add_pythons_option, make_run, wanted_pythons
 from factory.errors import PrerequisiteMissing
 from factory.host.doctor import missing_packages, require_ready
 from factory.host.privileges import become_root
-from factory.pipeline.config import Factory
+from factory.pipeline.run import Run
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.roots import ready_for_riscv64
 from factory.util.process import attach
@@ -23,31 +23,30 @@ INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pythons_option(parser)
-    add_factory_options(parser)
+    add_build_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Set the machine up; what is there already costs nothing."""
     packages = missing_packages()
-    factory = make_factory(args)
+    chosen = make_run(args)
     if packages and os.geteuid() == 0:
-        _install(packages, factory)
+        _install(packages, chosen)
     elif packages:
         _install_through_sudo(packages)
     become_root()
-    stages = factory.stages("environment")
-    ready_for_riscv64(factory.layout, stages)
-    require_ready(factory.layout, factory.environment)
+    ready_for_riscv64(chosen.layout, chosen.stages("environment"))
+    require_ready(chosen.layout, chosen.config.environment)
     for python in wanted_pythons(args):
-        factory.for_python(python).check_root()
-        factory.build_root(RootRequest(python=python))
-    factory.reporter.line("ready: factory build NAME")
+        chosen.roots.check_root(python)
+        chosen.roots.build_root(RootRequest(python=python))
+    chosen.reporter.line("ready: factory build NAME")
     return 0
 
 
-def _install(packages: Sequence[str], factory: Factory) -> None:
+def _install(packages: Sequence[str], run: Run) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with factory.stages("host")("packages") as log:
+    with run.stages("host")("packages") as log:
         run_command(["apt-get", "update"], log=log, env=environment)
         run_command([*INSTALL, *packages], log=log, env=environment, what=f"apt-get install {' '.join(packages)}")
 

@@ -6,8 +6,9 @@ import argparse
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_factory_options, add_python_option, add_toolchain_option, make_factory
-from factory.pipeline.job import look_into, open_package
+from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, run_for_python
+from factory.pipeline.debug_shell import debug_root
+from factory.pipeline.job import prepare_package
 
 NEEDS_ROOT = True
 
@@ -18,13 +19,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", action="store_true", help="with the network on, which builds don't have")
     add_python_option(parser)
     add_toolchain_option(parser)
-    add_factory_options(parser)
+    add_build_options(parser)
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run instead of a shell, after --")
 
 
 def run(args: argparse.Namespace) -> int:
     """Open the shell; returns its exit status."""
-    factory = make_factory(args).for_python(args.python)
-    opened = open_package(canonicalize_name(args.name), factory, args.toolchain)
-    with look_into(opened, factory) as root:
+    chosen = run_for_python(args)
+    prepared = prepare_package(canonicalize_name(args.name), chosen, args.toolchain)
+    with debug_root(prepared, chosen) as root:
         return root.interact(args.command or ["bash"], network=args.network)

@@ -12,7 +12,8 @@ from factory.bench.qemu.llama_completion import Request
 from factory.bench.qemu.model_shape import ModelShape
 from factory.cli.console import Reporter
 from factory.model.target import PYTHONS
-from factory.pipeline.config import Factory
+from factory.pipeline.run import Run
+from factory.recipes.recipe_set import RecipeSet
 from factory.store.store import Store
 from factory.util.paths import Layout
 from tests.conftest import make_cache
@@ -44,7 +45,7 @@ def tools(layout: Layout) -> Path:
 @pytest.fixture(scope="module")
 def bench(tools: Path, layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("bench")
-    factory = Factory(layout=Layout(make_cache(folder / "cache", layout)), checkout=ROOT, reporter=Reporter())
+    factory = Run(layout=Layout(make_cache(folder / "cache", layout)), recipes=RecipeSet(ROOT), reporter=Reporter())
     return Bench(factory, tools, folder / "work", TINY)
 
 

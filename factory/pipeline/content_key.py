@@ -1,0 +1,52 @@
+"""Content key of a job: same key, no rebuild."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from factory.model.job import Job
+from factory.model.recipe import Recipe
+from factory.model.target import TOOLCHAINS, Target
+from factory.util.jsonio import dumps, identify
+
+# Version of the factory's own build, repair and audit logic; increment when wheels change.
+BUILD_LOGIC = 3
+
+
+def content_key(
+    job: Job,
+    inputs: Sequence[str],
+    target: Target,
+    environment_key: str,
+    patches: Iterable[Path],
+    dependency_wheels: Sequence[str],
+) -> str:
+    """Return the sha256 over everything that decides a wheel's bytes and its checks.
+
+    `inputs` are the hashes of the source and of the check's model, and versions of host programs that change wheels;
+    `dependency_wheels` are the hashes of our own wheels that the build installs.
+    """
+    recipe = job.recipe
+    digest = hashlib.sha256()
+    # In native mode the environment key covers every installed compiler, not the chosen one.
+    compilers = [] if job.toolchain == TOOLCHAINS[0] else [f"toolchain {job.toolchain}"]
+    described = (dumps(target), identify(_deciding(recipe), recipe.directory))
+    for text in (str(BUILD_LOGIC), *described, environment_key, *inputs, *compilers, *sorted(dependency_wheels)):
+        digest.update(f"{len(text)}:{text}".encode())
+    script = [recipe.check.script] if recipe.check.script is not None else []
+    for path in (*script, *patches):
+        content = path.read_bytes()
+        digest.update(f"{path.name}:{len(content)}:".encode() + content)
+    return digest.hexdigest()
+
+
+def _deciding(recipe: Recipe) -> Recipe:
+    """Reset the recipe fields that change neither the wheel nor its checks.
+
+    These are memory and toolchain lists, permission to publish, and the project's own tests.
+    """
+    build = replace(recipe.build, memory_per_job=0, toolchains=TOOLCHAINS[:1])
+    return replace(recipe, build=build, shadows_upstream=False, suite=None, file_sha256="")

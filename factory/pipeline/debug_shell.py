@@ -1,0 +1,25 @@
+"""Debug shell: a job's environment as its last build left it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from factory.pipeline.incremental import begin_look, ends_untouched
+from factory.pipeline.job import PreparedJob
+from factory.pipeline.run import Run
+from factory.stages.environments.base import OpenedRoot
+
+
+@contextmanager
+def debug_root(prepared: PreparedJob, run: Run) -> Iterator[OpenedRoot]:
+    """Open the job's environment for a person; no build of the job runs meanwhile.
+
+    A change made there gets into no wheel: the next build starts from a clean tree.
+    """
+    with prepared.locked(run):
+        begin_look(prepared.folder, prepared.work)
+        with prepared.environment.open(prepared.work, keep=True, as_left=True) as root:
+            yield root
+        if not ends_untouched(prepared.folder, prepared.work):
+            run.reporter.line(f"{prepared.job.label}: /build has changed; the next build starts from a clean tree")

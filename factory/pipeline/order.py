@@ -1,0 +1,162 @@
+"""Order of the stages: from source to repaired wheel, audit and check."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.errors import BuildFailed
+from factory.model.artifacts import AppliedPatch, BuiltWheel, PackagePin, RepairedWheel, SourceTree
+from factory.model.protocols import Sandbox
+from factory.model.record import CheckResult
+from factory.pipeline.check import PackageCheck
+from factory.pipeline.checkpoints import Checkpoints
+from factory.pipeline.incremental import discard_unless_noted, renew
+from factory.pipeline.job import PreparedJob
+from factory.pipeline.run import Run
+from factory.stages.audit.auditor import audit_wheel, render_text, require_clean
+from factory.stages.builders.registry import BUILDERS
+from factory.stages.environments.base import SOURCE_DATE_EPOCH
+from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
+from factory.stages.sources import registry
+from factory.stages.sources.prepare import prepare
+from factory.util.log import LogSink
+from factory.util.scratch import discard
+
+STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeWheel:
+    """Results of the stages up to the repaired wheel."""
+
+    source: SourceTree
+    patches: tuple[AppliedPatch, ...]
+    built: BuiltWheel
+    repaired: RepairedWheel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRunner:
+    """Stages of one prepared job; finished ones are read from their checkpoints."""
+
+    prepared: PreparedJob
+    checkpoints: Checkpoints
+    run: Run
+
+    def make_wheel(self) -> MadeWheel:
+        """Run the stages from the source to the repaired wheel."""
+        once = self.checkpoints.once
+        source = once("source", SourceTree, self._fetch)
+        applied = once("patch", tuple[AppliedPatch, ...], lambda log: self._patch(source, log))
+        built = self._build(source)
+        repaired = once("repair", RepairedWheel, lambda log: self._repair(built, log))
+        return MadeWheel(source=source, patches=applied, built=built, repaired=repaired)
+
+    def audit(self, wheel: RepairedWheel) -> str:
+        """Audit the wheel; returns the report as JSON text.
+
+        Raises:
+            AuditFailed: the wheel is not what its tag or recipe promises.
+        """
+        return self.checkpoints.once("audit", str, lambda log: self._audit(wheel, log))
+
+    def check(self, wheel: Path, others: Sequence[Path]) -> tuple[CheckResult, ...]:
+        """Install the wheel, with `others` at hand, and run its check on every profile.
+
+        Raises:
+            CheckFailed: it doesn't install, or a profile fails.
+        """
+        prepared = self.prepared
+        check = PackageCheck(recipe=prepared.job.recipe, run=self.run.with_config(prepared.config))
+        return self.checkpoints.once(
+            "check",
+            tuple[CheckResult, ...],
+            lambda log: check.check_wheel(wheel, others, prepared.folder / "check", check.profiles, log),
+        )
+
+    def _fetch(self, log: LogSink) -> SourceTree:
+        pristine = self.prepared.folder / "source"
+        discard(pristine)
+        return registry.fetch(self.prepared.job.recipe.source, self.run.layout.downloads, pristine, log)
+
+    def _patch(self, source: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
+        """Patch a copy of the source and add the overlay.
+
+        A run killed between two patches starts again from the unpatched source. An interrupted build keeps what it
+        can resume from.
+        """
+
+        def make(copy: Path) -> tuple[AppliedPatch, ...]:
+            shutil.copytree(source.path, copy, symlinks=True)
+            tree = SourceTree(path=copy, sha256=source.sha256)
+            return prepare(self.prepared.job.recipe.source, self.prepared.patches, tree, log)
+
+        return renew(self.prepared.work / "src", make)
+
+    def _build(self, source: SourceTree) -> BuiltWheel:
+        prepared, run, once = self.prepared, self.run, self.checkpoints.once
+        environment = prepared.environment
+        with self._shell_hint(), environment.open(prepared.work, keep=run.keep) as sandbox:
+            requirements = once("environment", tuple[PackagePin, ...], lambda log: self._install(sandbox, log))
+            run.compiler_cache.prepare(run.layout.compiler_cache)
+            with run.compiler_cache.shared(sandbox, environment.root.variables) as connected:
+                return once("build", BuiltWheel, lambda log: self._compile(source, connected, requirements, log))
+
+    def _install(self, sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
+        job = self.prepared.job
+        builder = BUILDERS[job.recipe.build.builder]
+        dependencies = self.prepared.dependencies
+        return builder.install_requirements(sandbox, job.metadata, job.recipe, job.python, dependencies, log)
+
+    def _compile(
+        self, source: SourceTree, sandbox: Sandbox, requirements: tuple[PackagePin, ...], log: LogSink
+    ) -> BuiltWheel:
+        job, options = self.prepared.job, self.prepared.job.recipe.build
+        self._clear_partial_build(source, log)
+        with self.run.slots.taken(options.memory_per_job) as grant:
+            log.write(f"# compile jobs: {grant.jobs} {grant.reason}\n")
+            builder = BUILDERS[options.builder]
+            return builder.build(sandbox, job.metadata, job.recipe, job.python, requirements, grant.jobs, log)
+
+    def _clear_partial_build(self, source: SourceTree, log: LogSink) -> None:
+        """Bring the tree of an interrupted build into a state that it can resume from."""
+        started = self.prepared.folder / "build.begun"
+        if started.exists():
+            self._patch(source, log)
+            discard_unless_noted(self.prepared.work / "objects")
+        started.touch()
+
+    @contextmanager
+    def _shell_hint(self) -> Iterator[None]:
+        """Add the command that opens the build's root to the hint of a failed build."""
+        try:
+            yield
+        except BuildFailed as error:
+            recipe, config = self.prepared.job.recipe, self.prepared.config
+            shell = f"look closer with: factory shell {recipe.name} {config.options(recipe)}"
+            error.hint = f"{error.hint}; {shell}" if error.hint else shell
+            raise
+
+    def _repair(self, built: BuiltWheel, log: LogSink) -> RepairedWheel:
+        prepared = self.prepared
+        recipe, root = prepared.job.recipe, prepared.environment.root
+        tools = RepairTools(
+            roots=[layer.tree for layer in root.layers],
+            strip=self.run.roots.strip_command(root),
+            open_root=prepared.environment.open,
+        )
+        out = prepared.folder / "repaired"
+        wheel = repair(built, recipe.repair, prepared.config.target, tools, out, SOURCE_DATE_EPOCH, log)
+        number = recipe.build_number
+        return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
+
+    def _audit(self, wheel: RepairedWheel, log: LogSink) -> str:
+        report = audit_wheel(wheel.path, self.prepared.job.recipe.audit, self.prepared.config.target)
+        log.write(render_text(report))
+        require_clean(report)
+        return json.dumps(report.to_json())

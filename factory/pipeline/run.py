@@ -1,0 +1,74 @@
+"""Run of one command: its configuration, recipes, folders and progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from packaging.utils import canonicalize_name
+
+from factory.errors import StoreError
+from factory.model.protocols import Reporter
+from factory.model.recipe import Recipe
+from factory.model.record import BuildRecord
+from factory.pipeline.config import BuildConfig
+from factory.pipeline.job_slots import CompileSlots, processors
+from factory.pipeline.roots import RootProvider
+from factory.recipes.recipe_set import RecipeSet
+from factory.stages.builders.ccache import CompilerCache
+from factory.store.store import Store
+from factory.util.log import OpenStage
+from factory.util.paths import Layout, short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Values that one command chooses: configuration, recipes, cache folder, reporter and limits."""
+
+    layout: Layout
+    recipes: RecipeSet
+    reporter: Reporter
+    config: BuildConfig = field(default_factory=BuildConfig)
+    keep: bool = False
+    slots: CompileSlots = field(default_factory=lambda: CompileSlots(processors()))
+    recipes_at_once: int = 1
+    compiler_cache: CompilerCache = field(default_factory=CompilerCache)
+
+    def with_config(self, config: BuildConfig) -> Run:
+        """Return the run with another configuration."""
+        return replace(self, config=config)
+
+    @property
+    def store(self) -> Store:
+        """Store of finished wheels."""
+        return Store(self.layout.store)
+
+    @property
+    def roots(self) -> RootProvider:
+        """Roots of this run's mode and environment."""
+        config = self.config
+        return RootProvider(
+            layout=self.layout,
+            mode=config.mode,
+            environment=config.environment,
+            open_stage=self.stages("environment"),
+        )
+
+    def newest(self, recipe: Recipe, python: str) -> BuildRecord:
+        """Return the newest publishable build of a recipe for a Python.
+
+        Raises:
+            StoreError: there is none.
+        """
+        record = self.store.latest(canonicalize_name(recipe.name), python)
+        if record is None:
+            hint = f"run: factory build {recipe.name} --python {python}"
+            raise StoreError(f"{recipe.label_for(python, recipe.toolchain)} was not built yet", hint=hint)
+        return record
+
+    def stages(self, label: str, key: str = "") -> OpenStage:
+        """Return the opener of a package's stages: each is reported and has a log file.
+
+        Builds with a content `key` have a log folder each.
+        """
+        folder = self.layout.logs / label.replace(" ", "-") / short(key)
+        return lambda stage: self.reporter.stage(label, stage, folder / f"{stage.replace(' ', '-')}.log")
