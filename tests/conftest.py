@@ -1,25 +1,27 @@
-"""What tests of real environments share."""
+"""Fixtures for all tests, and the conditions under which tests run."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from factory.host.native_programs import native_command
+from factory.publish.placement import write_simple
+from factory.publish.server import serve
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.debian.bootstrap import PYTHON
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import check_root, hybrid_root, native_layer
-from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout, default_layout
+from tests.support.checkouts import make_cache
 from tests.support.dockerd import some_engine
+from tests.support.logs import MemoryLog, unreported
+from tests.support.upstream import Upstream
 
-PACKAGES = Path(__file__).parent / "packages"
 # An example's time says nothing where builds run beside the tests.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
@@ -34,18 +36,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if any(item.get_closest_marker(name) for name in ("environment", "main_job", "long")):
                 item.add_marker(reason)
-
-
-class MemoryLog:
-    """A log whose text tests read."""
-
-    path = Path("log")
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        self.text += text
 
 
 @pytest.fixture
@@ -87,14 +77,19 @@ def fresh_cache(layout: Layout, tmp_path: Path, hybrid: RootfsEnvironment, clean
     return make_cache(tmp_path / "cache", layout)
 
 
-def make_cache(cache: Path, layout: Layout) -> Path:
-    """A cache of a test's own, empty but for the layers and downloaded packages that the machine has already."""
-    cache.mkdir(parents=True)
-    (cache / "layers").symlink_to(layout.layers)
-    (cache / "packages").symlink_to(layout.package_cache)
-    return cache
-
-
-@contextmanager
-def unreported(stage: str) -> Iterator[LogSink]:
-    yield LogFile(default_layout().logs / "environment" / f"{stage.replace(' ', '-')}.log")
+@pytest.fixture
+def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+    """A running package index with which pip and uv are configured."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    asked: list[str] = []
+    folder = tmp_path / "upstream"
+    write_simple([], lambda _release: folder, folder / "out")
+    with serve(folder / "out", on_request=asked.append) as base:
+        made = Upstream(folder, asked, base)
+        made.add("unrelated")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_INDEX_URL", f"{base}/simple/")
+        monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip-cache"))
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+        yield made

@@ -10,7 +10,7 @@ from factory.bench.virtual_machine import DISKS, Hardware, VirtualMachine, virtu
 from factory.errors import EnvironmentSetupError
 from factory.model.target import PROFILES
 from factory.util.paths import Layout
-from tests.conftest import MemoryLog, unreported
+from tests.support.logs import MemoryLog, unreported
 
 pytestmark = pytest.mark.environment
 

@@ -16,9 +16,9 @@ from factory.model.artifacts import RepairedWheel
 from factory.publish.ledger import Ledger
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
-from tests.publish.conftest import Upstream
-from tests.store.test_store import record
 from tests.support.checkouts import FACTORY
+from tests.support.records import record
+from tests.support.upstream import Upstream
 from tests.support.wheelmaker import add_provenance, make_wheel
 
 pytestmark = [

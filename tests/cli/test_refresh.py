@@ -19,8 +19,8 @@ from factory.publish.upstream_closure import GONE, refresh
 from factory.publish.wheel_metadata import describe_wheel
 from factory.util.log import LogFile
 from factory.util.process import run
-from tests.publish.conftest import Upstream
-from tests.publish.test_clients import ALONE, FOR_RISCV
+from tests.support.clients import ALONE, FOR_RISCV
+from tests.support.upstream import Upstream
 from tests.support.wheelmaker import RISCV, make_wheel, release_of
 
 X86 = "cp313-cp313-manylinux_2_28_x86_64"

@@ -15,7 +15,7 @@ from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import ready_for_riscv64
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.conftest import unreported
+from tests.support.logs import unreported
 
 pytestmark = pytest.mark.environment
 

@@ -1,29 +1,19 @@
 """Checkpoints that finished are not done again; those that failed are."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from factory.errors import BuildFailed, TimeLimitReached
 from factory.model.artifacts import PackagePin, SourceTree
-from factory.pipeline.checkpoints import Checkpoints
-from factory.util.log import LogFile, LogSink
+from factory.util.log import LogSink
 from factory.util.process import run
+from tests.support.checkpoints import steps
 
 # Keeps a processor busy for so many seconds.
 BUSY_SECONDS = 0.2
 BUSY = f"import time\nwhile time.process_time() < {BUSY_SECONDS}: pass"
-
-
-def steps(folder: Path) -> Checkpoints:
-    @contextmanager
-    def open_stage(stage: str) -> Iterator[LogSink]:
-        yield LogFile(folder / f"{stage}.log")
-
-    return Checkpoints(folder=folder / "steps", root=folder, open_stage=open_stage)
 
 
 def test_a_finished_step_gives_its_value_again_without_running(tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from factory.host.docker_engine import connect
-from tests.conftest import PACKAGES
-from tests.support.checkouts import Checkout
+from tests.support.checkouts import PACKAGES, Checkout
 
 pytestmark = pytest.mark.environment
 

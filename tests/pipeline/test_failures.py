@@ -17,7 +17,7 @@ from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.base import build_failed
 from factory.util.paths import Layout
-from tests.conftest import MemoryLog
+from tests.support.logs import MemoryLog
 
 RECIPE = """
 [package]

@@ -15,7 +15,7 @@ from factory.pipeline.library_origins import Origins, is_bundled
 from factory.publish.reports import Package
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
-from tests.store.test_store import record
+from tests.support.records import record
 from tests.support.wheelmaker import write_zip
 
 ENVIRONMENT = (

@@ -18,8 +18,8 @@ from factory.stages.environments.sandbox import OverlaySandbox
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.conftest import PACKAGES, unreported
-from tests.support.checkouts import Checkout, make_checkout
+from tests.support.checkouts import PACKAGES, Checkout, make_checkout
+from tests.support.logs import unreported
 
 pytestmark = pytest.mark.environment
 

@@ -16,8 +16,7 @@ from factory.publish.ledger import Built, Ledger
 from factory.stages.audit.auditor import audit_wheel
 from factory.store.store import Store
 from factory.util.paths import default_layout
-from tests.conftest import PACKAGES, make_cache
-from tests.support.checkouts import ONE_PROFILE, Checkout, add_recipe
+from tests.support.checkouts import ONE_PROFILE, PACKAGES, Checkout, add_recipe, make_cache
 
 SMOKE = """
 import array, json, os, sys

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import BuildFailed
-from tests.conftest import PACKAGES
-from tests.support.checkouts import ONE_PROFILE, SUMS, Checkout, add_recipe, make_checkout
+from tests.support.checkouts import ONE_PROFILE, PACKAGES, SUMS, Checkout, add_recipe, make_checkout
 from tests.support.processes import survivors
 
 pytestmark = pytest.mark.environment

@@ -14,9 +14,9 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
 from factory.stages.environments.rootfs import RootfsEnvironment
-from tests.conftest import MemoryLog
 from tests.support.checkouts import Checkout
 from tests.support.index_server import serve
+from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
 

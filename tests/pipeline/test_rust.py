@@ -17,8 +17,8 @@ from factory.stages.environments.roots import hybrid_root
 from factory.store.store import Store
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.conftest import PACKAGES, unreported
-from tests.support.checkouts import Checkout
+from tests.support.checkouts import PACKAGES, Checkout
+from tests.support.logs import unreported
 
 pytestmark = pytest.mark.environment
 

@@ -13,8 +13,7 @@ from factory.stages.audit.wheel_reader import open_wheel
 from factory.stages.environments.debian import clang
 from factory.store.store import Store
 from factory.util.paths import default_layout
-from tests.conftest import make_cache
-from tests.support.checkouts import SUM_CASES, Checkout, make_checkout
+from tests.support.checkouts import SUM_CASES, Checkout, make_cache, make_checkout
 
 MORE = """
 [build]

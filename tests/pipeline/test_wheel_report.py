@@ -14,9 +14,8 @@ from factory.publish.reports import Bundled, Dispatched, Package, WheelReport, r
 from factory.publish.wheel_metadata import describe_wheel
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
-from tests.publish.test_reports import FAILURE
-from tests.store.test_store import record
 from tests.support.elf_images import RV64GCV, VSETVLI, Image, code, wheel
+from tests.support.records import FAILURE, record
 from tests.support.wheelmaker import BUILT, make_wheel
 
 VECTOR = Image(text=code(VSETVLI), arch=RV64GCV, soname="libfast.so", needed=("libc.so.6",))

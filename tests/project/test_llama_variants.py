@@ -15,7 +15,7 @@ from factory.recipes.loader import load_recipes
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.sources import patches, registry
 from factory.util.paths import Layout
-from tests.conftest import MemoryLog
+from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.main_job
 

@@ -13,9 +13,8 @@ from factory.model.target import DEFAULT_PROFILES, PYTHONS
 from factory.publish.server import serve
 from factory.store.store import Store
 from factory.util.paths import default_layout
-from tests.publish.test_clients import PLATFORM, pip, uv
-from tests.publish.test_conformance import sent
 from tests.support.checkouts import own_factory
+from tests.support.clients import PLATFORM, pip, sent, uv
 
 pytestmark = [pytest.mark.main_job, pytest.mark.long]
 

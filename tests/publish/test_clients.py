@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,17 +13,8 @@ from factory.publish.placement import write_simple
 from factory.publish.server import serve
 from factory.util.atomic_files import sha256_of
 from factory.util.process import run
+from tests.support.clients import FOR_RISCV, UV_FOR_RISCV, pip, uv
 from tests.support.wheelmaker import RISCV, make_wheel, release_of
-
-PLATFORM = ["--platform=manylinux_2_39_riscv64", "--platform=manylinux_2_38_riscv64"]
-UV_FOR_RISCV = ["--python-platform=riscv64-unknown-linux", "--python-version=3.13", "--no-python-downloads"]
-FOR_RISCV = ["--only-binary=:all:", "--implementation=cp", "--python-version=3.13", "--abi=cp313", *PLATFORM]
-# These clients must see our index alone, whatever the machine that runs the tests is configured with.
-ALONE = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))} | {
-    "PIP_CONFIG_FILE": os.devnull,
-    "UV_NO_CONFIG": "1",
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-}
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +38,6 @@ def url(request: pytest.FixtureRequest, index: Path) -> Iterator[str]:
         return
     with serve(index) as base:
         yield f"{base}/simple/"
-
-
-def pip(*arguments: str) -> str:
-    return run([sys.executable, "-m", "pip", "--no-cache-dir", *arguments], env=ALONE)
-
-
-def uv(*arguments: str) -> str:
-    return run([sys.executable, "-m", "uv", "--no-cache", *arguments], env=ALONE)
 
 
 def test_pip_downloads_a_riscv64_wheel_and_its_dependency(url: str, index: Path, tmp_path: Path) -> None:

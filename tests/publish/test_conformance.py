@@ -27,7 +27,7 @@ from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogFile
 from factory.util.process import run
-from tests.publish.test_clients import FOR_RISCV, UV_FOR_RISCV, pip, uv
+from tests.support.clients import FOR_RISCV, UV_FOR_RISCV, pip, sent, uv
 from tests.support.folder_server import folder_served
 from tests.support.wheelmaker import RISCV, make_wheel, release_of
 
@@ -137,14 +137,6 @@ def test_a_version_for_a_newer_python_is_passed_over(url: str, tmp_path: Path) -
     with pytest.raises(CommandFailed) as caught:
         pip("download", "--no-deps", f"--index-url={url}", f"--dest={tmp_path}", *FOR_RISCV, "engine==1.1")
     assert "Requires-Python" in caught.value.output or "No matching distribution" in caught.value.output
-
-
-def sent(lines: list[str]) -> dict[str, int]:
-    """The bytes that a server sent of each path."""
-    total: dict[str, int] = {}
-    for _method, path, _status, size in (line.split() for line in lines):
-        total[path] = total.get(path, 0) + int(size)
-    return total
 
 
 def test_resolving_does_not_fetch_a_wheel(index: Path, tmp_path: Path) -> None:

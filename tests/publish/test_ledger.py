@@ -20,27 +20,14 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.publish.ledger import Ledger, Mirrored, Release, entry_of, parse_filename
+from factory.publish.ledger import Ledger, Release, entry_of, parse_filename
 from factory.publish.logs import log_name
 from factory.publish.reports import Log
 from factory.util.atomic_files import write_if_changed
+from tests.support.releases import RELEASE, numbered
 from tests.support.wheelmaker import make_wheel, release_of
 
-RELEASE = Release(
-    filename="demo-1.0-py3-none-any.whl",
-    project="demo",
-    version="1.0",
-    sha256="a" * 64,
-    size=10,
-    requires_python=">=3.9",
-    metadata_sha256="b" * 64,
-    origin=Mirrored(),
-)
 ENTRY = Path("demo") / "demo-1.0-py3-none-any.whl.json"
-
-
-def numbered(number: int) -> Release:
-    return structs.replace(RELEASE, filename=f"demo-{number}-py3-none-any.whl", version=str(number))
 
 
 def test_a_release_is_read_back_as_it_was_added(tmp_path: Path) -> None:
@@ -298,7 +285,7 @@ PUBLISH_FOREVER = """
 import sys, itertools
 from pathlib import Path
 from factory.publish.ledger import Ledger
-from tests.publish.test_ledger import numbered
+from tests.support.releases import numbered
 for number in itertools.count(int(sys.argv[2])):
     Ledger(Path(sys.argv[1])).add(numbered(number))
     print(number, flush=True)

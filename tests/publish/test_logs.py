@@ -13,7 +13,7 @@ from factory.publish import logs
 from factory.publish.logs import log_name, readable, write_logs
 from factory.publish.reports import Log
 from factory.util.paths import short
-from tests.store.test_store import record
+from tests.support.records import record
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 KEY, FURTHER = "a" * 64, "b" * 64

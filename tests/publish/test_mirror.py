@@ -15,7 +15,7 @@ from factory.publish.placement import write_simple
 from factory.publish.server import serve
 from factory.util.log import LogFile
 from factory.util.process import run
-from tests.publish.conftest import Upstream
+from tests.support.upstream import Upstream
 from tests.support.wheelmaker import RISCV, make_wheel, release_of, tree_of
 
 X86 = "cp313-cp313-manylinux_2_28_x86_64"

@@ -9,40 +9,17 @@ from msgspec import structs
 
 from factory.errors import PublishError
 from factory.host import index_session
-from factory.model.artifacts import StoredWheel
-from factory.model.target import Target
 from factory.publish.ledger import Built, Ledger, Mirrored, Release
-from factory.publish.publisher import Publication, Terms, publish
+from factory.publish.publisher import Terms
 from factory.publish.remote_files import missing
-from factory.publish.simple_api import write_pages
 from factory.publish.verify import differences
 from factory.publish.wheel_metadata import METADATA, PROVENANCE, provenance_of, read_metadata
 from factory.util.atomic_files import sha256_of
-from factory.util.log import LogFile
-from tests.publish.conftest import Upstream
+from tests.support.publications import publish_to, stored
+from tests.support.upstream import Upstream
 from tests.support.wheelmaker import RISCV, add_provenance, make_wheel, release_of, tree_of
 
 pytestmark = pytest.mark.usefixtures("upstream")
-
-
-def stored(path: Path) -> StoredWheel:
-    return StoredWheel(path=path, sha256=sha256_of(path), record_key="key", profiles=("rv64gc", "k1"))
-
-
-def publish_to(folder: Path, *candidates: StoredWheel, terms: Terms = Terms()) -> Publication:  # noqa: B008
-    publication = publish(
-        candidates,
-        ledger=Ledger(folder / "ledger"),
-        output=folder / "out",
-        store=folder / "store/wheels",
-        mirror=folder / "mirror",
-        target=Target(),
-        log=LogFile(folder / "publish.log"),
-        terms=terms,
-    )
-    assert publication.releases == Ledger(folder / "ledger").read()
-    pages = write_pages(publication.releases, folder / "out")
-    return dataclasses.replace(publication, changed=(*publication.changed, *pages))
 
 
 def test_a_checked_wheel_is_published_with_its_profiles_and_record(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from factory.errors import PublishError
 from factory.model.artifacts import AppliedPatch, PackagePin
-from factory.model.record import BuildFailure, BuildRecord, CheckResult
+from factory.model.record import BuildRecord, CheckResult
 from factory.publish.reports import (
     Contents,
     WheelReport,
@@ -22,18 +22,10 @@ from factory.publish.reports import (
     write_report,
 )
 from factory.publish.wheel_metadata import read_words
-from tests.store.test_store import record
+from tests.support.records import FAILURE, record
 from tests.support.wheelmaker import write_zip
 
 EMPTY = Contents(libraries=0, glibc=None, dispatched=(), system_libraries=())
-FAILURE = BuildFailure(
-    name="demo",
-    version="1.0",
-    python="3.13",
-    stage="build",
-    finished="2026-01-01T00:00:00+00:00",
-    message="demo 1.0: build_wheel failed:\nerror: no",
-)
 
 
 def with_words(folder: Path, *lines: str) -> Path:

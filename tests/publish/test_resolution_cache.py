@@ -15,8 +15,8 @@ from factory.publish.ledger import Built, Ledger, Mirrored, Release
 from factory.publish.publisher import Publication
 from factory.publish.resolution_cache import RESOLVED_FILE, Resolved, Root, roots_of
 from factory.publish.resolver import Pin
-from tests.publish.conftest import Upstream
-from tests.publish.test_publisher import publish_to, stored
+from tests.support.publications import publish_to, stored
+from tests.support.upstream import Upstream
 from tests.support.wheelmaker import RISCV, make_wheel
 
 ENGINE = Root(project="engine", version="1.0", python="3.13")

@@ -20,8 +20,8 @@ from factory.publish.ledger import Ledger
 from factory.publish.reports import Build, Bundled, Package, Patch, write_report
 from factory.publish.safe_text import harmless
 from factory.publish.sbom import sbom, sboms, write_sboms
-from tests.site.test_hostile import MARKUP
 from tests.support.ledgers import ALPHA, PURE, build, make_ledger, release, report
+from tests.support.markup import MARKUP
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 FORTRAN = Bundled(

@@ -23,8 +23,8 @@ from factory.publish.placement import write_simple
 from factory.publish.reports import Log, WheelReport, write_report
 from factory.publish.sbom import write_sboms
 from factory.site.writer import write_site
-from tests.publish.conftest import Upstream
 from tests.support.ledgers import build
+from tests.support.upstream import Upstream
 from tests.support.wheelmaker import make_wheel, release_of
 
 

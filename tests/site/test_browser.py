@@ -14,7 +14,7 @@ from factory.board.finder import judge, of_cpuinfo
 from factory.publish.server import serve
 from factory.site.projects import MISSING, PURE
 from factory.site.writer import write_site
-from tests.board.test_finder import SAMPLES
+from tests.support.boards import SAMPLES
 from tests.support.browser import Browser, axe_source, chromium
 from tests.support.ledgers import make_coverage, make_ledger, pin
 

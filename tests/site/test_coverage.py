@@ -19,8 +19,8 @@ from factory.site import filters
 from factory.site.coverage import load_coverage
 from factory.site.projects import MISSING, PURE, UPSTREAM
 from factory.site.writer import site_pages
-from tests.site.test_pages import plain
 from tests.support.ledgers import ALPHA_NEXT, FAILURE, build, make_coverage, make_ledger, pin, release, report
+from tests.support.page_text import plain
 from tests.support.wheelmaker import RISCV, make_wheel, release_of
 
 NEWER = RISCV.replace("cp313", "cp314")

@@ -31,23 +31,8 @@ from factory.site.writer import encoded, write_site
 from factory.util.jsonio import convert, dumps
 from tests.support.browser import Browser, chromium
 from tests.support.ledgers import ALPHA, FAILURE, build, make_ledger, release, report
+from tests.support.markup import MARKUP
 
-MARKUP = (
-    "<script>window.ran = 1</script>",
-    "\"><img src=x onerror='window.ran = 1'>",
-    "'><svg/onload=window.ran=1>",
-    "</code></pre></title></style></textarea><script>window.ran = 1</script>",
-    "]]><script>window.ran = 1</script><![CDATA[",
-    "{{ 7 * 7 }}{% raw %}",
-    "javascript:window.ran=1",
-    "&lt;script&gt;&#60;script&#62;&",
-    "../../../etc/passwd\x00.html",
-    "numpy\u202egnp.exe",
-    "a\u200b\u2066b\ud800\udfff\ufeff",
-    "e" + "\u0301" * 500,
-    "\x1b[2J\x08\x7f",
-    "--><script>window.ran = 1</script><!--",
-)
 hostile = st.one_of(st.sampled_from(MARKUP), st.text(st.characters(codec=None), min_size=1, max_size=60))
 SITE = Site(settings=Settings(url="https://wheels.example"), coverage=Coverage())
 

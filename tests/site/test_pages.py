@@ -19,8 +19,9 @@ from factory.site import filters
 from factory.site.boards import BOARDS
 from factory.site.projects import make_wheel
 from factory.site.writer import site_pages
-from tests.board.test_finder import SAMPLES
+from tests.support.boards import SAMPLES
 from tests.support.ledgers import ALPHA, ALPHA_NEXT, FAILURE, PURE, build, make_ledger, release, report
+from tests.support.page_text import plain
 from tests.support.wheelmaker import RISCV
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -28,11 +29,6 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 def pages(ledger: Ledger) -> dict[str, str]:
     return dict(site_pages(ledger))
-
-
-def plain(page: str) -> str:
-    """A page's text as it is read."""
-    return " ".join(re.sub(r"<[^>]+>", " ", page.partition("<main")[2]).split())
 
 
 def test_the_front_page_says_for_each_python_what_there_is(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from factory.store.import_cache import PARTIAL
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
-from tests.conftest import unreported
+from tests.support.logs import unreported
 
 DAY = 86400
 OLD, NEW = "old-0123456789abcdef", "new-0123456789abcdef"

@@ -17,9 +17,9 @@ from factory.store.export_cache import export_cache
 from factory.store.import_cache import import_cache
 from factory.util.atomic_files import sha256_of
 from factory.util.paths import Layout
-from tests.conftest import PACKAGES, make_cache, unreported
-from tests.support.checkouts import ONE_PROFILE, Checkout, add_recipe
+from tests.support.checkouts import ONE_PROFILE, PACKAGES, Checkout, add_recipe, make_cache
 from tests.support.http_storage import http_storage
+from tests.support.logs import unreported
 
 pytestmark = pytest.mark.environment
 

@@ -7,31 +7,10 @@ import pytest
 
 from factory.errors import StoreError
 from factory.model.artifacts import RepairedWheel
-from factory.model.record import BuildRecord, CheckResult
 from factory.model.target import Target
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
-
-
-def record(key: str = "k" * 64, *, finished: str = "2026-01-01T00:00:00+00:00", passed: bool = True) -> BuildRecord:
-    check = CheckResult(profile="rv64gc", passed=passed, seconds=1.5, shown="Paris", facts={"facts": {"rvv": False}})
-    return BuildRecord(
-        key=key,
-        name="demo",
-        version="1.0",
-        recipe_sha256="r",
-        source_sha256="s",
-        patches=(),
-        target=Target(),
-        mode="hybrid",
-        environment_key="e",
-        environment=(),
-        toolchain={"gcc": "14"},
-        requirements=(),
-        stages=(),
-        checks=(check,),
-        finished=finished,
-    )
+from tests.support.records import record
 
 
 def wheel(folder: Path, content: bytes = b"wheel") -> RepairedWheel:

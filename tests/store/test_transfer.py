@@ -31,7 +31,7 @@ from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.store.test_store import record
+from tests.support.records import record
 
 JOB, OBJECT = "demo-0123456789abcdef", "work/objects/a.o"
 ODD_TIME = 1_700_000_000_123_456_789

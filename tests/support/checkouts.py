@@ -1,4 +1,4 @@
-"""Small checkouts of the tests' own: a recipe for one of tests/packages, and its smoke script."""
+"""Small checkouts: a recipe for a project of tests/packages, its smoke script and a cache."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import PACKAGES
+from factory.util.paths import Layout
 
+FACTORY = [sys.executable, "-m", "factory.cli"]
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ROOT / "tests" / "packages"
 SUMS = """
 import array, json, os, vectors_c
 total = vectors_c.sum(array.array("f", range(1000)))
@@ -73,10 +76,6 @@ class Checkout:
         return wheel
 
 
-FACTORY = [sys.executable, "-m", "factory.cli"]
-ROOT = Path(__file__).parent.parent.parent
-
-
 def own_factory(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run it on this repository's own recipes, with the machine's own cache."""
     return subprocess.run([*FACTORY, *arguments], cwd=ROOT, capture_output=True, text=True, env=os.environ)
@@ -98,3 +97,11 @@ def add_recipe(root: Path, package: str, *, more: str, smoke: str, source: str =
     path = os.path.relpath(packages / package, folder)
     (folder / "recipe.toml").write_text(RECIPE.format(package=package, path=path, source=source, more=more))
     (folder / "smoke.py").write_text(smoke)
+
+
+def make_cache(cache: Path, layout: Layout) -> Path:
+    """Make an empty cache that shares layers and downloaded packages with the machine's cache."""
+    cache.mkdir(parents=True)
+    (cache / "layers").symlink_to(layout.layers)
+    (cache / "packages").symlink_to(layout.package_cache)
+    return cache

@@ -12,8 +12,8 @@ from factory.errors import CommandFailed, TimeLimitReached
 from factory.util import cancellation
 from factory.util.locks import held
 from factory.util.process import run
-from tests.conftest import MemoryLog
-from tests.pipeline.test_checkpoints import steps
+from tests.support.checkpoints import steps
+from tests.support.logs import MemoryLog
 
 TIDY = """
 trap 'rm -f {half}; exit 1' TERM

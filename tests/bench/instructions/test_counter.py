@@ -20,8 +20,8 @@ from factory.errors import CommandFailed
 from factory.model.protocols import Sandbox
 from factory.model.target import PROFILES
 from factory.stages.environments.rootfs import RootfsEnvironment
-from tests.conftest import MemoryLog
 from tests.support.checkouts import ONE_PROFILE, SUM_CASES, make_checkout
+from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
 ONE_BY_ONE = {"QEMU_ONE_INSN_PER_TB": "1"}

@@ -16,8 +16,7 @@ from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
 from factory.store.store import Store
 from factory.util.paths import Layout
-from tests.conftest import make_cache
-from tests.support.checkouts import ROOT, own_factory
+from tests.support.checkouts import ROOT, make_cache, own_factory
 
 # It needs llama.cpp's programs, a real package that takes long to build.
 pytestmark = [pytest.mark.main_job, pytest.mark.long]

@@ -14,7 +14,7 @@ from factory.host.network import CA_INSIDE, host_network
 from factory.model.job import ProjectMetadata
 from factory.model.recipe import BuildOptions, Recipe, SourcePin
 from factory.stages.builders.cargo import fetch, find_manifests, made_locks, needs_rust, put_back_locks
-from tests.conftest import MemoryLog
+from tests.support.logs import MemoryLog
 
 CONFIGURED = """
 [build]

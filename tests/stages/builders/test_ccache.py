@@ -17,8 +17,8 @@ from factory.stages.environments.registry import ENVIRONMENTS
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.conftest import unreported
 from tests.support.http_storage import http_storage
+from tests.support.logs import unreported
 
 
 def test_without_settings_there_is_a_limit_and_nothing_is_shared() -> None:

@@ -11,7 +11,7 @@ from factory.model.protocols import SOURCE, Sandbox
 from factory.model.recipe import BuildOptions, Recipe, SourcePin
 from factory.stages.builders import pep517
 from factory.stages.environments.rootfs import RootfsEnvironment
-from tests.conftest import MemoryLog
+from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
 

@@ -13,8 +13,8 @@ from factory.model.protocols import Sandbox
 from factory.model.recipe import Recipe, SourcePin
 from factory.stages.builders import pep517
 from factory.stages.environments.rootfs import RootfsEnvironment
-from tests.conftest import MemoryLog
 from tests.support.index_server import serve
+from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
 

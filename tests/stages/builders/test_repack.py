@@ -18,7 +18,7 @@ from factory.stages.builders.repack import (
     take_python_files,
     write_wheel_file,
 )
-from tests.conftest import MemoryLog
+from tests.support.logs import MemoryLog
 
 PYTHON = "usr/lib/python3/dist-packages"
 DIST_INFO = "spam-1.0+debian.dist-info"

@@ -12,8 +12,8 @@ from factory.stages.environments.layers import Layer
 from factory.stages.environments.roots import apt_layer, base_layer
 from factory.util.paths import Layout
 from factory.util.scratch import discard
-from tests.conftest import unreported
 from tests.support.debian_repository import Repository, debian_repository
+from tests.support.logs import unreported
 
 pytestmark = pytest.mark.environment
 

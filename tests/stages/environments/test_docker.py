@@ -22,9 +22,9 @@ from factory.util import cancellation
 from factory.util.failure_hints import hint_for
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.conftest import MemoryLog, unreported
-from tests.stages.environments.test_stopping import BACKEND, NINJA, ask_when_both_are_begun
 from tests.support.checkouts import make_checkout
+from tests.support.interruption import BACKEND, NINJA, ask_when_both_are_begun
+from tests.support.logs import MemoryLog, unreported
 
 NO_ENGINE = "unix:///nowhere/docker.sock"
 
@@ -178,7 +178,7 @@ from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.roots import check_root
 from factory.layout import default_layout
 from factory.process import LogFile
-from tests.conftest import unreported
+from tests.support.logs import unreported
 layout = default_layout()
 work, root = Path(sys.argv[1]), check_root(layout, PYTHON, unreported)
 with DockerEnvironment(root=root, layout=layout, open_stage=unreported).open(work) as sandbox:
@@ -262,7 +262,7 @@ from pathlib import Path
 from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.base import Root
 from factory.layout import Layout
-from tests.conftest import unreported
+from tests.support.logs import unreported
 folder, root = Path(sys.argv[1]), Root(layers=(), variables={})
 with DockerEnvironment(root=root, layout=Layout(folder), open_stage=unreported).open(folder / "work"):
     pass

@@ -17,7 +17,7 @@ from factory.stages.environments.layers import Layer, ensure_layer
 from factory.stages.environments.roots import native_layer
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
-from tests.conftest import unreported
+from tests.support.logs import unreported
 
 PINS = (PackagePin(name="libc6", version="2.41-12", architecture="riscv64"),)
 
@@ -79,7 +79,7 @@ import sys
 from pathlib import Path
 from factory.stages.environments.roots import native_layer
 from factory.layout import Layout
-from tests.conftest import unreported
+from tests.support.logs import unreported
 native_layer(Layout(Path(sys.argv[1])), unreported)
 """
 

@@ -21,8 +21,8 @@ from factory.stages.environments.inside.sitecustomize import tool
 from factory.stages.environments.manylinux import manylinux_root
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util.paths import Layout
-from tests.conftest import MemoryLog, unreported
 from tests.support.checkouts import FACTORY
+from tests.support.logs import MemoryLog, unreported
 
 # Takes the name of a tool that is handed over, and reports what such a tool sees, and what it starts sees.
 WITNESS = """

@@ -17,8 +17,8 @@ from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import base_layer, check_root, hybrid_root
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.conftest import unreported
-from tests.stages.environments.test_rootfs import said
+from tests.support.logs import unreported
+from tests.support.sandboxes import said
 
 LATER = [python for python in PYTHONS if python != bootstrap.PYTHON]
 TERMINAL = """

@@ -11,26 +11,17 @@ from factory.errors import CommandFailed
 from factory.model.artifacts import PackagePin
 from factory.model.job import ProjectMetadata
 from factory.model.recipe import Recipe, SourcePin
-from factory.model.target import BASELINE_CPU, PROFILES
+from factory.model.target import PROFILES
 from factory.stages.builders import pep517
 from factory.stages.environments.base import Root, RootRequest
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import hybrid_root
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
-from tests.conftest import MemoryLog, unreported
+from tests.support.logs import MemoryLog, unreported
+from tests.support.sandboxes import said
 
 pytestmark = pytest.mark.environment
-
-
-def said(
-    environment: RootfsEnvironment, work: Path, script: str, *, network: bool = False, cpu: str = BASELINE_CPU
-) -> str:
-    """What a shell script printed in the root."""
-    with environment.open(work) as sandbox:
-        command = ["sh", "-c", f"({script}) > /build/said"]
-        sandbox.run(command, log=LogFile(work.with_name("said.log")), network=network, cpu=cpu)
-    return (work / "said").read_text().strip()
 
 
 def test_python_is_riscv64_and_the_compiler_is_native(hybrid: RootfsEnvironment, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -11,23 +10,12 @@ import pytest
 from factory.errors import TimeLimitReached
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util import cancellation
-from tests.conftest import MemoryLog
+from tests.support.interruption import BACKEND, NINJA, ask_when_both_are_begun
+from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
 
-NINJA = """
-rule slow
-  command = echo half > $out; sleep 100; echo whole > $out
-build one: slow
-build two: slow
-"""
 MAKE = "all: one two\none two:\n\techo half > $@; sleep 100; echo whole > $@\n"
-# A build backend: Python under QEMU, which removes everything when its tool fails.
-BACKEND = """
-import pathlib, subprocess, sys
-status = subprocess.call(sys.argv[1:])
-pathlib.Path("backend-went-on").write_text(str(status))
-"""
 
 
 @pytest.mark.parametrize(
@@ -49,11 +37,3 @@ def test_nothing_half_written_is_left_and_nothing_goes_on(
             sandbox.run(["python3", "backend.py", "sh", "-c", f"{tool} && true"], log=log)
         asker.join()
     assert {path.name for path in work.iterdir() if not path.name.startswith(".ninja")} == {"backend.py", file}
-
-
-def ask_when_both_are_begun(work: Path, stop: cancellation.Stop) -> None:
-    for _ in range(600):
-        if (work / "one").is_file() and (work / "two").is_file():
-            break
-        time.sleep(0.1)
-    stop.request(TimeLimitReached)

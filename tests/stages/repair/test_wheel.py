@@ -17,8 +17,8 @@ from factory.model.recipe import RepairOptions
 from factory.model.target import Target
 from factory.stages.repair.wheel import RepairTools, copies, give_build_tag, repair
 from factory.util.atomic_files import sha256_of
-from tests.conftest import MemoryLog
 from tests.support.elf_images import Image
+from tests.support.logs import MemoryLog
 from tests.support.wheelmaker import make_wheel
 
 

@@ -16,7 +16,7 @@ import pytest
 from factory.errors import SourceError
 from factory.stages.sources.archive import unpack
 from factory.stages.sources.members import Limits
-from tests.stages.sources.conftest import file_entry, special_entry, tar_bytes
+from tests.support.archives import file_entry, special_entry, tar_bytes
 
 MakeTar = Callable[..., Path]
 SYMLINK, HARDLINK, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE

@@ -13,9 +13,9 @@ from factory.errors import SourceError
 from factory.model.recipe import DebianPackaging, SourcePin
 from factory.stages.sources.debian import fetch_deb, fetch_debian, pool_folder
 from factory.stages.sources.registry import identity
-from tests.conftest import MemoryLog
-from tests.stages.sources.conftest import file_entry, sdist, tar_bytes
+from tests.support.archives import file_entry, sdist, tar_bytes
 from tests.support.index_server import IndexServer
+from tests.support.logs import MemoryLog
 
 TARBALL = sdist()
 PIN = SourcePin(kind="debian", project="spam", version="1.0+ds", sha256=hashlib.sha256(TARBALL).hexdigest())

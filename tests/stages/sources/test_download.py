@@ -15,8 +15,8 @@ from factory.errors import SourceError, TimeLimitReached
 from factory.host.index_session import RETRIES, open_session, read_index_config
 from factory.stages.sources.download import RemoteFile, download
 from factory.util import cancellation
-from tests.conftest import MemoryLog
 from tests.support.index_server import IndexServer
+from tests.support.logs import MemoryLog
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

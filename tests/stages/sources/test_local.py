@@ -11,7 +11,7 @@ from factory.errors import SourceError
 from factory.model.recipe import SourcePin
 from factory.stages.sources.local import tree_sha256
 from factory.stages.sources.registry import fetch, identity
-from tests.conftest import MemoryLog
+from tests.support.logs import MemoryLog
 
 
 @pytest.fixture

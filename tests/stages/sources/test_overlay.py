@@ -10,7 +10,7 @@ from factory.errors import SourceError
 from factory.model.artifacts import SourceTree
 from factory.model.recipe import Overlay, SourcePin
 from factory.stages.sources.registry import fetch, identity, lay_over, read_project_metadata
-from tests.conftest import MemoryLog
+from tests.support.logs import MemoryLog
 
 PROJECT = '[project]\nname = "{}"\nversion = "1.0"\n'
 

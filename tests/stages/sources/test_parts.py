@@ -11,9 +11,9 @@ import pytest
 from factory.errors import SourceError
 from factory.model.recipe import SourcePin
 from factory.stages.sources.registry import fetch, identity
-from tests.conftest import MemoryLog
-from tests.stages.sources.conftest import sdist
+from tests.support.archives import sdist
 from tests.support.index_server import IndexServer
+from tests.support.logs import MemoryLog
 
 PART, SPAM = sdist("eggs"), sdist()
 EGGS = SourcePin(kind="pypi", project="eggs", version="1.0", sha256=hashlib.sha256(PART).hexdigest())

@@ -12,7 +12,7 @@ from factory.errors import PatchError
 from factory.model.artifacts import SourceTree
 from factory.model.recipe import SourcePin
 from factory.stages.sources import patches
-from tests.conftest import MemoryLog
+from tests.support.logs import MemoryLog
 
 HEADER = """\
 Subject: Say eggs

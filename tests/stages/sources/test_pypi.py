@@ -16,9 +16,9 @@ from factory.errors import SourceError
 from factory.host.index_session import read_index_config
 from factory.model.recipe import ModelPin, SourcePin
 from factory.stages.sources.registry import download_model, fetch, read_project_metadata
-from tests.conftest import MemoryLog
-from tests.stages.sources.conftest import sdist
+from tests.support.archives import sdist
 from tests.support.index_server import IndexServer
+from tests.support.logs import MemoryLog
 
 SDIST = sdist()
 PIN = SourcePin(kind="pypi", project="spam", version="1.0", sha256=hashlib.sha256(SDIST).hexdigest())

@@ -1,18 +1,14 @@
-"""What tests of publishing share."""
+"""A package index that plays the host's configured one."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from msgspec.structs import replace
 
 from factory.publish.placement import write_simple
-from factory.publish.server import serve
 from tests.support.wheelmaker import make_wheel, release_of
 
 
@@ -43,20 +39,3 @@ class Upstream:
             file["url"] += "?sig=SECRET"
             del file["core-metadata"], file["size"]
         page.write_text(json.dumps(content))
-
-
-@pytest.fixture
-def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
-    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
-        monkeypatch.delenv(name)
-    asked: list[str] = []
-    folder = tmp_path / "upstream"
-    write_simple([], lambda _release: folder, folder / "out")
-    with serve(folder / "out", on_request=asked.append) as base:
-        made = Upstream(folder, asked, base)
-        made.add("unrelated")
-        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-        monkeypatch.setenv("PIP_INDEX_URL", f"{base}/simple/")
-        monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip-cache"))
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-        yield made

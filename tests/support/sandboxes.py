@@ -1,0 +1,19 @@
+"""Shell scripts in a root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from factory.model.target import BASELINE_CPU
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.util.log import LogFile
+
+
+def said(
+    environment: RootfsEnvironment, work: Path, script: str, *, network: bool = False, cpu: str = BASELINE_CPU
+) -> str:
+    """What a shell script printed in the root."""
+    with environment.open(work) as sandbox:
+        command = ["sh", "-c", f"({script}) > /build/said"]
+        sandbox.run(command, log=LogFile(work.with_name("said.log")), network=network, cpu=cpu)
+    return (work / "said").read_text().strip()
