@@ -24,7 +24,7 @@ from timed_sandbox import Seconds, TimedSandbox
 from factory.cli.console import Reporter, print_table
 from factory.errors import FactoryError, PrerequisiteMissing, RecipeError
 from factory.model.artifacts import SourceTree
-from factory.model.protocols import Sandbox
+from factory.model.protocols import Command, Sandbox
 from factory.model.recipe import Recipe, SourcePin
 from factory.model.target import Target
 from factory.pipeline.job_slots import processors
@@ -223,7 +223,7 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     requirements = timed.lap()
     builder.build(timed, metadata, recipe, Target().python, installed, processors(), log)
     build = timed.lap()
-    sandbox.run(["sh", "-c", TOOLS], log=log)
+    sandbox.run(Command(["sh", "-c", TOOLS]), log=log)
     objects = sum(1 for name in ("src", "objects") for _ in (work / name).rglob("*.o"))
     tools = (work / "tools").read_text().splitlines()
     package = subject.recipe.label

@@ -6,16 +6,15 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import uv
 
 from factory.errors import PrerequisiteMissing
 from factory.host.network import CA_VARIABLES, ca_bundle, host_network
-from factory.model.protocols import BUILD
-from factory.model.target import BASELINE_CPU, Target
+from factory.model.protocols import BUILD, Command
+from factory.model.target import Target
 from factory.stages.environments.base import BASE_PATH, BUILD_VENV_PATH, COMMON
 from factory.util.log import LogSink
 from factory.util.paths import Layout
@@ -40,26 +39,17 @@ class HostSandbox:
     work: Path
     package_cache: Path
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        log: LogSink,
-        env: Mapping[str, str] | None = None,
-        cwd: PurePosixPath = BUILD,
-        network: bool = False,
-        cpu: str = BASELINE_CPU,
-    ) -> None:
+    def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command on the host; see model.Sandbox."""
-        argv = [sys.executable if word == ROOT_PYTHON else word for word in argv]
-        shown = _network() if network else {}
-        settings = [word for item in {**VARIABLES, **shown, **(env or {})}.items() for word in ("--setenv", *item)]
-        seal = ["--unshare-pid", "--unshare-ipc", "--die-with-parent", *([] if network else ["--unshare-net"])]
+        argv = [sys.executable if word == ROOT_PYTHON else word for word in command.argv]
+        shown = _network() if command.network else {}
+        settings = [word for item in {**VARIABLES, **shown, **command.env}.items() for word in ("--setenv", *item)]
+        seal = ["--unshare-pid", "--unshare-ipc", "--die-with-parent", *([] if command.network else ["--unshare-net"])]
         mounts = [word for path in _top_folders() for word in ("--ro-bind", path, path)]
         mounts += ["--dev", "/dev", "--proc", "/proc", "--bind", "/tmp", "/tmp"]
         mounts += ["--bind", str(self.work), str(BUILD), "--bind", str(self.package_cache), "/packages"]
-        command = ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--", *argv]
-        run(command, log=log, what=argv[0])
+        bubblewrap = ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(command.cwd), "--"]
+        run([*bubblewrap, *argv], log=log, what=argv[0])
 
 
 def open_host(work: Path, layout: Layout) -> HostSandbox:

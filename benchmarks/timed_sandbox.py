@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from factory.model.protocols import BUILD, Sandbox
-from factory.model.target import BASELINE_CPU
+from factory.model.protocols import Command, Sandbox
 from factory.util.log import LogSink
 
 # The shell's `times` instead of this process's rusage: bubblewrap ends without waiting for its PID namespace's init, so
@@ -36,18 +34,9 @@ class TimedSandbox:
     def work(self) -> Path:
         return self.sandbox.work
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        log: LogSink,
-        env: Mapping[str, str] | None = None,
-        cwd: PurePosixPath = BUILD,
-        network: bool = False,
-        cpu: str = BASELINE_CPU,
-    ) -> None:
+    def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command and add its times; see model.Sandbox."""
-        self.sandbox.run(["sh", "-c", TIMED, "sh", *argv], log=log, env=env, cwd=cwd, network=network, cpu=cpu)
+        self.sandbox.run(replace(command, argv=["sh", "-c", TIMED, "sh", *command.argv]), log=log)
 
     def lap(self) -> Seconds:
         """What was taken since the last lap."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -15,26 +16,34 @@ BUILD = PurePosixPath("/build")
 SOURCE = BUILD / "src"
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line for a sandbox, with its variables, folder, network and CPU."""
+
+    argv: Sequence[str]
+    _: KW_ONLY
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: PurePosixPath = BUILD
+    network: bool = False
+    cpu: str = BASELINE_CPU
+
+    @property
+    def program(self) -> str:
+        """The first word of the command line."""
+        return self.argv[0]
+
+
 class Sandbox(Protocol):
-    """An opened root. The host folder `work` is `/build` inside; everything else written is thrown away."""
+    """An open root. The host folder `work` is `/build` inside; all other changes are discarded."""
 
     @property
     def work(self) -> Path: ...
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        log: LogSink,
-        env: Mapping[str, str] | None = None,
-        cwd: PurePosixPath = BUILD,
-        network: bool = False,
-        cpu: str = BASELINE_CPU,
-    ) -> None:
+    def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command inside.
 
         Raises:
-            CommandFailed: it ended with another status than 0.
+            CommandFailed: the exit status is not 0.
         """
         ...
 

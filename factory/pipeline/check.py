@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.errors import CheckFailed
-from factory.model.protocols import Sandbox
+from factory.model.protocols import Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
 from factory.pipeline.run import Run
@@ -98,7 +98,7 @@ class PackageCheck:
         request = RootRequest(python=python, apt=self.recipe.build.apt, toolchain=run.config.toolchain)
         with roots.environment_of(roots.build_root(request)).open(work, keep=run.keep) as sandbox:
             self._put_source(work, log)
-            sandbox.run([f"python{python}", "-m", "venv", BUILD_VENV], log=log)
+            sandbox.run(Command([f"python{python}", "-m", "venv", BUILD_VENV]), log=log)
             yield sandbox
 
     def _put_source(self, work: Path, log: LogSink) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from factory.board import finder
 from factory.board.finder import Cpu, Machine, judge, of_cpuinfo, profile_of, read_cpuinfo
+from factory.model.protocols import Command
 from factory.model.target import PROFILES, PYTHONS, Target
 from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.support.boards import C920V2, D1, SAMPLES
@@ -264,7 +265,7 @@ def test_on_every_profile_it_finds_that_profile(clean_root: RootfsEnvironment, t
         (sandbox.work / SCRIPT.name).write_bytes(SCRIPT.read_bytes())
         for name, profile in PROFILES.items():
             command = f"python -I /build/{SCRIPT.name} --json > /build/answer.json"
-            sandbox.run(["sh", "-c", command], log=log, cpu=profile.qemu_cpu)
+            sandbox.run(Command(["sh", "-c", command], cpu=profile.qemu_cpu), log=log)
             found = json.loads((sandbox.work / "answer.json").read_text())
             cpu = found["cpu"]
             assert (found["profile"], cpu["vlen"], cpu["asked"]) == (name, vlens.get(name, 0), "hwprobe")

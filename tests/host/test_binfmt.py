@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from factory.host import binfmt
+from factory.model.protocols import Command
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import ready_for_riscv64
 from factory.util.log import LogFile
@@ -40,7 +41,7 @@ def rival(hybrid: RootfsEnvironment, tmp_path: Path) -> Iterator[str]:
 
 def who_runs(environment: RootfsEnvironment, work: Path) -> str:
     with environment.open(work) as sandbox:
-        sandbox.run(["sh", "-c", WHO_RUNS], log=LogFile(work.with_name("log")))
+        sandbox.run(Command(["sh", "-c", WHO_RUNS]), log=LogFile(work.with_name("log")))
     return Path((work / "who").read_text().strip()).name
 
 
@@ -66,7 +67,7 @@ REGISTER_ANOTHER = """
 import sys
 from pathlib import Path
 from factory.host import binfmt
-from factory.process import run
+from factory.util.process import run
 run(binfmt.MOUNT)
 assert not binfmt.is_served()
 qemu = Path(sys.argv[1], "qemu")

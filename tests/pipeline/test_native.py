@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from factory.errors import CommandFailed, PrerequisiteMissing
+from factory.model.protocols import Command
 from factory.stages.environments.base import BASE_PATH, COMMON, RootRequest
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import MODES
@@ -52,7 +53,7 @@ class Machine:
         log = LogFile(self.work.with_name("factory.log"))
         before = log.path.stat().st_size
         command = ["/build/factory/bin/python", "-m", "factory.cli", *arguments]
-        self.sandbox.run(command, log=log, network=True, cwd=PurePosixPath("/build/checkout"), cpu=CPU)
+        self.sandbox.run(Command(command, network=True, cwd=PurePosixPath("/build/checkout"), cpu=CPU), log=log)
         return log.path.read_text()[before:]
 
 
@@ -99,12 +100,14 @@ def install_dependencies(work: Path, hybrid: RootfsEnvironment) -> None:
     unset = ["env", "--unset=PYTHONDONTWRITEBYTECODE", "--unset=SOURCE_DATE_EPOCH"]
     log = LogFile(work.with_name("install.log"))
     with hybrid.open(work) as sandbox:
-        sandbox.run(["uv", "venv", "--system-site-packages", "--python=/usr/bin/python3", "/build/factory"], log=log)
+        sandbox.run(
+            Command(["uv", "venv", "--system-site-packages", "--python=/usr/bin/python3", "/build/factory"]), log=log
+        )
         # The version of the layer that the machine's cache has already.
         requirements = ["--requirements", "/build/pyproject.toml", f"uv=={version('uv')}"]
-        sandbox.run([*install, *requirements], log=log, network=True)
+        sandbox.run(Command([*install, *requirements], network=True), log=log)
         folders = ["/build/factory/lib", "/build/project"]
-        sandbox.run([*unset, "python-pure", "-m", "compileall", "-q", *folders], log=log)
+        sandbox.run(Command([*unset, "python-pure", "-m", "compileall", "-q", *folders]), log=log)
 
 
 def test_the_machine_itself_builds_the_wheel_that_hybrid_builds_byte_for_byte(

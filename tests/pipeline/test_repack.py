@@ -13,6 +13,7 @@ import pytest
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
+from factory.model.protocols import Command
 from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.support.checkouts import Checkout
 from tests.support.index_server import serve
@@ -116,7 +117,7 @@ def compile_libraries(work: Path, environment: RootfsEnvironment, log: MemoryLog
             (work / f"{name}.map").write_text(VERSIONS.get(name, "{ *; };\n"))
             needed = [f"/build/{needs}.so" for needs in NEEDS.get(name, ())]
             command = ["gcc", "-shared", "-fPIC", f"-Wl,-soname,{soname}", f"-Wl,--version-script=/build/{name}.map"]
-            sandbox.run([*command, "-o", f"/build/{name}.so", f"/build/{name}.c", *needed], log=log)
+            sandbox.run(Command([*command, "-o", f"/build/{name}.so", f"/build/{name}.c", *needed]), log=log)
             made[name] = work / f"{name}.so"
     return made
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import BuildFailed
+from factory.model.protocols import Command
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import hybrid_root
@@ -71,7 +72,7 @@ def test_build_scripts_are_compiled_in_c_for_the_build_machine_and_run_there(
     """
     log = LogFile(tmp_path / "log")
     with with_rust.open(tmp_path / "work") as sandbox:
-        sandbox.run(["sh", "-c", f"({script}) > /build/said"], log=log)
+        sandbox.run(Command(["sh", "-c", f"({script}) > /build/said"]), log=log)
     said = (tmp_path / "work/said").read_text().split()
     assert said == ["build", "machine", "target", "62", "243"]  # EM_X86_64, EM_RISCV
 

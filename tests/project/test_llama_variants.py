@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.model.protocols import Command
 from factory.model.recipe import Recipe
 from factory.model.target import BASELINE_CPU, PROFILES
 from factory.recipes.loader import load_recipes
@@ -57,7 +58,7 @@ def work(layout: Layout, hybrid: RootfsEnvironment, tmp_path_factory: pytest.Tem
     with hybrid.open(folder) as sandbox:
         for variant, defines in DEFINES.items():
             includes = [f"-I{ggml}/src", f"-I{ggml}/include"]
-            sandbox.run(["g++", "-std=c++17", *defines, *includes, "scores.cpp", "-o", variant], log=log)
+            sandbox.run(Command(["g++", "-std=c++17", *defines, *includes, "scores.cpp", "-o", variant]), log=log)
     return folder
 
 
@@ -70,7 +71,7 @@ def taken(
 ) -> dict[str, set[str]]:
     """The variants with a score above 0, for each machine."""
     with hybrid.open(work) as sandbox:
-        sandbox.run(["python3", "-c", ASK, json.dumps([machines, list(DEFINES)])], log=MemoryLog(), cpu=cpu)
+        sandbox.run(Command(["python3", "-c", ASK, json.dumps([machines, list(DEFINES)])], cpu=cpu), log=MemoryLog())
     return {name: set(found) for name, found in json.loads((work / "taken.json").read_text()).items()}
 
 

@@ -20,6 +20,7 @@ from packaging.utils import parse_wheel_filename
 from pypi_simple import ACCEPT_HTML_ONLY, ACCEPT_JSON_ONLY, PyPISimple
 
 from factory.errors import CommandFailed
+from factory.model.protocols import Command
 from factory.publish.ledger import Release
 from factory.publish.placement import write_simple
 from factory.publish.server import serve
@@ -195,9 +196,9 @@ def test_the_first_pip_that_knows_riscv64_installs_on_a_board_and_the_one_before
             unpack(f"pip=={version}", sandbox.work / version)
         options = [*install, f"--index-url={base}/simple/", "--target=/build/site"]
         with pytest.raises(CommandFailed):
-            sandbox.run(["python3", f"/build/{LAST_UNKNOWING_PIP}/pip", *options], log=log, network=True)
+            sandbox.run(Command(["python3", f"/build/{LAST_UNKNOWING_PIP}/pip", *options], network=True), log=log)
         assert "No matching distribution found for engine" in log.path.read_text()
-        sandbox.run(["python3", f"/build/{FIRST_PIP}/pip", *options], log=log, network=True)
+        sandbox.run(Command(["python3", f"/build/{FIRST_PIP}/pip", *options], network=True), log=log)
         assert {"engine.py", "pure_lib.py"} <= {path.name for path in (sandbox.work / "site").iterdir()}
 
 
@@ -218,7 +219,7 @@ def test_current_pip_and_uv_install_by_hashes_on_a_board(
         by_uv = ["/build/uv-program", "--no-config", "pip", "install", "--no-cache", f"--default-index={url}"]
         for site, client in {"by-pip": by_pip, "by-uv": [*by_uv, "--python=python3"]}.items():
             options = ["--require-hashes", f"--target=/build/{site}", "-r", "/build/wanted.txt"]
-            sandbox.run([*client, *options], log=log, network=True)
+            sandbox.run(Command([*client, *options], network=True), log=log)
             assert {"engine.py", "pure_lib.py"} <= {path.name for path in (sandbox.work / site).iterdir()}
 
 

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from factory.cli.main import main
 from factory.model.artifacts import PackagePin
+from factory.model.protocols import Command
 from factory.stages.environments.layers import ensure_layer
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.store.import_cache import PARTIAL
@@ -136,7 +137,7 @@ def test_ccaches_own_counters_are_shown(
     with RootfsEnvironment(root=hybrid.root, layout=own).open(own.jobs / "demo/work") as sandbox:
         (sandbox.work / "a.c").write_text("int a;\n")
         for _ in range(3):
-            sandbox.run(["gcc", "-c", "a.c"], log=LogFile(tmp_path / "log"))
+            sandbox.run(Command(["gcc", "-c", "a.c"]), log=LogFile(tmp_path / "log"))
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
     assert main(["cache", "info"]) == 0
     assert "ccache: 2 hits (0 remote), 1 misses" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from factory.model.protocols import Command
 from factory.model.target import BASELINE_CPU
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util.log import LogFile
@@ -15,5 +16,5 @@ def said(
     """What a shell script printed in the root."""
     with environment.open(work) as sandbox:
         command = ["sh", "-c", f"({script}) > /build/said"]
-        sandbox.run(command, log=LogFile(work.with_name("said.log")), network=network, cpu=cpu)
+        sandbox.run(Command(command, network=network, cpu=cpu), log=LogFile(work.with_name("said.log")))
     return (work / "said").read_text().strip()

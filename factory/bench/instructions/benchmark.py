@@ -17,7 +17,7 @@ from factory.bench.instructions.counter import count_instructions
 from factory.bench.instructions.libraries import Libraries, mapped_libraries, relative
 from factory.bench.instructions.trace import Instruction
 from factory.errors import FactoryError, RecipeError
-from factory.model.protocols import BUILD, Sandbox
+from factory.model.protocols import BUILD, Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.model.target import PROFILES
 from factory.pipeline.check import PackageCheck, stored_beside
@@ -145,7 +145,7 @@ class Runner:
 
     def cases(self) -> list[str]:
         """The names of the cases, in their order."""
-        self.sandbox.run(_command(), log=self.log, env=ENVIRONMENT)
+        self.sandbox.run(Command(_command(), env=ENVIRONMENT), log=self.log)
         names: list[str] = json.loads(self._answer())
         return names
 

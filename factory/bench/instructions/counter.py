@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from factory.bench.instructions.trace import LOG_ITEMS, Instruction, TraceCounter
-from factory.model.protocols import BUILD, Sandbox
+from factory.model.protocols import BUILD, Command, Sandbox
 from factory.util.log import LogSink
 
 PIPE = "trace"
@@ -51,7 +51,7 @@ def count_instructions(
     with ThreadPoolExecutor(1) as reader:
         reading = reader.submit(_read, pipe, counter, ended)
         try:
-            sandbox.run(argv, log=log, env=variables, cpu=cpu)
+            sandbox.run(Command(argv, env=variables, cpu=cpu), log=log)
         finally:
             ended.set()
             reading.result()

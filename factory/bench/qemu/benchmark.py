@@ -18,7 +18,7 @@ from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelS
 from factory.bench.virtual_machine import DISKS, MOUNT, Hardware, VirtualMachine, virtual_machine
 from factory.errors import CommandFailed
 from factory.model.artifacts import PackagePin
-from factory.model.protocols import BUILD, Sandbox
+from factory.model.protocols import BUILD, Command, Sandbox
 from factory.model.target import PROFILES, PYTHONS
 from factory.pipeline.build import build
 from factory.pipeline.job_slots import processors
@@ -137,7 +137,7 @@ class Bench:
         command = request.limited(str(BUILD), f"{BUILD}/{PROGRAMS}/llama-completion", f"{BUILD}/{model.path.name}")
         with self._opened() as sandbox:
             copy_atomically(model.path, sandbox.work / model.path.name)
-            sandbox.run(command, log=printed, cpu=PROFILES[cell.profile].qemu_cpu)
+            sandbox.run(Command(command, cpu=PROFILES[cell.profile].qemu_cpu), log=printed)
         return printed.text
 
     def _run_in_machine(self, cell: Cell, request: Request, model: Model, log: LogSink) -> str:
@@ -200,7 +200,7 @@ class Bench:
             unquantized = sandbox.work / "unquantized.gguf"
             write_unquantized(self._shape, unquantized)
             quantize = [f"{BUILD}/{PROGRAMS}/llama-quantize", "--dry-run", f"{BUILD}/{unquantized.name}", name]
-            sandbox.run(quantize, log=printed)
+            sandbox.run(Command(quantize), log=printed)
             unquantized.unlink()
         types = chosen_types(printed.text)
         if types.keys() != self._shape.tensors().keys():

@@ -7,6 +7,7 @@ import argparse
 from packaging.utils import canonicalize_name
 
 from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, run_for_python
+from factory.model.protocols import Command
 from factory.pipeline.debug_shell import debug_root
 from factory.pipeline.job import prepare_package
 
@@ -28,4 +29,4 @@ def run(args: argparse.Namespace) -> int:
     chosen = run_for_python(args)
     prepared = prepare_package(canonicalize_name(args.name), chosen, args.toolchain)
     with debug_root(prepared, chosen) as root:
-        return root.interact(args.command or ["bash"], network=args.network)
+        return root.interact(Command(args.command or ["bash"], network=args.network))

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.model.job import ProjectMetadata
-from factory.model.protocols import BUILD, SOURCE, Sandbox
+from factory.model.protocols import BUILD, SOURCE, Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.util.log import LogSink
 
@@ -63,7 +63,7 @@ def fetch(sandbox: Sandbox, locks: Mapping[str, str], log: LogSink) -> None:
     _note_unlocked(sandbox.work, manifests)
     first, *others = map(str, manifests)
     words = ["--manifest-path", first, *(word for other in others for word in ("--sync", other))]
-    sandbox.run(["sh", "-c", VENDOR, "cargo", *words], log=log, env=DOWNLOADS, cwd=SOURCE, network=True)
+    sandbox.run(Command(["sh", "-c", VENDOR, "cargo", *words], env=DOWNLOADS, cwd=SOURCE, network=True), log=log)
     _note_made(sandbox.work)
 
 

@@ -7,15 +7,14 @@ import re
 import shutil
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from factory.errors import EnvironmentSetupError
-from factory.model.protocols import BUILD, Sandbox
-from factory.model.target import BASELINE_CPU
+from factory.model.protocols import BUILD, Command, Sandbox
 from factory.stages.builders.inside import relay
 from factory.util.atomic_files import write_if_changed
 from factory.util.log import LogSink
@@ -155,17 +154,8 @@ class _ConnectedSandbox:
     def work(self) -> Path:
         return self.sandbox.work
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        log: LogSink,
-        env: Mapping[str, str] | None = None,
-        cwd: PurePosixPath = BUILD,
-        network: bool = False,
-        cpu: str = BASELINE_CPU,
-    ) -> None:
-        setting = self.remote.setting if network else self.remote.relayed
-        command = argv if network else [f"{BUILD}/{FOLDER}/run", *argv]
-        variables = {"CCACHE_REMOTE_STORAGE": setting, **(env or {})}
-        self.sandbox.run(command, log=log, env=variables, cwd=cwd, network=network, cpu=cpu)
+    def run(self, command: Command, *, log: LogSink) -> None:
+        setting = self.remote.setting if command.network else self.remote.relayed
+        argv = command.argv if command.network else [f"{BUILD}/{FOLDER}/run", *command.argv]
+        variables = {"CCACHE_REMOTE_STORAGE": setting, **command.env}
+        self.sandbox.run(replace(command, argv=argv, env=variables), log=log)

@@ -16,7 +16,7 @@ from pathlib import Path
 from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, PackagePin
 from factory.model.job import ProjectMetadata
-from factory.model.protocols import BUILD, SOURCE, Sandbox
+from factory.model.protocols import BUILD, SOURCE, Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.stages.builders.base import build_failed
 from factory.stages.builders.pep517 import parallel_variables
@@ -56,7 +56,7 @@ def build(
     shutil.rmtree(out, ignore_errors=True)
     command = ["cibuildwheel", "--platform", "linux", "--archs", "riscv64", "--output-dir", "../wheel", "."]
     try:
-        sandbox.run(command, log=log, env=_variables(recipe, python, jobs), cwd=SOURCE, network=True)
+        sandbox.run(Command(command, env=_variables(recipe, python, jobs), cwd=SOURCE, network=True), log=log)
     except CommandFailed as error:
         raise build_failed(recipe, "cibuildwheel could not build it", error, log, network=True) from error
     wheels = sorted(out.glob("*.whl"))

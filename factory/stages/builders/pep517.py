@@ -15,7 +15,7 @@ from packaging.utils import parse_wheel_filename
 from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, PackagePin
 from factory.model.job import ProjectMetadata
-from factory.model.protocols import BUILD, SOURCE, Sandbox
+from factory.model.protocols import BUILD, SOURCE, Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.stages.builders import cargo
 from factory.stages.builders.base import build_failed
@@ -84,7 +84,7 @@ def install_requirements(
         make_venv(sandbox, python, log)
         _uv_install(sandbox, metadata.build_requires, offered, log)
         _uv_install(sandbox, _asked_for(sandbox, metadata, recipe, log), offered, log)
-        sandbox.run(["sh", "-c", NATIVE_TOOLS], log=log, network=True)
+        sandbox.run(Command(["sh", "-c", NATIVE_TOOLS], network=True), log=log)
         installed = _installed(sandbox, log)
     except CommandFailed as error:
         what = "its build requirements could not be installed"
@@ -105,7 +105,9 @@ def _asked_for(sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, log:
 
 def make_venv(sandbox: Sandbox, python: str, log: LogSink) -> None:
     """Make the build's virtual environment anew, with nothing in it."""
-    sandbox.run(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", str(VENV)], log=log)
+    sandbox.run(
+        Command(["uv", "venv", "--quiet", "--clear", "--python", f"/usr/bin/python{python}", str(VENV)]), log=log
+    )
 
 
 def install_into(
@@ -117,7 +119,9 @@ def install_into(
 
 
 def _installed(sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
-    sandbox.run(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"], log=log)
+    sandbox.run(
+        Command(["sh", "-c", f"uv pip list --python {PYTHON} --format json > /build/requirements.json"]), log=log
+    )
     listed = json.loads((sandbox.work / "requirements.json").read_text())
     return tuple(PackagePin(name=item["name"], version=item["version"]) for item in listed)
 
@@ -183,7 +187,7 @@ def _offer(sandbox: Sandbox, wheels: Sequence[Path]) -> list[str]:
 def _uv_install(sandbox: Sandbox, requirements: Sequence[str], offered: Sequence[str], log: LogSink) -> None:
     if requirements:
         command = ["uv", "pip", "install", "--python", PYTHON, "--link-mode", "copy", *offered, "--", *requirements]
-        sandbox.run(command, log=log, network=True)
+        sandbox.run(Command(command, network=True), log=log)
 
 
 def _call(
@@ -204,7 +208,7 @@ def _call(
     }
     (sandbox.work / "request.json").write_text(json.dumps(request))
     command = [PYTHON, f"/build/{HOOK.name}", "/build/request.json", "/build/answer.json"]
-    sandbox.run(command, log=log, cwd=SOURCE, env=_variables(sandbox, metadata, recipe, jobs))
+    sandbox.run(Command(command, cwd=SOURCE, env=_variables(sandbox, metadata, recipe, jobs)), log=log)
     return json.loads((sandbox.work / "answer.json").read_text())
 
 

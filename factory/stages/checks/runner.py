@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import CheckFailed, CommandFailed
-from factory.model.protocols import Sandbox
+from factory.model.protocols import Command, Sandbox
 from factory.model.recipe import CheckOptions, Recipe
 from factory.model.record import CheckResult
 from factory.model.target import BASELINE_CPU, NATIVE_PROFILE, PROFILES
@@ -38,9 +38,9 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
     from_index = [text for text in required if canonicalize_name(Requirement(text).name) in ours]
     from_host = [text for text in required if text not in from_index]
     try:
-        sandbox.run([*pip, f"{recipe.project}=={recipe.version}", *from_index], log=log, network=True)
+        sandbox.run(Command([*pip, f"{recipe.project}=={recipe.version}", *from_index], network=True), log=log)
         if from_host:
-            sandbox.run(["pip", "install", "--no-compile", *from_host], log=log, network=True)
+            sandbox.run(Command(["pip", "install", "--no-compile", *from_host], network=True), log=log)
     except CommandFailed as error:
         raise CheckFailed(
             f"{recipe.label} can't be installed from the index:\n{error.output}",
@@ -109,7 +109,7 @@ def _run_profile(sandbox: Sandbox, model: Path | None, profile: str, log: LogSin
     started = time.monotonic()
     try:
         cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
-        sandbox.run(["python", "/build/smoke.py"], log=log, env=env, cpu=cpu)
+        sandbox.run(Command(["python", "/build/smoke.py"], env=env, cpu=cpu), log=log)
         facts = json.loads(answer.read_text())
         shown, passed = str(facts.pop("shown")), True
     except CommandFailed as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from factory.model.artifacts import PackagePin
-from factory.model.protocols import Sandbox
+from factory.model.protocols import Command, Sandbox
 from factory.model.target import TOOLCHAINS
 from factory.stages.environments.debian import bootstrap, clang, rust
 from factory.stages.environments.layers import Layer, content_key
@@ -82,7 +82,7 @@ class Root:
 class OpenedRoot(Sandbox, Protocol):
     """A sandbox that a person can look around in, too."""
 
-    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+    def interact(self, command: Command) -> int:
         """Run a command with this process's own terminal; returns its exit status."""
         ...
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from factory.errors import PrerequisiteMissing
 from factory.model.artifacts import PackagePin
+from factory.model.protocols import Command
 from factory.stages.environments.base import BASE_PATH, CHECK_VENV, COMMON, Root, RootRequest, debian_variables
 from factory.stages.environments.debian import bootstrap, clang, rust
 from factory.stages.environments.layers import Layer, content_key, ensure_layer
@@ -53,7 +54,7 @@ def machine_check_root(layout: Layout, python: str, open_stage: OpenStage) -> Ro
 
     def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
         with plain.open(tree.with_name("work")) as sandbox:
-            sandbox.run([f"python{python}", "-m", "venv", CHECK_VENV], log=log)
+            sandbox.run(Command([f"python{python}", "-m", "venv", CHECK_VENV]), log=log)
             (sandbox.scratch / "opt").rename(tree / "opt")
         return ()
 

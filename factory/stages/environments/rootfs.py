@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from factory.model.protocols import Command
 from factory.stages.environments.base import BASE_PATH, COMMON, Root
 from factory.stages.environments.layers import Layer
 from factory.stages.environments.sandbox import OverlaySandbox
@@ -59,6 +60,6 @@ def change_root(
     work = tree.with_name("work")
     with environment.open(work) as sandbox:
         for command in commands:
-            sandbox.run(command, log=log, network=network)
+            sandbox.run(Command(command, network=network), log=log)
         tree.rmdir()
         (sandbox.scratch / "upper").rename(tree)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 from factory.errors import EnvironmentSetupError
 from factory.host.network import host_network
-from factory.model.protocols import BUILD
-from factory.model.target import BASELINE_CPU
+from factory.model.protocols import BUILD, Command
 from factory.util.log import LogSink
 from factory.util.process import attach, run
 from factory.util.scratch import discard
@@ -60,32 +59,19 @@ class SealedSandbox(ABC):
         """Throw away what was written outside `work` and `binds`."""
         discard(self.scratch)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        log: LogSink,
-        env: Mapping[str, str] | None = None,
-        cwd: PurePosixPath = BUILD,
-        network: bool = False,
-        cpu: str = BASELINE_CPU,
-    ) -> None:
-        """Run a command in the root; see model.Sandbox."""
-        variables = {**self.environment, **(env or {}), "QEMU_CPU": cpu}
-        command = self.command(argv, variables, cwd, network=network)
-        log.write(f"[in the root] $ {shlex.join(argv)}\n")
-        run(command, log=_Quiet(log), what=argv[0])
+    def run(self, command: Command, *, log: LogSink) -> None:
+        """Run a command in the root; see Sandbox."""
+        log.write(f"[in the root] $ {shlex.join(command.argv)}\n")
+        run(self.host_argv(command), log=_Quiet(log), what=command.program)
 
-    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+    def interact(self, command: Command) -> int:
         """Run a command with this process's own terminal; returns its exit status."""
-        variables = {**self.environment, "QEMU_CPU": BASELINE_CPU, "TERM": os.environ.get("TERM", "dumb")}
-        return attach(self.command(argv, variables, BUILD, network=network))
+        terminal = {"TERM": os.environ.get("TERM", "dumb")}
+        return attach(self.host_argv(replace(command, env={**command.env, **terminal})))
 
-    def command(
-        self, argv: Sequence[str], variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool
-    ) -> list[str]:
-        """The host's command line that runs `argv` inside."""
-        return [*self._bubblewrap(variables, cwd, network=network), *argv]
+    def host_argv(self, command: Command) -> list[str]:
+        """Return the host's command line that runs a command in the root."""
+        return [*self._bubblewrap(command), *command.argv]
 
     @abstractmethod
     def _root(self) -> list[str]:
@@ -95,22 +81,22 @@ class SealedSandbox(ABC):
         """Where a file of the root is put that may be a link there."""
         return path
 
-    def _bubblewrap(self, variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool) -> list[str]:
+    def _bubblewrap(self, command: Command) -> list[str]:
         seal = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--die-with-parent"]
         mounts = [*self._root(), "--dev", "/dev", "--proc", "/proc"]
         mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
         for host, inside in {self.work: str(BUILD), **self.binds}.items():
             mounts += ["--bind", str(host), inside]
-        everything = dict(variables)
-        if network:
+        variables = {**self.environment, **command.env, "QEMU_CPU": command.cpu}
+        if command.network:
             shown = host_network()
-            everything = {**shown.environment, **everything}
+            variables = {**shown.environment, **variables}
             for host, inside in shown.files.items():
                 mounts += ["--ro-bind", str(host), self._place(inside)]
         else:
             seal.append("--unshare-net")
-        settings = [word for name, value in everything.items() for word in ("--setenv", name, value)]
-        return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(cwd), "--"]
+        settings = [word for name, value in variables.items() for word in ("--setenv", name, value)]
+        return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(command.cwd), "--"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,14 +111,12 @@ class OverlaySandbox(SealedSandbox):
         for name in ("upper", "workdir", "merged"):
             (self.scratch / name).mkdir(exist_ok=True)
 
-    def command(
-        self, argv: Sequence[str], variables: Mapping[str, str], cwd: PurePosixPath, *, network: bool
-    ) -> list[str]:
-        """Mount first."""
+    def host_argv(self, command: Command) -> list[str]:
+        """Return the host's command line, which mounts the layers first."""
         return [
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
             *(self._overlay_options(), str(self.scratch / "merged")),
-            *SealedSandbox.command(self, argv, variables, cwd, network=network),
+            *SealedSandbox.host_argv(self, command),
         ]
 
     def _root(self) -> list[str]:

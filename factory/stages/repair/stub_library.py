@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from factory.elf.patchelf import Wanted
-from factory.model.protocols import BUILD, Sandbox
+from factory.model.protocols import BUILD, Command, Sandbox
 from factory.util.log import LogSink
 
 # Enough for the handles that programs only take the address of; 16 bytes is the strictest alignment.
@@ -59,7 +59,7 @@ def compile_stand_in(
     script = [f"-Wl,--version-script={BUILD}/{name}.map"] if any(symbol.version for symbol in symbols) else []
     # Some of the names are known to the compiler as functions of other types.
     command = ["gcc", "-shared", "-fPIC", "-O2", "-w", "-fno-builtin", f"-Wl,-soname,{name}", *script]
-    sandbox.run([*command, "-o", f"{BUILD}/{name}", f"{BUILD}/{name}.c"], log=log)
+    sandbox.run(Command([*command, "-o", f"{BUILD}/{name}", f"{BUILD}/{name}.c"]), log=log)
     return sandbox.work / name
 
 

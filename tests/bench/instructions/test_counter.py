@@ -17,7 +17,7 @@ from elftools.elf.sections import SymbolTableSection
 from factory.bench.instructions.classes import Counts, classify
 from factory.bench.instructions.counter import count_instructions
 from factory.errors import CommandFailed
-from factory.model.protocols import Sandbox
+from factory.model.protocols import Command, Sandbox
 from factory.model.target import PROFILES
 from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.support.checkouts import ONE_PROFILE, SUM_CASES, make_checkout
@@ -54,7 +54,7 @@ def loops(hybrid: RootfsEnvironment, tmp_path_factory: pytest.TempPathFactory) -
     work.mkdir()
     shutil.copy(Path(__file__).with_name("loops.c"), work)
     with hybrid.open(work) as sandbox:
-        sandbox.run(["gcc", "-O1", "-static", "-o", "/build/loops", "/build/loops.c"], log=MemoryLog())
+        sandbox.run(Command(["gcc", "-O1", "-static", "-o", "/build/loops", "/build/loops.c"]), log=MemoryLog())
         yield Loops(sandbox=sandbox, ranges=functions((work / "loops").read_bytes()))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,10 @@ from factory.errors import EnvironmentSetupError
 from factory.host.cargo import CONFIG_VARIABLE, cargo_settings
 from factory.host.network import CA_INSIDE, host_network
 from factory.model.job import ProjectMetadata
+from factory.model.protocols import Command
 from factory.model.recipe import BuildOptions, Recipe, SourcePin
 from factory.stages.builders.cargo import fetch, find_manifests, made_locks, needs_rust, put_back_locks
+from factory.util.log import LogSink
 from tests.support.logs import MemoryLog
 
 CONFIGURED = """
@@ -83,7 +84,7 @@ class Nowhere:
     def __init__(self, work: Path) -> None:
         self.work = work
 
-    def run(self, argv: Sequence[str], **_: object) -> None:
+    def run(self, command: Command, *, log: LogSink) -> None:
         lock = self.work / "src/Cargo.lock"
         if not lock.is_file():
             lock.write_text("made")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import CommandFailed, EnvironmentSetupError
+from factory.model.protocols import Command
 from factory.stages.builders.ccache import CompilerCache, RemoteStorage, configured
 from factory.stages.environments.registry import ENVIRONMENTS
 from factory.stages.environments.rootfs import RootfsEnvironment
@@ -69,7 +70,7 @@ class Machine:
         with self.environment.open(self.work) as sandbox:
             (self.work / "a.c").write_text("int NAME(void) { return 1; }\n")
             with self.cache.shared(sandbox, self.environment.root.variables) as connected:
-                connected.run(["sh", "-c", script], log=self.log, network=network)
+                connected.run(Command(["sh", "-c", script], network=network), log=self.log)
         return self.log.path.read_text()[before:]
 
     def statistics(self) -> dict[str, int]:

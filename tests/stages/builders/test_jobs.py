@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from factory.model.job import ProjectMetadata
-from factory.model.protocols import SOURCE, Sandbox
+from factory.model.protocols import SOURCE, Command, Sandbox
 from factory.model.recipe import BuildOptions, Recipe, SourcePin
 from factory.stages.builders import pep517
 from factory.stages.environments.rootfs import RootfsEnvironment
@@ -55,7 +55,9 @@ def test_make_takes_the_number_from_the_variables(
 ) -> None:
     with hybrid.open(tmp_path / "work") as sandbox:
         (write_sources(sandbox) / "Makefile").write_text(MAKE)
-        sandbox.run(["make"], log=log, cwd=SOURCE, env=pep517.variables("setuptools.build_meta", make_recipe(), jobs))
+        sandbox.run(
+            Command(["make"], cwd=SOURCE, env=pep517.variables("setuptools.build_meta", make_recipe(), jobs)), log=log
+        )
         assert (sandbox.work / "overlapping").exists() is overlapping, log.text
 
 

@@ -15,6 +15,7 @@ import pytest
 from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMissing, TimeLimitReached
 from factory.host.docker_engine import connect
 from factory.host.doctor import examine
+from factory.model.protocols import Command
 from factory.stages.environments.docker.environment import DockerEnvironment, Limits, limits
 from factory.stages.environments.docker.image import ImageConfig, image_tag
 from factory.stages.environments.rootfs import RootfsEnvironment
@@ -40,7 +41,7 @@ def test_the_image_is_for_riscv64_and_named_by_the_roots_content(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
     with contained.open(tmp_path / "work") as sandbox, connect() as client:
-        sandbox.run(["python", "-c", "import platform, sys; print(platform.machine(), sys.prefix)"], log=log)
+        sandbox.run(Command(["python", "-c", "import platform, sys; print(platform.machine(), sys.prefix)"]), log=log)
         image = client.images.get(image_tag(contained.root.layers, ImageConfig(variables=contained.root.variables)))
     assert "riscv64 /opt/venv\n" in log.text
     assert (image.attrs["Architecture"], len(image.attrs["RootFS"]["Layers"])) == ("riscv64", 2)
@@ -62,7 +63,7 @@ def test_containers_see_what_the_default_environment_shows(
     for environment in (contained, clean_root):
         work = tmp_path / type(environment).__name__
         with environment.open(work) as sandbox:
-            sandbox.run(["sh", "-c", f"({script}) > /build/seen"], log=LogFile(tmp_path / "log"))
+            sandbox.run(Command(["sh", "-c", f"({script}) > /build/seen"]), log=LogFile(tmp_path / "log"))
         seen.append((work / "seen").read_text())
     assert seen[0] == seen[1]
 
@@ -73,9 +74,9 @@ def test_what_is_written_with_the_network_is_there_without_it(
 ) -> None:
     interfaces = "tail -n +3 /proc/net/dev | wc -l"
     with contained.open(tmp_path / "work") as sandbox:
-        sandbox.run(["sh", "-c", "echo one > /opt/one"], log=log)
-        sandbox.run(["sh", "-c", f"echo $(cat /opt/one) two > /opt/two; {interfaces}"], log=log, network=True)
-        sandbox.run(["sh", "-c", f"cat /opt/two; {interfaces}"], log=log)
+        sandbox.run(Command(["sh", "-c", "echo one > /opt/one"]), log=log)
+        sandbox.run(Command(["sh", "-c", f"echo $(cat /opt/one) two > /opt/two; {interfaces}"], network=True), log=log)
+        sandbox.run(Command(["sh", "-c", f"cat /opt/two; {interfaces}"]), log=log)
     printed = [line for line in log.text.splitlines() if not line.startswith(("#", "["))]
     assert printed[1:] == ["one two", "1"]
     assert int(printed[0]) == len(Path("/proc/net/dev").read_text().splitlines()) - 2
@@ -87,15 +88,15 @@ def test_what_is_written_is_thrown_away_unless_it_is_kept(
 ) -> None:
     work, look = tmp_path / "work", ["sh", "-c", "cat /opt/left || true"]
     with contained.open(work, keep=True) as sandbox:
-        sandbox.run(["sh", "-c", "echo still here > /opt/left"], log=log)
+        sandbox.run(Command(["sh", "-c", "echo still here > /opt/left"]), log=log)
     with contained.open(work, keep=True, as_left=True) as sandbox:
-        sandbox.run(look, log=log)
+        sandbox.run(Command(look), log=log)
     assert "\nstill here\n" in log.text
     with contained.open(work, keep=True) as sandbox:
-        sandbox.run(look, log=log)
+        sandbox.run(Command(look), log=log)
     assert "cat: /opt/left: No such file" in log.text
     with contained.open(work, as_left=True) as sandbox:
-        sandbox.run(look, log=log)
+        sandbox.run(Command(look), log=log)
     assert log.text.count("still here") == 2  # the command that wrote it has the words too
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
 
@@ -106,7 +107,7 @@ def test_what_was_kept_goes_with_the_folder_that_it_belongs_to(
 ) -> None:
     with connect() as client:
         with contained.open(tmp_path / "one", keep=True) as sandbox:
-            sandbox.run(["touch", "/opt/left"], log=log)
+            sandbox.run(Command(["touch", "/opt/left"]), log=log)
         assert len(owned(client.api.images(), tmp_path / "one")) == 1
         shutil.rmtree(tmp_path / "one")
         with contained.open(tmp_path / "two"):
@@ -119,13 +120,13 @@ def test_failures_have_the_words_of_the_default_environment(
 ) -> None:
     with contained.open(tmp_path / "work") as sandbox:
         with pytest.raises(CommandFailed, match=r"^sh failed with exit status 7$") as caught:
-            sandbox.run(["sh", "-c", "echo the reason; printf 'caf\\351'; exit 7"], log=log)
+            sandbox.run(Command(["sh", "-c", "echo the reason; printf 'caf\\351'; exit 7"]), log=log)
         assert (caught.value.status, caught.value.output) == (7, "the reason\ncaf\ufffd")
         with pytest.raises(CommandFailed) as caught:
-            sandbox.run(["sh", "-c", "kill -ILL $$"], log=log)
+            sandbox.run(Command(["sh", "-c", "kill -ILL $$"]), log=log)
         assert caught.value.status == 128 + 4
         with pytest.raises(CommandFailed, match="no-such-program failed") as caught:
-            sandbox.run(["no-such-program"], log=log)
+            sandbox.run(Command(["no-such-program"]), log=log)
         assert "executable file not found" in caught.value.output
     assert "# exit 7 after " in log.text
 
@@ -135,7 +136,7 @@ def test_output_comes_while_the_command_runs(contained: DockerEnvironment, tmp_p
     came: list[float] = []
     log = LogFile(tmp_path / "log", lambda line: came.append(time.monotonic()))
     with contained.open(tmp_path / "work") as sandbox:
-        sandbox.run(["sh", "-c", "echo first; sleep 2; echo last"], log=log)
+        sandbox.run(Command(["sh", "-c", "echo first; sleep 2; echo last"]), log=log)
     _, first, last, _ = came
     assert last - first > 1.5
 
@@ -146,7 +147,7 @@ def test_too_much_memory_is_said_to_be_the_reason_with_what_to_do(
 ) -> None:
     monkeypatch.setenv("FACTORY_DOCKER_MEMORY", "300m")
     with contained.open(tmp_path / "work") as sandbox, pytest.raises(CommandFailed) as caught:
-        sandbox.run(["python", "-c", "x = bytearray(1_000_000_000)"], log=log)
+        sandbox.run(Command(["python", "-c", "x = bytearray(1_000_000_000)"]), log=log)
     assert caught.value.status == 128 + 9
     assert caught.value.output.endswith("the container reached its memory limit of 0.3 GB")
     assert "FACTORY_DOCKER_MEMORY" in (hint_for(caught.value.output) or "")
@@ -165,7 +166,7 @@ def test_nothing_half_written_is_left_where_a_build_is_stopped(
         asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
         asker.start()
         with pytest.raises(TimeLimitReached):
-            sandbox.run(["python3", "backend.py", "sh", "-c", "ninja -j2 && true"], log=log)
+            sandbox.run(Command(["python3", "backend.py", "sh", "-c", "ninja -j2 && true"]), log=log)
         asker.join()
     assert {path.name for path in work.iterdir() if not path.name.startswith(".")} == {"backend.py", "build.ninja"}
 
@@ -176,14 +177,15 @@ from pathlib import Path
 from factory.stages.environments.debian.bootstrap import PYTHON
 from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.roots import check_root
-from factory.layout import default_layout
-from factory.process import LogFile
+from factory.model.protocols import Command
+from factory.util.paths import default_layout
+from factory.util.log import LogFile
 from tests.support.logs import unreported
 layout = default_layout()
 work, root = Path(sys.argv[1]), check_root(layout, PYTHON, unreported)
 with DockerEnvironment(root=root, layout=layout, open_stage=unreported).open(work) as sandbox:
-    sandbox.run(["touch", "/opt/written"], log=LogFile(work / "log"), network=True)
-    sandbox.run(["sh", "-c", "echo started > /build/started; sleep 1000"], log=LogFile(work / "log"))
+    sandbox.run(Command(["touch", "/opt/written"], network=True), log=LogFile(work / "log"))
+    sandbox.run(Command(["sh", "-c", "echo started > /build/started; sleep 1000"]), log=LogFile(work / "log"))
 """
 
 
@@ -204,7 +206,7 @@ def test_a_killed_factory_leaves_no_container_and_the_next_one_removes_its_image
         assert left == []
         assert len(owned(client.api.images(), process.pid)) == 1
         with contained.open(tmp_path / "work") as sandbox:
-            sandbox.run(["true"], log=log)
+            sandbox.run(Command(["true"]), log=log)
             assert len(owned(client.api.containers(all=True), os.getpid())) == 1
         assert owned(client.api.images(), process.pid) == []
         assert owned(client.api.containers(all=True), os.getpid()) == []
@@ -261,7 +263,7 @@ import sys
 from pathlib import Path
 from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.base import Root
-from factory.layout import Layout
+from factory.util.paths import Layout
 from tests.support.logs import unreported
 folder, root = Path(sys.argv[1]), Root(layers=(), variables={})
 with DockerEnvironment(root=root, layout=Layout(folder), open_stage=unreported).open(folder / "work"):

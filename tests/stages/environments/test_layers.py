@@ -78,7 +78,7 @@ BOOTSTRAP = """
 import sys
 from pathlib import Path
 from factory.stages.environments.roots import native_layer
-from factory.layout import Layout
+from factory.util.paths import Layout
 from tests.support.logs import unreported
 native_layer(Layout(Path(sys.argv[1])), unreported)
 """

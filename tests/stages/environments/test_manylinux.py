@@ -15,6 +15,7 @@ import pytest
 
 from factory.cli.commands.image import repository_and_tag
 from factory.errors import CommandFailed
+from factory.model.protocols import Command
 from factory.model.target import PYTHONS
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.inside.sitecustomize import tool
@@ -83,7 +84,7 @@ def said(environment: RootfsEnvironment, work: Path, command: str) -> str:
     """What a shell command printed in the root."""
     log = MemoryLog()
     with environment.open(work) as sandbox:
-        sandbox.run(["bash", "-c", command], log=log)
+        sandbox.run(Command(["bash", "-c", command]), log=log)
     return log.text
 
 
@@ -144,10 +145,10 @@ def test_auditwheel_goes_no_further_than_the_targets_glibc(manylinux: RootfsEnvi
     work.mkdir()
     (work / "new.c").write_text(TOO_NEW)
     with manylinux.open(work) as sandbox:
-        sandbox.run(["gcc", "-shared", "-fPIC", "-o", "new.so", "new.c"], log=MemoryLog())
+        sandbox.run(Command(["gcc", "-shared", "-fPIC", "-o", "new.so", "new.c"]), log=MemoryLog())
         write_wheel(work, "new-1-py3-none-linux_riscv64.whl", work / "new.so")
         with pytest.raises(CommandFailed) as caught:
-            sandbox.run(["auditwheel", "repair", "new-1-py3-none-linux_riscv64.whl"], log=MemoryLog())
+            sandbox.run(Command(["auditwheel", "repair", "new-1-py3-none-linux_riscv64.whl"]), log=MemoryLog())
     assert "too-recent versioned symbols" in caught.value.output
 
 

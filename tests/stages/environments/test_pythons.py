@@ -8,6 +8,7 @@ import pytest
 
 from factory.errors import EnvironmentSetupError
 from factory.model.job import ProjectMetadata
+from factory.model.protocols import Command
 from factory.model.recipe import Recipe, SourcePin
 from factory.model.target import PYTHONS
 from factory.stages.builders import pep517
@@ -96,7 +97,7 @@ def test_cython_runs_natively_for_it_too(build_root: RootfsEnvironment, python: 
     log = LogFile(tmp_path / "log")
     with build_root.open(tmp_path / "work") as sandbox:
         pep517.install_requirements(sandbox, wanted, recipe, python, (), log)
-        sandbox.run(["sh", "-c", script], log=log)
+        sandbox.run(Command(["sh", "-c", script]), log=log)
     assert (tmp_path / "work/venv/bin/cython").read_text().startswith("#!/opt/native/bin/python-pure\n")
     compiled = f"venv/lib/python{python}/site-packages/setuptools/__pycache__/*.cpython-{python.replace('.', '')}.pyc"
     assert list((tmp_path / "work").glob(compiled))

@@ -10,6 +10,7 @@ import pytest
 from factory.errors import CommandFailed
 from factory.model.artifacts import PackagePin
 from factory.model.job import ProjectMetadata
+from factory.model.protocols import Command
 from factory.model.recipe import Recipe, SourcePin
 from factory.model.target import PROFILES
 from factory.stages.builders import pep517
@@ -104,11 +105,11 @@ def test_what_an_earlier_run_left_outside_of_it_is_there_only_for_a_look(
 ) -> None:
     look = ["sh", "-c", "ls /usr/left 2>/dev/null || echo gone"]
     with hybrid.open(tmp_path / "work", keep=True) as sandbox:
-        sandbox.run(["touch", "/usr/left"], log=log)
+        sandbox.run(Command(["touch", "/usr/left"]), log=log)
     for as_left, seen in ((True, "/usr/left"), (False, "gone")):
         log.text = ""
         with hybrid.open(tmp_path / "work", keep=True, as_left=as_left) as sandbox:
-            sandbox.run(look, log=log)
+            sandbox.run(Command(look), log=log)
         assert seen in log.text.splitlines()
 
 
@@ -122,7 +123,7 @@ def test_a_failed_command_tells_its_status_and_its_last_lines(hybrid: RootfsEnvi
         pytest.raises(CommandFailed, match="sh failed with exit status 7") as caught,
         hybrid.open(tmp_path / "work") as sandbox,
     ):
-        sandbox.run(["sh", "-c", "echo the reason; exit 7"], log=LogFile(tmp_path / "log"))
+        sandbox.run(Command(["sh", "-c", "echo the reason; exit 7"]), log=LogFile(tmp_path / "log"))
     assert caught.value.output == "the reason"
     assert caught.value.status == 7
 
@@ -236,11 +237,11 @@ def test_cmake_and_cython_run_natively_and_still_see_a_riscv64_machine(
     log = LogFile(tmp_path / "log")
     with hybrid.open(tmp_path / "work") as sandbox:
         pep517.install_requirements(sandbox, wanted, recipe, "3.13", (), log)
-        sandbox.run(["sh", "-c", "cd src && cmake -G Ninja -B /tmp/b . && cython -3 x.pyx"], log=log)
+        sandbox.run(Command(["sh", "-c", "cd src && cmake -G Ninja -B /tmp/b . && cython -3 x.pyx"]), log=log)
         as_module = (
             "python -X importtime -m cython -3 -o y.c x.pyx 2> seen-imports && python -c 'import cython; cython.int'"
         )
-        sandbox.run(["sh", "-c", f"cd src && {as_module}"], log=log)
+        sandbox.run(Command(["sh", "-c", f"cd src && {as_module}"]), log=log)
     machine = (tmp_path / "work/venv/lib/python3.13/site-packages/cmake/data/bin/cmake").read_bytes()[18]
     assert machine == 62  # EM_X86_64
     assert (source / "seen").read_text() == "riscv64 riscv64 riscv64-linux-gnu"

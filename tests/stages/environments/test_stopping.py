@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import TimeLimitReached
+from factory.model.protocols import Command
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util import cancellation
 from tests.support.interruption import BACKEND, NINJA, ask_when_both_are_begun
@@ -34,6 +35,6 @@ def test_nothing_half_written_is_left_and_nothing_goes_on(
         asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
         asker.start()
         with pytest.raises(TimeLimitReached):
-            sandbox.run(["python3", "backend.py", "sh", "-c", f"{tool} && true"], log=log)
+            sandbox.run(Command(["python3", "backend.py", "sh", "-c", f"{tool} && true"]), log=log)
         asker.join()
     assert {path.name for path in work.iterdir() if not path.name.startswith(".ninja")} == {"backend.py", file}

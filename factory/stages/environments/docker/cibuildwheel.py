@@ -11,17 +11,16 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.host.docker_engine import connect, engine_errors
 from factory.host.network import host_network
-from factory.model.protocols import BUILD
-from factory.model.target import BASELINE_CPU
+from factory.model.protocols import BUILD, Command
 from factory.stages.environments.base import SOURCE_DATE_EPOCH, Root
 from factory.stages.environments.docker.environment import PLATFORM, require_the_machines_root, shown_cpuinfo
 from factory.stages.environments.docker.image import ensure_image
@@ -84,22 +83,14 @@ class CibuildwheelSandbox:
     binds: Mapping[Path, str]
     shown: Mapping[Path, str]
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        log: LogSink,
-        env: Mapping[str, str] | None = None,
-        cwd: PurePosixPath = BUILD,
-        network: bool = False,
-        cpu: str = BASELINE_CPU,
-    ) -> None:
+    def run(self, command: Command, *, log: LogSink) -> None:
         """Run cibuildwheel with these arguments. Variables named CIBW_... are for it, others for the container."""
-        if argv[0] != "cibuildwheel" or not network:
-            raise EnvironmentSetupError(f"only cibuildwheel can be run here, with the network, and not {argv[0]}")
-        given = dict(env or {})
-        own = {name: value for name, value in given.items() if name.startswith(PREFIX)}
-        inside = {name: value for name, value in given.items() if name not in own} | {"QEMU_CPU": cpu}
+        if command.program != "cibuildwheel" or not command.network:
+            raise EnvironmentSetupError(
+                f"only cibuildwheel can be run here, with the network, and not {command.program}"
+            )
+        own = {name: value for name, value in command.env.items() if name.startswith(PREFIX)}
+        inside = {name: value for name, value in command.env.items() if name not in own} | {"QEMU_CPU": command.cpu}
         engine = f"docker; create_args: {shlex.join(self._create_args(inside))}; disable_host_mount: true"
         variables = {
             # Settings for the host's other projects stay outside, like the rest of what it knows.
@@ -109,15 +100,17 @@ class CibuildwheelSandbox:
             "CIBW_MANYLINUX_RISCV64_IMAGE": self.image,
             "CIBW_CONTAINER_ENGINE": engine,
         }
-        command = [sys.executable, "-m", *argv]
-        run(command, log=log, env=variables, cwd=self.work / cwd.relative_to(BUILD), what="cibuildwheel")
+        folder = self.work / command.cwd.relative_to(BUILD)
+        run([sys.executable, "-m", *command.argv], log=log, env=variables, cwd=folder, what=command.program)
 
-    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+    def interact(self, command: Command) -> int:
         """Run a command in a container of the image with this process's own terminal; returns its exit status."""
         terminal = ["--tty"] if sys.stdin.isatty() else []
-        mode = "host" if network else "none"
+        mode = "host" if command.network else "none"
         start = ["docker", "run", "--interactive", *terminal, f"--platform={PLATFORM}", "--pull=never"]
-        return attach([*start, *self._create_args({}, mode), f"--workdir={BUILD}", self.image, *argv])
+        return attach(
+            [*start, *self._create_args(command.env, mode), f"--workdir={command.cwd}", self.image, *command.argv]
+        )
 
     def _create_args(self, variables: Mapping[str, str], network: str = "host") -> list[str]:
         host = host_network()

@@ -18,18 +18,17 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.host.docker_engine import address, connect, engine_errors
 from factory.host.network import host_network
-from factory.model.protocols import BUILD
-from factory.model.target import BASELINE_CPU
+from factory.model.protocols import BUILD, Command
 from factory.stages.environments.base import Root
 from factory.stages.environments.docker.image import REPOSITORY, ImageConfig, ensure_image
 from factory.stages.environments.docker.labels import (
@@ -187,26 +186,16 @@ class ContainerSandbox:
     _last: _Running | None = None
     _saved: str | None = None
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        log: LogSink,
-        env: Mapping[str, str] | None = None,
-        cwd: PurePosixPath = BUILD,
-        network: bool = False,
-        cpu: str = BASELINE_CPU,
-    ) -> None:
-        """Run a command in a container; see model.Sandbox."""
-        variables = self._variables(env or {}, network=network, cpu=cpu)
-        log.write(f"[in the root] $ {shlex.join(argv)}\n")
+    def run(self, command: Command, *, log: LogSink) -> None:
+        """Run a command in a container; see Sandbox."""
+        log.write(f"[in the root] $ {shlex.join(command.argv)}\n")
         started = time.time()
         stop = cancellation.current()
         stop.check()
-        with engine_errors(f"run {argv[0]}"):
-            container = self._container(network=network)
+        with engine_errors(f"run {command.program}"):
+            container = self._container(network=command.network)
             tail = Tail()
-            created = self.client.api.exec_create(container.id, list(argv), environment=variables, workdir=str(cwd))
+            created = self._create_execution(container, command)
             with stop.ended_by(lambda: _end_cleanly(self.client, created["Id"])):
                 for line in _lines(self.client.api.exec_start(created["Id"], stream=True)):
                     tail.append(line.rstrip())
@@ -216,9 +205,9 @@ class ContainerSandbox:
                 reached = f"the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB"
                 tail.append(reached)
                 log.write(f"{reached}\n")
-        conclude(argv[0], status, time.time() - started, tail, log)
+        conclude(command.program, status, time.time() - started, tail, log)
 
-    def interact(self, argv: Sequence[str], *, network: bool) -> int:
+    def interact(self, command: Command) -> int:
         """Run a command with this process's own terminal; returns its exit status.
 
         Raises:
@@ -228,13 +217,13 @@ class ContainerSandbox:
             raise PrerequisiteMissing(
                 "the program 'docker' is not installed", hint="apt-get install docker-cli, or docker.io"
             )
-        variables = self._variables({"TERM": os.environ.get("TERM", "dumb")}, network=network, cpu=BASELINE_CPU)
+        variables = {**self._variables(command), "TERM": os.environ.get("TERM", "dumb")}
         settings = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
         terminal = ["--tty"] if sys.stdin.isatty() else []
         with engine_errors("open a shell"):
-            container = self._container(network=network)
-        options = ["--interactive", *terminal, "--workdir", str(BUILD), *settings]
-        return attach(["docker", "--host", address(), "exec", *options, str(container.id), *argv])
+            container = self._container(network=command.network)
+        options = ["--interactive", *terminal, "--workdir", str(command.cwd), *settings]
+        return attach(["docker", "--host", address(), "exec", *options, str(container.id), *command.argv])
 
     def close(self, kept: str, *, keep: bool) -> None:
         """End the container; what it wrote becomes the image `kept`, which stays as long as `work` does, or is lost."""
@@ -293,9 +282,14 @@ class ContainerSandbox:
         mounts = [Mount(inside, str(host), type="bind", read_only=True) for host, inside in shown.items()]
         return mounts + [Mount(inside, str(host), type="bind") for host, inside in self.binds.items()]
 
-    def _variables(self, env: Mapping[str, str], *, network: bool, cpu: str) -> dict[str, str]:
-        shown = host_network().environment if network else {}
-        return {**shown, **self.environment, **env, "QEMU_CPU": cpu}
+    def _create_execution(self, container: Container, command: Command) -> Any:
+        return self.client.api.exec_create(
+            container.id, list(command.argv), environment=self._variables(command), workdir=str(command.cwd)
+        )
+
+    def _variables(self, command: Command) -> dict[str, str]:
+        shown = host_network().environment if command.network else {}
+        return {**shown, **self.environment, **command.env, "QEMU_CPU": command.cpu}
 
     def _reached_memory_limit(self, container: Container, since: float) -> bool:
         """Whether the kernel ended a process of the container since then; the engine is given a second to notice."""
