@@ -1,65 +1,68 @@
-"""Charts as SVG files: the same values give the same bytes. The only importer of matplotlib, which is an extra."""
+"""Charts as SVG files; the same values give the same bytes.
+
+This is the only importer of matplotlib, which the `bench` extra installs.
+"""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from factory.bench.extra import require_library
 from factory.bench.results import BarChart
-from factory.errors import FactoryError, PrerequisiteMissing
+from factory.errors import FactoryError
 from factory.util.atomic_files import write_if_changed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SETTINGS = {
-    # Identifiers in the file come from its content, not from chance.
+    # Derive identifiers from the content instead of random numbers.
     "svg.hashsalt": "riscv64-wheel-factory",
-    # Text stays text: it can be searched, and needs no particular font here.
+    # Keep text as text: it is searchable and needs no particular font.
     "svg.fonttype": "none",
     "font.size": 10.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-# Without the date and the version of matplotlib.
+# Omit the date and the version of matplotlib.
 METADATA = {"Date": None, "Creator": None}
 INCHES_PER_BAR = 0.28
-# Told apart by people who see few colours too (Okabe and Ito), then by grey.
+# The colour-blind-safe palette of Okabe and Ito, then shades of grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999", "#CCCCCC")
 
 
 def require_plots(path: Path) -> None:
-    """See to it that a chart can be drawn and written to `path`, before something is measured for it.
+    """Check, before a measurement, that a chart can be drawn and written to `path`.
 
     Raises:
         PrerequisiteMissing: matplotlib is not installed.
-        FactoryError: `path` can't be the name of a new SVG file.
+        FactoryError: `path` cannot be the name of a new SVG file.
     """
     if path.suffix != ".svg":
-        raise FactoryError(f"charts are SVG files, and {path} has another suffix", hint=f"write {path.stem}.svg")
+        raise FactoryError(f"--plot {path}: charts are SVG files", hint=f"--plot {path.with_suffix('.svg')}")
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise FactoryError(f"{path} can't be written: its folder is not there, or it is one itself")
-    if find_spec("matplotlib") is None:
-        raise PrerequisiteMissing(
-            "charts need matplotlib, which is not installed", hint="pip install 'riscv64-wheel-factory[bench]'"
+        raise FactoryError(
+            f"--plot {path}: cannot write a file there: it is a directory, or its parent directory does not exist",
+            hint=f"mkdir --parents {path.parent}",
         )
+    require_library("matplotlib", "--plot")
 
 
 def write_svg(chart: BarChart, path: Path) -> None:
-    """Draw a chart and put it at `path`, by rename."""
+    """Draw a chart and write it to `path` atomically."""
     write_if_changed(path, draw(chart))
 
 
 def draw(chart: BarChart) -> bytes:
-    """The chart as SVG."""
+    """Draw a chart as SVG."""
     import matplotlib.style
     from matplotlib.figure import Figure
 
     bars = len(chart.groups) * (1 if chart.stacked else len(chart.series))
-    with matplotlib.style.context(["default", SETTINGS]):  # whatever the user's own settings are
+    with matplotlib.style.context(["default", SETTINGS]):  # ignore the user's settings
         figure = Figure(figsize=(8.0, max(2.5, 1.5 + INCHES_PER_BAR * bars)), layout="constrained")
         axes = figure.add_subplot()
         (_stack if chart.stacked else _place_side_by_side)(axes, chart)

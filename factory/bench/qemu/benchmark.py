@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from factory.bench.extra import require_library
 from factory.bench.qemu.llama_completion import LIMITED, Request, Timings, read_timings
 from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
 from factory.bench.virtual_machine import DISKS, MOUNT, Hardware, VirtualMachine, virtual_machine
@@ -183,7 +184,7 @@ class Bench:
         definition = {"steps": MODEL_STEPS, "shape": asdict(self._shape), "types": types}
 
         def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
-            # gguf takes a while to import; every command of the factory imports this module.
+            # Imported late: gguf is an optional dependency, and slow to import.
             from factory.bench.qemu.random_model import write_random
 
             write_random(self._shape, types, tree / f"{name}.gguf")
@@ -214,6 +215,8 @@ def measure(cells: Sequence[Cell], request: Request, run: Run, *, again: bool) -
     Raises:
         FactoryError: one failed; what was measured before is kept.
     """
+    if any(cell.model in RANDOM for cell in cells):
+        require_library("gguf", f"models with random weights ({', '.join(RANDOM)})")
     records = build([TOOLS], PYTHONS[:1], run)
     (tools,) = (record for record in records if record.name == TOOLS)
     with own_folder(run.layout.jobs, "bench", TOOLS, keep=run.keep) as folder:
