@@ -1,4 +1,4 @@
-"""Jobs of a plan."""
+"""Jobs: the nodes of a plan."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from factory.model.target import PYTHONS, TOOLCHAINS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectMetadata:
-    """What a source says of itself. None where only running its build backend would tell.
+    """Metadata of a source; None for fields that only its build backend knows.
 
-    `cargo_locks` are no part of a source: they repeat an earlier build's choice of crates, see `BuiltWheel`.
+    `cargo_locks` are not part of the source: they repeat the crates of an earlier build, see `BuiltWheel`.
     """
 
     name: str | None
@@ -29,15 +29,16 @@ class ProjectMetadata:
     cargo_locks: Mapping[str, str] = field(default_factory=dict)
 
 
-# A recipe's name, a Python, and the toolchain where the wheel is only for comparison, else "".
+# The recipe's name, the Python, and the toolchain of a wheel that is only for comparison, else "".
 JobId = tuple[NormalizedName, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One recipe for one Python and toolchain in a plan, with the other recipes whose wheels its build and run need.
+    """A recipe to build for a Python and toolchain, with the recipes that it needs.
 
-    `earlier` are the Pythons for which the plan builds the same recipe first: their wheel may serve this one too.
+    `build_needs` and `run_needs` are the recipes whose wheels its build and its run need. `earlier` are the Pythons for
+    which the plan builds the same recipe first: their wheel may serve this Python too.
     """
 
     recipe: Recipe
@@ -54,7 +55,7 @@ class Job:
 
     @property
     def comparison(self) -> bool:
-        """Whether the wheel is only to be compared with the one that gets published."""
+        """True for a wheel that is only compared with the published one."""
         return self.toolchain != self.recipe.toolchain
 
     @property
@@ -63,7 +64,7 @@ class Job:
 
     @property
     def needs(self) -> frozenset[JobId]:
-        """The jobs that must have ended before this one begins."""
+        """The jobs that must end before this one starts."""
         name, _, comparison = self.id
         needed = {(other, self.python, "") for other in self.build_needs | self.run_needs}
         return frozenset(needed | {(name, python, comparison) for python in self.earlier})

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 PYTHONS = ("3.13", "3.14")
 
 
-# What C and C++ may be compiled with, the default first.
+# The toolchains for C and C++, the default first.
 TOOLCHAINS = ("gcc", "clang")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What wheels are built for."""
+    """The platform that wheels are built for."""
 
     triplet: str = "riscv64-linux-gnu"
     abi: str = "lp64d"
@@ -31,15 +31,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A named CPU that wheels are run on; `qemu_cpu` is the value of QEMU_CPU."""
+    """A named CPU that wheels are checked on; `qemu_cpu` is the value of QEMU_CPU."""
 
     name: str
     qemu_cpu: str
     stands_for: str
 
 
-# Measured with qemu-user 11.1 by riscv_hwprobe in the guest. Plain `rv64,v=false` still has Zba, Zbb and Zbs, so it
-# would not test the baseline: sifive-u54 does.
+# Measured with qemu-user 11.1 by riscv_hwprobe in the guest. Plain `rv64,v=false` still has Zba, Zbb and Zbs and
+# does not test the baseline; sifive-u54 does.
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
@@ -64,5 +64,5 @@ DEFAULT_PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
 BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
 
 
-# The mode on a riscv64 machine, where checks run on the machine's own CPU, as one profile of the same name.
+# The mode on a riscv64 machine. Checks run on its own CPU, which is the profile of the same name.
 NATIVE_MODE = NATIVE_PROFILE = "native"
