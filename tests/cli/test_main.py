@@ -46,7 +46,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         main.main(["--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "look at everything the factory needs of this machine and say what is missing" in shown
+    assert "check this machine for everything that the factory needs" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`factory audit WHEEL`: show what a wheel contains, and fail if that is not what its tag promises."""
+"""`factory audit WHEEL`: show a wheel's content and check its tag."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from factory.stages.audit.auditor import audit_wheel, render_text
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("wheel", type=Path, metavar="WHEEL", help="the .whl file")
+    parser.add_argument("wheel", type=Path, metavar="WHEEL", help="wheel file")
     parser.add_argument(
         "--dispatched",
         action="append",
         default=[],
         metavar="GLOB",
-        help="libraries (paths in the wheel) whose code beyond rv64gc is entered only after run-time detection; "
-        "may be given more than once",
+        help="libraries (paths in the wheel) whose code beyond rv64gc runs only after run-time detection; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Audit; print the report; return AuditFailed's exit code where there is a violation."""
+    """Print the report of the audit; return AuditFailed's exit code for a violation."""
     report = audit_wheel(args.wheel, AuditOptions(dispatched=tuple(args.dispatched)), Target())
     print(json.dumps(report.to_json(), indent=2) if args.json else render_text(report))
     return 0 if report.ok else AuditFailed.exit_code

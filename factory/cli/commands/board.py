@@ -1,4 +1,4 @@
-"""`factory board`: which wheels run on this machine, or on one whose /proc/cpuinfo is given."""
+"""`factory board`: show which wheels this machine can run."""
 
 from factory.board.finder import configure, run
 

@@ -1,4 +1,4 @@
-"""`factory doctor`: look at everything the factory needs of this machine and say what is missing."""
+"""`factory doctor`: check this machine for everything that the factory needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each prerequisite, and under a missing one the command that mends it."""
+    """Print a line for each prerequisite, and the command that installs a missing one."""
     findings = examine(default_layout(), args.environment)
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
@@ -27,5 +27,5 @@ def run(args: argparse.Namespace) -> int:
         for finding in findings:
             print(f"{'ok     ' if finding.ok else 'MISSING'} {finding.name}: {finding.seen}")
             if not finding.ok:
-                print(f"        mend it with: {finding.mend}")
+                print(f"        fix: {finding.mend}")
     return 0 if all(finding.ok for finding in findings) else PrerequisiteMissing.exit_code

@@ -1,4 +1,4 @@
-"""`factory image`: make a container image with the native tools, for other projects' builds."""
+"""`factory image`: make a container image for cibuildwheel."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_build_options(parser)
     parser.add_argument(
-        "--cibuildwheel", action="store_true", required=True, help="the image that takes a manylinux image's place"
+        "--cibuildwheel", action="store_true", required=True, help="make an image that replaces manylinux_2_39"
     )
-    parser.add_argument("--tag", metavar="NAME", help="a name of your own for the image")
+    parser.add_argument("--tag", metavar="NAME", help="name of the image (default: named by its content)")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write an archive for docker load instead of loading it here"
+        "--output", type=Path, metavar="FILE", help="write an archive for `docker load` instead of loading the image"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the image and say how cibuildwheel uses it."""
+    """Make the image and print the settings for cibuildwheel."""
     chosen = make_run(args)
     root = manylinux_root(chosen.layout, chosen.config.mode, RootRequest(), chosen.stages("environment"))
     image = _write(root, args.output, args.tag, chosen) if args.output else _load(root, args.tag, chosen)
@@ -40,28 +40,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load(root: Root, name: str | None, run: Run) -> str:
-    """Give the image to this machine's engine; returns its name."""
+    """Load the image into this machine's engine; return its name."""
     with connect() as client:
         config, stages = manylinux_image(root), run.stages("environment")
         tag = ensure_image(client, root.layers, config, stages, "manylinux image", IMAGE_REPOSITORY)
         if name is not None:
-            with engine_errors(f"call the image {name}"):
+            with engine_errors(f"tag the image {name}"):
                 client.images.get(tag).tag(*repository_and_tag(name))
     return name or tag
 
 
 def _write(root: Root, archive: Path, name: str | None, run: Run) -> str:
-    """Write the image's archive, which needs no engine; returns the image's name."""
+    """Write the image as an archive, without an engine; return its name."""
     config = manylinux_image(root)
-    # An engine takes no archive whose image has no tag.
+    # Engines refuse an archive whose image has no tag.
     tag = ":".join(repository_and_tag(name)) if name else image_tag(root.layers, config, IMAGE_REPOSITORY)
     with run.stages("environment")("manylinux image"):
         write_pieces(archive, image_archive([layer.tree for layer in root.layers], config, tag))
-    run.reporter.line(f"where it is to be used: docker load --input {archive}")
+    run.reporter.line(f"load it with: docker load --input {archive}")
     return tag
 
 
 def repository_and_tag(name: str) -> tuple[str, str]:
-    """The two parts of an image's name. A colon before a slash belongs to a registry's port."""
+    """Split an image name; a colon before a slash belongs to a registry's port."""
     repository, colon, tag = name.rpartition(":")
     return (repository, tag) if colon and "/" not in tag else (name, "latest")

@@ -1,4 +1,4 @@
-"""`factory setup`: install what doctor finds missing, register QEMU and make the riscv64 roots."""
+"""`factory setup`: install prerequisites, register QEMU, make the riscv64 roots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Set the machine up; what is there already costs nothing."""
+    """Set the machine up; finished steps are not repeated."""
     packages = missing_packages()
     chosen = make_run(args)
     if packages and os.geteuid() == 0:
@@ -52,16 +52,16 @@ def _install(packages: Sequence[str], run: Run) -> None:
 
 
 def _install_through_sudo(packages: Sequence[str]) -> None:
-    """Install as root what comes before a user can be root in a namespace; sudo may ask for a password.
+    """Install the packages that a user namespace needs; sudo may ask for a password.
 
     Raises:
         PrerequisiteMissing: there is no sudo, or it failed.
     """
-    by_hand = " ".join((*INSTALL, *packages))
+    install = " ".join((*INSTALL, *packages))
     if shutil.which("sudo") is None:
         raise PrerequisiteMissing(
-            f"Debian packages are missing: {', '.join(packages)}", hint=f"an administrator runs once: {by_hand}"
+            f"setup: cannot install {', '.join(packages)}: there is no sudo", hint=f"run as root: {install}"
         )
     for command in (("apt-get", "update"), (*INSTALL, *packages)):
         if attach(["sudo", "DEBIAN_FRONTEND=noninteractive", *command]) != 0:
-            raise PrerequisiteMissing(f"sudo {' '.join(command)} failed", hint=f"run it yourself: sudo {by_hand}")
+            raise PrerequisiteMissing(f"setup: sudo {' '.join(command)} failed", hint=f"sudo {install}")
