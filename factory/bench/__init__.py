@@ -1,1 +1,1 @@
-"""Benchmarks: what is measured of packages and of the emulator, for people to read. No stage needs them."""
+"""Benchmarks of packages, compilers and the emulator. No stage imports them."""

@@ -1,4 +1,4 @@
-"""What a benchmark hands back: a table for people, the same for programs, and a chart."""
+"""Results of a benchmark: a table, its values as JSON, and a chart."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarChart:
-    """Bars from left to right, a row of them for each of `groups`.
+    """A chart of horizontal bars, one row for each group.
 
-    Each of `series` has a value for each group, None for no bar; they follow each other in one bar where `stacked`.
-
-    `axis` says what the values are, with their unit. `notes` are printed below it.
+    Each of `series` has a value for each group; None draws no bar. With `stacked`, the series form one bar per group.
+    `axis` names the quantity and its unit. `notes` are printed below the axis.
     """
 
     title: str
@@ -25,7 +24,7 @@ class BarChart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """A table with the lines that belong above it, its values as `data` (see `jsonio.dumps`), and a chart."""
+    """A table with its preface, the values as `data` for JSON, and a chart."""
 
     preface: Sequence[str]
     headings: Sequence[str]

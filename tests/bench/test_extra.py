@@ -12,7 +12,8 @@ from factory.bench.qemu.benchmark import Cell, measure
 from factory.bench.qemu.llama_completion import Request
 from factory.cli.console import Reporter
 from factory.errors import PrerequisiteMissing
-from factory.pipeline.config import Factory
+from factory.pipeline.run import Run
+from factory.recipes.recipe_set import RecipeSet
 from factory.util.paths import Layout
 from tests.support.checkouts import ROOT
 
@@ -27,6 +28,6 @@ def test_require_library_installed_passes() -> None:
 def test_measure_without_gguf_names_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check comes before the long build of the programs."""
     monkeypatch.setitem(sys.modules, "gguf", None)
-    factory = Factory(layout=Layout(tmp_path), checkout=ROOT, reporter=Reporter())
+    run = Run(layout=Layout(tmp_path), recipes=RecipeSet(ROOT), reporter=Reporter())
     with pytest.raises(PrerequisiteMissing, match=r"gguf is not installed\n  hint: pip install '.*\[bench\]'"):
-        measure([CELL], REQUEST, factory, again=False)
+        measure([CELL], REQUEST, run, force=False)

@@ -1,4 +1,4 @@
-"""Charts: SVG files that say what was measured, and are the same for the same values."""
+"""Tests of charts."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ def texts(svg: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("stacked", [False, True])
-def test_a_chart_names_everything_that_it_shows(stacked: bool) -> None:
+def test_draw_has_all_labels(stacked: bool) -> None:
     shown = texts(draw(replace(CHART, stacked=stacked)))
     for text in ("tokens per second", "tokens/s", "rv64gc", "k1", "prompt", "generation", "two threads"):
         assert text in shown
 
 
-def test_the_same_values_give_the_same_bytes_and_others_do_not() -> None:
+def test_draw_is_deterministic() -> None:
     assert draw(CHART) == draw(CHART)
     assert draw(CHART) != draw(replace(CHART, series={"prompt": (3.5, 1.5), "generation": (2.0, None)}))
 
 
-def test_stacked_bars_reach_as_high_as_their_sum() -> None:
+def test_draw_stacked_axis_reaches_sum() -> None:
     stacked = replace(CHART, stacked=True, series={"a": (1000.0,), "b": (1000.0,)}, groups=("one",))
     assert {"0", "2000"} <= set(texts(draw(stacked)))
 
 
-def test_a_chart_holds_no_date_and_no_version_of_the_program_that_drew_it() -> None:
+def test_draw_has_no_date_and_no_version() -> None:
     assert b"dc:date" not in draw(CHART)
     assert b"Matplotlib v" not in draw(CHART)
 
 
-def test_a_chart_replaces_an_older_one(tmp_path: Path) -> None:
+def test_write_svg_replaces_older_file(tmp_path: Path) -> None:
     (tmp_path / "x.svg").write_text("old")
     write_svg(CHART, tmp_path / "x.svg")
     assert (tmp_path / "x.svg").read_bytes() == draw(CHART)
     assert [path.name for path in tmp_path.iterdir()] == ["x.svg"]
 
 
-def test_a_chart_that_could_not_be_written_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+def test_require_plots_refuses_unwritable_path(tmp_path: Path) -> None:
     with pytest.raises(FactoryError, match=r"x\.png: charts are SVG files\n  hint: --plot .*x\.svg"):
         require_plots(tmp_path / "x.png")
     with pytest.raises(FactoryError, match=r"missing/x\.svg: cannot write"):
@@ -63,7 +63,7 @@ def test_a_chart_that_could_not_be_written_is_refused_before_anything_is_measure
     require_plots(tmp_path / "x.svg")
 
 
-def test_without_matplotlib_the_hint_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_require_plots_without_matplotlib_names_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(PrerequisiteMissing, match=r"pip install 'riscv64-wheel-factory\[bench\]'"):
         require_plots(tmp_path / "x.svg")

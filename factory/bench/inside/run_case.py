@@ -1,6 +1,7 @@
-"""Run a case of a recipe's bench.py: `run_case.py SCRIPT` lists the cases, `run_case.py SCRIPT CASE CALLS` calls one.
+"""Case runner for a recipe's bench.py, inside a root.
 
-Both write to the file `answer` in the current folder: the names as JSON, or what the process has mapped at its end.
+`run_case.py SCRIPT` writes the names of the cases as JSON to the file `answer` in the current directory.
+`run_case.py SCRIPT CASE CALLS` calls a case and writes the memory mappings of the process to `answer`.
 """
 
 import gc
@@ -12,7 +13,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    # When Python looks for garbage, and what it tidies up at its end, depends on more than the case.
+    # Garbage collection and Python's shutdown depend on more than the case: avoid both.
     gc.disable()
     script, *rest = sys.argv[1:]
     cases = runpy.run_path(script)["CASES"]

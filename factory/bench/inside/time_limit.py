@@ -1,7 +1,7 @@
-"""Runs a command in the root for at most so many seconds: python3 time_limit.py SECONDS COMMAND...
+"""Time limit for a command inside a root: python3 time_limit.py SECONDS COMMAND...
 
-Then its main thread is interrupted, after which llama.cpp's programs print their timings. A signal to the process, as
-timeout sends it, can reach another thread of theirs, in which their handler dies.
+When the time has passed, the command's main thread gets SIGINT, and llama.cpp's programs then print their timings. A
+signal to the whole process, such as timeout sends, may be delivered to another thread, where their handler crashes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-TGKILL = 131  # the number of the system call on riscv64
+TGKILL = 131  # system call number on riscv64
 GRACE_SECONDS = 60
 
 

@@ -1,1 +1,1 @@
-"""Instruction counts: the instructions that a package executes, counted under QEMU."""
+"""Instruction counts of a package's cases, taken under QEMU."""

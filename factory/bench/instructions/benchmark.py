@@ -1,4 +1,4 @@
-"""Counts the instructions that a package's own libraries execute in one call of a case, on each profile."""
+"""Instruction counts of a package's libraries in one call of each case."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from factory.util.scratch import own_folder
 SCRIPT = "bench.py"
 ANSWER = "answer"
 INSTALLED = "/site-packages/"
-# One thread, and the same order of everything in each run: so that two runs differ in what is counted alone.
+# One thread and the same order in each run: two runs differ only in what is counted.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "",  # compiled once, imports take the same work in each run
+    "PYTHONDONTWRITEBYTECODE": "",  # compiled once: imports cost the same in each run
 }
 ATTEMPTS = 6
-NOWHERE = range(0x1000, 0x2000)  # no library is there: for runs that show where they are
+NOWHERE = range(0x1000, 0x2000)  # contains no library: for runs that only find the addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What one call of a case counts with one wheel on one profile."""
+    """Counts of one call of a case, with one wheel on one profile."""
 
     case: str
     wheel: str
@@ -57,17 +57,19 @@ def measure(
     wanted_cases: Sequence[str],
     run: Run,
 ) -> tuple[Measurement, ...]:
-    """Count each case with each of the wheels (by label) on each profile; all cases where none are named.
+    """Count each case with each of the wheels (by label) on each profile.
+
+    An empty `wanted_cases` means all cases.
 
     Raises:
-        RecipeError: the recipe has no benchmark, or not such a case.
-        FactoryError: a case can't be counted.
+        RecipeError: the recipe has no benchmark, or no such case.
+        FactoryError: a case cannot be counted.
     """
     script = recipe.directory / SCRIPT
     if not script.is_file():
         raise RecipeError(
-            f"{recipe.label} has no benchmark",
-            hint=f"write {script} with CASES; docs/benchmarks.md says how",
+            f"{recipe.label}: no benchmark: {script} does not exist",
+            hint=f"write {script} with CASES, see docs/benchmarks.md",
         )
     found: list[Measurement] = []
     for label, wheel in wheels.items():
@@ -95,7 +97,7 @@ def _measure_wheel(
             shutil.copy(script, sandbox.work / SCRIPT)
             shutil.copy(run_case.__file__, sandbox.work / Path(run_case.__file__).name)
             runner = Runner(sandbox=sandbox, packages=packages_with_libraries(wheel), log=log)
-            cases = chosen(runner.cases(), wanted_cases, script)
+            cases = select_cases(runner.cases(), wanted_cases, script)
             return [
                 Measurement(case=case, wheel=label, profile=profile, counts=runner.count(case, profile))
                 for case in cases
@@ -104,88 +106,90 @@ def _measure_wheel(
 
 
 def packages_with_libraries(wheel: Path) -> tuple[str, ...]:
-    """What the wheel installs into site-packages with compiled code in it: packages, modules, bundled libraries.
+    """List the top-level entries of a wheel that contain compiled code.
+
+    Entries are packages, modules, and folders of bundled libraries.
 
     Raises:
-        FactoryError: it has no compiled code.
-        AuditFailed: it can't be read.
+        FactoryError: the wheel has no compiled code.
+        AuditFailed: the wheel cannot be read.
     """
     with open_wheel(wheel) as opened:
         found = {path.partition("/")[0] for path, _ in opened.elf_files()}
     if not found:
-        raise FactoryError(f"{wheel.name} has no compiled code to count", hint="is all of it Python?")
+        raise FactoryError(f"{wheel.name}: nothing to count: the wheel has no compiled code", hint="name another wheel")
     return tuple(sorted(found))
 
 
-def chosen(cases: Sequence[str], wanted: Sequence[str], script: Path) -> Sequence[str]:
-    """The wanted cases, or all where none are named.
+def select_cases(cases: Sequence[str], wanted: Sequence[str], script: Path) -> Sequence[str]:
+    """Return the wanted cases, or all cases if none are named.
 
     Raises:
         RecipeError: there is no such case.
     """
     missing = [case for case in wanted if case not in cases]
     if missing:
-        raise RecipeError(f"{script} has no case {missing[0]!r}", hint=f"its cases are: {', '.join(cases)}")
+        raise RecipeError(f"{script}: no case {missing[0]!r}", hint=f"--case with one of: {', '.join(cases)}")
     return wanted or cases
 
 
 @dataclass(slots=True, kw_only=True)
 class Runner:
-    """Runs cases in a root where the package is installed.
+    """A runner of cases in a root where the package is installed.
 
-    `libraries` are those of `packages`, entries of site-packages, where the last run had them. Once two runs had them
-    in the same places, they are `settled`: the next run most often has them there too, and is asked to count them.
+    `libraries` are the addresses of the libraries of `packages` (entries of site-packages) in the last run. They are
+    `stable` after two runs with the same addresses: the next run probably has them too, and counts there.
     """
 
     sandbox: Sandbox
     packages: tuple[str, ...]
     log: LogSink
     libraries: Libraries = field(default_factory=dict)
-    settled: bool = False
+    stable: bool = False
 
     def cases(self) -> list[str]:
-        """The names of the cases, in their order."""
+        """List the names of the cases in order."""
         self.sandbox.run(Command(_command(), env=ENVIRONMENT), log=self.log)
         names: list[str] = json.loads(self._answer())
         return names
 
     def count(self, case: str, profile: str) -> Counts:
-        """What a run with one call executes more than a run with none, which only prepares it.
+        """Count one call: the difference between a run with one call and a run without.
 
         Raises:
             CommandFailed: the case fails.
-            FactoryError: the two runs have not enough in common.
+            FactoryError: the two runs differ in more than the call.
         """
         cpu = PROFILES[profile].qemu_cpu
-        none, one = (self._counted(case, calls, cpu) for calls in (0, 1))
+        none, one = (self._count_run(case, calls, cpu) for calls in (0, 1))
         one.subtract(none)
         if any(count < 0 for count in one.values()):
             raise FactoryError(
-                f"a run that calls {case!r} executes some instructions less often than one that does not",
-                hint="what a benchmark prepares is the same in each run: it has no randomness and no threads",
+                f"{case!r}: cannot count one call: some instructions run less often with the call than without",
+                hint="remove randomness and threads from the preparation of the case",
             )
         return classify(+one)
 
-    def _counted(self, case: str, calls: int, cpu: str) -> Counter[Instruction]:
-        """What a run executes in the libraries; it is repeated where they were not in their expected places.
+    def _count_run(self, case: str, calls: int, cpu: str) -> Counter[Instruction]:
+        """Count a run; repeat it if the libraries were not at the expected addresses.
 
-        Until these are known nothing is counted, which takes a fraction of the time. The first run of all compiles
-        what it imports, and so may have them elsewhere than those after it.
+        Until the addresses are known, nothing is counted, which takes a fraction of the time. The first run compiles
+        the modules that it imports, so its addresses may differ from those of later runs.
         """
         for _ in range(ATTEMPTS):
-            expected, counted = self.libraries, self.settled
+            expected, counted = self.libraries, self.stable
             ranges = list(expected.values()) if counted else [NOWHERE]
             command = _command(case, str(calls))
             counts = count_instructions(self.sandbox, command, log=self.log, cpu=cpu, env=ENVIRONMENT, ranges=ranges)
-            self.libraries = mapped_libraries(self._answer(), self._is_the_packages)
+            self.libraries = mapped_libraries(self._answer(), self._is_in_package)
             if not self.libraries:
-                raise FactoryError(f"the case {case!r} loads no library of the package")
-            self.settled = self.libraries == expected
-            if counted and self.settled:
+                raise FactoryError(f"{case!r}: nothing to count: the case loads no library of the package")
+            self.stable = self.libraries == expected
+            if counted and self.stable:
                 return relative(counts, expected)
-        raise FactoryError(f"the libraries of {case!r} are at other addresses in each run")
+        raise FactoryError(f"{case!r}: cannot count: the libraries have other addresses in each run")
 
-    def _is_the_packages(self, path: str) -> bool:
+    def _is_in_package(self, path: str) -> bool:
         return path.partition(INSTALLED)[2].partition("/")[0] in self.packages
 
     def _answer(self) -> str:

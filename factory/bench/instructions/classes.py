@@ -1,4 +1,4 @@
-"""What kind of work an instruction is, by its encoding (facts: `audit.opcodes`)."""
+"""Classes of instructions by encoding, with the opcodes of the audit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INTEGER, FLOAT, LOADS, STORES, BRANCHES = "integer", "float", "loads", "stores",
 VECTOR, VECTOR_LOADS, VECTOR_STORES, VSET = "vector", "vector loads", "vector stores", "vset"
 OTHER = "other"  # atomics, fences, CSRs, system calls
 CLASSES = (INTEGER, FLOAT, LOADS, STORES, BRANCHES, VECTOR, VECTOR_LOADS, VECTOR_STORES, VSET, OTHER)
-# Instructions that work on the registers of a group, so that their work grows with LMUL.
+# Instructions on register groups: their work grows with LMUL.
 GROUPED = (VECTOR, VECTOR_LOADS, VECTOR_STORES)
 
 # funct3 of OP-V
@@ -41,10 +41,10 @@ NOT_OPI = (OPFVV, OPMVV, OPFVF, OPMVX)
 # funct6 of OP-V
 SCALAR_MOVE, CONVERSIONS, WHOLE_MOVE, WIDENING = 0x10, 0x12, 0x27, 0x30
 MASK_LOGIC, NARROWING, WIDENING_REDUCTIONS = range(0x18, 0x20), range(0x2C, 0x30), (0x31, 0x33)
-# funct3 of LOAD-FP and STORE-FP: scalars (half, single, double, quad), and vectors of elements of so many bits.
+# funct3 of LOAD-FP and STORE-FP: scalars (half, single, double, quad), and vector element widths in bits.
 SCALAR_WIDTHS = (1, 2, 3, 4)
 WIDTHS = {0: 8, 5: 16, 6: 32, 7: 64}
-# The fields mop and lumop of vector loads, alike those of stores.
+# The fields mop and lumop of vector loads; stores have the same.
 UNIT_STRIDE, WHOLE_REGISTERS, MASK = 0, 0x08, 0x0B
 BY_OPCODE = {
     **dict.fromkeys((OP_IMM, AUIPC, OP_IMM_32, OP, LUI, OP_32), INTEGER),
@@ -54,7 +54,7 @@ BY_OPCODE = {
     STORE: STORES,
     OP_VE: VECTOR,
 }
-# By the two lowest bits and funct3. What has two meanings is for `_short_class` to tell.
+# Compressed instructions by the two lowest bits and funct3; `_short_class` handles the ambiguous ones.
 BY_SHORT = {
     0: (INTEGER, LOADS, LOADS, LOADS, LOADS, STORES, STORES, STORES),
     1: (INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, BRANCHES, BRANCHES, BRANCHES),
@@ -64,10 +64,10 @@ BY_SHORT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many instructions of each class ran.
+    """Instruction counts by class.
 
-    `by_vtype` divides the vector ones (without vset) by "e32 m2"; `registers` is the sum, over them, of the registers
-    that each works on, at least one. `code_bytes` is the size of all instructions that ran at least once.
+    `by_vtype` has the vector instructions (without vset) by "e32 m2". `registers` is the sum of the registers that each
+    of them works on, at least one each. `code_bytes` is the size of all instructions that ran at least once.
     """
 
     by_class: Mapping[str, int]
@@ -85,12 +85,12 @@ class Counts:
 
     @property
     def weighted(self) -> float:
-        """The total with each vector instruction counted once for each register that it works on."""
+        """The total, with vector instructions counted once per register."""
         return self.total - self.vector + self.registers
 
 
 def classify(instructions: Mapping[Instruction, int]) -> Counts:
-    """Add up instructions by class."""
+    """Sum the counts of instructions by class."""
     by_class: Counter[str] = Counter()
     by_vtype: Counter[str] = Counter()
     registers = Fraction(0)
@@ -109,7 +109,7 @@ def classify(instructions: Mapping[Instruction, int]) -> Counts:
 
 
 def class_of(encoding: int, size: int) -> str:
-    """The class of an instruction of `size` bytes, 2 or 4."""
+    """Return the class of an instruction of `size` bytes, 2 or 4."""
     if size == 2:
         return _short_class(encoding)
     opcode, funct3 = encoding & 0x7F, encoding >> 12 & 7
@@ -132,7 +132,7 @@ def _short_class(encoding: int) -> str:
 
 
 def registers_of(instruction: Instruction) -> Fraction:
-    """How many registers the widest operand of a vector instruction takes; less than 1 where LMUL is a fraction."""
+    """Registers of a vector instruction's widest operand, below 1 for fractions."""
     encoding = instruction.encoding
     opcode, funct3, funct6 = encoding & 0x7F, encoding >> 12 & 7, encoding >> 26
     if opcode in (LOAD_FP, STORE_FP):
@@ -148,7 +148,7 @@ def registers_of(instruction: Instruction) -> Fraction:
 
 
 def _is_wide(encoding: int, funct3: int, funct6: int) -> bool:
-    """Whether an operand is twice as wide as LMUL says; that of widening reductions is, and is one register."""
+    """Test for an operand of twice LMUL; widening reductions have it in one register."""
     if funct3 not in NOT_OPI:
         return funct6 in NARROWING
     if funct3 == OPFVV and funct6 == CONVERSIONS:

@@ -1,4 +1,4 @@
-"""Which library lies where in a process's memory, by its /proc/self/maps."""
+"""Libraries in a process's memory, read from /proc/self/maps."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from dataclasses import replace
 from factory.bench.instructions.trace import Instruction
 
 LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ [0-9a-f]+ \S+ \d+ +(/.*\.so\b.*)")
-# Above the size of any library.
-APART = 1 << 40
+# A distance above the size of any library.
+LIBRARY_SPACING = 1 << 40
 
+# path -> addresses
 Libraries = Mapping[str, range]
 
 
 def mapped_libraries(maps: str, wanted: Callable[[str], bool]) -> Libraries:
-    """The addresses of each shared library whose path is wanted, from its first to its last: path -> range."""
+    """Return the address range of each shared library whose path is `wanted`."""
     found: dict[str, range] = {}
     for match in filter(None, map(LINE.fullmatch, maps.splitlines())):
         start, end, path = int(match[1], 16), int(match[2], 16), match[3]
@@ -28,11 +29,11 @@ def mapped_libraries(maps: str, wanted: Callable[[str], bool]) -> Libraries:
 
 
 def relative(counts: Mapping[Instruction, int], libraries: Libraries) -> Counter[Instruction]:
-    """The same instructions at addresses that do not depend on where a run had the libraries."""
+    """Move instructions to addresses that are independent of load addresses."""
     moved: Counter[Instruction] = Counter()
     for instruction, count in counts.items():
         for number, place in enumerate(libraries.values()):
             if instruction.address in place:
                 offset = instruction.address - place.start
-                moved[replace(instruction, address=number * APART + offset)] += count
+                moved[replace(instruction, address=number * LIBRARY_SPACING + offset)] += count
     return moved

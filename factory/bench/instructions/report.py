@@ -1,4 +1,4 @@
-"""Counts as tables, JSON and charts."""
+"""Report of instruction counts: tables, JSON and charts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from factory.bench.results import BarChart, Results
 
 MILLION = 1e6
 SHOWN_VTYPES = 3
-WEIGHTED = "weighted: vector instructions count once for each register of the widest operand. Counts are no times."
-NOTES = "one thread, counted under QEMU; counts are no times"
+WEIGHTED = "weighted: a vector instruction counts once per register of its widest operand. Counts are not times."
+NOTES = "one thread, counted under QEMU; counts are not times"
 COMPARED: Mapping[str, Callable[[Counts], float]] = {
     "total": lambda counts: counts.total,
     "weighted": lambda counts: counts.weighted,
@@ -22,7 +22,7 @@ COMPARED: Mapping[str, Callable[[Counts], float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A measurement as it is written as JSON: the counts with their sums."""
+    """A measurement in the JSON output: the counts with their sums."""
 
     case: str
     wheel: str
@@ -35,11 +35,11 @@ class Row:
 
 
 def report(label: str, measurements: Sequence[Measurement]) -> Results:
-    """The counts of cases of one package; the ratios are to the first line of each case."""
+    """Report the counts of one package; ratios are to the first line of each case."""
     first = {each.case: each.counts for each in reversed(measurements)}
     return Results(
         preface=(
-            f"{label}: instructions that one call executes in the package's libraries, one thread, counted under QEMU.",
+            f"{label}: instructions of one call in the package's libraries, one thread, counted under QEMU.",
             WEIGHTED,
         ),
         headings=("case", "wheel", "profile", "total", "ratio", "weighted", *CLASSES, "code", "vector by type"),
@@ -50,16 +50,16 @@ def report(label: str, measurements: Sequence[Measurement]) -> Results:
 
 
 def compare(label: str, measurements: Sequence[Measurement]) -> Results:
-    """The same cases side by side for each wheel; the ratios are to the first one."""
+    """Compare wheels case by case; ratios are to the first wheel."""
     by_cell: dict[tuple[str, str], dict[str, Counts]] = {}
     for each in measurements:
         by_cell.setdefault((each.case, each.profile), {})[each.wheel] = each.counts
     first, *others = dict.fromkeys(each.wheel for each in measurements)
-    columns = [f"{what}, {wheel}" for what in COMPARED for wheel in (first, *others)]
-    ratios = [f"{what}, {other}/{first}" for what in COMPARED for other in others]
+    columns = [f"{quantity}, {wheel}" for quantity in COMPARED for wheel in (first, *others)]
+    ratios = [f"{quantity}, {other}/{first}" for quantity in COMPARED for other in others]
     return Results(
         preface=(
-            f"{label}: what one call executes in the package's libraries, one thread, counted under QEMU.",
+            f"{label}: instructions of one call in the package's libraries, one thread, counted under QEMU.",
             WEIGHTED,
         ),
         headings=("case", "profile", *columns, *ratios),
@@ -117,13 +117,13 @@ def _cells(counts: Counts, first: Counts) -> tuple[str, ...]:
 
 
 def vtypes(counts: Counts) -> str:
-    """The most frequent types of vector instructions with their shares of these: "e32 m2 90%, e8 mf4 10%"."""
+    """Format the most frequent vector types and shares: "e32 m2 90%, e8 mf4 10%"."""
     largest = sorted(counts.by_vtype.items(), key=lambda item: (-item[1], item[0]))[:SHOWN_VTYPES]
     return ", ".join(f"{vtype} {count / counts.vector:.0%}" for vtype, count in largest)
 
 
 def _chart(label: str, measurements: Sequence[Measurement], first: Mapping[str, Counts]) -> BarChart:
-    """The kinds of instructions: in millions, or where cases differ as parts of what the first line of each counts."""
+    """Chart the classes in millions; for several cases, relative to each first line."""
     several_cases, several_wheels = len(first) > 1, len({each.wheel for each in measurements}) > 1
 
     def name(each: Measurement) -> str:
@@ -133,8 +133,8 @@ def _chart(label: str, measurements: Sequence[Measurement], first: Mapping[str, 
         return each.counts.by_class.get(kind, 0) / (first[each.case].total if several_cases else MILLION)
 
     return BarChart(
-        title=f"{label}: what executes" + ("" if several_cases else f", {measurements[0].case}"),
-        axis="instructions, each case's first line is 1" if several_cases else "instructions, millions",
+        title=f"{label}: executed instructions" + ("" if several_cases else f", {measurements[0].case}"),
+        axis="instructions, the first line of each case is 1" if several_cases else "instructions, millions",
         groups=[name(each) for each in measurements],
         series={
             kind: [value(each, kind) for each in measurements]

@@ -1,11 +1,12 @@
-"""Counts executed instructions out of QEMU's log, by the items exec, nochain and in_asm of its option -d.
+"""Parser of QEMU's execution log that counts instructions.
 
-QEMU translates a program in blocks, which run from their first instruction to their last. `in_asm` logs each block's
-instructions once, when it's translated; `exec` logs a line each time that one runs, and `nochain` keeps blocks from
-jumping to each other past that log. So an instruction's count is the sum over the lines of the blocks that it is in.
+QEMU translates a program in blocks, and each block runs from its first instruction to its last. `in_asm` logs the
+instructions of a block once, when it is translated. `exec` logs a line each time a block runs. `nochain` prevents
+direct jumps between blocks, which would bypass that log. The count of an instruction is the number of
+runs of its blocks.
 
-The line of a block has QEMU's flags for the translation, and with them the SEW and LMUL that its vector instructions
-run with: whatever sets vtype ends a block.
+The line of a block has QEMU's translation flags, which include the SEW and LMUL of its vector instructions: every
+instruction that sets vtype ends a block.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ SEW_FIELD = (10, 3)
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction in the guest's memory, and the vtype that it ran with: `sew` in bits, `lmul` registers.
+    """An instruction in the guest's memory, with its vtype.
 
-    Scalar instructions have a vtype too, the one that happened to be set.
+    `sew` is in bits, `lmul` in registers. Scalar instructions have the vtype that was set when they ran.
     """
 
     address: int
@@ -44,18 +45,18 @@ Listing = list[tuple[int, int, int]]  # address, encoding, size
 
 
 class TraceCounter:
-    """Takes a log in pieces of any size, and tells how often each instruction ran."""
+    """A counter of instructions, fed with a log in pieces of any size."""
 
     def __init__(self) -> None:
         self._rest = b""
-        self._runs: Counter[bytes] = Counter()  # by whole line: most of a log are repetitions of few lines
+        self._runs: Counter[bytes] = Counter()  # by whole line: a log repeats few lines many times
         self._blocks: dict[bytes, Listing] = {}
         self._translated: dict[int, Listing] = {}  # by address: the newest translation
         self._listing: Listing = []
         self._missing = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece of the log."""
+        """Process the next piece of the log."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if sum(map(_starts_run, lines)) == len(lines):
             self._runs.update(lines)
@@ -63,18 +64,18 @@ class TraceCounter:
                 self._assign(self._runs.keys() - self._blocks.keys())
         else:
             for line in lines:
-                self._take(line)
+                self._parse(line)
 
     def instructions(self) -> Counter[Instruction]:
-        """How often each instruction ran, so far.
+        """Count the runs of each instruction so far.
 
         Raises:
-            FactoryError: the log says that blocks ran whose instructions it doesn't list.
+            FactoryError: the log lists no instructions for some of the blocks that ran.
         """
         if self._missing:
             raise FactoryError(
-                f"QEMU's log lists no instructions for {self._missing} of the blocks that ran",
-                hint="count a program that starts no others",
+                f"QEMU's log is incomplete: it lists no instructions for {self._missing} of the blocks that ran",
+                hint="count a program that starts no other program",
             )
         counts: Counter[Instruction] = Counter()
         for line, runs in self._runs.items():
@@ -83,7 +84,7 @@ class TraceCounter:
                 counts[Instruction(address, encoding, size, sew, lmul)] += runs
         return counts
 
-    def _take(self, line: bytes) -> None:
+    def _parse(self, line: bytes) -> None:
         if _starts_run(line):
             self._runs[line] += 1
             if line not in self._blocks:
@@ -96,10 +97,10 @@ class TraceCounter:
                 self._translated[address] = self._listing
             self._listing.append((address, int(listed[2], 16), len(listed[2]) // 2))
         elif stopped := NOT_RUN.match(line):
-            self._take_back(stopped[1])
+            self._subtract(stopped[1])
 
     def _assign(self, lines: set[bytes]) -> None:
-        """Blocks that run for the first time are the newest translations of their addresses."""
+        """Assign new blocks the newest translation of their addresses."""
         for line in lines:
             match = RUN.match(line)
             listing = self._translated.get(int(match[2], 16)) if match else None
@@ -107,8 +108,8 @@ class TraceCounter:
                 self._missing += 1
             self._blocks[line] = listing or []
 
-    def _take_back(self, block: bytes) -> None:
-        """A block that was asked to stop before its first instruction had its line already."""
+    def _subtract(self, block: bytes) -> None:
+        """Subtract a run: QEMU logs a block before it stops at its first instruction."""
         for line in self._runs:
             match = RUN.match(line)
             if match is not None and match[1] == block:
@@ -122,7 +123,7 @@ def _starts_run(line: bytes) -> bool:
 
 def _vtype(line: bytes) -> tuple[int, Fraction]:
     match = RUN.match(line)
-    assert match is not None  # those without are missing
+    assert match is not None  # lines without a match have no listing
     flags = int(match[3], 16)
     lmul = _field(flags, LMUL_FIELD)
     return 8 << _field(flags, SEW_FIELD), Fraction(1 << lmul) if lmul < 4 else Fraction(1, 1 << (8 - lmul))

@@ -1,4 +1,4 @@
-"""Runs a language model under QEMU: user mode and system mode, with and without vectors, and keeps what it measured."""
+"""Benchmark of QEMU: a language model in user mode and in system mode."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from factory.bench.extra import require_library
-from factory.bench.qemu.llama_completion import LIMITED, Request, Timings, read_timings
-from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
+from factory.bench.qemu.llama_completion import TIME_LIMIT, Request, Timings, read_timings
+from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, read_types
 from factory.bench.virtual_machine import DISKS, MOUNT, Hardware, VirtualMachine, virtual_machine
 from factory.errors import CommandFailed
 from factory.model.artifacts import PackagePin
@@ -34,22 +34,22 @@ from factory.util.scratch import own_folder
 
 TOOLS = "llama-cpp-tools"
 PROGRAMS = "llama_cpp_tools/bin"
-# The types of the published experiment's model, and the control: a small model with its trained weights.
+# Quantization types of the published experiment's model, and the control, a small model with trained weights.
 RANDOM = ("Q2_K", "Q8_0")
 CONTROL = "SmolLM2"
 CONTROL_PIN = "smollm2-135m-instruct-q4_1"
 MODELS = (*RANDOM, CONTROL)
 MODES = ("user", "system")
 MODEL_STEPS = 1
-# A machine's memory beside the model: the kernel, the root's programs and the context.
+# A machine's memory in addition to the model: the kernel, the root's programs and the context.
 MACHINE_BYTES = 2 << 30
-# A boot takes 10 s where the processors are free. Then the model is loaded, which the time limit doesn't count.
+# A boot takes 10 s with idle processors. Loading the model comes on top of the time limit.
 BOOT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One combination to measure: `mode` is one of MODES, `profile` of PROFILES, `model` of MODELS."""
+    """A combination of one of MODES, one of PROFILES and one of MODELS."""
 
     mode: str
     profile: str
@@ -60,8 +60,8 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A cell, what was asked of it, what it showed, and on which machine; `seconds` are those of the whole run."""
+class Measurement:
+    """Timings of a cell for a request; `seconds` is the time of the whole run."""
 
     cell: Cell
     request: Request
@@ -73,16 +73,17 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model's file, and what tells it from others."""
+    """A model's file, and a key that identifies its content."""
 
     path: Path
     key: str
 
 
-class Bench:
-    """Measures cells with llama.cpp's programs out of the wheel `tools`; all else is made when it is wanted.
+class QemuBenchmark:
+    """A benchmark with llama.cpp's programs from the wheel `tools`.
 
-    `folder` is for what nobody needs afterwards, `shape` that of the models with random weights.
+    Models and machines are made when a cell needs them. `folder` is for temporary files. `shape` is that of the models
+    with random weights.
     """
 
     def __init__(self, run: Run, tools: Path, folder: Path, shape: ModelShape = DEEPSEEK_R1_DISTILL_QWEN_1_5B) -> None:
@@ -93,37 +94,40 @@ class Bench:
         self._stages = run.stages("bench qemu")
         self._models: dict[str, Model] = {}
 
-    def measured(self, cell: Cell, request: Request, *, again: bool = False) -> Measured:
-        """The cell's figures: those of an earlier run, unless they are wanted `again`.
+    def measure(self, cell: Cell, request: Request, *, force: bool = False) -> Measurement:
+        """Measure a cell, or return an earlier measurement unless `force` is set.
 
         Raises:
-            CommandFailed: the model didn't run.
-            EnvironmentSetupError: the virtual machine didn't.
+            CommandFailed: the model did not run.
+            EnvironmentSetupError: the virtual machine did not run.
         """
         model = self.model(cell.model)
         kept = self._run.layout.benchmarks / f"qemu/{self._key(cell, request, model)}.json"
-        if kept.is_file() and not again:
-            self._run.reporter.line(f"{cell}: measured before")
-            return load(kept, Measured)
+        if kept.is_file() and not force:
+            self._run.reporter.line(f"{cell}: already measured (--force measures it again)")
+            return load(kept, Measurement)
         run = {"user": self._run_in_root, "system": self._run_in_machine}[cell.mode]
         with self._stages(str(cell)) as log:
             started = time.monotonic()
             timings = read_timings(run(cell, request, model, log))
             seconds = time.monotonic() - started
-        measured = Measured(
+        measurement = Measurement(
             cell=cell, request=request, timings=timings, seconds=seconds, machine=this_machine(), finished=timestamp()
         )
-        save(kept, measured)
-        return measured
+        save(kept, measurement)
+        return measurement
 
     def model(self, name: str) -> Model:
-        """One of MODELS, made or downloaded where it isn't there."""
+        """Return one of MODELS; make or download it if it is missing."""
         if name not in self._models:
             self._models[name] = self._control() if name == CONTROL else self._random(name)
         return self._models[name]
 
     def _key(self, cell: Cell, request: Request, model: Model) -> str:
-        """What the figures depend on, or might. The time limit isn't among it: rates of fewer tokens are as good."""
+        """Identify a measurement.
+
+        The time limit is left out: rates of fewer tokens are as good.
+        """
         emulator = [layer.digest for layer in self._emulator(cell.mode)]
         cpu, tools = PROFILES[cell.profile].qemu_cpu, sha256_of(self._tools)
         asked = asdict(replace(request, seconds=0))
@@ -135,8 +139,9 @@ class Bench:
 
     def _run_in_root(self, cell: Cell, request: Request, model: Model, log: LogSink) -> str:
         printed = Recording(log)
-        command = request.limited(str(BUILD), f"{BUILD}/{PROGRAMS}/llama-completion", f"{BUILD}/{model.path.name}")
-        with self._opened() as sandbox:
+        program = f"{BUILD}/{PROGRAMS}/llama-completion"
+        command = request.limited_command(str(BUILD), program, f"{BUILD}/{model.path.name}")
+        with self._open_root() as sandbox:
             copy_atomically(model.path, sandbox.work / model.path.name)
             sandbox.run(Command(command, cpu=PROFILES[cell.profile].qemu_cpu), log=printed)
         return printed.text
@@ -147,30 +152,30 @@ class Bench:
             processors=request.threads,
             memory=model.path.stat().st_size + MACHINE_BYTES,
         )
-        script = shlex.join(request.limited(MOUNT, f"{MOUNT}/{PROGRAMS}/llama-completion", DISKS[0]))
+        script = shlex.join(request.limited_command(MOUNT, f"{MOUNT}/{PROGRAMS}/llama-completion", DISKS[0]))
         seconds = BOOT_SECONDS + request.seconds
-        tools = self._unpacked("machine")
+        tools = self._unpack_tools("machine")
         return self._machine().run(tools, script, hardware, disks=[model.path], seconds=seconds, log=log)
 
     def _machine(self) -> VirtualMachine:
         return virtual_machine(self._run.layout, self._stages)
 
     @contextmanager
-    def _opened(self) -> Iterator[Sandbox]:
-        """A clean root with the programs below BUILD."""
+    def _open_root(self) -> Iterator[Sandbox]:
+        """Open a clean root with the programs below BUILD."""
         environment = self._run.roots.environment_of(self._run.roots.check_root(PYTHONS[0]))
-        with environment.open(self._unpacked("root")) as sandbox:
+        with environment.open(self._unpack_tools("root")) as sandbox:
             yield sandbox
 
-    def _unpacked(self, name: str) -> Path:
-        """The wheel, unpacked to a folder of that name; its programs can be run."""
+    def _unpack_tools(self, name: str) -> Path:
+        """Unpack the wheel to a folder of that name, with executable programs."""
         folder = self._folder / name
         if not folder.is_dir():
             with zipfile.ZipFile(self._tools) as archive:
                 archive.extractall(folder)
             for program in (folder / PROGRAMS).iterdir():
                 program.chmod(0o755)
-            shutil.copy(LIMITED, folder)
+            shutil.copy(TIME_LIMIT, folder)
         return folder
 
     def _control(self) -> Model:
@@ -179,7 +184,7 @@ class Bench:
             return Model(path=download_model(pin, self._run.layout.downloads, log), key=pin.sha256)
 
     def _random(self, name: str) -> Model:
-        """The model with random weights, each tensor of the type that llama-quantize chooses for it."""
+        """Make a model with random weights and the types that llama-quantize chooses."""
         types = self._types(name)
         definition = {"steps": MODEL_STEPS, "shape": asdict(self._shape), "types": types}
 
@@ -196,35 +201,38 @@ class Bench:
     def _types(self, name: str) -> dict[str, str]:
         from factory.bench.qemu.random_model import write_unquantized
 
-        with self._stages(f"types of {name}") as log, self._opened() as sandbox:
+        with self._stages(f"types of {name}") as log, self._open_root() as sandbox:
             printed = Recording(log)
             unquantized = sandbox.work / "unquantized.gguf"
             write_unquantized(self._shape, unquantized)
             quantize = [f"{BUILD}/{PROGRAMS}/llama-quantize", "--dry-run", f"{BUILD}/{unquantized.name}", name]
             sandbox.run(Command(quantize), log=printed)
             unquantized.unlink()
-        types = chosen_types(printed.text)
+        types = read_types(printed.text)
         if types.keys() != self._shape.tensors().keys():
-            raise CommandFailed(f"llama-quantize named no type for some tensors; the whole log is {log.path}")
+            raise CommandFailed(
+                f"llama-quantize: it printed no type for some tensors of {name}", hint=f"less {log.path}"
+            )
         return types
 
 
-def measure(cells: Sequence[Cell], request: Request, run: Run, *, again: bool) -> list[Measured]:
-    """Measure the cells one after another, building llama.cpp's programs first where they aren't there.
+def measure(cells: Sequence[Cell], request: Request, run: Run, *, force: bool) -> list[Measurement]:
+    """Measure the cells in order; first build llama.cpp's programs if missing.
 
     Raises:
-        FactoryError: one failed; what was measured before is kept.
+        PrerequisiteMissing: a cell needs random weights, and gguf is not installed.
+        FactoryError: a cell failed; the earlier measurements are kept.
     """
     if any(cell.model in RANDOM for cell in cells):
         require_library("gguf", f"models with random weights ({', '.join(RANDOM)})")
     records = build([TOOLS], PYTHONS[:1], run)
     (tools,) = (record for record in records if record.name == TOOLS)
     with own_folder(run.layout.jobs, "bench", TOOLS, keep=run.keep) as folder:
-        bench = Bench(run, run.store.wheel_path(tools), folder)
-        return [bench.measured(cell, request, again=again) for cell in cells]
+        bench = QemuBenchmark(run, run.store.wheel_path(tools), folder)
+        return [bench.measure(cell, request, force=force) for cell in cells]
 
 
 def this_machine() -> str:
-    """The processors that measure."""
+    """Describe the processors of this machine."""
     names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return f"{processors()} x {names[0] if names else platform.machine()}"

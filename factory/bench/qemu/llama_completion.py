@@ -1,6 +1,6 @@
-"""llama-completion: its command line, and what its timing lines say.
+"""llama-completion: its command line and its timing lines.
 
-It is what llama-cli was before that became a chat.
+It is the program that was llama-cli before llama-cli became a chat.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from factory.errors import CommandFailed
 
-# What runs it in the root, for so many seconds.
-LIMITED = Path(__file__).parents[1] / "inside/time_limit.py"
+# Runs a command in the root with a time limit.
+TIME_LIMIT = Path(__file__).parents[1] / "inside/time_limit.py"
 _SAMPLING = re.compile(r"sampling time = +([\d.]+) ms")
 _SAMPLED = re.compile(r"samplers time = +[\d.]+ ms / +(\d+) tokens")
 _PROMPT = re.compile(r"prompt eval time = +([\d.]+) ms / +(\d+) tokens")
@@ -21,33 +21,33 @@ _BACKEND = re.compile(r"loaded CPU backend from .*/libggml-cpu-(\w+)\.so")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """So many tokens in so many seconds."""
+class TokenRate:
+    """Tokens and the seconds that they took."""
 
     tokens: int
     seconds: float
 
     @property
-    def rate(self) -> float | None:
-        """Tokens per second; None where nothing was counted."""
+    def per_second(self) -> float | None:
+        """Tokens per second; None without tokens."""
         return self.tokens / self.seconds if self.tokens and self.seconds else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """What one run of llama-completion said of itself; `backend` is the CPU variant that it loaded."""
+    """Timings of a run of llama-completion; `backend` is the loaded CPU variant."""
 
     backend: str
-    sampling: Counted
-    prompt: Counted
-    generation: Counted
+    sampling: TokenRate
+    prompt: TokenRate
+    generation: TokenRate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is generated: `tokens` at most, from `prompt`, by so many `threads`, for at most `seconds` in all.
+    """A request to generate at most `tokens` from `prompt` in at most `seconds`.
 
-    `options` are further words of the command line.
+    `options` are further command line arguments.
     """
 
     prompt: str
@@ -57,40 +57,40 @@ class Request:
     options: tuple[str, ...] = ()
 
     def command(self, program: str, model: str) -> list[str]:
-        """The command line: that of the published experiment (-m, -p, -n), and what makes runs comparable."""
-        asked = [program, "-m", model, "-p", self.prompt, "-n", str(self.tokens)]
-        # From this verbosity on it names the CPU variant. A pass to warm up would take as long as a token.
-        settled = ["--no-conversation", "--ignore-eos", "--no-warmup", "--log-verbosity", "4", "-c", "512"]
-        return [*asked, *settled, "-t", str(self.threads), *self.options]
+        """Return the published experiment's command with options for comparable runs."""
+        experiment = [program, "-m", model, "-p", self.prompt, "-n", str(self.tokens)]
+        # Verbosity 4 prints the CPU variant. A warm-up pass would take as long as a token.
+        comparable = ["--no-conversation", "--ignore-eos", "--no-warmup", "--log-verbosity", "4", "-c", "512"]
+        return [*experiment, *comparable, "-t", str(self.threads), *self.options]
 
-    def limited(self, folder: str, program: str, model: str) -> list[str]:
-        """The same, ended well where the time is over; LIMITED lies in `folder`."""
-        return ["python3", f"{folder}/{LIMITED.name}", str(self.seconds), *self.command(program, model)]
+    def limited_command(self, folder: str, program: str, model: str) -> list[str]:
+        """Return the command with its time limit; TIME_LIMIT is in `folder`."""
+        return ["python3", f"{folder}/{TIME_LIMIT.name}", str(self.seconds), *self.command(program, model)]
 
 
 def read_timings(printed: str) -> Timings:
-    """The timings in what llama-completion printed.
+    """Read the timings from the output of llama-completion.
 
     Raises:
-        CommandFailed: there are none.
+        CommandFailed: the output has no timings.
     """
     backend, sampling, sampled = _BACKEND.search(printed), _SAMPLING.search(printed), _SAMPLED.search(printed)
     prompt, generation = _PROMPT.search(printed), _GENERATION.search(printed)
     if not (backend and sampling and sampled and prompt and generation):
         raise CommandFailed(
-            "llama-completion printed no timings",
-            hint="where the time limit ended it while it was loading, give it a longer one: --limit 10m",
+            "llama-completion: it printed no timings: it failed, or the time limit passed while it loaded the model",
+            hint="--limit 10m",
             output="\n".join(printed.splitlines()[-25:]),
         )
     return Timings(
         backend=backend[1],
-        sampling=_counted(sampled[1], sampling[1]),
-        prompt=_counted(prompt[2], prompt[1]),
-        generation=_counted(generation[2], generation[1]),
+        sampling=_rate(sampled[1], sampling[1]),
+        prompt=_rate(prompt[2], prompt[1]),
+        generation=_rate(generation[2], generation[1]),
     )
 
 
-def _counted(tokens: str, milliseconds: str) -> Counted:
-    """Nothing takes no time, whatever number it has: llama.cpp never says 0 runs."""
+def _rate(tokens: str, milliseconds: str) -> TokenRate:
+    """Make a rate; no time means no tokens, since llama.cpp prints 1 run for none."""
     seconds = float(milliseconds) / 1000
-    return Counted(tokens=int(tokens) if seconds else 0, seconds=seconds)
+    return TokenRate(tokens=int(tokens) if seconds else 0, seconds=seconds)

@@ -1,4 +1,4 @@
-"""A language model's sizes, and the types that llama.cpp gives its tensors."""
+"""Shapes of a language model, and types that llama.cpp chooses for its tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _QUANTIZED = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """The sizes of a model of the Qwen2 family, whose output has weights of its own."""
+    """The sizes of a model of the Qwen2 family with separate output weights."""
 
     name: str
     layers: int
@@ -31,7 +31,7 @@ class ModelShape:
         return self.hidden // self.heads * self.key_value_heads
 
     def tensors(self) -> dict[str, Shape]:
-        """Every tensor's shape by its name, rows first."""
+        """Map each tensor's name to its shape, rows first."""
         hidden, narrow, wide = self.hidden, self.key_value_width, self.feed_forward
         block: dict[str, Shape] = {
             "attn_norm.weight": (hidden,),
@@ -63,6 +63,6 @@ DEEPSEEK_R1_DISTILL_QWEN_1_5B = ModelShape(
 )
 
 
-def chosen_types(printed: str) -> dict[str, str]:
-    """The type of each tensor, such as `Q2_K`, in what `llama-quantize --dry-run` prints."""
+def read_types(printed: str) -> dict[str, str]:
+    """Read the type of each tensor, such as `Q2_K`, from `llama-quantize --dry-run`."""
     return {match["name"]: (match["new"] or match["type"]).upper() for match in _QUANTIZED.finditer(printed)}

@@ -1,6 +1,7 @@
-"""Model files (GGUF) with random weights: the exact shapes and types of a real model that can't be had everywhere.
+"""Model files (GGUF) with random weights and a real model's shapes and types.
 
-How fast a model runs depends on its shapes and types, not on its weights.
+The speed of a model depends on its shapes and types, not on its weights. This is the only importer of gguf, which the
+`bench` extra installs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from factory.bench.qemu.model_shape import ModelShape, Shape
 
 Bytes = npt.NDArray[np.uint8]
 
-# Where a block of each type has its scales, each a half-precision number, as offsets in bytes; all else may be random.
+# Byte offsets of the scales in a block of each type, each a half-precision number; the other bytes may be random.
 SCALES: Mapping[str, Shape] = {
     "Q2_K": (80, 82),
     "Q3_K": (108,),
@@ -28,15 +29,15 @@ SCALES: Mapping[str, Shape] = {
     "Q6_K": (208,),
     "Q8_0": (0,),
 }
-# The standard deviation of the weights: as in trained models, so that no number grows out of bounds on the way.
+# The standard deviation of the weights, as in trained models: larger ones would overflow.
 DEVIATION = 0.02
 SEED = 1
-# The letters that bytes have in the tokens of byte-level vocabularies: printable ones stand for themselves.
+# Bytes that stand for themselves in the tokens of byte-level vocabularies.
 _PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
 
 
 def write_unquantized(shape: ModelShape, path: Path) -> None:
-    """Write the model as llama-quantize wants it: matrices in half precision. They are holes, which take no room."""
+    """Write the input of llama-quantize: a sparse file, matrices in half precision."""
     writer = _describe(shape, path)
     for name, dimensions in shape.tensors().items():
         kind = np.dtype(np.float16 if len(dimensions) > 1 else np.float32)
@@ -51,7 +52,7 @@ def write_unquantized(shape: ModelShape, path: Path) -> None:
 
 
 def write_random(shape: ModelShape, types: Mapping[str, str], path: Path) -> None:
-    """Write the model with a type for each tensor and random weights, which are the same each time."""
+    """Write the model with the given types and random weights from a fixed seed."""
     writer = _describe(shape, path)
     tensors = shape.tensors()
     for name, dimensions in tensors.items():
@@ -60,14 +61,14 @@ def write_random(shape: ModelShape, types: Mapping[str, str], path: Path) -> Non
         in_bytes = (*dimensions[:-1], dimensions[-1] // elements * size)
         writer.add_tensor_info(name, in_bytes, np.dtype(np.uint8), prod(in_bytes), raw_dtype=kind)
     _open(writer)
-    chance = np.random.default_rng(SEED)
+    random = np.random.default_rng(SEED)
     for name, dimensions in tensors.items():
-        writer.write_tensor_data(_weights(name, dimensions, types[name], chance))
+        writer.write_tensor_data(_weights(name, dimensions, types[name], random))
     writer.close()
 
 
 def _describe(shape: ModelShape, path: Path) -> GGUFWriter:
-    """A writer with everything but the tensors."""
+    """Make a writer with all metadata, without the tensors."""
     writer = GGUFWriter(path, "qwen2")
     writer.add_name(f"{shape.name}, random weights")
     writer.add_context_length(shape.context)
@@ -91,7 +92,7 @@ def _describe(shape: ModelShape, path: Path) -> GGUFWriter:
 
 
 def _vocabulary(size: int) -> tuple[list[str], list[str]]:
-    """Tokens and merges of a byte-level vocabulary: bytes, pairs of small letters, and words that no text has."""
+    """Make a byte-level vocabulary: bytes, pairs of small letters, and unused words."""
     others = iter(range(0x100, 0x200))
     letters = [chr(byte) if byte in _PRINTABLE else chr(next(others)) for byte in range(0x100)]
     small = [chr(letter) for letter in range(ord("a"), ord("z") + 1)]
@@ -107,20 +108,20 @@ def _open(writer: GGUFWriter) -> None:
     writer.write_ti_data_to_file()
 
 
-def _weights(name: str, dimensions: Shape, kind: str, chance: np.random.Generator) -> Bytes:
-    """A tensor as the bytes of its rows."""
+def _weights(name: str, dimensions: Shape, kind: str, random: np.random.Generator) -> Bytes:
+    """Make a random tensor, as the bytes of its rows."""
     if kind in ("F32", "F16"):
         center = 1.0 if name.endswith("norm.weight") else 0.0
-        values = chance.normal(center, DEVIATION, dimensions).astype(np.float32 if kind == "F32" else np.float16)
+        values = random.normal(center, DEVIATION, dimensions).astype(np.float32 if kind == "F32" else np.float16)
         return values.view(np.uint8)
     elements, _ = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
-    return _blocks(prod(dimensions) // elements, kind, _scale(kind), chance).reshape(*dimensions[:-1], -1)
+    return _blocks(prod(dimensions) // elements, kind, _scale(kind), random).reshape(*dimensions[:-1], -1)
 
 
-def _blocks(count: int, kind: str, scale: float, chance: np.random.Generator) -> Bytes:
-    """Random blocks of a quantized type, one a row, all with the same scales."""
+def _blocks(count: int, kind: str, scale: float, random: np.random.Generator) -> Bytes:
+    """Make random blocks of a quantized type, one per row, with equal scales."""
     _, size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
-    blocks = np.frombuffer(bytearray(chance.bytes(count * size)), dtype=np.uint8).reshape(count, size)
+    blocks = np.frombuffer(bytearray(random.bytes(count * size)), dtype=np.uint8).reshape(count, size)
     for offset in SCALES[kind]:
         blocks[:, offset : offset + 2] = np.array([scale], dtype=np.float16).view(np.uint8)
     return blocks
@@ -128,6 +129,6 @@ def _blocks(count: int, kind: str, scale: float, chance: np.random.Generator) ->
 
 @cache
 def _scale(kind: str) -> float:
-    """The scale at which random blocks have weights with DEVIATION."""
+    """Find the scale at which random blocks have weights with DEVIATION."""
     sample = _blocks(256, kind, 1.0, np.random.default_rng(SEED))
     return DEVIATION / float(np.std(dequantize(sample, GGMLQuantizationType[kind])))

@@ -1,20 +1,20 @@
-"""What `factory bench qemu` shows: its table beside the published figures, and its chart."""
+"""Report of `factory bench qemu`: a table with the published figures, and a chart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from factory.bench.qemu.benchmark import CONTROL, Measured
-from factory.bench.qemu.llama_completion import Counted
+from factory.bench.qemu.benchmark import CONTROL, Measurement
+from factory.bench.qemu.llama_completion import TokenRate
 from factory.bench.results import BarChart, Results
 
 PAPER = "LLM emulation for RISC-V with QEMU"
 SCALAR = "riscv64_0"
 PREFACE = (
-    f'"{PAPER}": its best are 1.2415 generated tokens per second, on a 6-core i5-10400. Of its other figures',
-    "it isn't known here which type of the model they belong to, nor which of the two in system mode had vectors.",
-    "Q2_K and Q8_0: DeepSeek-R1-Distill-Qwen-1.5B's exact shapes and types with random weights. The text is noise, but",
-    f"speed doesn't depend on it. {CONTROL}: 135M, Q4_1, with trained weights, as a control that isn't the paper's.",
+    f'The best figure of "{PAPER}" is 1.2415 generated tokens per second, on a 6-core i5-10400. Its other figures',
+    "do not say for which type of the model they are, nor which of the two figures in system mode had vectors.",
+    "Q2_K and Q8_0: the exact shapes and types of DeepSeek-R1-Distill-Qwen-1.5B with random weights. The text is",
+    f"noise, but the speed is the same. {CONTROL}: 135M, Q4_1, trained weights, a control that the paper lacks.",
 )
 HEADINGS = (
     *("mode", "profile", "CPU variant", "model", "threads"),
@@ -22,8 +22,8 @@ HEADINGS = (
 )
 
 
-def report(measurements: Sequence[Measured]) -> Results:
-    """A row a cell; rates are tokens per second."""
+def report(measurements: Sequence[Measurement]) -> Results:
+    """Report one row per cell; rates are tokens per second."""
     machines = ", ".join(dict.fromkeys(each.machine for each in measurements))
     return Results(
         preface=(*PREFACE, f"This machine: {machines}."),
@@ -34,9 +34,9 @@ def report(measurements: Sequence[Measured]) -> Results:
     )
 
 
-def published(measured: Measured) -> str:
-    """The paper's generated tokens per second for this cell, as far as they are known."""
-    cell, scalar = measured.cell, measured.timings.backend == SCALAR
+def published(measurement: Measurement) -> str:
+    """Return the paper's generated tokens per second for this cell, as far as known."""
+    cell, scalar = measurement.cell, measurement.timings.backend == SCALAR
     if cell.model == CONTROL:
         return "-"
     if cell.mode == "system":
@@ -46,30 +46,30 @@ def published(measured: Measured) -> str:
     return "1.2415" if cell.model == "Q8_0" else "not known"
 
 
-def _row(measured: Measured) -> tuple[str, ...]:
-    cell, timings = measured.cell, measured.timings
+def _row(measurement: Measurement) -> tuple[str, ...]:
+    cell, timings = measurement.cell, measurement.timings
     rates = (_rate(each) for each in (timings.sampling, timings.prompt, timings.generation))
     return (
-        *(cell.mode, cell.profile, timings.backend, cell.model, str(measured.request.threads)),
+        *(cell.mode, cell.profile, timings.backend, cell.model, str(measurement.request.threads)),
         *rates,
-        published(measured),
-        _tokens(measured),
+        published(measurement),
+        _tokens(measurement),
     )
 
 
-def _rate(counted: Counted) -> str:
-    """Four significant digits, as the paper has them."""
-    return "none" if counted.rate is None else f"{counted.rate:.4g}"
+def _rate(rate: TokenRate) -> str:
+    """Format a rate with four significant digits, as in the paper."""
+    return "none" if rate.per_second is None else f"{rate.per_second:.4g}"
 
 
-def _tokens(measured: Measured) -> str:
-    """How many were generated. The first of them comes out of the prompt's evaluation, and has no time of its own."""
-    wanted, counted = measured.request.tokens, measured.timings.generation.tokens + 1
-    return str(wanted) if counted >= wanted else f"{counted} of {wanted}: cut after {measured.request.seconds} s"
+def _tokens(measurement: Measurement) -> str:
+    """Describe the number of tokens; the first one is part of the prompt's time."""
+    wanted, counted = measurement.request.tokens, measurement.timings.generation.tokens + 1
+    return str(wanted) if counted >= wanted else f"{counted} of {wanted}: stopped after {measurement.request.seconds} s"
 
 
-def _chart(measurements: Sequence[Measured], machines: str) -> BarChart:
-    rates = {(_group(each), each.cell.model): each.timings.generation.rate for each in measurements}
+def _chart(measurements: Sequence[Measurement], machines: str) -> BarChart:
+    rates = {(_group(each), each.cell.model): each.timings.generation.per_second for each in measurements}
     groups = list(dict.fromkeys(_group(each) for each in measurements))
     models = list(dict.fromkeys(each.cell.model for each in measurements))
     return BarChart(
@@ -81,5 +81,5 @@ def _chart(measurements: Sequence[Measured], machines: str) -> BarChart:
     )
 
 
-def _group(measured: Measured) -> str:
-    return f"{measured.cell.mode}, {measured.cell.profile}"
+def _group(measurement: Measurement) -> str:
+    return f"{measurement.cell.mode}, {measurement.cell.profile}"

@@ -1,4 +1,4 @@
-"""`factory bench`: measure packages and the emulator, as a table, as JSON and as a chart."""
+"""`factory bench`: measure packages, compilers and the emulator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from factory.host.privileges import give_back
 from factory.util.jsonio import dumps
 
 NEEDS_ROOT = True
-# Each module has `configure(parser)` and `measure(args) -> Results`; its first line says what it measures.
+# Each module has `configure(parser)` and `measure(args) -> Results`; its first line is the help text.
 BENCHMARKS: Mapping[str, ModuleType] = {
     "instructions": bench_instructions,
     "kernels": bench_kernels,
@@ -24,19 +24,19 @@ BENCHMARKS: Mapping[str, ModuleType] = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the benchmarks, each with its options and those that all have."""
+    """Declare the benchmarks with their own and the common options."""
     benchmarks = parser.add_subparsers(title="benchmarks", metavar="BENCHMARK", required=True)
     for name, benchmark in BENCHMARKS.items():
         summary = (benchmark.__doc__ or "").split(": ", 1)[-1].splitlines()[0].rstrip(".")
         child = benchmarks.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:] + ".")
         benchmark.configure(child)
         child.add_argument("--json", action="store_true", help="print the values as JSON")
-        child.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw them as a chart, too")
+        child.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw the values as a chart")
         child.set_defaults(measure=benchmark.measure)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, and show what was found."""
+    """Measure and show the results."""
     if args.plot is not None:
         require_plots(args.plot)
     show(args.measure(args), json=args.json, plot=args.plot)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show(results: Results, *, json: bool, plot: Path | None) -> None:
-    """Print the results as JSON or as a table, and draw the chart where one is wanted."""
+    """Print the results as JSON or as a table; draw the chart if `plot` is a file."""
     if json:
         print(dumps(results.data), end="")
     else:

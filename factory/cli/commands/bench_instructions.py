@@ -1,4 +1,4 @@
-"""`factory bench instructions`: count the instructions that a package's libraries execute, by kind, on each profile."""
+"""`factory bench instructions`: count the instructions of a package."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from factory.pipeline.run import Run
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", metavar="NAME", help="a package whose recipe has a bench.py")
+    parser.add_argument("name", metavar="NAME", help="package whose recipe has a bench.py")
     add_case_options(parser, DEFAULT_PROFILES)
     parser.add_argument(
         "--wheel",
         action="append",
         default=[],
-        type=labelled,
+        type=split_label,
         metavar="[LABEL=]FILE",
-        help="a wheel of the package; repeatable, to compare several (default: the newest that was built)",
+        help="wheel of the package; repeatable, to compare wheels (default: the newest build)",
     )
     add_python_option(parser)
     add_build_options(parser)
 
 
 def add_case_options(parser: argparse.ArgumentParser, profiles: Sequence[str]) -> None:
-    """Declare what is counted, and on which profiles where none are named."""
-    parser.add_argument("--case", action="append", default=[], help="count this one only; repeatable (default: all)")
-    help_text = f"on this CPU only; repeatable (default: {', '.join(profiles)})"
+    """Declare the cases to count and the profiles, with default `profiles`."""
+    parser.add_argument("--case", action="append", default=[], help="count only this case; repeatable (default: all)")
+    help_text = f"CPU to run on; repeatable (default: {', '.join(profiles)})"
     parser.add_argument("--profile", action="append", choices=PROFILES, help=help_text)
 
 
 def measure(args: argparse.Namespace) -> Results:
-    """Count all that was asked for."""
+    """Count the instructions of the chosen cases."""
     chosen = run_for_python(args)
     require_emulation(chosen)
     recipe = chosen.recipes.find(args.name)
-    wheels = _told_apart(args.wheel) or _newest(recipe, chosen)
+    wheels = _by_label(args.wheel) or _newest(recipe, chosen)
     for wheel in wheels.values():
         _require_wheel_of(recipe, wheel)
     return report(recipe.label, count(recipe, wheels, args.profile or DEFAULT_PROFILES, args.case, chosen))
 
 
-def labelled(text: str) -> tuple[str, Path]:
-    """A file with the label before it, or one made of its name."""
+def split_label(text: str) -> tuple[str, Path]:
+    """Split `LABEL=FILE`; without a label, make one from the file name."""
     label, equals, file = text.partition("=")
     if equals and "/" not in label:
         return label, Path(file)
@@ -61,39 +61,37 @@ def labelled(text: str) -> tuple[str, Path]:
 
 
 def require_emulation(run: Run) -> None:
-    """See to it that riscv64 programs run under QEMU.
+    """Check that riscv64 programs run under QEMU.
 
     Raises:
-        PrerequisiteMissing: they run on the machine itself.
+        PrerequisiteMissing: they run on the machine's own CPU.
     """
     if run.config.mode == NATIVE_MODE:
         raise PrerequisiteMissing(
-            "QEMU counts the instructions, and here riscv64 programs run on the machine itself",
-            hint="count on an x86-64 machine; on this one, `perf stat` counts what its kernel supports",
+            "bench: cannot count instructions: riscv64 programs do not run under QEMU on this machine",
+            hint="count on an x86-64 machine, or use `perf stat` here",
         )
 
 
-def _told_apart(wheels: Sequence[tuple[str, Path]]) -> Mapping[str, Path]:
+def _by_label(wheels: Sequence[tuple[str, Path]]) -> Mapping[str, Path]:
     labels = [label for label, _ in wheels]
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
-        raise FactoryError(
-            f"two wheels have the label {twice[0]!r}", hint="give each its own, as in --wheel old=FILE --wheel new=FILE"
-        )
+        raise FactoryError(f"--wheel: two wheels have the label {twice[0]!r}", hint="--wheel old=FILE --wheel new=FILE")
     return dict(wheels)
 
 
 def _newest(recipe: Recipe, run: Run) -> Mapping[str, Path]:
     wheel = run.store.wheel_path(run.newest(recipe, run.config.target.python))
-    return dict([labelled(str(wheel))])
+    return dict([split_label(str(wheel))])
 
 
 def _require_wheel_of(recipe: Recipe, wheel: Path) -> None:
     try:
         name = parse_wheel_filename(wheel.name)[0]
     except InvalidWheelFilename as error:
-        raise StoreError(f"{wheel} has not the name of a wheel: {error}") from error
+        raise StoreError(f"--wheel {wheel}: not the name of a wheel: {error}") from error
     if name != canonicalize_name(recipe.project):
-        raise StoreError(f"{wheel} is a wheel of {name}, not of {recipe.project}")
+        raise StoreError(f"--wheel {wheel}: it is a wheel of {name}, not of {recipe.project}")
     if not wheel.is_file():
-        raise StoreError(f"there is no file {wheel}", hint="is the path right?")
+        raise StoreError(f"--wheel {wheel}: no such file", hint=f"factory build {recipe.name}")

@@ -1,4 +1,4 @@
-"""`factory bench kernels`: compare what compilers make of a package's kernels: instructions, and code that ran."""
+"""`factory bench kernels`: compare the code of GCC and Clang."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from factory.model.target import TOOLCHAINS
 from factory.pipeline.run import Run
 
 PACKAGE = "llama-cpp-python"
-# Vectors of 128 and of 256 bits.
+# VLEN 128 and 256.
 PROFILES = ("rvv128", "k1")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "name", nargs="?", default=PACKAGE, metavar="NAME", help="a package with a bench.py (default: %(default)s)"
+        "name", nargs="?", default=PACKAGE, metavar="NAME", help="package with a bench.py (default: %(default)s)"
     )
     add_case_options(parser, PROFILES)
     add_python_option(parser)
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> Results:
-    """Count the newest build of each toolchain."""
+    """Count the instructions of each toolchain's newest build."""
     chosen = run_for_python(args)
     require_emulation(chosen)
     recipe = chosen.recipes.find(args.name)
@@ -49,7 +49,7 @@ def _builds(recipe: Recipe, run: Run) -> Mapping[str, Path]:
     if missing:
         wanted = " ".join(f"--toolchain {toolchain}" for toolchain in missing)
         raise StoreError(
-            f"{recipe.label_for(python)} was not built with {' and '.join(missing)} yet",
-            hint=f"run: factory build {recipe.name} --python {python} {wanted}",
+            f"{recipe.label_for(python)}: no build with {' and '.join(missing)} in the store",
+            hint=f"factory build {recipe.name} --python {python} {wanted}",
         )
     return {toolchain: run.store.wheel_path(record) for toolchain, record in records.items() if record is not None}

@@ -1,4 +1,4 @@
-"""What is asked for is looked at before it is measured, and what was measured becomes a table and a chart."""
+"""Tests of the instruction benchmark: its arguments, its table and its chart."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from factory.bench.instructions.benchmark import Measurement, chosen, packages_with_libraries
+from factory.bench.instructions.benchmark import Measurement, packages_with_libraries, select_cases
 from factory.bench.instructions.classes import Counts
 from factory.bench.instructions.report import compare, report
 from factory.cli import main
-from factory.cli.commands.bench_instructions import labelled
+from factory.cli.commands.bench_instructions import split_label
 from factory.errors import AuditFailed, FactoryError, RecipeError
 
 
-def test_all_cases_are_counted_unless_some_are_named() -> None:
-    assert chosen(["a", "b"], [], Path("bench.py")) == ["a", "b"]
-    assert chosen(["a", "b"], ["b"], Path("bench.py")) == ["b"]
-    with pytest.raises(RecipeError, match=r"bench\.py has no case 'c'\n  hint: its cases are: a, b"):
-        chosen(["a", "b"], ["c"], Path("bench.py"))
+def test_select_cases_without_names_returns_all() -> None:
+    assert select_cases(["a", "b"], [], Path("bench.py")) == ["a", "b"]
+    assert select_cases(["a", "b"], ["b"], Path("bench.py")) == ["b"]
+    with pytest.raises(RecipeError, match=r"bench\.py: no case 'c'\n  hint: .*a, b"):
+        select_cases(["a", "b"], ["c"], Path("bench.py"))
 
 
-def test_a_wheel_without_compiled_code_or_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_wheel_without_compiled_code_is_refused(tmp_path: Path) -> None:
     wheel = tmp_path / "six-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("six.py", "")
-    with pytest.raises(FactoryError, match="has no compiled code to count"):
+    with pytest.raises(FactoryError, match="no compiled code"):
         packages_with_libraries(wheel)
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("six/fast.so", b"\x7fELF")
@@ -37,27 +37,27 @@ def test_a_wheel_without_compiled_code_or_that_is_none_is_refused(tmp_path: Path
         packages_with_libraries(wheel)
 
 
-def test_wheels_have_labels() -> None:
-    assert labelled("blas=x/numpy-2.5.5-cp313-cp313-any.whl") == ("blas", Path("x/numpy-2.5.5-cp313-cp313-any.whl"))
-    assert labelled("x/numpy-2.5.5-cp313-cp313-linux.whl")[0] == "numpy-2.5.5"
-    assert labelled("a=b/numpy-2.5.5-py3-none-any.whl")[0] == "a"
-    assert labelled("./a=b/numpy-2.5.5-py3-none-any.whl")[0] == "numpy-2.5.5"
+def test_split_label_without_label_uses_file_name() -> None:
+    assert split_label("blas=x/numpy-2.5.5-cp313-cp313-any.whl") == ("blas", Path("x/numpy-2.5.5-cp313-cp313-any.whl"))
+    assert split_label("x/numpy-2.5.5-cp313-cp313-linux.whl")[0] == "numpy-2.5.5"
+    assert split_label("a=b/numpy-2.5.5-py3-none-any.whl")[0] == "a"
+    assert split_label("./a=b/numpy-2.5.5-py3-none-any.whl")[0] == "numpy-2.5.5"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--wheel", "/x/numpy.whl"], "/x/numpy.whl has not the name of a wheel"),
-        (["--wheel", "/x/six-1.0-py3-none-any.whl"], "is a wheel of six, not of numpy"),
-        (["--wheel", "/x/numpy-2.5.5-py3-none-any.whl"], "there is no file /x/numpy-2.5.5-py3-none-any.whl"),
+        (["--wheel", "/x/numpy.whl"], "/x/numpy.whl: not the name of a wheel"),
+        (["--wheel", "/x/six-1.0-py3-none-any.whl"], "wheel of six, not of numpy"),
+        (["--wheel", "/x/numpy-2.5.5-py3-none-any.whl"], "/x/numpy-2.5.5-py3-none-any.whl: no such file"),
         (["--plot", "x.png"], "charts are SVG files"),
         (
             ["--wheel", "/x/numpy-2.5.5-py3-none-any.whl", "--wheel", "/y/numpy-2.5.5-py3-none-any.whl"],
-            "two wheels have the label 'numpy-2.5.5'\n  hint: give each its own",
+            "label 'numpy-2.5.5'\n  hint: --wheel old=FILE",
         ),
     ],
 )
-def test_what_can_not_be_measured_is_refused_at_once(
+def test_bench_instructions_wrong_argument_is_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("factory.cli.main.become_root", lambda: None)
@@ -65,13 +65,13 @@ def test_what_can_not_be_measured_is_refused_at_once(
     assert message in capsys.readouterr().err
 
 
-def test_a_recipe_takes_the_wheels_of_the_project_that_it_builds(
+def test_bench_instructions_takes_wheels_of_recipes_project(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("factory.cli.main.become_root", lambda: None)
     wheel = "/x/torch-2.14.1-py3-none-any.whl"
     assert main.main(["bench", "instructions", "torch-debian", "--wheel", wheel]) != 0
-    assert f"there is no file {wheel}" in capsys.readouterr().err
+    assert f"{wheel}: no such file" in capsys.readouterr().err
 
 
 def counts(**by_class: int) -> Counts:
@@ -87,7 +87,7 @@ MEASURED = (
 )
 
 
-def test_the_table_has_counts_and_their_ratio_to_the_first_line() -> None:
+def test_report_rows_have_ratios_to_first_row() -> None:
     found = report("numpy 2.5.5", MEASURED)
     first, second = (dict(zip(found.headings, row, strict=True)) for row in found.rows)
     assert (first["wheel"], first["total"], first["ratio"], first["loads"]) == (
@@ -100,20 +100,20 @@ def test_the_table_has_counts_and_their_ratio_to_the_first_line() -> None:
     assert second["vector by type"] == "e32 m2 100%"
 
 
-def test_nothing_in_a_report_speaks_of_speed() -> None:
+def test_report_does_not_mention_speed() -> None:
     found = report("numpy 2.5.5", MEASURED)
     words = " ".join([*found.preface, *found.headings, found.chart.title, found.chart.notes, found.chart.axis]).lower()
     assert not {"fast", "faster", "slow", "slower", "speed"} & set(words.split())
 
 
-def test_the_chart_stacks_the_kinds_that_occur_in_millions() -> None:
+def test_report_chart_stacks_classes_in_millions() -> None:
     chart = report("numpy 2.5.5", MEASURED).chart
     assert chart.stacked
     assert list(chart.groups) == ["plain, rv64gc", "blas, k1"]
     assert dict(chart.series) == {"integer": [3.0, 0.5], "loads": [1.0, 0.0], "vector": [0.0, 0.5]}
 
 
-def test_compilers_are_compared_side_by_side() -> None:
+def test_compare_has_one_column_per_compiler() -> None:
     gcc = Measurement(case="vec_dot 4096", wheel="gcc", profile="k1", counts=counts(integer=100, vector=100))
     clang = Measurement(case="vec_dot 4096", wheel="clang", profile="k1", counts=counts(integer=50, vector=100))
     found = compare("llama", (gcc, clang))
@@ -125,18 +125,18 @@ def test_compilers_are_compared_side_by_side() -> None:
     assert dict(found.chart.series) == {"gcc": [1.0], "clang": [250 / 300]}
 
 
-def test_a_comparison_needs_builds_with_all_compilers(
+def test_bench_kernels_without_builds_names_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("factory.cli.main.become_root", lambda: None)
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
     assert main.main(["bench", "kernels"]) == 12
     shown = capsys.readouterr().err
-    assert "llama-cpp-python 0.3.36 was not built with gcc and clang yet" in shown
+    assert "llama-cpp-python 0.3.36: no build with gcc and clang" in shown
     assert "factory build llama-cpp-python --python 3.13 --toolchain gcc --toolchain clang" in shown
 
 
-def test_the_chart_of_several_cases_has_each_beside_its_first() -> None:
+def test_report_chart_of_cases_is_relative_to_first_row() -> None:
     other = Measurement(case="sum", wheel="plain", profile="rv64gc", counts=counts(integer=20))
     chart = report("numpy 2.5.5", (*MEASURED, other)).chart
     assert list(chart.groups) == ["product, plain, rv64gc", "product, blas, k1", "sum, plain, rv64gc"]

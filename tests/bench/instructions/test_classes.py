@@ -1,4 +1,4 @@
-"""Instructions are told apart by their encodings. Those here are what GNU as makes of the text beside them."""
+"""Tests of instruction classes; GNU as made the encodings of the text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CLASSES = [
 
 
 @pytest.mark.parametrize(("name", "encoding", "text"), CLASSES)
-def test_each_encoding_has_its_class(name: str, encoding: int, text: str) -> None:
+def test_class_of_encoding(name: str, encoding: int, text: str) -> None:
     assert class_of(encoding, 4 if encoding & 3 == 3 else 2) == name
 
 
@@ -86,13 +86,13 @@ def vector(encoding: int, sew: int, lmul: Fraction | int) -> Instruction:
         (1, 0x0AB56407, 32, 1, "vlse32.v v8,(a0),a1"),
     ],
 )
-def test_a_vector_instruction_weighs_the_registers_of_its_widest_operand(
+def test_registers_of_counts_the_widest_operand(
     registers: Fraction | int, encoding: int, sew: int, lmul: Fraction | int, text: str
 ) -> None:
     assert registers_of(vector(encoding, sew, lmul)) == registers
 
 
-def test_counts_add_up() -> None:
+def test_classify_sums_counts_by_class() -> None:
     add, load = vector(0x02840457, 32, 4), replace(vector(0x02056407, 32, Fraction(1, 2)), address=4)
     scalar = Instruction(8, 0x157D, 2, 8, Fraction(1))
     counts = classify({add: 10, load: 5, scalar: 100})

@@ -1,4 +1,4 @@
-"""Where libraries lie, and instructions told apart by their places in them."""
+"""Tests of library addresses and of instructions relative to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAPS = """\
 OWN = "/site-packages/some thing/a.cpython-313.so"
 
 
-def test_a_library_reaches_from_its_first_to_its_last_mapping() -> None:
+def test_mapped_libraries_cover_all_mappings_of_a_file() -> None:
     assert mapped_libraries(MAPS, lambda path: True) == {
         "/usr/lib/libc.so.6": range(0x1555D57000, 0x1555D7A000),
         OWN: range(0x1556000000, 0x1556001000),
@@ -26,13 +26,14 @@ def test_a_library_reaches_from_its_first_to_its_last_mapping() -> None:
     assert list(mapped_libraries(MAPS, lambda path: "site-packages" in path)) == [OWN]
 
 
-def test_instructions_are_the_same_wherever_their_library_was_loaded() -> None:
-    def at(address: int) -> Instruction:
+def test_relative_is_independent_of_load_address() -> None:
+    def ret_at(address: int) -> Instruction:
         return Instruction(address, 0x8082, 2, 8, Fraction(1))
 
     here = relative(
-        {at(0x1010): 3, at(0x2010): 5, at(0x9000): 9}, {"a": range(0x1000, 0x2000), "b": range(0x2000, 0x3000)}
+        {ret_at(0x1010): 3, ret_at(0x2010): 5, ret_at(0x9000): 9},
+        {"a": range(0x1000, 0x2000), "b": range(0x2000, 0x3000)},
     )
-    there = relative({at(0x5010): 3, at(0x8010): 5}, {"a": range(0x5000, 0x6000), "b": range(0x8000, 0x9000)})
+    there = relative({ret_at(0x5010): 3, ret_at(0x8010): 5}, {"a": range(0x5000, 0x6000), "b": range(0x8000, 0x9000)})
     assert here == there
     assert sorted(here.values()) == [3, 5]

@@ -1,4 +1,4 @@
-"""What llama-completion prints becomes figures; what it is asked becomes a command line."""
+"""Tests of llama-completion's command line and timings."""
 
 import pytest
 
@@ -18,29 +18,29 @@ common_perf_print:       total time =    9100.00 ms /    23 tokens
 """
 
 
-def test_rates_are_read_from_the_timing_lines() -> None:
+def test_read_timings_has_rates() -> None:
     timings = read_timings(PRINTED)
     assert timings.backend == "riscv64_v_zvfh"
-    assert (timings.prompt.rate, timings.prompt.tokens) == (4.0, 16)
-    assert (timings.generation.rate, timings.generation.tokens) == (2.0, 7)
-    assert timings.sampling.rate == pytest.approx(24 / 0.1205)
+    assert (timings.prompt.per_second, timings.prompt.tokens) == (4.0, 16)
+    assert (timings.generation.per_second, timings.generation.tokens) == (2.0, 7)
+    assert timings.sampling.per_second == pytest.approx(24 / 0.1205)
 
 
-def test_a_run_that_was_cut_before_its_second_token_has_no_rate() -> None:
+def test_read_timings_of_one_token_has_no_rate() -> None:
     cut = PRINTED.replace("3500.00 ms /     7 runs", "0.00 ms /     1 runs")
     generation = read_timings(cut).generation
-    assert (generation.tokens, generation.rate) == (0, None)
+    assert (generation.tokens, generation.per_second) == (0, None)
 
 
-def test_output_without_timings_is_an_error_with_its_last_lines() -> None:
+def test_read_timings_without_timings_shows_last_lines() -> None:
     with pytest.raises(CommandFailed, match="printed no timings") as raised:
         read_timings("loading\nerror: failed to load model\n")
     assert "failed to load model" in raised.value.output
 
 
-def test_the_command_line_is_the_published_one_with_a_time_limit() -> None:
+def test_limited_command_is_the_published_one() -> None:
     request = Request(prompt="hello", tokens=100, threads=2, seconds=90)
-    command = request.limited("/build", "/build/llama-completion", "/build/model.gguf")
+    command = request.limited_command("/build", "/build/llama-completion", "/build/model.gguf")
     assert command[:3] == ["python3", "/build/time_limit.py", "90"]
     assert command[3:10] == ["/build/llama-completion", "-m", "/build/model.gguf", "-p", "hello", "-n", "100"]
     assert command[-2:] == ["-t", "2"]

@@ -1,4 +1,4 @@
-"""Models with random weights: the right sizes and types, sane numbers, the same bytes each time."""
+"""Tests of models with random weights."""
 
 from math import prod
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from gguf import GGUFReader
 from gguf.quants import dequantize
 
-from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, chosen_types
+from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelShape, read_types
 from factory.bench.qemu.random_model import DEVIATION, SCALES, write_random, write_unquantized
 
 TINY = ModelShape(name="tiny", layers=2, hidden=256, feed_forward=512, heads=4, key_value_heads=2, vocabulary=1024)
@@ -24,14 +24,14 @@ def types(kind: str) -> dict[str, str]:
     return {name: kind if len(shape) > 1 else "F32" for name, shape in TINY.tensors().items()}
 
 
-def test_the_shapes_are_those_of_a_model_with_1777_million_weights() -> None:
+def test_shape_has_1777_million_weights() -> None:
     tensors = DEEPSEEK_R1_DISTILL_QWEN_1_5B.tensors()
     assert sum(prod(shape) for shape in tensors.values()) == 1_777_088_000
     assert len(tensors) == 339
 
 
-def test_the_types_are_read_from_what_the_quantizer_prints() -> None:
-    assert chosen_types(DRY_RUN) == {
+def test_read_types_of_llama_quantize() -> None:
+    assert read_types(DRY_RUN) == {
         "output.weight": "Q6_K",
         "output_norm.weight": "F32",
         "blk.0.ffn_down.weight": "Q3_K",
@@ -39,7 +39,7 @@ def test_the_types_are_read_from_what_the_quantizer_prints() -> None:
 
 
 @pytest.mark.parametrize("kind", SCALES)
-def test_weights_of_each_type_are_spread_as_in_trained_models(kind: str, tmp_path: Path) -> None:
+def test_write_random_has_deviation_of_trained_models(kind: str, tmp_path: Path) -> None:
     write_random(TINY, types(kind), tmp_path / "model.gguf")
     tensors = {tensor.name: tensor for tensor in GGUFReader(tmp_path / "model.gguf").tensors}
     assert {name: tuple(reversed(tensor.shape.tolist())) for name, tensor in tensors.items()} == TINY.tensors()
@@ -48,13 +48,13 @@ def test_weights_of_each_type_are_spread_as_in_trained_models(kind: str, tmp_pat
     assert np.allclose(tensors["blk.0.attn_norm.weight"].data, 1.0, atol=0.1)
 
 
-def test_the_same_model_is_written_each_time(tmp_path: Path) -> None:
+def test_write_random_is_deterministic(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_random(TINY, types("Q2_K"), tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_the_model_for_the_quantizer_takes_no_room(tmp_path: Path) -> None:
+def test_write_unquantized_is_sparse(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     write_unquantized(DEEPSEEK_R1_DISTILL_QWEN_1_5B, path)
     assert path.stat().st_size > 3.5e9
