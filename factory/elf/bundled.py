@@ -1,10 +1,16 @@
-"""auditwheel's names for the libraries that it puts into a wheel."""
+"""auditwheel's names for the libraries that it bundles."""
 
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 
-# What the name of their folder ends with, after the project's.
+# The suffix of their folder's name, after the project's name.
 FOLDER = ".libs"
-# A file's name: that of the file that it is a copy of, with eight digits of that one's sha256 before the first dot.
+# A file name: the original's, with the first eight digits of the original's sha256 before the first dot.
 FILE = re.compile(r"([^.]+)-([0-9a-f]{8})(\..+)")
+
+
+def is_bundled(path: str) -> bool:
+    """Whether a path in a wheel is that of a bundled library."""
+    return PurePosixPath(path).parts[0].endswith(FOLDER)

@@ -11,7 +11,7 @@ from factory.model.target import PYTHONS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTree:
-    """An unpacked source: `path` holds the project (its pyproject.toml), `sha256` is the archive's."""
+    """An unpacked source: the folder of its pyproject.toml, and the archive's sha256."""
 
     path: Path
     sha256: str
@@ -49,26 +49,45 @@ class BinaryPackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltWheel:
-    """What the build backend made, not yet repaired, and the build requirements that made it.
+class LibraryOrigin:
+    """The package that a shared library was copied from.
 
-    `library_folders` hold shared libraries of build requirements that it may be linked with.
+    `kind` is the type of a package URL: `deb`, with an `architecture`, or `pypi` for a wheel.
+    """
+
+    kind: str
+    name: str
+    version: str
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltWheel:
+    """A wheel from the build backend, not yet repaired, and the build requirements that made it.
+
+    `library_folders` hold shared libraries that the wheel may be linked with; `library_origins` has the packages of
+    those libraries that the builder itself unpacked.
     `cargo_locks` holds the Cargo.lock files that cargo made where the source has none: paths in the source -> texts.
     """
 
     path: Path
     requirements: tuple[PackagePin, ...]
     library_folders: tuple[Path, ...] = ()
+    library_origins: Mapping[Path, LibraryOrigin] = field(default_factory=dict)
     cargo_locks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairedWheel:
-    """A wheel with its final platform tag."""
+    """A wheel with its final platform tag.
+
+    `library_origins` maps the bundled libraries' paths in the wheel to their packages; unknown ones are absent.
+    """
 
     path: Path
     sha256: str
     platform_tags: tuple[str, ...]
+    library_origins: Mapping[str, LibraryOrigin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from factory.model.artifacts import AppliedPatch, BinaryPackage, PackagePin
+from factory.model.artifacts import AppliedPatch, BinaryPackage, LibraryOrigin, PackagePin
 from factory.model.target import PYTHONS, TOOLCHAINS, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One profile's run on one Python: what the script showed and reported, and how long it took in seconds."""
+    """A run of the check on one profile and one Python: its output, its reported facts, its duration in seconds."""
 
     profile: str
     passed: bool
@@ -24,10 +24,10 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRun:
-    """One finished stage: how long it took in seconds, the command lines that it ran, and where its log is.
+    """A finished stage: its duration in seconds, its command lines and its log.
 
-    `processors` are seconds of all processors, and `memory` is the peak of its commands' resident sets, in bytes; both
-    are 0 where nobody looked. Earlier runs of the stage that failed or were stopped are counted too.
+    `processors` is the time of all processors in seconds and `memory` the peak resident set of its commands in bytes;
+    both are 0 where they were not measured. Earlier runs of the stage that failed or were stopped are included.
     """
 
     stage: str
@@ -39,14 +39,40 @@ class StageRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildRecord:
-    """Everything that made a wheel and everything that was seen of it.
+class DispatchedLibrary:
+    """A library with code beyond the baseline, entered after run-time detection: its path in the wheel."""
 
-    `environment_kind` is what opened the root; it isn't in the key, since the wheel is the same in all of them.
-    `wheel_of` is the key of another record where the wheel was made for another Python and only checked for this one.
-    `built_with` is the name of the toolchain, `toolchain` the versions of its parts; a `comparison` isn't published.
-    `repacked_from` names the distribution's package that the wheel was made of, where nothing was compiled here, and
-    `repacked` are all of its packages that were.
+    path: str
+    extensions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSummary:
+    """The audit's facts that are published: of a wheel's ELF files and bills of materials.
+
+    `libraries` is the number of ELF files, `glibc` the newest version that one needs ("2.38"), `system_libraries` the
+    names that the wheel needs and does not hold. `bundled` maps the paths of the libraries that the repair copied in to
+    their sha256. `sboms` are the paths of the package's own bills of materials (PEP 770).
+    """
+
+    libraries: int
+    glibc: str | None
+    dispatched: tuple[DispatchedLibrary, ...]
+    system_libraries: tuple[str, ...]
+    bundled: Mapping[str, str]
+    sboms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRecord:
+    """Inputs of a wheel's build, and the results of its audit and checks.
+
+    `environment_kind` is the environment that opened the root; it is not part of the key, since the wheel is the same
+    in all of them. `wheel_of` is the key of another record where the wheel was built for another Python and only
+    checked for this one. `built_with` is the toolchain's name, `toolchain` the versions of its parts. A `comparison` is
+    not published. `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled,
+    and `repacked` lists all such packages. `audit` is None in records of factories that did not record it;
+    `library_origins` maps bundled libraries to their packages, as in RepairedWheel.
     """
 
     key: str
@@ -73,13 +99,15 @@ class BuildRecord:
     comparison: bool = False
     repacked_from: str = ""
     repacked: tuple[BinaryPackage, ...] = ()
+    audit: AuditSummary | None = None
+    library_origins: Mapping[str, LibraryOrigin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFailure:
-    """The last build of a recipe for a Python, where it failed: in which stage, when (UTC), and what people read.
+    """The failed last build of a recipe for a Python: its stage, time (UTC) and message.
 
-    `project` is what installers call the package, empty where that is the recipe's name.
+    `project` is the package's name on the index, empty if it is the recipe's name.
     """
 
     name: str

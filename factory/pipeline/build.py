@@ -117,7 +117,7 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
     if known is not None:
         return _check_again(runner, known, others)
     made = runner.make_wheel()
-    runner.audit(made.repaired)
+    audit = runner.audit(made.repaired)
     checks = runner.check(made.repaired.path, others)
     job, config, root = prepared.job, prepared.config, prepared.environment.root
     recipe = job.recipe
@@ -143,6 +143,8 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
         comparison=job.comparison,
         repacked_from=recipe.repacked_from,
         repacked=recipe.repacked,
+        audit=audit,
+        library_origins=made.repaired.library_origins,
     )
     return store.add(record, made.repaired)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +11,14 @@ from pathlib import Path
 from factory.errors import BuildFailed
 from factory.model.artifacts import AppliedPatch, BuiltWheel, PackagePin, RepairedWheel, SourceTree
 from factory.model.protocols import Sandbox
-from factory.model.record import CheckResult
+from factory.model.record import AuditSummary, CheckResult
 from factory.pipeline.check import PackageCheck
 from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.incremental import discard_unless_noted, renew
 from factory.pipeline.job import PreparedJob
 from factory.pipeline.run import Run
 from factory.stages.audit.auditor import audit_wheel, render_text, require_clean
+from factory.stages.audit.summary import summarize
 from factory.stages.builders.registry import BUILDERS
 from factory.stages.environments.base import SOURCE_DATE_EPOCH
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
@@ -57,13 +57,15 @@ class StageRunner:
         repaired = once("repair", RepairedWheel, lambda log: self._repair(built, log))
         return MadeWheel(source=source, patches=applied, built=built, repaired=repaired)
 
-    def audit(self, wheel: RepairedWheel) -> str:
-        """Audit the wheel; returns the report as JSON text.
+    def audit(self, wheel: RepairedWheel) -> AuditSummary | None:
+        """Audit the wheel; None if an older factory finished the stage, which kept the report as text instead.
 
         Raises:
             AuditFailed: the wheel is not what its tag or recipe promises.
         """
-        return self.checkpoints.once("audit", str, lambda log: self._audit(wheel, log))
+        kind: type[AuditSummary | str] = AuditSummary | str  # type: ignore[assignment]
+        summary = self.checkpoints.once("audit", kind, lambda log: self._audit(wheel, log))
+        return summary if isinstance(summary, AuditSummary) else None
 
     def check(self, wheel: Path, others: Sequence[Path]) -> tuple[CheckResult, ...]:
         """Install the wheel, with `others` at hand, and run its check on every profile.
@@ -146,7 +148,7 @@ class StageRunner:
         prepared = self.prepared
         recipe, root = prepared.job.recipe, prepared.environment.root
         tools = RepairTools(
-            roots=[layer.tree for layer in root.layers],
+            roots={layer.tree: layer.packages for layer in root.layers},
             strip=self.run.roots.strip_command(root),
             open_root=prepared.environment.open,
         )
@@ -155,8 +157,8 @@ class StageRunner:
         number = recipe.build_number
         return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
 
-    def _audit(self, wheel: RepairedWheel, log: LogSink) -> str:
+    def _audit(self, wheel: RepairedWheel, log: LogSink) -> AuditSummary:
         report = audit_wheel(wheel.path, self.prepared.job.recipe.audit, self.prepared.config.target)
         log.write(render_text(report))
         require_clean(report)
-        return json.dumps(report.to_json())
+        return summarize(report)

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from factory.errors import PublishError
-from factory.model.artifacts import BinaryPackage
+from factory.model.artifacts import BinaryPackage, LibraryOrigin
 from factory.model.record import BuildFailure, BuildRecord, StageRun
 from factory.publish.ledger import Release
 from factory.publish.safe_text import harmless_json, is_harmless
@@ -123,7 +123,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     patches: tuple[Patch, ...]
     stages: tuple[Stage, ...]
     checks: tuple[Check, ...]
-    contents: Contents
+    contents: Contents | None
     repacked_from: str = ""
     repacked: tuple[BinaryPackage, ...] = ()
     logs: tuple[Log, ...] = ()
@@ -139,7 +139,32 @@ class WheelReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     build: Build | None = None
 
 
-def build_of(records: Sequence[BuildRecord], contents: Contents, logs: tuple[Log, ...] = ()) -> Build:
+def contents_of(records: Sequence[BuildRecord]) -> Contents | None:
+    """Describe a wheel's contents as its newest audit recorded them; None if no record has an audit's summary."""
+    found = [(record.audit, record.library_origins) for record in records if record.audit is not None]
+    if not found:
+        return None
+    audit, origins = found[-1]
+    return Contents(
+        libraries=audit.libraries,
+        glibc=audit.glibc,
+        dispatched=tuple(Dispatched(path=each.path, extensions=each.extensions) for each in audit.dispatched),
+        system_libraries=audit.system_libraries,
+        bundled=tuple(
+            Bundled(path=path, sha256=sha256, package=_package(origins.get(path)))
+            for path, sha256 in audit.bundled.items()
+        ),
+        sboms=audit.sboms,
+    )
+
+
+def _package(origin: LibraryOrigin | None) -> Package | None:
+    if origin is None:
+        return None
+    return Package(kind=origin.kind, name=origin.name, version=origin.version, architecture=origin.architecture)
+
+
+def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tuple[Log, ...] = ()) -> Build:
     """What `records` say of one wheel: the one that made it, and those of its checks on further Pythons."""
     made = next((record for record in records if not record.wheel_of), records[0])
     return Build(

@@ -78,7 +78,7 @@ def sboms(releases: Sequence[Release], ledger: Path) -> Iterator[tuple[str, byte
 def sbom(release: Release, report: WheelReport, build: Build) -> bytes:
     """The bill of materials of one wheel."""
     wheel = _wheel(release, report, build)
-    libraries = [_library(release, each) for each in build.contents.bundled or ()]
+    libraries = [_library(release, each) for each in (build.contents.bundled or () if build.contents else ())]
     content: Component = {
         "bomFormat": "CycloneDX",
         "specVersion": SPECIFICATION,
@@ -123,7 +123,7 @@ def _wheel(release: Release, report: WheelReport, build: Build) -> Component:
     if report.license:
         component["licenses"] = [_licence(report.license)]
     # Those in the wheel tell what its own build compiled in, such as crates.
-    references = [{"type": "bom", "url": quote(path)} for path in build.contents.sboms]
+    references = [{"type": "bom", "url": quote(path)} for path in (build.contents.sboms if build.contents else ())]
     if release.url is not None:
         references.append({"type": "distribution", "url": release.url})
     return component | ({"externalReferences": references} if references else {})

@@ -50,7 +50,7 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "pythons": () if built is None else built.pythons,
         "license": "" if wheel.report is None else wheel.report.license,
         "record": None if wheel.build is None else wheel.build.record,
-        "glibc": None if wheel.build is None else wheel.build.contents.glibc,
+        "glibc": None if wheel.build is None or wheel.build.contents is None else wheel.build.contents.glibc,
         "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
         "logs": list(wheel.logs.values()),
         "sbom": wheel.sbom,

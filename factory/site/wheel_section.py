@@ -18,6 +18,8 @@ from factory.util.paths import short
 ENDINGS = {True: "passed", False: "failed"}
 ORIGINS = {True: "built here", False: "by its own project; the file is unchanged"}
 NO_LICENCE = "not stated in the wheel"
+# Of builds without a recorded audit.
+NO_CONTENTS = Contents(libraries=0, glibc=None, dispatched=(), system_libraries=())
 
 
 class CheckLine(NamedTuple):
@@ -102,9 +104,10 @@ def facts_of(wheel: Wheel) -> markupsafe.Markup | None:
 
 @lru_cache(maxsize=256)
 def _facts_of(
-    repacked_from: str, baseline: str, contents: Contents, patches: Sequence[Patch], license_: str
+    repacked_from: str, baseline: str, contents: Contents | None, patches: Sequence[Patch], license_: str
 ) -> markupsafe.Markup:
     """The same for the wheels of a version, mostly, and often for those of the next."""
+    audited, contents = contents is not None, contents or NO_CONTENTS
     bundled = contents.bundled or ()
     values = Values(
         texts={
@@ -124,4 +127,4 @@ def _facts_of(
             "statuses": [patch.upstream_status for patch in patches],
         },
     )
-    return markupsafe.Markup(filled("wheel.html", "facts", values, contents.bundled is not None))
+    return markupsafe.Markup(filled("wheel.html", "facts", values, audited, contents.bundled is not None))

@@ -20,7 +20,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.reports import Build, Bundled, Package, Patch, write_report
 from factory.publish.safe_text import harmless
 from factory.publish.sbom import sbom, sboms, write_sboms
-from tests.support.ledgers import ALPHA, PURE, build, make_ledger, release, report
+from tests.support.ledgers import ALPHA, CONTENTS, PURE, build, make_ledger, release, report
 from tests.support.markup import MARKUP
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
@@ -41,7 +41,7 @@ SPAM = BinaryPackage(name="python3-spam", source="spam", version="1.0+dfsg-2", s
 def made(**changes: object) -> Build:
     """A build whose wheel has libraries of three kinds."""
     plain = build()
-    full = structs.replace(plain, contents=structs.replace(plain.contents, bundled=(FORTRAN, BLAS, UNKNOWN)))
+    full = structs.replace(plain, contents=structs.replace(CONTENTS, bundled=(FORTRAN, BLAS, UNKNOWN)))
     return structs.replace(full, **changes)
 
 
@@ -100,7 +100,7 @@ def test_package_urls_are_as_their_own_library_writes_them() -> None:
 
 def test_it_leads_to_those_that_the_packages_own_build_put_into_the_wheel() -> None:
     inside = "alpha-1.0.dist-info/sboms/alpha crates.json"
-    wheel = content_of(made(contents=structs.replace(build().contents, sboms=(inside,))))["metadata"]["component"]
+    wheel = content_of(made(contents=structs.replace(CONTENTS, sboms=(inside,))))["metadata"]["component"]
     assert wheel["externalReferences"] == [{"type": "bom", "url": "alpha-1.0.dist-info/sboms/alpha%20crates.json"}]
 
 
@@ -127,7 +127,7 @@ def test_text_of_strangers_leaves_it_valid(text: str) -> None:
             requirements=(text,),
             patches=(Patch(name=text, upstream_status=text),),
             repacked=(replace(SPAM, name=text, source=text, version=text),),
-            contents=structs.replace(build().contents, bundled=(structs.replace(FORTRAN, path=text, package=package),)),
+            contents=structs.replace(CONTENTS, bundled=(structs.replace(FORTRAN, path=text, package=package),)),
         ),
         summary=text,
         license=text,

@@ -30,7 +30,7 @@ from factory.site.projects import Project, make_project
 from factory.site.writer import encoded, write_site
 from factory.util.jsonio import convert, dumps
 from tests.support.browser import Browser, chromium
-from tests.support.ledgers import ALPHA, FAILURE, build, make_ledger, release, report
+from tests.support.ledgers import ALPHA, CONTENTS, FAILURE, build, make_ledger, release, report
 from tests.support.markup import MARKUP
 
 hostile = st.one_of(st.sampled_from(MARKUP), st.text(st.characters(codec=None), min_size=1, max_size=60))
@@ -53,9 +53,9 @@ def project_with(text: str) -> Project:
         recipe=text,
         checks=(structs.replace(plain.checks[0], profile=text, python=text, shown=text),),
         contents=structs.replace(
-            plain.contents,
+            CONTENTS,
             glibc=text,
-            dispatched=(structs.replace(plain.contents.dispatched[0], path=text, extensions=(text,)),),
+            dispatched=(structs.replace(CONTENTS.dispatched[0], path=text, extensions=(text,)),),
             system_libraries=(text,),
         ),
     )

@@ -42,6 +42,14 @@ FORTRAN = Bundled(
     sha256="1" * 64,
     package=Package(kind="deb", name="libgfortran5", version="14.2.0-19", architecture="riscv64"),
 )
+CONTENTS = Contents(
+    libraries=2,
+    glibc="2.38",
+    dispatched=(Dispatched(path="alpha/fast.so", extensions=("v", "zvfh")),),
+    system_libraries=("libc.so.6", "libm.so.6"),
+    bundled=(FORTRAN,),
+    sboms=("alpha.dist-info/sboms/crates.json",),
+)
 
 
 def release(filename: str, **changes: object) -> Release:
@@ -78,14 +86,7 @@ def build(python: str = "3.13", **changes: object) -> Build:
         checks=tuple(
             Check(profile=name, python=python, passed=True, seconds=9.2, shown="sum 499500.0") for name in PROFILES
         ),
-        contents=Contents(
-            libraries=2,
-            glibc="2.38",
-            dispatched=(Dispatched(path="alpha/fast.so", extensions=("v", "zvfh")),),
-            system_libraries=("libc.so.6", "libm.so.6"),
-            bundled=(FORTRAN,),
-            sboms=("alpha.dist-info/sboms/crates.json",),
-        ),
+        contents=CONTENTS,
         logs=(Log(stage="build", python="", sha256="6" * 64), Log(stage="check", python=python, sha256="7" * 64)),
     )
     return replace(made, **changes)

@@ -17,12 +17,12 @@ from factory.errors import IndexDiffers, PublishError
 from factory.host.privileges import given_back
 from factory.model.artifacts import StoredWheel
 from factory.model.target import Target
-from factory.pipeline.wheel_report import write_reports
 from factory.publish.file_locations import sources_of
 from factory.publish.ledger import Built, Ledger, Release
 from factory.publish.ledger_history import broken_promises, is_kept, uncommitted
 from factory.publish.logs import log_name
 from factory.publish.publisher import Publication, Terms, publish
+from factory.publish.report_writer import BuildHistory, write_reports
 from factory.publish.reports import with_reports
 from factory.publish.simple_api import install_lines
 from factory.publish.verify import differences
@@ -128,7 +128,8 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
         )
         sources = sources_of(candidates, store=store.wheels, mirror=layout.mirror, output=args.output)
         try:
-            write_reports(publication.releases, folder, store, sources.find, args.output, force=args.force)
+            history = BuildHistory(records=store.records(), failures=store.failures(), cache=layout.root)
+            write_reports(publication.releases, folder, history, sources.find, args.output, force=args.force)
             write_sboms(publication.releases, folder, args.output, force=args.force)
         finally:  # what is published is on the pages, whatever becomes of its report
             write_site(ledger, args.output, force=args.force)

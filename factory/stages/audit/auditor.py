@@ -69,6 +69,7 @@ def audit_wheel(wheel: Path, options: AuditOptions, target: Target) -> AuditRepo
     findings: list[Finding] = []
     with open_wheel(wheel) as archive:
         findings += [*_check_tags(archive, tags), *_check_platforms(platforms, target)]
+        sboms = archive.sboms()
         for path, data in archive.elf_files():
             report, of_library = _audit_library(path, data, limits)
             libraries += report
@@ -76,7 +77,11 @@ def audit_wheel(wheel: Path, options: AuditOptions, target: Target) -> AuditRepo
             findings += [*_check_build_paths(path, data)]
     findings += [*_check_purity(platforms, libraries), *_check_duplicates(libraries), *_check_globs(options, libraries)]
     return AuditReport(
-        wheel=wheel.name, declared=options.dispatched, libraries=tuple(libraries), findings=tuple(findings)
+        wheel=wheel.name,
+        declared=options.dispatched,
+        libraries=tuple(libraries),
+        findings=tuple(findings),
+        sboms=sboms,
     )
 
 

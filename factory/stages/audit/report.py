@@ -83,12 +83,17 @@ class LibraryReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """The audit of one wheel; `declared` are the globs of libraries that were said to be entered by dispatch only."""
+    """The audit of one wheel.
+
+    `declared` are the globs of the libraries that the recipe declares as dispatched; `sboms` are the paths of the bills
+    of materials in the wheel (PEP 770).
+    """
 
     wheel: str
     declared: tuple[str, ...]
     libraries: tuple[LibraryReport, ...]
     findings: tuple[Finding, ...]
+    sboms: tuple[str, ...] = ()
 
     @property
     def violations(self) -> tuple[Finding, ...]:

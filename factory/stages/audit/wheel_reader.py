@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -21,6 +22,7 @@ TOTAL_BYTES = 8 << 30
 SUSPICIOUS_BYTES = 256 << 20  # from here on the ratio counts
 SUSPICIOUS_RATIO = 100  # compiled code shrinks 2 to 6 times; deflate can do 1000
 METADATA_BYTES = 1 << 20
+SBOM = re.compile(r"[^/]+\.dist-info/sboms/.*[^/]")
 
 
 class WheelFile:
@@ -44,6 +46,10 @@ class WheelFile:
         text = self._archive.read(found[0]).decode("utf-8", errors="replace")
         lines = HeaderParser().parsestr(text).get_all("Tag", [])
         return frozenset(tag for line in lines for tag in _parsed(line))
+
+    def sboms(self) -> tuple[str, ...]:
+        """The paths of the bills of materials (PEP 770)."""
+        return tuple(sorted(info.filename for info in self._members if SBOM.fullmatch(info.filename)))
 
     def elf_files(self) -> Iterator[tuple[str, bytes]]:
         """Each member that starts as an ELF file: its path in the wheel, and its bytes (one at a time in memory)."""

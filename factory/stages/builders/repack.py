@@ -24,7 +24,7 @@ from factory.elf.dependencies import Closure, find_closure, own_files, relinking
 from factory.elf.links import BrokenElf, Linked
 from factory.elf.patchelf import relink
 from factory.errors import BuildFailed, CommandFailed
-from factory.model.artifacts import BuiltWheel, PackagePin
+from factory.model.artifacts import BuiltWheel, LibraryOrigin, PackagePin
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Sandbox
 from factory.model.recipe import Recipe, RepackOptions
@@ -97,7 +97,18 @@ def build(
     except CommandFailed as error:
         raise build_failed(recipe, "the packages could not be made into a wheel", error, log) from error
     (wheel,) = out.glob("*.whl")
-    return BuiltWheel(path=wheel, requirements=requirements, library_folders=folders)
+    origins = library_origins({path: owners[path] for path in bundled if path in owners}, recipe)
+    return BuiltWheel(path=wheel, requirements=requirements, library_folders=folders, library_origins=origins)
+
+
+def library_origins(owners: Mapping[Path, str], recipe: Recipe) -> dict[Path, LibraryOrigin]:
+    """Map libraries to their Debian packages; `owners` has the names of these."""
+    versions = {package.name: package.version for package in recipe.repacked}
+    return {
+        path: LibraryOrigin(kind="deb", name=name, version=versions[name], architecture="riscv64")
+        for path, name in owners.items()
+        if name in versions
+    }
 
 
 def packages_of(source: Path, recipe: Recipe) -> dict[str, Path]:

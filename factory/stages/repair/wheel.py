@@ -14,7 +14,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auditwheel.tools import dir2zip, zip2dir
@@ -29,6 +29,7 @@ from factory.model.artifacts import BuiltWheel, RepairedWheel
 from factory.model.protocols import Sandbox
 from factory.model.recipe import RepairOptions
 from factory.model.target import Target
+from factory.stages.repair.provenance import Candidate, Roots, bundled_libraries, candidates_in, find_origins
 from factory.stages.repair.stub_library import compile_stand_in
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogSink
@@ -40,13 +41,13 @@ LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib", "opt/native/usr/riscv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairTools:
-    """What of the build's environment the repair needs.
+    """The parts of the build environment that the repair uses.
 
-    `roots` are the folders of its root filesystem, where the libraries to bundle are; `strip` is the command that
-    strips riscv64 files; `open_root` opens it with a work folder, to compile in it.
+    `roots` are the layers of its root filesystem, with the libraries to bundle; `strip` is the command that strips
+    riscv64 files; `open_root` opens the root with a work folder, to compile in it.
     """
 
-    roots: Sequence[Path]
+    roots: Roots
     strip: Sequence[str]
     open_root: Callable[[Path], AbstractContextManager[Sandbox]]
 
@@ -68,27 +69,29 @@ def repair(
         RepairFailed: no platform tag at or below the target's holds, or a needed library is missing.
     """
     shutil.rmtree(out, ignore_errors=True)
+    of_roots = [root / name for root in tools.roots for name in LIBRARY_FOLDERS if (root / name).is_dir()]
     if _is_repaired(built.path):
-        # Its own build decided what to bundle and to strip; stripping again would harm what patchelf has moved.
+        # The project's build bundled and stripped it; stripping again would damage sections that patchelf moved.
         out.mkdir(parents=True)
-        return _within(_final(Path(shutil.copy(built.path, out))), target)
+        wheel = _within(_final(Path(shutil.copy(built.path, out))), target)
+        return _with_origins(wheel, candidates_in(of_roots, bundled_libraries(wheel.path)), built, tools)
     (out / "slim").mkdir(parents=True)
     slimmed = out / "slim" / built.path.name
     environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
-    of_roots = [root / name for root in tools.roots for name in LIBRARY_FOLDERS if (root / name).is_dir()]
     folders = [out / "changed", *built.library_folders, *of_roots]
     folders[0].mkdir()
+    candidates: list[Candidate] = []
     with _unpacked(built.path, slimmed) as tree:
         compiled = _slim(tree, tools.strip, log)
         if compiled:
-            _relink(tree, folders, built.path.name, options, tools, log)
+            candidates = _relink(tree, folders, built.path.name, options, tools, log)
     if not compiled:
         return _final(Path(shutil.copy(built.path, out)))
     _auditwheel(slimmed, folders, out, environment, log)
     wheels = [path for path in out.iterdir() if path.suffix == ".whl"]
     if len(wheels) != 1:
         raise RepairFailed(f"auditwheel made {len(wheels)} wheels of {built.path.name}; one was expected")
-    return _within(_final(wheels[0]), target)
+    return _with_origins(_within(_final(wheels[0]), target), candidates, built, tools)
 
 
 def give_build_tag(wheel: RepairedWheel, number: int, epoch: str, log: LogSink) -> RepairedWheel:
@@ -96,7 +99,7 @@ def give_build_tag(wheel: RepairedWheel, number: int, epoch: str, log: LogSink) 
     tags = [sys.executable, "-m", "wheel", "tags", "--build", str(number), "--remove", str(wheel.path)]
     run(tags, log=log, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, what="giving the wheel its build tag")
     (tagged,) = wheel.path.parent.glob("*.whl")
-    return _final(tagged)
+    return replace(_final(tagged), library_origins=wheel.library_origins)
 
 
 @contextmanager
@@ -130,8 +133,8 @@ def _slim(tree: Path, strip: Sequence[str], log: LogSink) -> bool:
 
 def _relink(
     tree: Path, folders: Sequence[Path], wheel: str, options: RepairOptions, tools: RepairTools, log: LogSink
-) -> None:
-    """Change what the wheel's files need, and what libraries in `folders` do, in copies in the first of these."""
+) -> list[Candidate]:
+    """Relink the wheel's files, and copies of libraries in `folders` in the first of these; return those libraries."""
     changed = folders[0]
     try:
         closure = find_closure(own_files(tree), folders, before_bundling(folders), options.left_out)
@@ -149,10 +152,14 @@ def _relink(
             shutil.copy(compile_stand_in(sandbox, stand_in, everything, options.left_out, log), changed)
     for each in closure.own:
         relink(each.path, relinking(each, closure, missing.get(each.path, ()), stand_in), log)
+    candidates = []
     for name, each in closure.besides.items():
-        change = relinking(each, closure, missing.get(each.path, ()), stand_in)
+        change, file = relinking(each, closure, missing.get(each.path, ()), stand_in), each.path
         if change.options():
-            relink(_copy(each.path, name, changed), change, log)
+            file = _copy(each.path, name, changed)
+            relink(file, change, log)
+        candidates.append(Candidate(file=file, original=each.path))
+    return candidates
 
 
 def _copy(library: Path, name: str, folder: Path) -> Path:
@@ -202,6 +209,12 @@ def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, environment: di
 def _final(wheel: Path) -> RepairedWheel:
     tags = sorted({tag.platform for tag in parse_wheel_filename(wheel.name)[3]})
     return RepairedWheel(path=wheel, sha256=sha256_of(wheel), platform_tags=tuple(tags))
+
+
+def _with_origins(
+    wheel: RepairedWheel, candidates: Sequence[Candidate], built: BuiltWheel, tools: RepairTools
+) -> RepairedWheel:
+    return replace(wheel, library_origins=find_origins(wheel.path, candidates, built.library_origins, tools.roots))
 
 
 def _within(wheel: RepairedWheel, target: Target) -> RepairedWheel:

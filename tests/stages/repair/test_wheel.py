@@ -19,7 +19,7 @@ from factory.stages.repair.wheel import RepairTools, copies, give_build_tag, rep
 from factory.util.atomic_files import sha256_of
 from tests.support.elf_images import Image
 from tests.support.logs import MemoryLog
-from tests.support.wheelmaker import make_wheel
+from tests.support.wheelmaker import make_wheel, write_zip
 
 
 def write(folder: Path, name: str, image: Image) -> Path:
@@ -51,12 +51,14 @@ def no_root(work: Path) -> AbstractContextManager[Sandbox]:
     raise AssertionError(f"nothing is to be compiled in {work}")
 
 
-NO_TOOLS = RepairTools(roots=(), strip=["no-such-program"], open_root=no_root)
+NO_TOOLS = RepairTools(roots={}, strip=["no-such-program"], open_root=no_root)
+
+
+REPAIRED = {"x.py": "as the project's repair left it"}
 
 
 def repaired_before(folder: Path, tags: str) -> RepairedWheel:
-    built = folder / f"x-1-cp313-cp313-{tags}.whl"
-    built.write_bytes(b"as the project's own repair left it")
+    built = write_zip(folder / f"x-1-cp313-cp313-{tags}.whl", REPAIRED)
     wheel, options = BuiltWheel(path=built, requirements=()), RepairOptions()
     return repair(wheel, options, Target(), NO_TOOLS, folder / "out", "0", MemoryLog())
 
@@ -64,7 +66,7 @@ def repaired_before(folder: Path, tags: str) -> RepairedWheel:
 def test_a_wheel_that_its_own_build_repaired_keeps_its_bytes(tmp_path: Path) -> None:
     wheel = repaired_before(tmp_path, "manylinux_2_31_riscv64.manylinux_2_39_riscv64")
     assert wheel.path == tmp_path / "out/x-1-cp313-cp313-manylinux_2_31_riscv64.manylinux_2_39_riscv64.whl"
-    assert wheel.path.read_bytes() == b"as the project's own repair left it"
+    assert wheel.path.read_bytes() == (tmp_path / wheel.path.name).read_bytes()
     assert wheel.platform_tags == ("manylinux_2_31_riscv64", "manylinux_2_39_riscv64")
 
 

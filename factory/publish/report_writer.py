@@ -1,0 +1,108 @@
+"""Reports of published wheels, written into the ledger from build records and the wheels themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from factory.model.record import BuildFailure, BuildRecord
+from factory.publish.ledger import Built, Release
+from factory.publish.logs import write_logs
+from factory.publish.reports import (
+    Build,
+    WheelReport,
+    build_of,
+    contents_of,
+    with_reports,
+    write_failures,
+    write_report,
+)
+from factory.publish.wheel_metadata import read_words
+
+# Finds the file of a release; None if it is not on this machine.
+Find = Callable[[Release], Path | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildHistory:
+    """All build records of a store, the oldest first, and its failures; `cache` holds the logs that these name."""
+
+    records: Sequence[BuildRecord]
+    failures: Sequence[BuildFailure]
+    cache: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LogCopies:
+    """Source and destination of the logs beside the wheels; `force` compares all of them."""
+
+    cache: Path
+    files: Path
+    force: bool
+
+
+def write_reports(
+    releases: Sequence[Release], ledger: Path, history: BuildHistory, find: Find, out: Path, *, force: bool = False
+) -> None:
+    """Write the reports of `releases` and the failed builds into the ledger, and the logs into `<out>/files/`.
+
+    A release without a file or a record on this machine keeps its report. `force` compares every log, even if it seems
+    unchanged.
+
+    Raises:
+        PublishError: a report in the ledger is damaged.
+    """
+    records = _by_wheel(history.records)
+    logs = _LogCopies(cache=history.cache, files=out / "files", force=force)
+    for release, known in with_reports(releases, ledger):
+        report = _report(release, known, records.get(release.sha256, ()), find, logs)
+        if report is not None and report != known:
+            write_report(ledger, release.project, report)
+    write_failures(ledger, history.failures, _succeeded(history.records))
+
+
+def _succeeded(records: Iterable[BuildRecord]) -> Mapping[tuple[str, str], str]:
+    """Map recipe and Python to the time of the last successful build."""
+    return {(record.name, record.target.python): record.finished for record in records if not record.comparison}
+
+
+def _report(
+    release: Release, known: WheelReport | None, records: Sequence[BuildRecord], find: Find, logs: _LogCopies
+) -> WheelReport | None:
+    if known is not None and not records:
+        return _with_present_logs(known, logs)
+    wheel = find(release)
+    if wheel is None:
+        return None
+    summary, license_ = (known.summary, known.license) if known is not None else read_words(wheel)
+    build = _build(wheel, known, records, logs) if isinstance(release.origin, Built) and records else None
+    return WheelReport(filename=release.filename, summary=summary, license=license_, build=build)
+
+
+def _with_present_logs(known: WheelReport, logs: _LogCopies) -> WheelReport:
+    if known.build is None or not known.build.logs:
+        return known
+    written = write_logs(known.filename, (), known.build.logs, logs.files, logs.cache, force=logs.force)
+    return replace(known, build=replace(known.build, logs=written))
+
+
+def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord], logs: _LogCopies) -> Build:
+    before = known.build if known is not None else None
+    # A wheel's bytes never change: a complete description of its contents is kept.
+    contents = before.contents if before is not None else None
+    if contents is None or contents.bundled is None:
+        contents = contents_of(records) or contents
+    written = write_logs(
+        wheel.name, records, before.logs if before is not None else (), logs.files, logs.cache, force=logs.force
+    )
+    return build_of(records, contents, written)
+
+
+def _by_wheel(records: Iterable[BuildRecord]) -> Mapping[str, Sequence[BuildRecord]]:
+    found: dict[str, list[BuildRecord]] = {}
+    for record in records:
+        found.setdefault(record.wheel_sha256, []).append(record)
+    return found

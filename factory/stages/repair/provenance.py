@@ -1,0 +1,140 @@
+"""The packages of bundled libraries: Debian's, by dpkg's file lists, or wheels, by their RECORD."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path, PurePosixPath
+
+from packaging.utils import canonicalize_name
+
+from factory.elf import bundled
+from factory.errors import RepairFailed
+from factory.model.artifacts import LibraryOrigin, PackagePin
+from factory.util.atomic_files import sha256_of
+
+# The tree of each layer of a root, lowest first, with its packages.
+Roots = Mapping[Path, Sequence[PackagePin]]
+
+FILE_LISTS = "var/lib/dpkg/info/*.list"
+ARCHITECTURES = ("riscv64", "all")
+# Suffixes of a library's package in Debian: for 64-bit time, and for a cross compiler's libraries.
+SUFFIXES = ("", "t64", "-riscv64-cross")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A library that auditwheel may bundle: the file that it reads, and the original of that if it is a copy."""
+
+    file: Path
+    original: Path
+
+
+def find_origins(
+    wheel: Path, candidates: Sequence[Candidate], known: Mapping[Path, LibraryOrigin], roots: Roots
+) -> dict[str, LibraryOrigin]:
+    """Map each bundled library's path in the wheel to its package; a library of no known package is absent.
+
+    A library is identified with a candidate by its name and eight digits of its sha256. `known` are the packages of
+    files that no package manager installed.
+
+    Raises:
+        RepairFailed: `wheel` is not a zip archive.
+    """
+    found = {path: _original(path, candidates) for path in bundled_libraries(wheel)}
+    origins = {path: known.get(original) or _origin(original, roots) for path, original in found.items() if original}
+    return {path: origin for path, origin in origins.items() if origin is not None}
+
+
+def bundled_libraries(wheel: Path) -> list[str]:
+    """List the paths of a wheel's bundled libraries.
+
+    Raises:
+        RepairFailed: `wheel` is not a zip archive.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return sorted(name for name in archive.namelist() if bundled.is_bundled(name) and not name.endswith("/"))
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise RepairFailed(f"{wheel.name}: cannot be read as a zip archive: {error}") from error
+
+
+def candidates_in(folders: Sequence[Path], paths: Iterable[str]) -> list[Candidate]:
+    """List the files in `folders` that have the original names of bundled libraries."""
+    matches = (bundled.FILE.fullmatch(PurePosixPath(path).name) for path in paths)
+    files = (folder / f"{match[1]}{match[3]}" for match in matches if match for folder in folders)
+    return [Candidate(file=path, original=path) for path in files if path.is_file()]
+
+
+def _original(path: str, candidates: Iterable[Candidate]) -> Path | None:
+    match = bundled.FILE.fullmatch(name := PurePosixPath(path).name)
+    if match is None:
+        return None
+    # A name that has these digits already stays as it is.
+    named = (each for each in candidates if each.file.name in (f"{match[1]}{match[3]}", name))
+    return next((each.original for each in named if sha256_of(each.file).startswith(match[2])), None)
+
+
+def _origin(library: Path, roots: Roots) -> LibraryOrigin | None:
+    tree = next((tree for tree in roots if library.is_relative_to(tree)), None)
+    return _wheel_of(library) or (None if tree is None else _debian_package(library, tree, roots))
+
+
+def _wheel_of(library: Path) -> LibraryOrigin | None:
+    """Find the installed wheel whose RECORD has the library."""
+    folder = next((each for each in library.parents if each.name == "site-packages"), None)
+    if folder is None:
+        return None
+    path = library.relative_to(folder).as_posix()
+    for installed in distributions(path=[str(folder)]):
+        if any(file.as_posix() == path for file in installed.files or ()):
+            name = canonicalize_name(installed.metadata["Name"])
+            return LibraryOrigin(kind="pypi", name=name, version=installed.version)
+    return None
+
+
+def _debian_package(library: Path, tree: Path, roots: Roots) -> LibraryOrigin | None:
+    """Find the Debian package of a file in one of the layers.
+
+    The layer of native tools has no file lists, since its packages are only unpacked there. Their libraries' packages
+    are identified by Debian's naming policy, among the packages of that layer.
+    """
+    path = f"/{library.relative_to(tree).as_posix()}"
+    for each, packages in reversed(tuple(roots.items())):
+        for name, architecture in _listed_by(each, path):
+            for pin in packages:
+                if pin.name == name and pin.architecture in ((architecture,) if architecture else ARCHITECTURES):
+                    return _debian_origin(pin)
+    return _named_after(library.name, roots[tree])
+
+
+def _listed_by(tree: Path, path: str) -> Iterator[tuple[str, str]]:
+    """Yield name and architecture (if stated) of the packages of a layer whose file list has the path."""
+    paths = {path, path.removeprefix("/usr")}  # packages of before the merge of /lib and /usr/lib
+    for listed in sorted(tree.glob(FILE_LISTS)):
+        if not paths.isdisjoint(listed.read_text(encoding="utf-8", errors="replace").splitlines()):
+            name, _, architecture = listed.stem.partition(":")
+            yield name, architecture
+
+
+def _named_after(library: str, packages: Iterable[PackagePin]) -> LibraryOrigin | None:
+    pins = {pin.name: pin for pin in packages if pin.architecture in ARCHITECTURES}
+    return next((_debian_origin(pins[name]) for name in _debian_names(library) if name in pins), None)
+
+
+def _debian_names(library: str) -> Iterator[str]:
+    """Yield the names that Debian Policy 8.1 gives a library's package: `libgfortran.so.5.0.0` is in `libgfortran5`."""
+    stem, _, version = library.partition(".so")
+    numbers = version.lstrip(".").split(".")
+    joint = "-" if stem[-1:].isdigit() else ""
+    for count in range(len(numbers), 0, -1):
+        number = ".".join(numbers[:count])
+        name = f"{stem}{joint if number else ''}{number}".lower().replace("_", "-")
+        yield from (f"{name}{suffix}" for suffix in SUFFIXES)
+
+
+def _debian_origin(pin: PackagePin) -> LibraryOrigin:
+    return LibraryOrigin(kind="deb", name=pin.name, version=pin.version, architecture=pin.architecture)

@@ -1,0 +1,128 @@
+"""Reports of real wheels, written from a store's records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from factory.model.artifacts import LibraryOrigin, RepairedWheel
+from factory.model.record import AuditSummary, BuildRecord, DispatchedLibrary
+from factory.publish.ledger import Release
+from factory.publish.report_writer import BuildHistory, write_reports
+from factory.publish.reports import Build, Bundled, Contents, Dispatched, Package, read_failures, read_reports
+from factory.publish.wheel_metadata import describe_wheel
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+from tests.support.records import FAILURE, record
+from tests.support.wheelmaker import BUILT, make_wheel
+
+FAST, OWN = "demo.libs/libfast-11111111.so", "demo.libs/libown-22222222.so"
+AUDIT = AuditSummary(
+    libraries=3,
+    glibc="2.34",
+    dispatched=(DispatchedLibrary(path=FAST, extensions=("v",)),),
+    system_libraries=("libc.so.6",),
+    bundled={FAST: "1" * 64, OWN: "2" * 64},
+    sboms=("demo-1.0.dist-info/sboms/crates.json",),
+)
+ORIGIN = LibraryOrigin(kind="deb", name="libfast1", version="1.0-1", architecture="riscv64")
+CONTENTS = Contents(
+    libraries=3,
+    glibc="2.34",
+    dispatched=(Dispatched(path=FAST, extensions=("v",)),),
+    system_libraries=("libc.so.6",),
+    bundled=(
+        Bundled(
+            path=FAST,
+            sha256="1" * 64,
+            package=Package(kind="deb", name="libfast1", version="1.0-1", architecture="riscv64"),
+        ),
+        Bundled(path=OWN, sha256="2" * 64),
+    ),
+    sboms=("demo-1.0.dist-info/sboms/crates.json",),
+)
+
+
+def audited() -> BuildRecord:
+    return replace(record(), audit=AUDIT, library_origins={FAST: ORIGIN})
+
+
+def stored(store: Store, path: Path, kept: BuildRecord) -> Release:
+    store.add(kept, RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=("any",)))
+    return describe_wheel(path, BUILT)
+
+
+def write(releases: Sequence[Release], store: Store, folder: Path) -> None:
+    history = BuildHistory(records=store.records(), failures=store.failures(), cache=store.root.parent)
+    write_reports(
+        releases, folder / "ledger", history, lambda release: _file(folder / release.filename), folder / "out"
+    )
+
+
+def _file(path: Path) -> Path | None:
+    return path if path.exists() else None
+
+
+def build_in(folder: Path) -> Build:
+    (report,) = read_reports(folder / "ledger", "demo").values()
+    assert report.build is not None
+    return report.build
+
+
+def test_report_has_the_build_audit_and_origins_of_the_record(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    write([stored(store, make_wheel(tmp_path, "demo"), audited())], store, tmp_path)
+    build = build_in(tmp_path)
+    assert (build.record, build.checks[0].shown) == (record().key, "Paris")
+    assert build.contents == CONTENTS
+
+
+def test_report_of_record_without_audit_has_no_contents(tmp_path: Path) -> None:
+    """A store of an older factory can be published; a later record with an audit completes the report."""
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    release = stored(store, path, record())
+    write([release], store, tmp_path)
+    assert build_in(tmp_path).contents is None
+    stored(store, path, audited())
+    write([release], store, tmp_path)
+    assert build_in(tmp_path).contents == CONTENTS
+
+
+def test_report_of_record_without_audit_keeps_known_contents(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    release = stored(store, path, audited())
+    write([release], store, tmp_path)
+    stored(store, path, record())
+    write([release], store, tmp_path)
+    assert build_in(tmp_path).contents == CONTENTS
+
+
+def test_report_stays_without_the_store_and_the_wheel(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    release = stored(store, path, audited())
+    write([release], store, tmp_path)
+    before = read_reports(tmp_path / "ledger", "demo")
+    path.unlink()
+    write([release], Store(tmp_path / "empty"), tmp_path)
+    assert read_reports(tmp_path / "ledger", "demo") == before
+
+
+def test_report_gains_checks_on_a_further_python(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    release = stored(store, make_wheel(tmp_path, "demo"), audited())
+    write([release], store, tmp_path)
+    kept = store.records()[0]
+    checks = (replace(kept.checks[0], python="3.14"),)
+    store.add_checked(replace(kept, key="f" * 64, wheel_of=kept.key, finished="2026-02-01", checks=checks))
+    write([release], store, tmp_path)
+    assert [check.python for check in build_in(tmp_path).checks] == ["3.13", "3.14"]
+
+
+def test_failure_in_ledger_goes_with_the_next_successful_build(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    store.add_failure(FAILURE)
+    write([], store, tmp_path)
+    assert read_failures(tmp_path / "ledger", "demo") == (FAILURE,)
+    write([stored(store, path, audited())], store, tmp_path)
+    assert read_failures(tmp_path / "ledger", "demo") == ()
