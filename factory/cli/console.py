@@ -1,4 +1,4 @@
-"""What people see while the factory works: a live board on a terminal, plain lines elsewhere, folds on GitHub Actions.
+"""Console output: a live board on a terminal, plain lines elsewhere, folds on GitHub Actions.
 
 The only importer of rich. Standard output carries results; progress goes to standard error.
 """
@@ -23,18 +23,18 @@ from rich.text import Text
 
 from factory.util.log import LogFile, LogSink
 
-# How often a log without a terminal gets a sign of life from a stage.
+# Interval between progress lines of a stage where there is no terminal, in seconds.
 QUIET_SECONDS = 60.0
-# By how much a build that compiles several files at once may seem to go back; by more, and another one has begun.
+# Progress may go back by this much, since parallel steps end out of order; more means that another build started.
 OUT_OF_ORDER = 0.05
-# Ninja's `[12/345]`, and what make has of CMake's: `[ 45%]`.
+# Progress of ninja, `[12/345]`, and of make under CMake, `[ 45%]`.
 _OF_TOTAL = re.compile(r"\[(\d+)/(\d+)\] ")
 _PERCENT = re.compile(r"\[ *(\d+)%\] ")
 
 
 @dataclass(slots=True)
 class Row:
-    """One stage that runs: since when, the last line that it wrote, and how much of its build is done."""
+    """A running stage: its start, last output line and progress."""
 
     title: str
     started: float = field(default_factory=time.monotonic)
@@ -42,8 +42,8 @@ class Row:
     done: float | None = None
     _first: tuple[float, float] | None = None
 
-    def heard(self, line: str) -> None:
-        """Take note of a line of the stage's output."""
+    def record_line(self, line: str) -> None:
+        """Record a line of the stage's output."""
         if line := line.strip():
             self.last = line
             self._measure(line)
@@ -65,7 +65,7 @@ class Row:
 
     @property
     def progress(self) -> str:
-        """How much is done, and how long the rest may take; nothing where the output doesn't tell."""
+        """Progress and estimated time left; empty where the output shows none."""
         if self.done is None or self._first is None:
             return ""
         since, before = self._first
@@ -76,7 +76,7 @@ class Row:
 
 
 class Board:
-    """The stages that run, drawn as a line each on a terminal as long as there are any."""
+    """Live table of the running stages, one line each."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -87,7 +87,7 @@ class Board:
         self.done = 0
 
     def add(self, row: Row) -> None:
-        """Draw one line more."""
+        """Add a line."""
         with self._lock:
             self._rows.append(row)
             if self._live is None:
@@ -95,7 +95,7 @@ class Board:
                 self._live.start()
 
     def remove(self, row: Row) -> None:
-        """Draw one line less; with the last one goes the board."""
+        """Remove a line; the last one ends the board."""
         with self._lock:
             self._rows.remove(row)
             if not self._rows and self._live is not None:
@@ -103,7 +103,7 @@ class Board:
                 self._live = None
 
     def __rich__(self) -> Table:
-        """The board as it is now."""
+        """Render the board."""
         grid = Table.grid(padding=(0, 1), expand=True)
         for width in (None, 13, 22):
             grid.add_column(no_wrap=True, width=width)
@@ -116,7 +116,7 @@ class Board:
 
 
 class Reporter:
-    """Tells a person how far a run has come; stages of several packages may be open at once, in several threads."""
+    """Progress of a run; stages of several packages may be open at once, in several threads."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
@@ -125,7 +125,7 @@ class Reporter:
 
     @contextmanager
     def overall(self, total: int, *, at_once: int) -> Iterator[None]:
-        """While the body runs, `total` packages are worked on, so many of them at once."""
+        """Announce `total` packages, `at_once` of them at the same time, while the body runs."""
         self._board.total, self._board.done = total, 0
         self._interleaved = at_once > 1
         try:
@@ -134,7 +134,7 @@ class Reporter:
             self._board.total, self._interleaved = 0, False
 
     def one_done(self) -> None:
-        """One package of those is done."""
+        """Count one of those packages as done."""
         self._board.done += 1
 
     @contextmanager
@@ -153,16 +153,16 @@ class Reporter:
         elif self.console.is_terminal:
             self._board.add(row)
             try:
-                yield row.heard
+                yield row.record_line
             finally:
                 self._board.remove(row)
         else:
             self.line(f"{row.title}: started")
-            yield self._signs_of_life(row)
+            yield self._progress_lines(row)
 
     @contextmanager
     def _folded(self, row: Row, log: Path) -> Iterator[Callable[[str], None]]:
-        """A fold of the stage's lines: as they come, or, where those of another stage would get into it, at its end."""
+        """Fold the stage's lines: live, or at its end if lines of other stages could mix in."""
         if not self._interleaved:
             self.line(f"::group::{row.title}")
             try:
@@ -173,19 +173,19 @@ class Reporter:
         before = log.stat().st_size if log.is_file() else 0
         self.line(f"{row.title}: started")
         try:
-            yield self._signs_of_life(row)
+            yield self._progress_lines(row)
         finally:
             with log.open(encoding="utf-8", errors="replace") as file:
                 file.seek(before)
                 self.line(f"::group::{row.title}\n{file.read().rstrip()}\n::endgroup::")
 
-    def _signs_of_life(self, row: Row) -> Callable[[str], None]:
-        """A line now and then; systems that run builds end those that are silent."""
+    def _progress_lines(self, row: Row) -> Callable[[str], None]:
+        """Print a progress line now and then: CI systems end silent builds."""
         shown = time.monotonic()
 
         def listener(line: str) -> None:
             nonlocal shown
-            row.heard(line)
+            row.record_line(line)
             if time.monotonic() - shown >= QUIET_SECONDS:
                 shown = time.monotonic()
                 self.line(" | ".join(filter(None, (f"{row.title}: {row.elapsed}", row.progress, row.last))))
@@ -198,7 +198,7 @@ class Reporter:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them."""
+    """Format seconds."""
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
 
@@ -208,6 +208,6 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*headings, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    # Rows that a program or a log reads are not broken at the width of a terminal that isn't there.
+    # Don't wrap rows where there is no terminal.
     width = None if sys.stdout.isatty() else 1000
     Console(highlight=False, width=width).print(table)

@@ -1,4 +1,4 @@
-"""The `factory` command: the only place where an error becomes text and an exit status."""
+"""Entry point of the `factory` command; turns errors into text and exit statuses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from factory.host.privileges import become_root
 
 
 class Terminated(KeyboardInterrupt):
-    """`timeout`, a service manager or a CI runner asks the run to end: as Ctrl-C does."""
+    """SIGTERM from `timeout`, a service manager or a CI runner; handled like Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args = make_parser(arguments).parse_args(arguments)
-    with _terminated_in_order():
+    with _sigterm_as_interrupt():
         return _run(args)
 
 
@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace) -> int:
         print(f"factory: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
-        print("factory: interrupted; run the same command again to go on", file=sys.stderr)
+        print("factory: interrupted; run the same command again to resume", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,15 +47,15 @@ def _run(args: argparse.Namespace) -> int:
             raise
         print(f"factory: can't write {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         print(
-            "  hint: make room, or set FACTORY_CACHE to another folder; nothing that was finished is lost",
+            "  hint: free disk space, or set FACTORY_CACHE to another folder; finished work is kept",
             file=sys.stderr,
         )
         return StoreError.exit_code
 
 
 @contextmanager
-def _terminated_in_order() -> Iterator[None]:
-    """While the body runs, SIGTERM ends it as Ctrl-C does: children are ended, and what a stage took is kept."""
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C while the body runs: children end, and the costs of stages are kept."""
 
     def end(_number: int, _frame: object) -> None:
         raise Terminated
@@ -71,7 +71,7 @@ def _terminated_in_order() -> Iterator[None]:
 
 
 def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The tree of commands; only the one that the arguments name, if they do, since all take a second to import."""
+    """Return the parser, with only the command that the arguments name: importing all takes a second."""
     parser = argparse.ArgumentParser(prog="factory", description="Build, check and publish wheels for riscv64.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     named = [name for name in arguments[:1] if name in COMMANDS]

@@ -1,4 +1,4 @@
-"""Options that several commands share, declared once."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -19,57 +19,58 @@ DEFAULT_MODE = default_mode()
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what `make_run` reads."""
+    """Declare the options that `make_run` reads."""
     add_root_options(parser)
     parser.add_argument("--mode", choices=MODES, default=DEFAULT_MODE, help="how compilers run (default: %(default)s)")
 
 
 def add_root_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what commands need that know the mode already."""
+    """Declare the options of `make_run` other than the mode."""
     parser.add_argument(
-        "--checkout", type=Path, metavar="DIR", help="folder with recipes/ and patches/ (default: the nearest one)"
+        "--checkout",
+        type=Path,
+        metavar="DIR",
+        help="project folder with recipes/ and patches/ (default: the nearest one)",
     )
     add_environment_option(parser)
-    parser.add_argument("--keep", action="store_true", help="keep the job's folder and its writable root afterwards")
+    parser.add_argument("--keep", action="store_true", help="keep the job's folder and writable root")
 
 
 def add_environment_option(parser: argparse.ArgumentParser) -> None:
-    """Declare what opens the roots."""
+    """Declare the environment."""
     parser.add_argument(
         "--environment",
         choices=ENVIRONMENTS,
         default=DEFAULT_ENVIRONMENT,
-        help="what opens the roots (default: %(default)s)",
+        help="environment that commands run in (default: %(default)s)",
     )
 
 
 def add_python_option(parser: argparse.ArgumentParser) -> None:
-    """Declare the Python of commands that work for one."""
-    parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0], help="for this Python (default: %(default)s)")
+    """Declare a single Python."""
+    parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0], help="Python version (default: %(default)s)")
 
 
 def add_pythons_option(parser: argparse.ArgumentParser) -> None:
-    """Declare what `wanted_pythons` reads."""
-    help_text = f"for this Python; repeatable (default: {PYTHONS[0]})"
+    """Declare the Pythons that `wanted_pythons` reads."""
+    help_text = f"Python version; repeatable (default: {PYTHONS[0]})"
     parser.add_argument("--python", action="append", choices=PYTHONS, help=help_text)
 
 
 def wanted_pythons(args: argparse.Namespace) -> tuple[str, ...]:
-    """The Pythons that the options name, each once."""
+    """Return the Pythons that the options name, each once."""
     return tuple(dict.fromkeys(args.python or PYTHONS[:1]))
 
 
 def add_toolchain_option(parser: argparse.ArgumentParser) -> None:
-    """Declare the toolchain of commands that work with one."""
-    help_text = "as compiled with these compilers (default: the recipe's first)"
+    """Declare a single toolchain."""
+    help_text = "toolchain of the build (default: the recipe's first)"
     parser.add_argument("--toolchain", choices=TOOLCHAINS, help=help_text)
 
 
 def add_toolchains_option(parser: argparse.ArgumentParser) -> None:
-    """Declare the toolchains that are wanted instead of those that recipes say."""
-    help_text = (
-        "compile C and C++ with this, other packages that it needs not; repeatable (default: as the recipe says)"
-    )
+    """Declare toolchains that replace those of the recipes."""
+    help_text = "C and C++ compilers of the named packages, not of dependencies; repeatable (default: the recipe's)"
     parser.add_argument("--toolchain", action="append", choices=TOOLCHAINS, help=help_text)
 
 

@@ -1,4 +1,4 @@
-"""Values of options that argparse can't read by itself."""
+"""Parsers of option values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
 def duration(text: str) -> int:
-    """`5h30m`, `90m` or `45s` in seconds.
+    """Parse `5h30m`, `90m` or `45s`; returns seconds.
 
     Raises:
-        argparse.ArgumentTypeError: it is none, or no time at all.
+        argparse.ArgumentTypeError: not a duration, or zero.
     """
     match = _DURATION.fullmatch(text)
     seconds = 0
@@ -20,16 +20,16 @@ def duration(text: str) -> int:
         hours, minutes, rest = (int(number or 0) for number in match.groups())
         seconds = hours * 3600 + minutes * 60 + rest
     if seconds == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write it like 5h30m, 90m or 45s")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 5h30m, 90m or 45s")
     return seconds
 
 
 def count(text: str) -> int:
-    """A whole number from 1 on.
+    """Parse a whole number of at least 1.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: not such a number.
     """
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)

@@ -1,11 +1,10 @@
-"""What a build that was cut may go on with.
+"""Incremental builds: trees that an interrupted build can resume from.
 
-A compiler that was killed leaves half a file, and make and setuptools take a file that is there for a finished one.
-Ninja and cargo don't: they note what they finished. So the trees that they drive are kept, and everything else that
-the build made is made again; the compiler cache has what its compilers finished. What the configuration of a tree wrote
-elsewhere is kept too, also over files that came with the source: it had ended when ninja began, and nobody writes it
-again. So is what ninja's own log names: it would not be made again where its rule left it to another one, as PyTorch's
-rules for code generation do.
+A killed compiler leaves half a file, which make and setuptools take for a finished one. Ninja and cargo don't: they log
+what they finished. The trees that they drive are kept, and everything else is built again, with the compiler cache.
+Files that the configuration of such a tree wrote elsewhere are kept too, also over files of the source: configuration
+had ended before ninja started, and nothing writes them again. So are files that ninja's log names: a rule may leave one
+to another rule, as in PyTorch's code generation, and then nothing makes it again.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from factory.util.scratch import discard
 
 NINJA_LOG = ".ninja_log"
 NOTES = (NINJA_LOG, ".rustc_info.json")
-# The last file that CMake and Meson write.
+# Last file that CMake and Meson write.
 CONFIGURED = "build.ninja"
-# Where setuptools builds, by the files' times alone. Some projects (PyTorch's) run ninja in the folder around these.
+# Build folders of setuptools, which goes by file times alone. PyTorch runs ninja in the folder around them.
 SETUPTOOLS_FOLDERS = ("lib.*", "temp.*", "bdist.*")
-# In a job's folder while a shell is open in it, and afterwards where that changed something.
+# Marker in a job's folder while a shell is open in it; it stays if the shell changed something.
 LOOKED_INTO = "looked-into"
 
 
@@ -32,21 +31,21 @@ T = TypeVar("T")
 
 
 def renew(tree: Path, make: Callable[[Path], T]) -> T:
-    """Replace a source tree by what `make(folder)` makes; what a build that was cut in it may go on with is kept.
+    """Replace a source tree by the one that `make(folder)` writes; keep what an interrupted build can resume from.
 
-    Killed at any moment, it loses nothing of that: the next call goes on where the last one was.
+    Safe to kill at any moment: the next call resumes.
     """
     partial, new = (tree.with_name(f"{tree.name}.{state}") for state in ("partial", "new"))
-    _take_the_place(new, tree)
+    _replace_tree(new, tree)
     discard(partial)
     made = make(partial)
     partial.rename(new)
-    _take_the_place(new, tree)
+    _replace_tree(new, tree)
     return made
 
 
-def _take_the_place(new: Path, tree: Path) -> None:
-    """Put a new copy, if there is one, in the place of a source tree, with what is kept of that."""
+def _replace_tree(new: Path, tree: Path) -> None:
+    """Put a new copy, if there is one, in place of a source tree, with the kept files of the old tree."""
     old = tree.with_name(f"{tree.name}.old")
     if new.is_dir():
         keep_noted_trees(tree, new)
@@ -58,10 +57,10 @@ def _take_the_place(new: Path, tree: Path) -> None:
 
 
 def keep_noted_trees(old: Path, new: Path) -> None:
-    """Move the trees that ninja and cargo drive from a source tree in which a build was cut to a new copy of it.
+    """Move the trees that ninja and cargo drive from an interrupted source tree to a new copy of it.
 
-    Files of the old source tree that the new copy lacks, or has from another time, come along where they are older than
-    a tree's configuration, or ninja finished them.
+    Files that the new copy lacks, or has with another time, are moved too if they are older than the configuration of a
+    tree or if ninja finished them.
     """
     trees = list(_noted_trees(old))
     configured = [(tree / CONFIGURED).stat().st_mtime_ns for tree in trees if (tree / CONFIGURED).is_file()]
@@ -79,7 +78,7 @@ def keep_noted_trees(old: Path, new: Path) -> None:
 
 
 def _move_older(old: Path, new: Path, than: int, except_for: Sequence[Path]) -> None:
-    """Move files that `new` has not as they are, and that last changed at `than`, in nanoseconds, or before."""
+    """Move files that differ from `new` and changed at `than`, in nanoseconds, or before."""
     for name, folders, files in os.walk(old):
         folders[:] = [folder for folder in folders if Path(name, folder) not in except_for]
         for path in (Path(name, file) for file in files):
@@ -88,14 +87,14 @@ def _move_older(old: Path, new: Path, than: int, except_for: Sequence[Path]) -> 
 
 
 def _move_finished(old: Path, new: Path, tree: Path) -> None:
-    """Move files that `new` has not as they are, outside of the tree, and that the tree's ninja has noted."""
+    """Move files outside of the tree that differ from `new` and that the tree's ninja has logged."""
     for path in map(Path, _finished(old, tree)):
         if path.is_relative_to(old) and not path.is_relative_to(tree) and path.is_file():
             _move(path, new / path.relative_to(old))
 
 
 def _move(path: Path, destination: Path) -> None:
-    """Move a file, unless one of the same time is there: copies of a source have its times, and patches their own."""
+    """Move a file unless the destination has the same time: copies keep a source's times, patches change them."""
     if not os.path.lexists(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
     elif destination.is_dir() or destination.lstat().st_mtime_ns == path.lstat().st_mtime_ns:
@@ -104,7 +103,7 @@ def _move(path: Path, destination: Path) -> None:
 
 
 def _finished(old: Path, tree: Path) -> Iterator[str]:
-    """The files that ninja notes: `start, end, time, output, hash` in a line, and outputs as its rules name them."""
+    """Files in ninja's log: lines of `start, end, time, output, hash`, outputs as its rules name them."""
     log = tree / NINJA_LOG
     if not log.is_file():
         return
@@ -117,13 +116,13 @@ def _finished(old: Path, tree: Path) -> Iterator[str]:
 
 
 def discard_unless_noted(tree: Path) -> None:
-    """Remove a build tree in which neither ninja nor cargo was at work."""
+    """Remove a build tree that neither ninja nor cargo drives."""
     if not _is_noted(tree):
         discard(tree)
 
 
 def begin_look(job: Path, work: Path) -> None:
-    """Note that a person is about to get into `work`, which is in the job's folder."""
+    """Mark the job's folder before a person opens its `work` folder."""
     work.mkdir(parents=True, exist_ok=True)
     note = job / LOOKED_INTO
     if not note.exists():
@@ -131,7 +130,7 @@ def begin_look(job: Path, work: Path) -> None:
 
 
 def ends_untouched(job: Path, work: Path) -> bool:
-    """Whether nothing in `work` has changed since a look at it began, if one did; then that is forgotten."""
+    """Report whether `work` is unchanged since a shell was opened in it; clear the mark if so."""
     note = job / LOOKED_INTO
     if note.exists() and _changed_after(work, note.stat().st_ctime_ns):
         return False
@@ -140,7 +139,7 @@ def ends_untouched(job: Path, work: Path) -> bool:
 
 
 def _changed_after(root: Path, moment: int) -> bool:
-    """Whether a file or folder has changed since then, in nanoseconds; its contents, its name or its permissions."""
+    """Report whether a file or folder changed after `moment`, in nanoseconds: contents, name or permissions."""
     return any(
         os.lstat(os.path.join(name, each)).st_ctime_ns > moment  # noqa: PTH118 - there may be very many
         for name, folders, files in os.walk(root)
@@ -149,7 +148,7 @@ def _changed_after(root: Path, moment: int) -> bool:
 
 
 def _noted_trees(root: Path) -> Iterator[Path]:
-    """The topmost folders with notes."""
+    """Topmost folders with a log of ninja or cargo."""
     for name, folders, _ in os.walk(root):
         if _is_noted(Path(name)):
             folders.clear()

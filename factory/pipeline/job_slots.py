@@ -1,4 +1,4 @@
-"""How many compilers run at once: as many as processors and memory allow, shared by builds that run together."""
+"""Compile job slots: shared by parallel builds, limited by processors and memory."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ WAIT_SECONDS = 0.5
 
 
 def processors() -> int:
-    """The processors that this process may use."""
+    """Number of processors available to this process."""
     return len(os.sched_getaffinity(0))
 
 
 def available_memory(groups: Path = CGROUPS) -> int:
-    """The bytes that new processes may use without swapping, within the limits of the control groups that we are in."""
+    """Memory available without swapping, in bytes, within the limits of our control groups."""
     own = groups / Path("/proc/self/cgroup").read_text().partition("0::/")[2].partition("\n")[0]
     limited = [group for group in (own, *own.parents) if (group / "memory.max").is_file()]
     return max(min([psutil.virtual_memory().available, *map(_left_in, limited)]), 0)
 
 
 def _left_in(group: Path) -> int:
-    """What a control group (version 2) leaves; cached files in it don't count, since the kernel gives them up."""
+    """Memory left in a control group (version 2); its cached files count as free."""
     limit = (group / "memory.max").read_text().strip()
     if limit == "max":
         return psutil.virtual_memory().total
@@ -40,18 +40,18 @@ def _left_in(group: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """How many compilers one build may run at once, and why it's no more."""
+    """Number of compilers that one build may run at once, and the reason for the limit."""
 
     jobs: int
     reason: str
 
 
 class CompileSlots:
-    """The compilers that may run at once, `total`, and the memory that they may take.
+    """Slots for `total` compilers, and the memory that they share.
 
-    A build takes its share when it starts and keeps it to its end, since ninja and make can't change theirs: all slots
-    if no other recipe is worked on, else an equal part of them, but at least one. It waits while none is free. Where
-    the recipe says how much memory a compiler takes at its peak, the share is smaller if the memory asks for it.
+    A build keeps its share from start to end, since ninja and make can't change theirs: all slots if it is the only
+    recipe, else an equal part, at least one. It waits while no slot is free. If the recipe states a compiler's peak
+    memory, the share is limited by the available memory too.
     """
 
     def __init__(self, total: int, memory: int | None = None) -> None:
@@ -64,7 +64,7 @@ class CompileSlots:
 
     @contextmanager
     def sharing(self) -> Iterator[None]:
-        """While the body runs, one recipe more is worked on."""
+        """Count one more recipe in progress while the body runs."""
         with self._changed:
             self._sharers += 1
         try:
@@ -75,7 +75,7 @@ class CompileSlots:
 
     @contextmanager
     def taken(self, memory_per_job: int) -> Iterator[Grant]:
-        """Hold one build's share; `memory_per_job` in bytes is 0 where the recipe doesn't say it."""
+        """Hold one build's share; `memory_per_job` is in bytes, 0 if the recipe has none."""
         with self._changed:
             while self._taken >= self._total:
                 self._changed.wait(WAIT_SECONDS)

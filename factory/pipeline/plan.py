@@ -26,18 +26,18 @@ def plan(
     describe: Describe,
     toolchains: Sequence[str] = (),
 ) -> list[Job]:
-    """The jobs for `names` on each of `pythons`, and for what they need among the recipes, in an order that works.
+    """Plan the jobs for `names` and their dependencies on each of `pythons`, dependencies first.
 
-    Without `toolchains` a name has a job for each that its recipe says. What it needs is compiled with the first of its
-    own recipe, the one whose wheels are published. `describe` tells a recipe's metadata, which costs a download the
-    first time.
+    Without `toolchains`, a named recipe has a job for each of its own toolchains. Dependencies use the first toolchain
+    of their recipe, whose wheels are published. `describe` returns a recipe's metadata; its first call may download
+    the source.
 
     Raises:
-        RecipeError: a name without a recipe, recipes that need each other, or one that excludes a Python.
+        RecipeError: a name has no recipe, recipes depend on each other, or a recipe excludes a Python.
     """
     jobs: dict[JobId, Job] = {}
     wanted = [find_recipe(name, recipes) for name in names]
-    waiting = [each for python in pythons for recipe in wanted for each in _asked_for(recipe, python, toolchains)]
+    waiting = [each for python in pythons for recipe in wanted for each in _named(recipe, python, toolchains)]
     while waiting:
         each = waiting.pop()
         if each not in jobs:
@@ -50,18 +50,18 @@ def plan(
         order = TopologicalSorter({each: job.needs for each, job in jobs.items()}).static_order()
         return [jobs[each] for each in order]
     except CycleError as error:
-        raise RecipeError(f"recipes need each other: {' -> '.join(name for name, *_ in error.args[1])}") from error
+        raise RecipeError(f"recipes depend on each other: {' -> '.join(name for name, *_ in error.args[1])}") from error
 
 
-def _asked_for(recipe: Recipe, python: str, toolchains: Sequence[str]) -> list[JobId]:
-    """The jobs of a recipe that is asked for by name."""
+def _named(recipe: Recipe, python: str, toolchains: Sequence[str]) -> list[JobId]:
+    """Jobs of a recipe that was named on the command line."""
     name = canonicalize_name(recipe.name)
     chosen = toolchains or recipe.build.toolchains
     return [(name, python, "" if toolchain == recipe.toolchain else toolchain) for toolchain in chosen]
 
 
 def requirement_names(requirements: Iterable[str], python: str) -> set[NormalizedName]:
-    """The projects that requirements name, where their markers hold on the target."""
+    """Names of required projects whose markers hold on the target."""
     environment = {
         "python_version": python,
         "python_full_version": f"{python}.0",
@@ -99,11 +99,15 @@ def _job(recipe: Recipe, python: str, toolchain: str, recipes: Mapping[str, Reci
 
 
 def _require_python(recipe: Recipe, metadata: ProjectMetadata, python: str) -> None:
-    """Hold the source's own Requires-Python against a Python of which the last number isn't known yet."""
+    """Check a Python against the source's Requires-Python; its patch release is not known yet.
+
+    Raises:
+        RecipeError: the source excludes it.
+    """
     try:
         required = SpecifierSet(metadata.requires_python)
     except InvalidSpecifier:
-        return  # installers pass over it too
+        return  # installers ignore it too
     if not any(required.contains(f"{python}.{last}", prereleases=True) for last in (0, 99)):
         fitting = [f"--python {other}" for other in PYTHONS if required.contains(f"{other}.99")]
         raise RecipeError(

@@ -1,4 +1,4 @@
-"""Jobs of a graph, several at once: each begins when all that it needs is done."""
+"""Scheduler: run a graph of jobs, several at once, each after its dependencies."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Generic[K, V]):
-    """What became of each job; those `not_begun` come with what they need and didn't get, or had no time."""
+    """Result of each job; `skipped` maps a job to its unmet dependencies."""
 
     done: dict[K, V] = field(default_factory=dict)
     failed: dict[K, Exception] = field(default_factory=dict)
-    not_begun: dict[K, list[K]] = field(default_factory=dict)
+    skipped: dict[K, list[K]] = field(default_factory=dict)
 
 
 def run_graph(
     needs: Mapping[K, Collection[K]], work: Callable[[K, Mapping[K, V]], V], *, at_once: int
 ) -> Outcome[K, V]:
-    """Call `work(job, done)` for each job, at most `at_once` in parallel; `done` has at least what the job needs.
+    """Call `work(job, done)` for each job, at most `at_once` in parallel; `done` has the results of its dependencies.
 
-    A job that fails stops no other but those that need it. An interrupt ends all that runs and is raised then.
+    A failed job skips only the jobs that depend on it. An interrupt ends all running jobs and is raised then.
     """
     outcome: Outcome[K, V] = Outcome()
     sorter = TopologicalSorter(needs)
@@ -53,7 +53,7 @@ def run_graph(
             stop.request(KeyboardInterrupt)
             raise
     missing = [job for job in needs if job not in outcome.done and job not in outcome.failed]
-    outcome.not_begun.update({job: [need for need in needs[job] if need not in outcome.done] for job in missing})
+    outcome.skipped.update({job: [need for need in needs[job] if need not in outcome.done] for job in missing})
     return outcome
 
 
@@ -67,28 +67,31 @@ def _settle(job: K, future: Future[V], outcome: Outcome[K, V], sorter: Topologic
 
 
 def require_all_done(outcome: Outcome[K, V], label: Callable[[K], str]) -> None:
-    """End with an error if a job is not done; `label(job)` is what people call it.
+    """Raise an error if a job is not done; `label(job)` names it in messages.
 
     Raises:
-        TimeLimitReached: with what became of every job, if the limit cut one or let none begin.
-        Exception: else the first failure, with a note about the other jobs that are not done.
+        TimeLimitReached: the limit interrupted a job or let none start; it lists the result of every job.
+        Exception: otherwise the first failure, with a note about the other jobs that are not done.
     """
-    cut = {job: error for job, error in outcome.failed.items() if isinstance(error, TimeLimitReached)}
-    failed = {job: error for job, error in outcome.failed.items() if job not in cut}
-    not_begun = [_blocked(label(job), map(label, needs)) for job, needs in outcome.not_begun.items()]
-    if cut or (not_begun and not failed):
+    interrupted = {job: error for job, error in outcome.failed.items() if isinstance(error, TimeLimitReached)}
+    failed = {job: error for job, error in outcome.failed.items() if job not in interrupted}
+    skipped = [_blocked(label(job), map(label, needs)) for job, needs in outcome.skipped.items()]
+    if interrupted or (skipped and not failed):
         rows = {
             "built": [label(job) for job in outcome.done],
-            "cut": [f"{label(job)} (finished: {', '.join(error.finished) or 'nothing'})" for job, error in cut.items()],
+            "interrupted": [
+                f"{label(job)} (finished: {', '.join(error.finished) or 'nothing'})"
+                for job, error in interrupted.items()
+            ],
             "failed": [_first_line(label(job), error) for job, error in failed.items()],
-            "not begun": not_begun,
+            "not started": skipped,
         }
         raise TimeLimitReached("the time limit has passed" + _listed(rows))
     if failed:
         first, *others = failed
         also = [_first_line(label(job), failed[job]) for job in others]
-        if also or not_begun:
-            failed[first].add_note(_listed({"also failed": also, "not built": not_begun}).lstrip("\n"))
+        if also or skipped:
+            failed[first].add_note(_listed({"also failed": also, "not built": skipped}).lstrip("\n"))
         raise failed[first]
 
 

@@ -1,4 +1,4 @@
-"""Two wheels side by side: what differs, file by file."""
+"""Differences between two wheels, member by member."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A member of a wheel that is not the same in the other one; sizes are in bytes, None where it is missing."""
+    """A member that differs between two wheels; sizes are in bytes, None where it is missing."""
 
     member: str
     what: str
@@ -19,9 +19,9 @@ class Difference:
 
 
 def compare_wheels(before: Path, after: Path) -> list[Difference]:
-    """What differs between two wheels that ought to be equal, in order of the members' names; empty if nothing does.
+    """List the differences between two wheels, by member name; empty if they have the same bytes.
 
-    Where the contents are equal, the archives can still differ in the order, times, modes or compression of members.
+    Archives with equal contents can still differ in the order, times, modes or compression of members.
     """
     if before.read_bytes() == after.read_bytes():
         return []

@@ -85,7 +85,7 @@ def test_a_log_gets_a_sign_of_life_now_and_then(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(("line", "done"), [("[412/824] CXX x.o", 0.5), ("[ 25%] Building", 0.25), ("cc -c x.c", None)])
 def test_how_much_is_done_is_read_from_ninja_and_make(line: str, done: float | None) -> None:
     row = Row("numpy: build")
-    row.heard(line)
+    row.record_line(line)
     assert row.done == done
 
 
@@ -99,20 +99,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_what_is_left_is_estimated_from_what_was_done_since_the_first_line(clock: list[float]) -> None:
     row = Row("numpy: build")
-    row.heard("[20/100] a.o")
+    row.record_line("[20/100] a.o")
     clock[0] = 60.0
-    row.heard("[60/100] b.o")
+    row.record_line("[60/100] b.o")
     assert row.progress == "60%, 1 min 0 s left"
 
 
 def test_an_estimate_begins_anew_with_a_builds_next_run_of_ninja(clock: list[float]) -> None:
     row = Row("torch: build")
-    row.heard("[1/4] Generating sources")
+    row.record_line("[1/4] Generating sources")
     clock[0] = 60.0
-    row.heard("[0/100] c.o")
+    row.record_line("[0/100] c.o")
     clock[0] = 120.0
-    row.heard("[51/100] d.o")
-    row.heard("[50/100] e.o")
+    row.record_line("[51/100] d.o")
+    row.record_line("[50/100] e.o")
     assert row.progress == "50%, 1 min 0 s left"
 
 

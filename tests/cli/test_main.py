@@ -85,7 +85,7 @@ def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys:
     assert main.main(["doctor"]) == errors.StoreError.exit_code
     assert capsys.readouterr().err == (
         "factory: can't write /cache/x: No space left on device\n"
-        "  hint: make room, or set FACTORY_CACHE to another folder; nothing that was finished is lost\n"
+        "  hint: free disk space, or set FACTORY_CACHE to another folder; finished work is kept\n"
     )
 
 

@@ -65,4 +65,4 @@ def test_a_name_that_was_not_built_is_answered_with_those_that_were(
 def test_at_least_one_build_is_listed(number: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["retain", f"--builds={number}"])
-    assert "is not a whole number from 1 on" in capsys.readouterr().err
+    assert "is not a whole number of at least 1" in capsys.readouterr().err

@@ -20,7 +20,7 @@ def test_anything_else_is_refused_with_examples(text: str, capsys: pytest.Captur
     with pytest.raises(SystemExit) as caught:
         main.main(["build", "numpy", f"--time-limit={text}"])
     assert caught.value.code == 2
-    expected = f"argument --time-limit: {text!r} is not a duration; write it like 5h30m, 90m or 45s"
+    expected = f"argument --time-limit: {text!r} is not a duration, such as 5h30m, 90m or 45s"
     assert expected in capsys.readouterr().err
 
 
@@ -29,4 +29,4 @@ def test_a_count_is_a_whole_number_from_one_on(capsys: pytest.CaptureFixture[str
     for text in ("0", "two", "1.5"):
         with pytest.raises(SystemExit):
             main.main(["build", "numpy", "--jobs", text])
-        assert f"argument --jobs: {text!r} is not a whole number from 1 on" in capsys.readouterr().err
+        assert f"argument --jobs: {text!r} is not a whole number of at least 1" in capsys.readouterr().err

@@ -149,13 +149,13 @@ def test_a_build_goes_on_after_a_look_into_it_and_begins_anew_where_that_changed
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE, smoke="import vectors_c\n")
     assert checkout.factory("build", "vectors-c").returncode == CheckFailed.exit_code
     looked = checkout.factory("shell", "vectors-c", "--", "ls", "/build/src/setup.py")
-    assert (looked.returncode, "begins anew" in looked.stderr) == (0, False)
+    assert (looked.returncode, "clean tree" in looked.stderr) == (0, False)
     again = checkout.factory("build", "vectors-c")
     assert ("check: started" in again.stderr, "build: started" in again.stderr) == (True, False), again.stderr
     changed = checkout.factory("shell", "vectors-c", "--", "sh", "-c", "echo > /build/venv/left")
-    assert "vectors-c 1.0: /build was changed, so that the next build begins anew" in changed.stderr
+    assert "vectors-c 1.0: /build has changed; the next build starts from a clean tree" in changed.stderr
     anew = checkout.factory("build", "vectors-c")
-    assert "vectors-c 1.0: begins anew, since a shell changed what the last build left" in anew.stderr
+    assert "vectors-c 1.0: starts from a clean tree, since a shell changed" in anew.stderr
     assert "environment: started" in anew.stderr
     (job,) = (path for path in fresh_cache.glob("jobs/vectors-c-*") if path.is_dir())
     assert not (job / "work/venv/left").exists()

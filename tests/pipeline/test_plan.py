@@ -61,7 +61,7 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
 
 
 def test_recipes_that_need_each_other_are_refused() -> None:
-    with pytest.raises(RecipeError, match="need each other: "):
+    with pytest.raises(RecipeError, match="depend on each other: "):
         order(["a"], {"a": metadata(build=("b",)), "b": metadata(build=("a",))})
 
 

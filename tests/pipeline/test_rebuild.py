@@ -45,11 +45,11 @@ def test_a_build_that_holds_the_time_is_found_out_and_the_file_is_named(fresh_ca
     rebuilt = checkout.factory("rebuild", "vectors-c", "--verify")
     assert rebuilt.returncode == NotReproducible.exit_code, rebuilt.stderr
     assert "vectors_c.cpython-313-riscv64-linux-gnu.so" in rebuilt.stdout
-    assert "has other bytes than" in rebuilt.stderr
+    assert "not reproducible" in rebuilt.stderr
 
 
 def test_what_was_never_built_has_no_record(fresh_cache: Path, tmp_path: Path) -> None:
     refused = make_checkout(tmp_path / "checkout", fresh_cache).factory("rebuild", "vectors-c")
     assert refused.returncode == StoreError.exit_code
-    assert "vectors-c has no build record" in refused.stderr
+    assert "vectors-c: no build record" in refused.stderr
     assert "run: factory build vectors-c" in refused.stderr

@@ -67,5 +67,5 @@ def test_an_interrupt_ends_all(number: signal.Signals, status: int, fresh_cache:
         process.send_signal(number)
         shown = process.stderr.read()
     assert process.returncode == status
-    assert shown.endswith("factory: interrupted; run the same command again to go on\n")
+    assert shown.endswith("factory: interrupted; run the same command again to resume\n")
     assert survivors(fresh_cache) == []

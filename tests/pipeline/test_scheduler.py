@@ -50,7 +50,7 @@ def test_a_failure_stops_only_what_needs_it_and_the_first_one_is_raised_with_a_n
         return job
 
     outcome = run_graph(NEEDS, work, at_once=1)
-    assert (set(outcome.done), set(outcome.failed), outcome.not_begun) == ({"a", "c"}, {"b", "e"}, {"d": ["b"]})
+    assert (set(outcome.done), set(outcome.failed), outcome.skipped) == ({"a", "c"}, {"b", "e"}, {"d": ["b"]})
     with pytest.raises(FactoryError) as caught:
         require_all_done(outcome, lambda job: f"{job} 1.0")
     assert caught.value is outcome.failed["e"]
@@ -68,7 +68,7 @@ def test_when_all_is_done_nothing_is_raised() -> None:
     require_all_done(Outcome(done={"a": 1}), str)
 
 
-def test_the_time_limit_lists_what_is_built_cut_failed_and_not_begun() -> None:
+def test_the_time_limit_lists_every_outcome() -> None:
     def work(job: str, done: Mapping[str, str]) -> str:
         if job == "c":
             cancellation.current().request(TimeLimitReached)
@@ -83,9 +83,9 @@ def test_the_time_limit_lists_what_is_built_cut_failed_and_not_begun() -> None:
     assert str(caught.value) == (
         "the time limit has passed\n"
         "  built: a, b\n"
-        "  cut: c (finished: source, patch)\n"
+        "  interrupted: c (finished: source, patch)\n"
         "  failed: e: it broke\n"
-        "  not begun: d (needs c), f (needs d), g (needs e), h\n"
+        "  not started: d (needs c), f (needs d), g (needs e), h\n"
         "  hint: run the same command to go on; what was finished is kept"
     )
 

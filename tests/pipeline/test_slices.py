@@ -96,7 +96,7 @@ def cut_at_limit(checkout: Checkout, seconds: float) -> None:
     assert limited.returncode == TimeLimitReached.exit_code, limited.stderr
     assert limited.stderr.endswith(
         "factory: the time limit has passed\n"
-        "  cut: speed-cpp 1.0 (finished: source, patch, environment)\n"
+        "  interrupted: speed-cpp 1.0 (finished: source, patch, environment)\n"
         "  hint: run the same command to go on; what was finished is kept\n"
     )
     assert survivors(checkout.cache) == []

@@ -1,4 +1,4 @@
-"""The commands: one module each, one name here, in the order in which `factory --help` lists them."""
+"""Commands: one module each, listed in the order of `factory --help`."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ COMMANDS = (
 
 
 def load_command(name: str) -> ModuleType:
-    """A command's module: `configure(parser)`, `run(args) -> int` and, where it opens roots, `NEEDS_ROOT = True`."""
+    """Import a command's module: `configure(parser)`, `run(args) -> int`, and `NEEDS_ROOT = True` if it opens roots."""
     return import_module(f"factory.cli.commands.{name}")

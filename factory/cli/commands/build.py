@@ -1,4 +1,4 @@
-"""`factory build`: build, repair, audit and check packages, with what they need."""
+"""`factory build`: build, repair, audit and check packages and their dependencies."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from factory.util import cancellation
 from factory.util.jsonio import dumps
 
 NEEDS_ROOT = True
-# One keeps the processors busy while the other is in a stage that uses one of them, or none.
+# Two keep the processors busy: one compiles while the other is in a stage with little parallel work.
 DEFAULT_RECIPES = 2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a folder name below recipes/")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="recipe: a folder below recipes/")
     add_pythons_option(parser)
     add_toolchains_option(parser)
     add_build_options(parser)
@@ -40,27 +40,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--time-limit",
         type=duration,
         metavar="DURATION",
-        help="stop after this time, such as 5h30m, with status 75; the same command goes on",
+        help="stop after this time, such as 5h30m, with status 75; the same command resumes",
     )
     parser.add_argument(
         "--jobs",
         type=count,
         metavar="N",
         default=processors(),
-        help="compilers at once, in all recipes together (default: one for each processor, here %(default)s)",
+        help="parallel compilers, all recipes together (default: one for each processor, here %(default)s)",
     )
     parser.add_argument(
         "--recipes",
         type=count,
         metavar="N",
         default=DEFAULT_RECIPES,
-        help="recipes to work on at once (default: %(default)s)",
+        help="parallel recipes (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the build records as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build and print a table of the wheels, or their records."""
+    """Build, and print a table of the wheels or their records."""
     chosen = replace(make_run(args), slots=CompileSlots(args.jobs), recipes_at_once=args.recipes)
     started = time.monotonic()
     with _limited(args.time_limit):
@@ -79,7 +79,7 @@ def _limited(seconds: int | None) -> AbstractContextManager[object]:
 
 
 def print_wheels(records: Sequence[BuildRecord], store: Store) -> None:
-    """A line a wheel: its file name, size, where it passed and its hash."""
+    """Print a table of wheels: file name, size, Python, profiles that passed, hash."""
     rows = [
         (
             record.wheel,

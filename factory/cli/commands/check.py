@@ -1,4 +1,4 @@
-"""`factory check`: install a built package from an index into a clean riscv64 root and run its check."""
+"""`factory check`: install a built package in a clean riscv64 root and run its check."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", metavar="NAME", help="a package that was built")
+    parser.add_argument("name", metavar="NAME", help="a built package")
     parser.add_argument(
-        "--profile", action="append", choices=PROFILES, help="run on this CPU only; repeatable (default: the recipe's)"
+        "--profile", action="append", choices=PROFILES, help="ISA profile to run on; repeatable (default: the recipe's)"
     )
     parser.add_argument("--index", type=Path, metavar="DIR", help="install from this published index")
-    parser.add_argument(
-        "--suite", action="store_true", help="run the project's own tests, as the recipe's [suite] says"
-    )
+    parser.add_argument("--suite", action="store_true", help="run the project's own tests, as in the recipe's [suite]")
     add_python_option(parser)
     add_toolchain_option(parser)
     add_build_options(parser)
@@ -38,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check and print what each profile showed."""
+    """Run the check and print the result of each profile."""
     chosen = make_run(args)
     recipe = _with_suite(chosen.recipes.find(args.name), wanted=args.suite)
     config = chosen.config.for_python(args.python, args.toolchain or recipe.toolchain)
@@ -49,12 +47,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_suite(recipe: Recipe, *, wanted: bool) -> Recipe:
-    """The recipe with its suite in the place of its check, if that is wanted."""
+    """Return the recipe with its suite in place of its check, if wanted.
+
+    Raises:
+        RecipeError: it has no suite.
+    """
     if not wanted:
         return recipe
     if recipe.suite is None:
         raise RecipeError(
-            f"{recipe.label} has no suite",
+            f"{recipe.label}: no suite",
             hint=f"add a table [suite] with `script` to {recipe.directory / 'recipe.toml'}",
         )
     return replace(recipe, check=recipe.suite)
@@ -64,8 +66,8 @@ def _check(check: PackageCheck, args: argparse.Namespace) -> tuple[CheckResult, 
     run, recipe = check.run, check.recipe
     if args.profile and run.config.mode == NATIVE_MODE:
         raise PrerequisiteMissing(
-            "QEMU stands in for the CPUs that --profile names; a riscv64 machine has its own",
-            hint="leave --profile out",
+            "--profile: not available in native mode: checks run on this machine's own CPU",
+            hint="omit --profile",
         )
     profiles = args.profile or check.profiles
     open_stage = run.stages(run.config.label(recipe))
@@ -87,6 +89,6 @@ def _built(recipe: Recipe, run: Run) -> Path:
     if record is None:
         options = recipe.options_for(python, toolchain)
         raise CheckFailed(
-            f"{run.config.label(recipe)} was not built yet", hint=f"run: factory build {recipe.name} {options}"
+            f"{run.config.label(recipe)} is not built", hint=f"run: factory build {recipe.name} {options}"
         )
     return run.store.wheel_path(record)

@@ -1,4 +1,4 @@
-"""`factory rebuild`: build a package once more from its build record, and compare the bytes."""
+"""`factory rebuild`: rebuild a package from its build record and compare the bytes."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", metavar="NAME", help="a package that was built")
-    parser.add_argument("--record", metavar="KEY", help="the start of a build record's key (default: the newest one)")
-    parser.add_argument("--verify", action="store_true", help="fail if the wheel has other bytes than the recorded one")
+    parser.add_argument("name", metavar="NAME", help="a built package")
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="where to write (default: %(default)s)"
+        "--record", metavar="KEY", help="first digits of a build record's key (default: the newest record)"
+    )
+    parser.add_argument("--verify", action="store_true", help="fail if the bytes differ from the recorded wheel")
+    parser.add_argument(
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="output folder (default: %(default)s)"
     )
     add_root_options(parser)
     parser.set_defaults(mode=DEFAULT_MODE)  # the record's own replaces it
 
 
 def run(args: argparse.Namespace) -> int:
-    """Rebuild; with --verify compare, show what differs, and fail if something does."""
+    """Rebuild the wheel; with --verify, fail if it differs from the recorded one."""
     chosen = make_run(args)
     record = find_record(args.name, args.record, chosen.store)
     folder = chosen.layout.jobs / f"rebuild-{record.name}-{os.getpid()}"
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def find_record(name: str, key: str | None, store: Store) -> BuildRecord:
-    """The newest record of a package, if possible of a wheel to be published, or the one whose key starts with `key`.
+    """Find a package's newest record, publishable if possible, or the one whose key starts with `key`.
 
     Raises:
         StoreError: there is none.
@@ -71,15 +73,15 @@ def find_record(name: str, key: str | None, store: Store) -> BuildRecord:
     if not found:
         keys = ", ".join(short(record.key) for record in records)
         raise StoreError(
-            f"{name} has no build record{f' that starts with {key}' if key else ''}",
-            hint=f"it has {keys}" if keys else f"run: factory build {name}",
+            f"{name}: no build record{f' with key {key}' if key else ''}",
+            hint=f"its records: {keys}" if keys else f"run: factory build {name}",
         )
     published = [record for record in found if not record.comparison]
     return (published or found)[-1]
 
 
 def verify(recorded: Path, rebuilt: Path) -> None:
-    """Compare two wheels and show what differs, closely where diffoscope is installed.
+    """Compare two wheels and print the differences, in detail where diffoscope is installed.
 
     Raises:
         NotReproducible: they differ.
@@ -91,8 +93,8 @@ def verify(recorded: Path, rebuilt: Path) -> None:
     if shutil.which("diffoscope"):
         attach(["diffoscope", str(recorded), str(rebuilt)])
     raise NotReproducible(
-        f"{rebuilt} has other bytes than {recorded}: {len(differences)} differences",
-        hint="factory rebuild shows more where diffoscope is installed",
+        f"{rebuilt}: not reproducible: {len(differences)} differences from {recorded}",
+        hint="install diffoscope to see them in detail",
     )
 
 

@@ -1,4 +1,4 @@
-"""`factory shell`: open a shell in the build environment of a package, as its last build left it."""
+"""`factory shell`: open a shell in a package's build environment, as its last build left it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", metavar="NAME", help="a package; its tree is /build/src")
-    parser.add_argument("--network", action="store_true", help="with the network on, which builds don't have")
+    parser.add_argument("name", metavar="NAME", help="a package; its source tree is /build/src")
+    parser.add_argument("--network", action="store_true", help="turn the network on; builds have none")
     add_python_option(parser)
     add_toolchain_option(parser)
     add_build_options(parser)
-    parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run instead of a shell, after --")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="command to run instead of a shell, after --")
 
 
 def run(args: argparse.Namespace) -> int:
