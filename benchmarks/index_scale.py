@@ -54,7 +54,7 @@ SAMPLING_SECONDS = 1.0  # counting a process's pages stops it: ten times a secon
 GENERATE = """
 from pathlib import Path
 from factory.publish.ledger import Ledger
-from factory.site.writing import write_site
+from factory.site.writer import write_site
 write_site(Ledger(Path({ledger!r})), Path({out!r}))
 """
 
