@@ -1,1 +1,1 @@
-"""The site: what the ledger tells, as static pages for people, beside the simple repository for installers."""
+"""Static pages of the index, written from the ledger."""

@@ -1,8 +1,7 @@
-"""What requirements files and well-known stacks need on riscv64, asked of the package index of this machine.
+"""Query of the package index for the packages that stacks need on riscv64.
 
-uv chooses versions as it would for a Linux where everything has wheels, and here it is looked at which of those riscv64
-has: asked for riscv64 itself, it would look for ever older versions of a stack whose newest one can't be had there, and
-in the end tell of none.
+uv resolves for a Linux on which every version has wheels, and this module then checks which of the chosen versions have
+riscv64 wheels. Resolving for riscv64 directly would make uv try ever older versions of a stack and find none.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ from factory.model.target import Target
 from factory.publish.resolver import NO_SOLUTION, compile_requirements, host_environment
 from factory.publish.upstream_index import configured_upstream
 from factory.site.coverage import Coverage, Pin, Stack
-from factory.site.projects import MISSING, PURE, UPSTREAM
+from factory.site.states import MISSING, PURE, UPSTREAM
 from factory.util.cancellation import time_limit
 from factory.util.log import LogSink
 from factory.util.wheel_tags import glibc_of, serves
 
-LIMIT_SECONDS = 300.0  # for one stack and Python; what can be answered is in some 20 seconds
-SOURCES = ("sdist", "vcs", "directory", "archive")  # the ways in which a lock file has a package's source
-MARKED = {
+LIMIT_SECONDS = 300.0  # for one stack and Python; a solvable one takes some 20 seconds
+SOURCES = ("sdist", "vcs", "directory", "archive")  # keys of a package's source in a lock file
+MARKER_VALUES = {
     "implementation_name": "cpython",
     "os_name": "posix",
     "platform_machine": "riscv64",
@@ -48,23 +47,25 @@ MARKED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked: the requirements as people read them, a requirements file's text for uv, and uv's settings."""
+    """Requirements as people read them and as uv reads them, and settings of uv."""
 
     requirements: tuple[str, ...]
     wanted: str
     settings: Mapping[str, Any]
 
 
-def gather(files: Sequence[Path], built: Iterable[str], *, pythons: Sequence[str], log: LogSink) -> Coverage:
-    """Find out what the stacks in `files` need, and since when the projects `built` here have wheels of their own.
+def gather_coverage(files: Sequence[Path], built: Iterable[str], *, pythons: Sequence[str], log: LogSink) -> Coverage:
+    """Resolve the stacks in `files`.
 
-    A stack is a requirements file (`.txt`), or a project as uv knows it (`.toml`) where more has to be said. uv builds
-    nothing but what states its requirements nowhere.
+    Also find the first upstream riscv64 wheels of the projects `built` here.
+
+    A stack is a requirements file (`.txt`), or a uv project (`.toml`) if it needs settings of uv. uv builds only those
+    packages whose requirements no metadata states.
 
     Raises:
-        PublishError: a file is no stack, the index can't be asked, or uv finds no answer in LIMIT_SECONDS.
+        PublishError: a file is not a stack, the index cannot be queried, or uv exceeds LIMIT_SECONDS.
     """
-    stacks = tuple(look_up(file.stem, [file], pythons=pythons, log=log) for file in files)
+    stacks = tuple(resolve_stack(file.stem, [file], pythons=pythons, log=log) for file in files)
     since: dict[str, Mapping[str, str]] = {}
     with configured_upstream() as upstream:
         for project in sorted(built):
@@ -79,17 +80,17 @@ def gather(files: Sequence[Path], built: Iterable[str], *, pythons: Sequence[str
     )
 
 
-def look_up(name: str, files: Sequence[Path], *, pythons: Sequence[str], log: LogSink) -> Stack:
-    """Find out what the requirements in `files` need together, for each of the Pythons.
+def resolve_stack(name: str, files: Sequence[Path], *, pythons: Sequence[str], log: LogSink) -> Stack:
+    """Resolve the requirements in `files` together, for each of the Pythons.
 
     Raises:
-        PublishError: as `gather`.
+        PublishError: as `gather_coverage`.
     """
     requests = [_request(file) for file in files]
     pins: dict[tuple[str, str], Pin] = {}
     problems: dict[str, str] = {}
     for python in pythons:
-        packages, problem = _answer(name, requests, python, log)
+        packages, problem = _resolve(name, requests, python, log)
         problems |= {python: problem} if problem else {}
         for pin in (_pin(package, python) for package in packages):
             before = pins.get((pin.project, pin.version), pin)
@@ -110,14 +111,16 @@ def _request(file: Path) -> Request:
         project = tomllib.loads(text)
         dependencies = project["project"]["dependencies"]
         if not all(isinstance(each, str) for each in dependencies):
-            raise ValueError("project.dependencies is no list of requirements")
+            raise ValueError("project.dependencies: not a list of requirements")
         settings = dict(project.get("tool", {}).get("uv", {}))
     except OSError as error:
-        raise PublishError(f"{file} can't be read: {error.strerror}", hint="name a requirements file") from error
+        raise PublishError(
+            f"{file}: cannot be read: {error.strerror}", hint="name a requirements file or a pyproject.toml"
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PublishError(
-            f"{file} is no stack: {error}",
-            hint="that is a requirements file, or a file with project.dependencies, as a pyproject.toml has them",
+            f"{file}: not a stack: {error}",
+            hint="name a requirements file, or a TOML file with project.dependencies such as pyproject.toml",
         ) from error
     wanted = "".join(f"{each}\n" for each in dependencies)
     return Request(requirements=tuple(dependencies), wanted=wanted, settings=settings)
@@ -128,10 +131,10 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
-def _answer(
+def _resolve(
     name: str, requests: Sequence[Request], python: str, log: LogSink
 ) -> tuple[Sequence[Mapping[str, Any]], str]:
-    """The packages of uv's lock file that riscv64 needs; or none, and why there is no answer."""
+    """Return the packages that riscv64 needs, or uv's message if there is no solution."""
     settings = {key: value for request in requests for key, value in request.settings.items()}
     settings["environments"] = [_environment(python)]
     with tempfile.TemporaryDirectory(prefix="factory-coverage-") as folder:
@@ -146,15 +149,15 @@ def _answer(
             if error.status == NO_SOLUTION:
                 return (), error.output
             raise PublishError(
-                f"what {name} needs could not be found out:\n{error.output}",
-                hint="mend what uv complains of; see whether the package index can be reached: pip config list",
+                f"{name}: resolution failed:\n{error.output}",
+                hint="fix the requirements that uv names, or check the address of the package index: pip config list",
             ) from error
         lock = tomllib.loads(answer.read_text(encoding="utf-8"))
     return [package for package in lock.get("packages", []) if _is_for_riscv64(package, python)], ""
 
 
 def _environment(python: str) -> str:
-    """The marker that makes uv think of Linux and that Python alone."""
+    """Return the marker that limits uv's resolution to Linux and one Python."""
     major, minor = python.split(".")
     pythons = f"python_full_version >= '{python}' and python_full_version < '{major}.{int(minor) + 1}'"
     return f"sys_platform == 'linux' and implementation_name == 'cpython' and {pythons}"
@@ -162,15 +165,15 @@ def _environment(python: str) -> str:
 
 def _too_long(name: str) -> PublishError:
     return PublishError(
-        f"uv found no answer to what {name} needs in {LIMIT_SECONDS:.0f} seconds",
-        hint="it tries older and older versions where the newest ones don't go together: name versions that do",
+        f"{name}: resolution failed: uv found no solution in {LIMIT_SECONDS:.0f} seconds",
+        hint="uv tries ever older versions if the newest ones conflict: pin versions that work together",
     )
 
 
 def _is_for_riscv64(package: Mapping[str, Any], python: str) -> bool:
     marker = package.get("marker")
     versions = {"python_version": python, "python_full_version": f"{python}.0"}
-    return marker is None or Marker(marker).evaluate({**MARKED, **versions})
+    return marker is None or Marker(marker).evaluate({**MARKER_VALUES, **versions})
 
 
 def _pin(package: Mapping[str, Any], python: str) -> Pin:
@@ -185,7 +188,7 @@ def _pin(package: Mapping[str, Any], python: str) -> Pin:
 
 
 def _files(package: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """A package's wheels; one that a requirement names by its address is an archive to the lock file."""
+    """Return a package's wheels, including one that is required by its URL."""
     archive = package.get("archive", {})
     return [*package.get("wheels", []), *([archive] if archive and _filename(archive).endswith(".whl") else [])]
 
@@ -195,7 +198,10 @@ def _filename(file: Mapping[str, Any]) -> str:
 
 
 def _offer(wheel: str) -> str:
-    """What a wheel of a fitting Python is to a board: UPSTREAM, PURE, or MISSING where it is for something else."""
+    """Return the state of a wheel with a matching Python tag.
+
+    It is UPSTREAM, PURE, or MISSING if the platform does not fit.
+    """
     platforms = {tag.platform for tag in parse_wheel_filename(wheel)[3]}
     if "any" in platforms:
         return PURE
@@ -208,9 +214,9 @@ def _runs_on_target(platform: str) -> bool:
 
 
 def _riscv64_since(packages: Iterable[DistributionPackage], python: str) -> str:
-    """The first final version from which on each has a wheel that a riscv64 board with that Python takes.
+    """Return the first final version since which all have riscv64 wheels.
 
-    It is empty where the newest one has none: then an installer that asks for no version gets one without.
+    It is empty if the newest version has none: an installer without a version constraint chooses that version.
     """
     served: dict[Version, bool] = {}
     for package in packages:
@@ -233,12 +239,12 @@ def _final_version(package: DistributionPackage) -> Version | None:
 def _admits(requires_python: str | None, python: str) -> bool:
     try:
         return SpecifierSet(requires_python or "").contains(f"{python}.0")
-    except InvalidSpecifier:  # installers take no notice of such a one either
+    except InvalidSpecifier:  # installers ignore it too
         return True
 
 
 def _is_compiled(filename: str, python: str) -> bool:
-    """Whether a file is a wheel for riscv64 and that Python."""
+    """Test whether a file is a compiled wheel for riscv64 and a Python."""
     try:
         return filename.endswith("riscv64.whl") and serves(filename, python) and _offer(filename) == UPSTREAM
     except InvalidWheelFilename:

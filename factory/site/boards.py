@@ -1,4 +1,4 @@
-"""Which boards count as which ISA profile, and the rules by which a browser tells it from /proc/cpuinfo."""
+"""Boards with their ISA profiles, and the rules that map a CPU to a profile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCRIPT = Path(finder.__file__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """Boards with one CPU: the profile whose checks speak for it, and what there is to know of its vectors."""
+    """Boards with one CPU, its vector extension, and the profile that it counts as."""
 
     names: str
     cpu: str
@@ -21,7 +21,7 @@ class Board:
     vectors: str
 
 
-# As the board finder judges what these boards say of themselves: tests/test_board.py has their /proc/cpuinfo.
+# The profiles agree with the board finder: tests/support/boards.py has the /proc/cpuinfo of these boards.
 BOARDS = (
     Board(names="StarFive VisionFive 2, Milk-V Mars", cpu="JH7110 (SiFive U74)", profile="rv64gc", vectors="none"),
     Board(names="SiFive HiFive Premier P550", cpu="EIC7700X (SiFive P550)", profile="rv64gc", vectors="none"),
@@ -29,19 +29,19 @@ BOARDS = (
         names="Lichee RV, MangoPi MQ-Pro",
         cpu="D1 (T-Head C906)",
         profile="rv64gc",
-        vectors="draft 0.7.1, which wheels don't use",
+        vectors="draft 0.7.1, not used by wheels",
     ),
     Board(
         names="Lichee Pi 4A, BeagleV-Ahead",
         cpu="TH1520 (T-Head C910)",
         profile="rv64gc",
-        vectors="draft 0.7.1, which wheels don't use",
+        vectors="draft 0.7.1, not used by wheels",
     ),
     Board(
         names="Milk-V Pioneer",
         cpu="SG2042 (T-Head C920)",
         profile="rv64gc",
-        vectors="draft 0.7.1, which wheels don't use",
+        vectors="draft 0.7.1, not used by wheels",
     ),
     Board(names="CanMV K230", cpu="K230 (T-Head C908)", profile="rvv128", vectors="RVV 1.0, 128 bits"),
     Board(
@@ -61,7 +61,7 @@ BOARDS = (
 
 
 def browser_rules() -> Mapping[str, object]:
-    """The board finder's tables, for the page's JavaScript, so that there is one place to change them."""
+    """Return the board finder's tables for the JavaScript of the boards page."""
     return {
         "base": sorted(finder.BASE),
         "rva22": sorted(finder.RVA22),

@@ -1,4 +1,4 @@
-"""Values as people read them."""
+"""Readable forms of sizes, durations, versions and tools."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MINUTE, HOUR = 60, 3600
 
 
 def size(count: int) -> str:
-    """Bytes, as in `21.9 MB`."""
+    """Format a number of bytes, as in `21.9 MB`."""
     if count < 1000:
         return f"{count} B"
     unit, scale = ("kB", 1e3) if count < 999.5e3 else ("MB", 1e6) if count < 999.5e6 else ("GB", 1e9)
@@ -24,7 +24,7 @@ def size(count: int) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def duration(seconds: float) -> str:
-    """Seconds, as in `4 min 21 s`."""
+    """Format seconds, as in `4 min 21 s`."""
     if not math.isfinite(seconds):
         return "unknown"
     whole = round(seconds)
@@ -36,45 +36,51 @@ def duration(seconds: float) -> str:
 
 
 def day(time: str) -> str:
-    """The day of an ISO 8601 time."""
+    """Return the day of an ISO 8601 time."""
     return time[:10]
 
 
 def since(versions: Mapping[str, str]) -> str:
-    """The version from which on there is something for each Python; which Python is said where it isn't the same."""
+    """Format the first version for each Python.
+
+    The Pythons are named unless all have the same version.
+    """
     if versions.keys() >= set(PYTHONS) and len(set(versions.values())) == 1:
         return versions[PYTHONS[0]]
     return ", ".join([f"{version} for Python {python}" for python, version in versions.items()])
 
 
 def check_id(number: int | str, profile: str, python: str) -> str:
-    """Where a page tells of a check of its wheel of that number, which stands there as it is."""
+    """Return the HTML id of a check of a page's wheel; `number` is used unquoted."""
     return f"check-{number}-{path_quoted(f'{python}-{profile}')}"
 
 
 def stages(stages: Sequence[Stage]) -> str:
-    """What the stages of a build took, as in `source 2.1 s, build 4 min 21 s (8 min 9 s of processors, 2.1 GB)`."""
+    """Format stages with their costs.
+
+    For example: `source 2.1 s, build 4 min 21 s (8 min 9 s of CPU time, 2.1 GB)`.
+    """
     return ", ".join(
         [f"{each.name} {duration(each.seconds)}{_cost(each) if each.processors else ''}" for each in stages]
     )
 
 
 def _cost(stage: Stage) -> str:
-    return f" ({duration(stage.processors)} of processors, {size(stage.memory)})"
+    return f" ({duration(stage.processors)} of CPU time, {size(stage.memory)})"
 
 
 def tools(toolchain: Mapping[str, str]) -> str:
-    """Compilers and their kin with their versions."""
+    """Format the tools of a build with their versions."""
     return _tools(tuple(toolchain.items()))
 
 
-@lru_cache  # many wheels are built with the same
+@lru_cache  # many wheels have the same tools
 def _tools(toolchain: Sequence[tuple[str, str]]) -> str:
     return ", ".join([f"{name} {version}" for name, version in sorted(toolchain)])
 
 
-def from_package(package: Package | None) -> str:
-    """What a library is from."""
+def library_origin(package: Package | None) -> str:
+    """Format the package that a library came from."""
     if package is None:
-        return "from a package that is not known"
+        return "from an unknown package"
     return f"from {'the Debian package ' if package.kind == 'deb' else ''}{package.name} {package.version}"

@@ -1,21 +1,22 @@
-"""A project as JSON for programs."""
+"""A project as JSON for programs: `index.json` beside its page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from factory.publish.ledger import Built
-from factory.site.projects import Project, VersionFiles, Wheel
+from factory.site.projects import Project, VersionFiles
+from factory.site.wheels import Wheel
 from factory.util.jsonio import encode
 
 FORMAT = 2
 
 
 def project_json(project: Project, since: Mapping[str, str]) -> str:
-    """What there is of a project, where it was run and what failed. `format` counts changes of this form.
+    """Return a project as JSON; `format` is the version of this form.
 
-    Addresses of what the index has itself are relative to the file. `since` has the version from which on its own
-    project has wheels for riscv64, for each Python where that is known.
+    Addresses of files in the index are relative to the JSON file. `since` has the first version with the project's own
+    riscv64 wheels, for each Python for which it is known.
     """
     content = {
         "format": FORMAT,

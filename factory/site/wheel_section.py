@@ -1,4 +1,4 @@
-"""What pages tell of one wheel: how it was built, what is in it, and its checks."""
+"""Section of a version's page about one wheel: build, contents and checks."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ import markupsafe
 from factory.model.target import PROFILES, PYTHONS
 from factory.publish.reports import Contents, Patch
 from factory.site import filters
-from factory.site.projects import Wheel, log_title, rank_of
-from factory.site.templating import Values, filled
+from factory.site.macro_cache import Values, fill_macro
+from factory.site.wheels import Wheel, log_title, profile_rank
 from factory.util.paths import short
 
-ENDINGS = {True: "passed", False: "failed"}
+RESULTS = {True: "passed", False: "failed"}
 ORIGINS = {True: "built here", False: "by its own project; the file is unchanged"}
 NO_LICENCE = "not stated in the wheel"
-# Of builds without a recorded audit.
-NO_CONTENTS = Contents(libraries=0, glibc=None, dispatched=(), system_libraries=())
+NO_CONTENTS = Contents(
+    libraries=0, glibc=None, dispatched=(), system_libraries=()
+)  # of builds without a recorded audit
 
 
 class CheckLine(NamedTuple):
-    """What is the same in many lines of checks: `log` is the number of the one that tells it in full, if there is."""
+    """Constant part of a check's line.
+
+    `log` is the place of its log among the wheel's logs, if there is one.
+    """
 
     profile: str
     stands_for: str
@@ -32,8 +36,8 @@ class CheckLine(NamedTuple):
     log: int | None
 
 
-def section_of(number: int, wheel: Wheel, name: str) -> str:
-    """What a version's page tells of a wheel, the page's `number`th."""
+def wheel_section(number: int, wheel: Wheel, name: str) -> str:
+    """Render the section of a wheel; `number` is its place on the page, from 1."""
     release, build, time = wheel.release, wheel.build, wheel.time
     values = {
         "number": str(number),
@@ -50,7 +54,7 @@ def section_of(number: int, wheel: Wheel, name: str) -> str:
     }
     if build is None:
         values["license"] = "" if wheel.report is None else wheel.report.license or NO_LICENCE
-        return filled("wheel.html", "section", Values(texts=values), False, (), ())
+        return fill_macro("wheel.html", "section", Values(texts=values), False, (), ())
     recipe, titles = build.recipe or name, tuple(wheel.logs)
     order, lines = _check_lines(tuple([(each.python, each.profile, each.passed) for each in build.checks]), titles)
     checks = [build.checks[place] for place in order]
@@ -70,16 +74,19 @@ def section_of(number: int, wheel: Wheel, name: str) -> str:
         "seconds": [filters.duration(check.seconds) for check in checks],
         "shown": [check.shown for check in checks],
     }
-    told = Values(texts=values, lists=lists, safe={"facts": facts_of(wheel) or ""})
-    return filled("wheel.html", "section", told, True, titles, lines)
+    content = Values(texts=values, lists=lists, safe={"facts": wheel_facts(wheel) or ""})
+    return fill_macro("wheel.html", "section", content, True, titles, lines)
 
 
 @lru_cache(maxsize=1024)
 def _check_lines(
     checks: Sequence[tuple[str, str, bool]], logs: Sequence[str]
 ) -> tuple[Sequence[int], Sequence[CheckLine]]:
-    """The order of checks (Python, profile, whether it passed) on a page that has those logs, and their lines."""
-    order = sorted(range(len(checks)), key=lambda place: (checks[place][0], rank_of(checks[place][1])))
+    """Return the order of checks on the page and their lines.
+
+    A check is given as Python, profile and result; `logs` are the titles of the wheel's logs.
+    """
+    order = sorted(range(len(checks)), key=lambda place: (checks[place][0], profile_rank(checks[place][1])))
     return order, tuple([_check_line(*checks[place], logs) for place in order])
 
 
@@ -89,24 +96,27 @@ def _check_line(python: str, profile: str, passed: bool, logs: Sequence[str]) ->
         profile=profile,
         stands_for=PROFILES[profile].stands_for if profile in PROFILES else "",
         python=python,
-        ended=ENDINGS[passed],
+        ended=RESULTS[passed],
         log=logs.index(title) if title in logs else None,
     )
 
 
-def facts_of(wheel: Wheel) -> markupsafe.Markup | None:
-    """What there is to know of a wheel that was built here, None of another."""
+def wheel_facts(wheel: Wheel) -> markupsafe.Markup | None:
+    """Render the facts of a wheel that was built here, None for others."""
     if wheel.build is None or wheel.report is None:
         return None
     build = wheel.build
-    return _facts_of(build.repacked_from, build.baseline, build.contents, build.patches, wheel.report.license)
+    return _render_facts(build.repacked_from, build.baseline, build.contents, build.patches, wheel.report.license)
 
 
 @lru_cache(maxsize=256)
-def _facts_of(
+def _render_facts(
     repacked_from: str, baseline: str, contents: Contents | None, patches: Sequence[Patch], license_: str
 ) -> markupsafe.Markup:
-    """The same for the wheels of a version, mostly, and often for those of the next."""
+    """Render the facts.
+
+    Most wheels of a version have the same facts, and often those of the next version too.
+    """
     audited, contents = contents is not None, contents or NO_CONTENTS
     bundled = contents.bundled or ()
     values = Values(
@@ -121,10 +131,10 @@ def _facts_of(
             "dispatched": [library.path for library in contents.dispatched],
             "extensions": [", ".join(library.extensions) for library in contents.dispatched],
             "bundled": [library.path for library in bundled],
-            "from": [filters.from_package(library.package) for library in bundled],
+            "from": [filters.library_origin(library.package) for library in bundled],
             "sboms": contents.sboms,
             "patches": [patch.name for patch in patches],
             "statuses": [patch.upstream_status for patch in patches],
         },
     )
-    return markupsafe.Markup(filled("wheel.html", "facts", values, audited, contents.bundled is not None))
+    return markupsafe.Markup(fill_macro("wheel.html", "facts", values, audited, contents.bundled is not None))

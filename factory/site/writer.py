@@ -1,8 +1,8 @@
-"""Writes every page from the ledger: several projects at once, and only those whose ledger or pages have changed.
+"""Incremental, parallel writer of the index's pages.
 
-What was written is remembered in a hidden file of the output, by the times of folders: every file of the ledger and of
-the output appears by rename, which its folder's time shows. So a run in which one project changed looks at five folders
-of each project, and reads that project alone.
+A hidden file of the output keeps the modification times of folders as they were after the last run. Every file of the
+ledger and of the output appears by rename, which changes its folder's time. So a run after a change of one project
+compares the times of five folders for each project and reads the changed project only.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ from pathlib import Path
 import factory
 from factory.publish.ledger import Ledger
 from factory.publish.reports import FAILURES, REPORTS
-from factory.site.config import load_settings
-from factory.site.coverage import load_coverage, needed_versions
-from factory.site.pages import SITEMAP, Entry, Pages, Site, entry_of, pages_of_project, pages_of_the_whole
+from factory.site.inputs import Site, load_site
+from factory.site.overview_pages import Entry, Pages, make_entry, render_overview
+from factory.site.project_pages import render_project
 from factory.site.projects import load_project, project_names
+from factory.site.sitemaps import SITEMAP
 from factory.util.atomic_files import changed_at, write_file, write_if_changed
 from factory.util.jsonio import DAMAGED, decode, encode
 
 STATE_FILE = ".pages.json"
-AT_ONCE = 64  # projects that make processes of their own worth their start
-PART = 2  # projects that a process takes at a time
-UNSURE_SECONDS = 0.05  # a folder changed so recently may change again within the same tick of the file system's clock
+PARALLEL_FROM = 64  # projects; fewer are written faster without starting processes
+CHUNK = 2  # projects that a process takes at a time
+UNSURE_SECONDS = 0.05  # a folder changed so recently may change again within one tick of the file system's clock
 UNSURE = -1
 
 Stamp = tuple[int, ...]
-# A project that was written: its name, its entry, and its pages that were new or differed, below the output.
+# Name and entry of a written project, and its changed pages below the output.
 Done = tuple[str, Entry, list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A project as it was written last: the times of its folders in the ledger and in the output, and its entry."""
+    """Last state of a project: times of its folders, and its entry."""
 
     ledger: Stamp
     output: Stamp
@@ -52,7 +53,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What the output holds: by which program, settings and coverage it was made, and each project."""
+    """Content of the state file; `made_by` identifies program, settings and coverage."""
 
     made_by: str
     projects: Mapping[str, Written]
@@ -60,7 +61,10 @@ class State:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Without looking for cycles of garbage: next to none are made here, and it would take a tenth of the time."""
+    """Switch off the collection of reference cycles.
+
+    There are next to none, and looking for them costs a tenth of the time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -74,9 +78,9 @@ def _no_collection() -> Iterator[None]:
 def write_site(ledger: Ledger, out: Path, *, force: bool = False) -> tuple[str, ...]:
     """Write the simple repository's pages and the site below `out`.
 
-    Returns the names there of files that were new, differed or went, and of folders that went. Settings and coverage
-    are read beside the ledger's folder. The same ledger gives the same bytes. `force` looks at every page, also where
-    nothing seems to have changed.
+    Returns the files that were added, changed or removed and the folders that were removed, below `out`. Settings and
+    coverage are read beside the ledger's folder. The same ledger gives the same bytes. `force` compares the content of
+    every page instead of the times of folders.
 
     Raises:
         PublishError: a file of the ledger, the settings or the coverage is damaged.
@@ -93,12 +97,12 @@ def write_site(ledger: Ledger, out: Path, *, force: bool = False) -> tuple[str, 
         changed += pages
         entries[name] = entry
     changed += _remove(_projects_in(out) - set(names), out)
-    whole = pages_of_the_whole([entries[name] for name in names], site)
-    folders = sorted({name.rpartition("/")[0] for name in whole if "/" in name})
-    there = {*_files_in(folders, out), *(name for name in _entries(out, folders=False) if _is_ours(name, whole))}
-    changed += _write(whole.items(), there, out)
+    overview = render_overview([entries[name] for name in names], site)
+    folders = sorted({name.rpartition("/")[0] for name in overview if "/" in name})
+    there = {*_files_in(folders, out), *(name for name in _entries(out, folders=False) if _is_page(name, overview))}
+    changed += _write(overview.items(), there, out)
     written = {name: before[name] for name in set(names) - set(stale)}
-    # Last of all: what was written just before is not sure to change its folder's time when it changes.
+    # Last of all: a change right after the writing may not change the folder's time.
     for name in stale:
         written[name] = Written(ledger=stamps[name], output=output_stamp(out, name), entry=entries[name])
     _write_state(out, State(made_by=made_by, projects={name: written[name] for name in names}))
@@ -106,7 +110,7 @@ def write_site(ledger: Ledger, out: Path, *, force: bool = False) -> tuple[str, 
 
 
 def site_pages(ledger: Ledger) -> Iterator[tuple[str, str]]:
-    """Every page that the ledger gives, one after the other: its path below the output, and its text.
+    """Render every page of the ledger as (path below the output, text).
 
     Raises:
         PublishError: as `write_site`.
@@ -115,38 +119,34 @@ def site_pages(ledger: Ledger) -> Iterator[tuple[str, str]]:
     entries = []
     for name in project_names(ledger.folder):
         project = load_project(ledger, name)
-        entries.append(entry_of(project, site))
-        yield from pages_of_project(project, site)
-    yield from pages_of_the_whole(entries, site).items()
+        entries.append(make_entry(project, site))
+        yield from render_project(project, site)
+    yield from render_overview(entries, site).items()
 
 
-def load_site(ledger: Ledger) -> Site:
-    """What all pages have in common, from beside the ledger."""
-    folder = ledger.folder.parent
-    coverage = load_coverage(folder)
-    return Site(settings=load_settings(folder), coverage=coverage, needed=needed_versions(coverage.stacks))
+def encode_page(text: str) -> bytes:
+    """Encode a page.
 
-
-def encoded(text: str) -> bytes:
-    """A page's bytes. Half of a surrogate pair, which JSON can hold and UTF-8 can't, becomes a question mark."""
+    A lone surrogate, which JSON can hold and UTF-8 cannot, becomes a question mark.
+    """
     return text.encode("utf-8", "replace")
 
 
 def _write_projects(names: Sequence[str], ledger: Ledger, out: Path, site: Site) -> Iterable[Done]:
     work = partial(write_project, ledger=ledger.folder, out=out, site=site)
     processes = len(os.sched_getaffinity(0))
-    if len(names) < AT_ONCE or processes == 1:
+    if len(names) < PARALLEL_FROM or processes == 1:
         return map(work, names)
-    return _at_once(work, sorted(names, key=lambda name: -_size(ledger.folder / name)), processes)
+    return _in_parallel(work, sorted(names, key=lambda name: -_size(ledger.folder / name)), processes)
 
 
-def _at_once(work: Callable[[str], Done], names: Sequence[str], processes: int) -> Iterator[Done]:
-    """In this process, from the last name on, and in others, which begin with the first.
+def _in_parallel(work: Callable[[str], Done], names: Sequence[str], processes: int) -> Iterator[Done]:
+    """Work on the last names in this process and on the first in others.
 
-    The others start anew, since a copy of a process with threads may hang.
+    The others are spawned, since a fork of a process with threads may hang.
     """
     context = multiprocessing.get_context("spawn")
-    parts = [names[start : start + PART] for start in range(0, len(names), PART)]
+    parts = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     with ProcessPoolExecutor(processes - 1, mp_context=context, initializer=gc.disable) as pool:
         futures = [pool.submit(_each, work, part) for part in parts]
         try:
@@ -164,20 +164,20 @@ def _each(work: Callable[[str], Done], names: Sequence[str]) -> list[Done]:
 
 
 def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> Done:
-    """Write one project's pages; returns its name, its entry and the pages that were new or differed."""
+    """Write one project's pages, and return its name, its entry and the changed pages."""
     project = load_project(Ledger(ledger), name)
     there = set(_files_in((f"project/{name}", f"simple/{name}"), out))
-    return name, entry_of(project, site), _write(pages_of_project(project, site), there, out)
+    return name, make_entry(project, site), _write(render_project(project, site), there, out)
 
 
 def _write(pages: Iterable[tuple[str, str]], there: set[str], out: Path) -> list[str]:
-    """Make these pages, and no others, what is there now; returns what was new, differed or went.
+    """Write the pages and remove others that are `there`; return all changes.
 
-    What goes is of versions that are not listed any more, or was left by a run that was killed.
+    The others are of versions that are no longer listed, or were left by an interrupted run.
     """
     changed = []
     for name, text in pages:
-        path, content = f"{out}/{name}", encoded(text)
+        path, content = f"{out}/{name}", encode_page(text)
         if name not in there:
             write_file(path, content)
             changed.append(name)
@@ -194,9 +194,12 @@ def _files_in(folders: Iterable[str], out: Path) -> Iterator[str]:
     return (f"{folder}/{name}" for folder in folders for name in _entries(f"{out}/{folder}", folders=False))
 
 
-def _is_ours(name: str, whole: Pages) -> bool:
-    """Whether a file at the top is a page, or a map of the site. What else lies there may be somebody's own."""
-    return name in whole or SITEMAP.fullmatch(name) is not None
+def _is_page(name: str, overview: Pages) -> bool:
+    """Test whether a file in the top folder is a page or a sitemap.
+
+    Other files there may belong to somebody else.
+    """
+    return name in overview or SITEMAP.fullmatch(name) is not None
 
 
 def _projects_in(out: Path) -> set[str]:
@@ -204,7 +207,7 @@ def _projects_in(out: Path) -> set[str]:
 
 
 def _entries(folder: Path | str, *, folders: bool) -> list[str]:
-    """The names of the folders in a folder, or of what else is there."""
+    """Return the names of the folders in a folder, or of everything else in it."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) is folders]
@@ -213,7 +216,7 @@ def _entries(folder: Path | str, *, folders: bool) -> list[str]:
 
 
 def _remove(names: Iterable[str], out: Path) -> list[str]:
-    """The pages of projects of which nothing was ever published, and whose failed build is no longer one."""
+    """Remove the pages of projects without releases and failed builds."""
     folders = [f"{kind}/{name}" for name in sorted(names) for kind in ("project", "simple")]
     for folder in folders:
         shutil.rmtree(out / folder, ignore_errors=True)
@@ -221,18 +224,18 @@ def _remove(names: Iterable[str], out: Path) -> list[str]:
 
 
 def _size(folder: Path) -> int:
-    """Of the folder itself: what grows with the files in it, roughly."""
+    """Return the size of the folder itself, which grows with the number of its files."""
     return folder.stat().st_size
 
 
 def ledger_stamp(ledger: Path, name: str) -> Stamp:
-    """When the project's folders in the ledger last changed."""
-    folder = f"{ledger}/{name}"  # a Path costs more than looking at what it leads to
+    """Return the times of a project's folders in the ledger."""
+    folder = f"{ledger}/{name}"  # making a Path costs more than the stat
     return _stamp(folder, f"{folder}/{REPORTS}", f"{folder}/{FAILURES}")
 
 
 def output_stamp(out: Path, name: str) -> Stamp:
-    """When the project's folders in the output last changed."""
+    """Return the times of a project's folders in the output."""
     return _stamp(f"{out}/project/{name}", f"{out}/simple/{name}")
 
 
@@ -253,9 +256,9 @@ def _is_current(name: str, stamp: Stamp, before: Mapping[str, Written], out: Pat
 
 
 def _identity(site: Site) -> str:
-    """What pages depend on besides the ledger: this program's own files, settings and coverage."""
+    """Hash the inputs of pages besides the ledger."""
     digest = hashlib.sha256(repr(site).encode("utf-8", "replace"))
-    # All of them: what goes into a page comes from many modules, and reading them takes milliseconds.
+    # Includes every file of the program: pages depend on many modules, and reading them takes milliseconds.
     for folder, folders, files in os.walk(Path(factory.__file__).parent):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(files):
@@ -265,7 +268,10 @@ def _identity(site: Site) -> str:
 
 
 def _read_state(out: Path, made_by: str) -> Mapping[str, Written]:
-    """The projects as they were written last; none, where that isn't known or something else made them."""
+    """Read the last state of the projects.
+
+    There is none if it is unknown or of another program, settings or coverage.
+    """
     try:
         state = decode((out / STATE_FILE).read_bytes(), State)
     except (OSError, *DAMAGED):

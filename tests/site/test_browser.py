@@ -12,7 +12,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from factory.board.finder import judge, of_cpuinfo
 from factory.publish.server import serve
-from factory.site.projects import MISSING, PURE
+from factory.site.states import MISSING, PURE
 from factory.site.writer import write_site
 from tests.support.boards import SAMPLES
 from tests.support.browser import Browser, axe_source, chromium
@@ -96,13 +96,13 @@ def test_the_search_finds_a_package_however_its_name_is_written(browser: Browser
 
 def test_a_search_without_a_hit_says_what_is_known_and_what_to_do(browser: Browser) -> None:
     browser.open("")
-    assert shown(browser, "#elsewhere li, #unknown") == []
+    assert shown(browser, "#absent li, #unknown") == []
     element(browser, "#search").send_keys("Plain.Words")
     assert shown(browser, "#found") == ["No packages with “plain-words” in the name"]
-    assert shown(browser, "#elsewhere li") == ["plain-words 3.0: pure Python for Python 3.13, missing for Python 3.14"]
+    assert shown(browser, "#absent li") == ["plain-words 3.0: pure Python for Python 3.13, missing for Python 3.14"]
     assert shown(browser, "#unknown code") == ["pip install plain-words", "docs/add-a-recipe.md"]
     element(browser, "#search").send_keys("; rm")
-    assert shown(browser, "#elsewhere li") == []
+    assert shown(browser, "#absent li") == []
     assert shown(browser, "#unknown code")[0] == "pip install NAME"
 
 

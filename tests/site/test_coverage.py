@@ -17,7 +17,7 @@ from factory.publish.reports import write_report
 from factory.publish.server import serve
 from factory.site import filters
 from factory.site.coverage import load_coverage
-from factory.site.projects import MISSING, PURE, UPSTREAM
+from factory.site.states import MISSING, PURE, UPSTREAM
 from factory.site.writer import site_pages
 from tests.support.ledgers import ALPHA_NEXT, FAILURE, build, make_coverage, make_ledger, pin, release, report
 from tests.support.page_text import plain
@@ -130,8 +130,8 @@ def test_what_is_no_stack_is_named(index: Path, capsys: pytest.CaptureFixture[st
         (index / "stacks/Numbers.txt").unlink(missing_ok=True)
         assert gather(index) == PublishError.exit_code
         told = capsys.readouterr().err
-        assert "Wrong.toml is no stack: " in told
-        assert "hint: that is a requirements file, or a file with project.dependencies" in told
+        assert "Wrong.toml: not a stack: " in told
+        assert "hint: name a requirements file, or a TOML file with project.dependencies" in told
 
 
 def test_a_stack_without_an_answer_in_time_is_named(
@@ -140,8 +140,8 @@ def test_a_stack_without_an_answer_in_time_is_named(
     monkeypatch.setattr("factory.site.availability.LIMIT_SECONDS", 0.001)
     assert gather(index) == PublishError.exit_code
     told = capsys.readouterr().err
-    assert "uv found no answer to what Nothing needs in 0 seconds" in told
-    assert "name versions that do" in told
+    assert "Nothing: resolution failed: uv found no solution in 0 seconds" in told
+    assert "hint: uv tries" in told
 
 
 REQUIREMENTS = """\
@@ -171,7 +171,7 @@ def test_a_requirements_file_is_told_of_and_nothing_is_kept(
         ["alpha", "2.0", "riscv64 on PyPI"],
         ["plain-text", "2.0", "pure Python"],
     ]
-    assert rest.startswith("2 of 3 packages install without a compiler\nPython 3.14: no versions go together:\n")
+    assert rest.startswith("2 of 3 packages install without a compiler\nPython 3.14: no compatible versions:\n")
     assert not (index / "coverage.json").exists()
 
 
@@ -193,7 +193,7 @@ def test_requirements_that_cannot_be_met_or_read_are_named(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for lines, message in (
-        ("nowhere\n", "has no versions that go together:"),
+        ("nowhere\n", "no compatible versions for any Python:"),
         ("alpha===\n", "Couldn't parse requirement"),
         ("-r gone.txt\n", "gone.txt"),
     ):
@@ -202,7 +202,7 @@ def test_requirements_that_cannot_be_met_or_read_are_named(
         assert message in told
         assert "hint: " in told
     assert gather(index, "-r", str(tmp_path / "gone.txt")) == PublishError.exit_code
-    assert "gone.txt can't be read: No such file or directory" in capsys.readouterr().err
+    assert "gone.txt: cannot be read: No such file or directory" in capsys.readouterr().err
 
 
 def coverage_page(ledger: Ledger) -> str:
@@ -268,7 +268,7 @@ def test_what_nobody_has_is_missing_with_the_reason(tmp_path: Path) -> None:
 def test_the_front_page_has_what_stacks_need_and_the_index_does_not_know(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     make_coverage(ledger, [pin("alpha", "2.0", MISSING), pin("nowhere", "1", PURE, PURE), pin("x", "2", MISSING)])
-    front = dict(site_pages(ledger))["index.html"].partition('<ul id="elsewhere">')[2].partition("</ul>")[0]
+    front = dict(site_pages(ledger))["index.html"].partition('<ul id="absent">')[2].partition("</ul>")[0]
     assert 'data-name="nowhere" hidden><a href="coverage/index.html#stack-1">nowhere</a>' in front
     assert ">1: pure Python<" in front
     assert ">2: missing<" in front
@@ -281,6 +281,6 @@ def test_a_damaged_coverage_is_named_with_its_cure(tmp_path: Path) -> None:
     unknown = (ledger.folder.parent / "coverage.json").read_text()
     for content in ("{", "[]", '{"stacks": 3}', '{"stacks": [{"name": 1}]}', unknown):
         (ledger.folder.parent / "coverage.json").write_text(content)
-        with pytest.raises(PublishError, match=r"coverage\.json is damaged") as caught:
+        with pytest.raises(PublishError, match=r"coverage\.json: file is damaged") as caught:
             load_coverage(ledger.folder.parent)
-        assert caught.value.hint == "gather it anew: factory coverage"
+        assert caught.value.hint == "write it again: factory coverage"

@@ -25,9 +25,11 @@ from factory.publish.server import serve
 from factory.publish.wheel_metadata import read_words
 from factory.site.config import Settings
 from factory.site.coverage import Coverage, Pin, Stack
-from factory.site.pages import Site, entry_of, pages_of_project, pages_of_the_whole
+from factory.site.inputs import Site
+from factory.site.overview_pages import make_entry, render_overview
+from factory.site.project_pages import render_project
 from factory.site.projects import Project, make_project
-from factory.site.writer import encoded, write_site
+from factory.site.writer import encode_page, write_site
 from factory.util.jsonio import convert, dumps
 from tests.support.browser import Browser, chromium
 from tests.support.ledgers import ALPHA, CONTENTS, FAILURE, build, make_ledger, release, report
@@ -72,7 +74,7 @@ def as_read(written: WheelReport) -> WheelReport:
 
 
 def all_pages(project: Project, site: Site = SITE) -> Mapping[str, str]:
-    return {**dict(pages_of_project(project, site)), **pages_of_the_whole([entry_of(project, site)], site)}
+    return {**dict(render_project(project, site)), **render_overview([make_entry(project, site)], site)}
 
 
 class Skeleton(HTMLParser):
@@ -156,7 +158,7 @@ def test_no_file_name_leads_out_of_its_folder(filename: str) -> None:
     except PublishError:
         return
     project = make_project(name, [release(filename)], {}, [])
-    for path, _ in pages_of_project(project, SITE):
+    for path, _ in render_project(project, SITE):
         pure = PurePosixPath(path)
         assert path == str(pure)
         assert ".." not in pure.parts
@@ -199,7 +201,7 @@ def test_a_report_with_anything_in_it_is_refused_or_shown(
     except PublishError:
         return
     for name, page in all_pages(make_project("alpha", [release(ALPHA)], reports, [])).items():
-        encoded(page)
+        encode_page(page)
         if name.endswith(".xml"):
             ElementTree.fromstring(page)
 
@@ -223,8 +225,8 @@ def test_a_wheel_with_absurd_metadata_has_short_words_or_is_refused(tmp_path: Pa
 @pytest.mark.parametrize("text", MARKUP)
 def test_installers_pages_say_to_the_letter_what_can_be_said(text: str) -> None:
     one = release(ALPHA, yanked=text)
-    page = encoded(
-        dict(pages_of_project(make_project("alpha", [one], {}, []), SITE))["simple/alpha/index.html"]
+    page = encode_page(
+        dict(render_project(make_project("alpha", [one], {}, []), SITE))["simple/alpha/index.html"]
     ).decode()
     (package,) = ProjectPage.from_html("alpha", page, base_url="http://host/simple/alpha/").packages
     told = package.yanked_reason

@@ -17,7 +17,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.reports import Stage, write_report
 from factory.site import filters
 from factory.site.boards import BOARDS
-from factory.site.projects import make_wheel
+from factory.site.wheels import make_wheel
 from factory.site.writer import site_pages
 from tests.support.boards import SAMPLES
 from tests.support.ledgers import ALPHA, ALPHA_NEXT, FAILURE, PURE, build, make_ledger, release, report
@@ -279,7 +279,7 @@ def test_a_map_of_more_addresses_than_a_file_may_hold_is_several(
     ledger = make_ledger(tmp_path)
     (tmp_path / "index/site.toml").write_text('url = "https://wheels.example/riscv/"\n')
     whole = addresses_in(pages(ledger)["sitemap.xml"])
-    monkeypatch.setattr("factory.site.pages.ADDRESSES", 6)
+    monkeypatch.setattr("factory.site.sitemaps.ADDRESSES", 6)
     made = pages(ledger)
     maps = [address.removeprefix("https://wheels.example/riscv/") for address in addresses_in(made["sitemap.xml"])]
     assert maps == [f"sitemap-{number}.xml" for number in range(1, len(maps) + 1)]
@@ -324,7 +324,7 @@ def test_the_page_of_builds_tells_when_each_was_and_what_it_took(tmp_path: Path)
 def test_wrong_settings_are_refused_with_what_is_right(lines: str, tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     (tmp_path / "index/site.toml").write_text(lines)
-    with pytest.raises(PublishError, match=r"site\.toml can't be read") as caught:
+    with pytest.raises(PublishError, match=r"site\.toml: invalid settings") as caught:
         pages(ledger)
     assert 'url = "https://..."' in str(caught.value.hint)
 
@@ -372,7 +372,7 @@ def test_durations_are_readable(seconds: float, words: str) -> None:
 def test_stages_tell_what_they_cost_where_somebody_looked() -> None:
     built = Stage(name="build", seconds=90.0, processors=171.0, memory=2_100_000_000)
     told = filters.stages((Stage(name="source", seconds=2.0), built))
-    assert told == "source 2.0 s, build 1 min 30 s (2 min 51 s of processors, 2.1 GB)"
+    assert told == "source 2.0 s, build 1 min 30 s (2 min 51 s of CPU time, 2.1 GB)"
 
 
 def test_the_last_failure_is_from_the_ledger(tmp_path: Path) -> None:

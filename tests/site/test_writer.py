@@ -73,8 +73,8 @@ def test_a_damaged_ledger_is_told_whichever_process_reads_it(
 
 def at_once_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes take projects one by one, however few there are."""
-    monkeypatch.setattr(writer, "AT_ONCE", 1)
-    monkeypatch.setattr(writer, "PART", 1)
+    monkeypatch.setattr(writer, "PARALLEL_FROM", 1)
+    monkeypatch.setattr(writer, "CHUNK", 1)
 
 
 def test_installers_get_the_pages_that_they_always_got(ledger: Ledger, tmp_path: Path) -> None:

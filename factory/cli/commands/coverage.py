@@ -1,4 +1,4 @@
-"""`factory coverage`: ask the package index what well-known stacks, or a requirements file, need on riscv64."""
+"""`factory coverage`: availability of stacks or of a requirements file on riscv64."""
 
 from __future__ import annotations
 
@@ -13,18 +13,10 @@ from factory.errors import PublishError
 from factory.model.target import PYTHONS
 from factory.publish.ledger import Built, Ledger
 from factory.recipes.loader import load_recipes
-from factory.site.coverage import (
-    COVERAGE_FILE,
-    KINDS,
-    STACKS_FOLDER,
-    WORDS,
-    Covered,
-    Row,
-    Stack,
-    covered,
-    needed_versions,
-)
-from factory.site.projects import load_project, project_names, summarize
+from factory.site.coverage import COVERAGE_FILE, STACKS_FOLDER, Stack, needed_versions
+from factory.site.coverage_table import KINDS, WORDS, Row, StackTable, compare_stacks
+from factory.site.projects import load_project, project_names
+from factory.site.summary import summarize
 from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import dumps
 from factory.util.paths import checkout, default_layout
@@ -40,70 +32,70 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=Path,
         metavar="FILE",
-        help="tell of this requirements file or pyproject.toml instead, and keep nothing; repeatable",
+        help="report on this requirements file or pyproject.toml and write nothing; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print every package of every stack as JSON")
     parser.add_argument(
         "--index",
         type=Path,
         metavar="DIR",
-        help="the folder with stacks/ and the ledger, which coverage.json goes to (default: index of the checkout)",
+        help="folder of stacks/, the ledger and coverage.json (default: index of the checkout)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look up what is needed, compare it with the ledger, and print it; the stacks' answers are kept."""
+    """Compare stacks or a requirements file with the ledger, and print the result."""
     folder = args.index or checkout() / "index"
     ledger = Ledger(folder / "ledger")
     if args.requirement:
-        found = _compared([_look_up(args.requirement)], ledger)
+        tables = _compare([_resolve(args.requirement)], ledger)
     else:
-        found = _compared(_gather(folder, ledger), ledger)
+        tables = _compare(_gather(folder, ledger), ledger)
     if args.json:
-        print(dumps(found), end="")
+        print(dumps(tables), end="")
     elif args.requirement:
-        _show_packages(found[0])
+        _show_packages(tables[0])
     else:
-        _show_stacks(found)
+        _show_stacks(tables)
     return 0
 
 
-def _look_up(files: Sequence[Path]) -> Stack:
-    from factory.site.availability import look_up
+def _resolve(files: Sequence[Path]) -> Stack:
+    from factory.site.availability import resolve_stack
 
     name = " with ".join(str(file) for file in files)
     with Reporter().stage("requirements", "coverage", default_layout().logs / "index" / "coverage.log") as log:
-        stack = look_up(name, files, pythons=PYTHONS, log=log)
+        stack = resolve_stack(name, files, pythons=PYTHONS, log=log)
     if len(stack.problems) == len(PYTHONS):
         raise PublishError(
-            f"what {name} needs has no versions that go together:\n{next(iter(stack.problems.values()))}",
-            hint="name versions that do",
+            f"{name}: no compatible versions for any Python:\n{next(iter(stack.problems.values()))}",
+            hint="change the requirements that conflict",
         )
     return stack
 
 
 def _gather(folder: Path, ledger: Ledger) -> Sequence[Stack]:
-    from factory.site.availability import gather
+    from factory.site.availability import gather_coverage
 
     recipes = load_recipes(checkout() / "recipes").values()
     built = {release.project for release in ledger.read() if isinstance(release.origin, Built)}
     built |= {canonicalize_name(recipe.project) for recipe in recipes}
     files = sorted(path for path in (folder / STACKS_FOLDER).glob("*.*") if path.suffix in STACKS)
     with Reporter().stage("index", "coverage", default_layout().logs / "index" / "coverage.log") as log:
-        coverage = gather(files, built, pythons=PYTHONS, log=log)
+        coverage = gather_coverage(files, built, pythons=PYTHONS, log=log)
     write_if_changed(folder / COVERAGE_FILE, dumps(coverage).encode())
     return coverage.stacks
 
 
-def _compared(stacks: Sequence[Stack], ledger: Ledger) -> tuple[Covered, ...]:
-    """The stacks with what the ledger has of them."""
+def _compare(stacks: Sequence[Stack], ledger: Ledger) -> tuple[StackTable, ...]:
+    """Compare the stacks with the ledger."""
     needed = needed_versions(stacks)
     known = needed.keys() & set(project_names(ledger.folder))
     summaries = {name: summarize(load_project(ledger, name), needed[name]) for name in known}
-    return tuple(covered(stacks, summaries))
+    return tuple(compare_stacks(stacks, summaries))
 
 
-def _show_stacks(stacks: Sequence[Covered]) -> None:
+def _show_stacks(stacks: Sequence[StackTable]) -> None:
     rows = []
     for stack in stacks:
         for python in PYTHONS:
@@ -113,19 +105,19 @@ def _show_stacks(stacks: Sequence[Covered]) -> None:
     print_table(("stack", "Python", "packages", *WORDS.values()), rows)
 
 
-def _show_packages(stack: Covered) -> None:
+def _show_packages(stack: StackTable) -> None:
     answered = [python for python in PYTHONS if python not in stack.problems]
     print_table(
         ("package", "needed", *(f"Python {python}" for python in answered)),
-        [(row.project, row.version, *(_told(row, python) for python in answered)) for row in stack.rows],
+        [(row.project, row.version, *(_cell_text(row, python) for python in answered)) for row in stack.rows],
     )
     for python in answered:
         tally = stack.tally(python)
         print(f"Python {python}: {tally.solved} of {tally.total} packages install without a compiler")
     for python, problem in stack.problems.items():
-        print(f"Python {python}: no versions go together:\n{problem}")
+        print(f"Python {python}: no compatible versions:\n{problem}")
 
 
-def _told(row: Row, python: str) -> str:
+def _cell_text(row: Row, python: str) -> str:
     cell = row.cells.get(python)
     return "not needed" if cell is None else ": ".join(filter(None, (cell.words, cell.note)))

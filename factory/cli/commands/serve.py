@@ -11,7 +11,7 @@ from factory.publish.simple_api import install_lines
 
 DEFAULT_FOLDER = Path("dist/index")
 DEFAULT_PORT = 8000
-ENDING = {signal.SIGINT, signal.SIGTERM}
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,24 +22,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=DEFAULT_FOLDER,
         metavar="DIR",
-        help="what factory index wrote (default: %(default)s)",
+        help="folder written by factory index (default: %(default)s)",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
-    parser.add_argument("--quiet", action="store_true", help="no line for each request")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="port to listen on, 0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print no line for each request")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C, or until a service manager ends it."""
-    for number in ENDING:
-        # A shell that starts it in the background has SIGINT ignored, and what is ignored can't be waited for.
+    """Serve until SIGINT (Ctrl-C) or SIGTERM."""
+    for number in STOP_SIGNALS:
+        # A shell ignores SIGINT of background jobs, and an ignored signal cannot be waited for.
         signal.signal(number, signal.default_int_handler)
-    # Blocked before the server's threads begin: they are ended by this one, not in the middle of something.
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    # Blocked before the server's threads start, so that only this thread receives them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     with serve(args.folder, args.host, args.port, None if args.quiet else _show) as url:
-        print(f"serving {args.folder} at {url}/simple/ (Ctrl-C ends it)", flush=True)
+        print(f"serving {args.folder} at {url}/simple/ (stop with Ctrl-C)", flush=True)
         print(*install_lines(f"{url}/simple/"), sep="\n", flush=True)
-        signal.sigwait(ENDING)
+        signal.sigwait(STOP_SIGNALS)
     return 0
 
 

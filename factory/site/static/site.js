@@ -39,7 +39,7 @@ function offerSearch() {
   const rows = [...document.querySelectorAll("#packages tr")];
   const found = document.getElementById("found");
   const unknown = document.getElementById("unknown");
-  const others = [...document.querySelectorAll("#elsewhere li")];
+  const others = [...document.querySelectorAll("#absent li")];
   input.closest(".search").hidden = false;
   const search = () => {
     const wanted = normalize(input.value);

@@ -1,0 +1,140 @@
+"""Published wheels with their reports, builds and sidecar files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
+
+from factory.model.target import PROFILES
+from factory.publish.ledger import Built, Release
+from factory.publish.logs import log_name
+from factory.publish.reports import Build, Check, Log, WheelReport
+from factory.publish.safe_text import harmless
+from factory.publish.sbom import sbom_name
+from factory.publish.simple_api import FILES, link_of, path_quoted
+from factory.publish.wheel_metadata import PROVENANCE
+from factory.site.states import BUILT, MISSING, PURE, UNCHECKED, UPSTREAM
+from factory.util.wheel_tags import serves
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)", re.ASCII)
+
+
+class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A published file, with its report and its build if it has them.
+
+    Addresses are relative to the folder of the project's pages: `address` of the file, `provenance` and `sbom` of these
+    files if they exist, and `logs` by title.
+    """
+
+    release: Release
+    report: WheelReport | None
+    build: Build | None
+    address: str
+    provenance: str | None
+    sbom: str | None
+    logs: Mapping[str, str]
+
+    @property
+    def built(self) -> bool:
+        return isinstance(self.release.origin, Built)
+
+    @property
+    def repacked(self) -> bool:
+        """True if made from a distribution's packages instead of compiled here."""
+        return self.build is not None and self.build.repacked_from != ""
+
+    @property
+    def pure(self) -> bool:
+        return self.release.filename.endswith("-any.whl")
+
+    @property
+    def checks(self) -> Sequence[Check]:
+        return () if self.build is None else self.build.checks
+
+    @property
+    def time(self) -> str:
+        """Time of publication, else of the build: UTC in ISO 8601, or empty."""
+        finished = "" if self.build is None else self.build.finished
+        return self.release.uploaded or (finished if TIME.fullmatch(finished) else "")
+
+    def kind_for(self, python: str) -> str:
+        """Return the state that this wheel gives for a Python, MISSING if unfit."""
+        origin = self.release.origin
+        if isinstance(origin, Built) and python in origin.pythons:
+            return BUILT
+        if not serves(self.release.filename, python):
+            return MISSING
+        if isinstance(origin, Built):
+            return UNCHECKED
+        return PURE if self.pure else UPSTREAM
+
+
+def make_wheel(release: Release, report: WheelReport | None) -> Wheel:
+    """Make a wheel from its release and its report, if there is one."""
+    build = None if report is None else report.build
+    here = f"{FILES}{path_quoted(release.filename)}"
+    logs = {}
+    for log in () if build is None else build.logs:
+        title, ending = _log_names(log.stage, log.python)
+        logs[title] = f"{here}{ending}"
+    # A wheel that moved to another server may have left its provenance file here.
+    left = release.provenance_sha256 is not None and (release.url is None or release.provenance_url is None)
+    return Wheel(
+        release=release,
+        report=report,
+        build=build,
+        address=link_of(release),
+        provenance=f"{here}{PROVENANCE}" if left else release.provenance_url,
+        sbom=None if build is None else sbom_name(here),
+        logs=logs,
+    )
+
+
+def log_title(stage: str, python: str) -> str:
+    """Return the title of a stage's log, or of a check's log for one Python."""
+    return f"{stage} on Python {python}" if python else stage
+
+
+@lru_cache
+def _log_names(stage: str, python: str) -> tuple[str, str]:
+    """Return a log's title, and the suffix of its address after the wheel's file name."""
+    return log_title(stage, python), path_quoted(log_name("", Log(stage=stage, python=python, sha256="")))
+
+
+def sanitize_release(release: Release) -> Release:
+    """Sanitize the text of a release for pages; simple pages keep the original."""
+    yanked, requires_python = harmless(release.yanked or ""), harmless(release.requires_python or "")
+    if (yanked, requires_python) == (release.yanked or "", release.requires_python or ""):
+        return release
+    return replace(
+        release, yanked=yanked if release.yanked else release.yanked, requires_python=requires_python or None
+    )
+
+
+def profiles_of(wheels: Iterable[Wheel]) -> tuple[str, ...]:
+    """Return the profiles on which any of the wheels passed its checks."""
+    names: set[str] = set()
+    for wheel in wheels:
+        if isinstance(wheel.release.origin, Built):
+            names.update(wheel.release.origin.profiles)
+    return sort_profiles(names)
+
+
+def sort_profiles(names: Iterable[str]) -> tuple[str, ...]:
+    """Sort profiles from the plainest to the most demanding, unknown ones last."""
+    return _sort(frozenset(names))
+
+
+@lru_cache
+def _sort(names: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=profile_rank))
+
+
+@lru_cache
+def profile_rank(profile: str) -> tuple[int, str]:
+    """Return the sort key of a profile."""
+    return (list(PROFILES).index(profile) if profile in PROFILES else len(PROFILES), profile)
