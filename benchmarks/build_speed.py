@@ -32,9 +32,10 @@ from factory.pipeline.metadata import describe
 from factory.pipeline.run import Run
 from factory.recipes.loader import load_recipes
 from factory.recipes.recipe_set import RecipeSet
+from factory.stages.builders.base import Build as BuildJob
 from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.pep517 import PYTHON
-from factory.stages.builders.registry import BUILDERS
+from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import MODES
@@ -213,15 +214,16 @@ def build_once(case: Case, layout: Layout) -> Build:
 
 def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: LogSink) -> Build:
     """Put the source into the sandbox, install what it requires, build it, and look at what came of it."""
-    work, builder = sandbox.work, BUILDERS[subject.recipe.build.builder]
+    work, builder = sandbox.work, builder_of(subject.recipe.build.builder)
     tree = registry.fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
     prepare(subject.recipe.source, subject.patches, tree, log)
     tree.path.rename(work / "src")
     metadata = registry.read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)
-    installed = builder.install_requirements(timed, metadata, recipe, Target().python, (), log)
+    job = BuildJob(sandbox=timed, recipe=recipe, metadata=metadata, python=Target().python, log=log, jobs=processors())
+    installed = builder.install_requirements(job, ())
     requirements = timed.lap()
-    builder.build(timed, metadata, recipe, Target().python, installed, processors(), log)
+    builder.build_wheel(job, installed)
     build = timed.lap()
     sandbox.run(Command(["sh", "-c", TOOLS]), log=log)
     objects = sum(1 for name in ("src", "objects") for _ in (work / name).rglob("*.o"))

@@ -30,6 +30,7 @@ from factory.model.recipe import BuildOptions, Recipe, SourcePin
 from factory.model.target import Target
 from factory.pipeline.job_slots import processors
 from factory.stages.builders import cibuildwheel
+from factory.stages.builders.base import Build
 from factory.stages.environments.base import Root, RootRequest
 from factory.stages.environments.docker.cibuildwheel import CibuildwheelEnvironment
 from factory.stages.environments.docker.labels import OWNER_LABEL, own_label
@@ -135,9 +136,15 @@ def run_once(subject: Subject, mode: str, root: Root, layout: Layout) -> Run:
             metadata = registry.read_project_metadata(SourceTree(path=folder / "work/src", sha256=tree.sha256))
             environment = CibuildwheelEnvironment(root=root, layout=layout, open_stage=open_stage)
             with environment.open(folder / "work") as sandbox, measured() as seconds:
-                python = Target().python
-                installed = cibuildwheel.install_requirements(sandbox, metadata, recipe, python, (), log)
-                cibuildwheel.build(sandbox, metadata, recipe, python, installed, processors(), log)
+                build = Build(
+                    sandbox=sandbox,
+                    recipe=recipe,
+                    metadata=metadata,
+                    python=Target().python,
+                    log=log,
+                    jobs=processors(),
+                )
+                cibuildwheel.build_wheel(build, cibuildwheel.install_requirements(build, ()))
     finally:
         discard(folder)
     return Run(package=recipe.label, mode=mode, seconds=seconds())

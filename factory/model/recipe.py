@@ -9,7 +9,7 @@ from pathlib import Path
 from factory.model.artifacts import BinaryPackage
 from factory.model.target import DEFAULT_PROFILES, PYTHONS, TOOLCHAINS
 
-# The builders that a recipe may name; stages.builders.registry holds one each.
+# Builders that a recipe may name: modules of factory.stages.builders.
 BUILDERS = ("pep517", "cibuildwheel", "repack")
 
 

@@ -19,7 +19,7 @@ from factory.pipeline.metadata import describe
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
 from factory.stages.builders.cargo import needs_rust
-from factory.stages.builders.registry import BUILDERS
+from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import Environment, RootRequest
 from factory.stages.sources import patches, registry
 from factory.util.locks import held
@@ -94,4 +94,4 @@ def _root_request(job: Job) -> RootRequest:
 
 def _programs(recipe: Recipe) -> Sequence[str]:
     """Distributions of host programs whose version may change a wheel's bytes."""
-    return (*REPAIR_PROGRAMS, *(["cibuildwheel"] if BUILDERS[recipe.build.builder].IN_MANYLINUX else []))
+    return (*REPAIR_PROGRAMS, *(["cibuildwheel"] if builder_of(recipe.build.builder).IN_MANYLINUX else []))

@@ -19,7 +19,8 @@ from factory.pipeline.job import PreparedJob
 from factory.pipeline.run import Run
 from factory.stages.audit.auditor import audit_wheel, render_text, require_clean
 from factory.stages.audit.summary import summarize
-from factory.stages.builders.registry import BUILDERS
+from factory.stages.builders.base import Build
+from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import SOURCE_DATE_EPOCH
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources import registry
@@ -110,20 +111,22 @@ class StageRunner:
                 return once("build", BuiltWheel, lambda log: self._compile(source, connected, requirements, log))
 
     def _install(self, sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
-        job = self.prepared.job
-        builder = BUILDERS[job.recipe.build.builder]
-        dependencies = self.prepared.dependencies
-        return builder.install_requirements(sandbox, job.metadata, job.recipe, job.python, dependencies, log)
+        builder = builder_of(self.prepared.job.recipe.build.builder)
+        return builder.install_requirements(self._build_value(sandbox, log), self.prepared.dependencies)
 
     def _compile(
         self, source: SourceTree, sandbox: Sandbox, requirements: tuple[PackagePin, ...], log: LogSink
     ) -> BuiltWheel:
-        job, options = self.prepared.job, self.prepared.job.recipe.build
+        options = self.prepared.job.recipe.build
         self._clear_partial_build(source, log)
         with self.run.slots.taken(options.memory_per_job) as grant:
             log.write(f"# compile jobs: {grant.jobs} {grant.reason}\n")
-            builder = BUILDERS[options.builder]
-            return builder.build(sandbox, job.metadata, job.recipe, job.python, requirements, grant.jobs, log)
+            build = self._build_value(sandbox, log, grant.jobs)
+            return builder_of(options.builder).build_wheel(build, requirements)
+
+    def _build_value(self, sandbox: Sandbox, log: LogSink, jobs: int = 1) -> Build:
+        job = self.prepared.job
+        return Build(sandbox=sandbox, recipe=job.recipe, metadata=job.metadata, python=job.python, log=log, jobs=jobs)
 
     def _clear_partial_build(self, source: SourceTree, log: LogSink) -> None:
         """Bring the tree of an interrupted build into a state that it can resume from."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from factory.model.recipe import Recipe
-from factory.stages.builders.registry import BUILDERS
+from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import Environment, Root, RootRequest
 from factory.stages.environments.docker.cibuildwheel import CibuildwheelEnvironment
 from factory.stages.environments.manylinux import manylinux_root
@@ -43,7 +43,7 @@ class RootProvider:
 
     def build_environment(self, recipe: Recipe, request: RootRequest) -> Environment:
         """Return the environment of a recipe's builder: a build root, or the manylinux image."""
-        if not BUILDERS[recipe.build.builder].IN_MANYLINUX:
+        if not builder_of(recipe.build.builder).IN_MANYLINUX:
             return self.environment_of(self.build_root(request))
         with _ROOT_LOCK:
             root = manylinux_root(self.layout, self.mode, request, self.open_stage)

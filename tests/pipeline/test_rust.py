@@ -109,7 +109,7 @@ def test_a_crate_that_no_registry_has_is_named_before_anything_is_compiled(
     manifest.write_text(manifest.read_text().replace('seq-macro = "=0.3.6"', 'seq-macro = "=99.0.0"'))
     failed = checkout.factory("build", "words-rust")
     assert failed.returncode == BuildFailed.exit_code, failed.stderr
-    assert "words-rust 1.0: its crates could not be fetched" in failed.stderr
+    assert "words-rust 1.0: crates could not be fetched" in failed.stderr
     assert 'no version of the crate fits: seq-macro = "=99.0.0"' in failed.stderr
     assert "build: started" not in failed.stderr
 

@@ -1,19 +1,68 @@
-"""What people read when a package's own build fails, whichever builder ran it."""
+"""Builds: the value that builders work on, and the failure that they raise."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
 from factory.errors import BuildFailed, CommandFailed
+from factory.model.artifacts import BuiltWheel, PackagePin
+from factory.model.job import ProjectMetadata
+from factory.model.protocols import Sandbox
 from factory.model.recipe import Recipe
 from factory.util.failure_hints import hint_for, is_machines_fault
 from factory.util.log import LogSink
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """One build of a package: its sandbox, recipe, metadata and Python; at most `jobs` compilers at once."""
+
+    sandbox: Sandbox
+    recipe: Recipe
+    metadata: ProjectMetadata
+    python: str
+    log: LogSink
+    jobs: int = 1
+
+    @property
+    def work(self) -> Path:
+        """Host folder mounted at /build."""
+        return self.sandbox.work
+
+    def failed(self, what: str, error: CommandFailed, *, network: bool = False) -> BuildFailed:
+        """Return the failure of a command, with its last lines, a hint if one is known, and the log.
+
+        `network` is true if the command had the network.
+        """
+        return build_failed(self.recipe, what, error, self.log, network=network)
+
+
+class Builder(Protocol):
+    """Interface of a builder's module."""
+
+    @property
+    def IN_MANYLINUX(self) -> bool:
+        """True for a builder that works in the manylinux image instead of a build root."""
+        ...
+
+    def install_requirements(self, build: Build, wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
+        """Install the build requirements while the network is on; `wheels` are our own builds of some of them."""
+        ...
+
+    def build_wheel(self, build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWheel:
+        """Build the wheel; the network is off unless the module says otherwise."""
+        ...
+
+
 def build_failed(
     recipe: Recipe, what: str, error: CommandFailed, log: LogSink, *, network: bool = False
 ) -> BuildFailed:
-    """The error: what failed and its last lines, what is known about them, and the log.
+    """Return the failure of a build's command, with its last lines, a hint if one is known, and the log.
 
-    `network` says whether the command had the network.
+    `network` is true if the command had the network.
     """
     known, whole = hint_for(error.output, network=network), f"the whole log is {log.path}"
     return BuildFailed(

@@ -25,10 +25,8 @@ from factory.elf.links import BrokenElf, Linked
 from factory.elf.patchelf import relink
 from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, LibraryOrigin, PackagePin
-from factory.model.job import ProjectMetadata
-from factory.model.protocols import Sandbox
 from factory.model.recipe import Recipe, RepackOptions
-from factory.stages.builders.base import build_failed
+from factory.stages.builders.base import Build
 from factory.stages.builders.library_paths import library_folders, site_packages
 from factory.stages.builders.pep517 import VENV, install_into, make_venv
 from factory.util.log import LogSink
@@ -48,54 +46,45 @@ Tag: {tag}
 """
 
 
-def install_requirements(
-    sandbox: Sandbox, metadata: ProjectMetadata, recipe: Recipe, python: str, wheels: Sequence[Path], log: LogSink
-) -> tuple[PackagePin, ...]:
+def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
     """Make a virtual environment of what the recipe requires: libraries that replace some of the distribution's.
 
     Raises:
         BuildFailed: a requirement can't be resolved or installed.
     """
     try:
-        make_venv(sandbox, python, log)
-        return install_into(sandbox, recipe.build.requires, wheels, log)
+        make_venv(build)
+        return install_into(build, build.recipe.build.requires, wheels)
     except CommandFailed as error:
-        raise build_failed(recipe, "what it requires could not be installed", error, log, network=True) from error
+        raise build.failed("build requirements could not be installed", error, network=True) from error
 
 
-def build(
-    sandbox: Sandbox,
-    metadata: ProjectMetadata,
-    recipe: Recipe,
-    python: str,
-    requirements: tuple[PackagePin, ...],
-    jobs: int,
-    log: LogSink,
-) -> BuiltWheel:
+def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWheel:
     """Make the wheel in work/wheel.
 
     Raises:
         BuildFailed: the packages hold no Python project of that name and version, two have the same file, a licence is
             missing, or a tool failed.
     """
-    files, tree, out = (sandbox.work.resolve() / name for name in ("files", "tree", "wheel"))
+    recipe, log = build.recipe, build.log
+    files, tree, out = (build.work.resolve() / name for name in ("files", "tree", "wheel"))
     for folder in (files, tree, out):
         shutil.rmtree(folder, ignore_errors=True)
     out.mkdir()
-    owners = merge(packages_of(sandbox.work / "src", recipe), files)
+    owners = merge(packages_of(build.work / "src", recipe), files)
     take_python_files(files, tree, recipe.build.repack, log)
-    folders = (*(files / name for name in LIBRARIES), *library_folders(sandbox.work / VENV.name))
+    folders = (*(files / name for name in LIBRARIES), *library_folders(build.work / VENV.name))
     try:
         bundled = link_together(tree, folders, recipe, log)
         places = {*bundled, *links_lead_to(files), *(files / folder for folder in recipe.build.repack.placed)}
         taken = {owner for path, owner in owners.items() if not places.isdisjoint((path, *path.parents))}
         take_licences(files, tree, taken, recipe)
-        take_licences_of_wheels(sandbox.work / VENV.name, tree)
-        write_wheel_file(tree, recipe, python)
+        take_licences_of_wheels(build.work / VENV.name, tree)
+        write_wheel_file(tree, recipe, build.python)
         command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(out)]
-        run(command, log=log, env={**os.environ, **_date(sandbox.work / "src")}, what="packing the wheel")
+        run(command, log=log, env={**os.environ, **_date(build.work / "src")}, what="packing the wheel")
     except CommandFailed as error:
-        raise build_failed(recipe, "the packages could not be made into a wheel", error, log) from error
+        raise build.failed("packing the wheel failed", error) from error
     (wheel,) = out.glob("*.whl")
     origins = library_origins({path: owners[path] for path in bundled if path in owners}, recipe)
     return BuiltWheel(path=wheel, requirements=requirements, library_folders=folders, library_origins=origins)

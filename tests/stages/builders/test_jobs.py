@@ -10,6 +10,7 @@ from factory.model.job import ProjectMetadata
 from factory.model.protocols import SOURCE, Command, Sandbox
 from factory.model.recipe import BuildOptions, Recipe, SourcePin
 from factory.stages.builders import pep517
+from factory.stages.builders.base import Build
 from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.support.logs import MemoryLog
 
@@ -70,7 +71,7 @@ def test_ninja_below_meson_takes_the_number_too(hybrid: RootfsEnvironment, tmp_p
         source = write_sources(sandbox)
         (source / "meson.build").write_text(MESON)
         (source / "pyproject.toml").write_text('[project]\nname = "parts"\nversion = "1.0"\n')
-        pins = pep517.install_requirements(sandbox, metadata, recipe, "3.13", (), log)
-        built = pep517.build(sandbox, metadata, recipe, "3.13", pins, 1, log)
+        build = Build(sandbox=sandbox, recipe=recipe, metadata=metadata, python="3.13", log=log)
+        built = pep517.build_wheel(build, pep517.install_requirements(build, ()))
         assert built.path.name == "parts-1.0-cp313-cp313-linux_riscv64.whl"
         assert not (sandbox.work / "overlapping").exists(), log.text

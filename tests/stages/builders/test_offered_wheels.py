@@ -12,6 +12,7 @@ from factory.model.job import ProjectMetadata
 from factory.model.protocols import Sandbox
 from factory.model.recipe import Recipe, SourcePin
 from factory.stages.builders import pep517
+from factory.stages.builders.base import Build
 from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.support.index_server import serve
 from tests.support.logs import MemoryLog
@@ -40,7 +41,8 @@ def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> 
     )
     (sandbox.work / "src").mkdir(exist_ok=True)
     (sandbox.work / "src/noop.py").touch()
-    pep517.install_requirements(sandbox, wanted, recipe, "3.13", (wheel,), log)
+    build = Build(sandbox=sandbox, recipe=recipe, metadata=wanted, python="3.13", log=log)
+    pep517.install_requirements(build, (wheel,))
     (installed,) = sandbox.work.glob("venv/lib/python3*/site-packages/spam_of_ours.py")
     return installed.read_text()
 

@@ -12,6 +12,7 @@ from factory.model.protocols import Command
 from factory.model.recipe import Recipe, SourcePin
 from factory.model.target import PYTHONS
 from factory.stages.builders import pep517
+from factory.stages.builders.base import Build
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.debian import bootstrap, pythons
 from factory.stages.environments.rootfs import RootfsEnvironment
@@ -96,7 +97,8 @@ def test_cython_runs_natively_for_it_too(build_root: RootfsEnvironment, python: 
     """
     log = LogFile(tmp_path / "log")
     with build_root.open(tmp_path / "work") as sandbox:
-        pep517.install_requirements(sandbox, wanted, recipe, python, (), log)
+        build = Build(sandbox=sandbox, recipe=recipe, metadata=wanted, python=python, log=log)
+        pep517.install_requirements(build, ())
         sandbox.run(Command(["sh", "-c", script]), log=log)
     assert (tmp_path / "work/venv/bin/cython").read_text().startswith("#!/opt/native/bin/python-pure\n")
     compiled = f"venv/lib/python{python}/site-packages/setuptools/__pycache__/*.cpython-{python.replace('.', '')}.pyc"

@@ -14,6 +14,7 @@ from factory.model.protocols import Command
 from factory.model.recipe import Recipe, SourcePin
 from factory.model.target import PROFILES
 from factory.stages.builders import pep517
+from factory.stages.builders.base import Build
 from factory.stages.environments.base import Root, RootRequest
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import hybrid_root
@@ -236,7 +237,8 @@ def test_cmake_and_cython_run_natively_and_still_see_a_riscv64_machine(
     )
     log = LogFile(tmp_path / "log")
     with hybrid.open(tmp_path / "work") as sandbox:
-        pep517.install_requirements(sandbox, wanted, recipe, "3.13", (), log)
+        build = Build(sandbox=sandbox, recipe=recipe, metadata=wanted, python="3.13", log=log)
+        pep517.install_requirements(build, ())
         sandbox.run(Command(["sh", "-c", "cd src && cmake -G Ninja -B /tmp/b . && cython -3 x.pyx"]), log=log)
         as_module = (
             "python -X importtime -m cython -3 -o y.c x.pyx 2> seen-imports && python -c 'import cython; cython.int'"
