@@ -1,4 +1,4 @@
-"""Every library that the factory imports is declared in pyproject.toml."""
+"""Tests of pyproject.toml: every imported library is declared."""
 
 import ast
 import sys
@@ -11,12 +11,12 @@ from packaging.utils import canonicalize_name
 
 FACTORY = Path(__file__).parents[2] / "factory"
 
-# Names of no distribution: this package, and modules known to type checkers alone.
+# Names without a distribution: this package, and a module of type checkers.
 OWN = {"factory", "_typeshed"}
 
 
 def imported_libraries(module: Path) -> set[str]:
-    """The top names that a module imports from other distributions."""
+    """List the top-level names that a module imports from other distributions."""
     nodes = list(ast.walk(ast.parse(module.read_text())))
     names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
@@ -24,7 +24,10 @@ def imported_libraries(module: Path) -> set[str]:
 
 
 def declared_libraries() -> set[str]:
-    """The top names of what pyproject.toml requires; of what this Python needs not have, those of its distribution."""
+    """List the top-level names of the libraries that pyproject.toml requires.
+
+    A library that is not installed for this Python counts by its distribution's name.
+    """
     project = tomllib.loads((FACTORY.parent / "pyproject.toml").read_text())["project"]
     required = [
         *project["dependencies"],

@@ -1,4 +1,4 @@
-"""What the documents tell people to type is what the programs take."""
+"""Tests of the documents: their commands, links and paths are valid."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from factory.cli.main import make_parser
 from factory.recipes.loader import RECIPE_FILE, load_recipe
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README_LINES = (".ci/nox demo", ".ci/nox lint tests")
+# Code in backticks that is a path of the repository; words in capitals are placeholders.
+PATH = re.compile(r"`((?:factory|tests|docs|recipes|patches|benchmarks|index|\.github|\.ci)/[^`\s]*)`")
+PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b")
 
 
 def code_lines(document: Path) -> list[str]:
@@ -25,7 +28,7 @@ def factory_lines(document: Path) -> list[str]:
     return [line for line in lines if line.startswith("factory ")]
 
 
-def test_every_command_line_in_a_workflow_is_a_valid_one() -> None:
+def test_workflow_commands_are_valid() -> None:
     text = "\n".join(path.read_text() for path in (ROOT / ".github/workflows").glob("*.yml"))
     lines = re.findall(r"(?:run: |; (?:then )?)factory ([^;\n]+)", text)
     commands = ("setup", "build", "check", "cache")
@@ -35,7 +38,8 @@ def test_every_command_line_in_a_workflow_is_a_valid_one() -> None:
 
 
 @pytest.mark.parametrize("document", [".github/workflows/builds.yml", "docs/run-a-factory.md"])
-def test_what_a_run_that_failed_has_built_is_there_in_the_next_one(document: str) -> None:
+def test_workflow_keeps_cache_of_failed_run(document: str) -> None:
+    """`actions/cache` alone saves nothing after a failed step."""
     steps = re.split(r"^ *- (?=uses: |run: )", (ROOT / document).read_text(), flags=re.MULTILINE)[1:]
     words = ("actions/cache/restore@", "factory cache import", "factory build", "factory cache export", "cache/save@")
     places = [next((place for place, step in enumerate(steps) if word in step), -1) for word in words]
@@ -47,16 +51,16 @@ def test_what_a_run_that_failed_has_built_is_there_in_the_next_one(document: str
     )
     assert paths == {"factory-cache.tar.zst"}
     assert keys == {"factory-${{ github.run_id }}-${{ github.run_attempt }}"}
-    assert not any("uses: actions/cache@" in step for step in steps), "it saves nothing where a step failed"
+    assert not any("uses: actions/cache@" in step for step in steps)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_command_line_in_a_document_is_a_valid_one(document: Path) -> None:
+def test_document_commands_are_valid(document: Path) -> None:
     for line in factory_lines(document):
         make_parser().parse_args(shlex.split(line)[1:])
 
 
-def test_the_readme_has_two_commands_and_the_workflow_runs_both() -> None:
+def test_readme_commands_are_run_by_workflow() -> None:
     readme = code_lines(ROOT / "README.md")
     workflow = (ROOT / ".github/workflows/checks.yml").read_text()
     for line in README_LINES:
@@ -64,27 +68,42 @@ def test_the_readme_has_two_commands_and_the_workflow_runs_both() -> None:
         assert f"- run: {line}\n" in workflow
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-            assert (document.parent / target).is_file(), f"{document.name}: {target}"
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_document_links_exist(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+        assert (document.parent / target).is_file(), target
 
 
-def test_the_recipe_that_the_guide_begins_with_is_a_valid_one_that_may_be_published(tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_document_anchors_exist(document: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text()):
+        text = (document.parent / target if target else document).read_text()
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, anchor
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_document_paths_exist(name: str) -> None:
+    paths = [path for path in PATH.findall((ROOT / name).read_text()) if not PLACEHOLDER.search(path)]
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_recipe_of_guide_is_valid_and_publishable(tmp_path: Path) -> None:
     lines = code_lines(ROOT / "docs/add-a-recipe.md")
     recipe = "\n".join(lines[lines.index("[package]") : lines.index("import json, os")])
     folder = tmp_path / "some-package"
     folder.mkdir()
     (folder / RECIPE_FILE).write_text(recipe.replace("the source distribution's, 64 hexadecimal digits", "0" * 64))
-    assert load_recipe(folder).shadows_upstream, "the package index has what kind = pypi takes from it"
+    assert load_recipe(folder).shadows_upstream
 
 
-def test_the_default_profiles_are_documented() -> None:
+def test_default_profiles_are_documented() -> None:
     text = (ROOT / "docs/add-a-recipe.md").read_text()
     assert [name for name in ("rv64gc", "rvv128", "k1", "rva23", "vlen1024") if name not in text] == []
 
 
-def test_no_document_recipe_or_module_names_a_registrys_host() -> None:
+def test_files_name_no_registry_host() -> None:
     hosts = re.compile(r"(pypi\.org|pythonhosted\.org|deb\.debian\.org|crates\.io|npmjs\.org|huggingface\.co)")
     files = [
         path
