@@ -37,6 +37,7 @@ from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.pep517 import PYTHON
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import RootRequest
+from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import MODES
 from factory.stages.sources import patches, registry
@@ -190,7 +191,7 @@ def make_environment(subject: Subject, mode: str, layout: Layout) -> RootfsEnvir
     recipe = subject.recipe
     metadata = describe(recipe, Run(layout=layout, recipes=RecipeSet(ROOT), reporter=Reporter()))
     request = RootRequest(apt=recipe.build.apt, rust=needs_rust(metadata, recipe))
-    root = MODES[mode](layout, request, open_stage)
+    root = MODES[mode](LayerStore(layout=layout, open_stage=open_stage), request)
     return RootfsEnvironment(root=root, layout=layout)
 
 

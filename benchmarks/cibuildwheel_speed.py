@@ -34,6 +34,7 @@ from factory.stages.builders.base import Build
 from factory.stages.environments.base import Root, RootRequest
 from factory.stages.environments.docker.cibuildwheel import CibuildwheelEnvironment
 from factory.stages.environments.docker.labels import OWNER_LABEL, own_label
+from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.manylinux import manylinux_root
 from factory.stages.sources import registry
 from factory.util.log import OpenStage
@@ -100,7 +101,8 @@ def main() -> int:
             raise PrerequisiteMissing("opening riscv64 roots needs root", hint="run the benchmark with sudo")
         layout, load = default_layout(), os.getloadavg()[0]
         subjects = [subject for subject in SUBJECTS if subject.name in (arguments.package or [subject.name])]
-        roots = {mode: manylinux_root(layout, mode, RootRequest(), stages(layout)) for mode in MODES}
+        store = LayerStore(layout=layout, open_stage=stages(layout))
+        roots = {mode: manylinux_root(store, mode, RootRequest()) for mode in MODES}
         runs = [run_once(subject, mode, root, layout) for subject in subjects for mode, root in roots.items()]
     except FactoryError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -134,7 +136,7 @@ def run_once(subject: Subject, mode: str, root: Root, layout: Layout) -> Run:
             (folder / "work").mkdir()
             tree.path.rename(folder / "work/src")
             metadata = registry.read_project_metadata(SourceTree(path=folder / "work/src", sha256=tree.sha256))
-            environment = CibuildwheelEnvironment(root=root, layout=layout, open_stage=open_stage)
+            environment = CibuildwheelEnvironment(root=root, store=LayerStore(layout=layout, open_stage=open_stage))
             with environment.open(folder / "work") as sandbox, measured() as seconds:
                 build = Build(
                     sandbox=sandbox,

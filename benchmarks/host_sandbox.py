@@ -15,7 +15,7 @@ from factory.errors import PrerequisiteMissing
 from factory.host.network import CA_VARIABLES, ca_bundle, host_network
 from factory.model.protocols import BUILD, Command
 from factory.model.target import Target
-from factory.stages.environments.base import BASE_PATH, BUILD_VENV_PATH, COMMON
+from factory.stages.environments.variables import BASE_PATH, BUILD_VENV_PATH, COMMON
 from factory.util.log import LogSink
 from factory.util.paths import Layout
 from factory.util.process import run

@@ -10,16 +10,18 @@ import hypothesis
 import pytest
 
 from factory.host.native_programs import native_command
+from factory.model.distribution import DEFAULT_DISTRIBUTION
 from factory.publish.placement import write_simple
 from factory.publish.server import serve
 from factory.stages.environments.base import RootRequest
-from factory.stages.environments.debian.bootstrap import PYTHON
+from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.rootfs import RootfsEnvironment
-from factory.stages.environments.roots import check_root, hybrid_root, native_layer
+from factory.stages.environments.roots import check_root, hybrid_root
 from factory.util.paths import Layout, default_layout
 from tests.support.checkouts import make_cache
 from tests.support.dockerd import some_engine
-from tests.support.logs import MemoryLog, unreported
+from tests.support.layer_stores import layer_store
+from tests.support.logs import MemoryLog
 from tests.support.upstream import Upstream
 
 # Seconds for a test and its fixtures, which make layers on an empty cache; the longest first.
@@ -54,12 +56,12 @@ def layout() -> Layout:
 
 @pytest.fixture(scope="session")
 def hybrid(layout: Layout) -> RootfsEnvironment:
-    return RootfsEnvironment(root=hybrid_root(layout, RootRequest(), unreported), layout=layout)
+    return RootfsEnvironment(root=hybrid_root(layer_store(layout), RootRequest()), layout=layout)
 
 
 @pytest.fixture(scope="session")
 def clean_root(layout: Layout) -> RootfsEnvironment:
-    return RootfsEnvironment(root=check_root(layout, PYTHON, unreported), layout=layout)
+    return RootfsEnvironment(root=check_root(layer_store(layout), DEFAULT_DISTRIBUTION.python), layout=layout)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +74,7 @@ def docker_engine() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def native_objdump(layout: Layout) -> list[str]:
     """The command that starts the native tools' objdump on this machine."""
-    return native_command(native_layer(layout, unreported).tree, "riscv64-linux-gnu-objdump")
+    return native_command(DebianLayers(layer_store(layout)).native_tools().tree, "riscv64-linux-gnu-objdump")
 
 
 @pytest.fixture

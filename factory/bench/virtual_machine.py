@@ -15,12 +15,13 @@ from pathlib import Path
 from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.host import native_programs
 from factory.model.artifacts import PackagePin
-from factory.stages.environments.debian import bootstrap
-from factory.stages.environments.layers import Layer, ensure_layer
-from factory.stages.environments.roots import base_layer, ready_for_riscv64
+from factory.model.distribution import Distribution
+from factory.stages.environments.debian.bootstrap import extract
+from factory.stages.environments.debian.layers import DebianLayers
+from factory.stages.environments.debian.native_tools import trim
+from factory.stages.environments.layers import Layer, LayerStore
 from factory.util import cancellation
-from factory.util.log import LogSink, OpenStage, Recording
-from factory.util.paths import Layout
+from factory.util.log import LogSink, Recording
 from factory.util.process import TAIL_LINES, run
 from factory.util.scratch import discard
 
@@ -148,22 +149,28 @@ class VirtualMachine:
         return options
 
 
-def virtual_machine(layout: Layout, open_stage: OpenStage) -> VirtualMachine:
-    """What booting needs, made where it isn't there yet: about 100 MB are downloaded once."""
-    ready_for_riscv64(layout, open_stage)
-    base = base_layer(layout, open_stage)
-    suite = bootstrap.SUITE
+def virtual_machine(store: LayerStore, distribution: Distribution) -> VirtualMachine:
+    """Return a virtual machine; make its layers if they are missing, which downloads about 100 MB."""
+    base, suite = DebianLayers(store, distribution).base(), distribution.suite
     emulator = {"steps": EMULATOR_STEPS, "suite": suite, "packages": EMULATOR_PACKAGES}
     kernel = {"steps": KERNEL_STEPS, "suite": suite, "packages": KERNEL_PACKAGES, "init": INIT, "modules": MODULES}
+
+    def make_emulator(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+        packages = extract(tree / EMULATOR, "amd64", EMULATOR_PACKAGES, distribution, log)
+        trim(tree / EMULATOR, EMULATOR_UNUSED, (PROGRAM,))
+        return packages
+
+    def make_kernel(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+        return _make_kernel(tree, distribution, log)
 
     def make_disk(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
         make_image(base.tree, tree / "root.ext4", log)
         return ()
 
     return VirtualMachine(
-        emulator=ensure_layer(layout.layers, "qemu-system", emulator, _make_emulator, open_stage),
-        kernel=ensure_layer(layout.layers, "kernel", kernel, _make_kernel, open_stage),
-        disk=ensure_layer(layout.layers, "disk", {"steps": DISK_STEPS, "of": base.digest}, make_disk, open_stage),
+        emulator=store.ensure("qemu-system", emulator, make_emulator),
+        kernel=store.ensure("kernel", kernel, make_kernel),
+        disk=store.ensure("disk", {"steps": DISK_STEPS, "of": base.digest}, make_disk),
     )
 
 
@@ -175,17 +182,10 @@ def make_image(folder: Path, image: Path, log: LogSink) -> None:
     run(["mke2fs", "-q", "-t", "ext4", "-d", str(folder), str(image), f"{size}M"], log=log, env=SYSTEM_PATH)
 
 
-def _make_emulator(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
-    """QEMU's system mode as a program for this machine, of the same suite as its user mode."""
-    packages = bootstrap.extract(tree / EMULATOR, "amd64", EMULATOR_PACKAGES, log)
-    bootstrap.trim(tree / EMULATOR, EMULATOR_UNUSED, (PROGRAM,))
-    return packages
-
-
-def _make_kernel(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
-    """The kernel, and an initial root with the modules that it needs to reach its disks."""
+def _make_kernel(tree: Path, distribution: Distribution, log: LogSink) -> tuple[PackagePin, ...]:
+    """Make the kernel, and an initial root with the modules for its disks."""
     unpacked, initial = tree / "opt/unpacked", tree / "opt/initial"
-    packages = bootstrap.extract(unpacked, "riscv64", KERNEL_PACKAGES, log)
+    packages = extract(unpacked, "riscv64", KERNEL_PACKAGES, distribution, log)
     (kernel,) = unpacked.glob("boot/vmlinux-*")
     kernel.rename(tree / "vmlinux")
     (modules,) = unpacked.glob("usr/lib/modules/*/kernel")

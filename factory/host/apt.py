@@ -25,6 +25,16 @@ def host_mirror() -> str | None:
     return next((line.split("|")[2] for line in listed.splitlines() if line.startswith("Debian|Debian|")), None)
 
 
+def fetch_options() -> tuple[str, ...]:
+    """Return the host's apt options for fetching: proxies, certificates, validity. Roots use the same mirrors."""
+    try:
+        listed = run(["apt-config", "dump", "--format", '%F "%v"%n', "Acquire"])
+    except (CommandFailed, PrerequisiteMissing):
+        return ()
+    wanted = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::AllowInsecureRepositories")
+    return tuple(line for line in listed.splitlines() if line.startswith(wanted) and not line.endswith('""'))
+
+
 def mirror_url() -> str:
     """The mirror's URL without a slash at its end; where the host names none, mmdebstrap is asked for its default.
 

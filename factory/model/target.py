@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# The Pythons that wheels are built for, the default first.
-PYTHONS = ("3.13", "3.14")
+from factory.model.distribution import DEFAULT_DISTRIBUTION
+
+# The Python versions that wheels are built for, the default first.
+PYTHONS = DEFAULT_DISTRIBUTION.pythons
 
 
 # The toolchains for C and C++, the default first.

@@ -15,7 +15,8 @@ from factory.pipeline.run import Run
 from factory.publish.check_index import write_trial_index
 from factory.publish.server import serve
 from factory.stages.checks import runner
-from factory.stages.environments.base import BUILD_VENV, RootRequest
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.variables import BUILD_VENV
 from factory.stages.sources import patches, registry
 from factory.stages.sources.prepare import prepare
 from factory.store.store import Store

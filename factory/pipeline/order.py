@@ -21,7 +21,7 @@ from factory.stages.audit.auditor import audit_wheel, render_text, require_clean
 from factory.stages.audit.summary import summarize
 from factory.stages.builders.base import Build
 from factory.stages.builders.registry import builder_of
-from factory.stages.environments.base import SOURCE_DATE_EPOCH
+from factory.stages.environments.variables import SOURCE_DATE_EPOCH
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources import registry
 from factory.stages.sources.prepare import prepare

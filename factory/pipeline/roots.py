@@ -10,11 +10,10 @@ from factory.model.recipe import Recipe
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import Environment, Root, RootRequest
 from factory.stages.environments.docker.cibuildwheel import CibuildwheelEnvironment
+from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.manylinux import manylinux_root
 from factory.stages.environments.registry import ENVIRONMENTS, OWN_CHECK_ROOTS, OWN_ROOTS
 from factory.stages.environments.roots import MODES, check_root, strip_command
-from factory.util.log import OpenStage
-from factory.util.paths import Layout
 
 # One root at a time: their layers overlap, and the kernel has one table of interpreters.
 _ROOT_LOCK = threading.Lock()
@@ -22,37 +21,36 @@ _ROOT_LOCK = threading.Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootProvider:
-    """Roots of one mode and environment, below one cache folder."""
+    """Roots of one mode and environment, from one layer store."""
 
-    layout: Layout
+    store: LayerStore
     mode: str
     environment: str
-    open_stage: OpenStage
 
     def build_root(self, request: RootRequest) -> Root:
         """Return a build root; make its layers first if they are missing."""
         make = OWN_ROOTS.get(self.environment, MODES[self.mode])
         with _ROOT_LOCK:
-            return make(self.layout, request, self.open_stage)
+            return make(self.store, request)
 
     def check_root(self, python: str) -> Root:
         """Return the clean root that wheels for a Python are installed in."""
         make = OWN_CHECK_ROOTS.get(self.environment, check_root)
         with _ROOT_LOCK:
-            return make(self.layout, python, self.open_stage)
+            return make(self.store, python)
 
     def build_environment(self, recipe: Recipe, request: RootRequest) -> Environment:
         """Return the environment of a recipe's builder: a build root, or the manylinux image."""
         if not builder_of(recipe.build.builder).IN_MANYLINUX:
             return self.environment_of(self.build_root(request))
         with _ROOT_LOCK:
-            root = manylinux_root(self.layout, self.mode, request, self.open_stage)
-        return CibuildwheelEnvironment(root=root, layout=self.layout, open_stage=self.open_stage)
+            root = manylinux_root(self.store, self.mode, request)
+        return CibuildwheelEnvironment(root=root, store=self.store)
 
     def environment_of(self, root: Root) -> Environment:
         """Return a root in this provider's kind of environment."""
-        return ENVIRONMENTS[self.environment](root=root, layout=self.layout, open_stage=self.open_stage)
+        return ENVIRONMENTS[self.environment](root=root, store=self.store)
 
     def strip_command(self, root: Root) -> Sequence[str]:
         """Return the host command that strips riscv64 files of a build root."""
-        return strip_command(self.layout, root, self.open_stage)
+        return strip_command(self.store, root)

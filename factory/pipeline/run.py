@@ -15,6 +15,7 @@ from factory.pipeline.job_slots import CompileSlots, processors
 from factory.pipeline.roots import RootProvider
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.ccache import CompilerCache
+from factory.stages.environments.layers import LayerStore
 from factory.store.store import Store
 from factory.util.log import OpenStage
 from factory.util.paths import Layout, short
@@ -47,10 +48,9 @@ class Run:
         """Roots of this run's mode and environment."""
         config = self.config
         return RootProvider(
-            layout=self.layout,
+            store=LayerStore(layout=self.layout, open_stage=self.stages("environment")),
             mode=config.mode,
             environment=config.environment,
-            open_stage=self.stages("environment"),
         )
 
     def newest(self, recipe: Recipe, python: str) -> BuildRecord:

@@ -8,9 +8,11 @@ import pytest
 
 from factory.bench.virtual_machine import DISKS, Hardware, VirtualMachine, virtual_machine
 from factory.errors import EnvironmentSetupError
+from factory.model.distribution import DEFAULT_DISTRIBUTION
 from factory.model.target import PROFILES
 from factory.util.paths import Layout
-from tests.support.logs import MemoryLog, unreported
+from tests.support.layer_stores import layer_store
+from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
 
@@ -25,7 +27,7 @@ head --bytes 4 {disk}
 
 @pytest.fixture(scope="module")
 def machine(layout: Layout) -> VirtualMachine:
-    return virtual_machine(layout, unreported)
+    return virtual_machine(layer_store(layout), DEFAULT_DISTRIBUTION)
 
 
 def hardware(profile: str) -> Hardware:

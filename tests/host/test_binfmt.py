@@ -12,11 +12,11 @@ import pytest
 
 from factory.host import binfmt
 from factory.model.protocols import Command
+from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.rootfs import RootfsEnvironment
-from factory.stages.environments.roots import ready_for_riscv64
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 
 pytestmark = pytest.mark.environment
 
@@ -57,7 +57,7 @@ def test_an_entry_of_the_host_stays_as_it_is_and_ours_wins(
 ) -> None:
     assert RIVAL.name in binfmt.rivals()
     assert who_runs(hybrid, tmp_path / "before") == "rival-qemu"
-    ready_for_riscv64(layout, unreported)
+    DebianLayers(layer_store(layout)).register_qemu()
     assert RIVAL.read_text() == rival
     assert who_runs(hybrid, tmp_path / "after") == "qemu-riscv64"
 

@@ -12,15 +12,16 @@ import pytest
 
 from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.model.protocols import Command
-from factory.stages.environments.base import BASE_PATH, COMMON, RootRequest
+from factory.stages.environments.base import RootRequest
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import MODES
 from factory.stages.environments.sandbox import OverlaySandbox
+from factory.stages.environments.variables import BASE_PATH, COMMON
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogFile
 from factory.util.paths import Layout
 from tests.support.checkouts import PACKAGES, Checkout, make_checkout
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 
 pytestmark = pytest.mark.environment
 
@@ -67,7 +68,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, layout: Layout, hybrid: Ro
     (work / "cache/layers").symlink_to("/layers")
     provide_bubblewrap(work)
     install_dependencies(work, hybrid)
-    root = MODES["emulated"](layout, RootRequest(apt=tuple(FROM_DEBIAN.values())), unreported)
+    root = MODES["emulated"](layer_store(layout), RootRequest(apt=tuple(FROM_DEBIAN.values())))
     variables = {"PATH": f"/build/bin:{BASE_PATH}", "PYTHONPATH": "/build/project", "FACTORY_CACHE": "/build/cache"}
     sandbox = OverlaySandbox(
         layers=tuple(layer.tree for layer in root.layers),

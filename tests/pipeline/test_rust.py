@@ -19,7 +19,7 @@ from factory.store.store import Store
 from factory.util.log import LogFile
 from factory.util.paths import Layout
 from tests.support.checkouts import PACKAGES, Checkout
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 
 pytestmark = pytest.mark.environment
 
@@ -52,7 +52,7 @@ def make_checkout(root: Path, cache: Path) -> Checkout:
 
 @pytest.fixture(scope="module")
 def with_rust(layout: Layout) -> RootfsEnvironment:
-    return RootfsEnvironment(root=hybrid_root(layout, RootRequest(rust=True), unreported), layout=layout)
+    return RootfsEnvironment(root=hybrid_root(layer_store(layout), RootRequest(rust=True)), layout=layout)
 
 
 def test_a_rust_layer_changes_no_other_roots_key(hybrid: RootfsEnvironment, with_rust: RootfsEnvironment) -> None:

@@ -19,12 +19,13 @@ from factory.publish.publisher import publish
 from factory.publish.reports import read_failures, read_reports, write_failures, write_report
 from factory.publish.simple_api import write_pages
 from factory.recipes.loader import load_recipes
-from factory.stages.environments.layers import ensure_layer
+from factory.stages.environments.layers import LayerStore
 from factory.stages.sources.registry import identity
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from factory.util.jsonio import load, save
 from factory.util.log import LogFile, LogSink
+from factory.util.paths import Layout
 from tests.support.logs import unreported
 from tests.support.wheelmaker import tree_of
 
@@ -116,7 +117,7 @@ def test_layer_is_used_without_being_made_again(cache: Path) -> None:
         raise AssertionError("the layer is made again")
 
     definition = {"packages": ["uv"], "suite": "trixie"}
-    layer = ensure_layer(cache / "layers", "uv-native", definition, refuse, unreported)
+    layer = LayerStore(layout=Layout(cache), open_stage=unreported).ensure("uv-native", definition, refuse)
     assert (layer.tree / "bin/uv").is_file()
     assert layer.packages == (PackagePin(name="uv", version="0.13.9", architecture="amd64"),)
     assert layer.digest == "3511375dbeea56ebdab6e562c4be82c127c06425dcc8f2f6e594f23754f1faa0"

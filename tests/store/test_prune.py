@@ -12,13 +12,12 @@ from filelock import FileLock
 from factory.cli.main import main
 from factory.model.artifacts import PackagePin
 from factory.model.protocols import Command
-from factory.stages.environments.layers import ensure_layer
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.store.import_cache import PARTIAL
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 
 DAY = 86400
 OLD, NEW = "old-0123456789abcdef", "new-0123456789abcdef"
@@ -87,9 +86,9 @@ def test_using_a_layer_keeps_it(tmp_path: Path) -> None:
         return ()
 
     layout = Layout(tmp_path)
-    layer = ensure_layer(layout.layers, "apt", {}, fill, unreported)
+    layer = layer_store(layout).ensure("apt", {}, fill)
     age(layer.tree.parent, days=40)
-    ensure_layer(layout.layers, "apt", {}, fill, unreported)
+    layer_store(layout).ensure("apt", {}, fill)
     assert pruned(layout) == []
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from factory.host.native_programs import native_command
+from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.rootfs import RootfsEnvironment
-from factory.stages.environments.roots import native_layer
 from factory.store.areas import AREAS
 from factory.store.export_cache import export_cache
 from factory.store.import_cache import import_cache
@@ -19,7 +19,7 @@ from factory.util.atomic_files import sha256_of
 from factory.util.paths import Layout
 from tests.support.checkouts import ONE_PROFILE, PACKAGES, Checkout, add_recipe, make_cache
 from tests.support.http_storage import http_storage
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 
 pytestmark = pytest.mark.environment
 
@@ -117,7 +117,7 @@ def test_ninja_finds_nothing_to_do_after_the_move(tmp_path: Path, layout: Layout
     for name, text in {"build.ninja": NINJA, "a": "a", "../steps/source.json": "{}"}.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)
-    ninja = native_command(native_layer(layout, unreported).tree, "ninja")
+    ninja = native_command(DebianLayers(layer_store(layout)).native_tools().tree, "ninja")
     subprocess.run([*ninja, "-C", str(tree)], check=True)
     export_cache(one, tmp_path / "cache.tar.zst", list(AREAS), print)
     import_cache(two, tmp_path / "cache.tar.zst", print)

@@ -19,13 +19,14 @@ from factory.bench.qemu.model_shape import DEEPSEEK_R1_DISTILL_QWEN_1_5B, ModelS
 from factory.bench.virtual_machine import DISKS, MOUNT, Hardware, VirtualMachine, virtual_machine
 from factory.errors import CommandFailed
 from factory.model.artifacts import PackagePin
+from factory.model.distribution import DEFAULT_DISTRIBUTION
 from factory.model.protocols import BUILD, Command, Sandbox
 from factory.model.target import PROFILES, PYTHONS
 from factory.pipeline.build import build
 from factory.pipeline.job_slots import processors
 from factory.pipeline.run import Run
-from factory.stages.environments.layers import Layer, content_key, ensure_layer
-from factory.stages.environments.roots import native_layer
+from factory.stages.environments.debian.layers import DebianLayers
+from factory.stages.environments.layers import Layer, LayerStore, content_key
 from factory.stages.sources.registry import download_model
 from factory.util.atomic_files import copy_atomically, sha256_of
 from factory.util.jsonio import load, save, timestamp
@@ -92,6 +93,7 @@ class QemuBenchmark:
         self._folder = folder
         self._shape = shape
         self._stages = run.stages("bench qemu")
+        self._layers = LayerStore(layout=run.layout, open_stage=self._stages)
         self._models: dict[str, Model] = {}
 
     def measure(self, cell: Cell, request: Request, *, force: bool = False) -> Measurement:
@@ -134,7 +136,7 @@ class QemuBenchmark:
         return content_key([asdict(cell), asked, cpu, emulator, model.key, tools, this_machine()])
 
     def _emulator(self, mode: str) -> tuple[Layer, ...]:
-        user = (native_layer(self._run.layout, self._stages),)
+        user = (DebianLayers(self._layers).native_tools(),)
         return self._machine().layers if mode == "system" else user
 
     def _run_in_root(self, cell: Cell, request: Request, model: Model, log: LogSink) -> str:
@@ -158,7 +160,7 @@ class QemuBenchmark:
         return self._machine().run(tools, script, hardware, disks=[model.path], seconds=seconds, log=log)
 
     def _machine(self) -> VirtualMachine:
-        return virtual_machine(self._run.layout, self._stages)
+        return virtual_machine(self._layers, DEFAULT_DISTRIBUTION)
 
     @contextmanager
     def _open_root(self) -> Iterator[Sandbox]:
@@ -195,7 +197,7 @@ class QemuBenchmark:
             write_random(self._shape, types, tree / f"{name}.gguf")
             return ()
 
-        layer = ensure_layer(self._run.layout.layers, "model", definition, make, self._stages)
+        layer = self._layers.ensure("model", definition, make)
         return Model(path=layer.tree / f"{name}.gguf", key=layer.digest)
 
     def _types(self, name: str) -> dict[str, str]:

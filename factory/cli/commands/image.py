@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the image and print the settings for cibuildwheel."""
     chosen = make_run(args)
-    root = manylinux_root(chosen.layout, chosen.config.mode, RootRequest(), chosen.stages("environment"))
+    root = manylinux_root(chosen.roots.store, chosen.config.mode, RootRequest())
     image = _write(root, args.output, args.tag, chosen) if args.output else _load(root, args.tag, chosen)
     builds = " ".join(f"cp{python.replace('.', '')}-manylinux*" for python in PYTHONS)
     print(f"CIBW_MANYLINUX_RISCV64_IMAGE={image}\nCIBW_ARCHS=riscv64\nCIBW_BUILD={builds}")

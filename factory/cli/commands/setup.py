@@ -13,7 +13,7 @@ from factory.host.doctor import missing_packages, require_ready
 from factory.host.privileges import become_root
 from factory.pipeline.run import Run
 from factory.stages.environments.base import RootRequest
-from factory.stages.environments.roots import ready_for_riscv64
+from factory.stages.environments.debian.layers import DebianLayers
 from factory.util.process import attach
 from factory.util.process import run as run_command
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     elif packages:
         _install_through_sudo(packages)
     become_root()
-    ready_for_riscv64(chosen.layout, chosen.stages("environment"))
+    DebianLayers(chosen.roots.store).register_qemu()
     require_ready(chosen.layout, chosen.config.environment)
     for python in wanted_pythons(args):
         chosen.roots.check_root(python)

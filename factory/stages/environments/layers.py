@@ -1,4 +1,4 @@
-"""Layers of a root filesystem: made once, keyed by content, never changed afterwards."""
+"""Layers of root filesystems: made once, named by content key, never changed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from factory.errors import EnvironmentSetupError
 from factory.model.artifacts import PackagePin
 from factory.util.locks import held
 from factory.util.log import LogSink, OpenStage
-from factory.util.paths import short
+from factory.util.paths import Layout, short
 from factory.util.scratch import discard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A finished layer: its files below `tree`, and the exact packages that it brought."""
+    """A finished layer: its files below `tree`, and the exact packages that it adds."""
 
     key: str
     tree: Path
@@ -26,7 +26,7 @@ class Layer:
 
     @property
     def digest(self) -> str:
-        """A hash over what was asked for and the exact versions that came."""
+        """The hash of the layer's definition and exact package versions."""
         return content_key({"key": self.key, "packages": [asdict(pin) for pin in self.packages]})
 
 
@@ -34,25 +34,32 @@ MakeLayer = Callable[[Path, LogSink], tuple[PackagePin, ...]]
 
 
 def content_key(value: object) -> str:
-    """The sha256 of a JSON value, in hexadecimal."""
+    """Return the sha256 of a JSON value, in hexadecimal."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def ensure_layer(layers: Path, kind: str, definition: object, make: MakeLayer, open_stage: OpenStage) -> Layer:
-    """Return the layer for `definition`, making it by `make(tree, log)` when there is none yet.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerStore:
+    """The layers of one cache folder, and the log of those that are made."""
 
-    It's made in a folder of another name and renamed when complete, so a killed run leaves no half layer: the next
-    run starts it again. Two processes that want the same layer take turns.
-    """
-    key = content_key([kind, definition])
-    folder = layers / f"{kind}-{short(key)}"
-    if not (folder / "layer.json").is_file():
-        layers.mkdir(parents=True, exist_ok=True)
-        with held(layers / f"{folder.name}.lock"):
-            if not (folder / "layer.json").is_file():
-                with open_stage(f"{kind} layer") as log:
-                    _make(folder, key, make, log)
-    return _load(folder, key)
+    layout: Layout
+    open_stage: OpenStage
+
+    def ensure(self, kind: str, definition: object, make: MakeLayer) -> Layer:
+        """Return the layer of a definition; make it with `make(tree, log)` if it is missing.
+
+        A layer is made in a temporary folder and renamed when complete, so an interrupted run leaves no partial layer.
+        Processes that need the same layer take turns.
+        """
+        key = content_key([kind, definition])
+        folder = self.layout.layers / f"{kind}-{short(key)}"
+        if not (folder / "layer.json").is_file():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with held(folder.with_name(f"{folder.name}.lock")):
+                if not (folder / "layer.json").is_file():
+                    with self.open_stage(f"{kind} layer") as log:
+                        _make(folder, key, make, log)
+        return _load(folder, key)
 
 
 def _make(folder: Path, key: str, make: MakeLayer, log: LogSink) -> None:
@@ -68,11 +75,11 @@ def _make(folder: Path, key: str, make: MakeLayer, log: LogSink) -> None:
 
 def _load(folder: Path, key: str) -> Layer:
     try:
-        (folder / "layer.json").touch()  # the time of its last use
+        (folder / "layer.json").touch()  # prune reads the time of last use
         description = json.loads((folder / "layer.json").read_text())
         packages = tuple(PackagePin(**pin) for pin in description["packages"])
     except (ValueError, KeyError, TypeError) as error:
         raise EnvironmentSetupError(
-            f"the layer {folder} has a damaged layer.json: {error}", hint=f"remove it and run again: rm -rf {folder}"
+            f"{folder}: damaged layer.json: {error}", hint=f"remove it and run again: rm -rf {folder}"
         ) from error
     return Layer(key=key, tree=folder / "tree", packages=packages)

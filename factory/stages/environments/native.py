@@ -1,6 +1,6 @@
-"""The environment `native`: a riscv64 machine with Debian is the root itself, instead of layers.
+"""The environment `native`: a riscv64 machine with Debian is itself the root, instead of layers.
 
-Commands see the machine's own programs and libraries, read-only. Every other folder is theirs alone and thrown away.
+Commands see the machine's programs and libraries, read-only. All other folders are temporary.
 """
 
 from __future__ import annotations
@@ -13,44 +13,55 @@ from pathlib import Path
 
 from factory.errors import PrerequisiteMissing
 from factory.model.artifacts import PackagePin
+from factory.model.distribution import DEFAULT_DISTRIBUTION, Distribution
 from factory.model.protocols import Command
-from factory.stages.environments.base import BASE_PATH, CHECK_VENV, COMMON, Root, RootRequest, debian_variables
-from factory.stages.environments.debian import bootstrap, clang, rust
-from factory.stages.environments.layers import Layer, content_key, ensure_layer
-from factory.stages.environments.roots import uv_layer
+from factory.stages.environments.base import Root, RootRequest
+from factory.stages.environments.debian.layers import DebianLayers
+from factory.stages.environments.debian.packages import (
+    BASE_PACKAGES,
+    EMULATED_PACKAGES,
+    build_packages,
+    clang_packages,
+    installed_packages,
+)
+from factory.stages.environments.debian.rust import rust_packages
+from factory.stages.environments.layers import Layer, LayerStore, content_key
 from factory.stages.environments.sandbox import SealedSandbox
-from factory.util.log import LogSink, OpenStage
+from factory.stages.environments.variables import BASE_PATH, CHECK_VENV, COMMON, debian_variables
+from factory.util.log import LogSink
 from factory.util.paths import Layout
 
 MACHINE = Path("/")
-# Of the machine's folders those that its packages fill; most of them are links into /usr.
+# The folders that Debian packages install to; most are links into /usr.
 SHOWN = ("usr", "etc", "bin", "sbin", "lib", "lib64", "var/lib/dpkg")
-# What people put on the machine beside its packages.
+# Local software, in no package.
 HIDDEN = "/usr/local"
 WRITABLE = ("opt", "root", "tmp")
-NEEDED = (*bootstrap.BASE_PACKAGES, *bootstrap.BUILD_PACKAGES, *bootstrap.EMULATED_PACKAGES, "ca-certificates")
 
 
-def machine_root(layout: Layout, request: RootRequest, open_stage: OpenStage) -> Root:
-    """The machine as a root to build in, with the compilers that it has.
+def machine_root(store: LayerStore, request: RootRequest) -> Root:
+    """Return the machine as a build root, with its own compilers.
 
     Raises:
-        PrerequisiteMissing: it lacks packages.
+        PrerequisiteMissing: packages are missing.
     """
     compilers = (
-        *(clang.PACKAGES if request.toolchain == "clang" else ()),
-        *(rust.PACKAGES if request.rust else ()),
+        *(clang_packages(request.distribution) if request.toolchain == "clang" else ()),
+        *(rust_packages(request.distribution) if request.rust else ()),
     )
-    machine = machine_layer((*NEEDED, *compilers, *request.apt))
+    machine = machine_layer((*required_packages(request.distribution), *compilers, *request.apt))
     _require_python(request.python)
-    return Root(layers=(machine, uv_layer(layout, open_stage)), variables=debian_variables(request.toolchain))
+    uv = DebianLayers(store, request.distribution).uv()
+    return Root(layers=(machine, uv), variables=debian_variables(request.toolchain, request.distribution))
 
 
-def machine_check_root(layout: Layout, python: str, open_stage: OpenStage) -> Root:
-    """The machine with an empty virtual environment in /opt/venv."""
-    machine = machine_layer(NEEDED)
+def machine_check_root(store: LayerStore, python: str) -> Root:
+    """Return the machine as a check root, with an empty virtual environment in /opt/venv."""
+    machine = machine_layer(required_packages(DEFAULT_DISTRIBUTION))
     _require_python(python)
-    plain = NativeEnvironment(root=Root(layers=(machine,), variables={**COMMON, "PATH": BASE_PATH}), layout=layout)
+    plain = NativeEnvironment(
+        root=Root(layers=(machine,), variables={**COMMON, "PATH": BASE_PATH}), layout=store.layout
+    )
 
     def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
         with plain.open(tree.with_name("work")) as sandbox:
@@ -59,21 +70,26 @@ def machine_check_root(layout: Layout, python: str, open_stage: OpenStage) -> Ro
         return ()
 
     definition = {"over": machine.digest, "python": python, "venv": CHECK_VENV}
-    venv = ensure_layer(layout.layers, "venv", definition, make, open_stage)
+    venv = store.ensure("venv", definition, make)
     return Root(layers=(machine, venv), variables={**COMMON, "PATH": f"{CHECK_VENV}/bin:{BASE_PATH}"})
 
 
+def required_packages(distribution: Distribution) -> tuple[str, ...]:
+    """Return the packages that every build needs on the machine."""
+    return (*BASE_PACKAGES, *build_packages(distribution), *EMULATED_PACKAGES, "ca-certificates")
+
+
 def machine_layer(needed: tuple[str, ...]) -> Layer:
-    """The machine as a layer of its own: it is what its packages are.
+    """Return the machine as a layer, identified by its installed packages.
 
     Raises:
-        PrerequisiteMissing: it lacks some of the packages `needed`.
+        PrerequisiteMissing: some of the packages `needed` are missing.
     """
-    packages = bootstrap.dpkg_packages(MACHINE)
+    packages = installed_packages(MACHINE)
     missing = sorted(set(needed) - {pin.name for pin in packages})
     if missing:
         raise PrerequisiteMissing(
-            f"this machine is to be built on itself, and lacks Debian packages: {', '.join(missing)}",
+            f"--environment native: this machine lacks Debian packages: {', '.join(missing)}",
             hint=f"apt-get install --no-install-recommends {' '.join(missing)}",
         )
     return Layer(key=content_key("machine"), tree=MACHINE, packages=packages)
@@ -82,19 +98,20 @@ def machine_layer(needed: tuple[str, ...]) -> Layer:
 def _require_python(python: str) -> None:
     if not Path(f"/usr/bin/python{python}").is_file():
         raise PrerequisiteMissing(
-            f"this machine has no Python {python}", hint="build with --environment rootfs, which brings its own"
+            f"--environment native: /usr/bin/python{python} does not exist",
+            hint="use --environment rootfs, which has its own",
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeEnvironment:
-    """Implements Environment: the lowest layer is the machine, the others are copied into its writable folders."""
+    """The machine as a root. Layers above it are copied into its writable folders."""
 
     root: Root
     layout: Layout
 
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[MachineSandbox]:
-        """Open the machine with the folder `work` at /build; what else is written lies beside it until the end."""
+        """Open the machine with the folder `work` at /build; other changes go to a temporary folder beside that."""
         self.layout.package_cache.mkdir(parents=True, exist_ok=True)
         sandbox = MachineSandbox(
             over=tuple(layer.tree for layer in self.root.layers[1:]),
@@ -108,12 +125,12 @@ class NativeEnvironment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSandbox(SealedSandbox):
-    """The machine's own files as the root, and those of the layers `over` it."""
+    """A sandbox of the machine's own files and of the layers `over` it."""
 
     over: tuple[Path, ...]
 
     def prepare(self) -> None:
-        """Make the writable folders, too, with what layers bring."""
+        """Make the writable folders too, with the files of layers."""
         SealedSandbox.prepare(self)
         for name in WRITABLE:
             (self.scratch / name).mkdir(exist_ok=True)
@@ -132,10 +149,10 @@ class MachineSandbox(SealedSandbox):
         return [*options, "--tmpfs", HIDDEN]
 
     def _place(self, path: str) -> str:
-        """Files of the network are often links into /run."""
+        """Resolve links: network configuration files often link into /run."""
         return os.path.realpath(path)
 
 
-def native_environment(*, root: Root, layout: Layout, open_stage: OpenStage) -> NativeEnvironment:
-    """The entry of ENVIRONMENTS: the machine needs nothing made."""
-    return NativeEnvironment(root=root, layout=layout)
+def native_environment(*, root: Root, store: LayerStore) -> NativeEnvironment:
+    """Return a root in the environment `native`."""
+    return NativeEnvironment(root=root, layout=store.layout)

@@ -1,4 +1,4 @@
-"""Environments: ways to run commands in a riscv64 root. A new one is one new module and one line here."""
+"""Registry of environments. A new one is a module and a line here."""
 
 from collections.abc import Mapping
 
@@ -13,6 +13,6 @@ ENVIRONMENTS: Mapping[str, MakeEnvironment] = {
     "docker": DockerEnvironment,
     "native": native_environment,
 }
-# Environments whose roots are not made of the mode's layers.
+# For environments whose roots are not the mode's.
 OWN_ROOTS: Mapping[str, MakeRoot] = {"native": machine_root}
 OWN_CHECK_ROOTS: Mapping[str, MakeCheckRoot] = {"native": machine_check_root}

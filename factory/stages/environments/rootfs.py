@@ -1,4 +1,4 @@
-"""The default environment: a root under bubblewrap, with no daemon."""
+"""The environment `rootfs`, the default: a root under bubblewrap, without a daemon."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.model.protocols import Command
-from factory.stages.environments.base import BASE_PATH, COMMON, Root
-from factory.stages.environments.layers import Layer
+from factory.stages.environments.base import Root
+from factory.stages.environments.layers import Layer, LayerStore
 from factory.stages.environments.sandbox import OverlaySandbox
-from factory.util.log import LogSink, OpenStage
+from factory.stages.environments.variables import BASE_PATH, COMMON
+from factory.util.log import LogSink
 from factory.util.paths import Layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootfsEnvironment:
-    """Implements Environment: the layers are mounted by overlayfs for each command."""
+    """A root whose layers overlayfs mounts for each command."""
 
     root: Root
     layout: Layout
 
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[OverlaySandbox]:
-        """Open the root with the host folder `work` at /build; the writable layer lies beside it until the end."""
+        """Open the root with the host folder `work` at /build; its writable layer is a temporary folder beside that."""
         return self.sandbox(work).opened(keep=keep, as_left=as_left)
 
     def sandbox(self, work: Path) -> OverlaySandbox:
-        """The sandbox that `open` opens."""
+        """Return the sandbox that `open` opens."""
         binds = {self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}
         for folder in binds:
             folder.mkdir(parents=True, exist_ok=True)
@@ -40,9 +41,9 @@ class RootfsEnvironment:
         )
 
 
-def rootfs_environment(*, root: Root, layout: Layout, open_stage: OpenStage) -> RootfsEnvironment:
-    """The root in the default environment, for which nothing has to be made."""
-    return RootfsEnvironment(root=root, layout=layout)
+def rootfs_environment(*, root: Root, store: LayerStore) -> RootfsEnvironment:
+    """Return a root in the environment `rootfs`."""
+    return RootfsEnvironment(root=root, layout=store.layout)
 
 
 def change_root(
@@ -54,7 +55,7 @@ def change_root(
     *,
     network: bool,
 ) -> None:
-    """Run commands over `below` and move what they wrote to `tree`."""
+    """Run commands over `below` and move the files that they wrote to `tree`."""
     root = Root(layers=below, variables={**COMMON, "PATH": BASE_PATH, "DEBIAN_FRONTEND": "noninteractive"})
     environment = RootfsEnvironment(root=root, layout=layout)
     work = tree.with_name("work")

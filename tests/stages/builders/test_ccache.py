@@ -19,7 +19,7 @@ from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util.log import LogFile
 from factory.util.paths import Layout
 from tests.support.http_storage import http_storage
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 
 
 def test_without_settings_there_is_a_limit_and_nothing_is_shared() -> None:
@@ -57,7 +57,7 @@ class Machine:
 
     def __init__(self, folder: Path, hybrid: RootfsEnvironment, cache: CompilerCache, kind: str = "rootfs") -> None:
         self.layout = Layout(folder)
-        self.environment = ENVIRONMENTS[kind](root=hybrid.root, layout=self.layout, open_stage=unreported)
+        self.environment = ENVIRONMENTS[kind](root=hybrid.root, store=layer_store(self.layout))
         self.work = folder / "jobs" / f"{'long-name-' * 10}0123456789abcdef" / "work"
         self.work.parent.mkdir(parents=True)
         self.log = LogFile(folder / "log")

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from factory.errors import EnvironmentSetupError
+from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.layers import Layer
-from factory.stages.environments.roots import apt_layer, base_layer
 from factory.util.paths import Layout
 from factory.util.scratch import discard
 from tests.support.debian_repository import Repository, debian_repository
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 
 pytestmark = pytest.mark.environment
 
@@ -32,14 +32,14 @@ def below(layout: Layout, mirror: Repository, tmp_path: Path) -> tuple[Layer, ..
     tree = tmp_path / "with-mirror"
     (tree / "etc/apt").mkdir(parents=True)
     (tree / "etc/apt/sources.list").write_text(mirror.source)
-    return base_layer(layout, unreported), Layer(key=mirror.url, tree=tree, packages=())
+    return DebianLayers(layer_store(layout)).base(), Layer(key=mirror.url, tree=tree, packages=())
 
 
 def test_a_debian_package_that_is_not_there_is_named_with_what_to_do(layout: Layout, below: tuple[Layer, ...]) -> None:
-    with pytest.raises(EnvironmentSetupError, match=r"no-such-package could not be installed") as caught:
-        apt_layer(layout, below, ("no-such-package",), unreported)
+    with pytest.raises(EnvironmentSetupError, match=r"no-such-package: installation failed") as caught:
+        DebianLayers(layer_store(layout)).packages(below, ("no-such-package",))
     assert "Unable to locate package no-such-package" in caught.value.message
-    assert "check the names with apt-cache in Debian trixie" in (caught.value.hint or "")
+    assert "check the names with apt-cache in Debian 13 (trixie)" in (caught.value.hint or "")
 
 
 def test_a_mirror_caught_in_the_middle_of_an_update_is_told_as_such_and_a_later_try_succeeds(
@@ -48,12 +48,12 @@ def test_a_mirror_caught_in_the_middle_of_an_update_is_told_as_such_and_a_later_
     mirror.offer("tiny")
     with (mirror.folder / "Packages").open("a") as listed:
         listed.write("\n")
-    with pytest.raises(EnvironmentSetupError, match=r"tiny could not be installed") as caught:
-        apt_layer(layout, below, ("tiny",), unreported)
+    with pytest.raises(EnvironmentSetupError, match=r"tiny: installation failed") as caught:
+        DebianLayers(layer_store(layout)).packages(below, ("tiny",))
     assert "File has unexpected size" in caught.value.message
-    assert "a mirror caught in the middle of an update needs a later try" in (caught.value.hint or "")
+    assert "retry later" in (caught.value.hint or "")
     mirror.release()
-    layer = apt_layer(layout, below, ("tiny",), unreported)
+    layer = DebianLayers(layer_store(layout)).packages(below, ("tiny",))
     try:
         assert "tiny" in {package.name for package in layer.packages}
     finally:

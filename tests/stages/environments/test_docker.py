@@ -25,7 +25,8 @@ from factory.util.log import LogFile
 from factory.util.paths import Layout
 from tests.support.checkouts import make_checkout
 from tests.support.interruption import BACKEND, NINJA, ask_when_both_are_begun
-from tests.support.logs import MemoryLog, unreported
+from tests.support.layer_stores import layer_store
+from tests.support.logs import MemoryLog
 
 NO_ENGINE = "unix:///nowhere/docker.sock"
 
@@ -33,7 +34,7 @@ NO_ENGINE = "unix:///nowhere/docker.sock"
 @pytest.fixture
 def contained(docker_engine: None, clean_root: RootfsEnvironment, layout: Layout) -> DockerEnvironment:
     """The clean root in containers."""
-    return DockerEnvironment(root=clean_root.root, layout=layout, open_stage=unreported)
+    return DockerEnvironment(root=clean_root.root, store=layer_store(layout))
 
 
 @pytest.mark.environment
@@ -161,7 +162,7 @@ def test_nothing_half_written_is_left_where_a_build_is_stopped(
     work.mkdir()
     (work / "build.ninja").write_text(NINJA)
     (work / "backend.py").write_text(BACKEND)
-    environment = DockerEnvironment(root=hybrid.root, layout=layout, open_stage=unreported)
+    environment = DockerEnvironment(root=hybrid.root, store=layer_store(layout))
     with cancellation.working_under(cancellation.Stop()) as stop, environment.open(work) as sandbox:
         asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
         asker.start()
@@ -174,16 +175,16 @@ def test_nothing_half_written_is_left_where_a_build_is_stopped(
 SLEEP = """
 import sys
 from pathlib import Path
-from factory.stages.environments.debian.bootstrap import PYTHON
+from factory.model.target import PYTHONS
 from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.roots import check_root
 from factory.model.protocols import Command
 from factory.util.paths import default_layout
 from factory.util.log import LogFile
-from tests.support.logs import unreported
-layout = default_layout()
-work, root = Path(sys.argv[1]), check_root(layout, PYTHON, unreported)
-with DockerEnvironment(root=root, layout=layout, open_stage=unreported).open(work) as sandbox:
+from tests.support.layer_stores import layer_store
+store = layer_store(default_layout())
+work, root = Path(sys.argv[1]), check_root(store, PYTHONS[0])
+with DockerEnvironment(root=root, store=store).open(work) as sandbox:
     sandbox.run(Command(["touch", "/opt/written"], network=True), log=LogFile(work / "log"))
     sandbox.run(Command(["sh", "-c", "echo started > /build/started; sleep 1000"]), log=LogFile(work / "log"))
 """
@@ -264,9 +265,9 @@ from pathlib import Path
 from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.base import Root
 from factory.util.paths import Layout
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 folder, root = Path(sys.argv[1]), Root(layers=(), variables={})
-with DockerEnvironment(root=root, layout=Layout(folder), open_stage=unreported).open(folder / "work"):
+with DockerEnvironment(root=root, store=layer_store(Layout(folder))).open(folder / "work"):
     pass
 """
 

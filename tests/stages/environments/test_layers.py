@@ -13,22 +13,28 @@ import pytest
 
 from factory.errors import EnvironmentSetupError
 from factory.model.artifacts import PackagePin
-from factory.stages.environments.layers import Layer, ensure_layer
-from factory.stages.environments.roots import native_layer
+from factory.stages.environments.debian.layers import DebianLayers
+from factory.stages.environments.layers import Layer, LayerStore
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 
 PINS = (PackagePin(name="libc6", version="2.41-12", architecture="riscv64"),)
 
 
-def opener(folder: Path, opened: list[str]):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def store_of(folder: Path, opened: list[str]) -> LayerStore:
+    """Return the layers below a folder; the names of the stages that are opened are added to the list."""
+
     @contextmanager
     def open_stage(stage: str) -> Iterator[LogSink]:
         opened.append(stage)
         yield LogFile(folder / "log")
 
-    return open_stage
+    return LayerStore(layout=Layout(folder), open_stage=open_stage)
+
+
+def native_tools(folder: Path) -> Layer:
+    return DebianLayers(layer_store(Layout(folder))).native_tools()
 
 
 def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
@@ -38,14 +44,14 @@ def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
 
 def test_a_layer_is_made_once_and_then_found(tmp_path: Path) -> None:
     opened: list[str] = []
-    first = ensure_layer(tmp_path, "apt", {"packages": ["a"]}, make, opener(tmp_path, opened))
-    second = ensure_layer(tmp_path, "apt", {"packages": ["a"]}, make, opener(tmp_path, opened))
+    first = store_of(tmp_path, opened).ensure("apt", {"packages": ["a"]}, make)
+    second = store_of(tmp_path, opened).ensure("apt", {"packages": ["a"]}, make)
     assert (first, opened) == (second, ["apt layer"])
     assert ((first.tree / "file").read_text(), first.packages) == ("content", PINS)
 
 
 def test_another_definition_is_another_layer(tmp_path: Path) -> None:
-    layers = [ensure_layer(tmp_path, "apt", {"packages": [name]}, make, opener(tmp_path, [])) for name in "ab"]
+    layers = [store_of(tmp_path, []).ensure("apt", {"packages": [name]}, make) for name in "ab"]
     assert len({layer.key for layer in layers} | {layer.tree for layer in layers}) == 4
 
 
@@ -61,26 +67,26 @@ def test_a_failed_layer_leaves_none_and_is_made_again(tmp_path: Path) -> None:
         raise EnvironmentSetupError("the mirror failed halfway")
 
     with pytest.raises(EnvironmentSetupError):
-        ensure_layer(tmp_path, "apt", {}, fail, opener(tmp_path, []))
-    layer = ensure_layer(tmp_path, "apt", {}, make, opener(tmp_path, []))
+        store_of(tmp_path, []).ensure("apt", {}, fail)
+    layer = store_of(tmp_path, []).ensure("apt", {}, make)
     assert [path.name for path in layer.tree.iterdir()] == ["file"]
 
 
 def test_a_damaged_description_says_what_to_remove(tmp_path: Path) -> None:
-    layer = ensure_layer(tmp_path, "apt", {}, make, opener(tmp_path, []))
+    layer = store_of(tmp_path, []).ensure("apt", {}, make)
     (layer.tree.parent / "layer.json").write_text("{")
-    with pytest.raises(EnvironmentSetupError, match=r"has a damaged layer\.json") as caught:
-        ensure_layer(tmp_path, "apt", {}, make, opener(tmp_path, []))
+    with pytest.raises(EnvironmentSetupError, match=r"damaged layer\.json") as caught:
+        store_of(tmp_path, []).ensure("apt", {}, make)
     assert caught.value.hint == f"remove it and run again: rm -rf {layer.tree.parent}"
 
 
 BOOTSTRAP = """
 import sys
 from pathlib import Path
-from factory.stages.environments.roots import native_layer
+from factory.stages.environments.debian.layers import DebianLayers
 from factory.util.paths import Layout
-from tests.support.logs import unreported
-native_layer(Layout(Path(sys.argv[1])), unreported)
+from tests.support.layer_stores import layer_store
+DebianLayers(layer_store(Layout(Path(sys.argv[1])))).native_tools()
 """
 
 
@@ -95,5 +101,5 @@ def test_a_bootstrap_killed_halfway_starts_again_and_ends_the_same(tmp_path: Pat
     process.wait()
     assert not list(cut.glob("layers/native-*/layer.json"))
     # Not the machine's own layer: the distribution may have newer packages than when that was made.
-    assert native_layer(Layout(cut), unreported).digest == native_layer(Layout(whole), unreported).digest
+    assert native_tools(cut).digest == native_tools(whole).digest
     assert str(tmp_path) not in Path("/proc/mounts").read_text()

@@ -23,7 +23,8 @@ from factory.stages.environments.manylinux import manylinux_root
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util.paths import Layout
 from tests.support.checkouts import FACTORY
-from tests.support.logs import MemoryLog, unreported
+from tests.support.layer_stores import layer_store
+from tests.support.logs import MemoryLog
 
 # Takes the name of a tool that is handed over, and reports what such a tool sees, and what it starts sees.
 WITNESS = """
@@ -77,7 +78,7 @@ def test_tools_are_known_by_their_command_line(
 
 @pytest.fixture(scope="module")
 def manylinux(layout: Layout) -> RootfsEnvironment:
-    return RootfsEnvironment(root=manylinux_root(layout, "hybrid", RootRequest(), unreported), layout=layout)
+    return RootfsEnvironment(root=manylinux_root(layer_store(layout), "hybrid", RootRequest()), layout=layout)
 
 
 def said(environment: RootfsEnvironment, work: Path, command: str) -> str:

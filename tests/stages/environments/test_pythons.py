@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from factory.errors import EnvironmentSetupError
+from factory.model.distribution import TRIXIE
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Command
 from factory.model.recipe import Recipe, SourcePin
@@ -14,15 +16,15 @@ from factory.model.target import PYTHONS
 from factory.stages.builders import pep517
 from factory.stages.builders.base import Build
 from factory.stages.environments.base import RootRequest
-from factory.stages.environments.debian import bootstrap, pythons
+from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.rootfs import RootfsEnvironment
-from factory.stages.environments.roots import base_layer, check_root, hybrid_root
+from factory.stages.environments.roots import check_root, hybrid_root
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.support.logs import unreported
+from tests.support.layer_stores import layer_store
 from tests.support.sandboxes import said
 
-LATER = [python for python in PYTHONS if python != bootstrap.PYTHON]
+LATER = list(TRIXIE.later_pythons)
 TERMINAL = """
 import os, pty, termios
 child, terminal = pty.fork()
@@ -34,8 +36,9 @@ print(os.read(terminal, 100).decode())
 """
 
 
-def test_every_python_that_can_be_asked_for_has_a_place_where_it_comes_from() -> None:
-    assert sorted(PYTHONS) == sorted({bootstrap.PYTHON, *pythons.SUITES})
+def test_target_pythons_equal_those_of_the_distribution() -> None:
+    assert PYTHONS == TRIXIE.pythons == ("3.13", "3.14")
+    assert [TRIXIE.python_suite(python) for python in PYTHONS] == ["trixie", "forky"]
 
 
 @pytest.fixture(scope="module", params=LATER)
@@ -45,7 +48,7 @@ def python(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def build_root(layout: Layout, python: str) -> RootfsEnvironment:
-    return RootfsEnvironment(root=hybrid_root(layout, RootRequest(python=python), unreported), layout=layout)
+    return RootfsEnvironment(root=hybrid_root(layer_store(layout), RootRequest(python=python)), layout=layout)
 
 
 @pytest.mark.environment
@@ -72,7 +75,7 @@ def test_its_terminal_module_is_the_one_of_the_releases_glibc(
 
 @pytest.mark.environment
 def test_its_clean_root_has_an_empty_virtual_environment_of_it(layout: Layout, python: str, tmp_path: Path) -> None:
-    clean = RootfsEnvironment(root=check_root(layout, python, unreported), layout=layout)
+    clean = RootfsEnvironment(root=check_root(layer_store(layout), python), layout=layout)
     script = "python -c 'import sys; print(sys.version_info[:2], sys.prefix)'; pip list --format freeze; which gcc"
     version, pip = said(clean, tmp_path / "work", f"{script} || true").splitlines()
     assert version == f"{tuple(map(int, python.split('.')))} /opt/venv"
@@ -107,9 +110,9 @@ def test_cython_runs_natively_for_it_too(build_root: RootfsEnvironment, python: 
 
 
 @pytest.mark.environment
-def test_a_python_that_can_not_be_had_is_named_with_what_to_do(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pythons, "SUITES", {"3.14": "no-such-suite"})
-    with pytest.raises(EnvironmentSetupError, match=r"Python 3\.14 of Debian no-such-suite could not be") as caught:
-        pythons.python_layers(layout, base_layer(layout, unreported), "3.14", unreported)
+def test_python_of_unknown_suite_reports_hint(layout: Layout) -> None:
+    debian = DebianLayers(layer_store(layout), replace(TRIXIE, later_pythons={"3.14": "no-such-suite"}))
+    with pytest.raises(EnvironmentSetupError, match=r"^Python 3\.14 of no-such-suite: ") as caught:
+        debian.python(debian.base(), "3.14")
     assert "does not have a Release file" in caught.value.message
-    assert "a mirror caught in the middle of an update needs a later try" in (caught.value.hint or "")
+    assert "retry later" in (caught.value.hint or "")

@@ -16,11 +16,13 @@ from factory.model.target import PROFILES
 from factory.stages.builders import pep517
 from factory.stages.builders.base import Build
 from factory.stages.environments.base import Root, RootRequest
+from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import hybrid_root
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
-from tests.support.logs import MemoryLog, unreported
+from tests.support.layer_stores import layer_store
+from tests.support.logs import MemoryLog
 from tests.support.sandboxes import said
 
 pytestmark = pytest.mark.environment
@@ -197,11 +199,14 @@ def test_a_recipes_debian_packages_are_a_layer_of_their_own_that_is_made_once(
     assert said(hybrid, tmp_path / "without", "ls /usr/include/sqlite3.h 2>/dev/null || echo none") == "none"
     assert with_sqlite.key != hybrid.root.key
     assert {pin.name for pin in with_sqlite.lock()} - {pin.name for pin in hybrid.root.lock()} >= {"libsqlite3-dev"}
-    assert hybrid_root(layout, RootRequest(apt=("libsqlite3-dev",)), never).key == with_sqlite.key
+    assert (
+        hybrid_root(LayerStore(layout=layout, open_stage=never), RootRequest(apt=("libsqlite3-dev",))).key
+        == with_sqlite.key
+    )
 
 
 def with_packages(layout: Layout, *apt: str) -> Root:
-    return hybrid_root(layout, RootRequest(apt=apt), unreported)
+    return hybrid_root(layer_store(layout), RootRequest(apt=apt))
 
 
 def never(stage: str) -> AbstractContextManager[LogSink]:

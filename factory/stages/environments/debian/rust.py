@@ -1,7 +1,7 @@
-"""Rust in a root: a compiler that runs on x86-64 and compiles for riscv64, in a layer of its own over the native tools.
+"""Rust: x86-64 rustc and cargo that compile for riscv64, in a layer over the native tools.
 
-To cargo this is a cross build: build scripts and procedural macros are x86-64 programs, which cargo and rustc run
-themselves. All that tools have to know about it is in the root's variables, so projects need not care.
+To cargo this is a cross build: build scripts and procedural macros are x86-64 programs. The root's variables configure
+it, so projects need no changes.
 """
 
 from __future__ import annotations
@@ -9,61 +9,63 @@ from __future__ import annotations
 from pathlib import Path
 
 from factory.model.artifacts import PackagePin
-from factory.stages.environments.debian import bootstrap
-from factory.stages.environments.debian.bootstrap import GCC, TRIPLET
+from factory.model.distribution import Distribution
+from factory.stages.environments.debian.bootstrap import extract
+from factory.stages.environments.debian.native_tools import trim
 from factory.util.log import LogSink
 
-# Counts up when make_rust changes what the layer holds without changing the lists.
+# Counts up when the layer changes without its package list.
 STEPS = 1
 TARGET = "riscv64gc-unknown-linux-gnu"
 HOST_TRIPLET = "x86_64-linux-gnu"
-
-# The suite has this Rust for its web browsers: newer than the suite's own, as crates soon ask for.
-PACKAGES = ("rustc-web", "cargo-web")
-# The target's standard library, and what compiles and links for x86-64.
-NATIVE_PACKAGES = (*PACKAGES, "libstd-rust-web-dev:riscv64", f"gcc-{GCC}", "libc6-dev")
 PROGRAMS = ("cargo", "rustc")
-HOST_TOOLS = (f"gcc-{GCC}", "ar", "as", "ld", "ld.bfd")
-UNUSED = (
-    f"usr/lib/{TRIPLET}",
-    f"usr/libexec/gcc/{HOST_TRIPLET}/{GCC}/lto1",
-    "usr/lib64",
-    "usr/share",
-)
+BINUTILS = ("ar", "as", "ld", "ld.bfd")
 
 
-def make_rust(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
-    """Make the layer: rustc and cargo beside the native tools, with standard libraries for both architectures."""
-    native = tree / "opt/native"
-    packages = bootstrap.extract(native, "amd64,riscv64", NATIVE_PACKAGES, log)
-    bootstrap.trim(native, UNUSED, (*PROGRAMS, *(f"{HOST_TRIPLET}-{tool}" for tool in HOST_TOOLS)))
+def rust_packages(distribution: Distribution) -> tuple[str, ...]:
+    """Return the packages of rustc and cargo."""
+    return (f"rustc{distribution.rust}", f"cargo{distribution.rust}")
+
+
+def native_rust_packages(distribution: Distribution) -> tuple[str, ...]:
+    """Return those, the standard library for riscv64, and a compiler and linker for x86-64."""
+    library = f"libstd-rust{distribution.rust}-dev:riscv64"
+    return (*rust_packages(distribution), library, f"gcc-{distribution.gcc}", "libc6-dev")
+
+
+def make_rust(tree: Path, distribution: Distribution, log: LogSink) -> tuple[PackagePin, ...]:
+    """Make the layer: rustc and cargo among the native tools, with standard libraries for both architectures."""
+    native, gcc = tree / "opt/native", distribution.gcc
+    packages = extract(native, "amd64,riscv64", native_rust_packages(distribution), distribution, log)
+    unused = (f"usr/lib/{distribution.triplet}", f"usr/libexec/gcc/{HOST_TRIPLET}/{gcc}/lto1", "usr/lib64", "usr/share")
+    trim(native, unused, (*PROGRAMS, *(f"{HOST_TRIPLET}-{tool}" for tool in (f"gcc-{gcc}", *BINUTILS))))
     (native / "bin").mkdir()
     for program in (*PROGRAMS, f"{HOST_TRIPLET}-ar"):
         (native / "bin" / program).symlink_to(f"../usr/bin/{program}")
-    (native / "bin" / f"{HOST_TRIPLET}-gcc").symlink_to(f"../usr/bin/{HOST_TRIPLET}-gcc-{GCC}")
-    _let_host_gcc_find_its_parts(native)
+    (native / "bin" / f"{HOST_TRIPLET}-gcc").symlink_to(f"../usr/bin/{HOST_TRIPLET}-gcc-{gcc}")
+    _link_host_gcc_files(native)
     return packages
 
 
-def variables(python: str) -> dict[str, str]:
-    """What cargo, the crate `cc` and PyO3 are told, where the riscv64 Python is version `python`, such as 3.13.
+def rust_variables(python: str) -> dict[str, str]:
+    """Return the variables for cargo, the crate `cc` and PyO3, for a riscv64 Python version (`3.13`).
 
-    gcc and ar under their plain names are the target's: right for what cargo builds for it, wrong for build scripts.
+    gcc and ar under their plain names are the target's, so build scripts need the host's by name.
     """
     return {
         "CARGO_BUILD_TARGET": TARGET,
         "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER": f"{HOST_TRIPLET}-gcc",
         "HOST_CC": f"{HOST_TRIPLET}-gcc",
         "HOST_AR": f"{HOST_TRIPLET}-ar",
-        # The crate `pkg-config` mistrusts cross builds, but the root's pkg-config is the target's own.
+        # The crate `pkg-config` refuses cross builds, but the root's pkg-config is the target's own.
         "PKG_CONFIG_ALLOW_CROSS": "1",
-        # PyO3 reads the target's sysconfig there, where it would else run a Python of the build machine.
+        # Makes PyO3 read the target's sysconfig instead of running a Python of the build machine.
         "PYO3_CROSS_LIB_DIR": f"/usr/lib/python{python}",
     }
 
 
-def _let_host_gcc_find_its_parts(native: Path) -> None:
-    """GCC looks into usr/TRIPLET beside itself, as cross compilers do, before PATH and the root's own /usr/include."""
+def _link_host_gcc_files(native: Path) -> None:
+    """Link the x86-64 tools and headers into usr/TRIPLET, which GCC searches before PATH and /usr/include."""
     own = native / "usr" / HOST_TRIPLET
     (own / "bin").mkdir(parents=True)
     for program in ("as", "ld"):

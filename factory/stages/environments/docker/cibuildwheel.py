@@ -21,13 +21,14 @@ from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.host.docker_engine import connect, engine_errors
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, Command
-from factory.stages.environments.base import SOURCE_DATE_EPOCH, Root
+from factory.stages.environments.base import Root
 from factory.stages.environments.docker.environment import PLATFORM, require_the_machines_root, shown_cpuinfo
 from factory.stages.environments.docker.image import ensure_image
 from factory.stages.environments.docker.labels import OWNER_LABEL, own_label, remove_abandoned
+from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.manylinux import IMAGE_REPOSITORY, manylinux_image
-from factory.util.log import LogSink, OpenStage
-from factory.util.paths import Layout
+from factory.stages.environments.variables import SOURCE_DATE_EPOCH
+from factory.util.log import LogSink
 from factory.util.process import attach, run
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ class CibuildwheelEnvironment:
     """Implements Environment for one command, cibuildwheel."""
 
     root: Root
-    layout: Layout
-    open_stage: OpenStage
+    store: LayerStore
 
     @contextmanager
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[CibuildwheelSandbox]:
@@ -57,13 +57,13 @@ class CibuildwheelEnvironment:
         require_the_machines_root()
         if shutil.which("docker") is None:
             raise PrerequisiteMissing("the program 'docker' is not installed", hint="apt-get install docker.io")
-        for folder in (work, self.layout.compiler_cache):
+        for folder in (work, self.store.layout.compiler_cache):
             folder.mkdir(parents=True, exist_ok=True)
         with connect() as client, shown_cpuinfo(work) as cpuinfo:
             yield CibuildwheelSandbox(
                 image=self._image(client),
                 work=work,
-                binds={work: str(BUILD), self.layout.compiler_cache: "/ccache"},
+                binds={work: str(BUILD), self.store.layout.compiler_cache: "/ccache"},
                 shown={cpuinfo: "/proc/cpuinfo"},
             )
 
@@ -71,7 +71,9 @@ class CibuildwheelEnvironment:
         config = manylinux_image(self.root)
         with engine_errors("list its images"):
             remove_abandoned(client)
-        return ensure_image(client, self.root.layers, config, self.open_stage, "manylinux image", IMAGE_REPOSITORY)
+        return ensure_image(
+            client, self.root.layers, config, self.store.open_stage, "manylinux image", IMAGE_REPOSITORY
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,10 +38,10 @@ from factory.stages.environments.docker.labels import (
     remove_abandoned,
     remove_image,
 )
+from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.sandbox import CPUINFO, HOSTNAME, in_user_namespace
 from factory.util import cancellation
-from factory.util.log import LogSink, OpenStage
-from factory.util.paths import Layout
+from factory.util.log import LogSink
 from factory.util.process import Tail, attach, conclude
 from factory.util.process_tree import end_workers
 
@@ -94,8 +94,7 @@ class DockerEnvironment:
     """Implements Environment: the layers are an image, which is loaded into the engine once."""
 
     root: Root
-    layout: Layout
-    open_stage: OpenStage
+    store: LayerStore
 
     @contextmanager
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[ContainerSandbox]:
@@ -133,10 +132,11 @@ class DockerEnvironment:
                 return kept
             remove_image(client, kept)
         config = ImageConfig(variables=self.root.variables)
-        return ensure_image(client, self.root.layers, config, self.open_stage, "image for Docker")
+        return ensure_image(client, self.root.layers, config, self.store.open_stage, "image for Docker")
 
     def _binds(self, work: Path) -> dict[Path, str]:
-        binds = {work: str(BUILD), self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}
+        layout = self.store.layout
+        binds = {work: str(BUILD), layout.package_cache: "/packages", layout.compiler_cache: "/ccache"}
         for folder in binds:
             folder.mkdir(parents=True, exist_ok=True)
         return binds
