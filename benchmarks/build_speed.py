@@ -25,7 +25,7 @@ from factory.cli.console import Reporter, print_table
 from factory.errors import FactoryError, PrerequisiteMissing, RecipeError
 from factory.model.artifacts import SourceTree
 from factory.model.protocols import Command, Sandbox
-from factory.model.recipe import Recipe, SourcePin
+from factory.model.recipe import Recipe
 from factory.model.target import Target
 from factory.pipeline.job_slots import processors
 from factory.pipeline.metadata import describe
@@ -40,7 +40,11 @@ from factory.stages.environments.base import RootRequest
 from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import MODES
-from factory.stages.sources import patches, registry
+from factory.stages.sources import patches
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.stages.sources.local import LocalSource
+from factory.stages.sources.metadata import read_project_metadata
 from factory.stages.sources.prepare import prepare
 from factory.util.log import LogSink
 from factory.util.paths import Layout, default_layout
@@ -158,10 +162,10 @@ def find_subject(name: str) -> Subject:
     """A project of tests/packages, or a recipe's, patched as for its wheel and made comparable."""
     folder = ROOT / "tests/packages" / name
     if (folder / "pyproject.toml").is_file():
-        version = registry.read_project_metadata(SourceTree(path=folder, sha256="")).version or "0"
-        pin = SourcePin(kind="local", project=name, version=version, path=folder)
+        version = read_project_metadata(SourceTree(path=folder, sha256="")).version or "0"
+        pin = LocalSource(project=name, version=version, path=folder)
         return Subject(recipe=Recipe(name=name, version=version, directory=folder, source=pin), note="as it is")
-    recipes = load_recipes(ROOT / "recipes")
+    recipes = load_recipes(ROOT / "recipes", SOURCE_KINDS)
     if name not in recipes:
         raise RecipeError(f"there is no package {name!r}", hint=f"known: {DEFAULT}, {', '.join(recipes)}")
     recipe = recipes[name]
@@ -189,7 +193,7 @@ def make_environment(subject: Subject, mode: str, layout: Layout) -> RootfsEnvir
         return Reporter().stage("environment", stage, logs / f"{stage.replace(' ', '-')}.log")
 
     recipe = subject.recipe
-    metadata = describe(recipe, Run(layout=layout, recipes=RecipeSet(ROOT), reporter=Reporter()))
+    metadata = describe(recipe, Run(layout=layout, recipes=RecipeSet(ROOT, SOURCE_KINDS), reporter=Reporter()))
     request = RootRequest(apt=recipe.build.apt, rust=needs_rust(metadata, recipe))
     root = MODES[mode](LayerStore(layout=layout, open_stage=open_stage), request)
     return RootfsEnvironment(root=root, layout=layout)
@@ -216,10 +220,10 @@ def build_once(case: Case, layout: Layout) -> Build:
 def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: LogSink) -> Build:
     """Put the source into the sandbox, install what it requires, build it, and look at what came of it."""
     work, builder = sandbox.work, builder_of(subject.recipe.build.builder)
-    tree = registry.fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
+    tree = fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
     prepare(subject.recipe.source, subject.patches, tree, log)
     tree.path.rename(work / "src")
-    metadata = registry.read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
+    metadata = read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)
     job = BuildJob(sandbox=timed, recipe=recipe, metadata=metadata, python=Target().python, log=log, jobs=processors())
     installed = builder.install_requirements(job, ())

@@ -26,7 +26,7 @@ from factory.cli.console import Reporter, print_table
 from factory.errors import FactoryError, PrerequisiteMissing
 from factory.host.docker_engine import connect
 from factory.model.artifacts import SourceTree
-from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.model.recipe import BuildOptions, Recipe
 from factory.model.target import Target
 from factory.pipeline.job_slots import processors
 from factory.stages.builders import cibuildwheel
@@ -36,7 +36,9 @@ from factory.stages.environments.docker.cibuildwheel import CibuildwheelEnvironm
 from factory.stages.environments.docker.labels import OWNER_LABEL, own_label
 from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.manylinux import manylinux_root
-from factory.stages.sources import registry
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.pypi import PypiSource
 from factory.util.log import OpenStage
 from factory.util.paths import Layout, default_layout
 from factory.util.scratch import discard
@@ -55,7 +57,7 @@ class Subject:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def recipe(self, folder: Path) -> Recipe:
-        pin = SourcePin(kind="pypi", project=self.name, version=self.version, sha256=self.sha256)
+        pin = PypiSource(project=self.name, version=self.version, sha256=self.sha256)
         environment = {"CCACHE_DISABLE": "1", **self.options}
         build = BuildOptions(builder="cibuildwheel", environment=environment)
         return Recipe(name=self.name, version=self.version, directory=folder, source=pin, build=build)
@@ -132,10 +134,10 @@ def run_once(subject: Subject, mode: str, root: Root, layout: Layout) -> Run:
     recipe, open_stage = subject.recipe(folder), stages(layout, subject.name)
     try:
         with open_stage(f"{mode} cibuildwheel") as log:
-            tree = registry.fetch(recipe.source, layout.downloads, folder / "source", log)
+            tree = fetch(recipe.source, layout.downloads, folder / "source", log)
             (folder / "work").mkdir()
             tree.path.rename(folder / "work/src")
-            metadata = registry.read_project_metadata(SourceTree(path=folder / "work/src", sha256=tree.sha256))
+            metadata = read_project_metadata(SourceTree(path=folder / "work/src", sha256=tree.sha256))
             environment = CibuildwheelEnvironment(root=root, store=LayerStore(layout=layout, open_stage=open_stage))
             with environment.open(folder / "work") as sandbox, measured() as seconds:
                 build = Build(

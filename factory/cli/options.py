@@ -13,6 +13,7 @@ from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.ccache import configured
 from factory.stages.environments.registry import DEFAULT_ENVIRONMENT, ENVIRONMENTS
 from factory.stages.environments.roots import MODES, default_mode
+from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.paths import checkout, default_layout
 
 DEFAULT_MODE = default_mode()
@@ -78,7 +79,7 @@ def make_run(args: argparse.Namespace) -> Run:
     """Return the run that the options describe."""
     return Run(
         layout=default_layout(),
-        recipes=RecipeSet((args.checkout or checkout()).absolute()),
+        recipes=RecipeSet((args.checkout or checkout()).absolute(), SOURCE_KINDS),
         reporter=Reporter(),
         config=BuildConfig(mode=args.mode, environment=args.environment),
         keep=args.keep,

@@ -1,147 +1,245 @@
-"""Recipes and their sources, as values."""
+"""Recipes: how one package is pinned, built, repaired, audited and checked.
+
+The classes declare the keys of recipe.toml (see `declaration`): parsing, reference and JSON schema follow from them.
+Content keys hold a recipe as JSON text with its fields in this order, so new fields go to the end of their class.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from factory.model.artifacts import BinaryPackage
-from factory.model.target import DEFAULT_PROFILES, PYTHONS, TOOLCHAINS
+from factory.model.declaration import (
+    DEBIAN_PACKAGE,
+    INSIDE_WHEEL,
+    REQUIREMENT,
+    SHA256,
+    VARIABLE,
+    VERSION,
+    BesideRecipe,
+    MayBeEmpty,
+    MemoryAmount,
+    OneOf,
+    about,
+)
+from factory.model.source import Source
+from factory.model.target import DEFAULT_PROFILES, PROFILES, PYTHONS, TOOLCHAINS
 
 # Builders that a recipe may name: modules of factory.stages.builders.
 BUILDERS = ("pep517", "cibuildwheel", "repack")
+# The tables that are read into `CheckOptions`, and the one that holds the package's own keys.
+CHECK_TABLE, SUITE_TABLE, PACKAGE_TABLE = "check", "suite", "package"
+ROOT_TABLE = ""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlay:
-    """Folders of files that make a source into the project `project` of that version."""
-
-    project: str
-    version: str
-    folders: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DebianPackaging:
-    """A revision of a Debian source package: the sha256 of its `.debian.tar`, and patches of it that aren't wanted."""
-
-    revision: str
-    sha256: str
-    left_out: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourcePin:
-    """Where a recipe's source comes from. `local` ones are a folder (`path`), all others an archive with that sha256.
-
-    `parts` are further sources and the folders of this one that they become: paths with slashes. With `packaging`, a
-    `debian` one is as the distribution builds it: with the folder `debian`, and its patches applied. A `deb` one is the
-    binary package `package` (its name) of the source package `project`.
-    """
-
-    kind: str
-    project: str
-    version: str
-    sha256: str = ""
-    path: Path | None = None
-    overlay: Overlay | None = None
-    parts: Mapping[str, SourcePin] = field(default_factory=dict)
-    packaging: DebianPackaging | None = None
-    package: str = ""
+Requirements = tuple[Annotated[str, REQUIREMENT], ...]
+Globs = tuple[Annotated[str, INSIDE_WHEEL], ...]
+Toolchains = Annotated[tuple[str, ...], OneOf(names=TOOLCHAINS, if_empty="must name at least one toolchain")]
+Profiles = Annotated[
+    tuple[str, ...],
+    OneOf(
+        names=tuple(PROFILES),
+        if_empty="must name at least one profile: a wheel is published only for profiles that it ran on",
+        globs=True,
+    ),
+]
+# Names and globs of the check's own profiles.
+ModelProfiles = Annotated[
+    tuple[str, ...],
+    OneOf(if_empty="must name at least one profile: a check runs no model where check.model is not given"),
+]
+Script = Annotated[Path, BesideRecipe()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepackOptions:
-    """What differs between a distribution's files and the wheel that `repack` makes of them.
+    """Differences between a distribution's files and the wheel that `repack` makes of them."""
 
-    `replaced` maps the SONAME of a library to that of another one with the same functions. `excluded` are globs of the
-    wheel's files that it does without, and `placed` maps folders of the distribution (`usr/lib/...`) to their places in
-    the wheel.
-    """
-
-    replaced: Mapping[str, str] = field(default_factory=dict)
-    excluded: tuple[str, ...] = ()
-    placed: Mapping[str, str] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=about(
+            "for the SONAME of a library, that of another one with the same functions, from `build.requires` or a "
+            "package"
+        ),
+    )
+    excluded: Globs = field(default=(), metadata=about("globs of files that are not put into the wheel"))
+    placed: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=about("for a folder of the packages (`usr/lib/...`), its path in the wheel"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """What the build can't derive from the source itself."""
+    """Options of the build that cannot be derived from the source."""
 
-    builder: str = "pep517"
-    config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    # Distributions that the build needs besides those that the source names.
-    requires: tuple[str, ...] = ()
-    apt: tuple[str, ...] = ()
-    rust: bool = False
-    # The first one's wheels are published, and what other packages build on; the others' are kept for comparison.
-    toolchains: tuple[str, ...] = TOOLCHAINS[:1]
-    # In bytes, at a compiler's peak; 0 where it doesn't matter.
-    memory_per_job: int = 0
-    repack: RepackOptions = RepackOptions()
+    builder: Annotated[str, OneOf(names=BUILDERS)] = field(
+        default="pep517", metadata=about("`pep517`, `cibuildwheel` or `repack`: see below")
+    )
+    config_settings: Mapping[str, Annotated[str, MayBeEmpty()] | tuple[str, ...]] = field(
+        default_factory=dict, metadata=about("settings for the build backend; say why beside each")
+    )
+    environment: Mapping[Annotated[str, VARIABLE], Annotated[str, MayBeEmpty()]] = field(
+        default_factory=dict, metadata=about("environment variables of the build")
+    )
+    requires: Requirements = field(
+        default=(),
+        metadata=about(
+            "build requirements beside those that the source names; for projects with a recipe, the wheels built here"
+        ),
+    )
+    apt: tuple[Annotated[str, DEBIAN_PACKAGE], ...] = field(
+        default=(), metadata=about('Debian packages that are installed for the build, such as `["libjpeg-dev"]`')
+    )
+    rust: bool = field(
+        default=False,
+        metadata=about("`true` where the build calls cargo and the build requirements do not show it: see Rust"),
+    )
+    # In the default, the wheels of the first toolchain are published; those of others are kept for comparison.
+    toolchains: Toolchains = field(
+        default=TOOLCHAINS[:1],
+        metadata=about('toolchains to build with, such as `["gcc", "clang"]`; the wheels of the first are published'),
+    )
+    # 0 where no number of compilers at once exhausts the memory.
+    memory_per_job: Annotated[int, MemoryAmount()] = field(
+        default=0,
+        metadata=about('peak memory of one compiler, such as `"1.5 GB"`: fewer run at once where memory is short'),
+    )
+    repack: RepackOptions = field(default=RepackOptions(), metadata=about("options of the builder `repack`: see below"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairOptions:
-    """Libraries, by SONAME, that a wheel doesn't bundle although its files name them; nor what only they need."""
+    """Options of the repair."""
 
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            "libraries, by SONAME, that are not bundled, nor is what only they need; calls into them end with a "
+            "message that names the library"
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions:
-    """Libraries (globs of paths in the wheel) whose code beyond the baseline run-time detection guards."""
+    """Options of the audit."""
 
-    dispatched: tuple[str, ...] = ()
+    dispatched: Globs = field(
+        default=(),
+        metadata=about("globs of libraries whose code beyond rv64gc is entered only after run-time detection"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOptions:
-    """How a built wheel is run. `expect` maps a fact that the script reports to its value on each profile.
+    """Options of a check, and of a suite: the project's own tests, run on request because they take long.
 
-    `model_profiles` are those that run the model, where not all of `profiles` do. With `build_root` it runs in the root
-    that builds, which has compilers, with the built source in /build/src.
+    With `build_root` it runs in the root that builds, which has compilers, with the built source in /build/src.
     """
 
-    script: Path | None = None
-    model: str | None = None
-    profiles: tuple[str, ...] = DEFAULT_PROFILES
-    requires: tuple[str, ...] = ()
-    expect: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    same_tokens: int = 0
-    logits_tolerance: float = 0.0
-    build_root: bool = False
-    model_profiles: tuple[str, ...] = ()
+    script: Script | None = field(
+        default=None,
+        metadata=about("file beside the recipe that is run on each profile; for `check`, `smoke.py` by default"),
+    )
+    model: str | None = field(
+        default=None,
+        metadata=about("model of `recipes/models.toml`, whose path is in `FACTORY_MODEL`", tables=(CHECK_TABLE,)),
+    )
+    profiles: Profiles = field(
+        default=DEFAULT_PROFILES, metadata=about("ISA profiles to run on, by name or glob (`vlen*`)")
+    )
+    requires: Requirements = field(
+        default=(),
+        metadata=about(
+            "distributions that the script needs beside the package: built here where they have a recipe, else from "
+            "the configured package index"
+        ),
+    )
+    expect: Mapping[str, Mapping[str, object]] = field(
+        default_factory=dict,
+        metadata=about(
+            'for a fact that the script reports, its value on each profile; a name wins over globs (`"rvv*"`), and an '
+            "earlier glob over a later one",
+            tables=(CHECK_TABLE,),
+        ),
+    )
+    same_tokens: int = field(
+        default=0,
+        metadata=about(
+            "for language models: number of tokens, from the first, that must be the same on all profiles",
+            tables=(CHECK_TABLE,),
+        ),
+    )
+    logits_tolerance: float = field(
+        default=0.0,
+        metadata=about(
+            "with `same-tokens`: permitted difference of the logits, up to the first token that differs; each of these "
+            "steps must report finite ones, of some tokens that the profiles have in common",
+            tables=(CHECK_TABLE,),
+        ),
+    )
+    build_root: bool = field(
+        default=False,
+        metadata=about(
+            "`true` where the suite compiles: it runs in the root of the build, with the built source in `/build/src`",
+            tables=(SUITE_TABLE,),
+        ),
+    )
+    model_profiles: ModelProfiles = field(
+        default=(),
+        metadata=about(
+            "the profiles that the model runs on, by name or glob, if not on all; on others `FACTORY_MODEL` is empty",
+            tables=(CHECK_TABLE,),
+        ),
+    )
 
     def runs_model(self, profile: str) -> bool:
-        """Whether the model runs on that profile; it does on one that the recipe doesn't name."""
+        """Report whether the model runs on that profile; it does on profiles that the recipe does not name."""
         return not self.model_profiles or profile in self.model_profiles or profile not in self.profiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How one package becomes riscv64 wheels, whose project is `distribution`; its own name where that is empty.
+    """Instructions for one package's riscv64 wheels, whose project is `distribution`, else the recipe's name.
 
-    `file_sha256` is that of the recipe's file as it was read: it may change while the recipe is at work.
+    `file_sha256` is that of the recipe's file as it was read: the file may change during a build.
     """
 
-    name: str
-    version: str
+    name: str = field(metadata=about("name of the recipe, which is its folder's", tables=(PACKAGE_TABLE,)))
+    version: Annotated[str, VERSION] = field(metadata=about("version of the wheels", tables=(PACKAGE_TABLE,)))
     directory: Path
-    source: SourcePin
-    # The wheels' build tag (PEP 427), which tells a rebuild from what was published before; 0 for none.
-    build_number: int = 0
-    # Whether the project may be published although the package index has one of that name.
-    shadows_upstream: bool = False
-    build: BuildOptions = BuildOptions()
-    repair: RepairOptions = RepairOptions()
-    audit: AuditOptions = AuditOptions()
-    check: CheckOptions = CheckOptions()
-    # The project's own tests, run on request: too long for every build.
-    suite: CheckOptions | None = None
-    distribution: str = ""
+    source: Source = field(metadata=about("the pinned source", tables=(ROOT_TABLE,)))
+    build_number: int = field(
+        default=0,
+        metadata=about(
+            "build tag of the wheels: `1` for the first rebuild of a published version, then `2`",
+            tables=(PACKAGE_TABLE,),
+            key="build",
+        ),
+    )
+    shadows_upstream: bool = field(
+        default=False,
+        metadata=about(
+            '`true` where the package index has the same project, as with `source.kind = "pypi"`; without it '
+            "`factory index` refuses to publish anything, other packages too",
+            tables=(PACKAGE_TABLE,),
+        ),
+    )
+    build: BuildOptions = field(default=BuildOptions(), metadata=about("the build", tables=(ROOT_TABLE,)))
+    repair: RepairOptions = field(default=RepairOptions(), metadata=about("the repair", tables=(ROOT_TABLE,)))
+    audit: AuditOptions = field(default=AuditOptions(), metadata=about("the audit", tables=(ROOT_TABLE,)))
+    check: CheckOptions = field(default=CheckOptions(), metadata=about("the check", tables=(ROOT_TABLE,)))
+    suite: CheckOptions | None = field(
+        default=None,
+        metadata=about("the project's own tests, for `factory check --suite`", tables=(ROOT_TABLE,)),
+    )
+    distribution: str = field(
+        default="",
+        metadata=about("name of the project on the package index, if not the recipe's", tables=(PACKAGE_TABLE,)),
+    )
     file_sha256: str = ""
 
     @property
@@ -150,36 +248,41 @@ class Recipe:
 
     @property
     def project(self) -> str:
-        """What installers call it."""
+        """Name of the project on the package index."""
         return self.distribution or self.name
 
     @property
+    def package(self) -> str:
+        """Name of the binary package that holds the Python files of a repacked project, else empty."""
+        package = self.source.binary_package
+        return package.name if package else ""
+
+    @property
     def repacked_from(self) -> str:
-        """Whose binary packages the wheels are made of; empty where they are compiled here."""
-        source = self.source
-        return f"Debian's {source.package} {source.version}" if self.build.builder == "repack" else ""
+        """Name and version of the binary package that the wheels are made of; empty where they are compiled."""
+        return f"Debian's {self.package} {self.source.version}" if self.build.builder == "repack" else ""
 
     @property
     def repacked(self) -> tuple[BinaryPackage, ...]:
         """The binary packages that the wheels are made of."""
         return tuple(
-            BinaryPackage(name=pin.package, source=pin.project, version=pin.version, sha256=pin.sha256)
-            for pin in (self.source, *self.source.parts.values())
-            if pin.kind == "deb"
+            source.binary_package
+            for source in (self.source, *self.source.parts.values())
+            if source.binary_package is not None
         )
 
     @property
     def toolchain(self) -> str:
-        """What the published wheels are compiled with."""
+        """Toolchain of the published wheels."""
         return self.build.toolchains[0]
 
     def label_for(self, python: str, toolchain: str = TOOLCHAINS[0]) -> str:
-        """The label where the package is built or run for that Python, so compiled; the defaults go without saying."""
+        """Return the label of a build for that Python with that toolchain; defaults are left out of it."""
         for_python = "" if python == PYTHONS[0] else f" for Python {python}"
         return f"{self.label}{for_python}{'' if toolchain == TOOLCHAINS[0] else f' with {toolchain}'}"
 
     def options_for(self, python: str, toolchain: str) -> str:
-        """The options by which commands know the build for that Python, so compiled."""
+        """Return the command line options that select the build for that Python with that toolchain."""
         return f"--python {python}{'' if toolchain == self.toolchain else f' --toolchain {toolchain}'}"
 
 
@@ -188,8 +291,8 @@ class ModelPin:
     """A model file for checks: a member of a wheel on the package index, both pinned by sha256."""
 
     name: str
-    project: str
-    version: str
-    wheel_sha256: str
-    member: str
-    sha256: str
+    project: str = field(metadata=about("project on the package index"))
+    version: Annotated[str, VERSION] = field(metadata=about("version of the wheel"))
+    wheel_sha256: Annotated[str, SHA256] = field(metadata=about("sha256 of the wheel"))
+    member: str = field(metadata=about("path of the model's file in the wheel"))
+    sha256: Annotated[str, SHA256] = field(metadata=about("sha256 of the model's file"))

@@ -17,7 +17,9 @@ from factory.publish.server import serve
 from factory.stages.checks import runner
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.variables import BUILD_VENV
-from factory.stages.sources import patches, registry
+from factory.stages.sources import patches
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.models import download_model
 from factory.stages.sources.prepare import prepare
 from factory.store.store import Store
 from factory.util.log import LogSink
@@ -104,10 +106,10 @@ class PackageCheck:
 
     def _put_source(self, work: Path, log: LogSink) -> None:
         source, run = self.recipe.source, self.run
-        tree = registry.fetch(source, run.layout.downloads, work / "source", log)
+        tree = fetch(source, run.layout.downloads, work / "source", log)
         prepare(source, patches.select(run.recipes.patches, source), tree, log)
         tree.path.rename(work / "src")
 
     def _model(self, log: LogSink) -> Path | None:
         pins = self.run.recipes.models_of(self.recipe)
-        return registry.download_model(pins[0], self.run.layout.downloads, log) if pins else None
+        return download_model(pins[0], self.run.layout.downloads, log) if pins else None

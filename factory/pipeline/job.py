@@ -21,7 +21,8 @@ from factory.pipeline.run import Run
 from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import Environment, RootRequest
-from factory.stages.sources import patches, registry
+from factory.stages.sources import patches
+from factory.stages.sources.identity import identity
 from factory.util.locks import held
 from factory.util.paths import short
 
@@ -71,7 +72,7 @@ def prepare_job(job: Job, records: Records, run: Run) -> PreparedJob:
     environment = run.roots.build_environment(recipe, _root_request(job))
     needed = [records[name, job.python, ""] for name in sorted(job.build_needs)]
     selected = patches.select(run.recipes.patches, recipe.source)
-    inputs = [registry.identity(recipe.source), *(pin.sha256 for pin in run.recipes.models_of(recipe))]
+    inputs = [identity(recipe.source), *(pin.sha256 for pin in run.recipes.models_of(recipe))]
     inputs += [f"{program} {version(program)}" for program in _programs(recipe)]
     hashes = [record.wheel_sha256 for record in needed]
     key = content_key(job, inputs, config.target, environment.root.key, selected, hashes)

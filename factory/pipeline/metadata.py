@@ -7,9 +7,14 @@ from pathlib import Path
 
 from factory.model.artifacts import SourceTree
 from factory.model.job import ProjectMetadata
-from factory.model.recipe import Recipe, SourcePin
+from factory.model.recipe import Recipe
+from factory.model.source import Source
 from factory.pipeline.run import Run
-from factory.stages.sources import registry
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.identity import identity
+from factory.stages.sources.local import LocalSource
+from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.prepare import lay_over
 from factory.util.jsonio import load, save
 from factory.util.locks import held
 from factory.util.log import LogSink
@@ -22,26 +27,26 @@ def describe(recipe: Recipe, run: Run) -> ProjectMetadata:
     return replace(metadata, build_requires=(*metadata.build_requires, *recipe.build.requires))
 
 
-def _source_metadata(pin: SourcePin, label: str, run: Run) -> ProjectMetadata:
+def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
     """What the source says; kept by its hash, except where it is a folder that can be read as it is."""
-    if pin.path is not None and pin.overlay is None:
-        return registry.read_project_metadata(SourceTree(path=pin.path, sha256=""))
-    path = run.layout.metadata / f"{registry.identity(pin)}.json"
+    if isinstance(source, LocalSource) and source.overlay is None:
+        return read_project_metadata(SourceTree(path=source.path, sha256=""))
+    path = run.layout.metadata / f"{identity(source)}.json"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         waiting = f"{label}: waiting for another process that reads its metadata"
         with held(path.with_suffix(".lock"), lambda: run.reporter.line(waiting)):
             if not path.is_file():
                 with run.stages(label)("metadata") as log:
-                    save(path, _read_metadata(pin, path.with_suffix(".source"), run, log))
+                    save(path, _read_metadata(source, path.with_suffix(".source"), run, log))
     return load(path, ProjectMetadata)
 
 
-def _read_metadata(pin: SourcePin, scratch: Path, run: Run, log: LogSink) -> ProjectMetadata:
+def _read_metadata(source: Source, scratch: Path, run: Run, log: LogSink) -> ProjectMetadata:
     discard(scratch)
     try:
-        tree = registry.fetch(pin, run.layout.downloads, scratch, log)
-        registry.lay_over(pin, tree, log)
-        return registry.read_project_metadata(tree)
+        tree = fetch(source, run.layout.downloads, scratch, log)
+        lay_over(source, tree, log)
+        return read_project_metadata(tree)
     finally:
         discard(scratch)

@@ -23,7 +23,7 @@ from factory.stages.builders.base import Build
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
-from factory.stages.sources import registry
+from factory.stages.sources.fetch import fetch
 from factory.stages.sources.prepare import prepare
 from factory.util.log import LogSink
 from factory.util.scratch import discard
@@ -85,7 +85,7 @@ class StageRunner:
     def _fetch(self, log: LogSink) -> SourceTree:
         pristine = self.prepared.folder / "source"
         discard(pristine)
-        return registry.fetch(self.prepared.job.recipe.source, self.run.layout.downloads, pristine, log)
+        return fetch(self.prepared.job.recipe.source, self.run.layout.downloads, pristine, log)
 
     def _patch(self, source: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
         """Patch a copy of the source and add the overlay.

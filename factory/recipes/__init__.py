@@ -1,1 +1,1 @@
-"""Recipes: recipe.toml and models.toml to values."""
+"""Recipes: recipe.toml and models.toml as values, and their reference and schema."""

@@ -12,14 +12,15 @@ from packaging.utils import canonicalize_name
 
 from factory.errors import RecipeError
 from factory.model.recipe import ModelPin, Recipe
-from factory.recipes.loader import MODELS_FILE, load_models, load_recipes
+from factory.recipes.loader import MODELS_FILE, SourceKinds, load_models, load_recipes
 
 
 @dataclass(frozen=True)
 class RecipeSet:
-    """Recipes of the project folder `folder`; files are read at first use, once."""
+    """Recipes of the project folder `folder`, with sources of the given kinds; files are read at first use, once."""
 
     folder: Path
+    kinds: SourceKinds
 
     @cached_property
     def by_name(self) -> Mapping[str, Recipe]:
@@ -28,7 +29,7 @@ class RecipeSet:
         Raises:
             RecipeError: every mistake of all files.
         """
-        return load_recipes(self.folder / "recipes")
+        return load_recipes(self.folder / "recipes", self.kinds)
 
     @cached_property
     def models(self) -> Mapping[str, ModelPin]:

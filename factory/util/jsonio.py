@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -18,6 +18,18 @@ from factory.errors import StoreError
 from factory.util.atomic_files import write_if_changed
 
 T = TypeVar("T")
+
+
+class Tagged:
+    """Base of dataclasses that are values of a field of a common base class: their identity begins with `kind`.
+
+    Fields that `json_order` names come next, in that order.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    json_order: ClassVar[tuple[str, ...]] = ()
+
 
 NO_ROOT = Path()
 # Building a decoder of a large dataclass takes longer than decoding one.
@@ -104,6 +116,9 @@ def _to_builtins(value: object, root: Path) -> object:
 
 def _without_defaults(value: object) -> object:
     """Replace dataclasses at any depth by mappings of their fields whose values are not the defaults."""
+    if isinstance(value, Tagged):
+        stated = {name: _without_defaults(part) for name, part in _stated(value)}
+        return {"kind": value.kind} | {name: stated[name] for name in value.json_order if name in stated} | stated
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {name: _without_defaults(part) for name, part in _stated(value)}
     if isinstance(value, Mapping):

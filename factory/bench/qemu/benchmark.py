@@ -27,7 +27,7 @@ from factory.pipeline.job_slots import processors
 from factory.pipeline.run import Run
 from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.layers import Layer, LayerStore, content_key
-from factory.stages.sources.registry import download_model
+from factory.stages.sources.models import download_model
 from factory.util.atomic_files import copy_atomically, sha256_of
 from factory.util.jsonio import load, save, timestamp
 from factory.util.log import LogSink, Recording

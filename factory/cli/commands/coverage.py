@@ -17,6 +17,7 @@ from factory.site.coverage import COVERAGE_FILE, STACKS_FOLDER, Stack, needed_ve
 from factory.site.coverage_table import KINDS, WORDS, Row, StackTable, compare_stacks
 from factory.site.projects import load_project, project_names
 from factory.site.summary import summarize
+from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import dumps
 from factory.util.paths import checkout, default_layout
@@ -77,7 +78,7 @@ def _resolve(files: Sequence[Path]) -> Stack:
 def _gather(folder: Path, ledger: Ledger) -> Sequence[Stack]:
     from factory.site.availability import gather_coverage
 
-    recipes = load_recipes(checkout() / "recipes").values()
+    recipes = load_recipes(checkout() / "recipes", SOURCE_KINDS).values()
     built = {release.project for release in ledger.read() if isinstance(release.origin, Built)}
     built |= {canonicalize_name(recipe.project) for recipe in recipes}
     files = sorted(path for path in (folder / STACKS_FOLDER).glob("*.*") if path.suffix in STACKS)

@@ -28,6 +28,7 @@ from factory.publish.simple_api import install_lines
 from factory.publish.verify import differences
 from factory.recipes.loader import load_recipes
 from factory.site.config import load_settings
+from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.store.store import Store
 from factory.util.paths import Layout, checkout, default_layout
 
@@ -110,7 +111,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
 
     store, folder = Store(layout.store), args.ledger or default_ledger(args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
-    recipes = load_recipes(checkout() / "recipes")
+    recipes = load_recipes(checkout() / "recipes", SOURCE_KINDS)
     shadowing = frozenset(canonicalize_name(each.project) for each in recipes.values() if each.shadows_upstream)
     terms = Terms(may_shadow=shadowing, base=args.url, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from packaging.requirements import InvalidRequirement, Requirement
+from typing import Annotated
 
 from factory.cli.commands.index import configure_index, default_ledger, pages_hint
 from factory.cli.console import Reporter
 from factory.host.privileges import given_back
+from factory.model.declaration import REQUIREMENT, about
 from factory.publish.ledger import Ledger
-from factory.recipes.toml_reader import Document
+from factory.recipes.reader import read_file
 from factory.util.paths import default_layout
 
 UPSTREAM_FILE = "upstream.toml"
 # Its log is root's.
 NEEDS_ROOT = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamFile:
+    """Content of upstream.toml."""
+
+    packages: tuple[Annotated[str, REQUIREMENT], ...] = field(default=(), metadata=about("what the index mirrors"))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +55,4 @@ def read_requirements(path: Path) -> tuple[str, ...]:
     """
     if not path.is_file():
         return ()
-    document = Document(path)
-    packages = document.root.strings("packages")
-    for package in packages:
-        try:
-            Requirement(package)
-        except InvalidRequirement:
-            document.root.problem("packages", f"{package!r} is not a requirement as PEP 508 defines it")
-    document.finish()
-    return packages
+    return read_file(path, UpstreamFile).packages

@@ -103,7 +103,7 @@ def library_origins(owners: Mapping[Path, str], recipe: Recipe) -> dict[Path, Li
 def packages_of(source: Path, recipe: Recipe) -> dict[str, Path]:
     """The unpacked packages by their names."""
     parts = sorted(source.glob(f"{PARTS}/*")) if (source / PARTS).is_dir() else []
-    return {recipe.source.package: source, **{part.name: part for part in parts}}
+    return {recipe.package: source, **{part.name: part for part in parts}}
 
 
 def merge(packages: Mapping[str, Path], files: Path) -> dict[Path, str]:
@@ -196,7 +196,7 @@ def take_licences(files: Path, tree: Path, packages: set[str], recipe: Recipe) -
         BuildFailed: one has none.
     """
     folder = _dist_info(tree)
-    for package in sorted({recipe.source.package} | packages):
+    for package in sorted({recipe.package} | packages):
         licence = files / LICENCE.format(package=package)
         if not licence.is_file():
             raise BuildFailed(
@@ -234,7 +234,7 @@ def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:
     name, version = str(stated["Name"]), str(stated["Version"])
     if canonicalize_name(name) != canonicalize_name(recipe.project) or Version(version) != Version(recipe.version):
         raise BuildFailed(
-            f"{recipe.label}: the package {recipe.source.package} holds {name} {version}",
+            f"{recipe.label}: the package {recipe.package} holds {name} {version}",
             hint="correct package.version in the recipe, or pin another version of the package",
         )
     for note in NOTES:

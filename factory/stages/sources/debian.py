@@ -1,92 +1,121 @@
-"""Sources from a Debian mirror's pool: the upstream tarball of a source package, as the distribution keeps it.
+"""Source kind `debian`: the upstream tarball of a Debian source package, from a mirror's pool.
 
-What is pinned is the tarball: Debian's revisions come and go, while the tarball stays in the pool as long as any suite
-has that version. Where a recipe wants the source as the distribution builds it, a revision's packaging is pinned too.
+The tarball is pinned, not a revision: revisions come and go, while the tarball stays in the pool as long as any suite
+has that version. A recipe that wants the source as the distribution builds it pins a revision's packaging too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, unquote
-
-import requests
+from typing import Annotated, ClassVar
 
 from factory.errors import CommandFailed, SourceError
-from factory.host.apt import MIRROR_VARIABLE, mirror_url
-from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.model.artifacts import SourceTree
-from factory.model.recipe import DebianPackaging, SourcePin
+from factory.model.declaration import SHA256, about, matching
+from factory.model.source import Source
 from factory.stages.sources.archive import unpack
-from factory.stages.sources.disk import cached_file, explain_full_disk
-from factory.stages.sources.download import RemoteFile, download
+from factory.stages.sources.disk import cached_file
 from factory.stages.sources.gnu_patch import run_patch
 from factory.util.log import LogSink
-from factory.util.process import run
 
 PATCHES = "patches"
-# Of binary packages; what is the same for all is in packages of their own.
-ARCHITECTURES = ("riscv64", "all")
-# The compressions that dpkg-source allows, the usual one first.
-SUFFIXES = ("xz", "gz", "bz2")
-NEWER_REVISION = (
-    "Debian removes a revision when the next one comes: correct the revision and its sha256 in the recipe, or name a "
-    f"mirror that keeps it in {MIRROR_VARIABLE}"
+# Debian Policy 5.6.1.
+SOURCE_NAME = matching(r"[a-z0-9][a-z0-9+.-]+", "{value} is not the name of a Debian source package")
+# The upstream part of Policy 5.6.12: neither an epoch before it nor Debian's revision after it.
+UPSTREAM_VERSION = matching(
+    r"[0-9][A-Za-z0-9.+~]*(-[A-Za-z0-9.+~]+)*",
+    "{value} is not an upstream version as Debian writes it, as in '0.3.34+ds'",
 )
-CHECK_MIRROR = f"check the network and the proxy variables, or name another mirror in {MIRROR_VARIABLE}"
+REVISION = matching(r"[A-Za-z0-9+.~]+", "{value} is not a revision as Debian writes it, as in '7'")
 
 
-def fetch_debian(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-    """Find, download and unpack the upstream tarball of the pinned version, as in `0.3.34+ds`: no epoch, no revision.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianPackaging:
+    """A revision of a Debian source package."""
 
-    With `pin.packaging`, the distribution's patches are applied and its files are in the tree's folder `debian`.
-
-    Raises:
-        SourceError: the pool has no such version, its tarball has another hash, can't be downloaded or is not safe to
-            unpack; or a patch of the distribution doesn't apply.
-    """
-    archive = cached_file(pin.sha256, cache) or _obtain(pin, cache, log)
-    log.write(f"unpacking {archive.name}, sha256 {pin.sha256}\n")
-    tree = SourceTree(path=unpack(archive, destination), sha256=pin.sha256)
-    if pin.packaging is not None:
-        _apply_packaging(pin, pin.packaging, cache, tree, log)
-    return tree
+    revision: Annotated[str, REVISION] = field(metadata=about("revision whose patches are applied, such as `7`"))
+    sha256: Annotated[str, SHA256] = field(metadata=about("sha256 of its `.debian.tar.xz`"))
+    left_out: tuple[str, ...] = field(default=(), metadata=about("its patches that are not applied"))
 
 
-def _apply_packaging(pin: SourcePin, packaging: DebianPackaging, cache: Path, tree: SourceTree, log: LogSink) -> None:
-    """Make the tree what dpkg-source makes of it, but for the patches that are left out; its date stays."""
-    name = f"{pin.project}_{pin.version}-{packaging.revision}.debian.tar.xz"
-    archive = cached_file(packaging.sha256, cache) or _obtain_file(pin, name, packaging.sha256, cache, log)
-    log.write(f"unpacking {archive.name}, sha256 {packaging.sha256}\n")
-    date = tree.path.stat().st_mtime
-    folder = unpack(archive, tree.path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianSource(Source):
+    """The upstream tarball of a Debian source package; with `packaging`, as the distribution builds it."""
+
+    kind: ClassVar[str] = "debian"
+
+    project: Annotated[str, SOURCE_NAME] = field(metadata=about("name of the Debian source package"))
+    version: Annotated[str, UPSTREAM_VERSION] = field(
+        metadata=about("upstream version in Debian, without epoch and revision: `0.3.34+ds`")
+    )
+    sha256: Annotated[str, SHA256] = field(metadata=about("sha256 of the `.orig.tar`, as the `.dsc` states it"))
+    packaging: DebianPackaging | None = field(
+        default=None, metadata=about("revision whose patches are applied and whose files are put into `debian`")
+    )
+
+    def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
+        """Find, download and unpack the tarball, and apply the distribution's patches: see `Source.fetch`."""
+        archive = self._archive(cache, log)
+        log.write(f"unpacking {archive.name}, sha256 {self.sha256}\n")
+        tree = SourceTree(path=unpack(archive, destination), sha256=self.sha256)
+        if self.packaging is not None:
+            self._apply_packaging(self.packaging, cache, tree, log)
+        return tree
+
+    def content_sha256(self) -> str:
+        """Return the tarball's hash; with packaging, one over both and the patches that are left out."""
+        if self.packaging is None:
+            return self.sha256
+        packaging = (self.sha256, self.packaging.sha256, *self.packaging.left_out)
+        return hashlib.sha256("\0".join(packaging).encode()).hexdigest()
+
+    def _archive(self, cache: Path, log: LogSink) -> Path:
+        from factory.stages.sources.debian_pool import download_tarball  # HTTP clients are slow to import
+
+        return cached_file(self.sha256, cache) or download_tarball(self, cache, log)
+
+    def _packaging_archive(self, packaging: DebianPackaging, cache: Path, log: LogSink) -> Path:
+        from factory.stages.sources.debian_pool import download_file
+
+        name = f"{self.project}_{self.version}-{packaging.revision}.debian.tar.xz"
+        return cached_file(packaging.sha256, cache) or download_file(self, name, packaging.sha256, cache, log)
+
+    def _apply_packaging(self, packaging: DebianPackaging, cache: Path, tree: SourceTree, log: LogSink) -> None:
+        """Make the tree what dpkg-source makes of it, without the patches that are left out; keep the source's date."""
+        archive = self._packaging_archive(packaging, cache, log)
+        log.write(f"unpacking {archive.name}, sha256 {packaging.sha256}\n")
+        date = tree.path.stat().st_mtime
+        folder = unpack(archive, tree.path)
+        for name in _selected(folder, packaging, archive.name):
+            _apply(folder / PATCHES / name, tree, log)
+        for path in (path for path in tree.path.rglob("*") if path.stat(follow_symlinks=False).st_mtime > date):
+            os.utime(path, (date, date), follow_symlinks=False)
+        os.utime(tree.path, (date, date))
+
+
+def _selected(folder: Path, packaging: DebianPackaging, archive: str) -> Sequence[str]:
     series = _series(folder)
     if unknown := [name for name in packaging.left_out if name not in series]:
         raise SourceError(
-            f"{archive.name} has no patch {unknown[0]} that could be left out",
-            hint=f"correct source.packaging.left-out; its patches are: {', '.join(series)}",
+            f"{archive}: cannot leave out {unknown[0]}: there is no such patch",
+            hint=f"correct source.packaging.left-out; the patches are: {', '.join(series)}",
         )
-    for name in series:
-        if name not in packaging.left_out:
-            _apply(folder / PATCHES / name, tree, log)
-    for path in (path for path in tree.path.rglob("*") if path.stat(follow_symlinks=False).st_mtime > date):
-        os.utime(path, (date, date), follow_symlinks=False)
-    os.utime(tree.path, (date, date))
+    return [name for name in series if name not in packaging.left_out]
 
 
 def _series(folder: Path) -> list[str]:
-    """The names in a packaging's list of patches, in their order; none where it has no such list."""
+    """Return the names in a packaging's list of patches, in order; none where there is no list."""
     series = folder / PATCHES / "series"
     lines = series.read_text(encoding="utf-8").splitlines() if series.is_file() else []
     return [words[0] for line in lines if (words := line.partition("#")[0].split())]
 
 
 def _apply(patch: Path, tree: SourceTree, log: LogSink) -> None:
-    """As dpkg-source does: with no context left over. A name in the patch that leads out of the tree is refused."""
+    """Apply a patch as dpkg-source does, without fuzz. File names that leave the tree are refused."""
     log.write(f"the distribution's {patch.name}\n")
     try:
         run_patch(patch, tree.path, "-", log)
@@ -95,120 +124,3 @@ def _apply(patch: Path, tree: SourceTree, log: LogSink) -> None:
             f"the distribution's {patch.name} does not apply to {tree.path.name}\n{error.output}",
             hint="name it in source.packaging.left-out, or pin the revision that belongs to this version",
         ) from error
-
-
-def fetch_deb(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-    """Find, download and unpack a binary package; the tree holds its files, as `usr/...`.
-
-    Raises:
-        SourceError: it can't be downloaded, has another hash, is no whole package or is not safe to unpack.
-    """
-    archive = cached_file(pin.sha256, cache) or _obtain_deb(pin, cache, log)
-    log.write(f"unpacking {archive.name}, sha256 {pin.sha256}\n")
-    folder = destination / pin.package
-    with tempfile.TemporaryDirectory() as scratch:
-        files = Path(scratch) / f"{archive.name}.tar"
-        with explain_full_disk(files.parent), _explain_package(archive):
-            run(["sh", "-c", 'dpkg-deb --fsys-tarfile "$1" > "$2"', "unpack", str(archive), str(files)], log=log)
-        unpacked = unpack(files, folder)
-    date = unpacked.stat().st_mtime
-    os.utime(folder, (date, date))
-    return SourceTree(path=folder, sha256=pin.sha256)
-
-
-@contextmanager
-def _explain_package(archive: Path) -> Iterator[None]:
-    try:
-        yield
-    except CommandFailed as error:
-        raise SourceError(
-            f"{archive.name} can't be unpacked: {error.output}", hint="only what dpkg-deb reads is a package"
-        ) from error
-
-
-def pool_folder(project: str) -> str:
-    """Where the pool of a mirror has a source package: `pool/main/o/openblas`, `pool/main/libf/libffi`."""
-    letters = project[:4] if project.startswith("lib") else project[0]
-    return f"pool/main/{letters}/{project}"
-
-
-def _tarball(pin: SourcePin, suffix: str) -> str:
-    return f"{pin.project}_{pin.version}.orig.tar.{suffix}"
-
-
-def _folder_url(pin: SourcePin) -> str:
-    return f"{mirror_url()}/{pool_folder(pin.project)}"
-
-
-def _obtain_file(pin: SourcePin, name: str, sha256: str, cache: Path, log: LogSink) -> Path:
-    """A file of the source package's folder whose whole name is known."""
-    file = RemoteFile(url=f"{_folder_url(pin)}/{quote(name)}", name=name, sha256=sha256, hint=NEWER_REVISION)
-    with open_session(read_index_config()) as session:
-        return _download(file, cache, session, log)
-
-
-def _obtain_deb(pin: SourcePin, cache: Path, log: LogSink) -> Path:
-    names = [f"{pin.package}_{pin.version}_{architecture}.deb" for architecture in ARCHITECTURES]
-    with open_session(read_index_config()) as session:
-        name = _first_there(_folder_url(pin), names, session) or names[0]
-    return _obtain_file(pin, name, pin.sha256, cache, log)
-
-
-def _obtain(pin: SourcePin, cache: Path, log: LogSink) -> Path:
-    folder = _folder_url(pin)
-    with open_session(read_index_config()) as session:
-        name = _first_there(folder, [_tarball(pin, suffix) for suffix in SUFFIXES], session)
-        if name is None:
-            raise _not_there(pin, folder, session)
-        file = RemoteFile(url=f"{folder}/{quote(name)}", name=name, sha256=pin.sha256, hint=CHECK_MIRROR)
-        return _download(file, cache, session, log)
-
-
-def _download(file: RemoteFile, cache: Path, session: requests.Session, log: LogSink) -> Path:
-    log.write(f"downloading {without_secrets(file.url)}\n")
-    return download(file, cache, session, log)
-
-
-def _first_there(folder: str, names: Iterable[str], session: requests.Session) -> str | None:
-    return next((name for name in names if _is_there(f"{folder}/{quote(name)}", session)), None)
-
-
-def _is_there(url: str, session: requests.Session) -> bool:
-    response = _ask("HEAD", url, session)
-    if response.ok or response.status_code == requests.codes.not_found:
-        return response.ok
-    raise _unreachable(url, f"it answers {response.status_code} {response.reason}")
-
-
-def _ask(method: str, url: str, session: requests.Session) -> requests.Response:
-    try:
-        return session.request(method, url, timeout=TIMEOUT_SECONDS, allow_redirects=True)
-    except requests.RequestException as error:
-        raise _unreachable(url, str(error)) from error
-
-
-def _unreachable(url: str, reason: str) -> SourceError:
-    return SourceError(
-        f"the Debian mirror can't be read at {without_secrets(url)}: {without_secrets(reason)}",
-        hint=CHECK_MIRROR,
-        machines_fault=True,
-    )
-
-
-def _not_there(pin: SourcePin, folder: str, session: requests.Session) -> SourceError:
-    versions = _versions(pin.project, _ask("GET", f"{folder}/", session))
-    return SourceError(
-        f"{pin.project} {pin.version}: the Debian mirror has no {_tarball(pin, '{' + ','.join(SUFFIXES) + '}')} in "
-        f"{without_secrets(folder)}; " + (f"the versions there: {', '.join(versions)}" if versions else _UNLISTED),
-        hint=f"Debian removes versions that no suite has any more: correct source.version and source.sha256, or name a "
-        f"mirror that keeps it in {MIRROR_VARIABLE}",
-    )
-
-
-_UNLISTED = "the mirror lists no versions of it"
-
-
-def _versions(project: str, listing: requests.Response) -> list[str]:
-    """The versions whose tarballs a folder's listing names, where the mirror makes listings."""
-    names = re.findall(rf"\b{re.escape(project)}_([^\"<>/_]+)\.orig\.tar\.\w+\b", unquote(listing.text))
-    return sorted(set(names)) if listing.ok else []

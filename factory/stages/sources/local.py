@@ -1,73 +1,70 @@
-"""Sources that are a folder of this machine: copied without what version control and builds left there, and hashed."""
+"""Source kind `local`: a folder of this machine, copied without results of version control and builds."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from factory.errors import SourceError
 from factory.model.artifacts import SourceTree
-from factory.model.recipe import SourcePin
+from factory.model.declaration import SHA256, BesideRecipe, about
+from factory.model.source import Source
 from factory.stages.sources.disk import explain_full_disk
-from factory.util.atomic_files import sha256_of
+from factory.stages.sources.source_files import source_files, tree_sha256
 from factory.util.log import LogSink
 
-IGNORED = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "__pycache__", ".eggs", ".nox", ".tox"})
-IGNORED_SUFFIXES = (".pyc", ".egg-info")
-# Build results of the backends; deeper down such names may be sources.
-IGNORED_AT_TOP = frozenset({"build", "dist"})
-# A folder with one of these is a cache (bford.info/cachedir names the first) or a virtual environment.
-CACHE_MARKERS = ("CACHEDIR.TAG", "pyvenv.cfg")
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSource(Source):
+    """The folder `path`, which holds the source."""
 
-def fetch_local(pin: SourcePin, _cache: Path, destination: Path, log: LogSink) -> SourceTree:
-    """Copy the folder `pin.path` to `destination/<project>-<version>`; `sha256` is `tree_sha256` of the copy.
+    kind: ClassVar[str] = "local"
 
-    Raises:
-        SourceError: there is no such folder, a link leaves it, or a pinned hash is not the tree's.
-    """
-    source = existing_folder(pin)
-    work = destination / ".copying"
-    shutil.rmtree(work, ignore_errors=True)
-    with explain_full_disk(destination):
-        work.mkdir(parents=True)
-        _copy(source, work)
-    sha256 = tree_sha256(work)
-    log.write(f"copied {source}, sha256 {sha256}\n")
-    if pin.sha256 and pin.sha256 != sha256:
-        raise SourceError(
-            f"{pin.project}: the folder {source} has sha256 {sha256}, the recipe pins {pin.sha256}",
-            hint="look at what changed there, then correct source.sha256",
-        )
-    final = destination / f"{pin.project}-{pin.version}"
-    shutil.rmtree(final, ignore_errors=True)
-    return SourceTree(path=work.rename(final), sha256=sha256)
+    sha256: Annotated[str, SHA256] = field(
+        default="", metadata=about("hash of the folder's files, if they must not change")
+    )
+    path: Annotated[Path, BesideRecipe(folder=True)] = field(metadata=about("folder, relative to the recipe's"))
 
+    def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
+        """Copy the folder to `destination/<project>-<version>`; `sha256` of the tree is that of the copy's files.
 
-def existing_folder(pin: SourcePin) -> Path:
-    if pin.path is None or not pin.path.is_dir():
-        raise SourceError(f"{pin.project}: the source folder {pin.path} does not exist", hint="correct source.path")
-    return pin.path
+        Raises:
+            SourceError: the folder is missing, a link leaves it, or its files have another hash than the pinned one.
+        """
+        folder, work = self._existing_path(), destination / ".copying"
+        shutil.rmtree(work, ignore_errors=True)
+        with explain_full_disk(destination):
+            work.mkdir(parents=True)
+            _copy(folder, work)
+        sha256 = tree_sha256(work)
+        log.write(f"copied {self.path}, sha256 {sha256}\n")
+        self._require(sha256)
+        final = destination / f"{self.project}-{self.version}"
+        shutil.rmtree(final, ignore_errors=True)
+        return SourceTree(path=work.rename(final), sha256=sha256)
 
+    def content_sha256(self) -> str:
+        """Return the hash of the folder's files as they are now.
 
-def tree_sha256(root: Path) -> str:
-    """Hash names, bytes, the executable bit and link targets of all files, in the order of their names.
+        Raises:
+            SourceError: the folder is missing.
+        """
+        return tree_sha256(self._existing_path())
 
-    Times, owners and empty folders do not count, nor does what `fetch_local` leaves out.
-    """
-    digest = hashlib.sha256()
-    for path in source_files(root):
-        name = path.relative_to(root).as_posix()
-        if path.is_symlink():
-            entry = f"link {name}\0{path.readlink()}\0"
-        else:
-            executable = bool(path.stat().st_mode & 0o100)
-            entry = f"file {name}\0{executable:d}\0{sha256_of(path)}\0"
-        digest.update(entry.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+    def _existing_path(self) -> Path:
+        if not self.path.is_dir():
+            raise SourceError(f"{self.project}: the source folder {self.path} is missing", hint="correct source.path")
+        return self.path
+
+    def _require(self, sha256: str) -> None:
+        if self.sha256 and self.sha256 != sha256:
+            raise SourceError(
+                f"{self.project}: the source folder {self.path} has sha256 {sha256}, the recipe pins {self.sha256}",
+                hint="review the changes there, then update source.sha256",
+            )
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -89,20 +86,3 @@ def _check_link(root: Path, link: Path) -> None:
             f"{link} is a link to {link.readlink()}, which leaves the source folder {root}",
             hint="copy the file there, or pin the folder that holds both",
         )
-
-
-def source_files(root: Path) -> Iterator[Path]:
-    """All files and links of a folder that are sources, sorted by name."""
-    found: list[Path] = []
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        links = [name for name in folders if (here / name).is_symlink()]
-        folders[:] = [name for name in folders if name not in links and not _is_ignored(here / name, root)]
-        found.extend(here / name for name in [*links, *files] if not _is_ignored(here / name, root))
-    return iter(sorted(found, key=lambda path: path.relative_to(root).as_posix()))
-
-
-def _is_ignored(path: Path, root: Path) -> bool:
-    named = path.name in IGNORED or path.name.endswith(IGNORED_SUFFIXES)
-    at_top = path.parent == root and path.name in IGNORED_AT_TOP
-    return named or at_top or any((path / marker).exists() for marker in CACHE_MARKERS)

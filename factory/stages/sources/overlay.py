@@ -9,8 +9,8 @@ from pathlib import Path
 
 from factory.errors import SourceError
 from factory.model.artifacts import SourceTree
-from factory.model.recipe import Overlay
-from factory.stages.sources.local import source_files, tree_sha256
+from factory.model.source import Overlay
+from factory.stages.sources.source_files import source_files, tree_sha256
 from factory.util.log import LogSink
 
 PKG_INFO = "PKG-INFO"
@@ -52,7 +52,7 @@ def overlaid_sha256(source: str, overlay: Overlay) -> str:
 
 def existing(folder: Path) -> Path:
     if not folder.is_dir():
-        raise SourceError(f"the overlay {folder} does not exist", hint="correct source.overlay")
+        raise SourceError(f"the overlay {folder} is missing", hint="correct source.overlay")
     return folder
 
 

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from factory.errors import CommandFailed, PatchError
 from factory.model.artifacts import AppliedPatch, SourceTree
-from factory.model.recipe import SourcePin
+from factory.model.source import Source
 from factory.stages.sources.gnu_patch import run_patch
 from factory.util.log import LogSink
 
@@ -36,7 +36,7 @@ class Header:
     upstream_status: str
 
 
-def select(patches_root: Path, source: SourcePin) -> list[Path]:
+def select(patches_root: Path, source: Source) -> list[Path]:
     """The patches of `patches_root/<project>/<version>/`, by number; none when there is no such folder.
 
     They belong to the source: all recipes that build from it share them. Patches of other versions are never used:

@@ -1,4 +1,4 @@
-"""A recipe's source as its build gets it: patched, and then with its overlay over it."""
+"""Preparation of a fetched source for its build: patches, and then the overlay."""
 
 from __future__ import annotations
 
@@ -6,18 +6,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from factory.model.artifacts import AppliedPatch, SourceTree
-from factory.model.recipe import SourcePin
-from factory.stages.sources import patches, registry
+from factory.model.source import Source
+from factory.stages.sources import patches
+from factory.stages.sources.identity import require_identity
+from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.overlay import lay
 from factory.util.log import LogSink
 
 
-def prepare(pin: SourcePin, selected: Sequence[Path], tree: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
-    """Apply the selected patches to a fetched tree, which are made for it as it came; then lay its overlay over it.
+def prepare(source: Source, selected: Sequence[Path], tree: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
+    """Apply the selected patches to a fetched tree, then lay the source's overlay over it.
 
     Raises:
-        PatchError: a patch doesn't apply; the tree is then half patched.
-        SourceError: the overlay can't be laid.
+        PatchError: a patch does not apply; the tree is then half patched.
+        SourceError: the overlay cannot be laid.
     """
     applied = patches.apply(selected, tree, log)
-    registry.lay_over(pin, tree, log)
+    lay_over(source, tree, log)
     return applied
+
+
+def lay_over(source: Source, tree: SourceTree, log: LogSink) -> None:
+    """Lay the source's overlay, if it has one, over its tree.
+
+    Raises:
+        SourceError: the overlay cannot be laid, or does not make the source into the project that it names.
+    """
+    if source.overlay is not None:
+        lay(source.overlay, tree, log)
+        require_identity(source.overlay, read_project_metadata(tree))

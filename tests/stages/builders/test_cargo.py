@@ -12,8 +12,9 @@ from factory.host.cargo import CONFIG_VARIABLE, cargo_settings
 from factory.host.network import CA_INSIDE, host_network
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Command
-from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.model.recipe import BuildOptions, Recipe
 from factory.stages.builders.cargo import fetch, find_manifests, made_locks, needs_rust, put_back_locks
+from factory.stages.sources.pypi import PypiSource
 from factory.util.log import LogSink
 from tests.support.logs import MemoryLog
 
@@ -39,7 +40,7 @@ def project(*requires: str) -> ProjectMetadata:
 
 
 def recipe(*, rust: bool = False) -> Recipe:
-    source = SourcePin(kind="pypi", project="demo", version="1")
+    source = PypiSource(project="demo", version="1", sha256="0" * 64)
     return Recipe(name="demo", version="1", directory=Path(), source=source, build=BuildOptions(rust=rust))
 
 

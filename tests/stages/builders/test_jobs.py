@@ -8,10 +8,11 @@ import pytest
 
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import SOURCE, Command, Sandbox
-from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.model.recipe import BuildOptions, Recipe
 from factory.stages.builders import pep517
 from factory.stages.builders.base import Build
 from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.sources.local import LocalSource
 from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
@@ -35,7 +36,7 @@ MAKE = f"all: {' '.join(f'{part}.o' for part in PARTS)}\n%.o: %.c\n\t$(CC) -c $<
 
 
 def make_recipe() -> Recipe:
-    pin = SourcePin(kind="local", project="parts", version="1.0")
+    pin = LocalSource(project="parts", version="1.0", path=Path("parts"))
     options = BuildOptions(environment={"CC": "/build/compiler", "CCACHE_DISABLE": "1"})
     return Recipe(name="parts", version="1.0", directory=Path("parts"), source=pin, build=options)
 

@@ -10,10 +10,11 @@ import pytest
 from factory.errors import BuildFailed
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Sandbox
-from factory.model.recipe import Recipe, SourcePin
+from factory.model.recipe import Recipe
 from factory.stages.builders import pep517
 from factory.stages.builders.base import Build
 from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.sources.local import LocalSource
 from tests.support.index_server import serve
 from tests.support.logs import MemoryLog
 
@@ -34,7 +35,7 @@ def write_wheel(folder: Path, text: str, version: str = "1.0") -> Path:
 
 def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> str:
     """Install a build's requirement where `wheel` is ours; returns the content of the module that is there then."""
-    pin = SourcePin(kind="local", project="eggs", version="1.0")
+    pin = LocalSource(project="eggs", version="1.0", path=Path("eggs"))
     recipe = Recipe(name="eggs", version="1.0", directory=Path("eggs"), source=pin)
     wanted = ProjectMetadata(
         name="eggs", version="1.0", build_backend="noop", backend_path=(".",), build_requires=(requirement,)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from factory.model.recipe import BuildOptions, Recipe, SourcePin
+from factory.model.recipe import BuildOptions, Recipe
 from factory.stages.builders.pep517 import config_settings, variables
+from factory.stages.sources.pypi import PypiSource
 
 
 def recipe(**options: object) -> Recipe:
-    pin = SourcePin(kind="pypi", project="x", version="1", sha256="0" * 64)
+    pin = PypiSource(project="x", version="1", sha256="0" * 64)
     build = BuildOptions(**options)  # type: ignore[arg-type]
     return Recipe(name="x", version="1", directory=Path("x"), source=pin, build=build)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import BuildFailed
-from factory.model.recipe import BuildOptions, Recipe, RepackOptions, SourcePin
+from factory.model.recipe import BuildOptions, Recipe, RepackOptions
 from factory.stages.builders.repack import (
     PYTHON_FILES,
     links_lead_to,
@@ -18,6 +18,7 @@ from factory.stages.builders.repack import (
     take_python_files,
     write_wheel_file,
 )
+from factory.stages.sources.deb import DebSource
 from tests.support.logs import MemoryLog
 
 PYTHON = "usr/lib/python3/dist-packages"
@@ -26,7 +27,7 @@ DIST_INFO = "spam-1.0+debian.dist-info"
 
 @pytest.fixture
 def recipe() -> Recipe:
-    pin = SourcePin(kind="deb", project="spam", package="python3-spam", version="1.0-2", sha256="0" * 64)
+    pin = DebSource(project="spam", package="python3-spam", version="1.0-2", sha256="0" * 64)
     build = BuildOptions(builder="repack")
     return Recipe(name="spam", version="1.0+debian", directory=Path("spam"), source=pin, build=build)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from factory.errors import CheckFailed
-from factory.model.recipe import CheckOptions, Recipe, SourcePin
+from factory.model.recipe import CheckOptions, Recipe
 from factory.model.record import CheckResult
 from factory.model.target import TOOLCHAINS
 from factory.stages.checks.runner import require_passed
+from factory.stages.sources.local import LocalSource
 
 
 def recipe(**options: object) -> Recipe:
@@ -19,7 +20,7 @@ def recipe(**options: object) -> Recipe:
         name="demo",
         version="1.0",
         directory=Path("recipes/demo"),
-        source=SourcePin(kind="local", project="demo", version="1.0"),
+        source=LocalSource(project="demo", version="1.0", path=Path("demo")),
         check=CheckOptions(**options),  # type: ignore[arg-type]
     )
 

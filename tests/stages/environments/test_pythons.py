@@ -11,7 +11,7 @@ from factory.errors import EnvironmentSetupError
 from factory.model.distribution import TRIXIE
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Command
-from factory.model.recipe import Recipe, SourcePin
+from factory.model.recipe import Recipe
 from factory.model.target import PYTHONS
 from factory.stages.builders import pep517
 from factory.stages.builders.base import Build
@@ -19,6 +19,7 @@ from factory.stages.environments.base import RootRequest
 from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import check_root, hybrid_root
+from factory.stages.sources.local import LocalSource
 from factory.util.log import LogFile
 from factory.util.paths import Layout
 from tests.support.layer_stores import layer_store
@@ -84,7 +85,7 @@ def test_its_clean_root_has_an_empty_virtual_environment_of_it(layout: Layout, p
 
 @pytest.mark.environment
 def test_cython_runs_natively_for_it_too(build_root: RootfsEnvironment, python: str, tmp_path: Path) -> None:
-    pin = SourcePin(kind="local", project="demo", version="1", path=tmp_path)
+    pin = LocalSource(project="demo", version="1", path=tmp_path)
     recipe = Recipe(name="demo", version="1", directory=tmp_path, source=pin)
     wanted = ProjectMetadata(
         name="demo", version="1", build_backend="setuptools.build_meta", build_requires=("setuptools", "cython")

@@ -11,7 +11,7 @@ from factory.errors import CommandFailed
 from factory.model.artifacts import PackagePin
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Command
-from factory.model.recipe import Recipe, SourcePin
+from factory.model.recipe import Recipe
 from factory.model.target import PROFILES
 from factory.stages.builders import pep517
 from factory.stages.builders.base import Build
@@ -19,6 +19,7 @@ from factory.stages.environments.base import Root, RootRequest
 from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import hybrid_root
+from factory.stages.sources.local import LocalSource
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
 from tests.support.layer_stores import layer_store
@@ -224,7 +225,7 @@ def test_cmake_and_cython_run_natively_and_still_see_a_riscv64_machine(
         name="demo",
         version="1",
         directory=tmp_path,
-        source=SourcePin(kind="local", project="demo", version="1", path=tmp_path),
+        source=LocalSource(project="demo", version="1", path=tmp_path),
     )
     wanted = ProjectMetadata(
         name="demo",

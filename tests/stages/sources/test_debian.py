@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 from factory.errors import SourceError
-from factory.model.recipe import DebianPackaging, SourcePin
-from factory.stages.sources.debian import fetch_deb, fetch_debian, pool_folder
-from factory.stages.sources.registry import identity
+from factory.model.source import Source
+from factory.stages.sources.deb import DebSource
+from factory.stages.sources.debian import DebianPackaging, DebianSource
+from factory.stages.sources.debian_pool import pool_folder
+from factory.stages.sources.identity import identity
 from tests.support.archives import file_entry, sdist, tar_bytes
 from tests.support.index_server import IndexServer
 from tests.support.logs import MemoryLog
 
 TARBALL = sdist()
-PIN = SourcePin(kind="debian", project="spam", version="1.0+ds", sha256=hashlib.sha256(TARBALL).hexdigest())
+PIN = DebianSource(project="spam", version="1.0+ds", sha256=hashlib.sha256(TARBALL).hexdigest())
 FOLDER = "main/s/spam"
 # Small, and in stable Debian since 2013.
-REAL = SourcePin(
-    kind="debian",
+REAL = DebianSource(
     project="hello",
     version="2.10",
     sha256="31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b",
@@ -39,9 +40,9 @@ def add(mirror: IndexServer, name: str, content: bytes = TARBALL) -> None:
     mirror.files[f"{FOLDER}/{name}"] = content
 
 
-def refusal(pin: SourcePin, tmp_path: Path, log: MemoryLog) -> SourceError:
+def refusal(pin: Source, tmp_path: Path, log: MemoryLog) -> SourceError:
     with pytest.raises(SourceError) as caught:
-        fetch_debian(pin, tmp_path / "cache", tmp_path / "out", log)
+        pin.fetch(tmp_path / "cache", tmp_path / "out", log)
     return caught.value
 
 
@@ -49,16 +50,16 @@ def test_the_upstream_tarball_of_a_debian_package_is_found_whatever_its_compress
     mirror: IndexServer, tmp_path: Path, log: MemoryLog
 ) -> None:
     add(mirror, "spam_1.0+ds.orig.tar.gz")
-    tree = fetch_debian(PIN, tmp_path / "cache", tmp_path / "out", log)
+    tree = PIN.fetch(tmp_path / "cache", tmp_path / "out", log)
     assert (tree.path, tree.sha256) == (tmp_path / "out/spam-1.0", PIN.sha256)
     assert f"downloading {mirror.url}/pool/{FOLDER}/spam_1.0%2Bds.orig.tar.gz" in log.text
 
 
 def test_a_cached_tarball_needs_no_mirror(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     add(mirror, "spam_1.0+ds.orig.tar.gz")
-    fetch_debian(PIN, tmp_path / "cache", tmp_path / "out", log)
+    PIN.fetch(tmp_path / "cache", tmp_path / "out", log)
     mirror.requests.clear()
-    fetch_debian(PIN, tmp_path / "cache", tmp_path / "out", log)
+    PIN.fetch(tmp_path / "cache", tmp_path / "out", log)
     assert mirror.requests == []
 
 
@@ -100,13 +101,13 @@ def test_a_mirror_that_does_not_answer_is_named_with_the_variable_that_sets_anot
     mirror: IndexServer, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror.credentials = "other"
-    assert "it answers 401 Unauthorized" in refusal(PIN, tmp_path, log).message
+    assert "answers 401 Unauthorized" in refusal(PIN, tmp_path, log).message
     monkeypatch.setenv("FACTORY_DEBIAN_MIRROR", "http://me:s3cret@127.0.0.1:9/debian")
     error = refusal(PIN, tmp_path, log)
-    assert error.message.startswith("the Debian mirror can't be read at http://127.0.0.1:9/debian/pool/main/s/spam/")
+    assert error.message.startswith("Debian mirror: cannot read http://127.0.0.1:9/debian/pool/main/s/spam/")
     assert "s3cret" not in str(error)
     assert error.machines_fault
-    assert "name another mirror in FACTORY_DEBIAN_MIRROR" in str(error)
+    assert "set FACTORY_DEBIAN_MIRROR to another mirror" in str(error)
 
 
 def test_libraries_lie_below_four_letters_of_their_name() -> None:
@@ -127,7 +128,7 @@ PACKAGING = tar_bytes(
 )
 
 
-def packaged(mirror: IndexServer, *left_out: str) -> SourcePin:
+def packaged(mirror: IndexServer, *left_out: str) -> DebianSource:
     """The pin of a source with Debian's revision 2 of it, both on the mirror."""
     add(mirror, "spam_1.0+ds.orig.tar.gz", PACKAGED)
     add(mirror, "spam_1.0+ds-2.debian.tar.xz", PACKAGING)
@@ -141,7 +142,7 @@ def test_the_distributions_patches_are_applied_but_for_those_left_out(
     mirror: IndexServer, tmp_path: Path, log: MemoryLog, left_out: tuple[str, ...], content: str
 ) -> None:
     pin = packaged(mirror, *left_out)
-    tree = fetch_debian(pin, tmp_path / "cache", tmp_path / "out", log)
+    tree = pin.fetch(tmp_path / "cache", tmp_path / "out", log)
     assert (tree.path / "spam.txt").read_text() == content
     assert (tree.path / "debian/control").is_file()
     assert {path.stat().st_mtime for path in (tree.path, *tree.path.rglob("*"))} == {1_500_000_000}
@@ -152,8 +153,8 @@ def test_a_patch_of_the_distribution_that_can_not_be_left_out_or_applied_is_name
     mirror: IndexServer, tmp_path: Path, log: MemoryLog
 ) -> None:
     error = refusal(packaged(mirror, "third.patch"), tmp_path, log)
-    assert error.message == "spam_1.0+ds-2.debian.tar.xz has no patch third.patch that could be left out"
-    assert "its patches are: first.patch, second.patch" in str(error)
+    assert error.message == "spam_1.0+ds-2.debian.tar.xz: cannot leave out third.patch: there is no such patch"
+    assert "patches are: first.patch, second.patch" in str(error)
     error = refusal(packaged(mirror, "first.patch"), tmp_path, log)
     assert error.message.startswith("the distribution's second.patch does not apply to spam-1.0\n")
 
@@ -163,13 +164,13 @@ def test_a_revision_that_is_gone_is_explained(mirror: IndexServer, tmp_path: Pat
     del mirror.files[f"{FOLDER}/spam_1.0+ds-2.debian.tar.xz"]
     error = refusal(pin, tmp_path, log)
     assert error.message.startswith("spam_1.0+ds-2.debian.tar.xz: can't be downloaded from ")
-    assert "Debian removes a revision when the next one comes" in str(error)
+    assert "Debian removes a revision when the next one" in str(error)
 
 
 def test_a_binary_package_is_unpacked_below_its_name(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     content = deb(tmp_path / "package")
     add(mirror, "python3-spam_1.0-2_riscv64.deb", content)
-    tree = fetch_deb(deb_pin(content), tmp_path / "cache", tmp_path / "out", log)
+    tree = deb_pin(content).fetch(tmp_path / "cache", tmp_path / "out", log)
     assert tree.path == tmp_path / "out/python3-spam"
     assert (tree.path / "usr/lib/python3/dist-packages/spam.py").read_text() == "eggs = 1\n"
 
@@ -179,19 +180,19 @@ def test_a_binary_package_for_all_architectures_is_found_too(
 ) -> None:
     content = deb(tmp_path / "package")
     add(mirror, "python3-spam_1.0-2_all.deb", content)
-    tree = fetch_deb(deb_pin(content), tmp_path / "cache", tmp_path / "out", log)
+    tree = deb_pin(content).fetch(tmp_path / "cache", tmp_path / "out", log)
     assert tree.path == tmp_path / "out/python3-spam"
 
 
 def test_what_is_no_binary_package_is_refused(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     add(mirror, "python3-spam_1.0-2_riscv64.deb", TARBALL)
-    with pytest.raises(SourceError, match=r"python3-spam_1\.0-2_riscv64\.deb can't be unpacked: .*not a Debian"):
-        fetch_deb(deb_pin(TARBALL), tmp_path / "cache", tmp_path / "out", log)
+    with pytest.raises(SourceError, match=r"python3-spam_1\.0-2_riscv64\.deb: cannot be unpacked: .*not a Debian"):
+        deb_pin(TARBALL).fetch(tmp_path / "cache", tmp_path / "out", log)
 
 
-def deb_pin(content: bytes) -> SourcePin:
+def deb_pin(content: bytes) -> Source:
     sha256 = hashlib.sha256(content).hexdigest()
-    return SourcePin(kind="deb", project="spam", package="python3-spam", version="1.0-2", sha256=sha256)
+    return DebSource(project="spam", package="python3-spam", version="1.0-2", sha256=sha256)
 
 
 def deb(folder: Path) -> bytes:
@@ -208,5 +209,5 @@ def deb(folder: Path) -> bytes:
 
 @pytest.mark.environment
 def test_a_package_of_the_real_mirror_is_fetched(tmp_path: Path, log: MemoryLog) -> None:
-    tree = fetch_debian(REAL, tmp_path / "cache", tmp_path / "out", log)
+    tree = REAL.fetch(tmp_path / "cache", tmp_path / "out", log)
     assert (tree.path / "configure.ac").is_file()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from factory.errors import SourceError
-from factory.model.recipe import SourcePin
-from factory.stages.sources.local import tree_sha256
-from factory.stages.sources.registry import fetch, identity
+from factory.model.source import Source
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.identity import identity
+from factory.stages.sources.local import LocalSource
+from factory.stages.sources.source_files import tree_sha256
 from tests.support.logs import MemoryLog
 
 
@@ -24,8 +26,8 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def pin(path: Path, sha256: str = "") -> SourcePin:
-    return SourcePin(kind="local", project="spam", version="1.0", path=path, sha256=sha256)
+def pin(path: Path, sha256: str = "") -> Source:
+    return LocalSource(project="spam", version="1.0", path=path, sha256=sha256)
 
 
 def names(tree: Path) -> set[str]:
@@ -79,11 +81,11 @@ def test_a_changed_folder_is_refused_when_it_is_pinned(project: Path, tmp_path: 
 
 
 def test_a_missing_folder_is_named(tmp_path: Path, log: MemoryLog) -> None:
-    with pytest.raises(SourceError, match=r"the source folder .*nowhere does not exist"):
+    with pytest.raises(SourceError, match=r"the source folder .*nowhere is missing"):
         fetch(pin(tmp_path / "nowhere"), tmp_path / "cache", tmp_path / "out", log)
 
 
 def test_a_folder_of_another_project_is_refused(project: Path, tmp_path: Path, log: MemoryLog) -> None:
     (project / "pyproject.toml").write_text('[project]\nname = "Eggs"\nversion = "1"\n')
-    with pytest.raises(SourceError, match=r"spam 1\.0: the source's own metadata says name 'Eggs', the recipe 'spam'"):
+    with pytest.raises(SourceError, match=r"spam 1\.0: the source's own metadata has name 'Eggs', the recipe 'spam'"):
         fetch(pin(project), tmp_path / "cache", tmp_path / "out", log)

@@ -9,7 +9,7 @@ import pytest
 from factory.errors import SourceError
 from factory.model.artifacts import SourceTree
 from factory.model.job import ProjectMetadata
-from factory.stages.sources.registry import read_project_metadata
+from factory.stages.sources.metadata import read_project_metadata
 
 CORE = """\
 Metadata-Version: 2.4

@@ -8,8 +8,12 @@ import pytest
 
 from factory.errors import SourceError
 from factory.model.artifacts import SourceTree
-from factory.model.recipe import Overlay, SourcePin
-from factory.stages.sources.registry import fetch, identity, lay_over, read_project_metadata
+from factory.model.source import Overlay, Source
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.identity import identity
+from factory.stages.sources.local import LocalSource
+from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.prepare import lay_over
 from tests.support.logs import MemoryLog
 
 PROJECT = '[project]\nname = "{}"\nversion = "1.0"\n'
@@ -36,12 +40,12 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
-def pin(source: Path, *folders: Path) -> SourcePin:
+def pin(source: Path, *folders: Path) -> Source:
     overlay = Overlay(project="part", version="1.0", folders=folders)
-    return SourcePin(kind="local", project="big", version="7", path=source, overlay=overlay)
+    return LocalSource(project="big", version="7", path=source, overlay=overlay)
 
 
-def fetched(pinned: SourcePin, tmp_path: Path, log: MemoryLog) -> SourceTree:
+def fetched(pinned: Source, tmp_path: Path, log: MemoryLog) -> SourceTree:
     tree = fetch(pinned, tmp_path / "cache", tmp_path / "out", log)
     lay_over(pinned, tree, log)
     return tree
@@ -82,12 +86,12 @@ def test_the_identity_changes_with_the_overlay_and_with_the_source(source: Path,
 
 def test_an_overlay_of_another_name_is_refused(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
     (package / "pyproject.toml").write_text(PROJECT.format("port"))
-    with pytest.raises(SourceError, match="the source's own metadata says name 'port', the recipe 'part'"):
+    with pytest.raises(SourceError, match="the source's own metadata has name 'port', the recipe 'part'"):
         fetched(pin(source, package), tmp_path, log)
 
 
 def test_an_overlay_that_is_missing_is_named(source: Path, tmp_path: Path, log: MemoryLog) -> None:
-    with pytest.raises(SourceError, match=r"the overlay .*/gone does not exist"):
+    with pytest.raises(SourceError, match=r"the overlay .*/gone is missing"):
         fetched(pin(source, tmp_path / "gone"), tmp_path, log)
 
 

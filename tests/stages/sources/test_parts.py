@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from factory.errors import SourceError
-from factory.model.recipe import SourcePin
-from factory.stages.sources.registry import fetch, identity
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.identity import identity
+from factory.stages.sources.pypi import PypiSource
 from tests.support.archives import sdist
 from tests.support.index_server import IndexServer
 from tests.support.logs import MemoryLog
 
 PART, SPAM = sdist("eggs"), sdist()
-EGGS = SourcePin(kind="pypi", project="eggs", version="1.0", sha256=hashlib.sha256(PART).hexdigest())
-WHOLE = SourcePin(kind="pypi", project="spam", version="1.0", sha256=hashlib.sha256(SPAM).hexdigest())
+EGGS = PypiSource(project="eggs", version="1.0", sha256=hashlib.sha256(PART).hexdigest())
+WHOLE = PypiSource(project="spam", version="1.0", sha256=hashlib.sha256(SPAM).hexdigest())
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_a_part_becomes_a_folder_of_the_source(served: IndexServer, tmp_path: Pa
 def test_a_part_replaces_nothing(folder: str, served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     with pytest.raises(SourceError) as caught:
         fetched(folder, tmp_path, log)
-    assert caught.value.message.startswith(f"eggs-1.0 can't become {folder} of spam-1.0, which has that already")
+    assert caught.value.message.startswith(f"eggs-1.0: cannot become {folder} of spam-1.0: it exists")
 
 
 def test_the_identity_covers_the_parts_and_their_places() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from factory.errors import PatchError
 from factory.model.artifacts import SourceTree
-from factory.model.recipe import SourcePin
+from factory.model.source import Source
 from factory.stages.sources import patches
+from factory.stages.sources.pypi import PypiSource
 from tests.support.logs import MemoryLog
 
 HEADER = """\
@@ -49,8 +50,8 @@ def write(root: Path, text: str, name: str = "0001-say-eggs.patch", version: str
     return path
 
 
-def source(version: str = "1.0") -> SourcePin:
-    return SourcePin(kind="pypi", project="Spam", version=version)
+def source(version: str = "1.0") -> Source:
+    return PypiSource(project="Spam", version=version, sha256="0" * 64)
 
 
 def test_the_patches_of_the_version_are_taken_in_order(tmp_path: Path) -> None:

@@ -14,14 +14,18 @@ import pytest
 
 from factory.errors import SourceError
 from factory.host.index_session import read_index_config
-from factory.model.recipe import ModelPin, SourcePin
-from factory.stages.sources.registry import download_model, fetch, read_project_metadata
+from factory.model.recipe import ModelPin
+from factory.model.source import Source
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.models import download_model
+from factory.stages.sources.pypi import PypiSource
 from tests.support.archives import sdist
 from tests.support.index_server import IndexServer
 from tests.support.logs import MemoryLog
 
 SDIST = sdist()
-PIN = SourcePin(kind="pypi", project="spam", version="1.0", sha256=hashlib.sha256(SDIST).hexdigest())
+PIN = PypiSource(project="spam", version="1.0", sha256=hashlib.sha256(SDIST).hexdigest())
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def served(index: IndexServer) -> IndexServer:
     return index
 
 
-def refusal(pin: SourcePin, tmp_path: Path, log: MemoryLog) -> str:
+def refusal(pin: Source, tmp_path: Path, log: MemoryLog) -> str:
     with pytest.raises(SourceError) as caught:
         fetch(pin, tmp_path / "cache", tmp_path / "out", log)
     return caught.value.message
@@ -81,7 +85,7 @@ def test_a_project_that_is_not_there_is_told(index: IndexServer, tmp_path: Path,
 def test_the_sdists_own_version_must_be_the_pinned_one(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     sha256 = index.add("spam-1.0.tar.gz", sdist(version="1.0.1"))
     found = refusal(replace(PIN, sha256=sha256), tmp_path, log)
-    assert found == "spam 1.0: the source's own metadata says version '1.0.1', the recipe '1.0'"
+    assert found == "spam 1.0: the source's own metadata has version '1.0.1', the recipe '1.0'"
 
 
 def test_a_yanked_file_is_used_with_a_warning(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
@@ -174,8 +178,7 @@ def test_a_wheel_without_the_member_is_told(index: IndexServer, tmp_path: Path, 
 
 
 def test_a_real_sdist_comes_from_the_configured_index(tmp_path: Path, log: MemoryLog) -> None:
-    pin = SourcePin(
-        kind="pypi",
+    pin = PypiSource(
         project="iniconfig",
         version="2.0.0",
         sha256="2d91e135bf72d31a410b17c16da610a82cb55f6b0477d1a902134b24a455b8b3",

@@ -1,0 +1,73 @@
+"""Pinned sources: the base class of all kinds, and overlays. factory.stages.sources has a module for each kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from factory.model.artifacts import BinaryPackage, SourceTree
+from factory.model.declaration import INSIDE_SOURCE, SHA256, about
+from factory.util.jsonio import Tagged
+from factory.util.log import LogSink
+
+# The tables of a recipe that hold a source: the package's own, and those of `source.parts`.
+SOURCE_TABLE, PART_TABLE = "source", "part"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """Folders of files that make a source into the project `project` of that version."""
+
+    project: str
+    version: str
+    folders: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Tagged, ABC):
+    """A pinned source. A subclass declares the keys of its kind in recipes, fetches it and knows its hash.
+
+    `parts` maps folders of the source, as paths with slashes, to the further sources that are put there.
+    """
+
+    # Content keys hold sources as JSON text, in this order of keys; a subclass's further fields follow.
+    json_order: ClassVar[tuple[str, ...]] = ("project", "version", "sha256", "path", "overlay", "parts")
+
+    project: str = field(
+        metadata=about("the project whose source it is; another one than the recipe's needs an `overlay`")
+    )
+    version: str = field(metadata=about("the version of that source; another one than the recipe's needs an `overlay`"))
+    sha256: Annotated[str, SHA256] = field(metadata=about("sha256 of the archive"))
+    overlay: Overlay | None = field(
+        default=None,
+        metadata=about(
+            "folders of files that are copied over the patched source, the last one on top", tables=(SOURCE_TABLE,)
+        ),
+    )
+    parts: Mapping[Annotated[str, INSIDE_SOURCE], Source] = field(
+        default_factory=dict,
+        metadata=about(
+            "further sources, each with keys of its own, by the folder of this one that they become",
+            tables=(SOURCE_TABLE,),
+        ),
+    )
+
+    @abstractmethod
+    def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
+        """Put the source, without its parts and overlay, into a new folder in `destination`; `cache` keeps downloads.
+
+        Raises:
+            SourceError: it cannot be found or downloaded, differs from its pin, or is not safe to unpack.
+        """
+
+    def content_sha256(self) -> str:
+        """Return the hash of the source without its parts and overlay, known without the network."""
+        return self.sha256
+
+    @property
+    def binary_package(self) -> BinaryPackage | None:
+        """The distribution's binary package that the source is, if it is one."""
+        return None

@@ -1,0 +1,107 @@
+"""Files of the configured package index, found through its simple API."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Iterable
+from pathlib import Path
+
+import requests
+from packaging.version import InvalidVersion, Version
+from pypi_simple import (
+    DistributionPackage,
+    NoSuchProjectError,
+    PyPISimple,
+    UnsupportedContentTypeError,
+    UnsupportedRepoVersionError,
+)
+
+from factory.errors import SourceError
+from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.stages.sources.download import RemoteFile, download
+from factory.util.log import LogSink
+
+SDIST, WHEEL = "sdist", "wheel"
+NEAREST_VERSIONS = 3
+
+
+def download_file(project: str, version: str, kind: str, sha256: str, cache: Path, log: LogSink) -> Path:
+    """Download the file of a project with that version, kind (`sdist` or `wheel`) and hash into the cache.
+
+    Raises:
+        SourceError: the index has no such file, it has another hash, or it cannot be downloaded.
+    """
+    config = read_index_config()
+    with open_session(config) as session:
+        packages = _list_packages(project, config.url, session)
+        package = choose(packages, project, version, kind, sha256)
+        if package.is_yanked:
+            log.write(f"warning: {package.filename} is yanked: {package.yanked_reason or 'no reason given'}\n")
+        log.write(f"downloading {without_secrets(package.url)}\n")
+        return download(RemoteFile(url=package.url, name=package.filename, sha256=sha256), cache, session, log)
+
+
+def _list_packages(project: str, index: str, session: requests.Session) -> list[DistributionPackage]:
+    try:
+        return PyPISimple(index, session=session).get_project_page(project, timeout=TIMEOUT_SECONDS).packages
+    except NoSuchProjectError as error:
+        raise SourceError(
+            f"{project}: the package index {index} has no such project",
+            hint="check package.name in the recipe, and pip's index configuration (pip config list)",
+        ) from error
+    except (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
+        raise SourceError(
+            f"{project}: the package index {index} can't be read: {without_secrets(str(error))}",
+            hint="check the network, the proxy variables and pip's index configuration (pip config list)",
+            machines_fault=True,
+        ) from error
+
+
+def choose(
+    packages: Iterable[DistributionPackage], project: str, version: str, kind: str, sha256: str
+) -> DistributionPackage:
+    """The file of that version, kind (`sdist` or `wheel`) and hash.
+
+    Raises:
+        SourceError: saying which versions or which hashes the index does have.
+    """
+    of_kind = [package for package in packages if package.package_type == kind]
+    of_version = [package for package in of_kind if _same_version(package.version, version)]
+    if not of_version:
+        raise _no_such_version(of_kind, project, version, kind)
+    # An index need not give hashes; then the download tells.
+    fitting = [package for package in of_version if package.digests.get("sha256", sha256) == sha256]
+    if not fitting:
+        raise _other_hashes(of_version, project, version, sha256)
+    return fitting[0]
+
+
+def _no_such_version(of_kind: list[DistributionPackage], project: str, version: str, kind: str) -> SourceError:
+    versions = sorted({known for package in of_kind if (known := _version(package.version))})
+    place = bisect(versions, Version(version))
+    nearest = versions[max(0, place - NEAREST_VERSIONS) : place + NEAREST_VERSIONS]
+    listed = ", ".join(map(str, nearest)) or "none of any version"
+    return SourceError(
+        f"{project} {version}: the package index has no {kind} of this version; the nearest: {listed}",
+        hint="correct package.version, and source.sha256 with it",
+    )
+
+
+def _other_hashes(of_version: list[DistributionPackage], project: str, version: str, sha256: str) -> SourceError:
+    listed = "\n".join(f"  index: {package.digests['sha256']}  {package.filename}" for package in of_version)
+    return SourceError(
+        f"{project} {version}: the package index has another hash than the one pinned; nothing was downloaded\n"
+        f"  pinned: {sha256}\n{listed}",
+        hint="find out why before you change the pin: a published file never changes its bytes",
+    )
+
+
+def _same_version(found: str | None, wanted: str) -> bool:
+    return _version(found) == Version(wanted)
+
+
+def _version(text: str | None) -> Version | None:
+    try:
+        return Version(text or "")
+    except InvalidVersion:
+        return None
