@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.store.store import Store
 from tests.support.checkouts import ONE_PROFILE, Checkout, add_recipe
 
 pytestmark = pytest.mark.environment
@@ -112,6 +113,11 @@ def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fr
     members = zipfile.ZipFile(wheel).namelist()
     bundled = sorted(name.partition("-")[0] for name in members if name.startswith("asks.libs/lib"))
     assert bundled == ["asks.libs/libanswers", "asks.libs/libgomp"]
+    record = Store(fresh_cache / "store").latest("asks", "3.13")
+    assert record is not None
+    assert record.audit is not None
+    origins = {path.partition("-")[0]: origin.name for path, origin in record.library_origins.items()}
+    assert origins == {"asks.libs/libanswers": "answers", "asks.libs/libgomp": "libgomp1"}
     suite = checkout.factory("check", "answers", "--suite")
     assert suite.returncode == 0, suite.stderr
     assert "answers 1.0: rv64gc: answer 42" in suite.stderr

@@ -44,6 +44,8 @@ def find_origins(
     Raises:
         RepairFailed: `wheel` is not a zip archive.
     """
+    # Originals are resolved; a cache may be reached by a symbolic link.
+    roots = {tree.resolve(): packages for tree, packages in roots.items()}
     found = {path: _original(path, candidates) for path in bundled_libraries(wheel)}
     origins = {path: known.get(original) or _origin(original, roots) for path, original in found.items() if original}
     return {path: origin for path, origin in origins.items() if origin is not None}
@@ -75,7 +77,7 @@ def _original(path: str, candidates: Iterable[Candidate]) -> Path | None:
         return None
     # A name that has these digits already stays as it is.
     named = (each for each in candidates if each.file.name in (f"{match[1]}{match[3]}", name))
-    return next((each.original for each in named if sha256_of(each.file).startswith(match[2])), None)
+    return next((each.original.resolve() for each in named if sha256_of(each.file).startswith(match[2])), None)
 
 
 def _origin(library: Path, roots: Roots) -> LibraryOrigin | None:

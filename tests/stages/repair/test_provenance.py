@@ -71,6 +71,15 @@ def test_origin_of_changed_copy_is_package_of_its_original(tmp_path: Path, roots
     assert origin_of(copy, original, roots) == expected
 
 
+def test_origin_in_cache_behind_link_is_found(tmp_path: Path, roots: Roots) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    linked = {tmp_path / "link" / tree.name: packages for tree, packages in roots.items()}
+    file = tmp_path / "base" / LIB / "libz.so.1.3.1"
+    found = origin_of(file, file, linked)
+    assert found is not None
+    assert found.name == "zlib1g"
+
+
 def test_origin_in_layer_without_lists_is_named_after_library(tmp_path: Path, roots: Roots) -> None:
     """Packages of other layers don't count."""
     file = tmp_path / "native" / CROSS / "libgfortran.so.5.0.0"
