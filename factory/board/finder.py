@@ -1,8 +1,8 @@
-"""Which wheels run on this machine? One file for any Python from 3.8 on, with nothing besides, and no network.
+"""Board finder: shows which wheels run on this machine, as one file for Python 3.8 or newer.
 
-The index's site offers this file for download; `factory board` is the same. What a CPU can do is asked of the kernel
-(riscv_hwprobe, else the auxiliary vector); /proc/cpuinfo alone is trusted where nothing else can be had, such as for
-another machine's. That a CPU has V isn't enough: before Linux 6.5, V may mean the draft of the vectors.
+It needs no other file and no network. The index's site offers it for download; `factory board` is the same program.
+The kernel reports the CPU's extensions (riscv_hwprobe, or the auxiliary vector). /proc/cpuinfo alone serves for other
+machines. V alone does not mean RVV 1.0: before Linux 6.5 it may mean the draft 0.7.1.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-# The Pythons that wheels are built for, and the newest glibc that one may need.
+# The Pythons of the wheels, and the newest glibc that a wheel may need.
 PYTHONS = ("3.13", "3.14")
 GLIBC = (2, 39)
 
-# Documentation/arch/riscv/hwprobe.rst of Linux: keys, and the bits of IMA_EXT_0 that decide here.
+# Documentation/arch/riscv/hwprobe.rst of Linux: keys, and bits of IMA_EXT_0.
 HWPROBE, FLUSH_ICACHE = 258, 259
 VENDOR, ARCHITECTURE, EXTENSIONS, THEAD_EXTENSIONS = 0, 1, 4, 11
 EXTENSION_BITS = {
@@ -38,19 +38,19 @@ EXTENSION_BITS = {
     "zvfbfmin": 53,
 }
 XTHEADVECTOR = 1
-# hwprobe's number of vendor or architecture where cores differ.
+# hwprobe's vendor or architecture number if the cores differ.
 MIXED = -1
 AT_HWCAP = 16
 BASE = frozenset("imafdc")
 THEAD = 0x5B7
-# T-Head's cores with this architecture number have no vectors or the draft's; with V, their kernels mean the draft.
-# Newer cores have another, even where a device tree calls them by the old name, as it does the SG2044's.
+# T-Head's cores with this architecture number have no vectors or draft vectors; V of their kernels means the draft.
+# Newer cores have another number, even if a device tree gives them the old name, as for the SG2044.
 DRAFT_ARCHITECTURE = 0
 DRAFT_CORES = re.compile(r"thead,c9(06|10|20)\b")
-# In bits, of cores that are known by name where the register can't be read.
+# VLEN in bits of known cores, for use when the register is not readable.
 KNOWN_VLEN = {"spacemit,x60": 256, "spacemit,x100": 256, "thead,c908": 128, "sifive,x280": 512}
 
-# What each profile needs besides RVV 1.0 of at least that VLEN, the most demanding first.
+# Name, minimal VLEN and extensions of each profile with RVV 1.0, the most demanding first.
 VECTOR_PROFILES: Sequence[tuple[str, int, frozenset[str]]] = (
     ("vlen1024", 1024, frozenset({"zvfh"})),
     ("vlen512", 512, frozenset({"zvfh"})),
@@ -62,9 +62,9 @@ RVA22 = frozenset({"zba", "zbb", "zbs"})
 
 
 class Cpu(NamedTuple):
-    """What is known of a CPU. `vectors` is `1.0`, `draft` (0.7.1), `unknown` (either of them) or empty.
+    """A CPU. `vectors` is `1.0`, `draft` (0.7.1), `unknown` (either) or empty.
 
-    `vlen` is in bits, 0 where not known. `asked` is whom: `hwprobe`, `hwcap` or `cpuinfo`.
+    `vlen` is in bits, 0 if unknown. `asked` is the source of the facts: `hwprobe`, `hwcap` or `cpuinfo`.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Cpu(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """A machine's CPU and what its Python installs with. `tags` is None where pip isn't there to ask."""
+    """A machine and its Python; `tags` tells whether pip knows riscv64, None without pip."""
 
     architecture: str
     bits: int
@@ -89,7 +89,7 @@ class Machine(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the facts mean: the profile whose checks speak for the CPU, what is in the way, and what to know."""
+    """The CPU's profile, problems that prevent an installation, and notes."""
 
     profile: str
     problems: Sequence[str]
@@ -97,14 +97,14 @@ class Verdict(NamedTuple):
 
 
 def judge(machine: Machine) -> Verdict:
-    """What runs on the machine, and what is in the way."""
+    """Judge a machine."""
     problems = _cpu_problems(machine) or [*_libc_problems(machine), *_python_problems(machine)]
     profile = profile_of(machine.cpu) if machine.architecture == "riscv64" else ""
     return Verdict(profile=profile, problems=problems, notes=_notes(machine))
 
 
 def profile_of(cpu: Cpu) -> str:
-    """The most demanding profile that the CPU has everything of; empty where it lacks parts of rv64gc."""
+    """Return the most demanding profile of a CPU; empty if it lacks parts of rv64gc."""
     if not cpu.extensions >= BASE:
         return ""
     if cpu.vectors == "1.0":
@@ -116,61 +116,61 @@ def profile_of(cpu: Cpu) -> str:
 
 def _cpu_problems(machine: Machine) -> list[str]:
     if machine.architecture == "riscv32":
-        return ["this is a 32-bit CPU: no wheel runs on it, all are for riscv64"]
+        return ["32-bit CPU: all wheels are for riscv64"]
     if machine.architecture != "riscv64":
-        return [f"this is {machine.architecture or 'no machine we know'}: the wheels are for riscv64"]
+        return [f"{machine.architecture or 'unknown machine'}: all wheels are for riscv64"]
     if machine.bits != 64:
-        return ["Python is a 32-bit program: install one for 64 bits"]
+        return ["32-bit Python: install a 64-bit Python"]
     missing = BASE - machine.cpu.extensions
-    return [f"the CPU lacks {', '.join(sorted(missing))} of rv64gc, which every wheel needs"] if missing else []
+    return [f"CPU without {', '.join(sorted(missing))}: all wheels need rv64gc"] if missing else []
 
 
 def _libc_problems(machine: Machine) -> list[str]:
     if machine.glibc is None:
-        return [f"the C library is {machine.libc or 'not glibc'}: the wheels need glibc, as Debian and Fedora have"]
+        return [f"C library {machine.libc or 'not glibc'}: the wheels need glibc, as in Debian and Fedora"]
     return []
 
 
 def _python_problems(machine: Machine) -> list[str]:
     if machine.free_threaded:
-        return ["this Python is a free-threaded build, and the wheels are for the usual one"]
+        return ["free-threaded Python: the wheels are for the default build"]
     if machine.tags is False:
-        return [f"pip {machine.pip} is too old to know wheels for riscv64: python3 -m pip install --upgrade pip"]
+        return [f"pip {machine.pip} is too old for riscv64 wheels: run python3 -m pip install --upgrade pip"]
     return []
 
 
 def _notes(machine: Machine) -> list[str]:
     notes = _limits(machine)
     if not machine.pip and machine.python:
-        notes.append("there is no pip in this Python: use uv, or python3 -m ensurepip")
+        notes.append("Python without pip: use uv, or run python3 -m ensurepip")
     return [*notes, *_cpu_notes(machine.cpu)]
 
 
 def _limits(machine: Machine) -> list[str]:
-    """Why this system gets some of the wheels only, if so. Nothing is in the way: it always gets the pure ones."""
+    """List why this system gets only some of the wheels; it always gets pure ones."""
     notes = []
     series = ".".join(machine.python.split(".")[:2])
     if machine.python and series not in PYTHONS:
         built = " and ".join(PYTHONS)
-        notes.append(f"most wheels are for Python {built}; Python {series} gets those that serve every version")
+        notes.append(f"most wheels are for Python {built}; Python {series} gets only those for all versions")
     if machine.glibc is not None and machine.glibc < GLIBC:
         have = "_".join(map(str, machine.glibc))
-        notes.append(f"wheels tagged above manylinux_{have} need a newer system; pip passes over them")
+        notes.append(f"wheels with a tag above manylinux_{have} need a newer glibc; pip skips them")
     return notes
 
 
 def _cpu_notes(cpu: Cpu) -> list[str]:
     if cpu.vectors == "draft":
-        return ["its vectors are the draft 0.7.1 (XTheadVector), not RVV 1.0: most wheels run without vectors on it"]
+        return ["draft vectors 0.7.1 (XTheadVector), not RVV 1.0: most wheels run without vectors"]
     if cpu.vectors == "unknown":
-        return ["its vectors count as none: RVV 1.0 or the draft 0.7.1, nothing tells which; Linux 6.5 and newer do"]
+        return ["vectors of unknown version (RVV 1.0 or draft 0.7.1) count as none; Linux 6.5 or newer reports it"]
     if cpu.vectors and cpu.asked != "hwprobe":
-        return [f"that it has RVV 1.0 is what {cpu.asked} says; Linux 6.5 and newer say it for certain"]
+        return [f"RVV 1.0 by {cpu.asked}; only Linux 6.5 or newer reports it reliably"]
     return []
 
 
 def read_cpuinfo(text: str) -> Cpu:
-    """What a /proc/cpuinfo says, of this machine or of another: of the weakest core where they differ."""
+    """Read a /proc/cpuinfo; if cores differ, the weakest one counts."""
     cores = [fields for fields in map(_fields, re.split(r"\n\s*\n", text.strip())) if "isa" in fields]
     if not cores:
         return Cpu(name="", extensions=frozenset(), vectors="", vlen=0, asked="cpuinfo")
@@ -187,7 +187,7 @@ def read_cpuinfo(text: str) -> Cpu:
 
 
 def _weakest(vectors: set[str]) -> str:
-    """What a program may count on that runs on any of the cores; that one has the draft's is worth telling."""
+    """Return the vectors that all cores have; a single draft core counts as draft."""
     return next(each for each in ("draft", "", "unknown", "1.0") if each in vectors)
 
 
@@ -197,7 +197,7 @@ def _fields(paragraph: str) -> dict[str, str]:
 
 
 def _extensions(isa: str) -> frozenset[str]:
-    """`rv64imafdcv_zba` as its parts; `g` is written out. What follows `s` in old kernels' strings are modes."""
+    """Split `rv64imafdcv_zba`; expand `g`. In old kernels, modes follow `s`."""
     base, *longer = isa.lower().split("_")
     letters = set(re.sub(r"^rv(32|64)|[sx].*$", "", base))
     if "g" in letters:
@@ -208,7 +208,7 @@ def _extensions(isa: str) -> frozenset[str]:
 
 
 def _vectors_of(core: dict[str, str]) -> str:
-    """A core's vectors by the numbers that it has, else by its name."""
+    """Return a core's vectors by its numbers, or else by its name."""
     if core.get("cpu-vector", "").startswith("0."):
         return "draft"
     if "v" not in _extensions(core["isa"]):
@@ -219,11 +219,11 @@ def _vectors_of(core: dict[str, str]) -> str:
 
 
 def _version(vendor: int | None, architecture: int | None, otherwise: str) -> str:
-    """Which vectors the V of a core with these numbers means; `otherwise` is what is known where they don't tell.
+    """Return the version of V of a core with these numbers; `otherwise` if they are unclear.
 
-    Linux told the numbers before it told programs of V (6.5), so a V without numbers is that of a vendor's own kernel.
-    T-Head's kernels mean the draft by it; their newer cores have a number of architecture, or a name, that says 1.0.
-    Old firmware tells no numbers, which the kernel takes for 0.
+    Linux reported the numbers before it reported V (6.5), so a V without numbers is from a vendor's kernel. T-Head's
+    kernels mean the draft; their newer cores have an architecture number, or a name, that means 1.0. Old firmware
+    reports no numbers, which the kernel shows as 0.
     """
     if vendor in (None, MIXED):
         return otherwise or "unknown"
@@ -240,7 +240,7 @@ def _number(core: dict[str, str], name: str) -> int | None:
 
 
 def read_cpu() -> Cpu:
-    """This machine's CPU. Only a riscv64 kernel is asked."""
+    """Read this machine's CPU; only a riscv64 kernel is asked."""
     described = read_cpuinfo(_read("/proc/cpuinfo"))
     if platform.machine() != "riscv64":
         return described
@@ -252,9 +252,9 @@ def read_cpu() -> Cpu:
 
 
 def _capable(capabilities: int, described: Cpu) -> Cpu:
-    """AT_HWCAP has a bit for each single letter. Which vectors V's bit means, only the core's numbers or name tell.
+    """Combine AT_HWCAP, a bit per letter, with /proc/cpuinfo, which tells the version of V.
 
-    So this serves where a container refuses hwprobe, and with vendors' kernels that had V before there was hwprobe.
+    This serves in containers that refuse hwprobe, and on vendors' kernels that had V before hwprobe existed.
     """
     letters = {chr(ord("a") + bit) for bit in range(26) if capabilities >> bit & 1}
     if described.vectors == "draft":
@@ -266,21 +266,21 @@ def _capable(capabilities: int, described: Cpu) -> Cpu:
 def _probed(values: dict[int, int], described: Cpu) -> Cpu:
     bits = values.get(EXTENSIONS, 0)
     found = {name for name, bit in EXTENSION_BITS.items() if bits >> bit & 1}
-    # FD and C have a bit each; IMA is what hwprobe itself takes for granted.
+    # FD and C have a bit each; hwprobe implies IMA.
     found |= set("ima") | (set("fd") if bits & 1 else set()) | ({"c"} if bits & 2 else set())
     vectors = _probed_vectors(values, described, "v" in found)
     return _as_asked(described, frozenset(found), vectors, "hwprobe")
 
 
 def _as_asked(described: Cpu, extensions: frozenset[str], vectors: str, asked: str) -> Cpu:
-    """The CPU as the kernel has it. Vectors that are not surely 1.0 are no V to use, and have no register to read."""
+    """Add the kernel's facts; only RVV 1.0 counts as V and has a vlenb to read."""
     if vectors != "1.0":
         return described._replace(extensions=extensions - {"v"}, vectors=vectors, vlen=0, asked=asked)
     return described._replace(extensions=extensions, vectors=vectors, vlen=read_vlen(), asked=asked)
 
 
 def _probed_vectors(values: dict[int, int], described: Cpu, with_v: bool) -> str:
-    """hwprobe has the cores' numbers; /proc/cpuinfo has each core's where they differ."""
+    """Return the vectors by hwprobe; /proc/cpuinfo has the numbers of each core."""
     otherwise = "" if described.vectors == "unknown" else described.vectors
     version = _version(values.get(VENDOR), values.get(ARCHITECTURE), otherwise)
     if with_v:
@@ -290,7 +290,7 @@ def _probed_vectors(values: dict[int, int], described: Cpu, with_v: bool) -> str
 
 
 def probe() -> dict[int, int] | None:
-    """What riscv_hwprobe says of all CPUs together: key -> value. None before Linux 6.4, and without ctypes."""
+    """Call riscv_hwprobe for all CPUs; None before Linux 6.4 and without ctypes."""
     try:
         import ctypes
     except ImportError:
@@ -302,7 +302,7 @@ def probe() -> dict[int, int] | None:
     libc = ctypes.CDLL(None)
     if libc.syscall(HWPROBE, ctypes.byref(pairs), ctypes.c_size_t(len(keys)), 0, None, 0) != 0:
         return None
-    # The kernel makes a key that it doesn't know negative.
+    # The kernel makes unknown keys negative.
     return {key: pairs[2 * number + 1] for number, key in enumerate(keys) if pairs[2 * number] == key}
 
 
@@ -315,10 +315,10 @@ def _hardware_capabilities() -> int | None:
 
 
 def read_vlen() -> int:
-    """VLEN in bits, read from the register vlenb; 0 where that isn't allowed. Call it only where there are vectors."""
+    """Read VLEN in bits from vlenb, 0 if refused; call it only with vectors."""
     reading, writing = os.pipe()
     child = os.fork()
-    if child == 0:  # should the instruction be refused, only the child ends by it
+    if child == 0:  # if the instruction is refused, only the child crashes
         try:
             os.write(writing, struct.pack("=I", _call_vlenb()))
         finally:
@@ -343,7 +343,7 @@ def _call_vlenb() -> int:
 
 
 def read_machine() -> Machine:
-    """This machine and this Python."""
+    """Read this machine and this Python."""
     libc, glibc = _read_libc()
     pip, tags = _read_pip()
     return Machine(
@@ -360,7 +360,7 @@ def read_machine() -> Machine:
 
 
 def of_cpuinfo(text: str) -> Machine:
-    """A machine of which only the /proc/cpuinfo is known: its system and Python are taken to be as they should be."""
+    """Return a machine with this /proc/cpuinfo and an ideal system and Python."""
     cpu = read_cpuinfo(text)
     architecture = "riscv32" if re.search(r"^isa\s*:\s*rv32", text, re.MULTILINE) else "riscv64"
     return Machine(
@@ -388,7 +388,7 @@ def _read_libc() -> tuple[str, tuple[int, int] | None]:
 
 
 def _read_pip() -> tuple[str, bool | None]:
-    """pip's version, and whether it would take a manylinux wheel for riscv64."""
+    """Return pip's version, and whether it accepts manylinux wheels for riscv64."""
     try:
         import pip
     except ImportError:
@@ -408,47 +408,49 @@ def _read(path: str) -> str:
 
 
 def describe(machine: Machine, verdict: Verdict, index_url: str) -> str:
-    """The answer for people."""
+    """Format the verdict as text."""
     cpu = machine.cpu
     rows = [
         ("CPU", cpu.name or machine.architecture or "unknown"),
         ("profile", verdict.profile or "none"),
         ("vectors", _describe_vectors(cpu)),
-        ("C library", machine.libc or "not looked at"),
-        ("Python", machine.python or "not looked at"),
-        ("pip", machine.pip or "not looked at"),
+        ("C library", machine.libc or "not examined"),
+        ("Python", machine.python or "not examined"),
+        ("pip", machine.pip or "not examined"),
     ]
     lines = [f"{name:10} {value}" for name, value in rows]
     lines += [f"note: {note}" for note in verdict.notes]
     lines += [f"problem: {problem}" for problem in verdict.problems]
     if not verdict.problems:
-        which = "some wheels" if _limits(machine) else "wheels"
-        lines += [f"{which} of the index run here:", f"    pip install --index-url {index_url} NAME"]
+        which = "Some wheels" if _limits(machine) else "Wheels"
+        lines += [f"{which} of the index run here. Install with:", f"    pip install --index-url {index_url} NAME"]
     return "\n".join(lines)
 
 
 def _describe_vectors(cpu: Cpu) -> str:
     if cpu.vectors != "1.0":
-        return {"draft": "draft 0.7.1", "unknown": "RVV 1.0 or draft 0.7.1, unknown which"}.get(cpu.vectors, "none")
+        return {"draft": "draft 0.7.1", "unknown": "RVV 1.0 or draft 0.7.1"}.get(cpu.vectors, "none")
     half = "Zvfh" if "zvfh" in cpu.extensions else "Zvfhmin" if "zvfhmin" in cpu.extensions else "no half precision"
     return f"RVV 1.0, VLEN {cpu.vlen or 'unknown'}, {half}"
 
 
 def as_json(machine: Machine, verdict: Verdict) -> str:
-    """The answer for programs."""
+    """Format the verdict as JSON."""
     cpu = {**machine.cpu._asdict(), "extensions": sorted(machine.cpu.extensions)}
     return json.dumps({**machine._asdict(), "cpu": cpu, **verdict._asdict()}, indent=2, sort_keys=True)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--cpuinfo", metavar="FILE", help="judge another machine by its /proc/cpuinfo; - reads it here")
-    parser.add_argument("--index-url", default="URL/simple/", metavar="URL", help="the index, for the line to paste")
-    parser.add_argument("--json", action="store_true", help="print everything that was found as JSON")
+    parser.add_argument(
+        "--cpuinfo", metavar="FILE", help="judge a machine by its /proc/cpuinfo; - reads standard input"
+    )
+    parser.add_argument("--index-url", default="URL/simple/", metavar="URL", help="index address for the pip command")
+    parser.add_argument("--json", action="store_true", help="print all facts as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what runs; the status is 1 where something is in the way."""
+    """Print the verdict; return 1 if there are problems."""
     machine = of_cpuinfo(_read_sample(args.cpuinfo)) if args.cpuinfo else read_machine()
     verdict = judge(machine)
     print(as_json(machine, verdict) if args.json else describe(machine, verdict, args.index_url))
@@ -460,6 +462,6 @@ def _read_sample(path: str) -> str:
 
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description="Which riscv64 wheels run on this machine?")
+    options = argparse.ArgumentParser(description="Show which riscv64 wheels run on this machine.")
     configure(options)
     sys.exit(run(options.parse_args()))
