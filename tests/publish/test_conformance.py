@@ -202,6 +202,7 @@ def test_the_first_pip_that_knows_riscv64_installs_on_a_board_and_the_one_before
         assert {"engine.py", "pure_lib.py"} <= {path.name for path in (sandbox.work / "site").iterdir()}
 
 
+@pytest.mark.environment
 def test_current_pip_and_uv_install_by_hashes_on_a_board(
     clean_root: RootfsEnvironment, index: Path, tmp_path: Path
 ) -> None:
