@@ -1,4 +1,4 @@
-"""ccache's settings: how much it keeps on this machine, and the storage that a fleet of machines shares."""
+"""ccache settings: the size limit of the local cache and the remote storage of a fleet."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SIZE_VARIABLE = "FACTORY_CCACHE_SIZE"
 REMOTE_VARIABLE = "FACTORY_CCACHE_REMOTE"
 DEFAULT_SIZE = "10G"
 DEFAULT_PORTS = {"http": 80, "redis": 6379}
-# On the root's own loopback, where nothing else listens before the build starts.
+# On the root's loopback interface; nothing else listens there before the build starts.
 PORT = 48642
 FOLDER = "ccache-remote"
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
-# The root's native Python, without the build's own packages.
+# The root's native Python, without the packages of the build.
 WITH_RELAY = f"""#!/bin/sh
 VIRTUAL_ENV=/nonexistent /opt/native/bin/python-pure {BUILD}/{FOLDER}/relay.py {PORT} {BUILD}/{FOLDER}/socket
 exec "$@"
@@ -39,7 +39,7 @@ exec "$@"
 class RemoteStorage:
     """A server that holds compiled objects.
 
-    ccache is told `setting` where a command has the network, and `relayed` where it has the relay alone.
+    Commands with network use `setting`; sealed commands use `relayed`, which goes through the relay.
     """
 
     setting: str
@@ -50,18 +50,18 @@ class RemoteStorage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompilerCache:
-    """The limit of the folder on this machine in ccache's own words, and what is shared."""
+    """Size limit of the local cache in ccache's syntax, and the remote storage."""
 
     size: str = DEFAULT_SIZE
     remote: RemoteStorage | None = None
 
     def prepare(self, folder: Path) -> None:
-        """Let everything that uses the folder keep the limit: builds, and people who look around in a root."""
+        """Write the size limit into the cache folder, for builds and debug shells."""
         write_if_changed(folder / "ccache.conf", f"max_size = {self.size}\n".encode())
 
     @contextmanager
     def shared(self, sandbox: Sandbox, variables: Mapping[str, str]) -> Iterator[Sandbox]:
-        """The sandbox of a root with those variables; where both have it, its ccache reaches the remote storage."""
+        """Connect the sandbox's ccache to the remote storage, if the root and the settings have one."""
         if self.remote is None or "CCACHE_DIR" not in variables:
             yield sandbox
             return
@@ -79,22 +79,22 @@ class CompilerCache:
 
 
 def configured(variables: Mapping[str, str] = os.environ) -> CompilerCache:
-    """What the host's variables ask for.
+    """Read the settings from the host's environment variables.
 
     Raises:
-        EnvironmentSetupError: a value that ccache would not understand.
+        EnvironmentSetupError: ccache does not accept a value.
     """
     size = variables.get(SIZE_VARIABLE) or DEFAULT_SIZE
     if not re.fullmatch(r"\d+(\.\d+)?([kMGT]i?)?B?", size):
         raise EnvironmentSetupError(
-            f"{SIZE_VARIABLE} is {size!r}, which is no size", hint="write it as in 20G or 500M; 0 means no limit"
+            f"{SIZE_VARIABLE}: {size!r} is not a size", hint=f"set {SIZE_VARIABLE}=20G; 0 means no limit"
         )
     remote = variables.get(REMOTE_VARIABLE)
     return CompilerCache(size=size, remote=_remote(remote) if remote else None)
 
 
 def _remote(value: str) -> RemoteStorage:
-    """Read a storage in ccache's own syntax, URL|ATTRIBUTE|ATTRIBUTE...; the attributes are handed on."""
+    """Parse ccache's syntax URL|ATTRIBUTE|ATTRIBUTE...; attributes are passed on unchanged."""
     url, *attributes = value.split("|")
     parts = urlsplit(url)
     try:
@@ -103,12 +103,12 @@ def _remote(value: str) -> RemoteStorage:
         port = 0
     if not (port and parts.hostname) or re.search(r"\s", value):
         raise EnvironmentSetupError(
-            f"{REMOTE_VARIABLE} is {value!r}, which is no remote storage",
-            hint="write it as in http://host:8080/ccache, redis://host or http://host/ccache|read-only",
+            f"{REMOTE_VARIABLE}: {value!r} is not a remote storage",
+            hint="write it as http://host:8080/ccache, redis://host or http://host/ccache|read-only",
         )
     user, at, name = parts.netloc.rpartition("@")
     inside = parts._replace(netloc=f"{user}{at}127.0.0.1:{PORT}").geturl()
-    # Some servers answer by the name that they are called.
+    # Name-based virtual hosts need the server's name.
     called = [f"header=Host={name}"] if parts.scheme == "http" else []
     relayed = "|".join((inside, *called, *attributes))
     return RemoteStorage(setting=value, relayed=relayed, host=parts.hostname, port=port)
@@ -116,7 +116,7 @@ def _remote(value: str) -> RemoteStorage:
 
 @contextmanager
 def _serving(folder: Path, remote: RemoteStorage) -> Iterator[None]:
-    """Pass on what comes to the socket in `folder`; a thread does it as long as this is open."""
+    """Relay connections from the socket in `folder` to the remote storage, in a thread."""
     with socket.socket(socket.AF_UNIX) as listener:
         _bind(listener, folder)
         listener.listen()
@@ -135,7 +135,7 @@ def _serving(folder: Path, remote: RemoteStorage) -> Iterator[None]:
 
 
 def _bind(listener: socket.socket, folder: Path) -> None:
-    """Bind below an open folder: a socket's own path may have 107 characters only."""
+    """Bind through a descriptor of the folder: a socket path is limited to 107 bytes."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         listener.bind(f"/proc/self/fd/{descriptor}/socket")
@@ -145,7 +145,7 @@ def _bind(listener: socket.socket, folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ConnectedSandbox:
-    """Implements model.Sandbox: commands without network start with the relay before them."""
+    """Sandbox (model.protocols) that starts the relay before commands without network."""
 
     sandbox: Sandbox
     remote: RemoteStorage

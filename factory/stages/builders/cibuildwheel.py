@@ -24,7 +24,7 @@ WHEELS = BUILD / "wheels"
 
 
 def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
-    """Offer `wheels`, our own builds of some requirements; cibuildwheel installs the rest."""
+    """Offer `wheels`, our builds of some requirements; cibuildwheel installs the rest."""
     folder = build.work / WHEELS.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -53,7 +53,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
 
 
 def _variables(build: Build) -> dict[str, str]:
-    """Variables of cibuildwheel (CIBW_...) and of the container."""
+    """Return the variables of cibuildwheel (CIBW_...) and of the container."""
     options, python = build.recipe.build, build.python
     settings = options.config_settings
     words = [f"{name}={value}" for name, values in settings.items() for value in _each(values)]

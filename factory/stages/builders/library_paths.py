@@ -1,7 +1,7 @@
-"""Libraries for a build that come as wheels: where the installed build requirements keep what builds look for.
+"""Search paths for libraries that build requirements bring as wheels.
 
-They say so by entry points whose values name folders as modules, by the conventions of pkgconf on the package index
-(`pkg_config`) and of scikit-build-core (`cmake.prefix`).
+Their entry points name the folders as modules, by the conventions of pkgconf on the package index (`pkg_config`) and of
+scikit-build-core (`cmake.prefix`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path, PurePosixPath
 
 from factory.elf import bundled
 
-# An entry point group -> the variable that build programs read.
+# Entry point group -> variable that build programs read.
 GROUPS = {"pkg_config": "PKG_CONFIG_PATH", "cmake.prefix": "CMAKE_PREFIX_PATH"}
-# An entry point group -> where the shared libraries are, from the folder that the entry point names.
+# Entry point group -> folder of the shared libraries, relative to the folder that the entry point names.
 LIBRARIES = {"pkg_config": "..", "cmake.prefix": "lib"}
 
 
 def library_variables(venv: Path, inside: PurePosixPath) -> dict[str, str]:
-    """The search paths for libraries in the virtual environment `venv`, which a build sees as the folder `inside`.
+    """Return search-path variables for the virtual environment `venv`, mounted in the root at `inside`.
 
-    A variable with nothing to say is left out.
+    Empty variables are omitted.
     """
     found = {
         variable: [inside / folder.relative_to(venv) for folder in _named(venv, group)]
@@ -31,19 +31,19 @@ def library_variables(venv: Path, inside: PurePosixPath) -> dict[str, str]:
 
 
 def library_folders(venv: Path) -> tuple[Path, ...]:
-    """The folders in the virtual environment whose shared libraries a build may have linked with, or these need."""
+    """Return folders of `venv` with shared libraries that a build may link with, and their dependencies."""
     theirs = [folder for packages in site_packages(venv) for folder in sorted(packages.glob(f"*{bundled.FOLDER}"))]
     found = [(folder / where).resolve() for group, where in LIBRARIES.items() for folder in _named(venv, group)]
     return tuple(dict.fromkeys(folder for folder in (*found, *theirs) if folder.is_dir()))
 
 
 def site_packages(venv: Path) -> Iterator[Path]:
-    """Where a virtual environment has what is installed in it."""
+    """Return the site-packages folders of a virtual environment."""
     return venv.glob("lib/python3*/site-packages")
 
 
 def _named(venv: Path, group: str) -> list[Path]:
-    """The folders that a group's entry points name, in an order that doesn't depend on the file system's."""
+    """Return the folders that a group's entry points name, sorted."""
     return sorted(
         {
             packages / point.value.replace(".", "/")

@@ -1,4 +1,4 @@
-"""Builder of source distributions: their own PEP 517 backend, in a sealed environment.
+"""Builder of source distributions: their PEP 517 backend in a sealed environment.
 
 The native uv installs the build requirements with the network on; the backend runs with the network off.
 """
@@ -27,15 +27,15 @@ HOOK = Path(__file__).parent / "inside/backend_call.py"
 VENV = PurePosixPath("/build/venv")
 PYTHON = f"{VENV}/bin/python"
 OWN_WHEELS = PurePosixPath("/build/own-wheels.txt")
-# The first line of cython.py, for `python -m cython`: the Python that QEMU runs hands over to the native one.
+# First line of cython.py, for `python -m cython`: Python under QEMU replaces itself with the native Python.
 HAND_OVER = (
     '__name__ == "__main__" and __import__("os").uname().machine == "riscv64" and __import__("os").execv('
     '"/opt/native/bin/python-pure", ["python-pure", "-m", "cython", *__import__("sys").argv[1:]])'
 )
-# Where the root has native tools, what was installed for riscv64 and is slow under QEMU is made native too. Cython is
-# pure Python and runs on the native Python. CMake is replaced by the x86-64 program of the same version; it asks the
-# root's own `uname`, which is riscv64's, for the processor. maturin is replaced likewise. Byte-compiling all that was
-# installed takes less time than one import of setuptools saves; a file that isn't meant for this Python is no failure.
+# If the root has native tools, replace installed riscv64 programs that are slow under QEMU. Cython is pure Python and
+# runs on the native Python. CMake and maturin are replaced by x86-64 programs of the same version; CMake still gets
+# riscv64 from the root's `uname`. Byte-compiling everything takes less time than one import of setuptools saves; files
+# for another Python may fail to compile.
 NATIVE_TOOLS = f"""
 set -eu
 pure=/opt/native/bin/python-pure
@@ -55,24 +55,24 @@ if [ -d "$packages/cmake/data/bin" ]; then make_native cmake cmake/data/bin "$pa
 if [ -f {VENV}/bin/maturin ]; then make_native maturin bin {VENV}/bin; fi
 $pure -m compileall -q {VENV}/lib || true
 """
-# Backends that can keep their build tree: with a stable path, killed builds resume and equal builds give equal bytes.
+# Backends that can keep their build tree: with a stable path, killed builds resume and builds are reproducible.
 NINJA_BACKENDS = ("mesonpy", "scikit_build_core.build")
 KEPT_BUILD_TREE = {"build-dir": "/build/objects"}
-# Under Meson and CMake compilers list all headers of a file, also the system's. With that list ccache skips its own
-# preprocessing: a miss takes 1.2 times as long as a compiler without ccache, not 1.8 times.
+# Under Meson and CMake compilers list all headers of a file, including the system's. With that list ccache skips
+# preprocessing: a miss takes 1.2 times as long as compiling without ccache, not 1.8 times.
 HEADERS_LISTED = {"CCACHE_DEPEND": "1"}
 
-# Number of parallel jobs of `cmake --build`, PyTorch's extensions, numpy.distutils and cargo.
+# Number of parallel jobs of `cmake --build`, PyTorch extensions, numpy.distutils and cargo.
 PARALLEL_VARIABLES = ("CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS")
 
 
 def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
     """Make the build's virtual environment from pyproject.toml and the backend's own requirements.
 
-    `wheels` are our own builds of some of the requirements; no index replaces those.
+    `wheels` are our builds of some requirements; they take precedence over any index.
 
     Raises:
-        BuildFailed: a requirement can't be resolved or installed, the backend's hook fails, or a crate can't be had.
+        BuildFailed: a requirement can't be resolved or installed, the backend's hook fails, or a crate is missing.
     """
     offered = _offer(build.work, wheels)
     try:
@@ -104,7 +104,7 @@ def make_venv(build: Build) -> None:
 
 
 def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
-    """Install requirements, some as our own `wheels`; returns the contents of the virtual environment."""
+    """Install requirements, some as our `wheels`; return the contents of the virtual environment."""
     _uv_install(build, requirements, _offer(build.work, wheels))
     return _installed(build)
 
@@ -124,7 +124,7 @@ def _fetch_crates(build: Build) -> None:
 
 
 def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWheel:
-    """Call the backend's build_wheel with the network off; returns the wheel, in work/wheel.
+    """Call the backend's build_wheel with the network off; return the wheel in work/wheel.
 
     At most `build.jobs` compilers run at once, as far as the backend can be told.
 
@@ -151,9 +151,9 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
 
 
 def _offer(work: Path, wheels: Sequence[Path]) -> list[str]:
-    """Return uv's options that pin projects to our own wheels, whatever an index has.
+    """Return uv options that pin projects to our wheels.
 
-    Each wheel has a folder of its own, since uv's cache takes a path for one wheel, always.
+    Each wheel gets its own folder, since uv's cache identifies a wheel by its path.
     """
     lines = []
     for wheel in wheels:
@@ -163,7 +163,7 @@ def _offer(work: Path, wheels: Sequence[Path]) -> list[str]:
         project = parse_wheel_filename(wheel.name)[0]
         lines.append(f"{project} @ {(BUILD / folder / wheel.name).as_uri()}\n")
     (work / OWN_WHEELS.name).write_text("".join(lines))
-    return ["--constraints", str(OWN_WHEELS)] if lines else []  # uv warns of an empty file
+    return ["--constraints", str(OWN_WHEELS)] if lines else []  # uv warns about an empty file
 
 
 def _uv_install(build: Build, requirements: Sequence[str], offered: Sequence[str]) -> None:
@@ -189,11 +189,11 @@ def _call(build: Build, hook: str, arguments: Mapping[str, object]) -> object:
 
 
 def config_settings(backend: str, recipe: Recipe, jobs: int) -> dict[str, object]:
-    """Config settings for the backend; the recipe's override ours."""
+    """Return the backend's config settings; the recipe's override the defaults."""
     kept = KEPT_BUILD_TREE if backend in NINJA_BACKENDS else {}
     settings: dict[str, object] = {**kept, **recipe.build.config_settings}
     if backend == "mesonpy":
-        # It starts ninja itself, which reads no variable for this.
+        # meson-python starts ninja itself, and ninja reads no variable for this.
         own = recipe.build.config_settings.get("compile-args", ())
         settings["compile-args"] = [f"-j{jobs}", *([own] if isinstance(own, str) else own)]
     return settings
@@ -205,13 +205,13 @@ def _variables(build: Build) -> dict[str, str]:
 
 
 def variables(backend: str, recipe: Recipe, jobs: int) -> dict[str, str]:
-    """Environment variables of a build; the recipe's override ours."""
+    """Return the environment variables of a build; the recipe's override the defaults."""
     ccache = HEADERS_LISTED if backend in NINJA_BACKENDS else {}
-    # Paths of the build folder would make equal builds differ.
+    # Paths of the build folder would make builds not reproducible.
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
     return {**flags, **ccache, **parallel_variables(jobs), **cargo.VARIABLES, **recipe.build.environment}
 
 
 def parallel_variables(jobs: int) -> dict[str, str]:
-    """Variables that limit the parallel compilers of build programs."""
+    """Return variables that limit the parallel compilers of build programs."""
     return {name: str(jobs) for name in PARALLEL_VARIABLES} | {"MAKEFLAGS": f"-j{jobs}"}

@@ -1,9 +1,9 @@
-"""The builder that compiles nothing: a distribution's riscv64 packages become a wheel.
+"""Builder that repacks a distribution's riscv64 packages into a wheel, without compiling.
 
-The source is the package with the Python files; its parts, in the folder `packages`, are those with the libraries.
-The wheel has what the package installs for Python, with links followed. Shared libraries lose the distribution's
-versioned names and find each other beside themselves, as in wheels that were built as wheels; what else they need is
-for the repair to bundle, from the same packages. Every package whose files are taken must bring its licence.
+The source is the package with the Python files; its parts, in the folder `packages`, are the packages with the
+libraries. The wheel has the Python files of the package, with links followed. Shared libraries lose the distribution's
+versioned names and find each other by relative run paths, as in other wheels; the repair bundles their further
+dependencies from the same packages. Every package whose files are taken must bring its licence.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PARTS = "packages"
 PYTHON_FILES = "usr/lib/python3/dist-packages"
 LIBRARIES = ("usr/lib/riscv64-linux-gnu", "usr/lib")
 LICENCE = "usr/share/doc/{package}/copyright"
-# What the distribution's installer noted, and what the wheel's own tool writes anew.
+# Metadata files that the distribution's installer wrote, or that `wheel pack` writes.
 NOTES = ("INSTALLER", "REQUESTED", "RECORD", "WHEEL", "direct_url.json")
 WHEEL = """Wheel-Version: 1.0
 Generator: riscv64-wheel-factory repack
@@ -47,7 +47,7 @@ Tag: {tag}
 
 
 def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
-    """Make a virtual environment of what the recipe requires: libraries that replace some of the distribution's.
+    """Install the recipe's requirements: libraries that replace some of the distribution's.
 
     Raises:
         BuildFailed: a requirement can't be resolved or installed.
@@ -91,7 +91,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
 
 
 def library_origins(owners: Mapping[Path, str], recipe: Recipe) -> dict[Path, LibraryOrigin]:
-    """Map libraries to their Debian packages; `owners` has the names of these."""
+    """Map libraries to their Debian packages; `owners` has the package names."""
     versions = {package.name: package.version for package in recipe.repacked}
     return {
         path: LibraryOrigin(kind="deb", name=name, version=versions[name], architecture="riscv64")
@@ -101,13 +101,13 @@ def library_origins(owners: Mapping[Path, str], recipe: Recipe) -> dict[Path, Li
 
 
 def packages_of(source: Path, recipe: Recipe) -> dict[str, Path]:
-    """The unpacked packages by their names."""
+    """Return the folders of the unpacked packages by package name."""
     parts = sorted(source.glob(f"{PARTS}/*")) if (source / PARTS).is_dir() else []
     return {recipe.package: source, **{part.name: part for part in parts}}
 
 
 def merge(packages: Mapping[str, Path], files: Path) -> dict[Path, str]:
-    """Put the packages' files together in `files`, as in a system's root; returns whose each of them is.
+    """Merge the packages' files into `files`, as in a system's root; return each file's package.
 
     Raises:
         BuildFailed: two packages have the same file.
@@ -121,7 +121,7 @@ def merge(packages: Mapping[str, Path], files: Path) -> dict[Path, str]:
                 continue
             if target in owners:
                 raise BuildFailed(
-                    f"the packages {owners[target]} and {package} both have {target.relative_to(files)}",
+                    f"{target.relative_to(files)}: the packages {owners[target]} and {package} both have this file",
                     hint="pin packages that can be installed together",
                 )
             owners[target] = package
@@ -131,12 +131,14 @@ def merge(packages: Mapping[str, Path], files: Path) -> dict[Path, str]:
 
 
 def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogSink) -> None:
-    """Copy what the packages install for Python, with files in the place of links, and what the recipe places there.
+    """Copy the packages' Python files, with links followed, and the folders that the recipe places in the wheel.
 
-    A link whose target no package has is left out.
+    Links without a target are left out.
     """
     if not (files / PYTHON_FILES).is_dir():
-        raise BuildFailed(f"the packages have no {PYTHON_FILES}", hint="name the one with the Python files as source")
+        raise BuildFailed(
+            f"{PYTHON_FILES}: no package has it", hint="name the package with the Python files as source.package"
+        )
     for path in sorted((files / PYTHON_FILES).rglob("*")):
         if path.is_symlink() and not path.exists():
             log.write(f"without the link {path.relative_to(files / PYTHON_FILES)}\n")
@@ -144,7 +146,7 @@ def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogS
     shutil.copytree(files / PYTHON_FILES, tree)
     for folder, place in options.placed.items():
         if not (files / folder).is_dir():
-            raise BuildFailed(f"the packages have no folder {folder}", hint="correct build.repack.placed")
+            raise BuildFailed(f"build.repack.placed: no package has the folder {folder}", hint="correct the path")
         shutil.copytree(files / folder, tree / place, dirs_exist_ok=True)
     for path in sorted(tree.rglob("*")):
         name = path.relative_to(tree).as_posix()
@@ -154,16 +156,16 @@ def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogS
 
 
 def links_lead_to(files: Path) -> frozenset[Path]:
-    """The files and folders that come into the wheel since links among the Python files lead to them."""
+    """Return the targets of links among the Python files; they are copied into the wheel."""
     links = (path for path in (files / PYTHON_FILES).rglob("*") if path.is_symlink())
     return frozenset(path.resolve() for path in links)
 
 
 def link_together(tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogSink) -> frozenset[Path]:
-    """Rename and relink the libraries; returns the files that the repair will bundle.
+    """Rename and relink the libraries; return the files that the repair will bundle.
 
     Raises:
-        BuildFailed: one isn't a whole ELF file.
+        BuildFailed: an ELF file is damaged.
     """
     try:
         own = own_files(tree)
@@ -182,7 +184,7 @@ def link_together(tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogS
 
 
 def _run_path(each: Linked, closure: Closure) -> str | None:
-    """From a file's folder to those of the wheel's libraries that it needs; None where it needs none."""
+    """Return the run path from a file to the wheel's libraries that it needs; None if it needs none."""
     needed = set(map(closure.rename, each.needed))
     folders = {other.path.parent for other in closure.own if other.path.name in needed}
     entries = {str(PurePosixPath("$ORIGIN", os.path.relpath(folder, each.path.parent))) for folder in folders}
@@ -190,24 +192,24 @@ def _run_path(each: Linked, closure: Closure) -> str | None:
 
 
 def take_licences(files: Path, tree: Path, packages: set[str], recipe: Recipe) -> None:
-    """Put the licences of the package with the Python files and of other `packages` among the wheel's licences.
+    """Copy the licences of the source package and of other `packages` into the wheel.
 
     Raises:
-        BuildFailed: one has none.
+        BuildFailed: a package has no licence file.
     """
     folder = _dist_info(tree)
     for package in sorted({recipe.package} | packages):
         licence = files / LICENCE.format(package=package)
         if not licence.is_file():
             raise BuildFailed(
-                f"the package {package} has no licence: {LICENCE.format(package=package)} is missing",
-                hint="pin the package that its folder of documents is a link into, as a further part",
+                f"{LICENCE.format(package=package)}: the package {package} has no licence file",
+                hint="pin the package to which its documentation folder links as a further part of the source",
             )
         _add_licence(folder, f"debian/{package}/copyright", licence)
 
 
 def take_licences_of_wheels(venv: Path, tree: Path) -> None:
-    """Put the licences of what is installed in the virtual environment `venv` among the wheel's licences."""
+    """Copy the licences of the distributions installed in `venv` into the wheel."""
     for packages in site_packages(venv):
         for licence in sorted(packages.glob("*.dist-info/licenses/**/*")):
             project, _, *inside = licence.relative_to(packages).parts
@@ -224,17 +226,17 @@ def _add_licence(dist_info: Path, name: str, licence: Path) -> None:
 
 
 def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:
-    """Make the distribution's notes on an installed package into those of a wheel.
+    """Replace the metadata of an installed distribution by that of a wheel.
 
     Raises:
-        BuildFailed: the package is of another project or version than the recipe says.
+        BuildFailed: name or version differ from the recipe's.
     """
     folder = _dist_info(tree)
     stated = HeaderParser().parsestr((folder / "METADATA").read_text(encoding="utf-8"))
     name, version = str(stated["Name"]), str(stated["Version"])
     if canonicalize_name(name) != canonicalize_name(recipe.project) or Version(version) != Version(recipe.version):
         raise BuildFailed(
-            f"{recipe.label}: the package {recipe.package} holds {name} {version}",
+            f"{recipe.label}: the package {recipe.package} contains {name} {version}",
             hint="correct package.version in the recipe, or pin another version of the package",
         )
     for note in NOTES:
@@ -246,7 +248,7 @@ def write_wheel_file(tree: Path, recipe: Recipe, python: str) -> None:
 def _dist_info(tree: Path) -> Path:
     found = sorted(tree.glob("*.dist-info"))
     if len(found) != 1:
-        raise BuildFailed(f"the packages hold {len(found)} *.dist-info folders for Python; one was expected")
+        raise BuildFailed(f"the packages contain {len(found)} *.dist-info folders, expected one")
     return found[0]
 
 

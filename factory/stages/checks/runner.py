@@ -1,4 +1,4 @@
-"""Check: install the wheel as a user would, in a clean root, and run the recipe's script on each ISA profile."""
+"""Runs of a recipe's check script in a clean root, on each ISA profile."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ ILLEGAL_INSTRUCTION = (128 + 4, -4)
 
 
 def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink) -> None:
-    """Install the package with pip from the index at `index_url` alone, then what the check itself requires.
+    """Install the package with pip from the index at `index_url`, then the check's requirements.
 
-    Of the latter, the projects in `ours` (normalized names) come from that index, all others from the host's.
+    Required projects in `ours` (normalized names) come from that index, all others from the host's index.
 
     Raises:
         CheckFailed: pip failed.
@@ -43,7 +43,7 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
             sandbox.run(Command(["pip", "install", "--no-compile", *from_host], network=True), log=log)
     except CommandFailed as error:
         raise CheckFailed(
-            f"{recipe.label} can't be installed from the index:\n{error.output}",
+            f"{recipe.label}: pip install from the index failed:\n{error.output}",
             hint=hint_for(error.output, network=True),
             machines_fault=is_machines_fault(error.output, network=True),
         ) from error
@@ -52,9 +52,9 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
 def run_profiles(
     sandbox: Sandbox, recipe: Recipe, python: str, model: Path | None, profiles: Sequence[str], log: LogSink
 ) -> tuple[CheckResult, ...]:
-    """Run the check on every profile, also after one has failed, and return a result for each.
+    """Run the check on every profile, also after a failure, and return a result for each.
 
-    `python` is the one that the root has.
+    `python` is the root's version of Python.
     """
     _provide(sandbox, recipe.check, model)
     results = (
@@ -64,12 +64,12 @@ def run_profiles(
 
 
 def require_passed(recipe: Recipe, results: Sequence[CheckResult], label: str, options: str) -> None:
-    """Hold the results against what the recipe expects of each profile and against each other.
+    """Compare the results with the recipe's expectations and with each other.
 
-    `label` is what the wheel is called, and `options` are those by which commands know it.
+    `label` names the wheel, and `options` select it in commands.
 
     Raises:
-        CheckFailed: it lists every disagreement.
+        CheckFailed: the message lists every difference.
     """
     passed = [result for result in results if result.passed]
     mistakes = [(result.profile, result.shown) for result in results if not result.passed]
@@ -85,12 +85,12 @@ def require_passed(recipe: Recipe, results: Sequence[CheckResult], label: str, o
         listed = "\n  ".join(f"{profile}: {text}" for profile, text in mistakes)
         raise CheckFailed(
             f"{label}: the check failed:\n  {listed}",
-            hint=f"look closer with: factory check {recipe.name} {options} --profile {mistakes[0][0]} --keep",
+            hint=f"inspect it with: factory check {recipe.name} {options} --profile {mistakes[0][0]} --keep",
         )
 
 
 def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> None:
-    """Put the script and the model where the root sees them."""
+    """Copy the script and the model into the root's work folder."""
     if options.script is not None:
         shutil.copy(options.script, sandbox.work / "smoke.py")
     if model is not None:
@@ -140,7 +140,7 @@ def _unexpected(options: CheckOptions, result: CheckResult) -> list[str]:
 
 
 def _disagreements(options: CheckOptions, first: CheckResult, other: CheckResult) -> list[str]:
-    """Compare two profiles' tokens, and the logits wherever both saw the same text before."""
+    """Compare the tokens of two profiles, and the logits of steps with equal preceding tokens."""
     left, right = _tokens(first), _tokens(other)
     shorter = min(len(left), len(right))
     same = next((step for step in range(shorter) if left[step] != right[step]), shorter)
@@ -151,7 +151,7 @@ def _disagreements(options: CheckOptions, first: CheckResult, other: CheckResult
 
 
 def _logits_apart(options: CheckOptions, first: CheckResult, other: CheckResult, *, steps: int) -> list[str]:
-    """What is wrong with the logits of the first steps. A recipe that sets a tolerance wants them all to be there."""
+    """List differences in the logits of the first steps; with a tolerance, all logits must be present."""
     pairs = list(zip(_logits(first)[:steps], _logits(other)[:steps], strict=False))
     distances = [_distance(left, right) for left, right in pairs]
     if options.logits_tolerance and len(pairs) < steps:
@@ -169,7 +169,7 @@ def _logits_apart(options: CheckOptions, first: CheckResult, other: CheckResult,
 
 
 def _distance(left: Mapping[int, float], right: Mapping[int, float]) -> float:
-    """How far the logits of one step's tokens are apart; infinitely, where one is not finite or nothing is in both."""
+    """Return the largest difference of one step's logits; infinity if one is not finite or none is common."""
     common = left.keys() & right.keys()
     if not common or not all(map(math.isfinite, (*left.values(), *right.values()))):
         return math.inf
@@ -182,6 +182,6 @@ def _tokens(result: CheckResult) -> list[int]:
 
 
 def _logits(result: CheckResult) -> list[dict[int, float]]:
-    """For each step the top tokens' logits, as {token: logit}."""
+    """Return the logits of each step's top tokens, as {token: logit}."""
     steps = result.facts.get("logits", [])
     return [{int(token): float(logit) for token, logit in step} for step in steps] if isinstance(steps, list) else []

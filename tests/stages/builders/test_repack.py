@@ -53,7 +53,7 @@ def test_two_packages_with_the_same_file_are_refused(tmp_path: Path) -> None:
     packages = {name: add(tmp_path / name, {"usr/lib/libspam.so.1": name}) for name in ("libspam1", "libspam1-fast")}
     with pytest.raises(BuildFailed) as caught:
         merge(packages, tmp_path / "files")
-    assert caught.value.message == "the packages libspam1 and libspam1-fast both have usr/lib/libspam.so.1"
+    assert caught.value.message.startswith("usr/lib/libspam.so.1: the packages libspam1 and libspam1-fast")
 
 
 def test_links_become_files_and_those_that_lead_nowhere_go(tmp_path: Path, log: MemoryLog) -> None:
@@ -82,12 +82,12 @@ def test_links_become_files_and_those_that_lead_nowhere_go(tmp_path: Path, log: 
 
 def test_a_folder_that_no_package_has_can_not_be_placed(tmp_path: Path, log: MemoryLog) -> None:
     files = add(tmp_path / "files", {f"{PYTHON}/spam.py": ""})
-    with pytest.raises(BuildFailed, match="the packages have no folder usr/share/eggs"):
+    with pytest.raises(BuildFailed, match=r"build\.repack\.placed: .* usr/share/eggs"):
         take_python_files(files, tmp_path / "tree", RepackOptions(placed={"usr/share/eggs": "eggs"}), log)
 
 
 def test_packages_without_python_files_are_refused(tmp_path: Path, log: MemoryLog) -> None:
-    with pytest.raises(BuildFailed, match=f"the packages have no {PYTHON}"):
+    with pytest.raises(BuildFailed, match=f"{PYTHON}: "):
         take_python_files(add(tmp_path, {"usr/lib/x": ""}), tmp_path / "tree", RepackOptions(), log)
 
 
@@ -135,9 +135,7 @@ def test_a_package_without_a_licence_is_refused(tmp_path: Path, recipe: Recipe) 
     metadata(tmp_path / "tree")
     with pytest.raises(BuildFailed) as caught:
         take_licences(tmp_path / "files", tmp_path / "tree", set(), recipe)
-    assert caught.value.message == (
-        "the package python3-spam has no licence: usr/share/doc/python3-spam/copyright is missing"
-    )
+    assert caught.value.message.startswith("usr/share/doc/python3-spam/copyright: the package python3-spam")
 
 
 def test_what_the_distributions_installer_noted_becomes_a_wheels_notes(tmp_path: Path, recipe: Recipe) -> None:
@@ -151,4 +149,5 @@ def test_a_package_of_another_version_than_the_recipes_is_refused(tmp_path: Path
     metadata(tmp_path, version="1.1+debian")
     with pytest.raises(BuildFailed) as caught:
         write_wheel_file(tmp_path, recipe, "3.14")
-    assert caught.value.message == "spam 1.0+debian: the package python3-spam holds Spam 1.1+debian"
+    assert caught.value.message.startswith("spam 1.0+debian: the package python3-spam")
+    assert caught.value.message.endswith("Spam 1.1+debian")

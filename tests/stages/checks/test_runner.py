@@ -45,14 +45,14 @@ def test_results_that_agree_pass() -> None:
 def test_a_failed_profile_is_named_with_what_it_said() -> None:
     with pytest.raises(CheckFailed, match=r"k1: illegal instruction") as caught:
         require(recipe(), [result("rv64gc"), result("k1", passed=False, shown="illegal instruction (SIGILL)")])
-    assert caught.value.hint == "look closer with: factory check demo --python 3.13 --profile k1 --keep"
+    assert caught.value.hint == "inspect it with: factory check demo --python 3.13 --profile k1 --keep"
 
 
 def test_a_failed_check_of_a_wheel_for_comparison_says_how_to_look_at_that_one() -> None:
     with pytest.raises(CheckFailed, match=r"demo 1\.0 with clang: the check failed:") as caught:
         require(recipe(), [result("k1", passed=False)], "clang")
     assert caught.value.hint == (
-        "look closer with: factory check demo --python 3.13 --toolchain clang --profile k1 --keep"
+        "inspect it with: factory check demo --python 3.13 --toolchain clang --profile k1 --keep"
     )
 
 

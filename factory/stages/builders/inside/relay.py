@@ -1,11 +1,11 @@
-"""Passes connections on, byte by byte: the way from ccache in a sealed root to the one server that a fleet shares.
+"""TCP relay from ccache in a sealed root to the remote storage of a fleet.
 
-A root without network has a loopback of its own. There this file, as a program, listens for ccache and passes on to a
-Unix socket that lies in the root; behind it, on the host, the factory passes on to the server. So a build reaches that
+A root without network has its own loopback interface. There this file, run as a program, listens for ccache and relays
+to a Unix socket in the root. On the host, the factory relays from that socket to the server. So a build reaches that
 server and nothing else.
 
-Usage in a root: python relay.py PORT SOCKET. It returns once it listens and goes on in the background. The native
-Python runs it, so it needs nothing but the standard library.
+Usage in a root: python relay.py PORT SOCKET. It returns as soon as it listens and continues in the background. It needs
+only the standard library.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import time
 from collections.abc import Callable
 
 SIZE = 1 << 16
-# ccache waits for us, and builds wait for ccache: a server that doesn't answer is left alone for a while.
+# Builds wait for ccache, which waits for the relay: do not contact a server that failed for this long.
 REST_SECONDS = 60.0
 
 
 class Relay:
-    """Serves a listening socket: each connection gets one of its own from `connect`.
+    """Server on a listening socket that relays each connection to a new one from `connect`.
 
-    The far side has `patience` seconds to answer what it was sent (None: for ever). Where it fails to, or can't be
-    connected to, connections end at once for REST_SECONDS.
+    The far side has `patience` seconds to answer (None: no limit). After a failure to connect or to answer, the relay
+    closes connections at once for REST_SECONDS.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Relay:
                 self._resume = time.monotonic() + REST_SECONDS
 
     def _pass_on(self, near: socket.socket, far: socket.socket) -> None:
-        """Copy both ways until one side ends. Raises OSError for what is the far side's fault."""
+        """Copy both ways until one side closes. Raises OSError if the far side fails."""
         with selectors.DefaultSelector() as selector:
             for side in (near, far):
                 selector.register(side, selectors.EVENT_READ)
@@ -95,7 +95,7 @@ def _sent(near: socket.socket, content: bytes) -> bool:
 
 
 def main(port: str, path: str) -> None:
-    """Listen on the loopback in the background, unless another does so already."""
+    """Listen on the loopback interface in the background, unless another process does."""
     try:
         listener = socket.create_server(("127.0.0.1", int(port)))
     except OSError:
@@ -105,12 +105,12 @@ def main(port: str, path: str) -> None:
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
-        os.dup2(null, stream)  # who waits for the end of the build's output must not wait for us
+        os.dup2(null, stream)  # readers of the build's output must not wait for the relay
     Relay(listener, lambda: connect_locally(path)).serve()
 
 
 def connect_locally(path: str) -> socket.socket:
-    """A connection to a Unix socket."""
+    """Connect to a Unix socket."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
     return connection
