@@ -15,6 +15,7 @@ from factory.pipeline.run import Run
 from factory.publish.check_index import write_trial_index
 from factory.publish.server import serve
 from factory.stages.checks import runner
+from factory.stages.checks.compare_outputs import require_passed
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.variables import BUILD_VENV
 from factory.stages.sources import patches
@@ -73,7 +74,7 @@ class PackageCheck:
             results = runner.run_profiles(sandbox, recipe, config.target.python, model, profiles, log)
         for result in results:
             self.run.reporter.line(f"{config.label(recipe)}: {result.profile}: {result.shown}")
-        runner.require_passed(recipe, results, config.label(recipe), config.options(recipe))
+        require_passed(recipe, results, config.label(recipe), config.options(recipe))
         return results
 
     @contextmanager

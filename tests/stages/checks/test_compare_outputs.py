@@ -11,7 +11,7 @@ from factory.errors import CheckFailed
 from factory.model.recipe import CheckOptions, Recipe
 from factory.model.record import CheckResult
 from factory.model.target import TOOLCHAINS
-from factory.stages.checks.runner import require_passed
+from factory.stages.checks.compare_outputs import require_passed
 from factory.stages.sources.local import LocalSource
 
 
