@@ -46,9 +46,7 @@ def test_a_terminal_shows_the_last_line_while_it_works(tmp_path: Path, monkeypat
     assert "numpy 2.5.5: build: done in" in shown
 
 
-def test_folds_of_packages_that_are_built_at_once_are_printed_whole_at_their_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ci_folds_of_parallel_builds_are_printed_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     console = Console(file=io.StringIO(), width=80, highlight=False)
     reporter = Reporter(console)
@@ -68,7 +66,7 @@ def test_folds_of_packages_that_are_built_at_once_are_printed_whole_at_their_end
     ]
 
 
-def test_a_log_gets_a_sign_of_life_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_gets_progress_lines_while_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.setattr("factory.cli.console.QUIET_SECONDS", 0.2)
     console = Console(file=io.StringIO(), width=80, highlight=False)
@@ -97,7 +95,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_what_is_left_is_estimated_from_what_was_done_since_the_first_line(clock: list[float]) -> None:
+def test_remaining_time_counts_from_first_progress_line(clock: list[float]) -> None:
     row = Row("numpy: build")
     row.record_line("[20/100] a.o")
     clock[0] = 60.0

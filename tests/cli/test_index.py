@@ -46,7 +46,7 @@ def test_a_program_gets_json(output: Path, capsys: pytest.CaptureFixture[str]) -
     assert (entry["filename"], entry["origin"], entry["new"]) == ("needed-1.0-py3-none-any.whl", "mirrored", False)
 
 
-def test_what_is_published_is_on_the_pages_even_where_reports_cannot_be_written(output: Path) -> None:
+def test_index_with_unwritable_reports_still_writes_pages(output: Path) -> None:
     failures = output.parent / "cache/store/failures"
     failures.mkdir(parents=True)
     (failures / "needed-3.13.json").write_text("{")
@@ -63,9 +63,7 @@ def test_the_ledger_is_the_checkouts_where_there_is_one(tmp_path: Path, monkeypa
     assert default_ledger(Path("out")) == tmp_path / "index/ledger"
 
 
-def test_pages_come_from_the_ledger_alone_and_are_what_a_whole_index_has(
-    output: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_index_pages_only_equals_full_index(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = output.parent / "ledger"
     options = ("--ledger", str(ledger), "--output")
     wheel = make_wheel(output.parent / "store", "demo")

@@ -34,7 +34,7 @@ def test_the_exit_statuses_are_documented() -> None:
     assert [kind for kind in KINDS if f"\n| {kind.exit_code} | " not in text] == []
 
 
-def test_an_error_is_its_message_and_its_hint() -> None:
+def test_error_prints_message_and_hint() -> None:
     assert str(errors.BuildFailed("it broke", hint="mend it")) == "it broke\n  hint: mend it"
 
 
@@ -111,7 +111,7 @@ def test_known_failures_get_a_hint(log: str, expected: str) -> None:
     assert expected in (hint_for(f"lines before\n{log}\nlines after") or "")
 
 
-def test_a_server_that_does_not_answer_is_told_apart_from_a_build_that_wants_the_network() -> None:
+def test_hint_tells_silent_server_from_sealed_build() -> None:
     log = "  cause: dns error\n  cause: Temporary failure in name resolution"
     assert "the network, which is off" in (hint_for(log) or "")
     assert "a server can't be reached: check the network" in (hint_for(log, network=True) or "")
@@ -121,7 +121,7 @@ def test_unknown_failures_get_none() -> None:
     assert hint_for("error: expected ';' before '}' token") is None
 
 
-def test_doctor_explains_everything_and_mends_what_is_missing(tmp_path: Path) -> None:
+def test_doctor_explains_checks_and_fixes_missing_ones(tmp_path: Path) -> None:
     findings = examine(Layout(tmp_path))
     assert {"processor", "privileges", "programs", "sandbox", "riscv64 programs", "disk"} <= {
         finding.name for finding in findings

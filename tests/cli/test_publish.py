@@ -54,7 +54,7 @@ def ended(children: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
     return [(status, text) for text, status in answers]
 
 
-def test_the_wheels_that_are_named_are_published_with_their_provenance_and_no_others(tmp_path: Path) -> None:
+def test_publish_named_wheels_with_provenance_only(tmp_path: Path) -> None:
     one, _other = built(tmp_path, "one"), built(tmp_path, "other")
     add_provenance(one)
     (tmp_path / "site.toml").write_text('url = "https://wheels.example"\n')
@@ -73,7 +73,7 @@ def test_only_what_is_new_is_listed(tmp_path: Path) -> None:
         assert f"{counts} or changed, in {tmp_path / 'out'}" in text
 
 
-def test_metadata_to_upload_is_written_and_offered_once_it_is_there(upstream: Upstream, tmp_path: Path) -> None:
+def test_publish_writes_metadata_and_offers_it_after_upload(upstream: Upstream, tmp_path: Path) -> None:
     wheel, assets = built(tmp_path, "demo"), upstream.folder / "out/assets"
     assets.mkdir()
     shutil.copy(wheel, assets)
@@ -112,7 +112,7 @@ def test_a_wheel_without_a_passing_record_is_refused(tmp_path: Path) -> None:
     assert Ledger(tmp_path / "ledger").read() == ()
 
 
-def test_a_recipe_decides_what_may_have_the_name_of_another_project(upstream: Upstream, tmp_path: Path) -> None:
+def test_publish_shadowing_name_needs_recipe_permission(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("demo", "0.1")
     wheel = built(tmp_path, "demo")
     ((status, text),) = ended([start(tmp_path, wheel)])

@@ -87,9 +87,7 @@ def test_a_link_whose_file_comes_back_is_not_yanked_any_more(upstream: Upstream,
     assert found == {first.name: None, "web-3.0-py3-none-any.whl": None}
 
 
-def test_a_link_for_a_python_that_is_served_no_more_stays_as_its_project_has_it(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_refresh_keeps_links_of_dropped_python(upstream: Upstream, tmp_path: Path) -> None:
     old = upstream.add("web", tag="cp39-cp39-manylinux_2_31_riscv64")
     link = replace(describe_wheel(old, Mirrored()), url=f"{upstream.url}/files/{old.name}")
     Ledger(tmp_path / "ledger").add(replace(link, tracks=f"{upstream.url}/simple/web/"))
@@ -140,9 +138,7 @@ def test_a_yank_of_our_own_stays_whatever_the_project_says(upstream: Upstream, t
     assert refreshed(tmp_path) == ()
 
 
-def test_a_ledger_that_does_not_say_whose_a_yank_is_learns_it_while_the_project_says_the_same(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_refresh_learns_origin_of_yank_in_old_ledger(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("web")
     (linked,) = refreshed(tmp_path, "web")
     Ledger(tmp_path / "ledger").update([replace(linked, yanked="it bites")])
@@ -152,7 +148,7 @@ def test_a_ledger_that_does_not_say_whose_a_yank_is_learns_it_while_the_project_
         assert changed.yanked == said
 
 
-def test_copies_follow_the_yanks_of_their_projects_and_outlive_them(upstream: Upstream, tmp_path: Path) -> None:
+def test_refresh_copies_follow_yanks_and_outlive_files(upstream: Upstream, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     kept, yanked = upstream.add("kept"), upstream.add("yanked")
     for wheel in (kept, yanked):
@@ -178,9 +174,7 @@ def test_an_address_that_may_hold_a_credential_is_not_linked(upstream: Upstream,
     assert Ledger(tmp_path / "ledger").read() == ()
 
 
-def test_files_whose_addresses_get_a_query_stay_as_they_are_and_follow_their_yanks(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_refresh_urls_with_new_query_stay_and_follow_yanks(upstream: Upstream, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     upstream.add("web")
     (linked,) = refreshed(tmp_path, "web")
@@ -207,7 +201,7 @@ def test_a_requirement_that_can_not_be_met_changes_nothing(upstream: Upstream, t
     assert Ledger(tmp_path / "ledger").read() == ()
 
 
-def test_an_index_that_tells_neither_sizes_nor_metadata_is_good_enough(upstream: Upstream, tmp_path: Path) -> None:
+def test_refresh_accepts_index_without_sizes_and_metadata(upstream: Upstream, tmp_path: Path) -> None:
     wheel = upstream.add("web")
     bare = upstream.add("bare")
     for name in ("web", "bare"):

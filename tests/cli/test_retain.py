@@ -47,16 +47,14 @@ def test_old_versions_leave_the_listing_where_that_is_asked_for(ledger: Path) ->
     assert unlisted(ledger) == ["demo-1.0-10", "demo-1.0-2", "demo-1.0"]
 
 
-def test_versions_that_installers_pass_over_take_no_other_ones_place(ledger: Path, tmp_path: Path) -> None:
+def test_retain_does_not_count_versions_installers_skip(ledger: Path, tmp_path: Path) -> None:
     Ledger(ledger).add(release_of(make_wheel(tmp_path, "demo", "2.0rc1")))
     Ledger(ledger).set_yanked("demo", Version("1.10"), "wrong sums")
     main(["retain", "--builds", "3", "--versions", "1", "--ledger", str(ledger)])
     assert unlisted(ledger) == ["demo-1.0-10", "demo-1.0-2", "demo-1.0"]
 
 
-def test_a_name_that_was_not_built_is_answered_with_those_that_were(
-    ledger: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_retain_unknown_project_lists_built_projects(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["retain", "dome", "--builds", "1", "--ledger", str(ledger)]) == PublishError.exit_code
     assert "nothing that was built of dome\n  hint: it has: demo" in capsys.readouterr().err
 

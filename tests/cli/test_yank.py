@@ -39,13 +39,13 @@ def test_every_file_of_the_version_is_yanked_and_unyanked(ledger: Path, capsys: 
     assert "demo-1.0-py3-none-any.whl: not yanked any more\n" in capsys.readouterr().out
 
 
-def test_yanking_again_says_that_it_was_so(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_yank_again_reports_no_change(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         main(["yank", "demo==1.1", "--reason", "x", "--ledger", str(ledger)])
     assert capsys.readouterr().out.endswith("demo 1.1 was so already\n")
 
 
-def test_what_was_not_published_is_answered_with_what_was(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_yank_unpublished_version_lists_published(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["yank", "demo==2", "--reason", "x", "--ledger", str(ledger)]) == PublishError.exit_code
     assert "demo 2 was not published\n  hint: published of demo: 1.0, 1.1" in capsys.readouterr().err
     assert main(["unyank", "dome==1.0", "--ledger", str(ledger)]) == PublishError.exit_code

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.environment
 DISPATCHED = '[audit]\ndispatched = ["vectors_c*.so"]\n'
 
 
-def test_the_wheel_has_the_lowest_tag_that_holds_and_passed_on_every_profile(built: Checkout) -> None:
+def test_wheel_has_lowest_tag_and_passed_every_profile(built: Checkout) -> None:
     wheel = built.wheel()
     assert wheel.name == "vectors_c-1.0-cp313-cp313-manylinux_2_27_riscv64.manylinux_2_31_riscv64.whl" or (
         wheel.name.startswith("vectors_c-1.0-cp313-cp313-manylinux_2_") and wheel.name.endswith("_riscv64.whl")
@@ -112,16 +112,14 @@ def contents(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_unguarded_vector_code_fails_the_audit_and_the_message_says_what_to_do(
-    fresh_cache: Path, tmp_path: Path
-) -> None:
+def test_unguarded_vector_code_fails_audit_with_hint(fresh_cache: Path, tmp_path: Path) -> None:
     failed = make_checkout(tmp_path / "checkout", fresh_cache, kind="vector").factory("build", "vectors-c")
     assert failed.returncode == AuditFailed.exit_code, failed.stderr
     assert "vectors_c.cpython-313-riscv64-linux-gnu.so" in failed.stderr
     assert "dispatched" in failed.stderr
 
 
-def test_a_false_claim_of_dispatch_fails_on_a_cpu_without_vectors(fresh_cache: Path, tmp_path: Path) -> None:
+def test_false_dispatch_claim_fails_without_vectors(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, kind="vector", more=DISPATCHED)
     failed = checkout.factory("build", "vectors-c")
     assert failed.returncode == CheckFailed.exit_code, failed.stderr
@@ -129,7 +127,7 @@ def test_a_false_claim_of_dispatch_fails_on_a_cpu_without_vectors(fresh_cache: P
     assert "k1: sum 499500.0" in failed.stderr
 
 
-def test_a_compiler_error_shows_its_lines_the_log_and_how_to_look_closer(fresh_cache: Path, tmp_path: Path) -> None:
+def test_compiler_error_shows_lines_log_and_hint(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, kind="nonsense")
     failed = checkout.factory("build", "vectors-c")
     assert failed.returncode == BuildFailed.exit_code
@@ -143,9 +141,7 @@ def test_a_compiler_error_shows_its_lines_the_log_and_how_to_look_closer(fresh_c
     assert inside.stdout.split() == ["/build/src/setup.py", "riscv64-linux-gnu"], inside.stderr
 
 
-def test_a_build_goes_on_after_a_look_into_it_and_begins_anew_where_that_changed_something(
-    fresh_cache: Path, tmp_path: Path
-) -> None:
+def test_build_after_shell_resumes_unless_files_changed(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE, smoke="import vectors_c\n")
     assert checkout.factory("build", "vectors-c").returncode == CheckFailed.exit_code
     looked = checkout.factory("shell", "vectors-c", "--", "ls", "/build/src/setup.py")
@@ -187,9 +183,7 @@ def test_a_broken_recipe_fails_before_anything_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-def test_killed_at_every_stage_it_still_ends_with_the_same_wheel(
-    built: Checkout, fresh_cache: Path, tmp_path: Path
-) -> None:
+def test_build_killed_at_every_stage_gives_same_wheel(built: Checkout, fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache)
     for stage in STAGES:
         if not list(fresh_cache.glob(f"jobs/*/steps/{stage}.json")):
@@ -220,7 +214,7 @@ def kill_at(checkout: Checkout, stage: str) -> None:
     assert survivors(checkout.cache) == []
 
 
-def test_two_builds_at_once_make_one_wheel(fresh_cache: Path, tmp_path: Path) -> None:
+def test_two_parallel_builds_make_one_wheel(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, smoke=SUMS, more=ONE_PROFILE)
     processes = [checkout.start("build", "vectors-c") for _ in range(2)]
     reports = [process.communicate()[1] for process in processes]
@@ -230,9 +224,7 @@ def test_two_builds_at_once_make_one_wheel(fresh_cache: Path, tmp_path: Path) ->
     assert checkout.wheel().is_file()
 
 
-def test_a_full_disk_is_one_clear_error_and_the_build_goes_on_when_there_is_room(
-    fresh_cache: Path, tmp_path: Path
-) -> None:
+def test_full_disk_is_one_error_and_build_resumes(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
     jobs = fresh_cache / "jobs"
     jobs.mkdir()

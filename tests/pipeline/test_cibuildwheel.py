@@ -74,7 +74,7 @@ def test_every_command_of_the_projects_configuration_is_run(
     assert containers() == []
 
 
-def test_a_killed_build_leaves_no_container(docker_engine: None, fresh_cache: Path, tmp_path: Path) -> None:
+def test_cibuildwheel_killed_leaves_no_container(docker_engine: None, fresh_cache: Path, tmp_path: Path) -> None:
     more = '[build.environment]\nCIBW_BEFORE_ALL = "sleep 600"'
     checkout = make(tmp_path / "checkout", fresh_cache, more)
     running = checkout.start("build", "own-configuration")

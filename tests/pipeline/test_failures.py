@@ -62,7 +62,7 @@ def failed(output: str, *, network: bool) -> BuildFailed:
         (SourceError("the server does not answer", machines_fault=True), []),
     ],
 )
-def test_what_the_machine_lacks_is_not_kept_as_a_failure_of_the_package(
+def test_failure_of_machine_is_not_recorded_for_package(
     error: FactoryError, stages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "recipes/demo").mkdir(parents=True)

@@ -23,7 +23,7 @@ def files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def test_trees_of_ninja_and_cargo_move_to_the_new_copy_and_nothing_else_does(tmp_path: Path) -> None:
+def test_renewal_keeps_ninja_and_cargo_trees_only(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write(
         old, "x.c", "half.o", "cmake/.ninja_log", "cmake/x.o", "rust/target/.rustc_info.json", "rust/target/release/x"
@@ -43,7 +43,7 @@ def test_what_setuptools_put_into_a_tree_of_ninja_is_not_kept(tmp_path: Path) ->
     assert files(new) == ["build/.ninja_log", "build/lib/libx.so"]
 
 
-def test_what_a_configuration_wrote_beside_the_sources_is_kept_and_what_came_later_is_not(tmp_path: Path) -> None:
+def test_renewal_keeps_configured_files_but_no_later_ones(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write(old, "x.c", "include/config.h", "build/.ninja_log", "build/build.ninja", "generated/half.c")
     for name, seconds in (("include/config.h", 1), ("build/build.ninja", 2), ("generated/half.c", 3)):
@@ -53,7 +53,7 @@ def test_what_a_configuration_wrote_beside_the_sources_is_kept_and_what_came_lat
     assert files(new) == ["build/.ninja_log", "build/build.ninja", "include/config.h", "x.c"]
 
 
-def test_what_a_configuration_wrote_over_a_file_of_the_source_is_kept(tmp_path: Path) -> None:
+def test_renewal_keeps_source_files_changed_by_configure(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write(old, "schema.h", "late.h", "x.c", "build/.ninja_log", "build/build.ninja")
     write(new, "schema.h", "late.h", "x.c")
@@ -67,7 +67,7 @@ def test_what_a_configuration_wrote_over_a_file_of_the_source_is_kept(tmp_path: 
     assert (new / "x.c").read_text() == "new x.c"
 
 
-def test_what_ninja_finished_beside_the_sources_is_kept_and_half_a_file_is_not(tmp_path: Path) -> None:
+def test_renewal_keeps_finished_ninja_outputs_only(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write(old, "x.c", "gen/shim.cpp", "gen/type.cpp", "gen/half.cpp", "build/.ninja_log", "build/x.o")
     outputs = ("/build/src/gen/shim.cpp", "../gen/type.cpp", "../gen/gone.cpp", "../x.c", "x.o", "/etc/passwd")
@@ -100,9 +100,7 @@ def renewed(work: Path) -> None:
     renew(work / "src", lambda copy: write(copy, "x.c"))
 
 
-def test_a_kill_at_any_moment_of_a_renewal_loses_nothing_that_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_renewal_killed_at_any_step_keeps_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = ["build/.ninja_log", "build/build.ninja", "build/x.o", "config.h", "rust/.rustc_info.json", "x.c"]
     rename, moment, is_killed = Path.rename, 0, True
     while is_killed:

@@ -39,7 +39,7 @@ def test_memory_that_another_build_may_take_is_not_free() -> None:
         assert (first.jobs, second.jobs) == (4, 1)
 
 
-def test_one_compiler_runs_even_where_the_memory_is_said_to_be_too_little() -> None:
+def test_slots_with_too_little_memory_allow_one_compiler() -> None:
     with CompileSlots(8, memory=GB).taken(16 * GB) as grant:
         assert grant.jobs == 1
 
@@ -67,7 +67,7 @@ def test_a_build_that_waits_ends_at_the_time_limit() -> None:
             pass
 
 
-def test_the_limit_of_a_control_group_counts_and_cached_files_do_not(tmp_path: Path) -> None:
+def test_memory_of_control_group_ignores_page_cache(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("300\n")
     (tmp_path / "memory.current").write_text("280\n")
     (tmp_path / "memory.stat").write_text("anon 200\ninactive_file 80\n")

@@ -48,7 +48,7 @@ def test_metadata_is_read_out_of_the_source_once(run: Run, recipe: Recipe, capsy
     assert not list(run.layout.metadata.glob("*.source"))
 
 
-def test_of_two_that_want_the_same_metadata_one_reads_the_source_and_the_other_waits(
+def test_metadata_of_one_source_is_read_by_one_process(
     run: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = run.layout.metadata / f"{identity(recipe.source)}.json"

@@ -111,16 +111,14 @@ def install_dependencies(work: Path, hybrid: RootfsEnvironment) -> None:
         sandbox.run(Command([*unset, "python-pure", "-m", "compileall", "-q", *folders]), log=log)
 
 
-def test_the_machine_itself_builds_the_wheel_that_hybrid_builds_byte_for_byte(
-    machine: Machine, built: Checkout
-) -> None:
+def test_native_build_gives_bytes_of_hybrid_build(machine: Machine, built: Checkout) -> None:
     said = machine.factory("build", "vectors-c", "--environment", "native")
     (wheel,) = machine.work.glob("cache/store/wheels/*/*.whl")
     assert sha256_of(wheel) == sha256_of(built.wheel())
     assert "vectors-c 1.0: native: sum 499500.0" in said
 
 
-def test_native_mode_opens_the_layers_that_emulated_mode_has_made(machine: Machine) -> None:
+def test_native_mode_reuses_layers_of_emulated_mode(machine: Machine) -> None:
     script = "gcc -dumpmachine; python3 -c 'import numpy' 2> /dev/null || echo nothing of the machine"
     said = machine.factory("shell", "vectors-c", "--", "sh", "-c", script)
     assert said.splitlines()[1:3] == ["riscv64-linux-gnu", "nothing of the machine"], said

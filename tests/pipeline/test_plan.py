@@ -40,7 +40,7 @@ def test_what_a_package_needs_at_run_time_comes_before_it() -> None:
     assert order(["llama"], needs) == ["numpy", "llama"]
 
 
-def test_what_a_build_needs_comes_before_it_through_several_recipes() -> None:
+def test_plan_transitive_build_needs_come_first() -> None:
     needs = {"scipy": metadata(build=("numpy",)), "numpy": metadata(build=("openblas",)), "openblas": metadata()}
     assert order(["scipy"], needs) == ["openblas", "numpy", "scipy"]
 
@@ -67,7 +67,7 @@ def test_recipes_that_need_each_other_are_refused() -> None:
         order(["a"], {"a": metadata(build=("b",)), "b": metadata(build=("a",))})
 
 
-def test_each_python_has_jobs_of_its_own_and_a_recipes_first_python_comes_first() -> None:
+def test_plan_several_pythons_orders_first_python_first() -> None:
     llama = metadata(run=("numpy", "tomli; python_version < '3.14'"))
     jobs = jobs_for(["llama"], ["3.13", "3.14"], {"llama": llama, "numpy": metadata(), "tomli": metadata()})
     needs = {job.id: job.needs for job in jobs}
@@ -81,7 +81,7 @@ def test_each_python_has_jobs_of_its_own_and_a_recipes_first_python_comes_first(
     assert all(needs[job.id] <= {before.id for before in jobs[:number]} for number, job in enumerate(jobs))
 
 
-def test_a_source_that_excludes_a_python_is_refused_before_anything_is_built() -> None:
+def test_plan_excluded_python_is_refused() -> None:
     needs = {"old": replace(metadata(), requires_python=">=3.9,<3.14")}
     with pytest.raises(RecipeError) as caught:
         jobs_for(["old"], ["3.13", "3.14"], needs)
@@ -89,12 +89,12 @@ def test_a_source_that_excludes_a_python_is_refused_before_anything_is_built() -
     assert caught.value.hint == "build it with --python 3.13"
 
 
-def test_a_source_that_wants_a_later_release_of_a_python_is_not_refused() -> None:
+def test_plan_later_patch_release_is_accepted() -> None:
     needs = {"new": replace(metadata(), requires_python=">=3.13.1")}
     assert [job.id for job in jobs_for(["new"], ["3.13"], needs)] == [("new", "3.13", "")]
 
 
-def test_a_requirement_that_no_installer_can_read_excludes_nothing() -> None:
+def test_plan_invalid_requires_python_is_ignored() -> None:
     needs = {"odd": replace(metadata(), requires_python="3.*.x")}
     assert [job.id for job in jobs_for(["odd"], ["3.13"], needs)] == [("odd", "3.13", "")]
 
@@ -103,7 +103,7 @@ def with_toolchains(*named: str, of: Recipe) -> Recipe:
     return replace(of, build=replace(of.build, toolchains=named))
 
 
-def test_each_toolchain_of_a_recipe_has_a_job_and_what_it_needs_is_compiled_with_its_own_first_one() -> None:
+def test_plan_toolchains_need_jobs_of_default_toolchain() -> None:
     needs = {"llama": metadata(run=("numpy",)), "numpy": metadata()}
     recipes = {name: with_toolchains("gcc", "clang", of=make_recipe(name)) for name in needs}
     jobs = {job.label: job for job in plan(["llama"], ["3.13"], recipes, lambda recipe: needs[recipe.name])}
@@ -115,7 +115,7 @@ def test_each_toolchain_of_a_recipe_has_a_job_and_what_it_needs_is_compiled_with
     }
 
 
-def test_toolchains_that_are_asked_for_replace_those_of_the_recipe() -> None:
+def test_plan_requested_toolchains_replace_recipe_toolchains() -> None:
     both = {"demo": with_toolchains("clang", "gcc", of=make_recipe("demo"))}
     jobs = plan(["demo"], PYTHONS, both, lambda _: metadata(), ["gcc"])
     assert [(job.python, job.toolchain, job.comparison) for job in jobs] == [
@@ -173,14 +173,14 @@ def test_the_key_does_not_change_with_what_decides_nothing(tmp_path: Path) -> No
     assert key_of(read_recipe(tmp_path, other)) == key_of(read_recipe(tmp_path))
 
 
-def test_a_table_that_follows_the_suite_decides_however_it_is_indented(tmp_path: Path) -> None:
+def test_key_indented_table_after_suite_counts(tmp_path: Path) -> None:
     suite = RECIPE + SUITE
     assert key_of(read_recipe(tmp_path, f'{suite}  [build.environment]\n  X = "1"\n')) != key_of(
         read_recipe(tmp_path, f'{suite}  [build.environment]\n  X = "2"\n')
     )
 
 
-def test_the_key_is_that_of_the_recipe_that_was_read_and_not_of_its_file_as_it_is_now(tmp_path: Path) -> None:
+def test_key_recipe_file_changed_after_reading_stays(tmp_path: Path) -> None:
     recipe = read_recipe(tmp_path)
     before = key_of(recipe)
     (recipe.directory / "recipe.toml").write_text("another one")

@@ -53,9 +53,7 @@ def records(checkout: Checkout) -> dict[tuple[str, str], BuildRecord]:
 
 
 @pytest.mark.environment
-def test_each_python_gets_a_wheel_that_ran_on_it_and_keeps_to_the_glibc_of_its_tag(
-    checkout: Checkout, built: object
-) -> None:
+def test_each_python_gets_checked_wheel_within_glibc_tag(checkout: Checkout, built: object) -> None:
     store = Store(checkout.cache / "store")
     for python in PYTHONS:
         record = records(checkout)["vectors-c", python]
@@ -68,9 +66,7 @@ def test_each_python_gets_a_wheel_that_ran_on_it_and_keeps_to_the_glibc_of_its_t
 
 
 @pytest.mark.environment
-def test_a_wheel_that_serves_both_pythons_is_built_once_and_runs_on_both(
-    checkout: Checkout, built: subprocess.CompletedProcess[str]
-) -> None:
+def test_wheel_for_both_pythons_is_built_once(checkout: Checkout, built: subprocess.CompletedProcess[str]) -> None:
     first, second = (records(checkout)["stable-c", python] for python in PYTHONS)
     assert first.wheel.startswith("stable_c-1.0-cp311-abi3-manylinux_2_")
     assert (second.wheel_sha256, second.wheel_of) == (first.wheel_sha256, first.key)
@@ -116,9 +112,7 @@ def test_the_shell_of_a_python_is_the_one_of_its_build(checkout: Checkout, built
 
 
 @pytest.mark.environment
-def test_a_wheel_that_was_only_checked_for_a_python_is_rebuilt_as_it_was_built(
-    checkout: Checkout, built: object, tmp_path: Path
-) -> None:
+def test_wheel_checked_on_second_python_is_rebuilt_as_built(checkout: Checkout, built: object, tmp_path: Path) -> None:
     checked = records(checkout)["stable-c", "3.14"]
     rebuilt = checkout.factory("rebuild", "stable-c", "--record", checked.key, "--verify", "--output", str(tmp_path))
     assert rebuilt.returncode == 0, rebuilt.stderr
@@ -126,7 +120,7 @@ def test_a_wheel_that_was_only_checked_for_a_python_is_rebuilt_as_it_was_built(
 
 
 @pytest.mark.environment
-def test_a_package_that_excludes_a_python_fails_before_anything_is_made(tmp_path: Path) -> None:
+def test_excluded_python_fails_before_environment_is_made(tmp_path: Path) -> None:
     source = tmp_path / "packages/stable-c"
     source.mkdir(parents=True)
     excluding = (PACKAGES / "stable-c/pyproject.toml").read_text().replace(">=3.11", ">=3.11,<3.14")

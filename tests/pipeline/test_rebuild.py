@@ -23,7 +23,7 @@ def build(root: Path, cache: Path, *, kind: str) -> Checkout:
     return checkout
 
 
-def test_a_rebuild_gives_the_recorded_bytes_until_an_input_changes(fresh_cache: Path, tmp_path: Path) -> None:
+def test_rebuild_gives_recorded_bytes_until_input_changes(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = build(tmp_path / "checkout", fresh_cache, kind="plain")
     rebuilt = checkout.factory("rebuild", "vectors-c", "--verify")
     assert rebuilt.returncode == 0, rebuilt.stderr
@@ -40,7 +40,7 @@ def test_a_rebuild_gives_the_recorded_bytes_until_an_input_changes(fresh_cache: 
     assert "vectors-c 1.0 can't be rebuilt as recorded: its recipe.toml has changed" in refused.stderr
 
 
-def test_a_build_that_holds_the_time_is_found_out_and_the_file_is_named(fresh_cache: Path, tmp_path: Path) -> None:
+def test_rebuild_with_timestamp_names_differing_file(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = build(tmp_path / "checkout", fresh_cache, kind="dated")
     rebuilt = checkout.factory("rebuild", "vectors-c", "--verify")
     assert rebuilt.returncode == NotReproducible.exit_code, rebuilt.stderr

@@ -161,7 +161,7 @@ def move_layers(layers: Sequence[Path], layout: Layout, user: User, factory: Pat
     assert status == 0, said
 
 
-def test_a_killed_build_leaves_nothing_running_and_the_next_ends_with_the_wheel_that_root_builds(
+def test_rootless_killed_build_resumes_with_bytes_of_root_build(
     factory: Path, user: User, checkout: Path, built: Checkout
 ) -> None:
     killed = user.start([factory, "build", "vectors-c"], checkout)
@@ -182,7 +182,7 @@ def test_a_killed_build_leaves_nothing_running_and_the_next_ends_with_the_wheel_
     assert wheel.stat().st_uid == user.uid
 
 
-def test_riscv64_programs_run_under_the_users_own_qemu_and_the_machines_table_stays(
+def test_rootless_user_qemu_leaves_host_binfmt_unchanged(
     factory: Path, user: User, checkout: Path, hybrid: RootfsEnvironment
 ) -> None:
     before = binfmt.registered_interpreter()
@@ -213,16 +213,14 @@ binfmt.ensure_registered(Path(sys.argv[1]))
 """
 
 
-def test_where_users_can_not_register_a_qemu_the_machines_own_registration_serves(
+def test_rootless_without_user_binfmt_uses_host_registration(
     installed: Path, user: User, hybrid: RootfsEnvironment
 ) -> None:
     enter = ["unshare", "--user", "--map-root-user"]
     assert user.run([*enter, installed / "venv/bin/python", "-c", REGISTER, "/bin/true"]) == (0, "")
 
 
-def test_where_nothing_is_registered_either_the_error_says_what_an_administrator_does(
-    installed: Path, user: User
-) -> None:
+def test_rootless_without_any_binfmt_has_hint_for_administrator(installed: Path, user: User) -> None:
     hide = f'mount -t tmpfs tmpfs {binfmt.BINFMT} && exec unshare --user --map-root-user "$@"'
     enter = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", hide, "sh"]
     status, said = user.run([*enter, installed / "venv/bin/python", "-c", REGISTER, "/bin/true"])
@@ -238,9 +236,7 @@ def test_root_does_not_use_roots_that_were_made_without(user: User, checkout: Pa
     assert "FACTORY_PRIVILEGE=namespace; or export FACTORY_CACHE=/another/folder" in refused.stderr
 
 
-def test_a_cache_that_was_made_through_sudo_is_not_taken_for_the_users_own(
-    factory: Path, installed: Path, user: User
-) -> None:
+def test_rootless_refuses_cache_made_with_sudo(factory: Path, installed: Path, user: User) -> None:
     cache = installed / "cache"
     cache.mkdir()
     status, said = user.run([factory, "setup"], FACTORY_CACHE=str(cache), FACTORY_PRIVILEGE=NAMESPACE)
@@ -249,7 +245,7 @@ def test_a_cache_that_was_made_through_sudo_is_not_taken_for_the_users_own(
     assert f"hint: export FACTORY_CACHE=/another/folder, or have it removed: sudo rm -r {cache}" in said
 
 
-def test_the_command_that_is_shown_to_a_user_without_subordinate_ids_helps(factory: Path) -> None:
+def test_rootless_hint_for_subordinate_ids_works(factory: Path) -> None:
     with added_user(f"factory-{os.getpid()}-bare", "--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0") as bare:
         status, said = bare.run([factory, "setup"], FACTORY_PRIVILEGE=NAMESPACE)
         assert status == PrerequisiteMissing.exit_code

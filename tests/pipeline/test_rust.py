@@ -61,9 +61,7 @@ def test_a_rust_layer_changes_no_other_roots_key(hybrid: RootfsEnvironment, with
     assert "rustc-web" not in hybrid.root.toolchain()
 
 
-def test_build_scripts_are_compiled_in_c_for_the_build_machine_and_run_there(
-    with_rust: RootfsEnvironment, tmp_path: Path
-) -> None:
+def test_rust_build_scripts_run_on_build_machine(with_rust: RootfsEnvironment, tmp_path: Path) -> None:
     script = r"""
         printf '#include <stdio.h>\nint main(void) { puts(RUNS_ON); return 0; }\n' > /tmp/x.c
         $HOST_CC -DRUNS_ON='"build machine"' -o /tmp/host /tmp/x.c && /tmp/host
@@ -77,9 +75,7 @@ def test_build_scripts_are_compiled_in_c_for_the_build_machine_and_run_there(
     assert said == ["build", "machine", "target", "62", "243"]  # EM_X86_64, EM_RISCV
 
 
-def test_the_program_runs_on_riscv64_and_is_the_same_when_it_is_built_again(
-    with_rust: RootfsEnvironment, fresh_cache: Path, tmp_path: Path
-) -> None:
+def test_rust_program_runs_and_is_reproducible(with_rust: RootfsEnvironment, fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache)
     built = checkout.factory("build", "words-rust")
     assert built.returncode == 0, built.stderr
@@ -101,7 +97,7 @@ def program(wheel: Path) -> bytes:
         return archive.read(name)
 
 
-def test_a_crate_that_no_registry_has_is_named_before_anything_is_compiled(
+def test_rust_missing_crate_is_named_before_compiling(
     with_rust: RootfsEnvironment, fresh_cache: Path, tmp_path: Path
 ) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache)

@@ -26,7 +26,7 @@ def test_each_job_begins_when_what_it_needs_is_done(at_once: int) -> None:
     assert outcome.done == {job: job.upper() for job in NEEDS}
 
 
-def test_jobs_that_do_not_need_each_other_run_at_once_but_no_more_than_allowed() -> None:
+def test_independent_jobs_run_in_parallel_up_to_limit() -> None:
     running: set[str] = set()
     seen: list[int] = []
 
@@ -41,7 +41,7 @@ def test_jobs_that_do_not_need_each_other_run_at_once_but_no_more_than_allowed()
     assert max(seen) == 2
 
 
-def test_a_failure_stops_only_what_needs_it_and_the_first_one_is_raised_with_a_note_of_the_others() -> None:
+def test_failure_skips_dependents_and_notes_other_failures() -> None:
     def work(job: str, done: Mapping[str, str]) -> str:
         if job == "b":
             raise BuildFailed("b 1.0: it broke\nwith many lines")

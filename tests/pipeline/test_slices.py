@@ -102,7 +102,7 @@ def cut_at_limit(checkout: Checkout, seconds: float) -> None:
     assert survivors(checkout.cache) == []
 
 
-def test_a_build_in_five_slices_ends_with_the_bytes_of_an_uncut_one(fresh_cache: Path, tmp_path: Path) -> None:
+def test_build_in_five_slices_gives_same_bytes(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = speed_checkout(tmp_path / "checkout", fresh_cache)
     allow(checkout, 1)
     kill_at_half_an_object(checkout)
@@ -125,7 +125,7 @@ def test_a_build_in_five_slices_ends_with_the_bytes_of_an_uncut_one(fresh_cache:
     assert not (fresh_cache / "ccache/overlapping").exists()
 
 
-def test_a_library_that_a_kill_left_half_written_does_not_survive(fresh_cache: Path, tmp_path: Path) -> None:
+def test_build_killed_discards_half_written_library(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
     with checkout.start("build", "vectors-c") as process:
         while "backend_call" not in checkout.log("vectors-c-1.0", "build"):

@@ -46,9 +46,7 @@ def records(checkout: Checkout, layout: object, hybrid: object, clean_root: obje
 
 
 @pytest.mark.environment
-def test_each_toolchain_compiles_a_wheel_of_its_own_that_runs_with_and_without_vectors(
-    checkout: Checkout, records: dict[str, BuildRecord]
-) -> None:
+def test_toolchains_compile_wheels_for_all_profiles(checkout: Checkout, records: dict[str, BuildRecord]) -> None:
     assert records.keys() == {"gcc", "clang"}
     for name, signature in (("gcc", b"GCC: (Debian 14"), ("clang", b"clang version")):
         record = records[name]
@@ -72,7 +70,7 @@ def test_only_the_first_toolchains_wheel_is_published(
 
 
 @pytest.mark.environment
-def test_what_clang_compiled_is_checked_and_rebuilt_to_the_byte_when_it_is_asked_for(
+def test_clang_wheel_is_checked_and_rebuilt_on_request(
     checkout: Checkout, records: dict[str, BuildRecord], tmp_path: Path
 ) -> None:
     checked = checkout.factory("check", "vectors-c", "--toolchain", "clang", "--profile", "k1")
@@ -85,9 +83,7 @@ def test_what_clang_compiled_is_checked_and_rebuilt_to_the_byte_when_it_is_asked
 
 
 @pytest.mark.environment
-def test_the_compilers_have_their_plain_names_and_compile_for_riscv64(
-    checkout: Checkout, records: dict[str, BuildRecord]
-) -> None:
+def test_compilers_with_plain_names_target_riscv64(checkout: Checkout, records: dict[str, BuildRecord]) -> None:
     inside = checkout.factory("shell", "--toolchain", "clang", "vectors-c", "--", "sh", "-c", NAMES)
     assert inside.returncode == 0, inside.stderr
     lines = inside.stdout.splitlines()
@@ -97,7 +93,7 @@ def test_the_compilers_have_their_plain_names_and_compile_for_riscv64(
 
 
 @pytest.mark.environment
-def test_a_toolchain_that_a_recipe_does_not_name_builds_for_comparison_too(checkout: Checkout, records: object) -> None:
+def test_unlisted_toolchain_builds_for_comparison(checkout: Checkout, records: object) -> None:
     recipe = checkout.root / "recipes/vectors-c/recipe.toml"
     recipe.write_text(recipe.read_text().replace('["gcc", "clang"]', '["gcc"]'))
     again = checkout.factory("build", "vectors-c", "--toolchain", "clang")

@@ -21,7 +21,7 @@ def test_equal_wheels_have_no_difference(tmp_path: Path) -> None:
     assert compare_wheels(wheel(tmp_path / "one", members), wheel(tmp_path / "two", members)) == []
 
 
-def test_other_contents_missing_and_added_members_are_named_with_their_sizes(tmp_path: Path) -> None:
+def test_diff_names_changed_missing_and_added_members(tmp_path: Path) -> None:
     before = wheel(tmp_path / "before", [("a.py", b"1"), ("b.py", b"22"), ("same.py", b"")])
     after = wheel(tmp_path / "after", [("a.py", b"333"), ("c.py", b""), ("same.py", b"")])
     assert compare_wheels(before, after) == [
@@ -31,7 +31,7 @@ def test_other_contents_missing_and_added_members_are_named_with_their_sizes(tmp
     ]
 
 
-def test_members_that_differ_in_nothing_but_their_time_are_named_too(tmp_path: Path) -> None:
+def test_diff_names_members_with_other_times(tmp_path: Path) -> None:
     before = wheel(tmp_path / "before", [("a.py", b"1")])
     after = wheel(tmp_path / "after", [("a.py", b"1")], year=2026)
     assert compare_wheels(before, after) == [Difference("a.py", "time, mode or compression", 1, 1)]

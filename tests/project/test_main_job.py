@@ -66,7 +66,7 @@ def test_each_profile_chose_the_backend_that_it_should(llama: BuildRecord) -> No
     assert {name: fact["cpu-backend"] for name, fact in facts.items()} == CPU_BACKENDS  # type: ignore[index]
 
 
-def test_the_first_twelve_of_sixteen_tokens_are_the_same_everywhere(llama: BuildRecord) -> None:
+def test_first_twelve_tokens_are_equal_on_all_profiles(llama: BuildRecord) -> None:
     tokens = [check.facts["tokens"] for check in llama.checks]
     assert {len(each) for each in tokens} == {16}  # type: ignore[arg-type]
     assert len({tuple(each[:12]) for each in tokens}) == 1  # type: ignore[index]
@@ -89,7 +89,7 @@ def test_auditwheel_agrees_with_the_tag(store: Store, llama: BuildRecord) -> Non
     assert f'is consistent with the following platform tag: "{tag}"' in shown
 
 
-def test_numpy_and_its_openblas_use_vectors_where_there_are_vectors_alone(store: Store) -> None:
+def test_numpy_and_openblas_use_vectors_only_with_rvv(store: Store) -> None:
     record = store.latest("numpy", PYTHONS[0])
     assert record is not None
     rvv = {check.profile: check.facts["facts"]["rvv"] for check in record.checks}  # type: ignore[index]

@@ -43,7 +43,7 @@ def run_factory(*arguments: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_a_real_package_is_built_by_its_own_backend_and_passes_on_every_profile(store: Store, name: str) -> None:
+def test_real_package_passes_on_every_profile(store: Store, name: str) -> None:
     backend, tags, shown = PACKAGES[name]
     record = store.latest(name, PYTHONS[0])
     assert record is not None

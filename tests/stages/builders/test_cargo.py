@@ -45,11 +45,11 @@ def recipe(*, rust: bool = False) -> Recipe:
 
 
 @pytest.mark.parametrize("requirement", ["maturin>=1.0,<2.0", "setuptools_rust", "Setuptools-Rust[x] >= 1.5"])
-def test_a_build_requirement_on_a_rust_backend_needs_rust(requirement: str) -> None:
+def test_rust_backend_in_requirements_needs_rust(requirement: str) -> None:
     assert needs_rust(project("setuptools", requirement), recipe())
 
 
-def test_other_builds_need_none_unless_their_recipe_says_so() -> None:
+def test_other_builds_need_rust_only_by_recipe() -> None:
     assert not needs_rust(project("setuptools", "cmake"), recipe())
     assert needs_rust(project("setuptools"), recipe(rust=True))
 
@@ -65,12 +65,12 @@ def manifests(folder: Path) -> list[str]:
     return [str(path) for path in find_manifests(folder)]
 
 
-def test_the_manifests_that_have_a_lock_name_the_crates(tmp_path: Path) -> None:
+def test_manifests_with_lock_name_the_crates(tmp_path: Path) -> None:
     files(tmp_path, "core/Cargo.toml", "bindings/python/Cargo.toml", "bindings/python/Cargo.lock", "docs/Cargo.lock")
     assert manifests(tmp_path) == ["bindings/python/Cargo.toml"]
 
 
-def test_without_any_lock_the_outermost_manifests_do(tmp_path: Path) -> None:
+def test_manifests_without_lock_use_outermost(tmp_path: Path) -> None:
     files(tmp_path, "rust/Cargo.toml", "rust/member/Cargo.toml", "other/deep/Cargo.toml")
     assert manifests(tmp_path) == ["rust/Cargo.toml", "other/deep/Cargo.toml"]
 
@@ -96,7 +96,7 @@ def fetched(work: Path, log: MemoryLog, **locks: str) -> dict[str, str]:
     return made_locks(work)
 
 
-def test_a_lock_that_cargo_made_is_told_apart_from_the_sources_own(tmp_path: Path, log: MemoryLog) -> None:
+def test_generated_lock_differs_from_lock_of_source(tmp_path: Path, log: MemoryLog) -> None:
     files(tmp_path / "one", "src/Cargo.toml")
     assert fetched(tmp_path / "one", log) == {"Cargo.lock": "made"}
     assert fetched(tmp_path / "one", log) == {"Cargo.lock": "made"}  # also after a fetch that was killed
@@ -104,9 +104,7 @@ def test_a_lock_that_cargo_made_is_told_apart_from_the_sources_own(tmp_path: Pat
     assert fetched(tmp_path / "two", log) == {}
 
 
-def test_a_lock_that_cargo_made_is_there_again_when_a_build_that_was_cut_has_a_new_copy_of_the_source(
-    tmp_path: Path, log: MemoryLog
-) -> None:
+def test_generated_lock_is_restored_in_new_copy_of_source(tmp_path: Path, log: MemoryLog) -> None:
     lock = files(tmp_path, "src/Cargo.toml") / "src/Cargo.lock"
     fetched(tmp_path, log)
     lock.unlink()
@@ -121,7 +119,7 @@ def test_a_recorded_lock_is_put_into_the_source_again(tmp_path: Path, log: Memor
     assert (tmp_path / "src/Cargo.lock").read_text() == "recorded"
 
 
-def test_the_hosts_registries_are_handed_on_and_nothing_else_of_its_cargo(tmp_path: Path) -> None:
+def test_cargo_gets_host_registries_only(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(CONFIGURED)
     environment = {"CARGO_HOME": str(tmp_path), "CARGO_REGISTRIES_PRIVATE_TOKEN": "secret", "CARGO_BUILD_JOBS": "1"}
     settings = cargo_settings(environment)

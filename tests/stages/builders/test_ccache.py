@@ -22,7 +22,7 @@ from tests.support.http_storage import http_storage
 from tests.support.layer_stores import layer_store
 
 
-def test_without_settings_there_is_a_limit_and_nothing_is_shared() -> None:
+def test_default_settings_limit_size_and_share_nothing() -> None:
     assert configured({}) == CompilerCache(size="10G", remote=None)
 
 
@@ -40,14 +40,14 @@ def test_a_remote_storage_is_reached_on_the_roots_own_loopback(value: str, relay
 
 
 @pytest.mark.parametrize("value", ["cache.example", "ftp://host/x", "http://", "http://h:port/", "http://a http://b"])
-def test_a_remote_storage_that_ccache_would_not_understand_is_one_clear_error(value: str) -> None:
+def test_invalid_remote_storage_names_variable_and_example(value: str) -> None:
     with pytest.raises(EnvironmentSetupError) as caught:
         configured({"FACTORY_CCACHE_REMOTE": value})
     assert f"FACTORY_CCACHE_REMOTE: {value!r}" in str(caught.value)
     assert "http://host:8080/ccache" in str(caught.value.hint)
 
 
-def test_a_size_that_is_none_is_one_clear_error() -> None:
+def test_invalid_size_names_variable() -> None:
     with pytest.raises(EnvironmentSetupError, match="FACTORY_CCACHE_SIZE: 'much'"):
         configured({"FACTORY_CCACHE_SIZE": "much"})
 
@@ -101,9 +101,7 @@ def share(tmp_path: Path, hybrid: RootfsEnvironment, url: str) -> dict[str, int]
 
 
 @pytest.mark.environment
-def test_a_second_machine_finds_in_http_storage_what_the_first_compiled(
-    tmp_path: Path, hybrid: RootfsEnvironment
-) -> None:
+def test_second_machine_hits_objects_in_http_storage(tmp_path: Path, hybrid: RootfsEnvironment) -> None:
     with http_storage() as (url, objects):
         called = url.replace("127.0.0.1", "localhost")
         found = share(tmp_path, hybrid, called)
@@ -122,7 +120,7 @@ def test_a_build_with_the_network_needs_no_relay(tmp_path: Path, hybrid: RootfsE
 
 
 @pytest.mark.environment
-def test_a_container_finds_it_too(tmp_path: Path, hybrid: RootfsEnvironment, docker_engine: None) -> None:
+def test_container_hits_objects_in_http_storage(tmp_path: Path, hybrid: RootfsEnvironment, docker_engine: None) -> None:
     with http_storage() as (url, _):
         Machine(tmp_path / "first", hybrid, fleet(url)).run(COMPILE)
         second = Machine(tmp_path / "second", hybrid, fleet(url), "docker")

@@ -48,7 +48,7 @@ def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> 
     return installed.read_text()
 
 
-def test_a_wheel_of_the_same_name_with_other_content_is_not_taken_for_the_one_before(
+def test_offered_wheel_of_same_name_with_other_bytes_is_used(
     hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
     with hybrid.open(tmp_path / "work") as sandbox:
@@ -57,7 +57,7 @@ def test_a_wheel_of_the_same_name_with_other_content_is_not_taken_for_the_one_be
             assert install(sandbox, "spam-of-ours", wheel, log) == text
 
 
-def test_our_own_wheel_is_installed_though_the_index_has_the_same_version_and_a_newer_one(
+def test_offered_wheel_wins_over_newer_version_on_index(
     hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = write_wheel(tmp_path / "ours", "ours = 1\n")

@@ -17,19 +17,19 @@ def recipe(**options: object) -> Recipe:
     return Recipe(name="x", version="1", directory=Path("x"), source=pin, build=build)
 
 
-def test_what_starts_compilers_is_told_how_many_may_run() -> None:
+def test_parallel_variables_limit_compilers() -> None:
     told = variables("setuptools.build_meta", recipe(), jobs=3)
     assert told["MAKEFLAGS"] == "-j3"
     names = ("CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS")
     assert {told[name] for name in names} == {"3"}
 
 
-def test_a_recipes_own_variables_win() -> None:
+def test_recipe_variables_override_defaults() -> None:
     assert variables("mesonpy", recipe(environment={"MAKEFLAGS": ""}), jobs=3)["MAKEFLAGS"] == ""
 
 
 @pytest.mark.parametrize("own", ["-v", ("-v",)])
-def test_meson_hands_the_number_to_ninja_and_the_recipes_own_arguments_after_it(own: str | tuple[str, ...]) -> None:
+def test_meson_compile_args_have_jobs_then_recipe_arguments(own: str | tuple[str, ...]) -> None:
     assert config_settings("mesonpy", recipe(), 3) == {"build-dir": "/build/objects", "compile-args": ["-j3"]}
     settings = config_settings("mesonpy", recipe(config_settings={"compile-args": own}), 3)
     assert settings["compile-args"] == ["-j3", "-v"]
@@ -39,7 +39,7 @@ def test_meson_hands_the_number_to_ninja_and_the_recipes_own_arguments_after_it(
     ("backend", "listed"),
     [("mesonpy", True), ("scikit_build_core.build", True), ("setuptools.build_meta", False)],
 )
-def test_ccache_goes_by_lists_of_headers_where_they_are_complete(backend: str, listed: bool) -> None:
+def test_ccache_depend_mode_is_on_for_ninja_backends(backend: str, listed: bool) -> None:
     assert ("CCACHE_DEPEND" in variables(backend, recipe(), jobs=3)) is listed
 
 

@@ -50,7 +50,7 @@ def relayed(port: int) -> Iterator[Callable[[], socket.socket]]:
         assert not thread.is_alive()
 
 
-def test_bytes_pass_both_ways_for_several_connections_at_once() -> None:
+def test_relay_passes_bytes_of_parallel_connections() -> None:
     with server(Echo) as port, relayed(port) as connect, connect() as one, connect() as two:
         large = b"x" * 3_000_000 + b"\n"
         sender = threading.Thread(target=one.sendall, args=(large,))
@@ -61,7 +61,7 @@ def test_bytes_pass_both_ways_for_several_connections_at_once() -> None:
         sender.join()
 
 
-def test_a_connection_may_rest_between_questions_as_ccaches_does_while_it_compiles() -> None:
+def test_relay_keeps_idle_connection_open() -> None:
     with server(Echo) as port, relayed(port) as connect, connect() as one:
         answers = one.makefile("rb")
         for question in (b"first\n", b"second\n"):
@@ -71,7 +71,7 @@ def test_a_connection_may_rest_between_questions_as_ccaches_does_while_it_compil
 
 
 @pytest.mark.parametrize("handler", [None, Silent], ids=["down", "silent"])
-def test_a_server_that_does_not_answer_is_left_alone(handler: type[socketserver.BaseRequestHandler] | None) -> None:
+def test_relay_rests_after_failed_server(handler: type[socketserver.BaseRequestHandler] | None) -> None:
     with server(handler or Echo) as port:
         if handler is not None:
             waited = ask_twice(port)

@@ -56,7 +56,7 @@ def test_two_packages_with_the_same_file_are_refused(tmp_path: Path) -> None:
     assert caught.value.message.startswith("usr/lib/libspam.so.1: the packages libspam1 and libspam1-fast")
 
 
-def test_links_become_files_and_those_that_lead_nowhere_go(tmp_path: Path, log: MemoryLog) -> None:
+def test_links_become_files_and_broken_links_are_dropped(tmp_path: Path, log: MemoryLog) -> None:
     files = add(
         tmp_path / "files",
         {"usr/include/spam/spam.h": "header", "usr/lib/libspam.so.1": "library", f"{PYTHON}/spam/bin/test_it": ""},
@@ -138,14 +138,14 @@ def test_a_package_without_a_licence_is_refused(tmp_path: Path, recipe: Recipe) 
     assert caught.value.message.startswith("usr/share/doc/python3-spam/copyright: the package python3-spam")
 
 
-def test_what_the_distributions_installer_noted_becomes_a_wheels_notes(tmp_path: Path, recipe: Recipe) -> None:
+def test_installed_metadata_becomes_wheel_metadata(tmp_path: Path, recipe: Recipe) -> None:
     folder = metadata(tmp_path)
     write_wheel_file(tmp_path, recipe, "3.14")
     assert sorted(path.name for path in folder.iterdir()) == ["METADATA", "WHEEL"]
     assert "\nTag: cp314-cp314-linux_riscv64\n" in (folder / "WHEEL").read_text()
 
 
-def test_a_package_of_another_version_than_the_recipes_is_refused(tmp_path: Path, recipe: Recipe) -> None:
+def test_package_of_other_version_is_refused(tmp_path: Path, recipe: Recipe) -> None:
     metadata(tmp_path, version="1.1+debian")
     with pytest.raises(BuildFailed) as caught:
         write_wheel_file(tmp_path, recipe, "3.14")

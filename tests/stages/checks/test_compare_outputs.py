@@ -42,13 +42,13 @@ def test_results_that_agree_pass() -> None:
     require(recipe(), [result("rv64gc"), result("k1")])
 
 
-def test_a_failed_profile_is_named_with_what_it_said() -> None:
+def test_failed_profile_is_named_with_its_output() -> None:
     with pytest.raises(CheckFailed, match=r"k1: illegal instruction") as caught:
         require(recipe(), [result("rv64gc"), result("k1", passed=False, shown="illegal instruction (SIGILL)")])
     assert caught.value.hint == "inspect it with: factory check demo --python 3.13 --profile k1 --keep"
 
 
-def test_a_failed_check_of_a_wheel_for_comparison_says_how_to_look_at_that_one() -> None:
+def test_failed_check_of_comparison_wheel_hints_its_toolchain() -> None:
     with pytest.raises(CheckFailed, match=r"demo 1\.0 with clang: the check failed:") as caught:
         require(recipe(), [result("k1", passed=False)], "clang")
     assert caught.value.hint == (
@@ -56,14 +56,14 @@ def test_a_failed_check_of_a_wheel_for_comparison_says_how_to_look_at_that_one()
     )
 
 
-def test_an_unexpected_fact_says_what_was_seen_and_what_was_expected() -> None:
+def test_unexpected_fact_names_seen_and_expected_value() -> None:
     options = {"expect": {"cpu-backend": {"rv64gc": "riscv64_0", "k1": "riscv64_v_zvfh"}}}
     seen = [result("rv64gc", facts={"cpu-backend": "riscv64_0"}), result("k1", facts={"cpu-backend": "riscv64_0"})]
     with pytest.raises(CheckFailed, match=r"k1: cpu-backend is 'riscv64_0', the recipe expects 'riscv64_v_zvfh'"):
         require(recipe(**options), seen)
 
 
-def test_a_fact_that_was_not_reported_is_not_what_was_expected() -> None:
+def test_missing_fact_fails() -> None:
     with pytest.raises(CheckFailed, match="rv64gc: rvv is None, the recipe expects False"):
         require(recipe(expect={"rvv": {"rv64gc": False}}), [result("rv64gc")])
 
@@ -79,12 +79,12 @@ def test_no_tokens_at_all_are_not_equal_tokens() -> None:
         require(recipe(same_tokens=3), [result("rv64gc"), result("k1")])
 
 
-def test_a_profile_that_reports_fewer_tokens_does_not_agree_on_the_others() -> None:
+def test_profile_with_fewer_tokens_fails() -> None:
     with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc; the recipe wants 3"):
         require(recipe(same_tokens=3), [result("rv64gc", tokens=[1, 2, 3]), result("k1", tokens=[1])])
 
 
-def test_profiles_that_run_no_model_are_not_asked_for_tokens() -> None:
+def test_profiles_without_model_need_no_tokens() -> None:
     options = {"profiles": ("rvv128", "rv64gc", "k1"), "model_profiles": ("rv64gc", "k1"), "same_tokens": 3}
     alike = [result("rvv128"), result("rv64gc", tokens=[1, 2, 3]), result("k1", tokens=[1, 2, 3])]
     require(recipe(**options), alike)
@@ -92,20 +92,20 @@ def test_profiles_that_run_no_model_are_not_asked_for_tokens() -> None:
         require(recipe(**options), [*alike[:2], result("k1", tokens=[1, 7])])
 
 
-def test_a_late_token_may_differ_where_the_logits_are_close() -> None:
+def test_late_token_with_close_logits_passes() -> None:
     one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
     other = result("k1", tokens=[1, 3], logits=steps((1, 5.0), (2, 6.9)))
     require(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
 
 
-def test_a_late_token_may_not_differ_where_the_logits_are_far_apart() -> None:
+def test_late_token_with_distant_logits_fails() -> None:
     one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
     other = result("k1", tokens=[1, 3], logits=steps((1, 5.0), (2, 6.0)))
     with pytest.raises(CheckFailed, match=r"k1: logits differ from rv64gc's by 1\.000, the recipe allows 0\.2"):
         require(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
 
 
-def test_logits_after_the_first_difference_are_of_other_texts_and_not_compared() -> None:
+def test_logits_after_first_difference_are_not_compared() -> None:
     one = result("rv64gc", tokens=[1, 2, 5], logits=steps((1, 5.0), (2, 7.0), (4, 0.0)))
     other = result("k1", tokens=[1, 3, 5], logits=steps((1, 5.0), (2, 7.0), (4, 90.0)))
     require(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
@@ -122,7 +122,7 @@ def test_logits_after_the_first_difference_are_of_other_texts_and_not_compared()
         ([], "k1: only 0 of the 2 steps to compare have logits both here and on rv64gc"),
     ],
 )
-def test_logits_that_cannot_be_compared_are_no_agreement(logits: object, message: str) -> None:
+def test_incomparable_logits_fail(logits: object, message: str) -> None:
     one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
     other = result("k1", tokens=[1, 3], logits=logits)
     for first, second in ((one, other), (replace(other, profile="rv64gc"), replace(one, profile="k1"))):
@@ -130,17 +130,17 @@ def test_logits_that_cannot_be_compared_are_no_agreement(logits: object, message
             require(recipe(same_tokens=1, logits_tolerance=0.2), [first, second])
 
 
-def test_logits_that_are_no_numbers_on_any_profile_are_no_agreement() -> None:
+def test_non_finite_logits_on_all_profiles_fail() -> None:
     seen = [result(profile, tokens=[1], logits=steps((1, math.nan))) for profile in ("rv64gc", "k1")]
     with pytest.raises(CheckFailed, match="k1: at step 1 its logits"):
         require(recipe(same_tokens=1, logits_tolerance=0.2), seen)
 
 
-def test_logits_are_not_missed_where_the_recipe_sets_no_tolerance() -> None:
+def test_logits_without_tolerance_are_optional() -> None:
     require(recipe(same_tokens=1), [result("rv64gc", tokens=[1]), result("k1", tokens=[1])])
 
 
-def test_after_the_end_of_the_shorter_text_no_logits_are_wanted() -> None:
+def test_logits_after_shorter_text_are_not_needed() -> None:
     one = result("rv64gc", tokens=[1, 2], logits=steps((1, 5.0), (2, 7.0)))
     other = result("k1", tokens=[1], logits=steps((1, 5.0)))
     require(recipe(same_tokens=1, logits_tolerance=0.2), [one, other])
