@@ -25,12 +25,15 @@ def expand_globs(names: Sequence[str], known: Sequence[str]) -> tuple[tuple[str,
 def resolve_by_globs(values: dict[str, object], names: Collection[str]) -> dict[str, object]:
     """Return the value of each name: under the name itself, else under the first glob that matches it.
 
-    Without globs the values are returned as they are; with them, in the order of `names`.
+    Without globs the values are returned as they are; with them, in the order of `names`. Globs that match none of the
+    names are kept.
     """
     if not any(map(is_glob, values)):
         return values
     resolved: dict[str, object] = {key: value for key, value in values.items() if not is_glob(key)}
     for glob in filter(is_glob, values):
+        if not any(fnmatchcase(name, glob) for name in names):
+            resolved[glob] = values[glob]
         resolved |= {name: values[glob] for name in names if name not in resolved and fnmatchcase(name, glob)}
     ordered = {name: resolved[name] for name in names if name in resolved}
     return ordered | resolved
