@@ -45,6 +45,13 @@ def long(session: nox.Session) -> None:
 
 
 @nox.session
+def reference(session: nox.Session) -> None:
+    """Write docs/recipe-reference.md and docs/recipe.schema.json from the declarations of recipes."""
+    session.install("-e", ".")
+    session.run("python", "-m", "factory.cli.recipe_reference")
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The main job: build llama-cpp-python, publish it, install it in a clean riscv64 root and generate text."""
     session.install("-e", ".")

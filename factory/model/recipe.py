@@ -76,7 +76,7 @@ class BuildOptions:
     """Options of the build that cannot be derived from the source."""
 
     builder: Annotated[str, OneOf(names=BUILDERS)] = field(
-        default="pep517", metadata=about("`pep517`, `cibuildwheel` or `repack`: see below")
+        default="pep517", metadata=about("builder, as the guide describes them")
     )
     config_settings: Mapping[str, Annotated[str, MayBeEmpty()] | tuple[str, ...]] = field(
         default_factory=dict, metadata=about("settings for the build backend; say why beside each")
@@ -95,7 +95,7 @@ class BuildOptions:
     )
     rust: bool = field(
         default=False,
-        metadata=about("`true` where the build calls cargo and the build requirements do not show it: see Rust"),
+        metadata=about("`true` where the build calls cargo and the build requirements do not show it"),
     )
     # In the default, the wheels of the first toolchain are published; those of others are kept for comparison.
     toolchains: Toolchains = field(
@@ -107,7 +107,7 @@ class BuildOptions:
         default=0,
         metadata=about('peak memory of one compiler, such as `"1.5 GB"`: fewer run at once where memory is short'),
     )
-    repack: RepackOptions = field(default=RepackOptions(), metadata=about("options of the builder `repack`: see below"))
+    repack: RepackOptions = field(default=RepackOptions(), metadata=about("options of the builder `repack`"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,10 +36,8 @@ class Source(Tagged, ABC):
     # Content keys hold sources as JSON text, in this order of keys; a subclass's further fields follow.
     json_order: ClassVar[tuple[str, ...]] = ("project", "version", "sha256", "path", "overlay", "parts")
 
-    project: str = field(
-        metadata=about("the project whose source it is; another one than the recipe's needs an `overlay`")
-    )
-    version: str = field(metadata=about("the version of that source; another one than the recipe's needs an `overlay`"))
+    project: str = field(metadata=about("project whose source it is; one other than the package's needs an `overlay`"))
+    version: str = field(metadata=about("version of that source; one other than the package's needs an `overlay`"))
     sha256: Annotated[str, SHA256] = field(metadata=about("sha256 of the archive"))
     overlay: Overlay | None = field(
         default=None,
