@@ -1,4 +1,4 @@
-"""Which Debian mirror this machine uses: for the packages of roots and for the sources of packages."""
+"""apt configuration of this machine: its Debian mirror and its options for fetching."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MIRROR_VARIABLE = "FACTORY_DEBIAN_MIRROR"
 
 
 def host_mirror() -> str | None:
-    """The mirror to use: $FACTORY_DEBIAN_MIRROR, else the one this host's apt is configured with, if it's Debian's.
+    """Return the mirror in $FACTORY_DEBIAN_MIRROR, else the Debian mirror of the host's apt.
 
-    None means mmdebstrap's own default.
+    None stands for mmdebstrap's default.
     """
     if configured := os.environ.get(MIRROR_VARIABLE):
         return configured
@@ -26,7 +26,7 @@ def host_mirror() -> str | None:
 
 
 def fetch_options() -> tuple[str, ...]:
-    """Return the host's apt options for fetching: proxies, certificates, validity. Roots use the same mirrors."""
+    """Return the host's apt options for proxies, certificates and validity of lists."""
     try:
         listed = run(["apt-config", "dump", "--format", '%F "%v"%n', "Acquire"])
     except (CommandFailed, PrerequisiteMissing):
@@ -36,21 +36,21 @@ def fetch_options() -> tuple[str, ...]:
 
 
 def mirror_url() -> str:
-    """The mirror's URL without a slash at its end; where the host names none, mmdebstrap is asked for its default.
+    """Return the mirror's URL without a trailing slash; by default the one of mmdebstrap.
 
     Raises:
-        PrerequisiteMissing: neither the host nor mmdebstrap names a mirror.
+        PrerequisiteMissing: neither the host nor mmdebstrap has a mirror.
     """
     mirror = host_mirror() or _default_mirror()
     if mirror is None:
         raise PrerequisiteMissing(
-            "no Debian mirror is known here", hint=f"set {MIRROR_VARIABLE} to the URL of one, and see: factory doctor"
+            "Debian mirror: none is configured", hint=f"set {MIRROR_VARIABLE} to a URL, and run: factory doctor"
         )
     return mirror.rstrip("/")
 
 
 def _default_mirror() -> str | None:
-    """The first mirror that mmdebstrap writes into a root; it ends there, before it fetches anything."""
+    """Return the first mirror that mmdebstrap writes into a root. The hook stops it before it fetches anything."""
     show = 'cat "$1/etc/apt/sources.list"; exit 1'
     with tempfile.TemporaryDirectory() as folder:
         command = ["mmdebstrap", "--mode=root", "--variant=custom", f"--setup-hook={show}", "stable", folder]

@@ -1,11 +1,11 @@
-"""binfmt_misc: the kernel's table that starts riscv64 programs through QEMU.
+"""binfmt_misc: the kernel's table of interpreters, which starts riscv64 programs with QEMU.
 
-Our entry has a name of its own and the newest entry wins, so nothing that the host registered is removed or changed:
-where the host has an entry for riscv64 too, ours is registered anew so as to be the newer one.
-The flag F loads QEMU at registration, so it need not be inside the roots; P keeps argv[0].
+Our entry has its own name, and the newest entry wins, so the host's entries stay as they are. If the host has a riscv64
+entry, ours is registered again so that it is the newer one. Flag F loads QEMU at registration, so roots need no copy of
+it; flag P keeps argv[0].
 
-Since Linux 6.7 each user namespace can have a table of its own, which hides the machine's. Where an ordinary user's
-namespace can't, the machine's entries do if their QEMU is new enough.
+Since Linux 6.7 a user namespace can have its own table, which hides the machine's. On older kernels an unprivileged
+user needs an entry of the machine with a recent QEMU.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from factory.util.process import run
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 ENTRY = "riscv64-wheel-factory"
 MOUNT = ("mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT))
-# The first version with all the CPUs that profiles name.
+# The first major version with the CPUs of all profiles.
 OLDEST_QEMU = 10
 FOR_ALL = (
-    "an administrator runs `sudo factory setup` after each start of the machine, or installs the Debian package "
-    f"qemu-user-binfmt, version {OLDEST_QEMU} or newer"
+    "an administrator can run `sudo factory setup` after each boot, or install the Debian package qemu-user-binfmt, "
+    f"version {OLDEST_QEMU} or newer"
 )
-# The ELF header of a little-endian 64-bit RISC-V executable or shared object (e_machine 243); the mask lets
-# e_ident's ABI version and either of the two types pass.
+# The ELF header of a little-endian 64-bit RISC-V executable or shared object (e_machine 243). The mask ignores the ABI
+# version of e_ident and allows both types.
 MAGIC = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00"
 MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
 
 
 def is_native() -> bool:
-    """Whether this machine runs riscv64 programs itself."""
+    """Report if this is a riscv64 machine."""
     return platform.machine() == "riscv64"
 
 
 def registered_interpreter() -> Path | None:
-    """The QEMU that our entry names, or None when it isn't registered or is disabled."""
+    """Return the QEMU of our entry, or None if it is not registered or is disabled."""
     try:
         lines = (BINFMT / ENTRY).read_text().splitlines()
     except OSError:
@@ -51,10 +51,10 @@ def registered_interpreter() -> Path | None:
 
 
 def ensure_registered(qemu: Path) -> None:
-    """Register `qemu` for riscv64 programs, replacing only an older entry of our own.
+    """Register QEMU for riscv64 programs; only our own entry is replaced.
 
     Raises:
-        PrerequisiteMissing: the kernel has no binfmt_misc, or we may not write to it and nobody else did.
+        PrerequisiteMissing: binfmt_misc is missing or not writable, and no other entry serves riscv64 programs.
     """
     if is_native() or (_is_same(registered_interpreter(), qemu) and not rivals()):
         return
@@ -67,20 +67,20 @@ def ensure_registered(qemu: Path) -> None:
         if is_served():
             return
         raise PrerequisiteMissing(
-            f"QEMU can't be registered for riscv64 programs: {error}",
-            hint=f"work on the machine itself, or in a container started with --privileged; else {FOR_ALL}",
+            f"binfmt_misc: registering QEMU for riscv64 programs failed: {error}",
+            hint=f"work on the machine itself, or in a container started with --privileged; or {FOR_ALL}",
         ) from error
 
 
 def is_served() -> bool:
-    """Whether riscv64 programs run already: each entry for them is ours, or names a QEMU that is new enough."""
+    """Report if riscv64 programs run already, by our entry or by others with a recent QEMU."""
     own = [] if registered_interpreter() is None else [ENTRY]
     others = rivals()
     return bool(own + others) and all(_is_new_enough(BINFMT / name) for name in others)
 
 
 def rivals() -> list[str]:
-    """The names of other enabled entries that start riscv64 programs."""
+    """Return the names of other enabled entries for riscv64 programs."""
     entries = [path for path in BINFMT.glob("*") if path.name not in (ENTRY, "register", "status")]
     return sorted(path.name for path in entries if _starts_riscv64(path.read_text().splitlines()))
 
@@ -102,11 +102,11 @@ def _is_new_enough(entry: Path) -> bool:
 
 
 def _is_same(registered: Path | None, qemu: Path) -> bool:
-    """Equal programs in two caches are as good as one: nothing is registered anew."""
+    """Compare contents: an equal program in another cache needs no new registration."""
     return registered is not None and os.access(registered, os.R_OK) and filecmp.cmp(registered, qemu, shallow=False)
 
 
 def _mount() -> None:
-    """Mount the table where there is none, or none that is ours to write: then it's a table for our namespace."""
+    """Mount the table, unless there is a writable one. In a user namespace this makes its own table."""
     if not os.access(BINFMT / "register", os.W_OK):
         run(MOUNT, what="mounting binfmt_misc")

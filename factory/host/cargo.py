@@ -1,4 +1,4 @@
-"""Which registries of crates the host's cargo is configured with, for cargo in a root."""
+"""cargo configuration of this machine: registries and mirrors, for cargo in a root."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import tomli_w
 
 from factory.errors import EnvironmentSetupError
 
-# The variable that holds the configuration, as TOML, where a command in a root has the network.
+# The variable with the configuration as TOML, for commands with network.
 CONFIG_VARIABLE = "HOST_CARGO_CONFIG"
 FILES = ("config.toml", "config")
-# The rest of a configuration, such as linkers and wrappers, is about the host itself.
+# Other tables, such as linkers and wrappers, concern the host only.
 TABLES = ("source", "registries", "registry", "http", "net")
 PREFIXES = ("CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_HTTP_", "CARGO_NET_")
 
 
 def cargo_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Variables that give cargo in a root the host's registries, mirrors and ways to reach them.
+    """Return variables with the host's registries, mirrors and network settings of cargo.
 
     Raises:
-        EnvironmentSetupError: cargo's configuration file is not TOML.
+        EnvironmentSetupError: the configuration file is unreadable or not TOML.
     """
     settings = {name: value for name, value in environment.items() if name.startswith(PREFIXES)}
     home = Path(environment.get("CARGO_HOME") or Path(environment.get("HOME", "/root")) / ".cargo")
@@ -38,10 +38,10 @@ def _read(file: Path) -> dict[str, object]:
         configured = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise EnvironmentSetupError(
-            f"the configuration of this machine's cargo can't be read: {file}: {error}",
-            hint="builds take registries from there: correct or remove it",
+            f"{file}: reading cargo's configuration failed: {error}",
+            hint="builds use its registries: correct or remove the file",
         ) from error
     tables: dict[str, object] = {name: configured[name] for name in TABLES if name in configured}
     if isinstance(http := tables.get("http"), dict):
-        http.pop("cainfo", None)  # a file of the host's
+        http.pop("cainfo", None)  # a path on the host
     return tables

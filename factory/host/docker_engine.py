@@ -1,4 +1,4 @@
-"""The connection to a Docker engine, and its failures in the factory's own words."""
+"""Docker engine: the connection to it, and its errors as errors of the factory."""
 
 from __future__ import annotations
 
@@ -14,33 +14,32 @@ if TYPE_CHECKING:
 
 ADDRESS_VARIABLE = "DOCKER_HOST"
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
-# Seconds without an answer: loading or committing an image of some gigabytes is silent for minutes.
-PATIENCE = 900
+# Loading or committing an image of some gigabytes sends nothing for minutes.
+TIMEOUT_SECONDS = 900
 
 
 def address() -> str:
-    """Where the engine listens: $DOCKER_HOST, else Docker's default."""
+    """Return the engine's address: $DOCKER_HOST, else Docker's default."""
     return os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
 
 
 @contextmanager
 def connect() -> Iterator[DockerClient]:
-    """Connect to the engine that Docker's own variables name, else to this machine's.
+    """Connect to the engine of Docker's own variables, else to this machine's.
 
     Raises:
         PrerequisiteMissing: no engine answers.
     """
-    # Imported here: it takes 0.2 s, which commands that need no engine are spared.
+    # Imported here since it takes 0.2 s, and most commands need no engine.
     import docker
     from docker.errors import DockerException
 
     try:
-        client = docker.from_env(timeout=PATIENCE)
+        client = docker.from_env(timeout=TIMEOUT_SECONDS)
     except DockerException as error:
         raise PrerequisiteMissing(
-            f"no Docker engine answers at {address()}: {error}",
-            hint="apt-get install docker.io, and start dockerd if no service does; or build without one: "
-            "--environment rootfs, the default",
+            f"Docker engine {address()}: connection failed: {error}",
+            hint="apt-get install docker.io, and start dockerd unless a service does; or use --environment rootfs",
         ) from error
     try:
         yield client
@@ -49,8 +48,8 @@ def connect() -> Iterator[DockerClient]:
 
 
 @contextmanager
-def engine_errors(what: str) -> Iterator[None]:
-    """Turn what the engine refuses, or its end, into the error of an environment that could not do `what`."""
+def engine_errors(task: str) -> Iterator[None]:
+    """Convert the engine's errors in the body; `task` is an imperative such as `list its images`."""
     from docker.errors import APIError, DockerException
     from requests import RequestException
 
@@ -59,7 +58,7 @@ def engine_errors(what: str) -> Iterator[None]:
     except (DockerException, RequestException) as error:
         text = str((error.explanation if isinstance(error, APIError) else None) or error)
         raise EnvironmentSetupError(
-            f"the Docker engine at {address()} could not {what}: {text}", hint=_hint(text, error)
+            f"Docker engine {address()}: cannot {task}: {text}", hint=_hint(text, error)
         ) from error
 
 
@@ -67,7 +66,7 @@ def _hint(text: str, error: Exception) -> str:
     from requests import ConnectionError
 
     if "no space left on device" in text:
-        return "make room where the engine keeps its images; docker system df shows what they take"
+        return "free disk space for the engine's images; docker system df shows their sizes"
     if isinstance(error, ConnectionError):
-        return "the engine has ended: start it again, and run the same command to go on"
-    return "docker info and dockerd's log say more"
+        return "the engine has stopped: start it, and run the same command to resume"
+    return "see docker info and dockerd's log"

@@ -1,4 +1,4 @@
-"""What the factory needs of a machine: each prerequisite is looked at, explained, and has a command that mends it."""
+"""Prerequisites of this machine: each is inspected, explained, and has a command that fixes it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.host import binfmt
 from factory.host.docker_engine import address, connect
 from factory.host.network import ca_bundle
-from factory.host.privileges import ENTER_NAMESPACE, NAMESPACE, SUDO, WAY_VARIABLE, chosen_way
+from factory.host.privileges import ENTER_NAMESPACE, NAMESPACE, PRIVILEGE_VARIABLE, SUDO, privilege_method
 from factory.util.paths import Layout
 from factory.util.process import run
 
-# Program -> the Debian and Ubuntu package that has it.
+# Program -> its Debian and Ubuntu package.
 PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "bwrap": "bubblewrap",
@@ -27,11 +27,11 @@ PROGRAMS = {
     "mount": "mount",
     "mke2fs": "e2fsprogs",
 }
-# What maps an ordinary user's subordinate ids into a user namespace.
+# Maps an unprivileged user's subordinate ids into a user namespace.
 UNPRIVILEGED_PROGRAMS = {"newuidmap": "uidmap"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 KEYRING_PACKAGE = "debian-archive-keyring"
-# Where Debian keeps what ordinary users have no use for.
+# Not in an unprivileged user's PATH on Debian.
 SYSTEM_PATH = "/usr/sbin:/sbin"
 NEEDED_DISK_GB = 10
 NEEDED_MEMORY_GB = 4
@@ -40,7 +40,7 @@ SUPPORTED = ("x86_64", "riscv64")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One prerequisite: whether it's there, what was seen, and the command that mends it."""
+    """The state of one prerequisite, and the command that fixes it."""
 
     name: str
     ok: bool
@@ -49,8 +49,8 @@ class Finding:
 
 
 def examine(layout: Layout, environment: str = "rootfs") -> list[Finding]:
-    """Look at every prerequisite, and at what that kind of environment needs beyond what all of them do."""
-    looks: tuple[Callable[[], Finding], ...] = (
+    """Inspect the common prerequisites, and those of a kind of environment."""
+    inspections: tuple[Callable[[], Finding], ...] = (
         _processor,
         _privileges,
         _programs,
@@ -61,22 +61,22 @@ def examine(layout: Layout, environment: str = "rootfs") -> list[Finding]:
         lambda: _disk(layout),
         _memory,
         _certificates,
-        *ENVIRONMENT_LOOKS.get(environment, ()),
+        *ENVIRONMENT_PREREQUISITES.get(environment, ()),
     )
-    return [look() for look in looks]
+    return [inspect() for inspect in inspections]
 
 
 def missing_packages() -> list[str]:
-    """The Debian packages to install."""
+    """Return the Debian packages to install."""
     missing = {package for program, package in _needed_programs().items() if _which(program) is None}
     return sorted(missing | (set() if KEYRING.is_file() else {KEYRING_PACKAGE}))
 
 
 def require_ready(layout: Layout, environment: str = "rootfs") -> None:
-    """Stop at the first prerequisite that only a person can see to.
+    """Require every prerequisite.
 
     Raises:
-        PrerequisiteMissing: with its explanation and the command that mends it.
+        PrerequisiteMissing: one is missing; the hint is the command that fixes it.
     """
     for finding in examine(layout, environment):
         if not finding.ok:
@@ -89,7 +89,7 @@ def _processor() -> Finding:
         name="processor",
         ok=machine in SUPPORTED,
         seen=f"{machine}, {os.cpu_count()} CPUs",
-        mend="use an x86-64 or riscv64 machine: the native tools are programs for those",
+        mend="use an x86-64 or riscv64 machine: there are native tools for these only",
     )
 
 
@@ -97,23 +97,23 @@ def _privileges() -> Finding:
     if os.geteuid() == 0:
         return Finding(name="privileges", ok=True, seen="root")
     try:
-        way = chosen_way()
+        way = privilege_method()
     except PrerequisiteMissing as error:
         return Finding(name="privileges", ok=False, seen=error.message, mend=error.hint or "")
-    ways = {NAMESPACE: "not needed: each command has a user namespace", SUDO: "sudo, asked for when it's needed"}
+    ways = {NAMESPACE: "not needed: each command has a user namespace", SUDO: "sudo, when it is needed"}
     return Finding(name="privileges", ok=True, seen=ways[way])
 
 
 def _in_namespace() -> bool:
-    """Whether commands of this user enter a user namespace."""
+    """Report if commands of this user enter a user namespace."""
     try:
-        return os.geteuid() != 0 and chosen_way() == NAMESPACE
+        return os.geteuid() != 0 and privilege_method() == NAMESPACE
     except PrerequisiteMissing:
         return False
 
 
 def _needed_programs() -> dict[str, str]:
-    through_sudo = os.environ.get(WAY_VARIABLE) == SUDO
+    through_sudo = os.environ.get(PRIVILEGE_VARIABLE) == SUDO
     return PROGRAMS if os.geteuid() == 0 or through_sudo else PROGRAMS | UNPRIVILEGED_PROGRAMS
 
 
@@ -133,7 +133,7 @@ def _keyring() -> Finding:
     return Finding(
         name="Debian's keys",
         ok=there,
-        seen=str(KEYRING) if there else "missing; the root's packages can't be verified",
+        seen=str(KEYRING) if there else "missing: packages of roots cannot be verified",
         mend="factory setup",
     )
 
@@ -143,23 +143,23 @@ def _overlayfs() -> Finding:
     return Finding(
         name="overlayfs",
         ok=known,
-        seen="in the kernel" if known else "not in the kernel; layers can't be stacked",
+        seen="in the kernel" if known else "not in the kernel: layers cannot be stacked",
         mend="sudo modprobe overlay",
     )
 
 
 def _sandbox() -> Finding:
-    """Containers and hardened kernels can forbid what bubblewrap does: try it."""
+    """Try bubblewrap, which containers and hardened kernels can forbid."""
     enter = ENTER_NAMESPACE if _in_namespace() else ()
     if _which("bwrap") is None or (os.geteuid() != 0 and not enter):
-        return Finding(name="sandbox", ok=True, seen="tried when bubblewrap is there and we are root")
+        return Finding(name="sandbox", ok=True, seen="not tried: needs bubblewrap and root")
     bwrap = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net", "true"]
     try:
         run([*enter, *bwrap])
     except CommandFailed as error:
         mend = "start the container with --privileged (or --cap-add SYS_ADMIN and no seccomp profile)"
-        return Finding(name="sandbox", ok=False, seen=f"bubblewrap can't seal a root: {error.output}", mend=mend)
-    return Finding(name="sandbox", ok=True, seen="bubblewrap seals a root, without network")
+        return Finding(name="sandbox", ok=False, seen=f"bubblewrap fails: {error.output}", mend=mend)
+    return Finding(name="sandbox", ok=True, seen="bubblewrap works, without network")
 
 
 def _binfmt() -> Finding:
@@ -173,7 +173,7 @@ def _binfmt() -> Finding:
     return Finding(
         name="riscv64 programs",
         ok=False,
-        seen="QEMU isn't registered with the kernel (binfmt_misc)",
+        seen="QEMU is not registered with the kernel (binfmt_misc)",
         mend="factory setup",
     )
 
@@ -184,8 +184,8 @@ def _disk(layout: Layout) -> Finding:
     return Finding(
         name="disk",
         ok=free >= NEEDED_DISK_GB,
-        seen=f"{free:.0f} GB free for {layout.root}; {NEEDED_DISK_GB} GB are needed",
-        mend="export FACTORY_CACHE=/a/folder/with/more/room",
+        seen=f"{free:.0f} GB free for {layout.root}; needs {NEEDED_DISK_GB} GB",
+        mend="export FACTORY_CACHE=/folder/with/more/space",
     )
 
 
@@ -194,14 +194,14 @@ def _memory() -> Finding:
     return Finding(
         name="memory",
         ok=total >= NEEDED_MEMORY_GB,
-        seen=f"{total:.0f} GB; {NEEDED_MEMORY_GB} GB are needed",
+        seen=f"{total:.0f} GB; needs {NEEDED_MEMORY_GB} GB",
         mend="close other programs, or add swap",
     )
 
 
 def _certificates() -> Finding:
     bundle = ca_bundle()
-    seen = f"{bundle}, handed on into the roots" if bundle else "the host has no bundle of certificate authorities"
+    seen = f"{bundle}, also used in roots" if bundle else "the host has no CA bundle"
     return Finding(name="certificates", ok=bundle is not None, seen=seen, mend="sudo apt-get install ca-certificates")
 
 
@@ -214,5 +214,5 @@ def _engine() -> Finding:
     return Finding(name="Docker", ok=True, seen=f"engine {version} at {address()}")
 
 
-# What one kind of environment needs.
-ENVIRONMENT_LOOKS: Mapping[str, tuple[Callable[[], Finding], ...]] = {"docker": (_engine,)}
+# Prerequisites of one kind of environment only.
+ENVIRONMENT_PREREQUISITES: Mapping[str, tuple[Callable[[], Finding], ...]] = {"docker": (_engine,)}

@@ -1,4 +1,4 @@
-"""How this machine reaches its package index: what pip is configured with, as a requests session."""
+"""requests session for the package index, with pip's configuration."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from factory.host.pip import pip_settings
 
 RETRIES = 5
 BACKOFF_SECONDS = 0.5
-TIMEOUT_SECONDS = (15.0, 60.0)  # to connect, and between two pieces of an answer
+TIMEOUT_SECONDS = (15.0, 60.0)  # to connect, and between two parts of a response
 _TRANSIENT_STATUSES = (429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexConfig:
-    """The index and how to reach it. `url` has no credentials: they are apart, so that no log can show them."""
+    """The package index and its connection settings. `url` has no credentials, so logs cannot show them."""
 
     url: str
     credentials: tuple[str, str] | None = None
@@ -35,9 +35,9 @@ class IndexConfig:
 
 
 def read_index_config(environment: Mapping[str, str] = os.environ) -> IndexConfig:
-    """What pip is configured with (PIP_* variables, then pip.conf); without any, pypi-simple's default index.
+    """Return pip's configuration (PIP_* variables, then pip.conf); the default index is pypi-simple's.
 
-    requests itself adds REQUESTS_CA_BUNDLE, the proxy variables and ~/.netrc.
+    requests adds REQUESTS_CA_BUNDLE, the proxy variables and ~/.netrc.
     """
     pip = pip_settings(environment)
     url, credentials = _split_credentials(pip.get("index-url", PYPI_SIMPLE_ENDPOINT))
@@ -51,13 +51,13 @@ def read_index_config(environment: Mapping[str, str] = os.environ) -> IndexConfi
 
 
 def open_session(config: IndexConfig) -> requests.Session:
-    """A session that repeats what failed for a moment: no connection, or a status that servers in trouble send."""
+    """Return a session that retries failed connections and transient HTTP statuses."""
     retry = Retry(
         total=RETRIES,
         backoff_factor=BACKOFF_SECONDS,
         status_forcelist=_TRANSIENT_STATUSES,
         raise_on_status=False,
-        respect_retry_after_header=False,  # it may say hours
+        respect_retry_after_header=False,  # it can be hours
     )
     session = requests.Session()
     for scheme in ("https://", "http://"):
@@ -71,13 +71,13 @@ def open_session(config: IndexConfig) -> requests.Session:
 
 
 def without_secrets(text: str) -> str:
-    """The text with credentials and queries (which may hold tokens) taken out of its URLs."""
+    """Remove credentials and queries, which can hold tokens, from the URLs in a text."""
     text = re.sub(r"://[^@/\s]*@", "://", text)
     return re.sub(r"\?[^\s'\")]*", "", text)
 
 
 class _IndexAuth(AuthBase):
-    """The index's credentials for the index's own host only: files may lie on other hosts. Others get netrc's."""
+    """Authentication: the index's credentials for its own host, netrc's for the hosts of files."""
 
     def __init__(self, config: IndexConfig) -> None:
         self._host = urlsplit(config.url).netloc

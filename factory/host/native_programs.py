@@ -1,4 +1,4 @@
-"""Programs of layers, started on this machine outside of their root."""
+"""Native programs of layers, run on this machine outside of a root."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factory.errors import EnvironmentSetupError
 
-# Machine -> the folder of its libraries, and in that the program that starts those which are linked with them.
+# Machine -> its library folder, and the dynamic loader in that.
 LOADERS = {
     "x86_64": ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
     "riscv64": ("riscv64-linux-gnu", "ld-linux-riscv64-lp64d.so.1"),
@@ -16,12 +16,12 @@ LOADERS = {
 
 
 def native_command(native_layer: Path, program: str) -> list[str]:
-    """How to start a program of the native layer on the host, whatever the host's own libc is."""
+    """Return the command of a program of the native layer, independent of the host's libc."""
     return program_command([native_layer / "opt/native"], program)
 
 
 def program_command(trees: Sequence[Path], program: str) -> list[str]:
-    """How to start a program of layers, which is one for this machine, outside of the root that they make up.
+    """Return the command of a native program of layers, outside of their root.
 
     Raises:
         EnvironmentSetupError: no layer has the program.
@@ -31,5 +31,5 @@ def program_command(trees: Sequence[Path], program: str) -> list[str]:
     loaders = [folder / loader for folder in libraries if (folder / loader).is_file()]
     programs = [path for tree in trees if (path := tree / "usr/bin" / program).is_file()]
     if not loaders or not programs:
-        raise EnvironmentSetupError(f"no layer has the program {program}", hint="remove the layers and run again")
+        raise EnvironmentSetupError(f"{program}: no layer has this program", hint="remove the layers and run again")
     return [str(loaders[0]), "--library-path", ":".join(map(str, libraries)), str(programs[0])]

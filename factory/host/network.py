@@ -1,7 +1,6 @@
-"""What the host knows about its network: CA bundle, proxies and package indexes, handed on into environments.
+"""Network configuration of this machine for roots: CA bundle, proxies and package indexes.
 
-People build behind company proxies that intercept TLS and with indexes of their own; everything else of the host's
-environment stays outside.
+Companies have proxies that intercept TLS, and their own indexes. Roots get nothing else of the host's environment.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from factory.host.pip import pip_settings, uv_variables
 CA_INSIDE = "/etc/ssl/certs/ca-certificates.crt"
 CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CARGO_HTTP_CAINFO")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-# Not --find-links: the folders that it names are the host's.
+# Without --find-links: its folders are on the host.
 PIP_VARIABLES = {
     "index-url": "PIP_INDEX_URL",
     "extra-index-url": "PIP_EXTRA_INDEX_URL",
@@ -29,14 +28,14 @@ RESOLVER_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostNetwork:
-    """Variables to set and files to show read-only (host path -> path inside) where a command has the network."""
+    """Variables and read-only files (host path -> path inside) of commands with network."""
 
     environment: Mapping[str, str]
     files: Mapping[Path, str]
 
 
 def host_network(environment: Mapping[str, str] = os.environ) -> HostNetwork:
-    """Read the host's network configuration."""
+    """Return the host's network configuration."""
     variables = _proxies(environment) | _indexes(environment) | cargo_settings(environment)
     files = {Path(name): name for name in RESOLVER_FILES if Path(name).is_file()}
     bundle = ca_bundle(environment)
@@ -47,7 +46,7 @@ def host_network(environment: Mapping[str, str] = os.environ) -> HostNetwork:
 
 
 def ca_bundle(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The file of certificate authorities that the host's clients trust."""
+    """Return the host's CA bundle."""
     candidates = [*(environment.get(name) for name in CA_VARIABLES), ssl.get_default_verify_paths().cafile, CA_INSIDE]
     return next((Path(name) for name in candidates if name and Path(name).is_file()), None)
 
@@ -58,7 +57,7 @@ def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _indexes(environment: Mapping[str, str]) -> dict[str, str]:
-    """pip's configured indexes, for pip and for uv."""
+    """Return pip's configured indexes as variables of pip and uv."""
     pip = {key: value for key, value in pip_settings(environment).items() if key in PIP_VARIABLES}
     shown = {PIP_VARIABLES[key]: value for key, value in pip.items()}
     for_uv = uv_variables(pip, environment) | {

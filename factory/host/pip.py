@@ -1,4 +1,4 @@
-"""Which package indexes this machine is configured with: pip's own settings, and the same for uv."""
+"""pip configuration of this machine, and the same package indexes for uv."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from factory.util.process import run
 
-# pip's setting -> uv's variable, and the name that it had before.
+# pip's setting -> uv's variable, and that variable's older name.
 UV_VARIABLES = {
     "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
     "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
@@ -21,7 +21,7 @@ _PIP_LINE = re.compile(r"^(?P<section>[\w:-]+)\.(?P<key>[\w-]+)=(?P<value>['\"].
 
 
 def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """pip's settings for every command, from its files and its variables: pip alone knows all the places it reads."""
+    """Return pip's settings for every command, as `pip config list` reads them from files and variables."""
     listed = _config_list(tuple(sorted(environment.items())))
     found: dict[str, dict[str, str]] = {"global": {}, ":env:": {}}
     for match in _PIP_LINE.finditer(listed):
@@ -31,12 +31,12 @@ def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 @lru_cache
 def _config_list(environment: tuple[tuple[str, str], ...]) -> str:
-    """What pip prints of its settings; kept, since every command with the network asks and the start of pip costs."""
+    """Return the output of `pip config list`, cached: every command with network needs it, and pip starts slowly."""
     return run([sys.executable, "-m", "pip", "config", "list"], env=dict(environment), what="pip config list")
 
 
 def uv_variables(pip: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """uv's own variables about indexes; where it has none, what `pip` (its settings) says."""
+    """Return uv's variables for indexes; unset ones come from the settings of pip."""
     found = {}
     for key, names in UV_VARIABLES.items():
         separator = "," if key == "find-links" else " "

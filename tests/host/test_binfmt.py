@@ -1,4 +1,4 @@
-"""Our registration with the kernel lives beside others."""
+"""Our binfmt_misc entry among those of the host."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.environment
 RIVAL = binfmt.BINFMT / "rival-riscv64"
 
 
-# A native program sees which QEMU runs an emulated one.
+# A native program reads the path of the QEMU that runs an emulated one.
 WHO_RUNS = "sleep 9 & python-pure -c \"import os, sys; print(os.readlink(f'/proc/{sys.argv[1]}/exe'))\" $! > /build/who"
 
 
 @pytest.fixture
 def rival(hybrid: RootfsEnvironment, tmp_path: Path) -> Iterator[str]:
-    """An entry as another program registers it, newer than ours, with a QEMU of its own."""
+    """Another program's entry, newer than ours, with its own QEMU."""
     ours = binfmt.registered_interpreter()
     assert ours is not None
     other = tmp_path / "rival-qemu"
@@ -45,14 +45,14 @@ def who_runs(environment: RootfsEnvironment, work: Path) -> str:
     return Path((work / "who").read_text().strip()).name
 
 
-def test_ours_is_found_and_names_our_qemu(hybrid: RootfsEnvironment, layout: Layout) -> None:
+def test_registered_interpreter_is_our_qemu(hybrid: RootfsEnvironment, layout: Layout) -> None:
     registered = binfmt.registered_interpreter()
     assert registered is not None
     assert registered.name == "qemu-riscv64"
     assert binfmt.ENTRY not in binfmt.rivals()
 
 
-def test_an_entry_of_the_host_stays_as_it_is_and_ours_wins(
+def test_register_qemu_with_rival_wins_and_keeps_it(
     hybrid: RootfsEnvironment, layout: Layout, tmp_path: Path, rival: str
 ) -> None:
     assert RIVAL.name in binfmt.rivals()
@@ -62,7 +62,7 @@ def test_an_entry_of_the_host_stays_as_it_is_and_ours_wins(
     assert who_runs(hybrid, tmp_path / "after") == "qemu-riscv64"
 
 
-# The table of a user namespace is empty at first. The version is the second argument, the flags are the third.
+# The table of a user namespace is empty at first. Arguments: folder, version, flags.
 REGISTER_ANOTHER = """
 import sys
 from pathlib import Path
@@ -81,9 +81,7 @@ print(binfmt.is_served())
 @pytest.mark.parametrize(
     ("version", "flags", "served"), [("10.0.2", "OCF", "True"), ("7.2.19", "OCF", "False"), ("10.0.2", "OC", "False")]
 )
-def test_another_registration_serves_if_it_is_new_enough_and_needs_no_file_in_the_root(
-    tmp_path: Path, version: str, flags: str, served: str
-) -> None:
+def test_is_served_needs_recent_qemu_with_flag_f(tmp_path: Path, version: str, flags: str, served: str) -> None:
     enter = ["unshare", "--user", "--map-root-user", "--mount"]
     command = [*enter, sys.executable, "-c", REGISTER_ANOTHER, str(tmp_path), version, flags]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == served

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from factory.cli.console import Reporter, print_table
-from factory.host.privileges import give_back
+from factory.host.ownership import restore_owner
 from factory.store.areas import AREAS, ON_REQUEST
 from factory.store.export_cache import export_cache
 from factory.store.import_cache import import_cache
@@ -61,7 +61,7 @@ def _export(args: argparse.Namespace) -> None:
     reporter, started = Reporter(), time.monotonic()
     areas = [name for name in AREAS if name not in ON_REQUEST or getattr(args, name)]
     items = export_cache(default_layout(), args.file, areas, reporter.line)
-    give_back(args.file)
+    restore_owner(args.file)
     size = args.file.stat().st_size / 1e6
     reporter.line(f"{args.file}: {items} items, {size:.1f} MB, in {time.monotonic() - started:.1f} s")
 

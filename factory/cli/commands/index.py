@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from factory.cli.console import Reporter, print_table
 from factory.errors import IndexDiffers, PublishError
-from factory.host.privileges import given_back
+from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
 from factory.model.target import Target
 from factory.publish.file_locations import sources_of
@@ -116,7 +116,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     terms = Terms(may_shadow=shadowing, base=args.url, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two publishers at once, the later one writes the pages of both.
-    with given_back(args.output, folder), stage as log, ledger.locked():
+    with owned_by_user(args.output, folder), stage as log, ledger.locked():
         publication = publish(
             candidates,
             ledger=ledger,
@@ -155,7 +155,7 @@ def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> N
 
     if not ledger.folder.is_dir():
         raise PublishError(f"there is no ledger in {ledger.folder}", hint="say where it is with --ledger DIR")
-    with given_back(output, ledger.folder), ledger.locked():
+    with owned_by_user(output, ledger.folder), ledger.locked():
         sboms = write_sboms(ledger.read(), ledger.folder, output, force=force)
         changed = [*sboms, *write_site(ledger, output, force=force)]
     print(f"{len(changed)} files are new or another in {output}")

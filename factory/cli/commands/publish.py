@@ -7,7 +7,7 @@ from pathlib import Path
 
 from factory.cli.commands.index import configure_publishing, publish_and_show
 from factory.errors import PublishError
-from factory.host.privileges import give_back
+from factory.host.ownership import restore_owner
 from factory.model.artifacts import StoredWheel
 from factory.publish.wheel_metadata import write_metadata
 from factory.store.store import Store
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for each in candidates:
         print(write_metadata(each.path, args.write_metadata))
-    give_back(args.write_metadata)
+    restore_owner(args.write_metadata)
     return 0
 
 

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from factory.cli.console import print_table
 from factory.cli.options import DEFAULT_MODE, add_root_options, make_run
 from factory.errors import NotReproducible, StoreError
-from factory.host.privileges import give_back
+from factory.host.ownership import restore_owner
 from factory.model.record import BuildRecord
 from factory.pipeline.rebuild import rebuild
 from factory.pipeline.wheel_diff import Difference, compare_wheels
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         args.output.mkdir(parents=True, exist_ok=True)
         wheel = args.output / rebuilt.name
         copy_atomically(rebuilt, wheel)
-        give_back(args.output)
+        restore_owner(args.output)
     finally:
         if not args.keep:
             discard(folder)

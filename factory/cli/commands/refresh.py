@@ -9,7 +9,7 @@ from typing import Annotated
 
 from factory.cli.commands.index import configure_index, default_ledger, pages_hint
 from factory.cli.console import Reporter
-from factory.host.privileges import given_back
+from factory.host.ownership import owned_by_user
 from factory.model.declaration import REQUIREMENT, about
 from factory.publish.ledger import Ledger
 from factory.recipes.reader import read_file
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     folder: Path = args.ledger or default_ledger(args.output)
     requirements = read_requirements(folder.absolute().parent / UPSTREAM_FILE)
     stage = Reporter().stage("index", "refresh", default_layout().logs / "index" / "refresh.log")
-    with given_back(folder), stage as log:
+    with owned_by_user(folder), stage as log:
         changed = refresh(requirements, ledger=Ledger(folder), output=args.output, log=log)
     for release in changed:
         print(f"{release.filename}: {'linked' if release.yanked is None else f'yanked: {release.yanked}'}")

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from factory.cli.commands.index import configure_index, default_ledger, pages_hint
 from factory.cli.values import count
-from factory.host.privileges import given_back
+from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger
 from factory.publish.retention import retained
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Note in the ledger what is listed."""
     ledger = Ledger(args.ledger or default_ledger(args.output))
     names = {canonicalize_name(name) for name in args.names}
-    with given_back(ledger.folder), ledger.locked():
+    with owned_by_user(ledger.folder), ledger.locked():
         changed = ledger.update(retained(ledger.read(), names, builds=args.builds, versions=args.versions))
     for release in changed:
         print(f"{release.filename}: {'listed again' if release.listed else 'not listed any more'}")

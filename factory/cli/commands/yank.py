@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from factory.cli.commands.index import configure_index, default_ledger, pages_hint
-from factory.host.privileges import given_back
+from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger, Release
 
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 def change(args: argparse.Namespace, reason: str | None) -> tuple[Release, ...]:
     """Yank the version that the arguments name, or take that back with None."""
     ledger, (name, version) = args.ledger or default_ledger(args.output), args.version
-    with given_back(ledger):
+    with owned_by_user(ledger):
         return Ledger(ledger).set_yanked(name, version, reason)
 
 
