@@ -24,7 +24,8 @@ from factory.publish.ledger import Ledger, Release, entry_of, parse_filename
 from factory.publish.logs import log_name
 from factory.publish.reports import Log
 from factory.util.atomic_files import write_if_changed
-from tests.support.releases import RELEASE, numbered
+from tests.support.publishers import add_bytes, add_many
+from tests.support.releases import RELEASE
 from tests.support.wheelmaker import make_wheel, release_of
 
 ENTRY = Path("demo") / "demo-1.0-py3-none-any.whl.json"
@@ -216,11 +217,6 @@ def test_a_hostile_file_name_is_refused(tmp_path: Path, filename: str) -> None:
     assert list((tmp_path / "ledger").rglob("*.json")) == []
 
 
-def add_many(folder: Path, numbers: range) -> None:
-    for number in numbers:
-        Ledger(folder).add(numbered(number))
-
-
 @pytest.mark.parametrize("length", [201, 226, 255, 300])
 def test_a_file_name_that_leaves_no_room_for_those_beside_it_is_refused(tmp_path: Path, length: int) -> None:
     ledger, long = Ledger(tmp_path / "ledger"), named(length)
@@ -264,13 +260,6 @@ def test_two_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
     assert {release.version for release in Ledger(tmp_path).read()} == {str(number) for number in range(1, 90)}
 
 
-def add_bytes(folder: Path, digit: str) -> None:
-    try:
-        Ledger(folder).add(structs.replace(RELEASE, sha256=digit * 64))
-    except PublishError:
-        sys.exit(3)
-
-
 def test_of_two_publishers_of_one_name_with_different_bytes_exactly_one_wins(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=add_bytes, args=(tmp_path, digit)) for digit in "cdef"]
@@ -285,6 +274,7 @@ PUBLISH_FOREVER = """
 import sys, itertools
 from pathlib import Path
 from factory.publish.ledger import Ledger
+from tests.support.publishers import add_bytes, add_many
 from tests.support.releases import numbered
 for number in itertools.count(int(sys.argv[2])):
     Ledger(Path(sys.argv[1])).add(numbered(number))

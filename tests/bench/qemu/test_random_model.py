@@ -1,5 +1,6 @@
 """Tests of models with random weights."""
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def test_write_random_is_deterministic(tmp_path: Path) -> None:
 
 def test_write_unquantized_is_sparse(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
-    write_unquantized(DEEPSEEK_R1_DISTILL_QWEN_1_5B, path)
-    assert path.stat().st_size > 3.5e9
+    # Readers take a minute for the tokens of the whole vocabulary.
+    write_unquantized(replace(DEEPSEEK_R1_DISTILL_QWEN_1_5B, vocabulary=1024), path)
+    assert path.stat().st_size > 2.5e9
     assert path.stat().st_blocks * 512 < 10e6
     assert len(GGUFReader(path).tensors) == 339
