@@ -1,4 +1,4 @@
-"""The project's sessions: `.ci/nox lint`, `.ci/nox tests`, `.ci/nox long`, `.ci/nox demo`."""
+"""Sessions of nox: `.ci/nox lint`, `tests`, `long` and `demo`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-# What opens no riscv64 root runs several files at once; roots, Docker and compilers take the whole machine.
-ALONE = "environment or main_job"
-AT_ONCE = ["--numprocesses=auto", "--dist=loadfile"]
+# Tests without riscv64 roots run in parallel. Tests with roots, Docker and compilers need the whole machine.
+SERIAL = "environment or main_job"
+PARALLEL = ["--numprocesses=auto", "--dist=loadfile"]
 
 
 @nox.session
@@ -31,16 +31,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The main job and all else but `long`; arguments after -- go to pytest instead: `-- -m "not main_job"`."""
+    """Run all tests except `long`, or pytest with the arguments after `--`."""
     if session.posargs:
         run_tests(session, session.posargs)
     else:
-        run_tests(session, [*AT_ONCE, "-m", f"not ({ALONE} or long)"], ["-m", f"({ALONE}) and not long"])
+        run_tests(session, [*PARALLEL, "-m", f"not ({SERIAL} or long)"], ["-m", f"({SERIAL}) and not long"])
 
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """The tests that build packages beyond the main job's."""
+    """Run the tests that build further packages."""
     run_tests(session, ["-m", "long", *session.posargs])
 
 
@@ -53,7 +53,7 @@ def reference(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The main job: build llama-cpp-python, publish it, install it in a clean riscv64 root and generate text."""
+    """Build, publish and install llama-cpp-python, and generate text with it."""
     session.install("-e", ".")
     factory = f"{session.bin}/factory"
     index = ["--output", "dist/index", "--ledger", "dist/ledger"]
@@ -68,7 +68,7 @@ def demo(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session, *runs: Sequence[str]) -> None:
-    """pytest once with the arguments of each of `runs`, in riscv64 roots that are there."""
+    """Run pytest once with the arguments of each of `runs`; first make the roots."""
     session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "test"))
     variables = environment() | through_sudo()
     session.run(f"{session.bin}/factory", "setup", env=variables)
@@ -77,16 +77,16 @@ def run_tests(session: nox.Session, *runs: Sequence[str]) -> None:
 
 
 def as_root() -> list[str]:
-    """Tests open riscv64 roots themselves, and add users to the machine."""
+    """Return sudo for ordinary users: tests open riscv64 roots and add users."""
     return [] if os.geteuid() == 0 else ["sudo", "--preserve-env"]
 
 
 def through_sudo() -> dict[str, str]:
-    """The roots that root's tests use are root's too, beside those that an ordinary user has made without."""
+    """Return variables for a separate cache: roots made with sudo belong to root."""
     cache = os.environ.get("FACTORY_CACHE", str(Path(".nox/tests-cache").absolute()))
     return {} if os.geteuid() == 0 else {"FACTORY_PRIVILEGE": "sudo", "FACTORY_CACHE": cache}
 
 
 def environment() -> dict[str, str]:
-    """pip's noise off; everything else as the host has it."""
+    """Return variables that silence pip's version check."""
     return {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -1,9 +1,9 @@
-"""How long packages take to build: for x86-64 natively, for riscv64 in the hybrid and in the emulated environment.
+"""Build times: packages for x86-64 natively, and for riscv64 hybrid and emulated.
 
 Usage, as root: python benchmarks/build_speed.py [--package NAME]... [--modes MODE,MODE] [--runs N] [--json]
 
-All modes call the same PEP 517 hooks through factory.stages.builders, sealed by bubblewrap, with as many jobs as
-there are cores and without ccache. Installing build requirements is timed apart; the ratios are about the build alone.
+All modes call the same PEP 517 hooks through factory.stages.builders, sealed by bubblewrap, with one job per core and
+without ccache. The installation of build requirements is timed separately; the ratios are for the build alone.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ TOOLS = f"({'; '.join(f'{program} --version | head -n 1' for program in PROGRAMS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is built; `note` says how it differs from the recipe."""
+    """A package to build; `note` says how it differs from the recipe."""
 
     recipe: Recipe
     patches: Sequence[Path] = ()
@@ -69,7 +69,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A package and a mode to build it in; the host itself has no root."""
+    """A package and a mode; `root` is None on the host itself."""
 
     subject: Subject
     mode: str
@@ -78,7 +78,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparable:
-    """Settings, over the recipe's own, with which all modes compile the same amount of code."""
+    """Settings, over those of the recipe, for the same amount of code in all modes."""
 
     settings: Mapping[str, str]
     note: str
@@ -91,15 +91,15 @@ COMPARABLE = {
             # ggml leaves these off for reproducible builds, but not riscv64's vectors.
             **{f"cmake.define.GGML_{name}": "ON" for name in ("SSE42", "AVX", "AVX2", "FMA", "F16C", "BMI2")},
         },
-        note="as its recipe says, but for one CPU variant with vectors (x86-64: AVX2, riscv64: RVV): all variants are "
-        "several times as many for x86-64 as for riscv64",
+        note="as its recipe says, with one CPU variant with vectors (x86-64: AVX2, riscv64: RVV): x86-64 has several "
+        "times as many variants as riscv64",
     )
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """One build in one mode; `objects` counts the object files that it compiled."""
+    """A build in one mode; `objects` is the number of compiled object files."""
 
     package: str
     mode: str
@@ -118,11 +118,11 @@ COLUMNS: Mapping[str, Callable[[Build], float]] = {
 
 
 def main() -> int:
-    """Build, print, and return the exit code."""
+    """Run the builds, print the times, and return the exit code."""
     arguments = parse_arguments()
     try:
         if os.geteuid() != 0:
-            raise PrerequisiteMissing("opening riscv64 roots needs root", hint="run the benchmark with sudo")
+            raise PrerequisiteMissing("riscv64 roots: cannot open them: root privileges are missing", hint="use sudo")
         subjects, layout = [find_subject(name) for name in arguments.package or [DEFAULT]], default_layout()
         cases = [
             Case(subject=subject, mode=mode, root=make_environment(subject, mode, layout))
@@ -130,7 +130,7 @@ def main() -> int:
             for mode in arguments.modes or default_modes(subject)
         ]
         load = os.getloadavg()[0]
-        # Packages and modes take turns, so that another load on the machine falls on all of them.
+        # Interleave packages and modes, so that other load on the machine affects all of them.
         builds = [build_once(case, layout) for _ in range(arguments.runs) for case in cases]
     except FactoryError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -143,23 +143,25 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--package", action="append", help=f"of recipes/ or tests/packages/; repeatable (default: {DEFAULT})"
+        "--package", action="append", help=f"package of recipes/ or tests/packages/; repeatable (default: {DEFAULT})"
     )
-    parser.add_argument("--modes", type=read_modes, help="comma-separated: native, hybrid, emulated (default: all)")
-    parser.add_argument("--runs", type=int, default=1, help="builds in each mode (default: 1)")
-    parser.add_argument("--json", action="store_true", help="print the figures of every build as JSON")
+    parser.add_argument(
+        "--modes", type=read_modes, help="comma-separated modes: native, hybrid, emulated (default: all)"
+    )
+    parser.add_argument("--runs", type=int, default=1, help="builds per mode (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print every build as JSON")
     return parser.parse_args()
 
 
 def read_modes(text: str) -> list[str]:
     known, modes = [NATIVE, *MODES], text.split(",")
     if unknown := [mode for mode in modes if mode not in known]:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: the modes are {', '.join(known)}")
+        raise argparse.ArgumentTypeError(f"unknown mode {', '.join(unknown)}; choose from {', '.join(known)}")
     return modes
 
 
 def find_subject(name: str) -> Subject:
-    """A project of tests/packages, or a recipe's, patched as for its wheel and made comparable."""
+    """Find a project of tests/packages, or a recipe with its patches, made comparable."""
     folder = ROOT / "tests/packages" / name
     if (folder / "pyproject.toml").is_file():
         version = read_project_metadata(SourceTree(path=folder, sha256="")).version or "0"
@@ -167,7 +169,7 @@ def find_subject(name: str) -> Subject:
         return Subject(recipe=Recipe(name=name, version=version, directory=folder, source=pin), note="as it is")
     recipes = load_recipes(ROOT / "recipes", SOURCE_KINDS)
     if name not in recipes:
-        raise RecipeError(f"there is no package {name!r}", hint=f"known: {DEFAULT}, {', '.join(recipes)}")
+        raise RecipeError(f"--package {name}: no such package", hint=f"choose from {DEFAULT}, {', '.join(recipes)}")
     recipe = recipes[name]
     subject = Subject(recipe=recipe, patches=patches.select(ROOT / "patches", recipe.source))
     return subject if name not in COMPARABLE else comparable(subject, COMPARABLE[name])
@@ -180,7 +182,7 @@ def comparable(subject: Subject, changes: Comparable) -> Subject:
 
 
 def default_modes(subject: Subject) -> list[str]:
-    """All, but for the packages that take far too long emulated."""
+    """Return all modes; without emulated for packages that take far too long there."""
     return [NATIVE, "hybrid"] if subject.recipe.name in COMPARABLE else [NATIVE, "hybrid", "emulated"]
 
 
@@ -200,7 +202,7 @@ def make_environment(subject: Subject, mode: str, layout: Layout) -> RootfsEnvir
 
 
 def build_once(case: Case, layout: Layout) -> Build:
-    """Build from nothing, on the host where there is no root, in a folder that is removed afterwards; logs stay."""
+    """Build from an empty folder, on the host if the case has no root; keep the logs."""
     subject, mode, root = case.subject, case.mode, case.root
     folder = layout.root / "benchmarks" / f"{subject.recipe.name}-{mode}"
     work = folder / "work"
@@ -218,7 +220,7 @@ def build_once(case: Case, layout: Layout) -> Build:
 
 
 def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: LogSink) -> Build:
-    """Put the source into the sandbox, install what it requires, build it, and look at what came of it."""
+    """Fetch the source, install its requirements, and build; measure the last two."""
     work, builder = sandbox.work, builder_of(subject.recipe.build.builder)
     tree = fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
     prepare(subject.recipe.source, subject.patches, tree, log)
@@ -250,7 +252,7 @@ def by_package_and_mode(builds: Sequence[Build]) -> dict[str, dict[str, list[Bui
 
 
 def ratios(modes: Mapping[str, Sequence[Build]]) -> dict[str, Seconds]:
-    """The medians of one mode's builds of a package over those of another's."""
+    """Divide the medians of two modes of a package."""
     medians = {
         mode: Seconds(wall=median(run.build.wall for run in runs), cpu=median(run.build.cpu for run in runs))
         for mode, runs in modes.items()

@@ -1,10 +1,10 @@
-"""How long unmodified cibuildwheel takes in the image with the native tools, and in the same image without them.
+"""Run times of cibuildwheel in our image, with and without the native tools.
 
 Usage, as root with a Docker engine: python benchmarks/cibuildwheel_speed.py [--package NAME]... [--json]
 
-The packages are source distributions as they are on the package index, with the configuration for cibuildwheel that
-they bring or none: one in C, one in C++ with CMake and one in C++ with Meson. Everything that cibuildwheel does is
-timed, installing, building, repairing and testing, for one Python, with a job for each core and without ccache.
+The packages are unmodified source distributions with their own configuration for cibuildwheel, if any: one in C, one
+in C++ with CMake and one in C++ with Meson. All steps of cibuildwheel are timed (install, build, repair, test), for one
+Python, with one job per core and without ccache.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MODES = ("hybrid", "emulated")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A source distribution; `note` says what it's written in, and what of its configuration is left out."""
+    """A source distribution; `note` has its language and the excluded configuration."""
 
     name: str
     version: str
@@ -68,7 +68,7 @@ SUBJECTS = (
         name="msgspec",
         version="0.22.0",
         sha256="0a13624a4969159fe35d8c2a3d377b2b61bbd8585e327440d5e52725affcce38",
-        note="C, setuptools; it brings no configuration, so nothing is tested",
+        note="C, setuptools; no configuration, so nothing is tested",
     ),
     Subject(
         name="levenshtein",
@@ -80,7 +80,7 @@ SUBJECTS = (
         name="contourpy",
         version="1.4.0",
         sha256="20156f5a1ac4f8ce02656e39a61e82164a3d359796dc8026f75b062783d500e1",
-        note="C++, Meson; its own configuration, without the tests: they want a numpy that has no riscv64 wheel",
+        note="C++, Meson; its own configuration, without the tests, which need a numpy without a riscv64 wheel",
         options={"CIBW_TEST_SKIP": "*"},
     ),
 )
@@ -88,7 +88,7 @@ SUBJECTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of cibuildwheel. CPU seconds are the container's, as the engine last told before its end."""
+    """A run of cibuildwheel, with the last CPU seconds that the engine reported."""
 
     package: str
     mode: str
@@ -96,11 +96,11 @@ class Run:
 
 
 def main() -> int:
-    """Run, print, and return the exit code."""
+    """Run cibuildwheel, print the times, and return the exit code."""
     arguments = parse_arguments()
     try:
         if os.geteuid() != 0:
-            raise PrerequisiteMissing("opening riscv64 roots needs root", hint="run the benchmark with sudo")
+            raise PrerequisiteMissing("riscv64 roots: cannot open them: root privileges are missing", hint="use sudo")
         layout, load = default_layout(), os.getloadavg()[0]
         subjects = [subject for subject in SUBJECTS if subject.name in (arguments.package or [subject.name])]
         store = LayerStore(layout=layout, open_stage=stages(layout))
@@ -117,8 +117,8 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     names = [subject.name for subject in SUBJECTS]
-    parser.add_argument("--package", action="append", choices=names, help="repeatable (default: all)")
-    parser.add_argument("--json", action="store_true", help="print the figures of every run as JSON")
+    parser.add_argument("--package", action="append", choices=names, help="package to build; repeatable (default: all)")
+    parser.add_argument("--json", action="store_true", help="print every run as JSON")
     return parser.parse_args()
 
 
@@ -128,7 +128,7 @@ def stages(layout: Layout, label: str = "environment") -> OpenStage:
 
 
 def run_once(subject: Subject, mode: str, root: Root, layout: Layout) -> Run:
-    """Fetch and run cibuildwheel in a folder that is removed afterwards; logs stay."""
+    """Fetch the source and run cibuildwheel in a temporary folder; keep the logs."""
     folder = layout.root / "benchmarks" / f"cibuildwheel-{subject.name}-{mode}"
     discard(folder)
     recipe, open_stage = subject.recipe(folder), stages(layout, subject.name)
@@ -156,7 +156,7 @@ def run_once(subject: Subject, mode: str, root: Root, layout: Layout) -> Run:
 
 @contextmanager
 def measured() -> Iterator[Callable[[], Seconds]]:
-    """Time what is done, and our container; afterwards the yielded function tells."""
+    """Measure the body and our container; the yielded function returns the result."""
     started, ended, samples = time.monotonic(), threading.Event(), [0.0]
     watcher = threading.Thread(target=watch, args=(samples, ended))
     watcher.start()
@@ -170,7 +170,7 @@ def measured() -> Iterator[Callable[[], Seconds]]:
 
 
 def watch(samples: list[float], ended: threading.Event) -> None:
-    """Add the CPU seconds of our container each second, from its start to its end."""
+    """Append the CPU seconds of our container every second."""
     from docker.errors import APIError
 
     with connect() as client:

@@ -1,4 +1,4 @@
-"""The host as a sandbox like those of the riscv64 roots, for building the same package natively."""
+"""Host sandbox: builds a package natively, sealed like a riscv64 root."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from factory.util.log import LogSink
 from factory.util.paths import Layout
 from factory.util.process import run
 
-# The host's Rust lies in its user's home, if it has one.
+# The host's Rust is usually in the user's home.
 CARGO = shutil.which("cargo")
 PATH = f"/build/bin:{BUILD_VENV_PATH}:{BASE_PATH}" + (f":{Path(CARGO).parent}" if CARGO else "")
 VARIABLES = {**COMMON, "PATH": PATH}
-# Not shown read-only: made anew inside, writable there too, or where our own folders go.
+# Folders that are not mounted read-only: new ones inside, writable ones, and our own.
 OTHERWISE = ("dev", "proc", "tmp", BUILD.name, "packages")
 
 
-# What the builder makes its virtual environment with in a root; here the Python that runs this takes its place.
+# The Python of a root; the running Python replaces it.
 ROOT_PYTHON = f"/usr/bin/python{Target().python}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSandbox:
-    """Implements model.Sandbox: the host's own files, read-only, with `work` at /build; `cpu` means nothing here."""
+    """A sandbox with the host's files read-only and `work` at /build; ignores `cpu`."""
 
     work: Path
     package_cache: Path
@@ -53,7 +53,7 @@ class HostSandbox:
 
 
 def open_host(work: Path, layout: Layout) -> HostSandbox:
-    """The host, with uv in /build/bin.
+    """Open the host as a sandbox, with uv in /build/bin.
 
     Raises:
         PrerequisiteMissing: the host has no compiler, or its Python no headers.
@@ -61,7 +61,7 @@ def open_host(work: Path, layout: Layout) -> HostSandbox:
     headers = Path(sysconfig.get_path("include"), "Python.h")
     if shutil.which("g++") is None or not headers.is_file():
         raise PrerequisiteMissing(
-            f"native builds need g++ and Python's headers ({headers})", hint="run: apt-get install g++ python3-dev"
+            f"native builds: g++ or Python's headers ({headers}) are missing", hint="apt-get install g++ python3-dev"
         )
     (work / "bin").mkdir(parents=True)
     layout.package_cache.mkdir(parents=True, exist_ok=True)
@@ -74,6 +74,6 @@ def _top_folders() -> list[str]:
 
 
 def _network() -> dict[str, str]:
-    """The host's network configuration, with the CA bundle where the host has it."""
+    """Return the host's network variables, with the CA bundle at the host's path."""
     bundle = ca_bundle(os.environ)
     return {**host_network().environment, **(dict.fromkeys(CA_VARIABLES, str(bundle)) if bundle else {})}

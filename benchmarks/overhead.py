@@ -1,9 +1,9 @@
-"""What the factory adds to a package's own build: the time of every stage, with warm caches.
+"""Overhead of the factory: the time of every stage of a build, with warm caches.
 
 Usage, as root: python benchmarks/overhead.py [--package NAME] [--runs N]
 
-Each run is a whole `factory build` with a store of its own, so that nothing is built already; roots, downloads and
-installed requirements come from the machine's cache. The overhead is all of the command's time but the build stage.
+Each run is a complete `factory build` with an empty store; roots, downloads and installed requirements are in the
+machine's cache. The overhead is the time of the command without the build stage.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ OVERHEAD = "overhead"
 
 
 def main() -> int:
-    """Build, print a table, and return the exit status."""
+    """Run the builds, print a table, and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--package", default="msgspec", help="a recipe that needs no other one (default: msgspec)")
-    parser.add_argument("--runs", type=int, default=3, help="builds (default: 3)")
+    parser.add_argument(
+        "--package", default="msgspec", help="recipe without dependencies on other recipes (default: msgspec)"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="number of builds (default: 3)")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     found = [build_once(arguments.package) for _ in range(arguments.runs)]
@@ -43,7 +45,7 @@ def main() -> int:
 
 
 def build_once(package: str) -> Mapping[str, float]:
-    """The seconds of each stage, of what is in none, and of all but the build."""
+    """Build once; return the seconds of each stage, of the rest, and of the overhead."""
     with tempfile.TemporaryDirectory(dir=default_layout().root) as folder:
         for name in SHARED:
             Path(folder, name).symlink_to(default_layout().root / name)

@@ -1,4 +1,4 @@
-"""A sandbox that tells how long its commands took."""
+"""Timed sandbox: measures the commands that run in another sandbox."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from factory.model.protocols import Command, Sandbox
 from factory.util.log import LogSink
 
-# The shell's `times` instead of this process's rusage: bubblewrap ends without waiting for its PID namespace's init, so
-# what ran in there is never accounted to us. It prints the shell's own times, then those of all that it waited for.
+# The shell's `times` instead of this process's rusage: bubblewrap does not wait for the init of its PID namespace, so
+# the processes in there are not accounted to us. It prints the shell's times, then those of its children.
 TIMED = '"$@"; status=$?; times >> /build/times; exit $status'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seconds:
-    """Elapsed time, and the processor time of all processes, QEMU and compilers included."""
+    """Wall time, and processor time of all processes, with QEMU and compilers."""
 
     wall: float
     cpu: float
@@ -25,7 +25,7 @@ class Seconds:
 
 @dataclass(slots=True)
 class TimedSandbox:
-    """Implements model.Sandbox over another one."""
+    """A sandbox over another one that adds up the times of its commands."""
 
     sandbox: Sandbox
     started: float = field(default_factory=time.monotonic)
@@ -35,11 +35,11 @@ class TimedSandbox:
         return self.sandbox.work
 
     def run(self, command: Command, *, log: LogSink) -> None:
-        """Run a command and add its times; see model.Sandbox."""
+        """Run a command and add its times."""
         self.sandbox.run(replace(command, argv=["sh", "-c", TIMED, "sh", *command.argv]), log=log)
 
     def lap(self) -> Seconds:
-        """What was taken since the last lap."""
+        """Return the time since the last lap."""
         wall, file = time.monotonic() - self.started, self.work / "times"
         waited_for = "\n".join(file.read_text().splitlines()[1::2])
         cpu = sum(60 * int(minutes) + float(rest) for minutes, rest in re.findall(r"(\d+)m([\d.]+)s", waited_for))

@@ -1,6 +1,7 @@
-"""Board finder: shows which wheels run on this machine, as one file for Python 3.8 or newer.
+"""Board finder: shows which wheels run on this machine.
 
-It needs no other file and no network. The index's site offers it for download; `factory board` is the same program.
+It is one file for Python 3.8 or newer, which needs no network. The index's site offers it for download; `factory board`
+is the same program.
 The kernel reports the CPU's extensions (riscv_hwprobe, or the auxiliary vector). /proc/cpuinfo alone serves for other
 machines. V alone does not mean RVV 1.0: before Linux 6.5 it may mean the draft 0.7.1.
 """
@@ -75,7 +76,7 @@ class Cpu(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """A machine and its Python; `tags` tells whether pip knows riscv64, None without pip."""
+    """A machine and its Python; `tags` is true if pip knows riscv64, None without pip."""
 
     architecture: str
     bits: int
@@ -219,7 +220,7 @@ def _vectors_of(core: dict[str, str]) -> str:
 
 
 def _version(vendor: int | None, architecture: int | None, otherwise: str) -> str:
-    """Return the version of V of a core with these numbers; `otherwise` if they are unclear.
+    """Return the version of V of a core; `otherwise` if its numbers are unclear.
 
     Linux reported the numbers before it reported V (6.5), so a V without numbers is from a vendor's kernel. T-Head's
     kernels mean the draft; their newer cores have an architecture number, or a name, that means 1.0. Old firmware
@@ -252,7 +253,7 @@ def read_cpu() -> Cpu:
 
 
 def _capable(capabilities: int, described: Cpu) -> Cpu:
-    """Combine AT_HWCAP, a bit per letter, with /proc/cpuinfo, which tells the version of V.
+    """Combine AT_HWCAP with /proc/cpuinfo, which tells the version of V.
 
     This serves in containers that refuse hwprobe, and on vendors' kernels that had V before hwprobe existed.
     """

@@ -132,7 +132,7 @@ def _short_class(encoding: int) -> str:
 
 
 def registers_of(instruction: Instruction) -> Fraction:
-    """Registers of a vector instruction's widest operand, below 1 for fractions."""
+    """Count the registers of the widest operand; below 1 for fractional LMUL."""
     encoding = instruction.encoding
     opcode, funct3, funct6 = encoding & 0x7F, encoding >> 12 & 7, encoding >> 26
     if opcode in (LOAD_FP, STORE_FP):

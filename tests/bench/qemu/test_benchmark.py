@@ -33,7 +33,7 @@ SYSTEM = Cell(mode="system", profile="rv64gc", model="Q8_0")
 
 @pytest.fixture(scope="module")
 def tools(layout: Layout) -> Path:
-    """The wheel with llama.cpp's programs."""
+    """Build the wheel with llama.cpp's programs."""
     built = own_factory("build", TOOLS)
     assert built.returncode == 0, built.stderr
     store = Store(layout.store)
