@@ -1,1 +1,1 @@
-"""ELF files: read, linked and changed."""
+"""ELF files: reader, symbols, dependencies, changes by patchelf."""

@@ -1,4 +1,4 @@
-"""Which libraries a wheel's files need, theirs included, and what they lack when some of these are left out."""
+"""Dependencies of a wheel's ELF files: the libraries that they need, and the symbols of those that are left out."""
 
 from __future__ import annotations
 
@@ -8,75 +8,77 @@ from functools import cache
 from pathlib import Path
 
 from factory.elf import bundled
-from factory.elf.links import Linked, is_elf, read_links
-from factory.elf.patchelf import Relinking, Wanted, offered, wanted
+from factory.elf.patchelf import LinkChange
+from factory.elf.reader import LinkedFile, is_elf, read_links
+from factory.elf.symbols import NeededSymbol, defined_symbols, needed_symbols
 from factory.util.atomic_files import sha256_of
 
-# The name that a file needs a library by -> the one that it shall need it by.
+# Maps the name by which a file needs a library to the name by which it should.
 Rename = Callable[[str], str]
-# Of interpreters, which no library names as one that it needs.
+# Prefixes of the interpreter's symbols; no library lists the interpreter as needed.
 _INTERPRETERS = ("Py", "_Py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
-    """A wheel's own ELF files, and the libraries besides that these need, by the names that they shall be needed by.
+    """A wheel's own ELF files and the external libraries that these need, by their names after renaming.
 
-    `left_out` are libraries, by SONAME, that the wheel does without.
+    `left_out` are the SONAMEs of libraries that the wheel does without.
     """
 
-    own: tuple[Linked, ...]
-    besides: Mapping[str, Linked]
+    own: tuple[LinkedFile, ...]
+    external: Mapping[str, LinkedFile]
     rename: Rename
     left_out: Collection[str]
 
     @property
-    def everything(self) -> tuple[Linked, ...]:
-        return (*self.own, *self.besides.values())
+    def files(self) -> tuple[LinkedFile, ...]:
+        """All of them."""
+        return (*self.own, *self.external.values())
 
 
-def own_files(tree: Path) -> tuple[Linked, ...]:
-    """The ELF files of an unpacked wheel.
+def own_files(tree: Path) -> tuple[LinkedFile, ...]:
+    """Read the ELF files of an unpacked wheel.
 
     Raises:
-        BrokenElf: one isn't a whole ELF file.
+        MalformedElf: one is truncated or inconsistent.
     """
     return tuple(read_links(path) for path in sorted(tree.rglob("*")) if is_elf(path))
 
 
 def find_closure(
-    own: tuple[Linked, ...], folders: Sequence[Path], rename: Rename, left_out: Collection[str] = ()
+    own: tuple[LinkedFile, ...], folders: Sequence[Path], rename: Rename, left_out: Collection[str] = ()
 ) -> Closure:
-    """The libraries in `folders` that the wheel's files need, and those that these need in turn.
+    """Find the libraries in `folders` that the wheel's files need, directly or indirectly.
 
-    One that is left out isn't followed, and what none of the folders has is passed over.
+    The dependencies of a library in `left_out` are not followed. A library in none of the folders is ignored.
 
     Raises:
-        BrokenElf: one isn't a whole ELF file.
+        MalformedElf: one is truncated or inconsistent.
     """
     inside = {each.path.name for each in own}
-    besides: dict[str, Linked] = {}
+    external: dict[str, LinkedFile] = {}
     waiting = list(own)
     while waiting:
         for name in map(rename, waiting.pop().needed):
             path = _in_folders(name, folders)
-            if path is not None and name not in inside and name not in besides and name not in left_out:
-                besides[name] = read_links(path.resolve())
-                waiting.append(besides[name])
-    return Closure(own=own, besides=besides, rename=rename, left_out=left_out)
+            if path is not None and name not in inside and name not in external and name not in left_out:
+                external[name] = read_links(path.resolve())
+                waiting.append(external[name])
+    return Closure(own=own, external=external, rename=rename, left_out=left_out)
 
 
 def unneeded(closure: Closure) -> list[str]:
-    """What is to be left out and nothing names as needed."""
-    needed = {closure.rename(name) for each in closure.everything for name in each.needed}
+    """Return the libraries to leave out that no file needs."""
+    needed = {closure.rename(name) for each in closure.files for name in each.needed}
     return [name for name in closure.left_out if name not in needed]
 
 
-def before_bundling(folders: Sequence[Path]) -> Rename:
-    """Give a library that another wheel has bundled the SONAME that it had before, where `folders` have the same file.
+def original_names(folders: Sequence[Path]) -> Rename:
+    """Map the name of a library that another wheel bundled to its original SONAME, if `folders` have the same file.
 
-    So a wheel that is linked with such a wheel's library takes along one copy of what both need, not two: the first of
-    that SONAME in `folders`, since a distribution's libraries of one SONAME stand for one another.
+    A wheel linked with such a wheel's library then bundles one copy of what both need, not two: the first of that
+    SONAME in `folders`, since a distribution's libraries of one SONAME are interchangeable.
     """
 
     @cache
@@ -91,24 +93,26 @@ def before_bundling(folders: Sequence[Path]) -> Rename:
     return rename
 
 
-def missing_symbols(closure: Closure) -> dict[Path, frozenset[Wanted]]:
-    """For each file that needs a library which is left out, the symbols that nothing else has."""
-    needing = [each for each in closure.everything if _absent(each, closure)]
+def missing_symbols(closure: Closure) -> dict[Path, frozenset[NeededSymbol]]:
+    """Map each file that needs a left-out library to the symbols that no other file defines."""
+    needing = [each for each in closure.files if _absent(each, closure)]
     if not needing:
         return {}
-    known = frozenset[str]().union(*(offered(each.path) for each in closure.everything))
-    return {each.path: frozenset(_unknown(wanted(each.path), known, closure.left_out)) for each in needing}
+    known = frozenset[str]().union(*(defined_symbols(each.path) for each in closure.files))
+    return {each.path: frozenset(_undefined(needed_symbols(each.path), known, closure.left_out)) for each in needing}
 
 
-def relinking(each: Linked, closure: Closure, missing: Collection[Wanted] = (), stand_in: str = "") -> Relinking:
-    """What changes in a file: the names that it needs, each of them once, without those of libraries left out.
+def link_change(
+    each: LinkedFile, closure: Closure, missing: Collection[NeededSymbol] = (), stub: str = ""
+) -> LinkChange:
+    """Return the change of a file: needed libraries renamed, each listed once, left-out ones dropped.
 
-    The file needs the stand-in if symbols of these are `missing` then.
+    If symbols of the left-out ones are `missing`, the library `stub` takes their place.
     """
     absent = _absent(each, closure)
-    # The loader looks for a wanted version in the library that it is wanted of: that one becomes the stand-in.
+    # The loader looks for a symbol's version in the library that the file names for it: the stub replaces that one.
     versioned = {symbol.library for symbol in missing if symbol.version}
-    replaced = dict.fromkeys([name for name in absent if name in versioned] or absent[: bool(missing)], stand_in)
+    replaced = dict.fromkeys([name for name in absent if name in versioned] or absent[: bool(missing)], stub)
     dropped = [name for name in absent if name not in replaced]
     for name in each.needed:
         new = closure.rename(name)
@@ -118,22 +122,24 @@ def relinking(each: Linked, closure: Closure, missing: Collection[Wanted] = (), 
             dropped.append(name)
         else:
             replaced[name] = new
-    return Relinking(replaced=replaced, dropped=dropped)
+    return LinkChange(replaced=replaced, dropped=dropped)
 
 
-def _absent(each: Linked, closure: Closure) -> list[str]:
-    """What is left out of that which a file needs, as it names it."""
+def _absent(each: LinkedFile, closure: Closure) -> list[str]:
+    """Return the needed libraries of a file that are left out, by the file's names for them."""
     return [name for name in each.needed if closure.rename(name) in closure.left_out]
 
 
-def _unknown(symbols: Collection[Wanted], known: Collection[str], left_out: Collection[str]) -> Iterator[Wanted]:
-    """Of what a file wants, that which libraries left out have: a version says whose a symbol is."""
+def _undefined(
+    symbols: Collection[NeededSymbol], known: Collection[str], left_out: Collection[str]
+) -> Iterator[NeededSymbol]:
+    """Yield the symbols of left-out libraries; a version names the library of its symbol."""
     for symbol in symbols:
-        elsewhere = symbol.name in known or symbol.name.startswith(_INTERPRETERS)
-        if symbol.library in left_out if symbol.version else not elsewhere:
+        defined = symbol.name in known or symbol.name.startswith(_INTERPRETERS)
+        if symbol.library in left_out if symbol.version else not defined:
             yield symbol
 
 
 def _in_folders(name: str, folders: Sequence[Path]) -> Path | None:
-    """The library of that name in the first of the folders that has it."""
+    """Return the library of that name in the first folder that has it."""
     return next((folder / name for folder in folders if (folder / name).is_file()), None)

@@ -20,7 +20,8 @@ from pathlib import Path
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from factory.elf.reader import PF_X, CodeRange, ElfFacts, MalformedElf, SymbolMap, read_elf
+from factory.elf.reader import PF_X, CodeRange, ElfFacts, MalformedElf, read_elf
+from factory.elf.symbols import SymbolMap
 from factory.errors import AuditFailed
 from factory.model.recipe import AuditOptions
 from factory.model.target import Target

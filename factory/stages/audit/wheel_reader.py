@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from packaging.tags import Tag, parse_tag
 
-from factory.elf.links import MAGIC
+from factory.elf.reader import MAGIC
 from factory.errors import AuditFailed
 
 MEMBERS = 100_000

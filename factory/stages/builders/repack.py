@@ -20,9 +20,9 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from factory.elf.dependencies import Closure, find_closure, own_files, relinking
-from factory.elf.links import BrokenElf, Linked
+from factory.elf.dependencies import Closure, find_closure, link_change, own_files
 from factory.elf.patchelf import relink
+from factory.elf.reader import LinkedFile, MalformedElf
 from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, LibraryOrigin, PackagePin
 from factory.model.recipe import Recipe, RepackOptions
@@ -172,18 +172,18 @@ def link_together(tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogS
         names = {each.soname: each.path.name for each in own if each.soname and each.soname != each.path.name}
         names |= recipe.build.repack.replaced
         closure = find_closure(own, folders, lambda name: names.get(name, name))
-    except BrokenElf as error:
+    except MalformedElf as error:
         raise BuildFailed(str(error)) from error
     for each in own:
         soname = each.path.name if each.soname and each.soname != each.path.name else None
-        change = relinking(each, closure)
+        change = link_change(each, closure)
         relink(each.path, replace(change, soname=soname, run_path=_run_path(each, closure)), log)
-    for each in closure.besides.values():
-        relink(each.path, relinking(each, closure), log)
-    return frozenset(each.path for each in closure.besides.values())
+    for each in closure.external.values():
+        relink(each.path, link_change(each, closure), log)
+    return frozenset(each.path for each in closure.external.values())
 
 
-def _run_path(each: Linked, closure: Closure) -> str | None:
+def _run_path(each: LinkedFile, closure: Closure) -> str | None:
     """Return the run path from a file to the wheel's libraries that it needs; None if it needs none."""
     needed = set(map(closure.rename, each.needed))
     folders = {other.path.parent for other in closure.own if other.path.name in needed}

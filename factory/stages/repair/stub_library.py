@@ -1,7 +1,7 @@
-"""A library that stands in for those that a wheel leaves out: it has their symbols, and says what is missing if called.
+"""Stub libraries: symbols of left-out libraries, which report an error if called.
 
-What a distribution compiled in can't be taken out of a library again. This lets it load without what it needs for
-that, as long as nobody uses it.
+A dependency that a distribution compiled into a library cannot be removed from it. With the stub, the library loads as
+long as nothing uses that dependency.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from factory.elf.patchelf import Wanted
+from factory.elf.symbols import NeededSymbol
 from factory.model.protocols import BUILD, Command, Sandbox
 from factory.util.log import LogSink
 
-# Enough for the handles that programs only take the address of; 16 bytes is the strictest alignment.
+# Large enough for handles of which programs only take the address; 16 bytes is the strictest alignment.
 DATA = "char {name}[256] __attribute__((aligned(16)));\n"
 FUNCTION = 'void {name}(void) {{ left_out("{name}"); }}\n'
 START = """
@@ -28,16 +28,16 @@ static void left_out(const char *name)
 """
 
 
-def source_of(symbols: Iterable[Wanted], libraries: Sequence[str]) -> str:
-    """The C program of the stand-in for `libraries`."""
+def stub_source(symbols: Iterable[NeededSymbol], libraries: Sequence[str]) -> str:
+    """Return the C source of the stub for `libraries`."""
     listed = START.format(libraries=", ".join(libraries))
     return listed + "".join(
         (DATA if symbol.data else FUNCTION).format(name=symbol.name) for symbol in sorted(symbols, key=_key)
     )
 
 
-def versions_of(symbols: Iterable[Wanted]) -> str:
-    """The linker's script that gives symbols the versions that are wanted of them."""
+def version_script(symbols: Iterable[NeededSymbol]) -> str:
+    """Return the linker's version script of the stub's symbols."""
     versioned = sorted((symbol for symbol in symbols if symbol.version), key=_key)
     return "".join(
         f"{version} {{ global: {' '.join(f'{symbol.name};' for symbol in group)} }};\n"
@@ -45,23 +45,23 @@ def versions_of(symbols: Iterable[Wanted]) -> str:
     )
 
 
-def compile_stand_in(
-    sandbox: Sandbox, name: str, symbols: Iterable[Wanted], libraries: Sequence[str], log: LogSink
+def compile_stub(
+    sandbox: Sandbox, name: str, symbols: Iterable[NeededSymbol], libraries: Sequence[str], log: LogSink
 ) -> Path:
-    """Compile the library `name` in the sandbox's work folder; returns where it is.
+    """Compile the library `name` in the sandbox's work folder; return its path.
 
     Raises:
-        CommandFailed: the compiler's output says why.
+        CommandFailed: the compiler failed.
     """
     symbols = tuple(symbols)
-    (sandbox.work / f"{name}.c").write_text(source_of(symbols, libraries))
-    (sandbox.work / f"{name}.map").write_text(versions_of(symbols))
+    (sandbox.work / f"{name}.c").write_text(stub_source(symbols, libraries))
+    (sandbox.work / f"{name}.map").write_text(version_script(symbols))
     script = [f"-Wl,--version-script={BUILD}/{name}.map"] if any(symbol.version for symbol in symbols) else []
-    # Some of the names are known to the compiler as functions of other types.
+    # The compiler knows some of the names as builtin functions of other types.
     command = ["gcc", "-shared", "-fPIC", "-O2", "-w", "-fno-builtin", f"-Wl,-soname,{name}", *script]
     sandbox.run(Command([*command, "-o", f"{BUILD}/{name}", f"{BUILD}/{name}.c"]), log=log)
     return sandbox.work / name
 
 
-def _key(symbol: Wanted) -> tuple[str, str]:
+def _key(symbol: NeededSymbol) -> tuple[str, str]:
     return symbol.version, symbol.name

@@ -1,8 +1,8 @@
-"""Repair: from what the build backend made to a wheel with the lowest manylinux tag that holds.
+"""Repair: from the build backend's wheel to one with the lowest manylinux tag that holds.
 
 Strips debugging symbols, removes copies of shared objects that stand for symbolic links (zip files have none), and lets
-auditwheel bundle libraries and choose the tag. What must be changed in a library before it is bundled is changed in a
-copy: the names of what a build requirement's own wheel has bundled already, and what is left out.
+auditwheel bundle libraries and choose the tag. A library that needs changes before it is bundled is changed in a copy:
+to undo the renaming by a build requirement's own repair, and to remove needed libraries that are left out.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from auditwheel.tools import dir2zip, zip2dir
 from auditwheel.wheeltools import rewrite_record
 from packaging.utils import parse_wheel_filename
 
-from factory.elf.dependencies import before_bundling, find_closure, missing_symbols, own_files, relinking, unneeded
-from factory.elf.links import BrokenElf, is_elf, read_links
-from factory.elf.patchelf import Wanted, relink
+from factory.elf.dependencies import find_closure, link_change, missing_symbols, original_names, own_files, unneeded
+from factory.elf.patchelf import relink
+from factory.elf.reader import MalformedElf, is_elf, read_links
+from factory.elf.symbols import NeededSymbol
 from factory.errors import CommandFailed, RepairFailed
 from factory.model.artifacts import BuiltWheel, RepairedWheel
 from factory.model.protocols import Sandbox
 from factory.model.recipe import RepairOptions
 from factory.model.target import Target
 from factory.stages.repair.provenance import Candidate, Roots, bundled_libraries, candidates_in, find_origins
-from factory.stages.repair.stub_library import compile_stand_in
+from factory.stages.repair.stub_library import compile_stub
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogSink
 from factory.util.process import run, with_own_programs
 
-# The last one has the libraries of native compilers that the root itself may lack, such as Fortran's.
+# The last one has libraries of native compilers that the root itself may lack, such as Fortran's.
 LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib", "opt/native/usr/riscv64-linux-gnu/lib")
 
 
@@ -61,9 +62,9 @@ def repair(
     epoch: str,
     log: LogSink,
 ) -> RepairedWheel:
-    """Write the repaired wheel to the folder `out`; one that has its final tags already keeps its bytes.
+    """Write the repaired wheel to the folder `out`; one that already has its final tags keeps its bytes.
 
-    `epoch` is the time, in seconds, that files in the wheel get.
+    `epoch` is the modification time, in seconds, of the files in the wheel.
 
     Raises:
         RepairFailed: no platform tag at or below the target's holds, or a needed library is missing.
@@ -90,23 +91,23 @@ def repair(
     _auditwheel(slimmed, folders, out, environment, log)
     wheels = [path for path in out.iterdir() if path.suffix == ".whl"]
     if len(wheels) != 1:
-        raise RepairFailed(f"auditwheel made {len(wheels)} wheels of {built.path.name}; one was expected")
+        raise RepairFailed(f"{built.path.name}: auditwheel made {len(wheels)} wheels, not one")
     return _with_origins(_within(_final(wheels[0]), target), candidates, built, tools)
 
 
 def give_build_tag(wheel: RepairedWheel, number: int, epoch: str, log: LogSink) -> RepairedWheel:
-    """Replace the wheel by one with that build tag: with another file name, and the same content otherwise."""
+    """Replace the wheel by one with a build tag: another file name, and the same content otherwise."""
     tags = [sys.executable, "-m", "wheel", "tags", "--build", str(number), "--remove", str(wheel.path)]
-    run(tags, log=log, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, what="giving the wheel its build tag")
+    run(tags, log=log, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, what="wheel tags")
     (tagged,) = wheel.path.parent.glob("*.whl")
     return replace(_final(tagged), library_origins=wheel.library_origins)
 
 
 @contextmanager
 def _unpacked(wheel: Path, packed: Path) -> Iterator[Path]:
-    """The folder of a wheel's files, which are packed again afterwards.
+    """Yield the folder of a wheel's files, and pack them afterwards.
 
-    As auditwheel's InWheel, but for the working folder: that belongs to all threads, and others repair wheels too.
+    Like auditwheel's InWheel, but without changing the current folder, which all threads share.
     """
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder).resolve()
@@ -121,10 +122,10 @@ def _is_repaired(wheel: Path) -> bool:
 
 
 def _slim(tree: Path, strip: Sequence[str], log: LogSink) -> bool:
-    """Strip an unpacked wheel's ELF files and remove copies of them; returns whether there are any."""
+    """Strip an unpacked wheel's ELF files and remove copies of them; return whether there are any."""
     libraries = [path for path in sorted(tree.rglob("*")) if is_elf(path)]
     for path in libraries:
-        run([*strip, "--strip-unneeded", str(path)], log=log, what=f"stripping {path.name}")
+        run([*strip, "--strip-unneeded", str(path)], log=log, what=f"strip {path.name}")
     for path in copies(libraries):
         log.write(f"removed {path.relative_to(tree)}: a copy of another library in the same folder\n")
         path.unlink()
@@ -137,24 +138,24 @@ def _relink(
     """Relink the wheel's files, and copies of libraries in `folders` in the first of these; return those libraries."""
     changed = folders[0]
     try:
-        closure = find_closure(own_files(tree), folders, before_bundling(folders), options.left_out)
+        closure = find_closure(own_files(tree), folders, original_names(folders), options.left_out)
         missing = missing_symbols(closure)
-    except BrokenElf as error:
-        raise RepairFailed(str(error)) from error
+    except MalformedElf as error:
+        raise RepairFailed(f"{wheel}: {error}") from error
     if others := unneeded(closure):
         raise RepairFailed(
-            f"nothing in {wheel} needs {' or '.join(others)}, which repair.left-out names",
-            hint="correct the recipe: `readelf -d FILE` shows what a library needs, by the very names",
+            f"repair.left-out: nothing in {wheel} needs {' or '.join(others)}",
+            hint="correct the recipe: `readelf -d FILE` prints the names of the libraries that a file needs",
         )
-    stand_in = f"lib{parse_wheel_filename(wheel)[0]}_left_out.so"
-    if everything := frozenset[Wanted]().union(*missing.values()):
-        with tools.open_root(changed.with_name("stand-in")) as sandbox:
-            shutil.copy(compile_stand_in(sandbox, stand_in, everything, options.left_out, log), changed)
+    stub = f"lib{parse_wheel_filename(wheel)[0]}_left_out.so"
+    if everything := frozenset[NeededSymbol]().union(*missing.values()):
+        with tools.open_root(changed.with_name("stub")) as sandbox:
+            shutil.copy(compile_stub(sandbox, stub, everything, options.left_out, log), changed)
     for each in closure.own:
-        relink(each.path, relinking(each, closure, missing.get(each.path, ()), stand_in), log)
+        relink(each.path, link_change(each, closure, missing.get(each.path, ()), stub), log)
     candidates = []
-    for name, each in closure.besides.items():
-        change, file = relinking(each, closure, missing.get(each.path, ()), stand_in), each.path
+    for name, each in closure.external.items():
+        change, file = link_change(each, closure, missing.get(each.path, ()), stub), each.path
         if change.options():
             file = _copy(each.path, name, changed)
             relink(file, change, log)
@@ -163,7 +164,7 @@ def _relink(
 
 
 def _copy(library: Path, name: str, folder: Path) -> Path:
-    """Copy a library to a folder, where it is found by the name too that files need it by."""
+    """Copy a library to a folder, also under the name by which files need it."""
     copy = Path(shutil.copy(library, folder))
     if name != copy.name:
         (folder / name).symlink_to(copy.name)
@@ -171,19 +172,19 @@ def _copy(library: Path, name: str, folder: Path) -> Path:
 
 
 def copies(libraries: Sequence[Path]) -> list[Path]:
-    """The shared objects that are copies of one beside them and that nothing in the wheel needs by their own name.
+    """List the redundant copies among the shared objects of each folder.
 
-    Of equal files those stay that a library needs by name (DT_NEEDED), and the one with the shortest name, which is
-    what `ctypes` and `dlopen` callers use.
+    Of equal files, those that a library needs by name (DT_NEEDED) stay, and the one with the shortest name, which
+    callers of `ctypes` and `dlopen` use.
     """
     needed = {name for path in libraries for name in _needed(path)}
     groups: dict[tuple[Path, str], list[Path]] = {}
     for path in libraries:
         groups.setdefault((path.parent, sha256_of(path)), []).append(path)
-    return [path for group in groups.values() for path in _spare(group, needed)]
+    return [path for group in groups.values() for path in _redundant(group, needed)]
 
 
-def _spare(group: list[Path], needed: set[str]) -> list[Path]:
+def _redundant(group: list[Path], needed: set[str]) -> list[Path]:
     shortest = min(group, key=lambda path: (len(path.name), path.name))
     return [path for path in group if path != shortest and path.name not in needed]
 
@@ -191,7 +192,7 @@ def _spare(group: list[Path], needed: set[str]) -> list[Path]:
 def _needed(path: Path) -> tuple[str, ...]:
     try:
         return read_links(path).needed
-    except BrokenElf as error:
+    except MalformedElf as error:
         raise RepairFailed(str(error)) from error
 
 
@@ -202,7 +203,7 @@ def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, environment: di
         run(command, log=log, env=with_own_programs(environment), what="auditwheel")
     except CommandFailed as error:
         raise RepairFailed(
-            f"{wheel.name} can't be repaired:\n{error.output}", hint=f"the whole log is {log.path}"
+            f"{wheel.name}: auditwheel failed:\n{error.output}", hint=f"see the whole log: {log.path}"
         ) from error
 
 
@@ -223,7 +224,7 @@ def _within(wheel: RepairedWheel, target: Target) -> RepairedWheel:
         parts = tag.split("_")
         if parts[0] != "manylinux" or (int(parts[1]), int(parts[2])) > floor:
             raise RepairFailed(
-                f"{wheel.path.name} needs {tag}, which is newer than the target's {target.platform_ceiling}",
-                hint="`auditwheel show` on the wheel lists the symbol versions that need it",
+                f"{wheel.path.name}: {tag} is above the target's {target.platform_ceiling}",
+                hint=f"run: auditwheel show {wheel.path.name}; it lists the symbol versions that need that tag",
             )
     return wheel

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.cli.commands.audit import configure, run
-from factory.elf.reader import MalformedElf, SymbolMap, read_elf
+from factory.elf.reader import MalformedElf, read_elf
+from factory.elf.symbols import SymbolMap
 from factory.errors import AuditFailed
 from factory.model.recipe import AuditOptions
 from factory.model.target import Target
@@ -103,7 +104,7 @@ def test_versions_that_no_segment_holds_are_a_violation(tmp_path: Path) -> None:
     versions = struct.pack("<Q", DT_VERNEED)
     beyond = image.index(versions) + len(versions)
     report = audit(wheel(tmp_path, {LIBRARY: image[:beyond] + bytes([255] * 8) + image[beyond + 8 :]}))
-    assert messages(report) == ["not a readable ELF file (no segment holds the address 0xffffffffffffffff)"]
+    assert messages(report) == ["not a readable ELF file (no segment contains the address 0xffffffffffffffff)"]
 
 
 def test_attributes_beyond_the_baseline_are_a_violation_even_without_such_an_instruction(tmp_path: Path) -> None:
