@@ -1,8 +1,8 @@
-"""A bill of materials for each wheel that we built, in CycloneDX's JSON: made of its release and report alone.
+"""Bill of materials of each wheel that was built here, as CycloneDX JSON: made of its release and report alone.
 
-It names the wheel with its licence, the source with its patches (or the distribution's packages that the wheel was
-repacked from), the libraries that the repair put into it, and what built it. The same report gives the same bytes:
-serial number and time are those of the content and of the build.
+It lists the wheel with its licence, the source with its patches (or the distribution's packages that the wheel was
+repacked from), the bundled libraries, and the tools of the build. The same report gives the same bytes: the serial
+number is made of the content, the time is the build's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from packageurl import PackageURL
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from factory.publish.identifiers import OURS, urn_of
@@ -28,14 +29,14 @@ Component = dict[str, object]
 
 
 def sbom_name(filename: str) -> str:
-    """The name of a wheel's bill of materials, which lies beside the wheel."""
+    """Return the file name of a wheel's bill of materials, in the wheel's folder."""
     return f"{filename}.cdx.json"
 
 
 def write_sboms(releases: Sequence[Release], ledger: Path, out: Path, *, force: bool = False) -> tuple[Path, ...]:
-    """Write `<out>/files/<wheel>.cdx.json` for every wheel that we built; returns those that were new or differed.
+    """Write `<out>/files/<wheel>.cdx.json` of every wheel built here; return new and changed ones.
 
-    What is newer than all that it is made of is left alone without reading it, but not `force`.
+    A file newer than its inputs is not read, unless `force`.
 
     Raises:
         PublishError: a report of the ledger is damaged.
@@ -47,7 +48,7 @@ def write_sboms(releases: Sequence[Release], ledger: Path, out: Path, *, force: 
 
 
 def _write(path: Path, content: bytes) -> bool:
-    """Whether it was new or differed; one that is right is as new as one that was written."""
+    """Write a file, or touch one with that content; return whether it is new or changed."""
     changed = write_if_changed(path, content)
     if not changed:
         os.utime(path)
@@ -55,7 +56,7 @@ def _write(path: Path, content: bytes) -> bool:
 
 
 def _is_stale(release: Release, program: int, ledger: Path, out: Path) -> bool:
-    """Whether it was written before this `program`, or before its entry in the ledger or its report."""
+    """Compare its time with those of this `program`, of its entry in the ledger and of its report."""
     if not isinstance(release.origin, Built):
         return False
     written = changed_at(f"{out}/files/{sbom_name(release.filename)}")
@@ -65,7 +66,7 @@ def _is_stale(release: Release, program: int, ledger: Path, out: Path) -> bool:
 
 
 def sboms(releases: Sequence[Release], ledger: Path) -> Iterator[tuple[str, bytes]]:
-    """The name and content of every bill of materials that the ledger gives.
+    """Yield the name and content of every bill of materials in the order of the releases.
 
     Raises:
         PublishError: as `write_sboms`.
@@ -76,7 +77,7 @@ def sboms(releases: Sequence[Release], ledger: Path) -> Iterator[tuple[str, byte
 
 
 def sbom(release: Release, report: WheelReport, build: Build) -> bytes:
-    """The bill of materials of one wheel."""
+    """Return the bill of materials of one wheel."""
     wheel = _wheel(release, report, build)
     libraries = [_library(release, each) for each in (build.contents.bundled or () if build.contents else ())]
     content: Component = {
@@ -114,6 +115,7 @@ def _wheel(release: Release, report: WheelReport, build: Build) -> Component:
         "bom-ref": release.filename,
         "name": release.project,
         "version": release.version,
+        # Appended here: the files of a version share its URL, and PackageURL is slow.
         "purl": f"{_purl('pypi', release.project, release.version)}?file_name={quote(release.filename)}",
         "hashes": _hashes(release.sha256),
         "pedigree": _pedigree(release, build),
@@ -122,7 +124,7 @@ def _wheel(release: Release, report: WheelReport, build: Build) -> Component:
         component["description"] = report.summary
     if report.license:
         component["licenses"] = [_licence(report.license)]
-    # Those in the wheel tell what its own build compiled in, such as crates.
+    # The wheel's own ones list what its build compiled in, such as crates.
     references = [{"type": "bom", "url": quote(path)} for path in (build.contents.sboms if build.contents else ())]
     if release.url is not None:
         references.append({"type": "distribution", "url": release.url})
@@ -130,7 +132,7 @@ def _wheel(release: Release, report: WheelReport, build: Build) -> Component:
 
 
 def _pedigree(release: Release, build: Build) -> Component:
-    """What the wheel was made of, and what was changed in it."""
+    """The sources of the wheel, and the patches of them."""
     pedigree: Component = {"ancestors": _ancestors(release, build)}
     if build.patches:
         pedigree["patches"] = [_patch(patch) for patch in build.patches]
@@ -147,7 +149,7 @@ def _ancestors(release: Release, build: Build) -> list[Component]:
             "type": "library",
             "name": each.name,
             "version": each.version,
-            "purl": f"{_purl('deb/debian', each.name, each.version)}?arch=riscv64&upstream={quote(each.source)}",
+            "purl": _purl("deb", each.name, each.version, arch="riscv64", upstream=each.source),
             "hashes": _hashes(each.sha256),
         }
         for each in build.repacked
@@ -161,7 +163,7 @@ def _patch(patch: Patch) -> Component:
 
 
 def _library(release: Release, bundled: Bundled) -> Component:
-    """A library in the wheel: it has the name of its package, where that is known."""
+    """A bundled library, under the name of its package if that is known."""
     name = PurePosixPath(bundled.path).name
     component: Component = {
         "type": "library",
@@ -174,9 +176,7 @@ def _library(release: Release, bundled: Bundled) -> Component:
 
 
 def _named(package: Package) -> Component:
-    place = "deb/debian" if package.kind == "deb" else package.kind
-    ending = f"?arch={quote(package.architecture)}" if package.architecture else ""
-    purl = f"{_purl(place, package.name, package.version)}{ending}"
+    purl = _purl(package.kind, package.name, package.version, arch=package.architecture)
     return {"name": package.name, "version": package.version, "purl": purl}
 
 
@@ -186,32 +186,33 @@ def _dependencies(wheel: Component, libraries: Sequence[Component]) -> list[Comp
 
 
 def _tools(build: Build) -> list[Component]:
-    """The compilers and their kin, which are Debian's, and what the build required."""
+    """The toolchain, from Debian, and the build requirements."""
     requirements = (each.partition("==") for each in build.requirements)
     return [
-        *(_tool("application", "deb/debian", name, version) for name, version in sorted(build.toolchain.items())),
+        *(_tool("application", "deb", name, version) for name, version in sorted(build.toolchain.items())),
         *(_tool("library", "pypi", name, version) for name, _, version in requirements),
     ]
 
 
-def _tool(kind: str, place: str, name: str, version: str) -> Component:
-    return {"type": kind, "name": name, "version": version, "purl": _purl(place, name, version)}
+def _tool(kind: str, origin: str, name: str, version: str) -> Component:
+    return {"type": kind, "name": name, "version": version, "purl": _purl(origin, name, version)}
 
 
 @lru_cache(1 << 14)
-def _purl(place: str, name: str, version: str) -> str:
-    """A package URL; `place` is its type, with the namespace if it has one."""
-    return f"pkg:{place}/{quote(name, safe='')}@{quote(version, safe=':')}"
+def _purl(kind: str, name: str, version: str, **qualifiers: str) -> str:
+    """Return a package URL; empty qualifiers are omitted."""
+    namespace = "debian" if kind == "deb" else None
+    return PackageURL(kind, namespace, name, version, qualifiers).to_string()
 
 
 def _hashes(sha256: str) -> Sequence[Mapping[str, str]]:
-    """None where there is no hash, as for the source of a folder on this machine."""
+    """An empty list if there is no hash, as for a source that is a local folder."""
     return [{"alg": "SHA-256", "content": sha256}] if SHA256.fullmatch(sha256) else []
 
 
 @lru_cache
 def _licence(text: str) -> Mapping[str, object]:
-    """An SPDX expression, where it is one; what wheels call their licence otherwise."""
+    """An SPDX expression if the text is one, else a named licence."""
     try:
         return {"expression": str(canonicalize_license_expression(text))}
     except (InvalidLicenseExpression, ValueError):
