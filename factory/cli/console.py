@@ -1,4 +1,4 @@
-"""Console output: a live board on a terminal, plain lines elsewhere, folds on GitHub Actions.
+"""Console output: a live board, plain lines, or folds on GitHub Actions.
 
 The only importer of rich. Standard output carries results; progress goes to standard error.
 """

@@ -55,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C while the body runs: children end, and the costs of stages are kept."""
+    """Handle SIGTERM like Ctrl-C while the body runs."""
 
     def end(_number: int, _frame: object) -> None:
         raise Terminated
@@ -71,7 +71,10 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 
 def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Return the parser, with only the command that the arguments name: importing all takes a second."""
+    """Return the parser, with only the command that the arguments name, if any.
+
+    Importing all commands takes a second.
+    """
     parser = argparse.ArgumentParser(prog="factory", description="Build, check and publish wheels for riscv64.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     named = [name for name in arguments[:1] if name in COMMANDS]

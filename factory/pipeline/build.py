@@ -26,9 +26,9 @@ from factory.util.wheel_tags import serves
 
 
 def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Sequence[str] = ()) -> list[BuildRecord]:
-    """Build `names` and their dependencies for each of `pythons`, several at once; skip what the store has.
+    """Build `names` and their dependencies for each of `pythons`, several at once.
 
-    Each is built with `toolchains`, or with those of its recipe.
+    Wheels that the store has are not built again. Each is built with `toolchains`, or with those of its recipe.
 
     Raises:
         FactoryError: the first failure. Packages that don't depend on the failed one are built all the same.
@@ -57,7 +57,7 @@ def _work_on(job: Job, records: Records, run: Run) -> BuildRecord:
 
 
 def _record_failure(job: Job, error: Exception, run: Run) -> None:
-    """Keep a package's own failure for the site; a fault of the machine says nothing about the package."""
+    """Keep a package's own failure for the site, but no fault of the machine."""
     if not isinstance(error, FactoryError) or not error.blames_package or job.comparison:
         return
     if error.machines_fault or is_machines_fault(error.message):
@@ -104,7 +104,10 @@ def _reuse(existing: BuildRecord, job: Job, run: Run) -> BuildRecord:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a job's folder; rename it first, so that an interrupted removal leaves nothing to resume from."""
+    """Remove a job's folder.
+
+    It is renamed first, so that an interrupted removal leaves nothing to resume from.
+    """
     gone = folder.with_name(f"{folder.name}.partial")
     discard(gone)
     discard(folder.rename(gone))

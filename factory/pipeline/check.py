@@ -1,4 +1,4 @@
-"""Package checks: install a wheel from an index in a clean root and run its recipe's script."""
+"""Package checks: install a wheel in a clean root and run its recipe's script."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class PackageCheck:
     def check_wheel(
         self, wheel: Path, others: Sequence[Path], folder: Path, profiles: Sequence[str], log: LogSink
     ) -> tuple[CheckResult, ...]:
-        """Install `wheel` from an index of it and `others`, and run its check on `profiles`: see `run_check`."""
+        """Run the check of `wheel` on `profiles`, with an index of it and `others`."""
         index = self.write_index(wheel, others, folder, log)
         return self.run_check(index, folder / "work", profiles, log)
 
     def write_index(self, wheel: Path, others: Sequence[Path], folder: Path, log: LogSink) -> Path:
-        """Write an index of the wheel, of `others` and of all that they require; returns its folder."""
+        """Write an index of the wheel, `others` and their requirements; returns its folder."""
         index, run = folder / "index", self.run
         write_trial_index(wheel, others, target=run.config.target, mirror=run.layout.mirror, out=index, log=log)
         return index
 
     def run_check(self, index: Path, work: Path, profiles: Sequence[str], log: LogSink) -> tuple[CheckResult, ...]:
-        """Install the package from the index in the folder `index` in a clean root, and run its check there.
+        """Install the package from the folder `index` in a clean root and run its check.
 
         Raises:
             CheckFailed: the package doesn't install, a profile fails, or profiles disagree.
@@ -79,7 +79,7 @@ class PackageCheck:
 
     @contextmanager
     def installed(self, index: Path, work: Path, log: LogSink) -> Iterator[Sandbox]:
-        """Open a clean root in which the package is installed from the index in the folder `index`.
+        """Open a clean root with the package installed from the folder `index`.
 
         Raises:
             CheckFailed: it doesn't install.
@@ -92,7 +92,10 @@ class PackageCheck:
 
     @contextmanager
     def _sandbox(self, work: Path, log: LogSink) -> Iterator[Sandbox]:
-        """Open the check's root: a clean one, or the build's with the source in /build/src if the check compiles."""
+        """Open the check's root: a clean one, or for a check that compiles the build's.
+
+        The build's root has the source in /build/src.
+        """
         run, roots = self.run, self.run.roots
         python = run.config.target.python
         if not self.recipe.check.build_root:

@@ -38,14 +38,17 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoints:
-    """Finished stages of one job, in `folder`; `root` is the cache folder, which may move between runs."""
+    """Finished stages of one job, in `folder`.
+
+    `root` is the cache folder; paths are saved relative to it, since it may move.
+    """
 
     folder: Path
     root: Path
     open_stage: OpenStage
 
     def once(self, stage: str, kind: type[T], produce: Callable[[LogSink], T]) -> T:
-        """Return the stage's value: that of an earlier run if it finished there, else by `produce(log)`.
+        """Return the stage's value, of an earlier run or by `produce(log)`.
 
         A failure names the stage that was running.
 
@@ -75,7 +78,10 @@ class Checkpoints:
 
     @contextmanager
     def _spending(self, stage: str) -> Iterator[Callable[[], Spent]]:
-        """Measure a run of a stage; yields the cost of it and of earlier runs, unless they were killed."""
+        """Measure a run of a stage; yields its cost, with that of earlier runs.
+
+        Runs that were killed are not included.
+        """
         path, started = self._spent_path(stage), monotonic()
         before = load(path, Spent) if path.is_file() else Spent(seconds=0.0, usage=Usage())
 

@@ -13,7 +13,9 @@ from factory.stages.environments.roots import default_mode, require_machine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildConfig:
-    """Target, mode, environment and toolchain of builds; a job has its own Python and toolchain.
+    """Target, mode, environment and toolchain of builds.
+
+    A job has its own Python and toolchain: `for_job`.
 
     Raises:
         PrerequisiteMissing: this machine can't run the mode or the environment.

@@ -31,9 +31,9 @@ T = TypeVar("T")
 
 
 def renew(tree: Path, make: Callable[[Path], T]) -> T:
-    """Replace a source tree by the one that `make(folder)` writes; keep what an interrupted build can resume from.
+    """Replace a source tree by the one that `make(folder)` writes.
 
-    Safe to kill at any moment: the next call resumes.
+    Files that an interrupted build can resume from are kept. Safe to kill at any moment: the next call resumes.
     """
     partial, new = (tree.with_name(f"{tree.name}.{state}") for state in ("partial", "new"))
     _replace_tree(new, tree)
@@ -45,7 +45,7 @@ def renew(tree: Path, make: Callable[[Path], T]) -> T:
 
 
 def _replace_tree(new: Path, tree: Path) -> None:
-    """Put a new copy, if there is one, in place of a source tree, with the kept files of the old tree."""
+    """Put a new copy, if any, in place of a source tree, with the files to keep."""
     old = tree.with_name(f"{tree.name}.old")
     if new.is_dir():
         keep_noted_trees(tree, new)
@@ -57,7 +57,7 @@ def _replace_tree(new: Path, tree: Path) -> None:
 
 
 def keep_noted_trees(old: Path, new: Path) -> None:
-    """Move the trees that ninja and cargo drive from an interrupted source tree to a new copy of it.
+    """Move the trees that ninja and cargo drive from a source tree to its new copy.
 
     Files that the new copy lacks, or has with another time, are moved too if they are older than the configuration of a
     tree or if ninja finished them.
@@ -87,14 +87,17 @@ def _move_older(old: Path, new: Path, than: int, except_for: Sequence[Path]) -> 
 
 
 def _move_finished(old: Path, new: Path, tree: Path) -> None:
-    """Move files outside of the tree that differ from `new` and that the tree's ninja has logged."""
+    """Move files outside of the tree that its ninja has logged and `new` lacks."""
     for path in map(Path, _finished(old, tree)):
         if path.is_relative_to(old) and not path.is_relative_to(tree) and path.is_file():
             _move(path, new / path.relative_to(old))
 
 
 def _move(path: Path, destination: Path) -> None:
-    """Move a file unless the destination has the same time: copies keep a source's times, patches change them."""
+    """Move a file unless the destination has the same time.
+
+    Copies keep a source's times; patches change them.
+    """
     if not os.path.lexists(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
     elif destination.is_dir() or destination.lstat().st_mtime_ns == path.lstat().st_mtime_ns:
@@ -103,7 +106,10 @@ def _move(path: Path, destination: Path) -> None:
 
 
 def _finished(old: Path, tree: Path) -> Iterator[str]:
-    """Files in ninja's log: lines of `start, end, time, output, hash`, outputs as its rules name them."""
+    """Files in ninja's log.
+
+    Its lines are `start, end, time, output, hash`, separated by tabs, with outputs as the rules name them.
+    """
     log = tree / NINJA_LOG
     if not log.is_file():
         return
@@ -139,7 +145,7 @@ def ends_untouched(job: Path, work: Path) -> bool:
 
 
 def _changed_after(root: Path, moment: int) -> bool:
-    """Report whether a file or folder changed after `moment`, in nanoseconds: contents, name or permissions."""
+    """Report whether contents, names or permissions changed after `moment` (ns)."""
     return any(
         os.lstat(os.path.join(name, each)).st_ctime_ns > moment  # noqa: PTH118 - there may be very many
         for name, folders, files in os.walk(root)

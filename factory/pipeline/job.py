@@ -58,7 +58,11 @@ class PreparedJob:
 
 
 def prepare_package(name: str, run: Run, toolchain: str | None = None) -> PreparedJob:
-    """Prepare the job of one package, with a toolchain or its recipe's first; its dependencies must be built."""
+    """Prepare the job of one package, with a toolchain or its recipe's first.
+
+    Raises:
+        StoreError: a dependency is not built.
+    """
     config, recipes = run.config, run.recipes
     toolchains = [toolchain or recipes.find(name).toolchain]
     jobs = plan([name], [config.target.python], recipes.by_name, lambda recipe: describe(recipe, run), toolchains)

@@ -59,7 +59,7 @@ class StageRunner:
         return MadeWheel(source=source, patches=applied, built=built, repaired=repaired)
 
     def audit(self, wheel: RepairedWheel) -> AuditSummary | None:
-        """Audit the wheel; None if an older factory finished the stage, which kept the report as text instead.
+        """Audit the wheel; None if a factory that kept no summary finished the stage.
 
         Raises:
             AuditFailed: the wheel is not what its tag or recipe promises.

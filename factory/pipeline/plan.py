@@ -26,7 +26,7 @@ def plan(
     describe: Describe,
     toolchains: Sequence[str] = (),
 ) -> list[Job]:
-    """Plan the jobs for `names` and their dependencies on each of `pythons`, dependencies first.
+    """Plan the jobs for `names` on each of `pythons`, dependencies first.
 
     Without `toolchains`, a named recipe has a job for each of its own toolchains. Dependencies use the first toolchain
     of their recipe, whose wheels are published. `describe` returns a recipe's metadata; its first call may download

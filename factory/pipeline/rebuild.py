@@ -16,7 +16,9 @@ from factory.util.atomic_files import sha256_of
 
 
 def rebuild(record: BuildRecord, run: Run, folder: Path) -> RepairedWheel:
-    """Rebuild a recorded wheel in `folder`: same inputs, exactly the recorded build requirements, no compiler cache.
+    """Rebuild a recorded wheel in `folder`.
+
+    Inputs and build requirements are exactly the recorded ones; the compiler cache is off.
 
     Raises:
         RebuildImpossible: the recipe, its patches, the environment or another input is not the recorded one any more.

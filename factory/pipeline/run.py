@@ -23,7 +23,7 @@ from factory.util.paths import Layout, short
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Values that one command chooses: configuration, recipes, cache folder, reporter and limits."""
+    """Choices of one command: configuration, recipes, folders, reporter, limits."""
 
     layout: Layout
     recipes: RecipeSet

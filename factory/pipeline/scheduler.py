@@ -29,9 +29,10 @@ class Outcome(Generic[K, V]):
 def run_graph(
     needs: Mapping[K, Collection[K]], work: Callable[[K, Mapping[K, V]], V], *, at_once: int
 ) -> Outcome[K, V]:
-    """Call `work(job, done)` for each job, at most `at_once` in parallel; `done` has the results of its dependencies.
+    """Call `work(job, done)` for each job, at most `at_once` in parallel.
 
-    A failed job skips only the jobs that depend on it. An interrupt ends all running jobs and is raised then.
+    `done` has the results of the job's dependencies. A failed job skips only the jobs that depend on it. An interrupt
+    ends all running jobs and is raised then.
     """
     outcome: Outcome[K, V] = Outcome()
     sorter = TopologicalSorter(needs)

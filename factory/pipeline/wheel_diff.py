@@ -19,9 +19,10 @@ class Difference:
 
 
 def compare_wheels(before: Path, after: Path) -> list[Difference]:
-    """List the differences between two wheels, by member name; empty if they have the same bytes.
+    """List the differences between two wheels, by member name.
 
-    Archives with equal contents can still differ in the order, times, modes or compression of members.
+    Wheels with the same bytes have none. Archives with equal contents can still differ in the order, times, modes or
+    compression of members.
     """
     if before.read_bytes() == after.read_bytes():
         return []

@@ -29,5 +29,8 @@ COMMANDS = (
 
 
 def load_command(name: str) -> ModuleType:
-    """Import a command's module: `configure(parser)`, `run(args) -> int`, and `NEEDS_ROOT = True` if it opens roots."""
+    """Import a command's module.
+
+    It has `configure(parser)`, `run(args) -> int`, and `NEEDS_ROOT = True` if it opens roots.
+    """
     return import_module(f"factory.cli.commands.{name}")

@@ -63,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def find_record(name: str, key: str | None, store: Store) -> BuildRecord:
-    """Find a package's newest record, publishable if possible, or the one whose key starts with `key`.
+    """Find a package's newest record, or the one whose key starts with `key`.
+
+    A publishable record is preferred.
 
     Raises:
         StoreError: there is none.

@@ -1,4 +1,4 @@
-"""`factory shell`: open a shell in a package's build environment, as its last build left it."""
+"""`factory shell`: open a shell in a package's last build environment."""
 
 from __future__ import annotations
 
