@@ -1,11 +1,11 @@
-"""How long writing the index takes when it is large: 100,000 files in 2,000 projects, and dumb-pypi on the same files.
+"""Time of writing a large index, and of dumb-pypi on the same files.
 
 Usage: python benchmarks/index_scale.py [--files N] [--projects N] [--runs N]
 
-One project has 5,000 of the files. Everything is written from a made-up ledger: installers' pages in both forms, and
-the site with a page a version, feeds and JSON. Then a wheel is added, to a project of usual size and to the large one.
-Processes are measured from outside: wall seconds, seconds of all processors, and the memory of all of them together at
-its peak.
+The index has 100,000 files in 2,000 projects, one of which has 5,000. Everything is written from a made-up ledger:
+installers' pages in both forms, and the site with a page for each version, feeds and JSON. Then a wheel is added, to a
+project of usual size and to the large one. Processes are measured from outside: wall seconds, CPU seconds, and the peak
+memory of all processes together.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PYTHONS = ("cp313", "cp314")
 STAGES = ("source", "patch", "build", "repair", "check")
 LARGE = 5_000  # files of the one large project
 DUMB_PYPI = "dumb-pypi==1.15.0"
-SAMPLING_SECONDS = 1.0  # counting a process's pages stops it: ten times a second that costs a tenth of the time
+SAMPLING_SECONDS = 1.0  # counting its pages stops a process: ten samples a second cost a tenth of the time
 GENERATE = """
 from pathlib import Path
 from factory.publish.ledger import Ledger
@@ -61,7 +61,7 @@ write_site(Ledger(Path({ledger!r})), Path({out!r}))
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run: wall seconds, seconds of all processors, and megabytes of all its processes at their peak."""
+    """One run: wall seconds, CPU seconds, and peak megabytes of all processes."""
 
     seconds: float
     processors: float
@@ -113,7 +113,7 @@ def row(what: str, measured: Sequence[Measured], best: float) -> Sequence[str]:
 
 
 def make_ledger(ledger: Path, files: int, projects: int) -> list[str]:
-    """A ledger with reports of every file, as a build leaves them; returns the file names."""
+    """Make a ledger with a report of every file, and return the file names."""
     each = max(1, (files - LARGE) // max(1, projects - 1))
     counts = [LARGE if number == 0 else each for number in range(projects)]
     names = [name for number, count in enumerate(counts) for name in file_names(f"project_{number}", count)]
@@ -153,7 +153,7 @@ def release_of(name: str) -> Release:
 
 
 def report_of(name: str) -> WheelReport:
-    """A build as there are many: times are its own, and some of what is in a wheel changes with its version."""
+    """Make the report of a typical build; some contents change with the version."""
     project, version = parse_filename(name)
     digest, number = sha256(name.encode()).digest(), int(version.rpartition(".")[2])
     python = "3.13" if "cp313" in name else "3.14"
@@ -185,12 +185,12 @@ def report_of(name: str) -> WheelReport:
 
 
 def generate(ledger: Path, out: Path) -> Measured:
-    """Write everything that is missing below `out`, as a command would: in a process of its own."""
+    """Write everything that is missing below `out`, in a new process."""
     return measured([sys.executable, "-c", GENERATE.format(ledger=str(ledger), out=str(out))])
 
 
 def add(ledger: Path, out: Path, project: str, version: str) -> Measured:
-    """Publish one file and write what it changes, in this process: a publisher has started already."""
+    """Publish one file and write the changed pages, in this process."""
     (name,) = file_names(project.replace("-", "_"), 1)
     name = name.replace("-1.0-", f"-{version}-")
     started, processor = time.monotonic(), time.process_time()
@@ -199,12 +199,12 @@ def add(ledger: Path, out: Path, project: str, version: str) -> Measured:
     changed = write_site(Ledger(ledger), out)
     seconds, processors = time.monotonic() - started, time.process_time() - processor
     assert any(name in (out / page).read_text() for page in changed)
-    time.sleep(0.2)  # what was written just now would be looked at again
+    time.sleep(0.2)  # until the times of the written folders are trusted
     return Measured(seconds, processors, psutil.Process().memory_info().rss / 1e6)
 
 
 def read_large(page: Path) -> float:
-    """The seconds in which a client's library reads the page of the large project."""
+    """Return the seconds that a client library takes for the large project's page."""
     started = time.monotonic()
     found = ProjectPage.from_html("project-0", page.read_text(), base_url="http://host/simple/project-0/")
     assert len(found.packages) > LARGE
@@ -212,7 +212,7 @@ def read_large(page: Path) -> float:
 
 
 def compare(folder: Path, names: Sequence[str], runs: int) -> list[Measured]:
-    """dumb-pypi on the same files, which gets as much about each as it takes."""
+    """Run dumb-pypi on the same files, with all metadata that it takes."""
     tool = folder / "dumb"
     run([sys.executable, "-m", "uv", "venv", "--quiet", str(tool)])
     run([sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(tool), DUMB_PYPI])
@@ -235,7 +235,7 @@ def line_of(name: str) -> dict[str, object]:
 
 
 def measured(command: Sequence[str]) -> Measured:
-    """Run a command; its wall seconds, and its peak of memory with all its children."""
+    """Run a command and measure it with all its children."""
     with watched() as peak:
         started, before = time.monotonic(), processor_seconds()
         run(command)
@@ -244,16 +244,16 @@ def measured(command: Sequence[str]) -> Measured:
 
 
 def processor_seconds() -> float:
-    """Of all children that have ended."""
+    """Return the CPU seconds of all children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 @contextmanager
 def watched() -> Iterator[Callable[[], float]]:
-    """Watch the memory of this process's children; what it gives tells the peak in megabytes.
+    """Watch the memory of this process's children, and yield a function for the peak.
 
-    What several of them share counts once.
+    The peak is in megabytes; memory that several children share counts once.
     """
     ended, peak = threading.Event(), [0.0]
 

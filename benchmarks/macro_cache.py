@@ -1,4 +1,4 @@
-"""Time of wheel sections with plain Jinja macros and with `factory.site.macro_cache`.
+"""Time of wheel sections with plain Jinja macros and with the macro cache.
 
 Usage: python benchmarks/macro_cache.py [--wheels N] [--runs N]
 
