@@ -1,4 +1,4 @@
-"""Response with a file: whole or one range, compressed or not, or only its status (RFC 9110).
+"""Response with a file: whole, one range, or only its status (RFC 9110).
 
 werkzeug parses the headers, answers If-None-Match and If-Modified-Since, and sends ranges. The rest is here because
 werkzeug 3.1 differs from RFC 9110: it evaluates Range before the conditions, applies it to HEAD, refuses ranges that a
@@ -78,13 +78,16 @@ def _whole_file(path: Path, kind: str, request: Request) -> Response:
 
 
 def _accepts_gzip(request: Request) -> bool:
-    """Test whether the client prefers gzip; a range is always one of the uncompressed bytes."""
+    """Test whether the client prefers gzip.
+
+    A range is always one of the uncompressed bytes.
+    """
     encodings = request.accept_encodings
     return _requested_range(request) is None and encodings.quality("gzip") > encodings.quality("identity")
 
 
 def _apply_conditions(response: Response, request: Request) -> Response:
-    """Evaluate the preconditions, then the cache conditions, then the range (RFC 9110, 13.2.2)."""
+    """Evaluate preconditions, cache conditions and range (RFC 9110, 13.2.2)."""
     from werkzeug.exceptions import PreconditionFailed
 
     if _precondition_fails(response, request):
@@ -108,7 +111,10 @@ def _precondition_fails(response: Response, request: Request) -> bool:
 
 
 def _requested_range(request: Request) -> Range | None:
-    """Return the single byte range of a GET request. Others may be ignored, and must be for HEAD."""
+    """Return the single byte range of a GET request.
+
+    A server may ignore other ranges, and must ignore those of HEAD.
+    """
     requested = request.range if request.method == "GET" else None
     return requested if requested is not None and requested.units == "bytes" and len(requested.ranges) == 1 else None
 

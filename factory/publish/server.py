@@ -1,4 +1,4 @@
-"""HTTP server of the static index, for `factory serve` and for checks that install from it.
+"""HTTP server of the index, for `factory serve` and for checks.
 
 cheroot serves and werkzeug parses requests. Both are imported when an index is served, since few commands serve one.
 """
@@ -56,10 +56,10 @@ IDLE_SECONDS = 60
 def serve(
     root: Path, host: str = "127.0.0.1", port: int = 0, on_request: Callable[[str], None] | None = None
 ) -> Iterator[str]:
-    """Serve the folder `root` from threads; yields the base URL without a trailing slash.
+    """Serve the folder `root` from threads, and yield the base URL.
 
-    Port 0 selects a free port. `on_request` is called from several threads with a line for each request: method, path,
-    status and size of the response body in bytes.
+    The URL has no trailing slash. Port 0 selects a free port. `on_request` is called from several threads with a line
+    for each request: method, path, status and size of the response body in bytes.
 
     Raises:
         PublishError: there is no index in `root`, or the address is in use or not local.
@@ -141,7 +141,7 @@ class Application:
         return file_response(path, kind, request)
 
     def _redirection(self, path: str) -> str | None:
-        """Return the path with a normalized name and a trailing slash (PEP 503), if it differs."""
+        """Return the path with normalized name and trailing slash, if it differs."""
         if path == "/simple" or (path == "/" and self._readable("/index.html") is None):
             return "/simple/"
         parts = path.strip("/").split("/")
@@ -152,7 +152,7 @@ class Application:
         return quote(f"/{path.strip('/')}/") if folder else None
 
     def _readable(self, name: str) -> Path | None:
-        """Return a file below the root, unless it is hidden or a link leads out of the root."""
+        """Return a file below the root, unless hidden or reached by a link that leads out."""
         from werkzeug.security import safe_join
 
         joined = safe_join(str(self.root), name.lstrip("/"))
@@ -172,7 +172,9 @@ def _missing(page: Path) -> Response:
 
 
 def _page(request: Request) -> tuple[str, str]:
-    """Return the file name for a path, and its content type; Accept selects the page of a folder.
+    """Return the file name and the content type for a path.
+
+    For a folder of the simple repository, the Accept header selects the page.
 
     Raises:
         NotAcceptable: the client accepts no form of the page.

@@ -1,4 +1,4 @@
-"""Real installers and lock tools against the index, as `factory serve` gives it and as any static web server does."""
+"""Real installers and lock tools with `factory serve` and a static web server."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from tests.support.wheelmaker import RISCV, make_wheel, release_of
 
 ENGINE, PURE = f"engine-1.0-{RISCV}.whl", "pure_lib-2.0-1-py3-none-any.whl"
 LARGE = f"X = '{random.Random(0).randbytes(1 << 20).hex()}'\n"
-# Tools whose own dependencies are those of one day, so that they stay as they were when this was written.
+# Tools with their dependencies as of one day, so that their behaviour does not change.
 TOOLS = {"poetry": "poetry==2.2.1", "pdm": "pdm==2.26.1"}
 TOOLS_OF = "2025-11-20"
-# The first pip that knows wheels for riscv64, and the last that doesn't.
-FIRST_PIP, LAST_UNKNOWING_PIP = "24.1", "24.0"
+# The first pip that supports riscv64 wheels, and the last that does not.
+FIRST_PIP, LAST_PIP_WITHOUT = "24.1", "24.0"
 PROJECT = '[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.11"\ndependencies = {dependencies}\n{more}'
 POETRY = (
     '[tool.poetry]\npackage-mode = false\n[[tool.poetry.source]]\nname = "ours"\nurl = "{url}"\npriority = "primary"\n'
@@ -50,7 +50,10 @@ UV_SOURCES = '[tool.uv.sources]\npure-lib = { index = "ours" }\n'
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An engine of two versions, of which one wants a newer Python, and three versions of what it needs, one yanked."""
+    """An index with two versions of an engine and three of its dependency.
+
+    One engine needs a newer Python, and one version of the dependency is yanked.
+    """
     folder = tmp_path_factory.mktemp("conformance")
     store = folder / "store"
     paths = [
@@ -66,7 +69,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _with_all(release: Release) -> Release:
-    """What a page may say besides."""
+    """Add all optional fields of a page."""
     yanked = "it bites" if release.version == "3.0" else None
     tracks = f"https://index.example/simple/{release.project}/"
     provenance = f"https://files.example/{release.filename}.provenance"
@@ -84,7 +87,7 @@ def url(request: pytest.FixtureRequest, index: Path) -> Iterator[str]:
 
 
 def tool(name: str, *arguments: str, cwd: Path) -> None:
-    """Run a lock tool in an environment of its own, which uv installs from the configured index the first time."""
+    """Run a lock tool in its own environment, which uv installs on first use."""
     argv = [sys.executable, "-m", "uv", "tool", "run", "--no-config", f"--exclude-newer={TOOLS_OF}", "--from"]
     settings = {"PDM_CHECK_UPDATE": "0", "PDM_IGNORE_ACTIVE_VENV": "1", "POETRY_VIRTUALENVS_CREATE": "false"}
     own = {"POETRY_CACHE_DIR": str(cwd / "cache"), "PDM_CACHE_DIR": str(cwd / "cache"), "PDM_LOG_DIR": str(cwd / "log")}
@@ -96,7 +99,7 @@ def write_project(folder: Path, more: str, *dependencies: str) -> None:
 
 
 def locked(text: str) -> set[tuple[str, str]]:
-    """The file names of wheels and their sha256 in a lock file, whichever tool wrote it."""
+    """Return the file names and sha256 of wheels in the lock file of any tool."""
     return set(re.findall(r'([\w.+-]+\.whl)", hash = "sha256:([0-9a-f]{64})"', text))
 
 
@@ -111,7 +114,7 @@ def test_poetry_and_pdm_lock_with_hashes(url: str, index: Path, tmp_path: Path, 
     assert locked((tmp_path / f"{name}.lock").read_text()) == expected(index, ENGINE, PURE)
 
 
-def test_uv_adds_from_an_explicit_index_and_locks(url: str, index: Path, tmp_path: Path) -> None:
+def test_uv_adds_from_explicit_index_and_locks(url: str, index: Path, tmp_path: Path) -> None:
     write_project(tmp_path, UV.format(url=url) + UV_SOURCES)
     options = ("--directory", str(tmp_path), "--python", sys.executable, "--no-python-downloads")
     uv("add", *options, "--no-sync", f"--index=ours={url}", "engine==1.0", "pure-lib")
@@ -121,7 +124,7 @@ def test_uv_adds_from_an_explicit_index_and_locks(url: str, index: Path, tmp_pat
     uv("lock", *options, "--check")
 
 
-def test_a_yanked_version_is_skipped_unless_it_is_pinned(url: str, tmp_path: Path) -> None:
+def test_yanked_version_is_skipped_unless_pinned(url: str, tmp_path: Path) -> None:
     pip("download", f"--index-url={url}", f"--dest={tmp_path / 'newest'}", "pure-lib")
     assert [path.name for path in (tmp_path / "newest").iterdir()] == [PURE]
     said = pip("download", f"--index-url={url}", f"--dest={tmp_path / 'pinned'}", "pure-lib==3.0")
@@ -132,7 +135,7 @@ def test_a_yanked_version_is_skipped_unless_it_is_pinned(url: str, tmp_path: Pat
         assert f"pure-lib=={version}" in answer.splitlines()
 
 
-def test_a_version_for_a_newer_python_is_passed_over(url: str, tmp_path: Path) -> None:
+def test_version_for_newer_python_is_skipped(url: str, tmp_path: Path) -> None:
     pip("download", "--no-deps", f"--index-url={url}", f"--dest={tmp_path}", *FOR_RISCV, "engine")
     assert [path.name for path in tmp_path.iterdir()] == [ENGINE]
     with pytest.raises(CommandFailed) as caught:
@@ -140,7 +143,7 @@ def test_a_version_for_a_newer_python_is_passed_over(url: str, tmp_path: Path) -
     assert "Requires-Python" in caught.value.output or "No matching distribution" in caught.value.output
 
 
-def test_resolving_does_not_fetch_a_wheel(index: Path, tmp_path: Path) -> None:
+def test_resolution_downloads_no_wheel(index: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     (tmp_path / "wanted.in").write_text("engine\n")
     with serve(index, on_request=lines.append) as base:
@@ -152,7 +155,7 @@ def test_resolving_does_not_fetch_a_wheel(index: Path, tmp_path: Path) -> None:
     assert sum(sent(lines).values()) < 20_000, sent(lines)
 
 
-def test_uv_reads_metadata_out_of_a_part_of_a_wheel_that_has_none_beside_it(index: Path, tmp_path: Path) -> None:
+def test_uv_reads_metadata_from_a_range_of_the_wheel(index: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     wheel = index / "files" / ENGINE
     (tmp_path / "wanted.in").write_text("engine\n")
@@ -171,7 +174,7 @@ def test_uv_reads_metadata_out_of_a_part_of_a_wheel_that_has_none_beside_it(inde
 
 @pytest.mark.parametrize("accept", [ACCEPT_HTML_ONLY, ACCEPT_JSON_ONLY])
 def test_pypi_simple_and_packaging_read_every_page(url: str, index: Path, accept: str) -> None:
-    """A static server has the HTML alone, whatever it is asked for."""
+    """A static server sends HTML, whatever the Accept header is."""
     with PyPISimple(url) as client:
         projects = client.get_index_page(accept=accept).projects
         assert projects == ["engine", "pure-lib"]
@@ -186,24 +189,24 @@ def test_pypi_simple_and_packaging_read_every_page(url: str, index: Path, accept
 
 
 @pytest.mark.environment
-def test_the_first_pip_that_knows_riscv64_installs_on_a_board_and_the_one_before_says_no(
+def test_first_pip_with_riscv64_installs_and_older_refuses(
     clean_root: RootfsEnvironment, index: Path, tmp_path: Path
 ) -> None:
     log = LogFile(tmp_path / "log")
     install = ["--isolated", "install", "--no-compile", "--no-cache-dir", "engine"]
     with serve(index) as base, clean_root.open(tmp_path / "work") as sandbox:
-        for version in (FIRST_PIP, LAST_UNKNOWING_PIP):
+        for version in (FIRST_PIP, LAST_PIP_WITHOUT):
             unpack(f"pip=={version}", sandbox.work / version)
         options = [*install, f"--index-url={base}/simple/", "--target=/build/site"]
         with pytest.raises(CommandFailed):
-            sandbox.run(Command(["python3", f"/build/{LAST_UNKNOWING_PIP}/pip", *options], network=True), log=log)
+            sandbox.run(Command(["python3", f"/build/{LAST_PIP_WITHOUT}/pip", *options], network=True), log=log)
         assert "No matching distribution found for engine" in log.path.read_text()
         sandbox.run(Command(["python3", f"/build/{FIRST_PIP}/pip", *options], network=True), log=log)
         assert {"engine.py", "pure_lib.py"} <= {path.name for path in (sandbox.work / "site").iterdir()}
 
 
 @pytest.mark.environment
-def test_current_pip_and_uv_install_by_hashes_on_a_board(
+def test_current_pip_and_uv_install_by_hash_on_riscv64(
     clean_root: RootfsEnvironment, index: Path, tmp_path: Path
 ) -> None:
     log = LogFile(tmp_path / "log")
@@ -225,7 +228,7 @@ def test_current_pip_and_uv_install_by_hashes_on_a_board(
 
 
 def unpack(requirement: str, folder: Path, *options: str) -> None:
-    """A client out of its wheel, where it would be compiled anew at each start."""
+    """Unpack a client's wheel, since it would be compiled anew at each start."""
     run([sys.executable, "-m", "pip", "download", "--no-deps", f"--dest={folder}", *options, requirement])
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

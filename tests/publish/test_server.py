@@ -41,7 +41,7 @@ def url(root: Path) -> Iterator[str]:
 
 
 def ask(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-    """Send the path as it is, which well-behaved clients would tidy first."""
+    """Request a path as given, without the normalization of other clients."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
@@ -64,9 +64,7 @@ def ask(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, 
         (f"/files/{WHEEL}.metadata", "text/plain; charset=utf-8"),
     ],
 )
-def test_each_kind_of_file_has_its_content_type_and_head_is_get_without_its_body(
-    url: str, path: str, kind: str
-) -> None:
+def test_file_has_content_type_and_head_has_no_body(url: str, path: str, kind: str) -> None:
     status, headers, body = ask(url, path)
     assert (status, headers["Content-Type"], headers["Content-Length"]) == (200, kind, str(len(body)))
     status, headers, nothing = ask(url, path, "HEAD")
@@ -92,11 +90,11 @@ def test_each_kind_of_file_has_its_content_type_and_head_is_get_without_its_body
         (f"{HTML_V1};charset=utf-8;q=0.1, {JSON_V1}; charset=utf-8; q=0.2", JSON_V1),
     ],
 )
-def test_the_accept_header_chooses_the_form(accept: str, kind: str | None) -> None:
+def test_accept_header_selects_content_type(accept: str, kind: str | None) -> None:
     assert negotiate(accept) == kind
 
 
-def test_pip_gets_json_and_a_cache_is_told_why(url: str) -> None:
+def test_pip_gets_json_with_vary_header(url: str) -> None:
     _status, headers, body = ask(url, "/simple/demo-thing/", Accept=PIP_ACCEPT)
     assert (headers["Content-Type"], headers["Vary"], body[:1]) == (JSON_V1, "Accept, Accept-Encoding", b"{")
     assert headers["Cache-Control"] == "no-cache"
@@ -113,7 +111,7 @@ def test_pip_gets_json_and_a_cache_is_told_why(url: str) -> None:
         ("/simple/a%0d%0aSet-Cookie:x/", "/simple/a%0D%0Aset-cookie%3Ax/"),
     ],
 )
-def test_a_name_that_is_not_normalized_is_redirected(url: str, path: str, location: str) -> None:
+def test_name_not_normalized_is_redirected(url: str, path: str, location: str) -> None:
     status, headers, _body = ask(url, path)
     assert (status, headers["Location"]) == (301, location)
 
@@ -135,14 +133,14 @@ def test_a_name_that_is_not_normalized_is_redirected(url: str, path: str, locati
         "/simple/%00/",
     ],
 )
-def test_nothing_but_files_of_the_index_is_readable(url: str, path: str) -> None:
+def test_path_outside_the_index_is_not_found(url: str, path: str) -> None:
     status, headers, body = ask(url, path)
     assert status in (301, 404)
     assert b"secret" not in body
     assert headers.get("Location", "/simple/").startswith("/simple/")
 
 
-def test_one_connection_serves_many_requests(url: str) -> None:
+def test_connection_serves_many_requests(url: str) -> None:
     parts = urlsplit(url)
     assert parts.hostname is not None
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
@@ -152,7 +150,7 @@ def test_one_connection_serves_many_requests(url: str) -> None:
     connection.close()
 
 
-def test_what_a_client_has_already_is_not_sent_again(url: str, root: Path) -> None:
+def test_cached_file_gets_304(url: str, root: Path) -> None:
     _status, headers, _body = ask(url, f"/files/{WHEEL}")
     assert headers["ETag"] == f'"{sha256_of(root / "files" / WHEEL)}"'
     for known in (headers["ETag"], f'"other", {headers["ETag"]}', "*"):
@@ -163,7 +161,7 @@ def test_what_a_client_has_already_is_not_sent_again(url: str, root: Path) -> No
     assert ask(url, "/simple/", **{"If-Modified-Since": headers["Last-Modified"]})[0] == 304
 
 
-def test_each_form_of_a_page_has_a_tag_of_its_own(url: str) -> None:
+def test_each_form_of_a_page_has_its_own_etag(url: str) -> None:
     forms = [
         {"Accept": accept, "Accept-Encoding": coding} for accept in ("text/html", JSON_V1) for coding in ("", "gzip")
     ]
@@ -173,7 +171,7 @@ def test_each_form_of_a_page_has_a_tag_of_its_own(url: str) -> None:
         assert ask(url, "/simple/demo-thing/", **form, **{"If-None-Match": tag})[0] == 304
 
 
-def test_a_file_that_is_replaced_gets_a_new_tag(tmp_path: Path) -> None:
+def test_replaced_file_gets_a_new_etag(tmp_path: Path) -> None:
     page = tmp_path / "simple/index.html"
     write_if_changed(page, b"one")
     with serve(tmp_path) as base:
@@ -186,7 +184,7 @@ def test_a_file_that_is_replaced_gets_a_new_tag(tmp_path: Path) -> None:
     ("asked", "part"),
     [("bytes=0-9", slice(0, 10)), ("bytes=10-", slice(10, None)), ("bytes=-22", slice(-22, None))],
 )
-def test_a_part_of_a_file_is_sent_alone(url: str, root: Path, asked: str, part: slice) -> None:
+def test_range_is_sent_with_206(url: str, root: Path, asked: str, part: slice) -> None:
     whole = (root / "files" / WHEEL).read_bytes()
     status, headers, body = ask(url, f"/files/{WHEEL}", Range=asked)
     first = part.indices(len(whole))[0]
@@ -197,7 +195,7 @@ def test_a_part_of_a_file_is_sent_alone(url: str, root: Path, asked: str, part: 
     assert ask(url, f"/files/{WHEEL}", **{"Range": asked, "If-Range": '"other"'})[::2] == (200, whole)
 
 
-def test_a_part_that_is_not_there_is_refused(url: str, root: Path) -> None:
+def test_range_beyond_the_file_gets_416(url: str, root: Path) -> None:
     size = (root / "files" / WHEEL).stat().st_size
     status, headers, _body = ask(url, f"/files/{WHEEL}", Range=f"bytes={size}-")
     assert (status, headers["Content-Range"]) == (416, f"bytes */{size}")
@@ -207,12 +205,12 @@ def test_a_part_that_is_not_there_is_refused(url: str, root: Path) -> None:
     "asked",
     ["lines=0-9", "bytes", "bytes=", "bytes=x-y", "bytes=9-0", "bytes=--9", "nonsense", "bytes=0-0,2-2", "bytes=5-,-5"],
 )
-def test_what_is_not_one_range_of_bytes_is_ignored(url: str, root: Path, asked: str) -> None:
+def test_range_other_than_one_of_bytes_is_ignored(url: str, root: Path, asked: str) -> None:
     status, headers, body = ask(url, f"/files/{WHEEL}", Range=asked)
     assert (status, headers["Content-Range"], body) == (200, None, (root / "files" / WHEEL).read_bytes())
 
 
-def test_the_end_of_a_file_is_all_of_it_where_more_is_asked_for_than_it_has(url: str, root: Path) -> None:
+def test_suffix_range_longer_than_file_is_whole_file(url: str, root: Path) -> None:
     whole = (root / "files" / WHEEL).read_bytes()
     for length in (len(whole), len(whole) + 1, 999999):
         status, headers, body = ask(url, f"/files/{WHEEL}", Range=f"bytes=-{length}")
@@ -221,12 +219,12 @@ def test_the_end_of_a_file_is_all_of_it_where_more_is_asked_for_than_it_has(url:
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=999999-"])
-def test_head_tells_of_the_whole_file_whatever_range_it_asks_for(url: str, root: Path, asked: str) -> None:
+def test_head_with_range_describes_the_whole_file(url: str, root: Path, asked: str) -> None:
     status, headers, body = ask(url, f"/files/{WHEEL}", "HEAD", Range=asked)
     assert (status, headers["Content-Length"], body) == (200, str((root / "files" / WHEEL).stat().st_size), b"")
 
 
-def test_what_a_client_has_already_is_not_sent_in_part_either(url: str) -> None:
+def test_cached_file_with_range_gets_304(url: str) -> None:
     headers = ask(url, f"/files/{WHEEL}", "HEAD")[1]
     for known in ({"If-None-Match": headers["ETag"]}, {"If-Modified-Since": headers["Last-Modified"]}):
         for asked in ("bytes=0-9", "bytes=999999-"):
@@ -235,7 +233,7 @@ def test_what_a_client_has_already_is_not_sent_in_part_either(url: str) -> None:
     assert ask(url, f"/files/{WHEEL}", Range="bytes=0-9", **other)[0] == 206
 
 
-def test_a_part_is_sent_only_of_the_very_file_that_the_client_has_the_rest_of(url: str, root: Path) -> None:
+def test_if_range_needs_strong_etag_or_exact_time(url: str, root: Path) -> None:
     whole = (root / "files" / WHEEL).read_bytes()
     headers = ask(url, f"/files/{WHEEL}", "HEAD")[1]
     part = {"Range": "bytes=0-9", "If-Range": headers["Last-Modified"]}
@@ -247,7 +245,7 @@ def test_a_part_is_sent_only_of_the_very_file_that_the_client_has_the_rest_of(ur
 @pytest.mark.parametrize(
     "condition", [{"If-Match": '"other"'}, {"If-Match": 'W/"{tag}"'}, {"If-Unmodified-Since": "{early}"}]
 )
-def test_another_file_than_the_client_wants_is_not_sent(url: str, root: Path, condition: dict[str, str]) -> None:
+def test_failed_precondition_gets_412(url: str, root: Path, condition: dict[str, str]) -> None:
     tag = sha256_of(root / "files" / WHEEL)
     condition = {name: value.format(tag=tag, early=EARLY) for name, value in condition.items()}
     for part in ({}, {"Range": "bytes=0-9"}, {"If-None-Match": f'"{tag}"'}):
@@ -255,7 +253,7 @@ def test_another_file_than_the_client_wants_is_not_sent(url: str, root: Path, co
         assert (status, headers["ETag"], b"PK" in body) == (412, None, False)
 
 
-def test_the_file_that_the_client_wants_is_sent(url: str, root: Path) -> None:
+def test_fulfilled_precondition_sends_the_file(url: str, root: Path) -> None:
     tag = f'"{sha256_of(root / "files" / WHEEL)}"'
     for condition in ({"If-Match": tag}, {"If-Match": "*"}, {"If-Unmodified-Since": LATE}):
         assert ask(url, f"/files/{WHEEL}", **condition)[0] == 200
@@ -264,7 +262,7 @@ def test_the_file_that_the_client_wants_is_sent(url: str, root: Path) -> None:
     assert ask(url, f"/files/{WHEEL}", **{"If-Match": tag, "If-Unmodified-Since": EARLY})[0] == 200
 
 
-def test_an_answer_that_depends_on_what_the_client_likes_says_so(url: str) -> None:
+def test_error_response_has_vary_header(url: str) -> None:
     for status, path, headers in (
         (404, "/simple/no-such-project/", {}),
         (406, "/simple/demo-thing/", {"Accept": "image/png"}),
@@ -276,11 +274,11 @@ def test_an_answer_that_depends_on_what_the_client_likes_says_so(url: str) -> No
 
 
 @pytest.mark.parametrize("path", [f"/simple/{'x' * 300}/", f"/{'x' * 300}", f"/files/{'x' * 256}.whl", "/x" * 2500])
-def test_a_name_that_no_file_can_have_is_not_there(url: str, path: str) -> None:
+def test_impossible_file_name_gets_404(url: str, path: str) -> None:
     assert ask(url, path)[0] == 404
 
 
-def test_pages_are_compressed_for_those_who_like_it_and_wheels_are_not(url: str, root: Path) -> None:
+def test_pages_are_compressed_on_request_wheels_are_not(url: str, root: Path) -> None:
     for path, content in (
         ("/simple/demo-thing/", (root / "simple/demo-thing/index.html").read_bytes()),
         (f"/files/{WHEEL}.metadata", (root / f"files/{WHEEL}.metadata").read_bytes()),
@@ -295,13 +293,13 @@ def test_pages_are_compressed_for_those_who_like_it_and_wheels_are_not(url: str,
     assert ask(url, f"/files/{WHEEL}", **{"Accept-Encoding": "gzip"})[1]["Content-Encoding"] is None
 
 
-def test_only_reading_is_allowed(url: str) -> None:
+def test_method_other_than_get_and_head_gets_405(url: str) -> None:
     for method in ("POST", "PUT", "DELETE"):
         status, headers, _body = ask(url, "/simple/", method)
         assert (status, headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_the_front_page_is_the_sites_where_there_is_one(tmp_path: Path) -> None:
+def test_root_serves_the_front_page_of_the_site(tmp_path: Path) -> None:
     for name in ("simple/index.html", "index.html", "project/demo/index.html"):
         write_if_changed(tmp_path / name, name.encode())
     with serve(tmp_path) as base:
@@ -310,7 +308,7 @@ def test_the_front_page_is_the_sites_where_there_is_one(tmp_path: Path) -> None:
         assert ask(base, "/project/demo")[1]["Location"] == "/project/demo/"
 
 
-def test_the_callback_gets_a_line_a_request(root: Path) -> None:
+def test_callback_gets_a_line_for_each_request(root: Path) -> None:
     lines: list[str] = []
     with serve(root, on_request=lines.append) as base:
         ask(base, "/simple/")
@@ -319,12 +317,12 @@ def test_the_callback_gets_a_line_a_request(root: Path) -> None:
     assert lines == [f"GET /simple/ 200 {size}", "HEAD /simple/a%0Ab/x 404 207"]
 
 
-def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
+def test_folder_without_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="not an index"), serve(tmp_path):
         pass
 
 
-def test_a_taken_port_is_refused_with_a_hint(root: Path) -> None:
+def test_port_in_use_is_refused_with_hint(root: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PublishError, match=f"port {port}") as caught, serve(root, port=port):
@@ -342,7 +340,7 @@ sys.exit(serve.run(parser.parse_args()))
 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_prints_what_to_paste_and_ends_when_told(root: Path, ended_by: signal.Signals) -> None:
+def test_serve_prints_commands_and_stops_on_signal(root: Path, ended_by: signal.Signals) -> None:
     argv = [sys.executable, "-c", SERVE, str(root), "--port", "0"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
