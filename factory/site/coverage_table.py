@@ -20,8 +20,8 @@ WORDS = {
     PURE: "pure Python",
     UPSTREAM: "riscv64 on PyPI",
     BUILT: "built here",
-    UNCHECKED: "built here, not run",
-    OTHER: "here in another version",
+    UNCHECKED: "built here, not checked",
+    OTHER: "another version here",
     FAILED: "build failed",
     MISSING: "missing",
 }
@@ -144,14 +144,14 @@ def _missing_cell(pin: Pin, python: str, summary: Summary | None) -> Cell:
     failures = () if summary is None else summary.failures
     failure = next((each for each in failures if each.python == python), None)
     if failure is not None and canonicalize_version(failure.version) == canonicalize_version(pin.version):
-        return _failed_cell(failure, "it")
+        return _failed_cell(failure, "build")
     if newest.kind not in (FAILED, MISSING):
         return Cell(kind=OTHER, note=f"{newest.version}, not {pin.version}")
     if failure is not None:
-        return _failed_cell(failure, failure.version)
+        return _failed_cell(failure, f"build of {failure.version}")
     if pin.source:
-        return Cell(kind=MISSING, note="PyPI has only its source, which was not built here")
-    return Cell(kind=MISSING, note="PyPI has neither its source nor a wheel for riscv64")
+        return Cell(kind=MISSING, note="PyPI has only the source, and this index has no build of it")
+    return Cell(kind=MISSING, note="PyPI has neither the source nor a riscv64 wheel")
 
 
 def _state(states: Mapping[str, State] | None, python: str) -> State:
@@ -160,9 +160,9 @@ def _state(states: Mapping[str, State] | None, python: str) -> State:
 
 def _build_note(state: State, python: str) -> str:
     if state.kind == UNCHECKED:
-        return f"it installs, but was not run on Python {python}"
+        return f"installs, but not checked on Python {python}"
     return "repacked from a distribution's packages" if state.repacked else ""
 
 
 def _failed_cell(failure: BuildFailure, what: str) -> Cell:
-    return Cell(kind=FAILED, note=f"our build of {what} failed at the stage {failure.stage}")
+    return Cell(kind=FAILED, note=f"our {what} failed at stage {failure.stage}")

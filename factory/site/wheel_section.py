@@ -16,7 +16,7 @@ from factory.site.wheels import Wheel, log_title, profile_rank
 from factory.util.paths import short
 
 RESULTS = {True: "passed", False: "failed"}
-ORIGINS = {True: "built here", False: "by its own project; the file is unchanged"}
+ORIGINS = {True: "built here", False: "unchanged from its own project"}
 NO_LICENCE = "not stated in the wheel"
 NO_CONTENTS = Contents(
     libraries=0, glibc=None, dispatched=(), system_libraries=()
@@ -50,7 +50,7 @@ def wheel_section(number: int, wheel: Wheel, name: str) -> str:
         "day": filters.day(time),
         "origin": "repacked here" if wheel.repacked else ORIGINS[wheel.built],
         "requires_python": release.requires_python or "any",
-        "yanked": "" if release.yanked is None else release.yanked or "without a reason",
+        "yanked": "" if release.yanked is None else release.yanked or "no reason given",
     }
     if build is None:
         values["license"] = "" if wheel.report is None else wheel.report.license or NO_LICENCE

@@ -1,4 +1,7 @@
-"""The site in a real browser: with and without JavaScript, on a phone, in the dark, by keyboard, for screen readers."""
+"""The site in a real browser.
+
+With and without JavaScript, on a phone, in dark mode, by keyboard and for screen readers.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def shown(browser: Browser, selector: str) -> list[str]:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("page", PAGES)
-def test_nothing_on_a_page_keeps_people_out(browser: Browser, axe: str, page: str, dark: bool) -> None:
+def test_page_has_no_accessibility_violation(browser: Browser, axe: str, page: str, dark: bool) -> None:
     browser.open(page, dark=dark, width=PHONE if dark else DESK)
     for panel in browser.driver.find_elements(By.TAG_NAME, "details"):
         browser.run("arguments[0].open = true", panel)
@@ -68,14 +71,14 @@ def test_nothing_on_a_page_keeps_people_out(browser: Browser, axe: str, page: st
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_phone_scrolls_down_and_never_sideways(browser: Browser, page: str, tmp_path: Path) -> None:
+def test_page_on_phone_does_not_scroll_sideways(browser: Browser, page: str, tmp_path: Path) -> None:
     browser.open(page, width=PHONE)
     assert browser.run("return document.documentElement.scrollWidth") == PHONE
     browser.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 5_000
 
 
-def test_pages_load_nothing_that_is_not_there_and_run_without_errors(browser: Browser) -> None:
+def test_page_loads_existing_files_without_errors(browser: Browser) -> None:
     browser.complaints()
     for page in PAGES[:-1]:
         browser.open(page)
@@ -84,7 +87,7 @@ def test_pages_load_nothing_that_is_not_there_and_run_without_errors(browser: Br
         assert [name for name in loaded if not name.startswith(browser.url)] == []
 
 
-def test_the_search_finds_a_package_however_its_name_is_written(browser: Browser) -> None:
+def test_search_normalizes_the_name(browser: Browser) -> None:
     browser.open("")
     search = element(browser, "#search")
     search.send_keys("Plain_TEXT")
@@ -94,7 +97,7 @@ def test_the_search_finds_a_package_however_its_name_is_written(browser: Browser
     assert browser.driver.current_url == f"{browser.url}/project/plain-text/index.html"
 
 
-def test_a_search_without_a_hit_says_what_is_known_and_what_to_do(browser: Browser) -> None:
+def test_search_without_hit_shows_coverage_and_hints(browser: Browser) -> None:
     browser.open("")
     assert shown(browser, "#absent li, #unknown") == []
     element(browser, "#search").send_keys("Plain.Words")
@@ -106,7 +109,7 @@ def test_a_search_without_a_hit_says_what_is_known_and_what_to_do(browser: Brows
     assert shown(browser, "#unknown code")[0] == "pip install NAME"
 
 
-def test_tabs_open_with_the_keyboard_and_without_javascript(browser: Browser) -> None:
+def test_tabs_open_by_keyboard_without_javascript(browser: Browser) -> None:
     browser.use_scripts(False)
     try:
         browser.open("project/alpha/")
@@ -117,7 +120,7 @@ def test_tabs_open_with_the_keyboard_and_without_javascript(browser: Browser) ->
         browser.use_scripts(True)
 
 
-def test_the_site_says_everything_without_javascript(browser: Browser) -> None:
+def test_site_without_javascript_has_all_content(browser: Browser) -> None:
     browser.use_scripts(False)
     try:
         browser.open("")
@@ -131,14 +134,14 @@ def test_the_site_says_everything_without_javascript(browser: Browser) -> None:
         browser.use_scripts(True)
 
 
-def test_the_lines_to_paste_have_the_sites_own_address(browser: Browser) -> None:
+def test_commands_have_the_address_of_the_site(browser: Browser) -> None:
     browser.open("project/alpha/")
     assert shown(browser, ".panel code") == [f"pip install --index-url {browser.url}/simple/ alpha"]
     browser.open("boards/")
     assert f"python3 board.py --index-url {browser.url}/simple/" in shown(browser, ".command code")
 
 
-def test_the_first_key_leads_past_the_navigation(browser: Browser) -> None:
+def test_first_tab_key_skips_the_navigation(browser: Browser) -> None:
     browser.open("project/alpha/")
     element(browser, "body").send_keys(Keys.TAB)
     assert browser.driver.switch_to.active_element.text == "Skip to the content"
@@ -168,13 +171,13 @@ STRANGE = (
 PASTE = "cpuinfo.value = arguments[0]; cpuinfo.dispatchEvent(new Event('input')); return verdict.dataset.profile"
 
 
-def test_a_browser_judges_a_cpuinfo_as_the_board_finder_does(browser: Browser) -> None:
+def test_pasted_cpuinfo_gets_profile_of_board_finder(browser: Browser) -> None:
     browser.open("boards/")
     for sample in (*(text for text, *_ in SAMPLES.values()), *STRANGE):
         assert browser.run(PASTE, sample) == judge(of_cpuinfo(sample)).profile, sample
 
 
-def test_what_is_pasted_stays_text(browser: Browser) -> None:
+def test_pasted_markup_stays_text(browser: Browser) -> None:
     browser.open("boards/")
     hostile = "isa: rv64gc\nuarch: <img src=x onerror=document.title='run'>"
     browser.run(PASTE, hostile)

@@ -1,4 +1,4 @@
-"""What stacks and requirements files need on riscv64: asked of a real index, and told on the site."""
+"""Coverage of stacks and requirements files, queried from a real index."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEWER = RISCV.replace("cp313", "cp314")
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with stacks and a ledger; pip is configured with an index that has some of what they need."""
+    """A folder with stacks and a ledger; pip's index has some of the stacks' packages."""
     wheels = [
         make_wheel(tmp_path, "plain_text", "2.0"),
         make_wheel(tmp_path, "alpha", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64"),
@@ -67,7 +67,7 @@ def gather(folder: Path, *options: str) -> int:
     return main(["coverage", "--index", str(folder), *options])
 
 
-def test_what_a_stack_needs_is_asked_of_the_configured_index(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_coverage_queries_the_configured_index(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gather(index) == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines() if "Numbers" in line] == [
         ["Numbers", python, "2", "1", "1", "0", "0", "0", "0", "0"] for python in ("3.13", "3.14")
@@ -80,28 +80,28 @@ def test_what_a_stack_needs_is_asked_of_the_configured_index(index: Path, capsys
     made = dict(site_pages(Ledger(index / "ledger")))
     page = plain(made["coverage/index.html"])
     assert "Python 3.13: 2 of 2 packages install without a compiler: 1 pure Python, 1 riscv64 on PyPI." in page
-    assert "For Python 3.14 PyPI has no versions that go together, whatever the machine" in page
+    assert "Python 3.14: PyPI has no compatible versions of these packages, for any machine" in page
 
 
-def test_pypi_will_do_from_the_version_on_since_which_none_lacks_riscv64(index: Path) -> None:
+def test_riscv64_since_is_first_version_without_later_gap(index: Path) -> None:
     Ledger(index / "ledger").add(release(f"broken-1.0-{RISCV}.whl"))  # whose newest version on PyPI has none
     assert gather(index) == 0
     assert load_coverage(index).riscv64_since == {"alpha": {"3.13": "1.10", "3.14": "2.0"}}
     made = dict(site_pages(Ledger(index / "ledger")))
-    words = "since version 1.10 for Python 3.13, 2.0 for Python 3.14: from there on, plain pip install alpha"
+    words = "since version 1.10 for Python 3.13, 2.0 for Python 3.14. For these versions, plain pip install alpha"
     assert words in plain(made["project/alpha/index.html"])
-    assert "alpha Adds numbers PyPI has it too since 1.10 for Python 3.13, 2.0 for" in plain(made["index.html"])
+    assert "alpha Adds numbers PyPI has riscv64 wheels since 1.10 for Python 3.13, 2.0 for" in plain(made["index.html"])
     assert json.loads(made["project/alpha/index.json"])["upstream_since"] == {"3.13": "1.10", "3.14": "2.0"}
     assert json.loads(made["project/plain-text/index.json"])["upstream_since"] == {}
 
 
-def test_a_version_for_every_python_is_said_once() -> None:
+def test_since_names_pythons_only_if_versions_differ() -> None:
     assert filters.since({"3.13": "1.0", "3.14": "1.0"}) == "1.0"
     assert filters.since({"3.14": "1.0"}) == "1.0 for Python 3.14"
     assert filters.since({"3.12": "1.0"}) == "1.0 for Python 3.12"
 
 
-def test_a_project_for_uv_says_what_a_package_needs_that_has_no_wheel_for_riscv64(index: Path) -> None:
+def test_toml_stack_gives_metadata_of_package_without_wheel(index: Path) -> None:
     (index / "stacks/Cuda.toml").write_text(
         '[project]\ndependencies = ["cuda", "plain-text; platform_machine != \'riscv64\'"]\n'
         '[[tool.uv.dependency-metadata]]\nname = "cuda"\nrequires-dist = ["alpha==1.10"]\n'
@@ -117,13 +117,13 @@ def test_a_project_for_uv_says_what_a_package_needs_that_has_no_wheel_for_riscv6
     )
 
 
-def test_a_wheel_for_a_newer_glibc_is_none_for_riscv64(index: Path) -> None:
+def test_wheel_for_newer_glibc_counts_as_missing(index: Path) -> None:
     (index / "stacks/Numbers.txt").write_text("later\n")
     assert gather(index) == 0
     assert [pin.offers for pin in load_coverage(index).stacks[1].pins] == [{"3.13": MISSING}]
 
 
-def test_what_is_no_stack_is_named(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_stack_error_names_the_file(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for content in ("[", "tool = 3", "[project]", "project = 3", "[project]\ndependencies = [3]", "\udc80"):
         (index / "stacks/Wrong.toml").write_text(content, errors="surrogateescape")
         (index / "stacks/Nothing.txt").unlink(missing_ok=True)
@@ -134,7 +134,7 @@ def test_what_is_no_stack_is_named(index: Path, capsys: pytest.CaptureFixture[st
         assert "hint: name a requirements file, or a TOML file with project.dependencies" in told
 
 
-def test_a_stack_without_an_answer_in_time_is_named(
+def test_stack_beyond_time_limit_error_names_the_stack(
     index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("factory.site.availability.LIMIT_SECONDS", 0.001)
@@ -159,7 +159,7 @@ def write_requirements(folder: Path, lines: str = REQUIREMENTS) -> Path:
     return folder / "requirements.txt"
 
 
-def test_a_requirements_file_is_told_of_and_nothing_is_kept(
+def test_requirements_file_is_reported_and_nothing_written(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "own.toml").write_text('[project]\ndependencies = ["alpha"]\n')
@@ -167,7 +167,7 @@ def test_a_requirements_file_is_told_of_and_nothing_is_kept(
     assert gather(index, "-r", str(file), "-r", str(tmp_path / "own.toml")) == 0
     table, _, rest = capsys.readouterr().out.partition("Python 3.13: ")
     assert [line.rstrip().split(maxsplit=2) for line in table.splitlines()[1:]] == [
-        ["broken", "1.1", "build failed: our build of 0.1 failed at the stage build"],
+        ["broken", "1.1", "build failed: our build of 0.1 failed at stage build"],
         ["alpha", "2.0", "riscv64 on PyPI"],
         ["plain-text", "2.0", "pure Python"],
     ]
@@ -175,7 +175,7 @@ def test_a_requirements_file_is_told_of_and_nothing_is_kept(
     assert not (index / "coverage.json").exists()
 
 
-def test_a_requirements_file_is_told_of_as_json(
+def test_requirements_file_with_json_option_prints_json(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert gather(index, "-r", str(write_requirements(tmp_path)), "--json") == 0
@@ -189,9 +189,7 @@ def test_a_requirements_file_is_told_of_as_json(
     }
 
 
-def test_requirements_that_cannot_be_met_or_read_are_named(
-    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unsatisfiable_requirements_are_named(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for lines, message in (
         ("nowhere\n", "no compatible versions for any Python:"),
         ("alpha===\n", "Couldn't parse requirement"),
@@ -209,7 +207,7 @@ def coverage_page(ledger: Ledger) -> str:
     return plain(dict(site_pages(ledger))["coverage/index.html"])
 
 
-def test_a_package_counts_as_built_here_in_the_version_that_is_needed_alone(tmp_path: Path) -> None:
+def test_build_counts_only_in_the_needed_version(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     ledger.add(release(f"local-2.0+cpu-{RISCV}.whl"))
     ledger.add(release("any-1.0-py3-none-manylinux_2_38_riscv64.whl"))
@@ -218,34 +216,34 @@ def test_a_package_counts_as_built_here_in_the_version_that_is_needed_alone(tmp_
     page = coverage_page(ledger)
     assert "alpha 1.10 built here missing" in page
     assert "alpha 1.10.0 built here missing" in page
-    assert "alpha 2.0 here in another version 1.10, not 2.0 missing PyPI has only its source" in page
+    assert "alpha 2.0 another version here 1.10, not 2.0 missing PyPI has only the source" in page
     assert "local 2.0 built here missing" in page
-    assert "any 1.0 built here built here, not run it installs, but was not run on Python 3.14" in page
+    assert "any 1.0 built here built here, not checked installs, but not checked on Python 3.14" in page
     assert (
-        "Python 3.13: 4 of 5 packages install without a compiler: 4 built here. The other 1: 1 here in another version."
+        "Python 3.13: 4 of 5 packages install without a compiler: 4 built here. The other 1: 1 another version here."
         in page
     )
     assert (
-        "Python 3.14: 1 of 5 packages install without a compiler: 1 built here, not run. The other 4: 4 missing."
+        "Python 3.14: 1 of 5 packages install without a compiler: 1 built here, not checked. The other 4: 4 missing."
         in page
     )
 
 
-def test_what_was_repacked_is_said_to_be(tmp_path: Path) -> None:
+def test_repacked_package_is_marked_in_coverage(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(repacked_from="Debian's python3-alpha 1.10-2")))
     make_coverage(ledger, [pin("alpha", "1.10", MISSING)])
     assert "alpha 1.10 built here repacked from a distribution&#39;s packages" in coverage_page(ledger)
 
 
-def test_a_yanked_version_of_ours_is_none(tmp_path: Path) -> None:
+def test_yanked_build_does_not_count_in_coverage(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     ledger.update([release(ALPHA_NEXT, yanked="wrong")])
     make_coverage(ledger, [pin("alpha", "1.10", MISSING)])
-    assert "alpha 1.10 here in another version 1.0, not 1.10" in coverage_page(ledger)
+    assert "alpha 1.10 another version here 1.0, not 1.10" in coverage_page(ledger)
 
 
-def test_what_its_own_project_has_counts_as_that_though_it_was_built_here_too(tmp_path: Path) -> None:
+def test_upstream_wheel_comes_before_own_build(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     make_coverage(ledger, [pin("alpha", "1.10", UPSTREAM, PURE), pin("plain-text", "2.0", MISSING)])
     page = coverage_page(ledger)
@@ -253,19 +251,19 @@ def test_what_its_own_project_has_counts_as_that_though_it_was_built_here_too(tm
     assert "plain-text 2.0 pure Python not needed" in page  # PyPI's own file, which the index has since
 
 
-def test_what_nobody_has_is_missing_with_the_reason(tmp_path: Path) -> None:
+def test_missing_package_has_the_reason(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path, [FAILURE, replace(FAILURE, name="alpha", version="2.0", stage="audit")])
     pins = [pin("broken", "0.1", MISSING), pin("broken", "1", MISSING), pin("alpha", "2", MISSING)]
     make_coverage(ledger, [*pins, pin("nowhere", "1", MISSING), pin("wheels-only", "1", MISSING, source=False)])
     page = coverage_page(ledger)
-    assert "broken 0.1 build failed our build of it failed at the stage build" in page
-    assert "broken 1 build failed our build of 0.1 failed at the stage build" in page
-    assert "alpha 2 build failed our build of it failed at the stage audit" in page
-    assert "nowhere 1 missing PyPI has only its source, which was not built here" in page
-    assert "wheels-only 1 missing PyPI has neither its source nor a wheel for riscv64" in page
+    assert "broken 0.1 build failed our build failed at stage build" in page
+    assert "broken 1 build failed our build of 0.1 failed at stage build" in page
+    assert "alpha 2 build failed our build failed at stage audit" in page
+    assert "nowhere 1 missing PyPI has only the source, and this index has no build of it" in page
+    assert "wheels-only 1 missing PyPI has neither the source nor a riscv64 wheel" in page
 
 
-def test_the_front_page_has_what_stacks_need_and_the_index_does_not_know(tmp_path: Path) -> None:
+def test_front_page_search_has_absent_packages_of_stacks(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     make_coverage(ledger, [pin("alpha", "2.0", MISSING), pin("nowhere", "1", PURE, PURE), pin("x", "2", MISSING)])
     front = dict(site_pages(ledger))["index.html"].partition('<ul id="absent">')[2].partition("</ul>")[0]
@@ -275,7 +273,7 @@ def test_the_front_page_has_what_stacks_need_and_the_index_does_not_know(tmp_pat
     assert "alpha" not in front
 
 
-def test_a_damaged_coverage_is_named_with_its_cure(tmp_path: Path) -> None:
+def test_damaged_coverage_error_names_file_and_command(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     make_coverage(ledger, [pin("alpha", "1", "unheard of")])
     unknown = (ledger.folder.parent / "coverage.json").read_text()

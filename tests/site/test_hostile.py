@@ -1,4 +1,4 @@
-"""Text of strangers on the site: nothing of it becomes markup, leaves its folder, or deceives the eye."""
+"""Untrusted text on pages: no markup, no path outside its folder, no hidden text."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SITE = Site(settings=Settings(url="https://wheels.example"), coverage=Coverage()
 
 
 def project_with(text: str) -> Project:
-    """A project in which everything that strangers write, and much that they can't, is `text`."""
+    """Make a project in which `text` is in every field, trusted or not."""
     plain = build()
     made = structs.replace(
         plain,
@@ -78,7 +78,7 @@ def all_pages(project: Project, site: Site = SITE) -> Mapping[str, str]:
 
 
 class Skeleton(HTMLParser):
-    """A page's elements, and which attributes they have, without any text."""
+    """The elements of a page with the names of their attributes, without text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Skeleton(HTMLParser):
 @example(MARKUP[1])
 @example(MARKUP[10])
 @given(hostile)
-def test_text_never_changes_what_a_page_is_made_of(text: str) -> None:
+def test_hostile_text_does_not_change_page_structure(text: str) -> None:
     expected, found = all_pages(project_with("x")), all_pages(project_with(text))
     assert set(found) == set(expected)
     for name, page in found.items():
@@ -121,7 +121,7 @@ def test_text_never_changes_what_a_page_is_made_of(text: str) -> None:
 
 
 @given(hostile)
-def test_what_a_page_shows_is_the_text_or_is_marked_as_changed(text: str) -> None:
+def test_harmless_replaces_harmful_characters_only(text: str) -> None:
     shown = harmless(text)
     assert HARMFUL.search(shown) is None
     assert shown.encode().decode() == shown
@@ -129,7 +129,7 @@ def test_what_a_page_shows_is_the_text_or_is_marked_as_changed(text: str) -> Non
     assert len(shown) <= len(text)
 
 
-def test_ordinary_text_of_any_language_stays() -> None:
+def test_harmless_keeps_text_of_any_language() -> None:
     for text in ("plain", "Ünïcödé, naïve", "数値計算", "Zażółć\n\tgęślą", "שלום", "e\u0301a\u0308", "100 % & <ok>"):
         assert harmless(text) == text
 
@@ -152,7 +152,7 @@ filenames = st.one_of(
 
 @settings(max_examples=150)
 @given(filenames)
-def test_no_file_name_leads_out_of_its_folder(filename: str) -> None:
+def test_page_paths_stay_in_the_project_folder(filename: str) -> None:
     try:
         name, _version = parse_filename(filename)
     except PublishError:
@@ -175,7 +175,7 @@ json_values = st.recursive(
 
 
 def paths_into(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """The way to each value in a JSON document."""
+    """Return the path to each value in a JSON document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path, *(deeper for key, each in inner for deeper in paths_into(each, (*path, key)))]
 
@@ -185,9 +185,7 @@ DOCUMENT = json.loads(dumps(report(ALPHA, build=build())))
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(paths_into(DOCUMENT)[1:]), json_values)
-def test_a_report_with_anything_in_it_is_refused_or_shown(
-    tmp_path: Path, path: tuple[str | int, ...], value: Any
-) -> None:
+def test_report_with_any_value_is_refused_or_shown(tmp_path: Path, path: tuple[str | int, ...], value: Any) -> None:
     document = json.loads(json.dumps(DOCUMENT))
     place = document
     for key in path[:-1]:
@@ -211,7 +209,7 @@ def test_a_report_with_anything_in_it_is_refused_or_shown(
 @example(b"License: " + b"\xff\xfe\x00" * 1000)
 @example(b"Classifier: License :: " + b"x" * 100_000)
 @given(st.binary(max_size=400).map(lambda data: b"Name: a\nSummary: " + data))
-def test_a_wheel_with_absurd_metadata_has_short_words_or_is_refused(tmp_path: Path, metadata: bytes) -> None:
+def test_wheel_with_absurd_metadata_is_shortened_or_refused(tmp_path: Path, metadata: bytes) -> None:
     wheel = tmp_path / "a-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("a-1.dist-info/METADATA", metadata)
@@ -223,7 +221,7 @@ def test_a_wheel_with_absurd_metadata_has_short_words_or_is_refused(tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", MARKUP)
-def test_installers_pages_say_to_the_letter_what_can_be_said(text: str) -> None:
+def test_simple_page_keeps_printable_text_unchanged(text: str) -> None:
     one = release(ALPHA, yanked=text)
     page = encode_page(
         dict(render_project(make_project("alpha", [one], {}, []), SITE))["simple/alpha/index.html"]
@@ -234,7 +232,7 @@ def test_installers_pages_say_to_the_letter_what_can_be_said(text: str) -> None:
         assert told == text
 
 
-def test_a_ledger_with_half_a_surrogate_pair_is_damaged(tmp_path: Path) -> None:
+def test_ledger_with_lone_surrogate_is_damaged(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.add(release(ALPHA, yanked="x"))
     (file,) = tmp_path.glob("alpha/*.json")
@@ -244,7 +242,7 @@ def test_a_ledger_with_half_a_surrogate_pair_is_damaged(tmp_path: Path) -> None:
 
 
 def hostile_ledger(folder: Path) -> Ledger:
-    """Markup in every place, as much of it as a name can have in the names."""
+    """Make a ledger with markup in every field, and in names as far as possible."""
     ledger = make_ledger(folder)
     for number, text in enumerate(MARKUP):
         filename = f"evil{number}-1.0+x{number}-cp313-cp313-manylinux_2_38_riscv64.whl"
@@ -268,7 +266,7 @@ def evil_release(filename: str, text: str) -> Release:
 
 
 @pytest.mark.environment
-def test_no_script_runs_in_a_real_browser(tmp_path: Path) -> None:
+def test_hostile_pages_run_no_script_in_browser(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_site(hostile_ledger(tmp_path), out)
     pages = sorted(str(path.relative_to(out)) for path in out.rglob("*.html"))

@@ -1,4 +1,4 @@
-"""Pages on the disk: the same every time, written only where something changed, and mended where they were damaged."""
+"""Deterministic and incremental writing of pages, and repair of damaged output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BETA = "beta-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"
 
 
 def settle() -> None:
-    """Let folders' times become old enough to be trusted."""
+    """Wait until the times of folders are old enough to be trusted."""
     time.sleep(2 * writer.UNSURE_SECONDS)
 
 
@@ -39,7 +39,7 @@ def ledger(tmp_path: Path) -> Ledger:
     return make_ledger(tmp_path)
 
 
-def test_the_same_ledger_gives_the_same_bytes(ledger: Ledger, tmp_path: Path) -> None:
+def test_site_of_same_ledger_has_same_bytes(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path / "one")
     settle()
     write_site(ledger, tmp_path / "two")
@@ -48,13 +48,13 @@ def test_the_same_ledger_gives_the_same_bytes(ledger: Ledger, tmp_path: Path) ->
     assert one == two
 
 
-def test_several_processes_write_what_one_writes(
+def test_site_of_several_processes_has_same_bytes(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(20):
         ledger.add(release(f"more_{number}-1.0-py3-none-any.whl"))
     write_site(ledger, tmp_path / "one")
-    at_once_by_one(monkeypatch)
+    force_processes(monkeypatch)
     write_site(ledger, tmp_path / "two")
     one, two = tree_of(tmp_path / "one"), tree_of(tmp_path / "two")
     del one[STATE_FILE], two[STATE_FILE]
@@ -62,28 +62,28 @@ def test_several_processes_write_what_one_writes(
 
 
 @pytest.mark.parametrize("filename", [ALPHA_NEXT, PURE])
-def test_a_damaged_ledger_is_told_whichever_process_reads_it(
+def test_damaged_ledger_in_any_process_is_reported(
     filename: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (ledger.folder / release(filename).project / f"{filename}.json").write_text("{")
-    at_once_by_one(monkeypatch)
+    force_processes(monkeypatch)
     with pytest.raises(PublishError, match=re.escape(f"{filename}.json is damaged")):
         write_site(ledger, tmp_path / "out")
 
 
-def at_once_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes take projects one by one, however few there are."""
+def force_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make processes take single projects, however few there are."""
     monkeypatch.setattr(writer, "PARALLEL_FROM", 1)
     monkeypatch.setattr(writer, "CHUNK", 1)
 
 
-def test_installers_get_the_pages_that_they_always_got(ledger: Ledger, tmp_path: Path) -> None:
+def test_simple_pages_agree_with_simple_api(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     for path, text in simple_pages(ledger.read(), tmp_path).items():
         assert path.read_text() == text
 
 
-def test_a_new_wheel_rewrites_its_own_pages_and_those_of_the_whole(ledger: Ledger, tmp_path: Path) -> None:
+def test_new_wheel_rewrites_its_project_and_overview(ledger: Ledger, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_site(ledger, out)
     settle()
@@ -95,7 +95,7 @@ def test_a_new_wheel_rewrites_its_own_pages_and_those_of_the_whole(ledger: Ledge
     assert [name for name in names if "alpha" in name] == []
 
 
-def test_only_what_changed_is_read(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_project_is_not_read(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settle()
     write_site(ledger, tmp_path)
     settle()
@@ -113,7 +113,7 @@ def test_only_what_changed_is_read(ledger: Ledger, tmp_path: Path, monkeypatch: 
     assert read == ["alpha"]
 
 
-def test_a_page_that_vanished_is_written_again(ledger: Ledger, tmp_path: Path) -> None:
+def test_removed_page_is_written_again(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     settle()
     for name in ("project/alpha/1.0.html", "simple/plain-text/index.html", "boards/k1.html"):
@@ -122,14 +122,14 @@ def test_a_page_that_vanished_is_written_again(ledger: Ledger, tmp_path: Path) -
         assert (tmp_path / name).is_file()
 
 
-def test_a_damaged_memory_of_what_was_written_costs_time_and_nothing_else(ledger: Ledger, tmp_path: Path) -> None:
+def test_damaged_state_file_changes_no_page(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     for text in ("", "{}", '{"format": 1, "state": 3}', '{"format": 1, "state": {"made_by": "x", "projects": []}}'):
         (tmp_path / STATE_FILE).write_text(text)
         assert written(ledger, tmp_path) == set()
 
 
-def test_other_settings_rewrite_every_page(ledger: Ledger, tmp_path: Path) -> None:
+def test_changed_settings_rewrite_every_page(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     settle()
     (ledger.folder.parent / "site.toml").write_text('title = "Wheels of ours"\n')
@@ -137,7 +137,7 @@ def test_other_settings_rewrite_every_page(ledger: Ledger, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("module", ["publish/reports.py", "model.py", "site/templates/wheel.html"])
-def test_a_change_of_this_program_rewrites_every_page(
+def test_changed_program_rewrites_every_page(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     program = Path(shutil.copytree(Path(factory.__file__).parent, tmp_path / "program"))
@@ -147,14 +147,14 @@ def test_a_change_of_this_program_rewrites_every_page(
         settle()
         write_site(ledger, out)
     settle()
-    (out / name).write_text("not by rename, which nobody sees")
+    (out / name).write_text("written without rename, so the folder's time stays")
     assert written(ledger, out) == set()
     with (program / module).open("a") as file:
         file.write("\n")
     assert written(ledger, out) == {name}
 
 
-def test_the_page_of_a_package_that_never_was_goes_with_its_failure(ledger: Ledger, tmp_path: Path) -> None:
+def test_pages_of_unpublished_project_go_with_failure(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     assert (tmp_path / "project/broken/index.html").is_file()
     write_failures(ledger.folder, (), {("broken", "3.13"): "2026-03-05T00:00:00+00:00"})
@@ -163,7 +163,7 @@ def test_the_page_of_a_package_that_never_was_goes_with_its_failure(ledger: Ledg
     assert page_differences(ledger, tmp_path) == ()
 
 
-def test_the_page_of_a_mended_failure_goes_also_when_another_program_wrote_it(ledger: Ledger, tmp_path: Path) -> None:
+def test_pages_of_fixed_failure_go_without_state_file(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     write_failures(ledger.folder, (), {("broken", "3.13"): "2026-03-05T00:00:00+00:00"})
     (tmp_path / STATE_FILE).unlink()
@@ -171,7 +171,7 @@ def test_the_page_of_a_mended_failure_goes_also_when_another_program_wrote_it(le
     assert not (tmp_path / "project/broken").exists()
 
 
-def test_what_is_not_as_the_ledger_makes_it_is_found(ledger: Ledger, tmp_path: Path) -> None:
+def test_page_differences_lists_missing_changed_unknown(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     assert page_differences(ledger, tmp_path) == ()
     (tmp_path / "index.html").write_text("Welcome")
@@ -184,11 +184,11 @@ def test_what_is_not_as_the_ledger_makes_it_is_found(ledger: Ledger, tmp_path: P
     )
 
 
-def test_the_sitemaps_of_a_site_without_an_address_go_and_files_of_others_stay(ledger: Ledger, tmp_path: Path) -> None:
+def test_old_sitemaps_are_removed_and_other_files_kept(ledger: Ledger, tmp_path: Path) -> None:
     settings, out = ledger.folder.parent / "site.toml", tmp_path / "out"
     settings.write_text('url = "https://wheels.example/riscv/"\n')
     write_site(ledger, out)
-    (out / "sitemap-2.xml").write_text("of a time when there were more addresses")
+    (out / "sitemap-2.xml").write_text("left from more addresses")
     assert page_differences(ledger, out) == ("sitemap-2.xml: nothing in the ledger makes it",)
     assert written(ledger, out) == {"sitemap-2.xml"}
     others = [out / name for name in ("robots.txt", "CNAME", ".nojekyll", "sitemap-of-ours.txt")]
@@ -203,7 +203,7 @@ def test_the_sitemaps_of_a_site_without_an_address_go_and_files_of_others_stay(l
     assert page_differences(ledger, out) == ()
 
 
-def test_a_page_at_the_top_that_nobody_wrote_here_is_found_and_left_alone(ledger: Ledger, tmp_path: Path) -> None:
+def test_unknown_page_in_top_folder_is_reported_and_kept(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
     strange = ("Planted.HTML", "evil.html", "news.xml", "sitemap-x.xml")
     for name in strange:

@@ -1,5 +1,5 @@
-// What JavaScript adds: search, copying, the index's own address in lines to paste, and judging a pasted /proc/cpuinfo.
-// Every page says the same without it.
+// Search, copy buttons, the index's address in commands, and the profile for a pasted /proc/cpuinfo.
+// The pages have the same content without JavaScript.
 "use strict";
 
 const root = new URL("../", document.currentScript.src).href;
@@ -11,7 +11,7 @@ function showAddress() {
   }
 }
 
-function offerCopying() {
+function addCopyButtons() {
   if (!navigator.clipboard) return;
   for (const command of document.querySelectorAll(".command")) {
     const button = document.createElement("button");
@@ -28,12 +28,12 @@ function offerCopying() {
   }
 }
 
-// PEP 503: what installers take for the same name.
+// The normalized form of a name (PEP 503).
 function normalize(name) {
   return name.trim().toLowerCase().replaceAll(/[-_.]+/g, "-");
 }
 
-function offerSearch() {
+function enableSearch() {
   const input = document.getElementById("search");
   if (!input) return;
   const rows = [...document.querySelectorAll("#packages tr")];
@@ -67,7 +67,7 @@ function offerSearch() {
   search();
 }
 
-// The board finder's rules (board.py); its tables are in the page.
+// The rules of the board finder (board.py); its tables are in the page.
 function extensionsOf(isa) {
   const [base, ...longer] = isa.toLowerCase().split("_");
   const letters = new Set(base.replace(/^rv(32|64)/, "").replace(/[sx].*$/s, ""));
@@ -126,21 +126,21 @@ function profileOf(cpu, rules) {
   return has(rules.rva22) ? "rva22" : "rv64gc";
 }
 
-function verdictOf(text, rules) {
+function judge(text, rules) {
   const cpu = readCpuinfo(text, rules);
-  if (!cpu) return { profile: "", words: "That is no /proc/cpuinfo of a RISC-V board: it has no line “isa”." };
-  if (cpu.bits !== 64) return { profile: "", words: "That is a 32-bit CPU: no wheel runs on it, all are for 64 bits." };
+  if (!cpu) return { profile: "", words: "This is not the /proc/cpuinfo of a RISC-V board: it has no “isa” line." };
+  if (cpu.bits !== 64) return { profile: "", words: "This is a 32-bit CPU. All wheels need a 64-bit CPU." };
   const profile = profileOf(cpu, rules);
-  if (!profile) return { profile, words: "That CPU lacks parts of rv64gc, which every wheel needs." };
+  if (!profile) return { profile, words: "This CPU lacks extensions of rv64gc, which every wheel needs." };
   const vectors = {
-    draft: "Its vectors are the draft 0.7.1, which wheels don’t use.",
-    unknown: "Whether its vectors are RVV 1.0 or the draft 0.7.1 isn’t known, so they count as none.",
-    "1.0": "It has RVV 1.0.",
+    draft: "Its vector extension is draft 0.7.1, which wheels do not use.",
+    unknown: "Its vector extension may be RVV 1.0 or draft 0.7.1, so it is not counted.",
+    "1.0": "It has the vector extension RVV 1.0.",
   };
-  return { profile, words: `${cpu.name || "This CPU"} counts as ${profile}: the wheels install on it. ${vectors[cpu.vectors] || "It has no vectors."}` };
+  return { profile, words: `${cpu.name || "This CPU"} has the profile ${profile}: the wheels install on it. ${vectors[cpu.vectors] || "It has no vector extension."}` };
 }
 
-function offerJudging() {
+function enableCpuinfo() {
   const rules = document.getElementById("rules");
   if (!rules) return;
   const tables = JSON.parse(rules.textContent);
@@ -153,7 +153,7 @@ function offerJudging() {
     output.dataset.profile = "";
     line.hidden = true;
     if (!input.value.trim()) return;
-    const verdict = verdictOf(input.value, tables);
+    const verdict = judge(input.value, tables);
     const paragraph = document.createElement("p");
     paragraph.textContent = verdict.words;
     output.append(paragraph);
@@ -162,12 +162,12 @@ function offerJudging() {
     line.hidden = false;
     const link = document.createElement("a");
     link.href = `${verdict.profile}.html`;
-    link.textContent = `Packages that were run on ${verdict.profile}`;
+    link.textContent = `Packages checked on ${verdict.profile}`;
     output.append(link);
   });
 }
 
 showAddress();
-offerCopying();
-offerSearch();
-offerJudging();
+addCopyButtons();
+enableSearch();
+enableCpuinfo();
