@@ -21,7 +21,7 @@ WORDS = {
     UPSTREAM: "riscv64 on PyPI",
     BUILT: "built here",
     UNCHECKED: "built here, not checked",
-    OTHER: "another version here",
+    OTHER: "here in another version",
     FAILED: "build failed",
     MISSING: "missing",
 }
@@ -150,7 +150,7 @@ def _missing_cell(pin: Pin, python: str, summary: Summary | None) -> Cell:
     if failure is not None:
         return _failed_cell(failure, f"build of {failure.version}")
     if pin.source:
-        return Cell(kind=MISSING, note="PyPI has only the source, and this index has no build of it")
+        return Cell(kind=MISSING, note="PyPI has only the source, and this index has no wheel of it")
     return Cell(kind=MISSING, note="PyPI has neither the source nor a riscv64 wheel")
 
 

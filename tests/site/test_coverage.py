@@ -216,11 +216,11 @@ def test_build_counts_only_in_the_needed_version(tmp_path: Path) -> None:
     page = coverage_page(ledger)
     assert "alpha 1.10 built here missing" in page
     assert "alpha 1.10.0 built here missing" in page
-    assert "alpha 2.0 another version here 1.10, not 2.0 missing PyPI has only the source" in page
+    assert "alpha 2.0 here in another version 1.10, not 2.0 missing PyPI has only the source" in page
     assert "local 2.0 built here missing" in page
     assert "any 1.0 built here built here, not checked installs, but not checked on Python 3.14" in page
     assert (
-        "Python 3.13: 4 of 5 packages install without a compiler: 4 built here. The other 1: 1 another version here."
+        "Python 3.13: 4 of 5 packages install without a compiler: 4 built here. The other 1: 1 here in another version."
         in page
     )
     assert (
@@ -240,7 +240,7 @@ def test_yanked_build_does_not_count_in_coverage(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     ledger.update([release(ALPHA_NEXT, yanked="wrong")])
     make_coverage(ledger, [pin("alpha", "1.10", MISSING)])
-    assert "alpha 1.10 another version here 1.0, not 1.10" in coverage_page(ledger)
+    assert "alpha 1.10 here in another version 1.0, not 1.10" in coverage_page(ledger)
 
 
 def test_upstream_wheel_comes_before_own_build(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_missing_package_has_the_reason(tmp_path: Path) -> None:
     assert "broken 0.1 build failed our build failed at stage build" in page
     assert "broken 1 build failed our build of 0.1 failed at stage build" in page
     assert "alpha 2 build failed our build failed at stage audit" in page
-    assert "nowhere 1 missing PyPI has only the source, and this index has no build of it" in page
+    assert "nowhere 1 missing PyPI has only the source, and this index has no wheel of it" in page
     assert "wheels-only 1 missing PyPI has neither the source nor a riscv64 wheel" in page
 
 
