@@ -1,6 +1,6 @@
 """Macros rendered once with placeholders and filled in for each wheel.
 
-Plain Jinja escapes and joins the 90 values of a wheel's section anew for every wheel. For an index of 100,000 files that
+Plain Jinja escapes and joins the 90 values of a section again for every wheel. For an index of 100,000 files this
 takes 1.7 times the CPU time (`benchmarks/index_scale.py`, `benchmarks/macro_cache.py`). Most sections differ in these
 values only, so the markup between them is rendered once and kept.
 """

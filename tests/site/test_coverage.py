@@ -28,7 +28,7 @@ NEWER = RISCV.replace("cp313", "cp314")
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with stacks and a ledger; pip's index has some of the stacks' packages."""
+    """Make a folder with stacks and a ledger, and configure an index for pip."""
     wheels = [
         make_wheel(tmp_path, "plain_text", "2.0"),
         make_wheel(tmp_path, "alpha", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64"),
