@@ -1,6 +1,6 @@
 """Virtual machines: QEMU's system mode boots Debian's riscv64 kernel with the base root on a disk image.
 
-A machine has no network. Its console is what it prints; the script on its second disk is all that it does.
+A machine has no network. It runs the script on its second disk, and its output is the console.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from factory.util.log import LogSink, Recording
 from factory.util.process import TAIL_LINES, run
 from factory.util.scratch import discard
 
-# They count up when what the layers hold changes without their packages.
+# They count up when the layers change without their package lists.
 EMULATOR_STEPS = 1
 KERNEL_STEPS = 1
 DISK_STEPS = 1
@@ -34,7 +34,7 @@ EMULATOR = "opt/qemu"
 EMULATOR_PACKAGES = ("qemu-system-riscv",)
 EMULATOR_UNUSED = ("usr/share/doc", "usr/share/lintian")
 KERNEL_PACKAGES = ("linux-image-riscv64", "busybox-static")
-# What Debian's kernel needs to reach an ext4 file system on a virtio disk, in the order in which they are loaded.
+# Modules of Debian's kernel for an ext4 file system on a virtio disk, in the order of loading.
 MODULES = (
     "crypto/crc32c_generic",
     "lib/crc16",
@@ -45,7 +45,7 @@ MODULES = (
 )
 MOUNT = "/mnt"
 SCRIPT = "run"
-# The kernel starts this; the root's own init has no part in it.
+# Started by the kernel, instead of the root's own init.
 INIT = f"""#!/bin/sh
 b=/bin/busybox
 for module in /modules/*; do $b insmod "$module"; done
@@ -61,16 +61,16 @@ $b printf '\\nmachine: exit status %s\\n' $?
 $b poweroff -f
 """
 _STATUS = re.compile(r"^machine: exit status (\d+)$", re.MULTILINE)
-# Later disks of a machine, in order.
+# Further disks of a machine, in order.
 DISKS = ("/dev/vdc", "/dev/vdd", "/dev/vde")
 SYSTEM_PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-# What an image has room for beside its files: the file system's own tables.
+# Space for the file system's own tables.
 SPARE_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """What a machine is made of: `cpu` as QEMU_CPU says it, `memory` in bytes, `accelerator` as `-accel` says it."""
+    """The hardware of a machine: `cpu` as in QEMU_CPU, `memory` in bytes, `accelerator` as in `-accel`."""
 
     cpu: str
     processors: int
@@ -80,7 +80,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtualMachine:
-    """Everything that booting needs: the emulator, a kernel and a disk with the root."""
+    """A virtual machine: the layers of its emulator, kernel and root disk."""
 
     emulator: Layer
     kernel: Layer
@@ -88,21 +88,19 @@ class VirtualMachine:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """All that its behaviour depends on."""
+        """The layers that determine its behaviour."""
         return self.emulator, self.kernel, self.disk
 
     def run(
         self, folder: Path, script: str, hardware: Hardware, *, disks: Sequence[Path] = (), seconds: float, log: LogSink
     ) -> str:
-        """Boot, run the shell script with a copy of `folder` at MOUNT, power off; returns what the console showed.
+        """Boot, run a shell script with a copy of `folder` at MOUNT, power off; returns the console's output.
 
-        Each of `disks` is a file that the script sees as one of DISKS, not to be written to. `seconds` are for all of
-        it.
+        The files `disks` are read-only disks of the script, in the order of DISKS. `seconds` limits all of it.
 
         Raises:
-            CommandFailed: the script ended with another status than 0.
-            EnvironmentSetupError: the machine did not get to the script's end in that time; with the console's last
-                lines.
+            CommandFailed: the script's exit status is not 0.
+            EnvironmentSetupError: the script did not end in time; the message has the console's last lines.
         """
         image = folder.with_name(f"{folder.name}.ext4")
         (folder / SCRIPT).write_text(script, encoding="utf-8")
@@ -113,10 +111,12 @@ class VirtualMachine:
             image.unlink(missing_ok=True)
         ended = _STATUS.search(console)
         if ended is None:
-            raise _gave_up("ended without the script's end", console, log)
+            raise _boot_error("stopped before the end of the script", console, log)
         if ended[1] != "0":
             output = _tail(console[: ended.start()])
-            raise CommandFailed(f"the script ended with status {ended[1]}", status=int(ended[1]), output=output)
+            raise CommandFailed(
+                f"virtual machine: script failed: exit status {ended[1]}", status=int(ended[1]), output=output
+            )
         return console
 
     def _boot(self, disks: Sequence[Path], hardware: Hardware, seconds: float, log: LogSink) -> str:
@@ -128,11 +128,11 @@ class VirtualMachine:
         try:
             with cancellation.time_limit(seconds, lambda: EnvironmentSetupError("")) as stop:
                 run(command, log=console, what=PROGRAM)
-                stop.check()  # QEMU that was asked to end does so with status 0
+                stop.check()  # a terminated QEMU exits with status 0
         except CommandFailed as error:
-            raise _gave_up(f"could not run: {error.message}", console.text, log) from error
+            raise _boot_error(f"{PROGRAM} failed: {error.message}", console.text, log) from error
         except EnvironmentSetupError:
-            raise _gave_up(f"was not done after {seconds:.0f} s", console.text, log) from None
+            raise _boot_error(f"time limit of {seconds:.0f} s reached", console.text, log) from None
         return console.text
 
     def _options(self, disks: Sequence[Path], hardware: Hardware) -> list[str]:
@@ -175,7 +175,7 @@ def virtual_machine(store: LayerStore, distribution: Distribution) -> VirtualMac
 
 
 def make_image(folder: Path, image: Path, log: LogSink) -> None:
-    """Make a disk image with an ext4 file system that holds a copy of `folder`, without mounting anything."""
+    """Make a disk image with a copy of `folder` in an ext4 file system, without mounting it."""
     used = sum(path.lstat().st_size + 4096 for path in folder.rglob("*"))
     size = (used * 5 // 4 + SPARE_BYTES) >> 20
     image.unlink(missing_ok=True)
@@ -208,11 +208,10 @@ def _fill_initial_root(folder: Path, busybox: Path, modules: Path) -> None:
     (folder / "init").chmod(0o755)
 
 
-def _gave_up(how: str, console: str, log: LogSink) -> EnvironmentSetupError:
+def _boot_error(cause: str, console: str, log: LogSink) -> EnvironmentSetupError:
     shown = _tail(console) or "nothing"
     return EnvironmentSetupError(
-        f"the virtual machine {how}; the last lines of its console:\n{shown}",
-        hint=f"the whole console is in {log.path}",
+        f"virtual machine: {cause}; last lines of the console:\n{shown}", hint=f"read the whole console: {log.path}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Virtual machines boot Debian's kernel, do what a script says and give its end back."""
+"""Virtual machines: they boot Debian's kernel, run a script and report its status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def hardware(profile: str) -> Hardware:
     return Hardware(cpu=PROFILES[profile].qemu_cpu, processors=2, memory=1 << 30)
 
 
-def test_a_script_runs_on_the_cpu_of_a_profile_and_sees_its_folder_and_disks(
+def test_script_runs_on_profile_cpu_with_folder_and_disks(
     machine: VirtualMachine, tmp_path: Path, log: MemoryLog
 ) -> None:
     folder, disk = tmp_path / "folder", tmp_path / "a,b"
@@ -49,19 +49,15 @@ def test_a_script_runs_on_the_cpu_of_a_profile_and_sees_its_folder_and_disks(
     assert not (tmp_path / "folder.ext4").exists()
 
 
-def test_a_machine_that_takes_too_long_is_one_error_with_the_end_of_its_console(
-    machine: VirtualMachine, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_time_limit_reports_last_console_lines(machine: VirtualMachine, tmp_path: Path, log: MemoryLog) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(EnvironmentSetupError, match="was not done after 2 s; the last lines of its console") as raised:
+    with pytest.raises(EnvironmentSetupError, match="time limit of 2 s reached; last lines of the console") as raised:
         machine.run(folder, "sleep 1000", hardware("rv64gc"), seconds=2, log=log)
-    assert raised.value.hint == "the whole console is in log"
+    assert raised.value.hint == "read the whole console: log"
 
 
-def test_a_cpu_that_qemu_does_not_know_is_an_error_that_says_so(
-    machine: VirtualMachine, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_unknown_cpu_is_named(machine: VirtualMachine, tmp_path: Path, log: MemoryLog) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     unknown = Hardware(cpu="no-such-cpu", processors=1, memory=1 << 30)

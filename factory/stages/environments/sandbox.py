@@ -1,4 +1,4 @@
-"""A sealed root in which bubblewrap runs commands; over layers, overlayfs puts a throw-away writable one on them."""
+"""Sandboxes under bubblewrap; overlayfs adds a temporary writable layer to read-only ones."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from factory.util.process import attach, run
 from factory.util.scratch import discard
 
 HOSTNAME = "riscv64-builder"
-# What native programs in the root read instead of the host's; QEMU answers riscv64 programs itself.
+# Native programs read it instead of the host's; QEMU answers riscv64 programs itself.
 CPUINFO = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u54-mc\n"
-# Mounting inside a mount namespace of the command's own leaves nothing mounted, whatever ends the command.
+# Mounts in the command's own mount namespace end with it.
 MOUNT_AND_RUN = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && ulimit -c 0 && exec "$@"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSandbox(ABC):
-    """Implements model.Sandbox with bubblewrap; what the root is made of is for subclasses to say.
+    """A sandbox under bubblewrap; subclasses define its root.
 
-    `scratch` is a folder beside `work` for what is thrown away; `binds` are writable too, as host folder -> inside.
+    `scratch` is the folder of temporary files; `binds` maps further writable host folders to paths inside.
     """
 
     work: Path
@@ -39,7 +39,7 @@ class SealedSandbox(ABC):
 
     @contextmanager
     def opened(self, *, keep: bool, as_left: bool) -> Iterator[Self]:
-        """Ready for commands in the body; see Environment.open."""
+        """Prepare the sandbox for the body; see Environment.open."""
         if not as_left:
             self.close()
         self.prepare()
@@ -56,7 +56,7 @@ class SealedSandbox(ABC):
         (self.scratch / "cpuinfo").write_text(CPUINFO)
 
     def close(self) -> None:
-        """Throw away what was written outside `work` and `binds`."""
+        """Discard the changes outside `work` and `binds`."""
         discard(self.scratch)
 
     def run(self, command: Command, *, log: LogSink) -> None:
@@ -75,10 +75,10 @@ class SealedSandbox(ABC):
 
     @abstractmethod
     def _root(self) -> list[str]:
-        """bubblewrap's options that make up the root."""
+        """Return bubblewrap's options for the root."""
 
     def _place(self, path: str) -> str:
-        """Where a file of the root is put that may be a link there."""
+        """Return the mount point of a file, which can be a link in the root."""
         return path
 
     def _bubblewrap(self, command: Command) -> list[str]:
@@ -101,12 +101,12 @@ class SealedSandbox(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverlaySandbox(SealedSandbox):
-    """A root of `layers`, the lowest first."""
+    """A sandbox of `layers`, the lowest first."""
 
     layers: tuple[Path, ...]
 
     def prepare(self) -> None:
-        """Make the folders that overlayfs wants, too."""
+        """Make the folders of overlayfs too."""
         SealedSandbox.prepare(self)
         for name in ("upper", "workdir", "merged"):
             (self.scratch / name).mkdir(exist_ok=True)
@@ -126,7 +126,7 @@ class OverlaySandbox(SealedSandbox):
         paths = [*self.layers, self.scratch]
         if any(mark in str(path) for path in paths for mark in ":,"):
             raise EnvironmentSetupError(
-                f"overlayfs can't use a folder with ':' or ',' in its name: {self.scratch}",
+                f"{self.scratch}: overlayfs does not support ':' and ',' in folder names",
                 hint="set FACTORY_CACHE to another folder",
             )
         lower = ":".join(str(path) for path in reversed(self.layers))
@@ -135,13 +135,13 @@ class OverlaySandbox(SealedSandbox):
 
 
 def in_user_namespace() -> bool:
-    """There, root may not set the attributes by which overlayfs marks folders, but others that do the same."""
+    """Report if this is a user namespace, where overlayfs needs the option userxattr."""
     return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """The log without the long line that starts bubblewrap: the command inside is what readers want."""
+    """A log without the long command line of bubblewrap; readers need the command inside."""
 
     log: LogSink
 

@@ -1,4 +1,4 @@
-"""Layers of Debian packages, from a mirror that is in the state that a test wants."""
+"""Layers of Debian packages, from a mirror under the test's control."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def mirror(tmp_path: Path) -> Iterator[Repository]:
 
 @pytest.fixture
 def below(layout: Layout, mirror: Repository, tmp_path: Path) -> tuple[Layer, ...]:
-    """Debian's base, with that mirror as its only one."""
+    """The base layer, with the test's mirror as its only one."""
     tree = tmp_path / "with-mirror"
     (tree / "etc/apt").mkdir(parents=True)
     (tree / "etc/apt/sources.list").write_text(mirror.source)
     return DebianLayers(layer_store(layout)).base(), Layer(key=mirror.url, tree=tree, packages=())
 
 
-def test_a_debian_package_that_is_not_there_is_named_with_what_to_do(layout: Layout, below: tuple[Layer, ...]) -> None:
+def test_unknown_debian_package_reports_name_and_hint(layout: Layout, below: tuple[Layer, ...]) -> None:
     with pytest.raises(EnvironmentSetupError, match=r"no-such-package: installation failed") as caught:
         DebianLayers(layer_store(layout)).packages(below, ("no-such-package",))
     assert "Unable to locate package no-such-package" in caught.value.message
     assert "check the names with apt-cache in Debian 13 (trixie)" in (caught.value.hint or "")
 
 
-def test_a_mirror_caught_in_the_middle_of_an_update_is_told_as_such_and_a_later_try_succeeds(
+def test_packages_from_mirror_in_mid_update_succeed_on_retry(
     layout: Layout, below: tuple[Layer, ...], mirror: Repository
 ) -> None:
     mirror.offer("tiny")

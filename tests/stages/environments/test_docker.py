@@ -1,4 +1,4 @@
-"""The Docker environment with a real engine: what containers see, what they leave, and how they end."""
+"""The environment `docker` with a real engine: contents, changes and end of containers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contained(docker_engine: None, clean_root: RootfsEnvironment, layout: Layout
 
 
 @pytest.mark.environment
-def test_the_image_is_for_riscv64_and_named_by_the_roots_content(
+def test_image_has_riscv64_architecture_and_content_key(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
     with contained.open(tmp_path / "work") as sandbox, connect() as client:
@@ -49,7 +49,7 @@ def test_the_image_is_for_riscv64_and_named_by_the_roots_content(
 
 
 @pytest.mark.environment
-def test_containers_see_what_the_default_environment_shows(
+def test_containers_see_the_same_root_as_rootfs(
     contained: DockerEnvironment, clean_root: RootfsEnvironment, tmp_path: Path
 ) -> None:
     script = """
@@ -70,7 +70,7 @@ def test_containers_see_what_the_default_environment_shows(
 
 
 @pytest.mark.environment
-def test_what_is_written_with_the_network_is_there_without_it(
+def test_changes_with_network_are_visible_without_it(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
     interfaces = "tail -n +3 /proc/net/dev | wc -l"
@@ -84,9 +84,7 @@ def test_what_is_written_with_the_network_is_there_without_it(
 
 
 @pytest.mark.environment
-def test_what_is_written_is_thrown_away_unless_it_is_kept(
-    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_changes_are_discarded_unless_kept(contained: DockerEnvironment, tmp_path: Path, log: MemoryLog) -> None:
     work, look = tmp_path / "work", ["sh", "-c", "cat /opt/left || true"]
     with contained.open(work, keep=True) as sandbox:
         sandbox.run(Command(["sh", "-c", "echo still here > /opt/left"]), log=log)
@@ -103,9 +101,7 @@ def test_what_is_written_is_thrown_away_unless_it_is_kept(
 
 
 @pytest.mark.environment
-def test_what_was_kept_goes_with_the_folder_that_it_belongs_to(
-    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_kept_image_is_removed_after_its_folder(contained: DockerEnvironment, tmp_path: Path, log: MemoryLog) -> None:
     with connect() as client:
         with contained.open(tmp_path / "one", keep=True) as sandbox:
             sandbox.run(Command(["touch", "/opt/left"]), log=log)
@@ -116,9 +112,7 @@ def test_what_was_kept_goes_with_the_folder_that_it_belongs_to(
 
 
 @pytest.mark.environment
-def test_failures_have_the_words_of_the_default_environment(
-    contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_command_errors_equal_those_of_rootfs(contained: DockerEnvironment, tmp_path: Path, log: MemoryLog) -> None:
     with contained.open(tmp_path / "work") as sandbox:
         with pytest.raises(CommandFailed, match=r"^sh failed with exit status 7$") as caught:
             sandbox.run(Command(["sh", "-c", "echo the reason; printf 'caf\\351'; exit 7"]), log=log)
@@ -133,7 +127,7 @@ def test_failures_have_the_words_of_the_default_environment(
 
 
 @pytest.mark.environment
-def test_output_comes_while_the_command_runs(contained: DockerEnvironment, tmp_path: Path) -> None:
+def test_output_is_logged_while_command_runs(contained: DockerEnvironment, tmp_path: Path) -> None:
     came: list[float] = []
     log = LogFile(tmp_path / "log", lambda line: came.append(time.monotonic()))
     with contained.open(tmp_path / "work") as sandbox:
@@ -143,7 +137,7 @@ def test_output_comes_while_the_command_runs(contained: DockerEnvironment, tmp_p
 
 
 @pytest.mark.environment
-def test_too_much_memory_is_said_to_be_the_reason_with_what_to_do(
+def test_memory_limit_is_reported_with_hint(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACTORY_DOCKER_MEMORY", "300m")
@@ -155,7 +149,7 @@ def test_too_much_memory_is_said_to_be_the_reason_with_what_to_do(
 
 
 @pytest.mark.environment
-def test_nothing_half_written_is_left_where_a_build_is_stopped(
+def test_stopped_build_leaves_no_partial_files(
     docker_engine: None, hybrid: RootfsEnvironment, layout: Layout, tmp_path: Path, log: MemoryLog
 ) -> None:
     work = tmp_path / "work"
@@ -191,7 +185,7 @@ with DockerEnvironment(root=root, store=store).open(work) as sandbox:
 
 
 @pytest.mark.environment
-def test_a_killed_factory_leaves_no_container_and_the_next_one_removes_its_images(
+def test_killed_process_leaves_no_container_and_no_image(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
     process = subprocess.Popen([sys.executable, "-c", SLEEP, str(tmp_path)])
@@ -214,15 +208,13 @@ def test_a_killed_factory_leaves_no_container_and_the_next_one_removes_its_image
 
 
 def owned(things: list[dict[str, dict[str, str]]], owner: int | Path) -> list[str]:
-    """The labels of those containers or images that a process made, or that belong to a folder."""
+    """Return the labels of containers or images of a process or folder."""
     owners = [(thing["Labels"] or {}).get("riscv64-wheel-factory.owner", "") for thing in things]
     return [label for label in owners if f" {owner} " in f"{label} "]
 
 
 @pytest.mark.environment
-def test_a_shell_opens_in_a_container_and_tells_its_status(
-    docker_engine: None, fresh_cache: Path, tmp_path: Path
-) -> None:
+def test_shell_in_container_returns_exit_status(docker_engine: None, fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache)
     script = "gcc -dumpmachine; pwd; exit 3"
     inside = checkout.factory("shell", "--environment", "docker", "vectors-c", "--", "sh", "-c", script)
@@ -234,7 +226,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
 
 
-def test_a_missing_engine_is_named_with_its_address_and_what_to_do(no_engine: None) -> None:
+def test_connect_without_engine_reports_address_and_hint(no_engine: None) -> None:
     with pytest.raises(PrerequisiteMissing, match=f"Docker engine {NO_ENGINE}: connection failed") as caught, connect():
         pass
     assert caught.value.hint is not None
@@ -242,16 +234,14 @@ def test_a_missing_engine_is_named_with_its_address_and_what_to_do(no_engine: No
     assert "--environment rootfs" in caught.value.hint
 
 
-def test_doctor_looks_for_an_engine_only_where_it_is_asked_for(no_engine: None, tmp_path: Path) -> None:
+def test_doctor_checks_engine_only_for_docker_environment(no_engine: None, tmp_path: Path) -> None:
     assert "Docker" not in {finding.name for finding in examine(Layout(tmp_path))}
     (finding,) = (finding for finding in examine(Layout(tmp_path), "docker") if finding.name == "Docker")
     assert (finding.ok, NO_ENGINE in finding.seen, "docker.io" in finding.mend) == (False, True, True)
 
 
 @pytest.mark.environment
-def test_a_build_without_an_engine_stops_with_the_status_of_a_missing_prerequisite(
-    fresh_cache: Path, tmp_path: Path
-) -> None:
+def test_build_without_engine_exits_with_prerequisite_status(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache)
     failed = checkout.factory("build", "vectors-c", "--environment", "docker", DOCKER_HOST=NO_ENGINE)
     assert failed.returncode == PrerequisiteMissing.exit_code
@@ -273,21 +263,21 @@ with DockerEnvironment(root=root, store=layer_store(Layout(folder))).open(folder
 
 
 @pytest.mark.environment
-def test_root_of_a_user_namespace_alone_is_told_that_containers_need_the_machines(tmp_path: Path) -> None:
+def test_open_in_user_namespace_requires_machine_root(tmp_path: Path) -> None:
     command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", OPEN, str(tmp_path)]
     refused = subprocess.run(command, capture_output=True, text=True)
     assert "PrerequisiteMissing: containers write files as the machine's root" in refused.stderr
     assert "hint: run the command as root" in refused.stderr
 
 
-def test_limits_are_most_of_the_machine_unless_variables_say_otherwise() -> None:
+def test_limits_default_to_machine_and_follow_variables() -> None:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert limits({}) == Limits(memory=int(total * 0.9), cpus=None)
     assert limits({"FACTORY_DOCKER_MEMORY": "2g", "FACTORY_DOCKER_CPUS": "1.5"}) == Limits(memory=2 << 30, cpus=1.5)
 
 
 @pytest.mark.parametrize(("variable", "value"), [("FACTORY_DOCKER_MEMORY", "much"), ("FACTORY_DOCKER_CPUS", "two")])
-def test_limits_that_are_no_amounts_are_refused_by_name(variable: str, value: str) -> None:
+def test_malformed_limit_names_variable(variable: str, value: str) -> None:
     with pytest.raises(EnvironmentSetupError, match=f"{variable}: .*{value}") as caught:
         limits({variable: value})
-    assert (caught.value.hint or "").startswith("write it as in")
+    assert (caught.value.hint or "").startswith("use a ")

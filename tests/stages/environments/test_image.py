@@ -1,4 +1,4 @@
-"""Images: what a root's layers become in an archive that engines load."""
+"""Image archives made of a root's layers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def layer(archive: tarfile.TarFile, name: str = "0.tar") -> tarfile.TarFile:
     return tarfile.open(fileobj=io.BytesIO(content(archive, name)))
 
 
-def test_the_manifest_leads_to_the_config_and_the_config_to_each_layers_bytes(tree: Path, tmp_path: Path) -> None:
+def test_manifest_and_config_match_layer_bytes(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "upper/usr").mkdir(parents=True)
     archive = unpacked(tree, tmp_path / "upper")
     (manifest,) = json.loads(content(archive, "manifest.json"))
@@ -56,7 +56,7 @@ def test_the_manifest_leads_to_the_config_and_the_config_to_each_layers_bytes(tr
     assert layer(archive, "1.tar").getnames() == ["usr"]
 
 
-def test_the_image_is_for_riscv64_and_starts_with_the_roots_variables(tree: Path) -> None:
+def test_image_config_has_riscv64_and_root_variables(tree: Path) -> None:
     archive = unpacked(tree)
     (manifest,) = json.loads(content(archive, "manifest.json"))
     config = json.loads(content(archive, manifest["Config"]))
@@ -65,7 +65,7 @@ def test_the_image_is_for_riscv64_and_starts_with_the_roots_variables(tree: Path
     assert (config["config"]["Cmd"], config["config"]["Labels"]) == (["bash"], {"made-by": "a test"})
 
 
-def test_equal_layers_give_equal_bytes_in_whatever_order_their_files_were_made(tmp_path: Path) -> None:
+def test_equal_layers_give_equal_bytes_in_any_file_order(tmp_path: Path) -> None:
     for name, order in (("one", "abc"), ("two", "cab")):
         (tmp_path / name).mkdir()
         for file in order:
@@ -75,7 +75,7 @@ def test_equal_layers_give_equal_bytes_in_whatever_order_their_files_were_made(t
     assert first == second
 
 
-def test_owners_modes_times_and_links_are_kept(tree: Path) -> None:
+def test_layer_members_keep_owners_modes_times_and_links(tree: Path) -> None:
     program = tree / "etc/program"
     program.write_bytes(b"x" * 3_000_000)
     program.chmod(0o4755)
@@ -92,14 +92,14 @@ def test_owners_modes_times_and_links_are_kept(tree: Path) -> None:
     assert members["etc/queue"].isfifo()
 
 
-def test_long_and_undecodable_names_are_kept(tree: Path) -> None:
+def test_layer_members_keep_long_and_undecodable_names(tree: Path) -> None:
     names = ["n" * 200, os.fsdecode(b"caf\xe9")]
     for name in names:
         (tree / name).write_text(name[:1])
     assert set(layer(unpacked(tree)).getnames()) == {"etc", "etc/hosts", *names}
 
 
-def test_a_removed_file_becomes_a_whiteout(tree: Path) -> None:
+def test_removed_file_becomes_whiteout(tree: Path) -> None:
     try:
         os.mknod(tree / "etc/passwd", stat.S_IFCHR, os.makedev(0, 0))
     except PermissionError:
@@ -108,7 +108,7 @@ def test_a_removed_file_becomes_a_whiteout(tree: Path) -> None:
     assert (removed.isreg(), removed.size) == (True, 0)
 
 
-def test_a_folder_that_replaced_another_is_marked_before_its_content(tree: Path) -> None:
+def test_opaque_folder_is_marked_before_its_content(tree: Path) -> None:
     try:
         os.setxattr(tree / "etc", "user.overlay.opaque", b"y")
     except OSError as error:
@@ -116,7 +116,7 @@ def test_a_folder_that_replaced_another_is_marked_before_its_content(tree: Path)
     assert layer(unpacked(tree)).getnames() == ["etc", "etc/.wh..wh..opq", "etc/hosts"]
 
 
-def test_device_nodes_are_kept(tree: Path) -> None:
+def test_layer_members_keep_device_nodes(tree: Path) -> None:
     try:
         os.mknod(tree / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     except PermissionError:
@@ -125,21 +125,21 @@ def test_device_nodes_are_kept(tree: Path) -> None:
     assert (node.ischr(), node.devmajor, node.devminor) == (True, 1, 3)
 
 
-def test_a_file_that_shrinks_meanwhile_is_an_error_and_no_wrong_image(tree: Path) -> None:
+def test_file_that_shrinks_while_read_is_an_error(tree: Path) -> None:
     (tree / "long").write_bytes(bytes(5_000_000))
     blocks = image_archive([tree], CONFIG, "made:one")
     next(blocks)
     (tree / "long").write_bytes(b"")
-    with pytest.raises(EnvironmentSetupError, match="long became shorter while it was read"):
+    with pytest.raises(EnvironmentSetupError, match="long: file became shorter"):
         list(blocks)
 
 
-def test_sockets_are_left_out(tree: Path) -> None:
+def test_layer_members_exclude_sockets(tree: Path) -> None:
     os.mknod(tree / "socket", stat.S_IFSOCK | 0o600)
     assert [info.name for info, _ in layer_members(tree)] == ["etc", "etc/hosts"]
 
 
-def test_the_tag_changes_with_the_layers_and_the_configuration_alone() -> None:
+def test_image_tag_depends_on_layers_and_config_only() -> None:
     layers = [Layer(key=key, tree=Path("anywhere"), packages=()) for key in "ab"]
     moved = [Layer(key=key, tree=Path("elsewhere"), packages=()) for key in "ab"]
     updated = [layers[0], Layer(key="b", tree=Path("t"), packages=(PackagePin(name="libc6", version="2"),))]

@@ -1,4 +1,4 @@
-"""Layers are made once, whole or not at all."""
+"""Layers: each is made once, and completely or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PINS = (PackagePin(name="libc6", version="2.41-12", architecture="riscv64"),)
 
 
 def store_of(folder: Path, opened: list[str]) -> LayerStore:
-    """Return the layers below a folder; the names of the stages that are opened are added to the list."""
+    """Return a layer store that appends the names of its opened stages to a list."""
 
     @contextmanager
     def open_stage(stage: str) -> Iterator[LogSink]:
@@ -42,7 +42,7 @@ def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
     return PINS
 
 
-def test_a_layer_is_made_once_and_then_found(tmp_path: Path) -> None:
+def test_layer_is_made_once(tmp_path: Path) -> None:
     opened: list[str] = []
     first = store_of(tmp_path, opened).ensure("apt", {"packages": ["a"]}, make)
     second = store_of(tmp_path, opened).ensure("apt", {"packages": ["a"]}, make)
@@ -50,18 +50,18 @@ def test_a_layer_is_made_once_and_then_found(tmp_path: Path) -> None:
     assert ((first.tree / "file").read_text(), first.packages) == ("content", PINS)
 
 
-def test_another_definition_is_another_layer(tmp_path: Path) -> None:
+def test_different_definitions_give_different_layers(tmp_path: Path) -> None:
     layers = [store_of(tmp_path, []).ensure("apt", {"packages": [name]}, make) for name in "ab"]
     assert len({layer.key for layer in layers} | {layer.tree for layer in layers}) == 4
 
 
-def test_the_digest_changes_with_a_package_version() -> None:
+def test_digest_depends_on_package_version() -> None:
     one = Layer(key="k", tree=Path("t"), packages=PINS)
     other = Layer(key="k", tree=Path("t"), packages=(PackagePin(name="libc6", version="2.42-1"),))
     assert one.digest != other.digest
 
 
-def test_a_failed_layer_leaves_none_and_is_made_again(tmp_path: Path) -> None:
+def test_failed_layer_is_made_again(tmp_path: Path) -> None:
     def fail(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
         (tree / "half").write_text("half a layer")
         raise EnvironmentSetupError("the mirror failed halfway")
@@ -72,7 +72,7 @@ def test_a_failed_layer_leaves_none_and_is_made_again(tmp_path: Path) -> None:
     assert [path.name for path in layer.tree.iterdir()] == ["file"]
 
 
-def test_a_damaged_description_says_what_to_remove(tmp_path: Path) -> None:
+def test_damaged_layer_file_reports_folder_to_remove(tmp_path: Path) -> None:
     layer = store_of(tmp_path, []).ensure("apt", {}, make)
     (layer.tree.parent / "layer.json").write_text("{")
     with pytest.raises(EnvironmentSetupError, match=r"damaged layer\.json") as caught:
@@ -91,7 +91,7 @@ DebianLayers(layer_store(Layout(Path(sys.argv[1])))).native_tools()
 
 
 @pytest.mark.environment
-def test_a_bootstrap_killed_halfway_starts_again_and_ends_the_same(tmp_path: Path) -> None:
+def test_killed_bootstrap_restarts_with_equal_result(tmp_path: Path) -> None:
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     process = subprocess.Popen([sys.executable, "-c", BOOTSTRAP, str(cut)])
     while not list(cut.glob("layers/native-*.partial/tree/opt/native/usr/bin")):
@@ -100,6 +100,6 @@ def test_a_bootstrap_killed_halfway_starts_again_and_ends_the_same(tmp_path: Pat
     process.kill()
     process.wait()
     assert not list(cut.glob("layers/native-*/layer.json"))
-    # Not the machine's own layer: the distribution may have newer packages than when that was made.
+    # Not compared with the machine's own layer: the distribution can have newer packages by now.
     assert native_tools(cut).digest == native_tools(whole).digest
     assert str(tmp_path) not in Path("/proc/mounts").read_text()

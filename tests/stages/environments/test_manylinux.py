@@ -1,4 +1,4 @@
-"""The root that takes a manylinux image's place: interpreters, tools, and pip on the native Python."""
+"""The manylinux root: interpreters, tools, and pip on the native Python."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.checkouts import FACTORY
 from tests.support.layer_stores import layer_store
 from tests.support.logs import MemoryLog
 
-# Takes the name of a tool that is handed over, and reports what such a tool sees, and what it starts sees.
+# Stands for a tool that runs natively; reports the platform that it and its child processes see.
 WITNESS = """
 import json, os, platform, subprocess, sys, sysconfig
 program = "import os; print(os.readlink('/proc/self/exe'))"
@@ -65,7 +65,7 @@ void *PyInit_new(void) { return (void *) (long) sched_setattr(0, 0, 0); }
         ("", None),
     ],
 )
-def test_tools_are_known_by_their_command_line(
+def test_tool_is_recognized_by_command_line(
     line: str, expected: tuple[str | None, str | None, list[str]] | None
 ) -> None:
     def here(word: str) -> str:
@@ -82,7 +82,7 @@ def manylinux(layout: Layout) -> RootfsEnvironment:
 
 
 def said(environment: RootfsEnvironment, work: Path, command: str) -> str:
-    """What a shell command printed in the root."""
+    """Return the output of a shell command in the root."""
     log = MemoryLog()
     with environment.open(work) as sandbox:
         sandbox.run(Command(["bash", "-c", command]), log=log)
@@ -103,9 +103,7 @@ def test_every_interpreter_has_pip_and_build(manylinux: RootfsEnvironment, tmp_p
 
 
 @pytest.mark.environment
-def test_an_interpreter_that_the_image_lacks_is_named_with_those_it_has(
-    manylinux: RootfsEnvironment, tmp_path: Path
-) -> None:
+def test_missing_interpreter_lists_available_ones(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
     ensure = "manylinux-interpreters ensure"
     text = said(
         manylinux,
@@ -118,7 +116,7 @@ def test_an_interpreter_that_the_image_lacks_is_named_with_those_it_has(
 
 @pytest.mark.environment
 @pytest.mark.parametrize("python", PYTHONS)
-def test_tools_run_natively_see_a_riscv64_interpreter_and_start_it(
+def test_native_tools_see_and_start_riscv64_interpreter(
     manylinux: RootfsEnvironment, tmp_path: Path, python: str
 ) -> None:
     digits = python.replace(".", "")
@@ -141,7 +139,7 @@ def test_tools_run_natively_see_a_riscv64_interpreter_and_start_it(
 
 
 @pytest.mark.environment
-def test_auditwheel_goes_no_further_than_the_targets_glibc(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
+def test_auditwheel_is_limited_to_target_glibc(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     (work / "new.c").write_text(TOO_NEW)
@@ -163,7 +161,7 @@ def write_wheel(folder: Path, name: str, library: Path) -> None:
 
 
 @pytest.mark.environment
-def test_an_archive_of_the_image_needs_no_engine(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
+def test_image_archive_needs_no_engine(manylinux: RootfsEnvironment, tmp_path: Path) -> None:
     command = [*FACTORY, "image", "--cibuildwheel", "--tag", "my/image", "--output", "image.tar"]
     variables = {**os.environ, "DOCKER_HOST": "unix:///nowhere"}
     finished = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
@@ -183,7 +181,7 @@ def test_an_archive_of_the_image_needs_no_engine(manylinux: RootfsEnvironment, t
     assert "AUDITWHEEL_PLAT=manylinux_2_39_riscv64" in config["config"]["Env"]
 
 
-def test_a_registrys_port_is_no_tag() -> None:
+def test_registry_port_is_not_a_tag() -> None:
     assert repository_and_tag("localhost:5000/image") == ("localhost:5000/image", "latest")
     assert repository_and_tag("localhost:5000/image:one") == ("localhost:5000/image", "one")
     assert repository_and_tag("image") == ("image", "latest")

@@ -1,4 +1,4 @@
-"""The Pythons that Debian's release doesn't have: whole, over the release's own libc."""
+"""Pythons of a later suite, over the base's glibc."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def build_root(layout: Layout, python: str) -> RootfsEnvironment:
 
 
 @pytest.mark.environment
-def test_a_later_python_runs_on_the_releases_own_glibc(
-    build_root: RootfsEnvironment, python: str, tmp_path: Path
-) -> None:
+def test_later_python_runs_on_base_glibc(build_root: RootfsEnvironment, python: str, tmp_path: Path) -> None:
     lock = {(pin.name, pin.architecture): pin.version for pin in build_root.root.lock()}
     script = f"python{python} -c 'import os, sys; print(*sys.version_info[:2], os.confstr(\"CS_GNU_LIBC_VERSION\"))'"
     glibc = lock["libc6", "riscv64"].partition("-")[0]
@@ -65,9 +63,7 @@ def test_a_later_python_runs_on_the_releases_own_glibc(
 
 
 @pytest.mark.environment
-def test_its_terminal_module_is_the_one_of_the_releases_glibc(
-    build_root: RootfsEnvironment, python: str, tmp_path: Path
-) -> None:
+def test_later_python_has_termios_of_base_glibc(build_root: RootfsEnvironment, python: str, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     (work / "terminal.py").write_text(TERMINAL)
@@ -75,7 +71,7 @@ def test_its_terminal_module_is_the_one_of_the_releases_glibc(
 
 
 @pytest.mark.environment
-def test_its_clean_root_has_an_empty_virtual_environment_of_it(layout: Layout, python: str, tmp_path: Path) -> None:
+def test_check_root_of_later_python_has_empty_venv(layout: Layout, python: str, tmp_path: Path) -> None:
     clean = RootfsEnvironment(root=check_root(layer_store(layout), python), layout=layout)
     script = "python -c 'import sys; print(sys.version_info[:2], sys.prefix)'; pip list --format freeze; which gcc"
     version, pip = said(clean, tmp_path / "work", f"{script} || true").splitlines()
@@ -84,7 +80,7 @@ def test_its_clean_root_has_an_empty_virtual_environment_of_it(layout: Layout, p
 
 
 @pytest.mark.environment
-def test_cython_runs_natively_for_it_too(build_root: RootfsEnvironment, python: str, tmp_path: Path) -> None:
+def test_cython_for_later_python_runs_natively(build_root: RootfsEnvironment, python: str, tmp_path: Path) -> None:
     pin = LocalSource(project="demo", version="1", path=tmp_path)
     recipe = Recipe(name="demo", version="1", directory=tmp_path, source=pin)
     wanted = ProjectMetadata(

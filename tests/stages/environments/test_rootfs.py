@@ -1,4 +1,4 @@
-"""The real roots: what runs in them, what can't get in, and what they leave behind."""
+"""Real roots: programs, isolation from the host, and cleanup."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.sandboxes import said
 pytestmark = pytest.mark.environment
 
 
-def test_python_is_riscv64_and_the_compiler_is_native(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+def test_python_is_riscv64_and_compiler_is_native(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     script = """
         python3 -c 'import platform, sysconfig; print(platform.machine(), sysconfig.get_platform())'
         python3 -c 'print(open("/opt/native/bin/gcc", "rb").read()[18])'
@@ -44,13 +44,13 @@ def test_python_is_riscv64_and_the_compiler_is_native(hybrid: RootfsEnvironment,
     ]
 
 
-def test_uv_is_native_and_in_the_lock_with_the_version_that_runs(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+def test_uv_is_native_and_in_lock_with_its_version(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     shown = said(hybrid, tmp_path / "work", "command -v uv && uv --version").split()
     assert shown[:2] == ["/opt/native/bin/uv", "uv"]
     assert PackagePin(name="uv", version=shown[2], architecture="amd64") in hybrid.root.lock()
 
 
-def test_the_shell_is_native_and_the_machine_is_still_riscv64(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+def test_shell_is_native_and_machine_is_riscv64(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     script = """
         python3 -c 'print(open("/bin/sh", "rb").read()[18])'
         uname -m
@@ -58,7 +58,7 @@ def test_the_shell_is_native_and_the_machine_is_still_riscv64(hybrid: RootfsEnvi
     assert said(hybrid, tmp_path / "work", script).split() == ["62", "riscv64"]
 
 
-def test_what_the_native_compiler_makes_runs(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+def test_output_of_native_compiler_runs(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     script = r"""
         printf '#include <iostream>\nint main() { std::cout << __riscv_xlen << std::endl; }\n' > /tmp/x.cpp
         g++ -O1 -o /tmp/x /tmp/x.cpp && /tmp/x
@@ -67,7 +67,7 @@ def test_what_the_native_compiler_makes_runs(hybrid: RootfsEnvironment, tmp_path
     assert said(hybrid, tmp_path / "work", script).split() == ["64", "fortran"]
 
 
-def test_the_compiler_targets_the_baseline(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+def test_compiler_targets_baseline(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     script = "echo 'int x;' > /tmp/x.c && gcc -c -o /tmp/x.o /tmp/x.c && readelf -A /tmp/x.o | grep -o 'rv64[a-z0-9_]*'"
     arch = said(hybrid, tmp_path / "work", script)
     extensions = {part.rstrip("0123456789p") for part in arch.removeprefix("rv64").split("_")}
@@ -89,7 +89,7 @@ def test_native_programs_see_a_riscv64_cpuinfo(hybrid: RootfsEnvironment, tmp_pa
     assert said(hybrid, tmp_path / "work", script) == "rv64imafdc"
 
 
-def test_the_hosts_variables_stay_outside(
+def test_host_variables_are_not_passed(
     hybrid: RootfsEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CFLAGS", "-march=native")
@@ -97,16 +97,14 @@ def test_the_hosts_variables_stay_outside(
     assert said(hybrid, tmp_path / "work", "echo CFLAGS=$CFLAGS PYTHONPATH=$PYTHONPATH") == "CFLAGS= PYTHONPATH="
 
 
-def test_what_is_written_outside_the_work_folder_is_thrown_away(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+def test_changes_outside_work_folder_are_discarded(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     assert said(hybrid, tmp_path / "one", "echo left > /usr/left; echo kept > /build/kept; cat /usr/left") == "left"
     assert (tmp_path / "one/kept").read_text() == "kept\n"
     assert said(hybrid, tmp_path / "two", "ls /usr/left 2>/dev/null || echo gone") == "gone"
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["one", "two"]
 
 
-def test_what_an_earlier_run_left_outside_of_it_is_there_only_for_a_look(
-    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_kept_changes_are_visible_only_with_as_left(hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog) -> None:
     look = ["sh", "-c", "ls /usr/left 2>/dev/null || echo gone"]
     with hybrid.open(tmp_path / "work", keep=True) as sandbox:
         sandbox.run(Command(["touch", "/usr/left"]), log=log)
@@ -117,12 +115,12 @@ def test_what_an_earlier_run_left_outside_of_it_is_there_only_for_a_look(
         assert seen in log.text.splitlines()
 
 
-def test_nothing_stays_mounted(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+def test_close_leaves_no_mounts(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     said(hybrid, tmp_path / "work", "true")
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
 
 
-def test_a_failed_command_tells_its_status_and_its_last_lines(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
+def test_failed_command_reports_status_and_last_lines(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     with (
         pytest.raises(CommandFailed, match="sh failed with exit status 7") as caught,
         hybrid.open(tmp_path / "work") as sandbox,
@@ -144,7 +142,7 @@ def test_a_failed_command_tells_its_status_and_its_last_lines(hybrid: RootfsEnvi
         ("vlen1024", "V=1 Zvfh=1 vlenb=128"),
     ],
 )
-def test_each_profile_is_the_cpu_it_stands_for(
+def test_each_profile_has_extensions_of_its_cpu(
     hybrid: RootfsEnvironment, tmp_path: Path, profile: str, expected: str
 ) -> None:
     source = Path(__file__).with_name("hwprobe.c")
@@ -155,7 +153,7 @@ def test_each_profile_is_the_cpu_it_stands_for(
     assert said(hybrid, work, build_and_run, cpu=PROFILES[profile].qemu_cpu) == expected
 
 
-def test_the_clean_root_has_python_and_no_compiler(clean_root: RootfsEnvironment, tmp_path: Path) -> None:
+def test_check_root_has_python_and_no_compiler(clean_root: RootfsEnvironment, tmp_path: Path) -> None:
     script = """
         which gcc cc make ninja; ls /opt
         python -c 'import sys; print(sys.version_info[:2], sys.prefix)'
@@ -166,7 +164,7 @@ def test_the_clean_root_has_python_and_no_compiler(clean_root: RootfsEnvironment
     assert [line.split("==")[0] for line in lines[2:]] == ["pip"]
 
 
-def test_the_hosts_certificates_and_index_reach_pip_in_the_root(
+def test_pip_in_root_uses_host_certificates_and_index(
     clean_root: RootfsEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "company.pem"
@@ -182,16 +180,14 @@ def test_the_hosts_certificates_and_index_reach_pip_in_the_root(
     ]
 
 
-def test_a_lock_names_every_package_with_its_version(hybrid: RootfsEnvironment) -> None:
+def test_lock_lists_every_package_with_version(hybrid: RootfsEnvironment) -> None:
     lock = {(pin.name, pin.architecture): pin.version for pin in hybrid.root.lock()}
     assert lock["libc6", "riscv64"] == lock["libc6", "amd64"]
     assert ("python3.13", "riscv64") in lock
     assert ("gcc-14-riscv64-linux-gnu", "amd64") in lock
 
 
-def test_a_recipes_debian_packages_are_a_layer_of_their_own_that_is_made_once(
-    hybrid: RootfsEnvironment, layout: Layout, tmp_path: Path
-) -> None:
+def test_packages_of_recipe_are_one_layer_made_once(hybrid: RootfsEnvironment, layout: Layout, tmp_path: Path) -> None:
     with_sqlite = with_packages(layout, "libsqlite3-dev")
     assert (
         said(RootfsEnvironment(root=with_sqlite, layout=layout), tmp_path / "with", "ls /usr/include/sqlite3.h")
@@ -214,13 +210,11 @@ def never(stage: str) -> AbstractContextManager[LogSink]:
     raise AssertionError(f"{stage} was made again")
 
 
-def test_debian_packages_that_are_there_already_are_no_error(layout: Layout, hybrid: RootfsEnvironment) -> None:
+def test_installed_debian_packages_are_accepted(layout: Layout, hybrid: RootfsEnvironment) -> None:
     assert set(hybrid.root.lock()) == set(with_packages(layout, "zlib1g-dev").lock())
 
 
-def test_cmake_and_cython_run_natively_and_still_see_a_riscv64_machine(
-    hybrid: RootfsEnvironment, tmp_path: Path
-) -> None:
+def test_native_cmake_and_cython_see_riscv64_machine(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     recipe = Recipe(
         name="demo",
         version="1",

@@ -1,4 +1,4 @@
-"""Which machine each mode and each environment is for, and what a machine that builds on itself must have."""
+"""Machines of modes and environments, and packages that a native machine needs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ on_x86 = pytest.mark.skipif(binfmt.is_native(), reason="about machines that are 
 @pytest.mark.parametrize(
     ("mode", "environment", "option"), [("native", "rootfs", "--mode"), ("hybrid", "native", "--environment")]
 )
-def test_what_is_for_riscv64_machines_is_refused_elsewhere(mode: str, environment: str, option: str) -> None:
+def test_native_mode_and_environment_need_riscv64_machine(mode: str, environment: str, option: str) -> None:
     with pytest.raises(PrerequisiteMissing, match=f"^{option} native: needs a riscv64 machine") as caught:
         require_machine(mode, environment)
     assert caught.value.hint == "use --mode hybrid, or --mode emulated for Debian's own compilers under QEMU"
 
 
 @on_x86
-def test_other_machines_build_hybrid_if_nothing_is_said() -> None:
+def test_default_mode_on_x86_is_hybrid() -> None:
     assert default_mode() == "hybrid"
     require_machine("hybrid", "rootfs")
     require_machine("emulated", "docker")
 
 
-def test_packages_that_the_machine_lacks_are_named_with_the_command_that_installs_them() -> None:
+def test_machine_without_packages_reports_install_command() -> None:
     with pytest.raises(
         PrerequisiteMissing, match="this machine lacks Debian packages: libno-such-dev, no-such-package"
     ) as caught:

@@ -1,8 +1,8 @@
-"""What cibuildwheel works in: this machine, with an engine that has the manylinux image.
+"""The environment of cibuildwheel: this machine, with an engine that has the manylinux image.
 
-cibuildwheel is a program of the host that starts containers. Those here have the host's network, its certificates and
-package indexes, the job's folder and the compiler cache, but not the host's files, which cibuildwheel shows by default.
-A killed build leaves no container: the image's entry point ends with its input, and the engine then removes it.
+cibuildwheel runs on the host and starts containers. They have the host's network, certificates and package indexes,
+the job's folder and the compiler cache, but not the host's file system, which cibuildwheel mounts by default. A killed
+build leaves no container: the image's entry point ends with its input, and the engine then removes the container.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from factory.host.docker_engine import connect, engine_errors
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, Command
 from factory.stages.environments.base import Root
-from factory.stages.environments.docker.environment import PLATFORM, require_the_machines_root, shown_cpuinfo
+from factory.stages.environments.docker.environment import PLATFORM, require_machine_root, shown_cpuinfo
 from factory.stages.environments.docker.image import ensure_image
 from factory.stages.environments.docker.labels import OWNER_LABEL, own_label, remove_abandoned
 from factory.stages.environments.layers import LayerStore
@@ -34,27 +34,27 @@ from factory.util.process import attach, run
 if TYPE_CHECKING:
     from docker import DockerClient
 
-# What is for cibuildwheel itself; all other variables are for the container.
+# Variables of cibuildwheel itself; all others are for the container.
 PREFIX = "CIBW_"
-# The engine gives containers these files itself.
-ENGINES_OWN = {"/etc/hosts", "/etc/resolv.conf"}
+# The engine provides these files itself.
+ENGINE_FILES = {"/etc/hosts", "/etc/resolv.conf"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CibuildwheelEnvironment:
-    """Implements Environment for one command, cibuildwheel."""
+    """An environment for one command, cibuildwheel."""
 
     root: Root
     store: LayerStore
 
     @contextmanager
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[CibuildwheelSandbox]:
-        """Load the image where the engine lacks it. The containers are cibuildwheel's own, so none is kept.
+        """Load the image if it is missing. cibuildwheel removes its containers, so nothing is kept.
 
         Raises:
-            PrerequisiteMissing: no engine answers, Docker's own command is missing, or we are root in a user namespace.
+            PrerequisiteMissing: no engine answers, the program `docker` is missing, or we are root only in a namespace.
         """
-        require_the_machines_root()
+        require_machine_root()
         if shutil.which("docker") is None:
             raise PrerequisiteMissing("the program 'docker' is not installed", hint="apt-get install docker.io")
         for folder in (work, self.store.layout.compiler_cache):
@@ -78,7 +78,7 @@ class CibuildwheelEnvironment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CibuildwheelSandbox:
-    """Implements OpenedRoot. `binds` and `shown` are host paths and where containers see them, the latter read-only."""
+    """A sandbox for cibuildwheel. `binds` and read-only `shown` map host paths to paths in containers."""
 
     image: str
     work: Path
@@ -86,16 +86,14 @@ class CibuildwheelSandbox:
     shown: Mapping[Path, str]
 
     def run(self, command: Command, *, log: LogSink) -> None:
-        """Run cibuildwheel with these arguments. Variables named CIBW_... are for it, others for the container."""
+        """Run cibuildwheel. Variables CIBW_* are for itself, all others for its container."""
         if command.program != "cibuildwheel" or not command.network:
-            raise EnvironmentSetupError(
-                f"only cibuildwheel can be run here, with the network, and not {command.program}"
-            )
+            raise EnvironmentSetupError(f"{command.program}: cannot run here: only cibuildwheel can, with network")
         own = {name: value for name, value in command.env.items() if name.startswith(PREFIX)}
         inside = {name: value for name, value in command.env.items() if name not in own} | {"QEMU_CPU": command.cpu}
         engine = f"docker; create_args: {shlex.join(self._create_args(inside))}; disable_host_mount: true"
         variables = {
-            # Settings for the host's other projects stay outside, like the rest of what it knows.
+            # Without the host's CIBW_* variables, which are for other projects.
             **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
             "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
             **own,
@@ -116,7 +114,7 @@ class CibuildwheelSandbox:
 
     def _create_args(self, variables: Mapping[str, str], network: str = "host") -> list[str]:
         host = host_network()
-        shown = {path: inside for path, inside in host.files.items() if inside not in ENGINES_OWN} | dict(self.shown)
+        shown = {path: inside for path, inside in host.files.items() if inside not in ENGINE_FILES} | dict(self.shown)
         return [
             "--rm",
             f"--label={OWNER_LABEL}={own_label()}",

@@ -1,12 +1,12 @@
-"""The Docker environment: a root as an image, and commands in containers of it.
+"""The environment `docker`: a root as an image, and commands in containers of it.
 
-A container's network can't be changed, but builds install their requirements with the network and then go on without.
-So there is one container for each. What one wrote outside the mounted folders has to be seen in the other one, so it
-becomes an image, and a new container starts from that (0.6 s measured). Builds seldom write there, checks once.
+A container's network cannot be changed, but builds install their requirements with network and continue without. So
+there is a container for each. Changes outside the mounted folders must be visible in the other container, so they are
+committed to an image, and a new container starts from it (0.6 s measured). Builds seldom write there, checks once.
 
-A container lives as long as the process that started it: its main process reads a pipe that the engine closes together
-with our connection, whatever ends us, and then the container and all in it end and vanish. Images that a killed process
-left carry its number in a label, and the next one to open an environment removes them.
+A container ends with the process that started it: its main process reads a pipe that the engine closes with our
+connection, however we end, and the engine then removes the container. Images of a killed process have its label, and
+the next process that opens an environment removes them.
 """
 
 from __future__ import annotations
@@ -52,27 +52,27 @@ if TYPE_CHECKING:
 
 MEMORY_VARIABLE = "FACTORY_DOCKER_MEMORY"
 CPUS_VARIABLE = "FACTORY_DOCKER_CPUS"
-# What the machine itself needs while a build takes all it can get.
+# The rest is for the machine itself.
 MEMORY_SHARE = 0.9
 PLATFORM = "linux/riscv64"
 KEPT_REPOSITORY = f"{REPOSITORY}-kept"
-# The shell stays to collect processes that lost their parent.
-WAIT_FOR_OUR_END = ("sh", "-c", "cat; exit")
+# The shell stays as the init process, which reaps orphaned processes.
+WAIT_FOR_DISCONNECT = ("sh", "-c", "cat; exit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a container may use: bytes of memory, and CPUs (None: all)."""
+    """Limits of a container: bytes of memory, and CPUs (None: all)."""
 
     memory: int
     cpus: float | None = None
 
 
 def limits(variables: Mapping[str, str] = os.environ) -> Limits:
-    """The limits that the variables set; without them, nine tenths of the memory and all CPUs.
+    """Return the limits in the variables; the default is 90 % of the memory and all CPUs.
 
     Raises:
-        EnvironmentSetupError: a variable's value is no amount.
+        EnvironmentSetupError: a value is malformed.
     """
     from docker.errors import DockerException
     from docker.utils import parse_bytes
@@ -81,29 +81,29 @@ def limits(variables: Mapping[str, str] = os.environ) -> Limits:
     try:
         memory = int(parse_bytes(variables.get(MEMORY_VARIABLE) or int(total * MEMORY_SHARE)))
     except DockerException as error:
-        raise EnvironmentSetupError(f"{MEMORY_VARIABLE}: {error}", hint="write it as in 6g or 800m") from error
+        raise EnvironmentSetupError(f"{MEMORY_VARIABLE}: {error}", hint="use a size such as 6g or 800m") from error
     cpus = variables.get(CPUS_VARIABLE)
     try:
         return Limits(memory=memory, cpus=float(cpus) if cpus else None)
     except ValueError as error:
-        raise EnvironmentSetupError(f"{CPUS_VARIABLE}: {error}", hint="write it as in 4 or 1.5") from error
+        raise EnvironmentSetupError(f"{CPUS_VARIABLE}: {error}", hint="use a number such as 4 or 1.5") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerEnvironment:
-    """Implements Environment: the layers are an image, which is loaded into the engine once."""
+    """A root whose layers are an image, which is loaded into the engine once."""
 
     root: Root
     store: LayerStore
 
     @contextmanager
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[ContainerSandbox]:
-        """Open the root with the host folder `work` at /build; what is to be kept becomes an image named after it.
+        """Open the root with the host folder `work` at /build; kept changes become an image named after the folder.
 
         Raises:
-            PrerequisiteMissing: no engine answers, or we are root in a user namespace alone.
+            PrerequisiteMissing: no engine answers, or we are root only in a user namespace.
         """
-        require_the_machines_root()
+        require_machine_root()
         allowed = limits()
         kept = f"{KEPT_REPOSITORY}:{sha256(os.fsencode(work)).hexdigest()[:16]}"
         with connect() as client, shown_cpuinfo(work) as cpuinfo:
@@ -119,13 +119,13 @@ class DockerEnvironment:
             try:
                 yield sandbox
             except BaseException:
-                with suppress(EnvironmentSetupError):  # why we end is what counts
+                with suppress(EnvironmentSetupError):  # report the first error
                     sandbox.close(kept, keep=keep)
                 raise
             sandbox.close(kept, keep=keep)
 
     def _image(self, client: DockerClient, kept: str, *, as_left: bool) -> str:
-        """The root's own image, which is loaded if the engine lacks it; with `as_left` the one that a sandbox left."""
+        """Return the root's image, loaded if it is missing; with `as_left`, the one that a sandbox kept."""
         with engine_errors("list its images"):
             remove_abandoned(client)
             if as_left and client.api.images(kept):
@@ -142,22 +142,22 @@ class DockerEnvironment:
         return binds
 
 
-def require_the_machines_root() -> None:
-    """Refuse what an engine's containers would write as another user.
+def require_machine_root() -> None:
+    """Require root of the machine: containers would write files that a user namespace cannot own.
 
     Raises:
-        PrerequisiteMissing: we are root in a user namespace alone.
+        PrerequisiteMissing: we are root only in a user namespace.
     """
     if in_user_namespace():
         raise PrerequisiteMissing(
-            "containers write files as the machine's root, and here we are root in a user namespace only",
-            hint="run the command as root, or build without containers: --environment rootfs, the default",
+            "--environment docker: containers need root of the machine: this is root in a user namespace",
+            hint="run the command as root, or use --environment rootfs",
         )
 
 
 @contextmanager
 def shown_cpuinfo(work: Path) -> Iterator[Path]:
-    """A file beside `work` to show native programs in the place of the host's."""
+    """Provide a temporary riscv64 /proc/cpuinfo for native programs."""
     path = work.with_name(f"{work.name}.cpuinfo")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(CPUINFO)
@@ -169,10 +169,9 @@ def shown_cpuinfo(work: Path) -> Iterator[Path]:
 
 @dataclass(slots=True, kw_only=True)
 class ContainerSandbox:
-    """Implements OpenedRoot.
+    """A sandbox of two containers of `image`: one for commands with network, one for those without.
 
-    `image` is what containers start from. There is one for commands with the network and one for those without; only
-    the one that ran the last command may differ from `image`.
+    Only the container of the last command can differ from `image`.
     """
 
     client: DockerClient
@@ -211,7 +210,7 @@ class ContainerSandbox:
         """Run a command with this process's own terminal; returns its exit status.
 
         Raises:
-            PrerequisiteMissing: Docker's own command is not installed, which knows how to hand a terminal on.
+            PrerequisiteMissing: the program `docker`, which connects the terminal, is not installed.
         """
         if shutil.which("docker") is None:
             raise PrerequisiteMissing(
@@ -226,7 +225,7 @@ class ContainerSandbox:
         return attach(["docker", "--host", address(), "exec", *options, str(container.id), *command.argv])
 
     def close(self, kept: str, *, keep: bool) -> None:
-        """End the container; what it wrote becomes the image `kept`, which stays as long as `work` does, or is lost."""
+        """Remove the containers; with `keep`, commit the changes to the image `kept`, which stays as long as `work`."""
         with engine_errors("remove a container"):
             if keep and self._last is not None:
                 self._last.save(folder_label(self.work), kept)
@@ -236,7 +235,7 @@ class ContainerSandbox:
                 remove_image(self.client, image)
 
     def _container(self, *, network: bool) -> Container:
-        """The running container with that network, which has all that the last command's container has."""
+        """Return the running container with or without network, with the changes of the last command."""
         other = self._running.get(not network)
         if other is not None and other is self._last and other.has_written():
             self.image = self._saved = other.save(own_label())
@@ -256,7 +255,7 @@ class ContainerSandbox:
 
         container = self.client.containers.create(
             self.image,
-            list(WAIT_FOR_OUR_END),
+            list(WAIT_FOR_DISCONNECT),
             stdin_open=True,
             auto_remove=True,
             platform=PLATFORM,
@@ -292,31 +291,31 @@ class ContainerSandbox:
         return {**shown, **self.environment, **command.env, "QEMU_CPU": command.cpu}
 
     def _reached_memory_limit(self, container: Container, since: float) -> bool:
-        """Whether the kernel ended a process of the container since then; the engine is given a second to notice."""
+        """Report if the kernel killed a process for lack of memory; events arrive with up to a second's delay."""
         filters = {"container": str(container.id), "event": "oom"}
         return any(self.client.events(since=int(since), until=int(time.time()) + 1, filters=filters, decode=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Running:
-    """A container, and the connection whose end is its end."""
+    """A running container, and the connection that keeps it alive."""
 
     container: Container
     connection: object
 
     def has_written(self) -> bool:
-        """Whether it differs from its image."""
+        """Report if the container differs from its image."""
         return bool(self.container.diff())
 
     def save(self, owner: str, name: str = "") -> str:
-        """Make an image of it, with or without a name; returns its identity."""
+        """Commit the container to an image, named or not; returns the image id."""
         repository, _, tag = name.partition(":")
         labels = {OWNER_LABEL: owner}
         image = self.container.commit(repository or None, tag or None, pause=False, conf={"Labels": labels})
         return str(image.id)
 
     def stop(self) -> None:
-        """End everything in it, and wait until it's gone."""
+        """Kill the container, and wait until it is removed."""
         from docker.errors import NotFound
 
         with suppress(NotFound):
@@ -325,12 +324,12 @@ class _Running:
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
-    """What the engine sends, line by line, as soon as a line is complete."""
+    """Yield the engine's output line by line, each as soon as it is complete."""
     return io.TextIOWrapper(io.BufferedReader(_Pieces(pieces)), encoding="utf-8", errors="replace")
 
 
 class _Pieces(io.RawIOBase):
-    """Pieces of bytes as a file."""
+    """An iterator of bytes as a file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -347,16 +346,16 @@ class _Pieces(io.RawIOBase):
 
 
 def _status(client: DockerClient, execution: str) -> int:
-    """A command's exit status, which the engine may learn a moment after the end of the output."""
+    """Return a command's exit status; the engine can learn it shortly after the end of the output."""
     while (state := client.api.exec_inspect(execution))["Running"]:
         time.sleep(0.02)
     return int(state["ExitCode"])
 
 
 def _end_cleanly(client: DockerClient, execution: str) -> None:
-    """End a command as a stopped one: what it started may tidy up first."""
+    """End a command: first its children, so that they can clean up, then itself."""
     process = int(client.api.exec_inspect(execution)["Pid"])
-    if process != 0:  # else it has not begun
+    if process != 0:  # 0: not started yet
         end_workers(process, is_first=True)
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)

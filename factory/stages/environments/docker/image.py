@@ -1,11 +1,11 @@
 """Container images made of a root's layers, for `docker load` and `podman load`.
 
-The archive is written directly, not by `docker build`: engines then share layers between images, need no base image to
-pull, and the image says riscv64 (`docker import` of some engines says the host's architecture).
+The archive is written directly, not by `docker build`: engines share layers between images, pull no base image, and
+the image's architecture is riscv64 (`docker import` of some engines sets the host's).
 
-One pass over the files makes it, straight into the engine: a layer's size is known from its files' headers before their
-content is read, and what needs the hashes, config and manifest, comes last. Equal layers and configuration give equal
-bytes. Files keep their times, since Python compares them with those in its compiled files.
+It is streamed into the engine in one pass: a layer's size follows from its files' headers, and config and manifest,
+which need the hashes, come last. Equal layers and configuration give equal bytes. Files keep their modification times,
+since Python compares them with those in its compiled files.
 
     tag = ensure_image(client, root.layers, ImageConfig(variables=root.variables), open_stage, "image")
 """
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 REPOSITORY = "riscv64-wheel-factory"
-# Counts up when the code below comes to write other images of the same layers.
+# Counts up when the code below writes different images of the same layers.
 FORMAT = 1
 CREATED = datetime(1980, 1, 1, tzinfo=UTC).isoformat()
 BLOCK = 1 << 20
-# What marks a removed name and a folder that hides the one below it: in overlayfs, and in images.
+# Marks of removed names and of folders that hide the one below: in overlayfs, and in images.
 OPAQUE_ATTRIBUTES = ("trusted.overlay.opaque", "user.overlay.opaque")
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 
-# An entry of a layer, and the file that has its content where it has one.
+# An entry of a layer, and the file with its content if it has content.
 Member = tuple[tarfile.TarInfo, Path | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
-    """What containers of an image start with."""
+    """The configuration of an image's containers."""
 
     variables: Mapping[str, str]
     entrypoint: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class ImageConfig:
 
 
 def image_tag(layers: Sequence[Layer], config: ImageConfig, repository: str = REPOSITORY) -> str:
-    """The image's name, which holds the content key of its layers and its configuration."""
+    """Return the image's name, with the content key of its layers and configuration."""
     key = content_key({"format": FORMAT, "layers": [layer.digest for layer in layers], "config": asdict(config)})
     return f"{repository}:{key[:16]}"
 
@@ -71,12 +71,12 @@ def ensure_image(
     stage: str,
     repository: str = REPOSITORY,
 ) -> str:
-    """See to it that the engine has the image of `layers` (lowest first); returns its tag.
+    """Load the image of `layers` (lowest first) into the engine if it is missing; returns its tag.
 
-    `stage` is what loading it is reported as, where there is something to load.
+    `stage` is the name under which loading is reported.
 
     Raises:
-        EnvironmentSetupError: the engine could not take it, for instance because its disk is full.
+        EnvironmentSetupError: loading failed, for instance because the engine's disk is full.
     """
     tag = image_tag(layers, config, repository)
     with engine_errors(f"load the image {tag}"):
@@ -84,15 +84,15 @@ def ensure_image(
             with open_stage(stage) as log:
                 log.write(f"loading the image {tag} into the Docker engine\n")
                 archive = image_archive([layer.tree for layer in layers], config, tag)
-                client.images.load(archive)  # type: ignore[arg-type]  # requests sends an iterator too
+                client.images.load(archive)  # type: ignore[arg-type]  # requests accepts an iterator
     return tag
 
 
 def image_archive(trees: Sequence[Path], config: ImageConfig, tag: str) -> Iterator[bytes]:
-    """The image of `trees` (lowest first) in the format of `docker save`, as blocks of about 1 MiB.
+    """Yield the image of `trees` (lowest first) in the format of `docker save`, in blocks of about 1 MiB.
 
     Raises:
-        EnvironmentSetupError: a file is no longer what it was when its header was read.
+        EnvironmentSetupError: a file changed after its header was read.
     """
     return _in_blocks(_archive(trees, config, tag))
 
@@ -132,8 +132,8 @@ def _description(config: ImageConfig, digests: Sequence[str]) -> dict[str, objec
 
 
 def layer_members(tree: Path) -> Iterator[Member]:
-    """The entries of one layer, sorted, with overlayfs's marks of removal in the form that images have."""
-    # It's never written to: it knows how to describe any file, and remembers hard links.
+    """Yield the sorted entries of a layer, with overlayfs's whiteouts in the format of images."""
+    # Never written to: it makes the headers of files, and keeps track of hard links.
     with tarfile.TarFile(fileobj=io.BytesIO(), mode="w") as describer:
         for path in _below(tree):
             name = path.relative_to(tree)
@@ -142,7 +142,7 @@ def layer_members(tree: Path) -> Iterator[Member]:
                 continue
             info = describer.gettarinfo(path, str(name))
             if info is None:
-                continue  # a socket, which no archive can hold
+                continue  # a socket
             info.uname = info.gname = ""
             info.mtime = int(info.mtime)
             yield info, path if info.isreg() else None
@@ -168,7 +168,7 @@ def _is_opaque(folder: Path) -> bool:
 
 
 def _size(members: Iterable[Member]) -> int:
-    """The length of the archive that `_layer` makes, in bytes."""
+    """Return the size of a layer's archive in bytes."""
     entries = sum(len(_encoded(info)) + info.size + -info.size % tarfile.BLOCKSIZE for info, _ in members)
     return entries + 2 * tarfile.BLOCKSIZE
 
@@ -188,7 +188,7 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
             left -= len(chunk)
             yield chunk
     if left:
-        raise EnvironmentSetupError(f"{path} became shorter while it was read", hint="run the command again")
+        raise EnvironmentSetupError(f"{path}: file became shorter while it was read", hint="run the command again")
     yield bytes(-size % tarfile.BLOCKSIZE)
 
 
@@ -207,7 +207,7 @@ def _padded(content: bytes) -> bytes:
 
 
 def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in fewer pieces: each piece costs a round of the connection to the engine."""
+    """Join chunks to blocks: each block costs a round trip to the engine."""
     gathered = bytearray()
     for chunk in chunks:
         gathered += chunk

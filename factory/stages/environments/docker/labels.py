@@ -1,4 +1,4 @@
-"""Whose containers and images of an engine are: what a killed process left is found by that, and removed."""
+"""Owner labels of containers and images, by which leftovers of killed processes are found and removed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OWNER_LABEL = f"{REPOSITORY}.owner"
 
 
 def own_label() -> str:
-    """This process, as no other one is called: machine, namespace of process numbers, number and start."""
+    """Return a unique label of this process: machine, PID namespace, PID and start time."""
     return f"{_place()} {os.getpid()} {_started(os.getpid())}"
 
 
 def folder_label(folder: Path) -> str:
-    """A folder of this machine, to which a kept root belongs."""
+    """Return the label of a kept root, which belongs to a folder of this machine."""
     return f"{_place()} {folder}"
 
 
@@ -31,7 +31,7 @@ def _place() -> str:
 
 
 def _started(process: int) -> str:
-    """When a process started, in the kernel's ticks since boot; nothing if there is no such process."""
+    """Return a process's start in clock ticks since boot; empty if there is no such process."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
@@ -39,7 +39,7 @@ def _started(process: int) -> str:
 
 
 def _is_abandoned(owner: str) -> bool:
-    """Whether what carries this label was made here, by a process or for a folder that is gone."""
+    """Report if a label is of this machine, and its process or folder no longer exists."""
     if not owner.startswith(f"{_place()} "):
         return False
     rest = owner.removeprefix(f"{_place()} ")
@@ -50,13 +50,13 @@ def _is_abandoned(owner: str) -> bool:
 
 
 def remove_abandoned(client: DockerClient) -> None:
-    """Remove what killed processes left (containers that never started, images in between) and what nothing needs."""
+    """Remove abandoned containers and images: those of killed processes and of removed folders."""
     from docker.errors import APIError
 
     labelled = {"label": OWNER_LABEL}
     for container in client.api.containers(all=True, filters=labelled):
         if _is_abandoned(container["Labels"][OWNER_LABEL]):
-            with suppress(APIError):  # it's just ending by itself
+            with suppress(APIError):  # it is ending by itself
                 client.api.remove_container(container["Id"], force=True)
     for image in client.api.images(filters=labelled):
         if _is_abandoned(image["Labels"][OWNER_LABEL]):
@@ -64,7 +64,7 @@ def remove_abandoned(client: DockerClient) -> None:
 
 
 def remove_image(client: DockerClient, image: str) -> None:
-    """Remove an image if it's there; one that a kept image was made of stays until that one goes."""
+    """Remove an image if it exists. The parent of a kept image stays until that one is removed."""
     from docker.errors import APIError
 
     with suppress(APIError):

@@ -1,4 +1,4 @@
-"""A stopped build's own tools, in the real sandbox, remove what they have half written."""
+"""Stopped builds in the real sandbox: tools remove their partial files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAKE = "all: one two\none two:\n\techo half > $@; sleep 100; echo whole > $@\n"
     [("build.ninja", NINJA, "ninja -j2"), ("Makefile", MAKE, "make -j2")],
     ids=["ninja", "make"],
 )
-def test_nothing_half_written_is_left_and_nothing_goes_on(
+def test_stopped_build_leaves_no_partial_files_and_processes(
     file: str, text: str, tool: str, hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
     work = tmp_path / "work"
