@@ -1,4 +1,4 @@
-"""Virtual machines: QEMU's system mode boots Debian's riscv64 kernel with the base root on a disk image.
+"""Virtual machines: QEMU boots Debian's riscv64 kernel and the base root.
 
 A machine has no network. It runs the script on its second disk, and its output is the console.
 """
@@ -70,7 +70,7 @@ SPARE_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """The hardware of a machine: `cpu` as in QEMU_CPU, `memory` in bytes, `accelerator` as in `-accel`."""
+    """A machine's hardware: `cpu` as in QEMU_CPU, `memory` in bytes, `-accel`."""
 
     cpu: str
     processors: int
@@ -94,7 +94,7 @@ class VirtualMachine:
     def run(
         self, folder: Path, script: str, hardware: Hardware, *, disks: Sequence[Path] = (), seconds: float, log: LogSink
     ) -> str:
-        """Boot, run a shell script with a copy of `folder` at MOUNT, power off; returns the console's output.
+        """Run a shell script with a copy of `folder` at MOUNT; returns the console's output.
 
         The files `disks` are read-only disks of the script, in the order of DISKS. `seconds` limits all of it.
 
@@ -150,7 +150,7 @@ class VirtualMachine:
 
 
 def virtual_machine(store: LayerStore, distribution: Distribution) -> VirtualMachine:
-    """Return a virtual machine; make its layers if they are missing, which downloads about 100 MB."""
+    """Return a virtual machine; making its layers downloads about 100 MB."""
     base, suite = DebianLayers(store, distribution).base(), distribution.suite
     emulator = {"steps": EMULATOR_STEPS, "suite": suite, "packages": EMULATOR_PACKAGES}
     kernel = {"steps": KERNEL_STEPS, "suite": suite, "packages": KERNEL_PACKAGES, "init": INIT, "modules": MODULES}
@@ -175,7 +175,7 @@ def virtual_machine(store: LayerStore, distribution: Distribution) -> VirtualMac
 
 
 def make_image(folder: Path, image: Path, log: LogSink) -> None:
-    """Make a disk image with a copy of `folder` in an ext4 file system, without mounting it."""
+    """Make an ext4 disk image with a copy of `folder`, without mounting it."""
     used = sum(path.lstat().st_size + 4096 for path in folder.rglob("*"))
     size = (used * 5 // 4 + SPARE_BYTES) >> 20
     image.unlink(missing_ok=True)

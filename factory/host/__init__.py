@@ -1,1 +1,1 @@
-"""The machine that the factory runs on: prerequisites, privileges, network configuration."""
+"""The machine of the factory: prerequisites, privileges, network configuration."""

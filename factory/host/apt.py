@@ -1,4 +1,4 @@
-"""apt configuration of this machine: its Debian mirror and its options for fetching."""
+"""apt configuration of this machine: Debian mirror and fetch options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIRROR_VARIABLE = "FACTORY_DEBIAN_MIRROR"
 
 
 def host_mirror() -> str | None:
-    """Return the mirror in $FACTORY_DEBIAN_MIRROR, else the Debian mirror of the host's apt.
+    """Return the mirror in $FACTORY_DEBIAN_MIRROR, else that of the host's apt.
 
     None stands for mmdebstrap's default.
     """
@@ -36,7 +36,7 @@ def fetch_options() -> tuple[str, ...]:
 
 
 def mirror_url() -> str:
-    """Return the mirror's URL without a trailing slash; by default the one of mmdebstrap.
+    """Return the mirror's URL without trailing slash; by default mmdebstrap's.
 
     Raises:
         PrerequisiteMissing: neither the host nor mmdebstrap has a mirror.
@@ -50,7 +50,7 @@ def mirror_url() -> str:
 
 
 def _default_mirror() -> str | None:
-    """Return the first mirror that mmdebstrap writes into a root. The hook stops it before it fetches anything."""
+    """Return mmdebstrap's first mirror; the hook stops it before it fetches anything."""
     show = 'cat "$1/etc/apt/sources.list"; exit 1'
     with tempfile.TemporaryDirectory() as folder:
         command = ["mmdebstrap", "--mode=root", "--variant=custom", f"--setup-hook={show}", "stable", folder]

@@ -1,4 +1,4 @@
-"""binfmt_misc: the kernel's table of interpreters, which starts riscv64 programs with QEMU.
+"""binfmt_misc: the kernel's table of interpreters, for riscv64 programs by QEMU.
 
 Our entry has its own name, and the newest entry wins, so the host's entries stay as they are. If the host has a riscv64
 entry, ours is registered again so that it is the newer one. Flag F loads QEMU at registration, so roots need no copy of
@@ -73,7 +73,7 @@ def ensure_registered(qemu: Path) -> None:
 
 
 def is_served() -> bool:
-    """Report if riscv64 programs run already, by our entry or by others with a recent QEMU."""
+    """Report if riscv64 programs run: by our entry, or others with a recent QEMU."""
     own = [] if registered_interpreter() is None else [ENTRY]
     others = rivals()
     return bool(own + others) and all(_is_new_enough(BINFMT / name) for name in others)
@@ -107,6 +107,6 @@ def _is_same(registered: Path | None, qemu: Path) -> bool:
 
 
 def _mount() -> None:
-    """Mount the table, unless there is a writable one. In a user namespace this makes its own table."""
+    """Mount the table unless it is writable; a user namespace gets its own table."""
     if not os.access(BINFMT / "register", os.W_OK):
         run(MOUNT, what="mounting binfmt_misc")

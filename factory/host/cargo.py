@@ -1,4 +1,4 @@
-"""cargo configuration of this machine: registries and mirrors, for cargo in a root."""
+"""cargo configuration of this machine: registries and mirrors, for roots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIXES = ("CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_HTTP_", "CARGO_NET_")
 
 
 def cargo_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return variables with the host's registries, mirrors and network settings of cargo.
+    """Return variables with cargo's registries, mirrors and network settings.
 
     Raises:
         EnvironmentSetupError: the configuration file is unreadable or not TOML.

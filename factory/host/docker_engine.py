@@ -49,7 +49,7 @@ def connect() -> Iterator[DockerClient]:
 
 @contextmanager
 def engine_errors(task: str) -> Iterator[None]:
-    """Convert the engine's errors in the body; `task` is an imperative such as `list its images`."""
+    """Convert the engine's errors; `task` is an imperative: `list its images`."""
     from docker.errors import APIError, DockerException
     from requests import RequestException
 

@@ -1,4 +1,4 @@
-"""Prerequisites of this machine: each is inspected, explained, and has a command that fixes it."""
+"""Prerequisites of this machine, each with the command that fixes it."""
 
 from __future__ import annotations
 

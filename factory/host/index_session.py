@@ -25,7 +25,7 @@ _TRANSIENT_STATUSES = (429, 500, 502, 503, 504)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexConfig:
-    """The package index and its connection settings. `url` has no credentials, so logs cannot show them."""
+    """The package index and its connection settings; `url` has no credentials."""
 
     url: str
     credentials: tuple[str, str] | None = None
@@ -35,7 +35,7 @@ class IndexConfig:
 
 
 def read_index_config(environment: Mapping[str, str] = os.environ) -> IndexConfig:
-    """Return pip's configuration (PIP_* variables, then pip.conf); the default index is pypi-simple's.
+    """Return pip's configuration; the default index is that of pypi-simple.
 
     requests adds REQUESTS_CA_BUNDLE, the proxy variables and ~/.netrc.
     """
@@ -77,7 +77,7 @@ def without_secrets(text: str) -> str:
 
 
 class _IndexAuth(AuthBase):
-    """Authentication: the index's credentials for its own host, netrc's for the hosts of files."""
+    """The index's credentials for its own host, and netrc's for others."""
 
     def __init__(self, config: IndexConfig) -> None:
         self._host = urlsplit(config.url).netloc

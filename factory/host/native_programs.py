@@ -16,7 +16,7 @@ LOADERS = {
 
 
 def native_command(native_layer: Path, program: str) -> list[str]:
-    """Return the command of a program of the native layer, independent of the host's libc."""
+    """Return the command of a program of the native layer, with its own libc."""
     return program_command([native_layer / "opt/native"], program)
 
 

@@ -1,4 +1,4 @@
-"""Network configuration of this machine for roots: CA bundle, proxies and package indexes.
+"""Network configuration for roots: CA bundle, proxies and package indexes.
 
 Companies have proxies that intercept TLS, and their own indexes. Roots get nothing else of the host's environment.
 """
@@ -28,7 +28,7 @@ RESOLVER_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostNetwork:
-    """Variables and read-only files (host path -> path inside) of commands with network."""
+    """Variables and read-only files (host path -> inside) of commands with network."""
 
     environment: Mapping[str, str]
     files: Mapping[Path, str]

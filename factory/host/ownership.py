@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def owned_by_user(*folders: Path) -> Iterator[None]:
-    """Run the body, then restore the user's ownership of the folders, even after an error."""
+    """Run the body, then give the folders to the user, even after an error."""
     try:
         yield
     finally:

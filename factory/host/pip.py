@@ -21,7 +21,7 @@ _PIP_LINE = re.compile(r"^(?P<section>[\w:-]+)\.(?P<key>[\w-]+)=(?P<value>['\"].
 
 
 def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return pip's settings for every command, as `pip config list` reads them from files and variables."""
+    """Return pip's settings for every command, as `pip config list` reads them."""
     listed = _config_list(tuple(sorted(environment.items())))
     found: dict[str, dict[str, str]] = {"global": {}, ":env:": {}}
     for match in _PIP_LINE.finditer(listed):
@@ -31,7 +31,7 @@ def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 @lru_cache
 def _config_list(environment: tuple[tuple[str, str], ...]) -> str:
-    """Return the output of `pip config list`, cached: every command with network needs it, and pip starts slowly."""
+    """Return the output of `pip config list`, cached since pip starts slowly."""
     return run([sys.executable, "-m", "pip", "config", "list"], env=dict(environment), what="pip config list")
 
 

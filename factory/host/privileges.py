@@ -1,4 +1,4 @@
-"""Privileges: roots are opened by root, since they are mounted and have files of several users.
+"""Privileges: only root can open roots, since they are mounted.
 
 An unprivileged user's command restarts itself in a user namespace, in which it is root over the user's subordinate ids.
 If the machine allows no such namespace, it restarts through sudo.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """A release of Debian for riscv64, or of a distribution with the same package names.
+    """A release of Debian, or of a distribution with the same package names.
 
     `python` is its default Python; `later_pythons` maps others to the suite of the same archive that has them.
     `rust` is the suffix of its Rust packages. Without a `mirror` and a `keyring`, mmdebstrap

@@ -34,7 +34,7 @@ class Command:
 
 
 class Sandbox(Protocol):
-    """An open root. The host folder `work` is `/build` inside; all other changes are discarded."""
+    """An open root, with the host folder `work` at /build; other changes are discarded."""
 
     @property
     def work(self) -> Path: ...

@@ -20,7 +20,7 @@ TOOLCHAIN = frozenset[str]().union(*map(toolchain_packages, DISTRIBUTIONS.values
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootRequest:
-    """A job's requirements on its root: Python version, Debian packages, Rust, and C and C++ toolchain."""
+    """A job's requirements on its root: Python, packages, Rust, and toolchain."""
 
     python: str = DEFAULT_DISTRIBUTION.python
     apt: tuple[str, ...] = ()

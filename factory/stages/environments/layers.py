@@ -46,7 +46,7 @@ class LayerStore:
     open_stage: OpenStage
 
     def ensure(self, kind: str, definition: object, make: MakeLayer) -> Layer:
-        """Return the layer of a definition; make it with `make(tree, log)` if it is missing.
+        """Return the layer of a definition; make it with `make` if it is missing.
 
         A layer is made in a temporary folder and renamed when complete, so an interrupted run leaves no partial layer.
         Processes that need the same layer take turns.

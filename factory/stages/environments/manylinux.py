@@ -1,4 +1,4 @@
-"""A root that meets the contract of a manylinux image, so that any project's cibuildwheel builds in it.
+"""A root that is compatible with manylinux images, for any project's cibuildwheel.
 
 cibuildwheel and projects expect interpreters with pip and build in /opt/python, auditwheel with its policy set by
 variables, and the common tools on PATH. pip and auditwheel run on the native Python if the root has one
@@ -49,7 +49,7 @@ done
 
 
 def manylinux_root(store: LayerStore, mode: str, request: RootRequest) -> Root:
-    """Return the root of a mode with every Python, and the interpreters and tools of a manylinux image."""
+    """Return a mode's root with every Python and the tools of a manylinux image."""
     request = replace(request, apt=(*PACKAGES, *request.apt))
     roots = {python: MODES[mode](store, replace(request, python=python)) for python in PYTHONS}
     layers = tuple(dict.fromkeys(layer for root in roots.values() for layer in root.layers))
@@ -58,7 +58,7 @@ def manylinux_root(store: LayerStore, mode: str, request: RootRequest) -> Root:
 
 
 def fill_script(python: str) -> str:
-    """Return the script that installs the interpreters and tools; `python` runs the tools.
+    """Return the script that installs interpreters, and tools that run on `python`.
 
     CMake is a native program if the root has native tools. It asks the root's `uname` for the processor: riscv64.
     """
@@ -140,7 +140,7 @@ def _listed(path: Path) -> list[PackagePin]:
 
 
 def _variables(root: Root) -> dict[str, str]:
-    """Return the variables of manylinux images, which limit auditwheel to the target's platform tag."""
+    """Return the variables of manylinux images; they limit auditwheel's platform tag."""
     platform = Target().platform_ceiling
     policy, _, architecture = platform.rpartition("_")
     first = root.variables["PATH"].replace(f":{BUILD_VENV_PATH}", "")

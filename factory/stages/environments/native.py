@@ -1,4 +1,4 @@
-"""The environment `native`: a riscv64 machine with Debian is itself the root, instead of layers.
+"""The environment `native`: a riscv64 machine with Debian is itself the root.
 
 Commands see the machine's programs and libraries, read-only. All other folders are temporary.
 """
@@ -56,7 +56,7 @@ def machine_root(store: LayerStore, request: RootRequest) -> Root:
 
 
 def machine_check_root(store: LayerStore, python: str) -> Root:
-    """Return the machine as a check root, with an empty virtual environment in /opt/venv."""
+    """Return the machine as a check root, with an empty environment in /opt/venv."""
     machine = machine_layer(required_packages(DEFAULT_DISTRIBUTION))
     _require_python(python)
     plain = NativeEnvironment(
@@ -111,7 +111,10 @@ class NativeEnvironment:
     layout: Layout
 
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[MachineSandbox]:
-        """Open the machine with the folder `work` at /build; other changes go to a temporary folder beside that."""
+        """Open the machine with the host folder `work` at /build.
+
+        Other changes go to a temporary folder next to it.
+        """
         self.layout.package_cache.mkdir(parents=True, exist_ok=True)
         sandbox = MachineSandbox(
             over=tuple(layer.tree for layer in self.root.layers[1:]),

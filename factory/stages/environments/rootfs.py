@@ -1,4 +1,4 @@
-"""The environment `rootfs`, the default: a root under bubblewrap, without a daemon."""
+"""The environment `rootfs`, the default: a root under bubblewrap, no daemon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class RootfsEnvironment:
     layout: Layout
 
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[OverlaySandbox]:
-        """Open the root with the host folder `work` at /build; its writable layer is a temporary folder beside that."""
+        """Open the root with the host folder `work` at /build.
+
+        The writable layer is a temporary folder next to it.
+        """
         return self.sandbox(work).opened(keep=keep, as_left=as_left)
 
     def sandbox(self, work: Path) -> OverlaySandbox:

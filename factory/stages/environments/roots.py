@@ -50,14 +50,20 @@ def hybrid_root(store: LayerStore, request: RootRequest) -> Root:
 
 
 def _ccache_variables(compilers: Sequence[Layer]) -> dict[str, str]:
-    """Return ccache's settings. Package versions identify a compiler: hashing its 30 MB for each call is slow."""
+    """Return ccache's settings.
+
+    Package versions identify a compiler: hashing its 30 MB for each call is slow.
+    """
     pins = (pin for layer in compilers for pin in layer.packages if pin.name not in NOT_COMPILERS)
     check = f"string:{content_key([(pin.name, pin.version) for pin in pins])}"
     return {"CCACHE_DIR": "/ccache", "CCACHE_COMPILERCHECK": check, "CCACHE_NOHASHDIR": "1"}
 
 
 def debian_root(store: LayerStore, request: RootRequest) -> Root:
-    """Return the same root with Debian's riscv64 compilers: slow under QEMU, the reference for comparison."""
+    """Return the same root with Debian's riscv64 compilers.
+
+    They are slow under QEMU, but the reference for comparison.
+    """
     debian, distribution = DebianLayers(store, request.distribution), request.distribution
     base = debian.base()
     layers = debian.installed(
@@ -74,7 +80,7 @@ def debian_root(store: LayerStore, request: RootRequest) -> Root:
 
 
 def check_root(store: LayerStore, python: str) -> Root:
-    """Return a clean root as on a board: a Debian Python version and an empty virtual environment in /opt/venv."""
+    """Return a clean root as on a board, with a Python and an empty venv in /opt/venv."""
     debian = DebianLayers(store)
     base = debian.base()
     below = (base, *debian.python(base, python))

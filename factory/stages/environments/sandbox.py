@@ -1,4 +1,4 @@
-"""Sandboxes under bubblewrap; overlayfs adds a temporary writable layer to read-only ones."""
+"""Sandboxes under bubblewrap, with a temporary writable layer by overlayfs."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def in_user_namespace() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """A log without the long command line of bubblewrap; readers need the command inside."""
+    """A log without bubblewrap's long command line; it has the command inside."""
 
     log: LogSink
 

@@ -27,7 +27,7 @@ COMMON = {
 
 
 def compiler_variables(toolchain: str, distribution: Distribution) -> dict[str, str]:
-    """Return the variables that select a toolchain's compilers; GCC is the default of build systems."""
+    """Return the variables that select a toolchain; build systems default to GCC."""
     return clang_variables(distribution) if toolchain == "clang" else {}
 
 

@@ -1,4 +1,4 @@
-"""The environment `docker` with a real engine: contents, changes and end of containers."""
+"""The environment `docker` with a real engine."""
 
 from __future__ import annotations
 

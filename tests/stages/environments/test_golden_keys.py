@@ -1,4 +1,4 @@
-"""Layer and root keys, compared with those of the first release: an old cache stays valid.
+"""Layer and root keys, compared with golden values: an old cache stays valid.
 
 golden_keys.json has, for each root, its key, the hash of its variables, and the folder names of its layers.
 """
@@ -32,7 +32,7 @@ PYTHON_CASES = [(kind, python) for kind in ("check", "machine", "machine check")
 
 @pytest.fixture
 def folders(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Folder names of the layers that a root asks for; no layer is made, and every version is 1."""
+    """Folder names of a root's layers; no layer is made, and every version is 1."""
     names: set[str] = set()
 
     def ensure(_: LayerStore, kind: str, definition: object, make: MakeLayer) -> Layer:

@@ -1,4 +1,4 @@
-"""Trees of Debian packages, made by mmdebstrap: the riscv64 base root, and extracted packages."""
+"""Trees of Debian packages by mmdebstrap: the riscv64 base, extracted packages."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def make_base(tree: Path, distribution: Distribution, log: LogSink) -> tuple[Pac
 
 
 def divert_script(python: str) -> str:
-    """Return the hook that replaces the programs with which Debian byte-compiles Python files.
+    """Return the hook that disables Debian's byte-compilation of Python files.
 
-    Under QEMU they would take minutes; `compile_python` does the same natively in seconds. py3compile stays diverted
-    for the packages of later layers.
+    Under QEMU it takes minutes; `compile_python` does the same natively in seconds. py3compile stays diverted for the
+    packages of later layers.
     """
     return f"""
 set -e
@@ -73,7 +73,7 @@ chroot "$1" dpkg-divert --local --rename --remove /usr/lib/python{python}/py_com
 def extract(
     tree: Path, architectures: str, packages: Sequence[str], distribution: Distribution, log: LogSink
 ) -> tuple[PackagePin, ...]:
-    """Unpack packages and their dependencies into `tree` without installing them; returns all of them."""
+    """Unpack packages and dependencies into `tree`, not installed; returns all."""
     tree.parent.mkdir(parents=True)
     _mmdebstrap(tree, architectures, "extract", packages, [f"--extract-hook={LIST_ARCHIVES}"], distribution, log)
     return extracted_packages(tree / ARCHIVE_LIST)
@@ -117,7 +117,7 @@ def _mmdebstrap(
 
 
 def _release_only(suite: str) -> str:
-    """Return the hook that drops the suite's update archives, which mmdebstrap adds to its default mirror.
+    """Return the hook that drops the update archives of mmdebstrap's default mirror.
 
     The release alone changes less often, and one archive cannot be out of step with two others.
     """

@@ -1,4 +1,4 @@
-"""Clang: LLVM's C and C++ compilers as x86-64 programs, in a layer over the native tools.
+"""Clang: LLVM's C and C++ compilers as native programs, in their own layer.
 
 They use GCC's headers, libstdc++, libgcc and linker, so packages of both toolchains are compatible. Fortran is still
 GCC's, and gcc and g++ stay available under their names. There is no OpenMP library.
@@ -22,12 +22,12 @@ UNUSED_FOLDERS = ("usr/lib/bfd-plugins", "usr/lib/gcc", "usr/lib64", "usr/libexe
 
 
 def clang_variables(distribution: Distribution) -> dict[str, str]:
-    """Return the variables that select Clang in build systems. Debian's names are the same in every mode."""
+    """Return the variables that select Clang; program names are equal in all modes."""
     return {"CC": f"clang-{distribution.clang}", "CXX": f"clang++-{distribution.clang}"}
 
 
 def make_clang(tree: Path, distribution: Distribution, log: LogSink) -> tuple[PackagePin, ...]:
-    """Make the layer: Clang under its own names and as cc and c++, with ccache in front as for GCC."""
+    """Make the layer: Clang under its own names and as cc and c++, with ccache."""
     native, version, triplet = tree / "opt/native", distribution.clang, distribution.triplet
     home = f"usr/lib/llvm-{version}"
     packages = extract(native, "amd64", clang_packages(distribution), distribution, log)

@@ -1,4 +1,4 @@
-"""The layers of a distribution: base root, native tools, compilers, Pythons and further packages."""
+"""The layers of a distribution: base, native tools, compilers, Pythons, packages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLEAN = "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/
 
 @dataclass(frozen=True, slots=True)
 class DebianLayers:
-    """The layers of one distribution in a layer store; each is made when it is missing."""
+    """The layers of a distribution in a layer store; missing ones are made."""
 
     store: LayerStore
     distribution: Distribution = DEFAULT_DISTRIBUTION
@@ -47,7 +47,7 @@ class DebianLayers:
         return self.store.ensure("base", definition, make)
 
     def register_qemu(self) -> None:
-        """Make riscv64 programs start: register QEMU with the kernel, unless the machine runs them itself."""
+        """Register QEMU for riscv64 programs, unless the machine runs them itself."""
         if not binfmt.is_native():
             binfmt.ensure_registered(self.native_tools().tree / native_tools.NATIVE / "usr/bin/qemu-riscv64")
 
@@ -88,7 +88,10 @@ class DebianLayers:
         return self.store.ensure("uv", definition, make)
 
     def native_uv(self) -> Layer:
-        """Return uv as a native program. It has its own layer since it changes far more often than the tools."""
+        """Return uv as a native program.
+
+        It has its own layer since it changes far more often than the tools.
+        """
         definition = {"steps": bootstrap.STEPS, "uv": metadata.version("uv")}
         return self.store.ensure("uv-native", definition, uv.make_native_uv)
 
@@ -101,7 +104,10 @@ class DebianLayers:
         return pythons.native_python_layers(self.store, self.distribution, base, native, python)
 
     def installed(self, below: tuple[Layer, ...], *lists: Iterable[str]) -> tuple[Layer, ...]:
-        """Return `below` with one layer for each list of packages; equal lists of two recipes share a layer."""
+        """Return `below` with one layer for each list of packages.
+
+        Recipes with equal lists share a layer.
+        """
         layers = below
         for packages in map(tuple, lists):
             if packages:
@@ -109,7 +115,7 @@ class DebianLayers:
         return layers
 
     def packages(self, below: tuple[Layer, ...], packages: tuple[str, ...]) -> Layer:
-        """Return a layer of packages and their dependencies, from the mirror that the layers `below` name.
+        """Return a layer of packages and dependencies, from the mirror of `below`.
 
         Raises:
             EnvironmentSetupError: the package lists cannot be read, or the packages cannot be installed.

@@ -1,4 +1,4 @@
-"""The native tools: x86-64 programs in /opt/native that compile for the riscv64 root they are in."""
+"""The native tools: x86-64 programs in /opt/native of a riscv64 root."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def make_native_tools(tree: Path, distribution: Distribution, log: LogSink) -> t
 
 
 def trim(native: Path, unused: Sequence[str], programs: Sequence[str]) -> None:
-    """Remove unused files from a tree of native tools; `programs` are patterns of what stays in usr/bin."""
+    """Remove unused files, and all of usr/bin except the patterns in `programs`."""
     for name in (*unused, *UNUSED_FOLDERS):
         path = native / name
         discard(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ exec /opt/native/usr/bin/python{python} -S "$@"
 
 
 def _programs(distribution: Distribution) -> tuple[str, ...]:
-    """Return patterns of the programs that builds call; the others (QEMUs, perl) only take room."""
+    """Return patterns of the programs that builds call, which excludes other QEMUs."""
     return (*PLAIN_PROGRAMS, "qemu-riscv64", f"python{distribution.python}", f"{distribution.triplet}-*", SHELL)
 
 
@@ -87,7 +87,7 @@ def _unused(distribution: Distribution) -> tuple[str, ...]:
 
 
 def _link_programs(native: Path, distribution: Distribution) -> None:
-    """Link the programs under plain names: all in /opt/native/bin, compilers with ccache in /opt/native/ccache."""
+    """Link the programs under plain names in bin, and compilers with ccache in ccache."""
     gcc, triplet = distribution.gcc, distribution.triplet
     binaries, wrapped = native / "bin", native / "ccache"
     binaries.mkdir()
@@ -107,7 +107,7 @@ def _link_programs(native: Path, distribution: Distribution) -> None:
 
 
 def _link_fixed_paths(tree: Path, distribution: Distribution) -> None:
-    """Link the files that have fixed paths: the x86-64 loader, the linker's scripts, and /bin/sh."""
+    """Link the files with fixed paths: x86-64 loader, linker scripts, /bin/sh."""
     libraries = tree / "usr/lib"
     libraries.mkdir(parents=True)
     (libraries / "x86_64-linux-gnu").symlink_to("/opt/native/usr/lib/x86_64-linux-gnu")

@@ -30,7 +30,7 @@ def clang_packages(distribution: Distribution) -> tuple[str, ...]:
 
 
 def compile_python(home: Path, tree: Path, python: str, log: LogSink) -> None:
-    """Byte-compile a layer's Python files with the native Python below `home`, of the same version.
+    """Byte-compile a layer's Python files with the native Python below `home`.
 
     The result does not depend on the machine.
     """
@@ -48,7 +48,7 @@ def compile_python(home: Path, tree: Path, python: str, log: LogSink) -> None:
 
 
 def installed_packages(tree: Path) -> tuple[PackagePin, ...]:
-    """Return the installed packages of the dpkg database of a root or layer, sorted by name.
+    """Return the installed packages in a root's or layer's dpkg database, by name.
 
     A layer whose packages were all installed below it has no database.
     """

@@ -82,7 +82,7 @@ for path in sorted(pathlib.Path(importlib.import_module("_ctypes").__file__).par
 
 
 def python_layers(store: LayerStore, distribution: Distribution, base: Layer, python: str) -> tuple[Layer, ...]:
-    """Return the layers over `base` that add a riscv64 Python version; none for the default one."""
+    """Return the layers that add a riscv64 Python to `base`; none for the default."""
     if python == distribution.python:
         return ()
     suite, packages = distribution.python_suite(python), tuple(name.format(python) for name in PACKAGES)
@@ -102,7 +102,7 @@ def python_layers(store: LayerStore, distribution: Distribution, base: Layer, py
 def native_python_layers(
     store: LayerStore, distribution: Distribution, base: Layer, native: Layer, python: str
 ) -> tuple[Layer, ...]:
-    """Return the layers over the native tools that add a native Python version; none for the default one."""
+    """Return the layers that add a native Python; none for the default version."""
     if python == distribution.python:
         return ()
     suite, packages = distribution.python_suite(python), tuple(name.format(python) for name in NATIVE_PACKAGES)

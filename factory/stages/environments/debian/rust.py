@@ -1,4 +1,4 @@
-"""Rust: x86-64 rustc and cargo that compile for riscv64, in a layer over the native tools.
+"""Rust: native rustc and cargo that compile for riscv64, in their own layer.
 
 To cargo this is a cross build: build scripts and procedural macros are x86-64 programs. The root's variables configure
 it, so projects need no changes.
@@ -28,13 +28,13 @@ def rust_packages(distribution: Distribution) -> tuple[str, ...]:
 
 
 def native_rust_packages(distribution: Distribution) -> tuple[str, ...]:
-    """Return those, the standard library for riscv64, and a compiler and linker for x86-64."""
+    """Return the layer's packages: rustc, cargo, std for riscv64, GCC for x86-64."""
     library = f"libstd-rust{distribution.rust}-dev:riscv64"
     return (*rust_packages(distribution), library, f"gcc-{distribution.gcc}", "libc6-dev")
 
 
 def make_rust(tree: Path, distribution: Distribution, log: LogSink) -> tuple[PackagePin, ...]:
-    """Make the layer: rustc and cargo among the native tools, with standard libraries for both architectures."""
+    """Make the layer: rustc and cargo, with std for both architectures."""
     native, gcc = tree / "opt/native", distribution.gcc
     packages = extract(native, "amd64,riscv64", native_rust_packages(distribution), distribution, log)
     unused = (f"usr/lib/{distribution.triplet}", f"usr/libexec/gcc/{HOST_TRIPLET}/{gcc}/lto1", "usr/lib64", "usr/share")
@@ -48,7 +48,7 @@ def make_rust(tree: Path, distribution: Distribution, log: LogSink) -> tuple[Pac
 
 
 def rust_variables(python: str) -> dict[str, str]:
-    """Return the variables for cargo, the crate `cc` and PyO3, for a riscv64 Python version (`3.13`).
+    """Return the variables for cargo, the crate `cc` and PyO3, for a Python (`3.13`).
 
     gcc and ar under their plain names are the target's, so build scripts need the host's by name.
     """
@@ -65,7 +65,7 @@ def rust_variables(python: str) -> dict[str, str]:
 
 
 def _link_host_gcc_files(native: Path) -> None:
-    """Link the x86-64 tools and headers into usr/TRIPLET, which GCC searches before PATH and /usr/include."""
+    """Link the x86-64 tools and headers into usr/TRIPLET, where GCC searches first."""
     own = native / "usr" / HOST_TRIPLET
     (own / "bin").mkdir(parents=True)
     for program in ("as", "ld"):

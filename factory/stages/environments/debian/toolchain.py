@@ -1,4 +1,4 @@
-"""Names of the packages that compile and emulate; build records list their versions."""
+"""Names of toolchain packages; build records list their versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from factory.stages.environments.debian.rust import rust_packages
 
 
 def toolchain_packages(distribution: Distribution) -> frozenset[str]:
-    """Return the names of a distribution's compilers, their parts, QEMU and the Pythons."""
+    """Return the package names of compilers, their parts, QEMU and the Pythons."""
     return frozenset(
         {
             *native_packages(distribution),

@@ -27,7 +27,7 @@ def make_native_uv(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
 
 
 def make_uv(tree: Path, distribution: Distribution, log: LogSink) -> tuple[PackagePin, ...]:
-    """Make the layer of the riscv64 uv in /opt/uv, of the same version as the native one."""
+    """Make the layer of the riscv64 uv in /opt/uv, in the native one's version."""
     version = metadata.version("uv")
     major, minor = distribution.glibc
     # pip takes each platform tag literally, so list every tag that the distribution's glibc satisfies.

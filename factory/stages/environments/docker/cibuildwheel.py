@@ -1,4 +1,4 @@
-"""The environment of cibuildwheel: this machine, with an engine that has the manylinux image.
+"""The environment of cibuildwheel: the host, and an engine with the image.
 
 cibuildwheel runs on the host and starts containers. They have the host's network, certificates and package indexes,
 the job's folder and the compiler cache, but not the host's file system, which cibuildwheel mounts by default. A killed
@@ -49,7 +49,7 @@ class CibuildwheelEnvironment:
 
     @contextmanager
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[CibuildwheelSandbox]:
-        """Load the image if it is missing. cibuildwheel removes its containers, so nothing is kept.
+        """Load the image if it is missing; cibuildwheel keeps no container.
 
         Raises:
             PrerequisiteMissing: no engine answers, the program `docker` is missing, or we are root only in a namespace.
@@ -78,7 +78,10 @@ class CibuildwheelEnvironment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CibuildwheelSandbox:
-    """A sandbox for cibuildwheel. `binds` and read-only `shown` map host paths to paths in containers."""
+    """A sandbox for cibuildwheel.
+
+    `binds` and the read-only `shown` map host paths to paths in containers.
+    """
 
     image: str
     work: Path
@@ -104,7 +107,7 @@ class CibuildwheelSandbox:
         run([sys.executable, "-m", *command.argv], log=log, env=variables, cwd=folder, what=command.program)
 
     def interact(self, command: Command) -> int:
-        """Run a command in a container of the image with this process's own terminal; returns its exit status."""
+        """Run a command in a container with this terminal; returns its exit status."""
         terminal = ["--tty"] if sys.stdin.isatty() else []
         mode = "host" if command.network else "none"
         start = ["docker", "run", "--interactive", *terminal, f"--platform={PLATFORM}", "--pull=never"]

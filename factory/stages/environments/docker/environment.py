@@ -69,7 +69,7 @@ class Limits:
 
 
 def limits(variables: Mapping[str, str] = os.environ) -> Limits:
-    """Return the limits in the variables; the default is 90 % of the memory and all CPUs.
+    """Return the limits in the variables; by default 90 % of memory and all CPUs.
 
     Raises:
         EnvironmentSetupError: a value is malformed.
@@ -98,7 +98,7 @@ class DockerEnvironment:
 
     @contextmanager
     def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[ContainerSandbox]:
-        """Open the root with the host folder `work` at /build; kept changes become an image named after the folder.
+        """Open the root with the host folder `work` at /build; kept changes are an image.
 
         Raises:
             PrerequisiteMissing: no engine answers, or we are root only in a user namespace.
@@ -125,7 +125,7 @@ class DockerEnvironment:
             sandbox.close(kept, keep=keep)
 
     def _image(self, client: DockerClient, kept: str, *, as_left: bool) -> str:
-        """Return the root's image, loaded if it is missing; with `as_left`, the one that a sandbox kept."""
+        """Return the root's image, or with `as_left` the one that a sandbox kept."""
         with engine_errors("list its images"):
             remove_abandoned(client)
             if as_left and client.api.images(kept):
@@ -143,7 +143,7 @@ class DockerEnvironment:
 
 
 def require_machine_root() -> None:
-    """Require root of the machine: containers would write files that a user namespace cannot own.
+    """Require root of the machine: containers write files as that user.
 
     Raises:
         PrerequisiteMissing: we are root only in a user namespace.
@@ -169,7 +169,7 @@ def shown_cpuinfo(work: Path) -> Iterator[Path]:
 
 @dataclass(slots=True, kw_only=True)
 class ContainerSandbox:
-    """A sandbox of two containers of `image`: one for commands with network, one for those without.
+    """A sandbox of two containers of `image`: one with network, one without.
 
     Only the container of the last command can differ from `image`.
     """
@@ -225,7 +225,7 @@ class ContainerSandbox:
         return attach(["docker", "--host", address(), "exec", *options, str(container.id), *command.argv])
 
     def close(self, kept: str, *, keep: bool) -> None:
-        """Remove the containers; with `keep`, commit the changes to the image `kept`, which stays as long as `work`."""
+        """Remove the containers; with `keep`, commit their changes to the image `kept`."""
         with engine_errors("remove a container"):
             if keep and self._last is not None:
                 self._last.save(folder_label(self.work), kept)
@@ -235,7 +235,7 @@ class ContainerSandbox:
                 remove_image(self.client, image)
 
     def _container(self, *, network: bool) -> Container:
-        """Return the running container with or without network, with the changes of the last command."""
+        """Return the running container, with the changes of the last command."""
         other = self._running.get(not network)
         if other is not None and other is self._last and other.has_written():
             self.image = self._saved = other.save(own_label())
@@ -291,7 +291,7 @@ class ContainerSandbox:
         return {**shown, **self.environment, **command.env, "QEMU_CPU": command.cpu}
 
     def _reached_memory_limit(self, container: Container, since: float) -> bool:
-        """Report if the kernel killed a process for lack of memory; events arrive with up to a second's delay."""
+        """Report if a process was killed for lack of memory; events can be a second late."""
         filters = {"container": str(container.id), "event": "oom"}
         return any(self.client.events(since=int(since), until=int(time.time()) + 1, filters=filters, decode=True))
 
@@ -346,7 +346,7 @@ class _Pieces(io.RawIOBase):
 
 
 def _status(client: DockerClient, execution: str) -> int:
-    """Return a command's exit status; the engine can learn it shortly after the end of the output."""
+    """Return a command's exit status, which can follow shortly after the output."""
     while (state := client.api.exec_inspect(execution))["Running"]:
         time.sleep(0.02)
     return int(state["ExitCode"])

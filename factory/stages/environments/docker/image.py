@@ -71,7 +71,7 @@ def ensure_image(
     stage: str,
     repository: str = REPOSITORY,
 ) -> str:
-    """Load the image of `layers` (lowest first) into the engine if it is missing; returns its tag.
+    """Load the image of `layers`, lowest first, if it is missing; returns its tag.
 
     `stage` is the name under which loading is reported.
 
@@ -89,7 +89,7 @@ def ensure_image(
 
 
 def image_archive(trees: Sequence[Path], config: ImageConfig, tag: str) -> Iterator[bytes]:
-    """Yield the image of `trees` (lowest first) in the format of `docker save`, in blocks of about 1 MiB.
+    """Yield the image of `trees`, lowest first, as a `docker save` archive in blocks.
 
     Raises:
         EnvironmentSetupError: a file changed after its header was read.
@@ -132,7 +132,7 @@ def _description(config: ImageConfig, digests: Sequence[str]) -> dict[str, objec
 
 
 def layer_members(tree: Path) -> Iterator[Member]:
-    """Yield the sorted entries of a layer, with overlayfs's whiteouts in the format of images."""
+    """Yield the sorted entries of a layer, with whiteouts in the format of images."""
     # Never written to: it makes the headers of files, and keeps track of hard links.
     with tarfile.TarFile(fileobj=io.BytesIO(), mode="w") as describer:
         for path in _below(tree):

@@ -1,4 +1,4 @@
-"""Owner labels of containers and images, by which leftovers of killed processes are found and removed."""
+"""Owner labels of containers and images, to find those of killed processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWNER_LABEL = f"{REPOSITORY}.owner"
 
 
 def own_label() -> str:
-    """Return a unique label of this process: machine, PID namespace, PID and start time."""
+    """Return a unique label of this process: machine, PID namespace, PID, start."""
     return f"{_place()} {os.getpid()} {_started(os.getpid())}"
 
 
@@ -31,7 +31,7 @@ def _place() -> str:
 
 
 def _started(process: int) -> str:
-    """Return a process's start in clock ticks since boot; empty if there is no such process."""
+    """Return a process's start in clock ticks since boot; empty if it has ended."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
@@ -39,7 +39,7 @@ def _started(process: int) -> str:
 
 
 def _is_abandoned(owner: str) -> bool:
-    """Report if a label is of this machine, and its process or folder no longer exists."""
+    """Report if a label of this machine has no existing process or folder."""
     if not owner.startswith(f"{_place()} "):
         return False
     rest = owner.removeprefix(f"{_place()} ")
@@ -50,7 +50,7 @@ def _is_abandoned(owner: str) -> bool:
 
 
 def remove_abandoned(client: DockerClient) -> None:
-    """Remove abandoned containers and images: those of killed processes and of removed folders."""
+    """Remove containers and images of killed processes and removed folders."""
     from docker.errors import APIError
 
     labelled = {"label": OWNER_LABEL}
@@ -64,7 +64,7 @@ def remove_abandoned(client: DockerClient) -> None:
 
 
 def remove_image(client: DockerClient, image: str) -> None:
-    """Remove an image if it exists. The parent of a kept image stays until that one is removed."""
+    """Remove an image if it exists; the parent of a kept image stays."""
     from docker.errors import APIError
 
     with suppress(APIError):

@@ -1,1 +1,1 @@
-"""Programs that run inside roots, with the root's own Python and nothing but its standard library."""
+"""Programs that run inside roots, with the root's Python and standard library."""
