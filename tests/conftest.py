@@ -33,6 +33,11 @@ hypothesis.settings.load_profile("untimed")
 os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that records messages anew."""
+    parser.addoption("--update-snapshots", action="store_true", help="rewrite tests/snapshots")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give marked tests their deadline, and skip them where the user is not root: only root opens riscv64 roots."""
     for item in items:
