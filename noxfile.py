@@ -46,7 +46,7 @@ def long(session: nox.Session) -> None:
 
 @nox.session
 def reference(session: nox.Session) -> None:
-    """Write docs/recipe-reference.md and docs/recipe.schema.json from the declarations of recipes."""
+    """Write the recipe reference and its JSON schema into docs/."""
     session.install("-e", ".")
     session.run("python", "-m", "factory.cli.recipe_reference")
 
