@@ -29,7 +29,9 @@ import psutil
 from pypi_simple import ProjectPage
 
 from factory.cli.console import print_table
-from factory.publish.ledger import Built, Ledger, Release, entry_of, parse_filename
+from factory.publish.ledger import Ledger
+from factory.publish.ledger_entry import encode_entry
+from factory.publish.release import Built, Release
 from factory.publish.reports import (
     Build,
     Check,
@@ -42,6 +44,7 @@ from factory.publish.reports import (
     report_path,
     write_report,
 )
+from factory.publish.wheel_filename import parse_filename
 from factory.site.writer import write_site
 from factory.util.process import run
 
@@ -122,7 +125,7 @@ def make_ledger(ledger: Path, files: int, projects: int) -> list[str]:
         entry = ledger / release.project / f"{name}.json"
         if not entry.parent.is_dir():
             report_path(ledger, release.project, name).parent.mkdir(parents=True)
-        entry.write_bytes(entry_of(release))
+        entry.write_bytes(encode_entry(release))
     for name in names:
         write_report(ledger, parse_filename(name)[0], report_of(name))
     return names

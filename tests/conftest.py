@@ -11,7 +11,7 @@ import pytest
 
 from factory.host.native_programs import native_command
 from factory.model.distribution import DEFAULT_DISTRIBUTION
-from factory.publish.placement import write_simple
+from factory.publish.index_files import write_simple
 from factory.publish.server import serve
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.debian.layers import DebianLayers

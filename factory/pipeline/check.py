@@ -12,8 +12,8 @@ from factory.model.protocols import Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
 from factory.pipeline.run import Run
-from factory.publish.check_index import write_trial_index
 from factory.publish.server import serve
+from factory.publish.trial_index import write_trial_index
 from factory.stages.checks import runner
 from factory.stages.checks.compare_outputs import require_passed
 from factory.stages.environments.base import RootRequest

@@ -1,4 +1,4 @@
-"""Identifiers of what the index publishes, which stay, however often it is written."""
+"""Stable identifiers (URNs) of what the index publishes."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ OURS = "riscv64-wheel-factory"
 
 
 def urn_of(name: str) -> str:
-    """The URN of what has this name here, as in `urn:uuid:...`: feeds and bills of materials want one."""
+    """Return the URN (`urn:uuid:...`) of a name in this index: feeds and bills of materials require one."""
     return uuid.uuid5(uuid.NAMESPACE_OID, f"{OURS}/{name}").urn

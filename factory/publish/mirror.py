@@ -1,7 +1,7 @@
-"""The mirror: copies of other projects' files that our wheels need at run time, for checks and to find what they need.
+"""The mirror: copies of other projects' files that wheels built here need at run time.
 
-uv decides which they are (factory.publish.resolver), pip fetches them with the host's configuration and verifies their
-hashes. A project that we build ourselves is never taken from elsewhere.
+uv resolves them (factory.publish.resolver); pip fetches them with the host's configuration and verifies their hashes.
+Projects that are built here are never taken from another index.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ from msgspec import structs
 
 from factory.errors import CommandFailed, PrerequisiteMissing, PublishError
 from factory.model.target import PYTHONS, Target
-from factory.publish.ledger import Built, Mirrored, Release, parse_filename
+from factory.publish.release import Built, Mirrored, Release
 from factory.publish.resolver import Pin, Unresolvable, closed_environment, open_environment, resolve
 from factory.publish.simple_api import write_html
+from factory.publish.wheel_filename import parse_filename
 from factory.publish.wheel_metadata import describe_wheel
 from factory.util.log import LogSink
 from factory.util.process import run
 from factory.util.wheel_tags import serves
 
 LOWEST_GLIBC_MINOR = 27  # glibc 2.27 is the first that runs on riscv64
-
-
-# To the mirror only whose a wheel is counts: ours is never taken from elsewhere.
+# The origin of wheels built here, whose records and profiles don't matter to the mirror.
 OURS = Built(record="", profiles=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needed:
-    """What a wheel needs, itself among it: every version, and those of their files that are copies here."""
+    """Dependencies of a wheel, including itself: pinned versions, and their files among the mirror's copies."""
 
     pins: tuple[Pin, ...]
     files: tuple[Path, ...]
@@ -44,40 +43,40 @@ class Needed:
 def mirror_dependencies(
     wheels: Sequence[Path], others: Sequence[Path], *, target: Target, cache: Path, log: LogSink
 ) -> tuple[Path, ...]:
-    """Fetch what `wheels` need at run time on the target (without extras) and that neither they nor `others` are.
+    """Fetch the run-time dependencies (without extras) of `wheels` on the target that aren't built here.
 
-    `others` are ours too, but need not be of use on the target: those for another Python, for example. Returns the
-    mirrored files of all wheels, ordered by name; see `opened_mirror` for the folder `cache` and for what is raised.
+    `others` are built here too, but need not fit the target: those for another Python, for example. Returns the
+    mirrored files of all wheels, ordered by name; see `open_mirror` for the folder `cache`, and
+    `Mirror.fetch_needed` for errors raised.
     """
-    ours = [here(describe_wheel(path, OURS), path) for path in (*wheels, *others)]
+    ours = [link_to_file(describe_wheel(path, OURS), path) for path in (*wheels, *others)]
     roots = sorted({f"{release.project}=={release.version}" for release in ours[: len(wheels)]})
-    with opened_mirror(ours, target=target, cache=cache, log=log) as mirror:
-        return tuple(sorted({path for root in roots for path in mirror.needed_by(root, target.python).files}))
+    with open_mirror(ours, target=target, cache=cache, log=log) as mirror:
+        return tuple(sorted({path for root in roots for path in mirror.fetch_needed(root, target.python).files}))
 
 
-def here(release: Release, path: Path) -> Release:
-    """The release as a link to its file on this machine; its METADATA is read from the wheel."""
+def link_to_file(release: Release, path: Path) -> Release:
+    """Return the release as a link to a file of this machine; installers read METADATA from the wheel."""
     return structs.replace(release, url=path.absolute().as_uri(), metadata_sha256=None)
 
 
 @contextmanager
-def opened_mirror(releases: Sequence[Release], *, target: Target, cache: Path, log: LogSink) -> Iterator[Mirror]:
-    """The mirror in the folder `cache`, for wheels of ours among `releases`: links to everything that installers have.
+def open_mirror(releases: Sequence[Release], *, target: Target, cache: Path, log: LogSink) -> Iterator[Mirror]:
+    """Open the mirror in the folder `cache` for the wheels built here among `releases`, which are links to files.
 
-    Files stay in the folder and serve as long as they, with `releases`, meet every requirement. No index is asked until
-    they don't, so the same wheels get the same mirror. A yanked release, or one that is not listed, is to the mirror
-    what it is to installers.
+    Files stay in the folder, and no index is asked as long as they and `releases` meet every requirement: the same
+    wheels get the same mirror. Yanked and unlisted releases are treated as installers treat them.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".resolve-", dir=cache) as scratch:
         yield Mirror(releases, target=target, cache=cache, scratch=Path(scratch), log=log)
 
 
-def fetch_again(releases: Iterable[Release], *, target: Target, cache: Path, log: LogSink) -> None:
-    """Fetch exactly these published files into `cache`, each for the first Python that takes it.
+def refetch(releases: Iterable[Release], *, target: Target, cache: Path, log: LogSink) -> None:
+    """Fetch exactly these published files into `cache`, each for the first Python that it supports.
 
     Raises:
-        PublishError: one is no longer to be had with the published hash.
+        PublishError: one is no longer available with the published hash.
     """
     lines: dict[str, list[str]] = {}
     for release in releases:
@@ -90,7 +89,7 @@ def fetch_again(releases: Iterable[Release], *, target: Target, cache: Path, log
 
 
 class Mirror:
-    """Copies of other projects' files; each is read and described once, however many wheels are asked about."""
+    """Copies of other projects' files; each is read once, however many wheels are resolved."""
 
     def __init__(
         self, releases: Sequence[Release], *, target: Target, cache: Path, scratch: Path, log: LogSink
@@ -99,13 +98,13 @@ class Mirror:
         self._target, self._cache, self._scratch, self._log = target, cache, scratch, log
         self._ours = {release.project for release in releases if isinstance(release.origin, Built)}
         self._copies: dict[Path, Release] = {}
-        self._look_at_copies()
+        self._index_copies()
 
-    def needed_by(self, root: str, python: str) -> Needed:
-        """What `root` (`name==version`) needs on this Python (`3.13`), fetched where it is missing.
+    def fetch_needed(self, root: str, python: str) -> Needed:
+        """Resolve `root` (`name==version`) on this Python (`3.13`), and fetch missing files.
 
         Raises:
-            Unresolvable: a dependency has no pure or riscv64 wheel; the message names it and who requires it.
+            Unresolvable: a dependency has no pure or riscv64 wheel; the message names it and what requires it.
             PublishError: the package index can't be reached.
             PrerequisiteMissing: this Python has no pip.
         """
@@ -117,7 +116,7 @@ class Mirror:
         return Needed(pins=pins, files=self._copies_among(pins, python))
 
     def _resolve_closed(self, root: str, python: str) -> tuple[Pin, ...]:
-        """Resolve as an installer will, that has our index and no other."""
+        """Resolve as an installer does that uses this index alone."""
         environment = closed_environment(self._scratch / "closed" / "simple")
         return resolve(root, python=python, environment=environment, log=self._log)
 
@@ -128,15 +127,15 @@ class Mirror:
         lines = [pin.requirement for pin in pins if pin.project not in self._ours]
         if lines:
             _download(lines, replace(self._target, python=python), self._cache, self._log)
-            self._look_at_copies()
+            self._index_copies()
 
-    def _look_at_copies(self) -> None:
-        """Describe the copies that are new, and write the index that is resolved against."""
+    def _index_copies(self) -> None:
+        """Describe new copies, and write the index that `_resolve_closed` uses."""
         for path in sorted(self._cache.glob("*.whl")):
             if path not in self._copies and parse_filename(path.name)[0] not in self._ours:
                 self._copies[path] = describe_wheel(path, Mirrored())
         known = {release.filename for release in self._releases}
-        more = [here(release, path) for path, release in self._copies.items() if release.filename not in known]
+        more = [link_to_file(release, path) for path, release in self._copies.items() if release.filename not in known]
         write_html([*self._releases, *more], self._scratch / "closed")
 
     def _copies_among(self, pins: Sequence[Pin], python: str) -> tuple[Path, ...]:
@@ -147,9 +146,9 @@ class Mirror:
 
 
 def _download(lines: Sequence[str], target: Target, cache: Path, log: LogSink) -> None:
-    """Let pip fetch pinned files into `cache`; a file that is there already keeps its bytes."""
+    """Fetch pinned files into `cache` with pip; existing files keep their bytes."""
     if importlib.util.find_spec("pip") is None:
-        raise PrerequisiteMissing(f"{sys.executable} has no pip", hint=f"run: {sys.executable} -m ensurepip")
+        raise PrerequisiteMissing(f"{sys.executable}: pip is not installed", hint=f"run: {sys.executable} -m ensurepip")
     with tempfile.TemporaryDirectory(prefix=".download-", dir=cache) as folder:
         wanted = Path(folder) / "wanted.txt"
         wanted.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -160,15 +159,15 @@ def _download(lines: Sequence[str], target: Target, cache: Path, log: LogSink) -
             run(argv, log=log, what="pip download")
         except CommandFailed as error:
             raise PublishError(
-                f"the dependencies to mirror could not be fetched:\n{error.output}",
-                hint="see whether the package index can be reached: pip config list",
+                f"pip download: cannot fetch dependencies to mirror:\n{error.output}",
+                hint="check that the package index is reachable: pip config list",
             ) from error
         for path in Path(folder).glob("*.whl"):
             _keep(path, cache)
 
 
 def _keep(path: Path, cache: Path) -> None:
-    describe_wheel(path, Mirrored())  # refuses what is not a sound wheel before it can spoil the cache
+    describe_wheel(path, Mirrored())  # raises for an invalid wheel before it enters the cache
     if not (cache / path.name).exists():
         path.rename(cache / path.name)
 

@@ -1,14 +1,13 @@
-"""Wheels and what they depend on become releases of the ledger, and files of the index.
+"""Publishing: wheels and their dependencies become releases of the ledger, and files of the index.
 
-What asks the network is imported where it is asked, here and in commands: pypi-simple and requests take as long to
-import as everything else together, and most commands need neither.
+Modules that use the network are imported where they are needed, here and in commands: importing pypi-simple and
+requests takes as long as everything else together, and most commands need neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,23 +18,24 @@ from msgspec.structs import replace
 from factory.errors import PublishError
 from factory.model.artifacts import StoredWheel
 from factory.model.target import Target
-from factory.publish.file_locations import Sources, sources_of
-from factory.publish.ledger import Built, Ledger, Mirrored, Origin, Release, now, ordered
-from factory.publish.mirror import Mirror, fetch_again, here, opened_mirror
-from factory.publish.placement import write_files
-from factory.publish.resolution_cache import Resolved, Root, roots_of
-from factory.publish.resolver import Pin, Unresolvable
-from factory.publish.wheel_metadata import METADATA, describe_wheel, provenance_of, read_provenance
+from factory.publish.candidates import describe_candidate
+from factory.publish.dependencies import Dependencies, resolve_dependencies
+from factory.publish.file_locations import FileLocations
+from factory.publish.index_files import write_files
+from factory.publish.ledger import Ledger
+from factory.publish.mirror import open_mirror, refetch
+from factory.publish.provenance import provenance_path
+from factory.publish.release import Built, Mirrored, Origin, Release, now, sort_releases
+from factory.publish.resolution_cache import ResolutionCache
+from factory.publish.wheel_metadata import METADATA_SUFFIX, describe_wheel
 from factory.util.log import LogSink
-
-OpenMirror = Callable[[Sequence[Release]], AbstractContextManager[Mirror]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What `publish` did: every release of the index, those new or changed in it, and the files that it put there.
+    """Result of `publish`: all releases of the index, new or changed ones, files written, and notes for the publisher.
 
-    `notes` are for whoever publishes: what is published, but not as it could be.
+    A note names a release that is published with a defect, such as METADATA that installers can't fetch.
     """
 
     releases: tuple[Release, ...]
@@ -46,12 +46,12 @@ class Publication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """On which terms wheels are published.
+    """Options of `publish`.
 
-    `may_shadow` are the normalized projects that may have the name of a project of the configured index. `base` is the
-    address of the folder that the wheels were uploaded to, None where the index has them itself. With `mirror` it has
-    other projects' files itself too, else it links to them. `address` is the index's own, None where it is not known:
-    links to provenance have to be whole.
+    - `may_shadow`: normalized projects that may have the name of a project of the configured package index.
+    - `base`: address of the folder that the wheels were uploaded to, None where the index holds the files itself.
+    - `mirror`: copy other projects' files into the index instead of linking to them.
+    - `address`: address of the index, None if unknown; links to provenance have to be absolute.
     """
 
     may_shadow: frozenset[str] = frozenset()
@@ -71,63 +71,67 @@ def publish(
     log: LogSink,
     terms: Terms = Terms(),
 ) -> Publication:
-    """Publish `candidates` and their run-time dependencies: note them in the ledger, and put the files into `output`.
+    """Publish `candidates` and their run-time dependencies: entries in the ledger, files in `output`.
 
-    The pages that link to them are the caller's to write next (`factory.site.writer`). Everything is looked at, and
-    every file is in its place, before the ledger is touched: a refusal publishes nothing, and what the ledger names can
-    be had; a killed run is finished by the next one. `store` is the folder of stored wheels, and `mirror` the one that
-    keeps dependencies, see `opened_mirror`. The ledger stays locked throughout.
+    The caller writes the pages next (`factory.site.writer`). Everything is verified and every file is in place before
+    the ledger is written: a refusal publishes nothing, every file that the ledger names exists, and the next run
+    completes an interrupted one. The ledger stays locked throughout. `store` is the folder of stored wheels, `mirror`
+    the one that keeps dependencies, see `open_mirror`.
 
-    What is published already is resolved again only where its dependencies may have changed, see
-    `factory.publish.resolution_cache`; where they can't be had any more, a note says so, and all else is published.
+    A published wheel is resolved again only where its dependencies may have changed, see
+    `factory.publish.resolution_cache`; if that fails, a note says so and everything else is published.
 
     Raises:
         PublishError: a candidate's checks passed on no profile, its file name was published with other bytes, its
-            project has the name of another one on the configured index, a dependency can't be had, or a published
-            file is nowhere to be found.
+            project has the name of another one on the configured index, a dependency can't be resolved, or a published
+            file is not found.
     """
     with ledger.locked():
         published = ledger.read()
-        known = {release.filename: release for release in published}
-        built = [describe_candidate(candidate, known.get(candidate.path.name)) for candidate in candidates]
-        ledger.verify_all(built)
-        built = _named(built, published, terms.may_shadow)
-        built = [_addressed(release, terms.address) for release in built]
-        described, built = built, built if terms.base is None else _moved(built, terms.base)
-        sources = sources_of(candidates, store=store, mirror=mirror, output=output)
-        fetch_again(sources.missing_mirrored(published), target=target, cache=mirror, log=log)
-        resolved = Resolved(ledger.folder, target)
-        opened = partial(opened_mirror, target=target, cache=mirror, log=log)
-        dependencies = _dependencies(built, published, sources, resolved, opened)
-        copied = [describe_wheel(path, Mirrored()) for path in dependencies.files]
-        releases = [*built, *_mirrored(copied, known, terms)]
+        locations = FileLocations(candidates, store=store, mirror=mirror, output=output)
+        built, notes = _describe_built(candidates, published, ledger, terms)
+        refetch(locations.missing_mirrored(published), target=target, cache=mirror, log=log)
+        cache = ResolutionCache(ledger.folder, target)
+        open_cached = partial(open_mirror, target=target, cache=mirror, log=log)
+        dependencies = resolve_dependencies(built, published, locations, cache, open_cached)
+        releases = [*built, *_describe_mirrored(dependencies, published, terms)]
         ledger.verify_all(releases)
-        after = dict(known)
-        for release in releases:
-            after.setdefault(release.filename, replace(release, uploaded=release.uploaded or now()))
-        after |= {release.filename: release for release in _as_known_now(built, after)}
-        everything = ordered(after.values())
-        changed = write_files(everything, sources.locate, output)
-        added = tuple(release for release in everything if _differs(release, known.get(release.filename)))
-        for release in added:
-            ledger.add(release)
-        ledger.update(added)
+        merged = _merge(published, built, releases)
+        changed = write_files(merged, locations.locate, output)
+        added = _record(merged, published, ledger)
         if dependencies.found:
-            resolved.keep(dependencies.found, everything)
-        return Publication(
-            releases=everything,
-            added=added,
-            changed=changed,
-            notes=(*dependencies.notes, *_without_metadata(described, built)),
-        )
+            cache.keep(dependencies.found, merged)
+        return Publication(releases=merged, added=added, changed=changed, notes=(*dependencies.notes, *notes))
 
 
-def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: frozenset[str]) -> list[Release]:
-    """The releases with what their projects track; only for a release that is new the index is asked."""
-    known = {release.filename for release in published}
+def _describe_built(
+    candidates: Sequence[StoredWheel], published: Sequence[Release], ledger: Ledger, terms: Terms
+) -> tuple[Sequence[Release], list[str]]:
+    """Describe the candidates as releases at their final addresses; returns notes on uploads without METADATA too."""
+    known = {release.filename: release for release in published}
+    described = [describe_candidate(candidate, known.get(candidate.path.name)) for candidate in candidates]
+    ledger.verify_all(described)
+    tracked = _add_tracked_projects(described, known, terms.may_shadow)
+    built = [_add_provenance_url(release, terms.address) for release in tracked]
+    if terms.base is None:
+        return built, []
+    from factory.publish.remote_files import relocate
+
+    uploaded = relocate(built, terms.base)
+    return uploaded, _note_missing_metadata(built, uploaded)
+
+
+def _add_tracked_projects(
+    built: Sequence[Release], known: Collection[str], may_shadow: frozenset[str]
+) -> Sequence[Release]:
+    """Set the page that each project tracks; the package index is asked about new releases only.
+
+    Raises:
+        PublishError: the index has a project of the same name, which the recipe does not permit to shadow.
+    """
     projects = sorted({release.project for release in built if release.filename not in known})
     if not projects:
-        return list(built)
+        return built
     from factory.publish.upstream_index import configured_upstream
 
     with configured_upstream() as upstream:
@@ -135,35 +139,39 @@ def _named(built: Sequence[Release], published: Sequence[Release], may_shadow: f
     shadowing = [project for project, page in pages.items() if page is not None and project not in may_shadow]
     if shadowing:
         raise PublishError(
-            f"the package index has projects of these names already: {', '.join(shadowing)}",
-            hint="if these are the same, write shadows-upstream = true under [package] in the recipe; else rename it",
+            f"{', '.join(shadowing)}: cannot publish: the package index already has projects of these names",
+            hint="if it is the same project, add shadows-upstream = true under [package] in the recipe; else rename it",
         )
     return [replace(release, tracks=pages.get(release.project)) for release in built]
 
 
-def _moved(built: Sequence[Release], base: str) -> list[Release]:
-    from factory.publish.remote_files import moved
+def _add_provenance_url(release: Release, address: str | None) -> Release:
+    """Set the address that the provenance will have in the index."""
+    if release.provenance_sha256 is None or address is None:
+        return release
+    name = quote(provenance_path(Path(release.filename)).name)
+    return replace(release, provenance_url=f"{address.rstrip('/')}/files/{name}")
 
-    return list(moved(built, base))
 
-
-def _without_metadata(described: Sequence[Release], moved: Sequence[Release]) -> list[str]:
-    """A note for each wheel whose METADATA is not offered by itself where it lies."""
+def _note_missing_metadata(built: Sequence[Release], uploaded: Sequence[Release]) -> list[str]:
+    """Make a note for each uploaded wheel without METADATA beside it."""
     return [
-        f"{after.filename} is published, but installers have to fetch all of it to read its METADATA: "
-        f"{after.url}{METADATA} is not there, or has other bytes\n"
-        f"  hint: make it with factory publish {after.filename} --write-metadata DIR, upload it, and publish again"
-        for before, after in zip(described, moved, strict=True)
+        f"{after.filename}: METADATA is missing or has other bytes: {after.url}{METADATA_SUFFIX}: installers have to "
+        "fetch the whole wheel to read it\n"
+        f"  hint: write it with factory publish {after.filename} --write-metadata DIR, upload it, and publish again"
+        for before, after in zip(built, uploaded, strict=True)
         if before.metadata_sha256 is not None and after.metadata_sha256 is None
     ]
 
 
-def _mirrored(copied: Sequence[Release], known: Collection[str], terms: Terms) -> list[Release]:
-    """What is new of our dependencies, with what their own index says of them: links to the files there, or copies.
+def _describe_mirrored(dependencies: Dependencies, published: Sequence[Release], terms: Terms) -> Sequence[Release]:
+    """Describe new dependencies as their own index does: as links to the files there, or as copies.
 
-    Copies are for where they are asked for, and for files whose address isn't for everybody to see.
+    Files are copied on request (`Terms.mirror`), and where their address is not public.
     """
-    new = [release for release in copied if release.filename not in known]
+    known = {release.filename for release in published}
+    copies = [describe_wheel(path, Mirrored()) for path in dependencies.files]
+    new = [release for release in copies if release.filename not in known]
     if not new:
         return []
     from factory.publish.upstream_index import configured_upstream
@@ -171,149 +179,48 @@ def _mirrored(copied: Sequence[Release], known: Collection[str], terms: Terms) -
     with configured_upstream() as upstream:
         linked = [upstream.linked(release) for release in new]
     return [
-        _copy_of(link, copy) if terms.mirror or link.url is None else link
+        replace(link, url=None, metadata_sha256=copy.metadata_sha256) if terms.mirror or link.url is None else link
         for link, copy in zip(linked, new, strict=True)
     ]
 
 
-def _copy_of(link: Release, copy: Release) -> Release:
-    return replace(link, url=None, metadata_sha256=copy.metadata_sha256)
+def _merge(published: Sequence[Release], built: Sequence[Release], releases: Sequence[Release]) -> tuple[Release, ...]:
+    """Merge new releases with published ones, and published ones with their present addresses and checks."""
+    merged = {release.filename: release for release in published}
+    for release in releases:
+        merged.setdefault(release.filename, replace(release, uploaded=release.uploaded or now()))
+    merged |= {release.filename: _update(merged[release.filename], release) for release in built}
+    return sort_releases(merged.values())
 
 
-def _addressed(release: Release, address: str | None) -> Release:
-    """With the address of the provenance that the index will have."""
-    if release.provenance_sha256 is None or address is None:
-        return release
-    name = quote(provenance_of(Path(release.filename)).name)
-    return replace(release, provenance_url=f"{address.rstrip('/')}/files/{name}")
+def _update(before: Release, release: Release) -> Release:
+    """Update a published release with the file's address, later provenance, and checks passed since."""
+    fields: dict[str, Any] = {"origin": _merge_origins(before.origin, release.origin)}
+    if release.url is not None:
+        fields |= {"url": release.url, "metadata_sha256": release.metadata_sha256}
+    # Provenance of a linked wheel is beside the upload; a local file beside the wheel does not replace it.
+    if release.provenance_sha256 is not None and (before.url is None or release.url is not None):
+        fields |= {"provenance_sha256": release.provenance_sha256, "provenance_url": release.provenance_url}
+    return replace(before, **fields)
 
 
-def _as_known_now(built: Sequence[Release], published: Mapping[str, Release]) -> list[Release]:
-    """The published releases with where their files are now, later provenance, and where they were run since."""
-    return [
-        replace(before, origin=_both(before.origin, release.origin), **_place(release), **_provenance(release, before))
-        for release, before in ((release, published[release.filename]) for release in built)
-    ]
-
-
-def _both(before: Origin, now: Origin) -> Origin:
-    """What we built, with the profiles and Pythons of both; another machine's store may have other checks of it."""
-    if not isinstance(before, Built) or not isinstance(now, Built):
+def _merge_origins(before: Origin, after: Origin) -> Origin:
+    """Merge the profiles and Pythons of both: another machine's store may have other checks of the same wheel."""
+    if not isinstance(before, Built) or not isinstance(after, Built):
         return before
-    profiles = tuple(dict.fromkeys((*before.profiles, *now.profiles)))
-    return Built(record=before.record, profiles=profiles, pythons=tuple(sorted({*before.pythons, *now.pythons})))
+    profiles = tuple(dict.fromkeys((*before.profiles, *after.profiles)))
+    return Built(record=before.record, profiles=profiles, pythons=tuple(sorted({*before.pythons, *after.pythons})))
 
 
-def _place(release: Release) -> dict[str, Any]:
-    return {} if release.url is None else {"url": release.url, "metadata_sha256": release.metadata_sha256}
-
-
-def _provenance(release: Release, before: Release) -> dict[str, Any]:
-    """That of a wheel that lies elsewhere is there too, whatever lies beside the wheel here."""
-    if release.provenance_sha256 is None or (before.url is not None and release.url is None):
-        return {}
-    return {"provenance_sha256": release.provenance_sha256, "provenance_url": release.provenance_url}
-
-
-def _at_hand(releases: Sequence[Release], sources: Sources) -> Mapping[str, Path]:
-    """Where the files are that this machine has, by their names; every file that the index has itself is among them."""
-    found = ((release.filename, sources.at_hand(release)) for release in releases)
-    return {filename: path for filename, path in found if path is not None}
-
-
-def _linked_here(release: Release, at_hand: Mapping[str, Path]) -> Release:
-    path = at_hand.get(release.filename)
-    return release if path is None else here(release, path)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Dependencies:
-    """What wheels of ours need: copies that are at hand, the versions for each root, and what can't be had any more."""
-
-    files: tuple[Path, ...] = ()
-    found: Mapping[Root, Sequence[Pin]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-def _dependencies(
-    built: Sequence[Release], published: Sequence[Release], sources: Sources, resolved: Resolved, opened: OpenMirror
-) -> _Dependencies:
-    """What our wheels need of which that isn't known; the mirror is opened for those alone.
-
-    What a wheel that isn't at hand needs was found when it was published.
-    """
-    at_hand = _at_hand((*built, *published), sources)
-    known = {release.filename for release in published}
-    together = {release.filename: release for release in (*built, *published)}
-    listed = (each for each in (*built, *published) if together[each.filename].listed)
-    stale = resolved.stale(roots_of(each for each in listed if each.filename in at_hand), together.values())
-    if not stale:
-        return _Dependencies()
-    with opened([_linked_here(release, at_hand) for release in together.values()]) as mirror:
-        return _needed(stale, mirror, roots_of(release for release in built if release.filename not in known))
-
-
-def _needed(roots: Sequence[Root], mirror: Mirror, new: Sequence[Root]) -> _Dependencies:
-    """What the roots need. One that is new and can't have it is refused, one that is published is noted."""
-    files: set[Path] = set()
-    found: dict[Root, Sequence[Pin]] = {}
-    notes = []
-    for root in roots:
-        try:
-            needed = mirror.needed_by(root.requirement, root.python)
-        except Unresolvable as error:
-            if root in new:
-                raise
-            notes.append(f"{root} is published, but can't be installed from this index any more: {error.message}")
-        else:
-            files.update(needed.files)
-            found[root] = needed.pins
-    return _Dependencies(files=tuple(sorted(files)), found=found, notes=tuple(notes))
+def _record(merged: Iterable[Release], published: Sequence[Release], ledger: Ledger) -> tuple[Release, ...]:
+    """Write new and changed releases to the ledger, and return them."""
+    known: Mapping[str, Release] = {release.filename: release for release in published}
+    added = tuple(release for release in merged if _differs(release, known.get(release.filename)))
+    for release in added:
+        ledger.add(release)
+    ledger.update(added)
+    return added
 
 
 def _differs(release: Release, before: Release | None) -> bool:
-    return release is not before and release != before
-
-
-def describe_candidate(candidate: StoredWheel, published: Release | None) -> Release:
-    """The release that a stored wheel becomes; `published` is what the ledger has under its file name.
-
-    A wheel that is published is not read again: its bytes are compared where they are put into the index.
-
-    Raises:
-        PublishError: it passed its checks on no profile, its bytes are no longer those that were checked, or the
-            provenance beside it is not its own.
-    """
-    name = candidate.path.name
-    if not candidate.profiles:
-        raise PublishError(
-            f"{name} is not published: its checks passed on no ISA profile", hint=f"run: factory check {candidate.path}"
-        )
-    origin = Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
-    release = _described_before(candidate, origin, published) or describe_wheel(candidate.path, origin)
-    if release.sha256 != candidate.sha256:
-        raise PublishError(
-            f"{name} is not published: it changed after its checks\n"
-            f"  checked sha256 {candidate.sha256}\n"
-            f"  found   sha256 {release.sha256}",
-            hint="the store is damaged; build the package again",
-        )
-    return replace(release, provenance_sha256=read_provenance(candidate.path, release.sha256))
-
-
-def _described_before(candidate: StoredWheel, origin: Built, published: Release | None) -> Release | None:
-    """What `describe_wheel` gives, out of the ledger; None where that doesn't have all of it."""
-    if published is None or published.metadata_sha256 is None or published.sha256 != candidate.sha256:
-        return None
-    if not candidate.path.is_file() or candidate.path.stat().st_size != published.size:
-        return None
-    return Release(
-        filename=published.filename,
-        project=published.project,
-        version=published.version,
-        sha256=published.sha256,
-        size=published.size,
-        requires_python=published.requires_python,
-        metadata_sha256=published.metadata_sha256,
-        origin=origin,
-    )
+    return release is not before and release != before  # most are the same object, which is fast to see

@@ -1,4 +1,4 @@
-"""Files that lie elsewhere: release assets, object storage, another project's own. Here they are looked at."""
+"""Linked files on other servers (release assets, object storage, other projects' files), fetched and compared."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from msgspec.structs import replace
 
 from factory.errors import PublishError
 from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
-from factory.publish.ledger import URL, Release
-from factory.publish.wheel_metadata import METADATA, PROVENANCE
+from factory.publish.provenance import PROVENANCE_SUFFIX
+from factory.publish.release import URL, Release
+from factory.publish.wheel_metadata import METADATA_SUFFIX
 
 CHUNK_BYTES = 1 << 20
 
 
-def moved(releases: Sequence[Release], base: str) -> tuple[Release, ...]:
-    """The releases with their files in the folder of URLs `base`, after the files were seen there.
+def relocate(releases: Sequence[Release], base: str) -> tuple[Release, ...]:
+    """Return the releases with their files at the address `base`, after fetching and comparing the files there.
 
-    What isn't beside a file, its METADATA or its provenance, is not offered to installers.
+    METADATA and provenance that are missing there are not offered to installers.
 
     Raises:
-        PublishError: `base` is no URL, or a file isn't there, or has other bytes.
+        PublishError: `base` is no URL, or a file is missing there or has other bytes.
     """
     with open_session(read_index_config()) as session:
         return tuple(_moved(release, f"{base.rstrip('/')}/{quote(release.filename)}", session) for release in releases)
@@ -31,29 +32,29 @@ def moved(releases: Sequence[Release], base: str) -> tuple[Release, ...]:
 
 def _moved(release: Release, url: str, session: requests.Session) -> Release:
     if not URL.fullmatch(url):
-        raise PublishError(f"{url!r} is no address that a page can link to", hint="give one that begins with https://")
+        raise PublishError(f"--url: invalid address: {url!r}", hint="give an address that begins with https://")
     _require(release, url, session)
-    provenance = _offered(release.provenance_sha256, url + PROVENANCE, session)
+    provenance = _offered(release.provenance_sha256, url + PROVENANCE_SUFFIX, session)
     return replace(
         release,
         url=url,
-        metadata_sha256=_offered(release.metadata_sha256, url + METADATA, session),
+        metadata_sha256=_offered(release.metadata_sha256, url + METADATA_SUFFIX, session),
         provenance_sha256=provenance,
-        provenance_url=None if provenance is None else url + PROVENANCE,
+        provenance_url=None if provenance is None else url + PROVENANCE_SUFFIX,
     )
 
 
-def missing(releases: Sequence[Release]) -> tuple[str, ...]:
-    """What is not at the address that its release says, or has other bytes; one line each."""
+def find_remote_differences(releases: Sequence[Release]) -> tuple[str, ...]:
+    """Return a line for each file that is missing at its release's address, or has other bytes there."""
     with open_session(read_index_config()) as session:
         return tuple(line for release in releases for line in _missing(release, session))
 
 
 def _missing(release: Release, session: requests.Session) -> list[str]:
-    """A file and what the pages say is beside it; provenance may have stayed in the index when the wheel moved."""
+    """Compare a file and its sidecar files; provenance may be in the index while the wheel is elsewhere."""
     url = release.url or ""
-    wanted = {url: release.sha256, url + METADATA: release.metadata_sha256}
-    if release.provenance_url == url + PROVENANCE:
+    wanted = {url: release.sha256, url + METADATA_SUFFIX: release.metadata_sha256}
+    if release.provenance_url == url + PROVENANCE_SUFFIX:
         wanted[release.provenance_url] = release.provenance_sha256
     return [
         f"{address}: {found}"
@@ -66,8 +67,8 @@ def _require(release: Release, url: str, session: requests.Session) -> None:
     found = _difference(url, release.sha256, session)
     if found is not None:
         raise PublishError(
-            f"{release.filename} is not published: {without_secrets(url)}: {found}",
-            hint="upload the file first, then publish it with --url and the address of its folder",
+            f"{release.filename}: cannot publish: {without_secrets(url)}: {found}",
+            hint="upload the file first, then publish it with --url ADDRESS-OF-ITS-FOLDER",
         )
 
 
@@ -76,7 +77,7 @@ def _offered(sha256: str | None, url: str, session: requests.Session) -> str | N
 
 
 def _difference(url: str, sha256: str, session: requests.Session) -> str | None:
-    """Why the file at `url` is not that one; None where it is."""
+    """Describe how the file at `url` differs from `sha256`; None if it is the same."""
     digest = hashlib.sha256()
     try:
         with session.get(url, timeout=TIMEOUT_SECONDS, stream=True, headers={"Accept-Encoding": "identity"}) as answer:
@@ -84,6 +85,6 @@ def _difference(url: str, sha256: str, session: requests.Session) -> str | None:
             for chunk in answer.iter_content(CHUNK_BYTES):
                 digest.update(chunk)
     except requests.RequestException as error:
-        return f"it can't be fetched: {without_secrets(str(error))}"
+        return f"cannot fetch it: {without_secrets(str(error))}"
     found = digest.hexdigest()
-    return None if found == sha256 else f"has sha256 {found}, published was {sha256}"
+    return None if found == sha256 else f"has sha256 {found}, published with {sha256}"

@@ -9,8 +9,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from factory.model.record import BuildFailure, BuildRecord
-from factory.publish.ledger import Built, Release
 from factory.publish.logs import write_logs
+from factory.publish.release import Built, Release
 from factory.publish.reports import (
     Build,
     WheelReport,
@@ -20,7 +20,7 @@ from factory.publish.reports import (
     write_failures,
     write_report,
 )
-from factory.publish.wheel_metadata import read_words
+from factory.publish.wheel_metadata import read_summary
 
 # Finds the file of a release; None if it is not on this machine.
 Find = Callable[[Release], Path | None]
@@ -77,7 +77,7 @@ def _report(
     wheel = find(release)
     if wheel is None:
         return None
-    summary, license_ = (known.summary, known.license) if known is not None else read_words(wheel)
+    summary, license_ = (known.summary, known.license) if known is not None else read_summary(wheel)
     build = _build(wheel, known, records, logs) if isinstance(release.origin, Built) and records else None
     return WheelReport(filename=release.filename, summary=summary, license=license_, build=build)
 

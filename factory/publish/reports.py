@@ -18,8 +18,8 @@ import msgspec
 from factory.errors import PublishError
 from factory.model.artifacts import BinaryPackage, LibraryOrigin
 from factory.model.record import BuildFailure, BuildRecord, StageRun
-from factory.publish.ledger import Release
-from factory.publish.safe_text import harmless_json, is_harmless
+from factory.publish.release import Release
+from factory.publish.safe_text import is_safe_json, load_sanitized
 from factory.util.atomic_files import content_of, write_if_changed
 from factory.util.jsonio import DAMAGED, convert, decode, dumps
 
@@ -292,7 +292,7 @@ def _files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
 def _read(path: str, kind: type[T]) -> T:
     try:
         content = content_of(path)
-        return decode(content, kind) if is_harmless(content) else convert(harmless_json(content), kind)
+        return decode(content, kind) if is_safe_json(content) else convert(load_sanitized(content), kind)
     except DAMAGED as error:
         raise _damaged(path, error) from error
 

@@ -1,9 +1,9 @@
-"""What our wheels need, as it was resolved last: a wheel is resolved again only where the answer may not hold any more.
+"""Cached dependency resolutions of the wheels built here, so that only stale ones are resolved again.
 
-A release that comes to the index takes no solution away. So an answer holds as long as the index has, of every version
-in it, the files that it had, each as much yanked and listed as it was. That finds a yank, a retention, a build of ours
-beside the file of another project, and a ledger that was merged or restored. The answers are in one hidden file of the
-ledger's folder, which may be lost: everything is resolved again then.
+A new release invalidates no resolution. A resolution holds as long as the index has the same files of every version in
+it, in the same state (yanked, listed). That detects a yank, a retention, a build beside the file of another project,
+and a ledger that was merged or restored. The cache is a hidden file in the ledger's folder; if it is lost, everything
+is resolved again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from factory.model.target import Target
-from factory.publish.ledger import Built, Release
+from factory.publish.release import Built, Release
 from factory.publish.resolver import UV_PLATFORM, Pin
 from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import DAMAGED, decode, encode
@@ -29,7 +29,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Root:
-    """A version of ours, and a Python (`3.13`) that it was checked on: what is resolved at once."""
+    """A version built here and a Python (`3.13`) that it was checked on: the unit of resolution."""
 
     project: str
     version: str
@@ -37,7 +37,7 @@ class Root:
 
     @property
     def requirement(self) -> str:
-        """The version alone, as a requirement."""
+        """The version as a requirement."""
         return f"{self.project}=={self.version}"
 
     def __str__(self) -> str:
@@ -45,10 +45,10 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The versions that a root needs on `python`, itself among them (`name==version`).
+class Resolution:
+    """Versions that a root needs on `python`, including itself (`name==version`).
 
-    `has` is the sha256 of what the index has of them.
+    `has` is the sha256 of the index's files of these versions and their state.
     """
 
     python: str
@@ -58,14 +58,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """The file: for which target its answers are, and the answers by their roots."""
+    """The cache file: the target that it was made for, and resolutions by root."""
 
     made_for: str
-    answers: dict[str, Answer]
+    answers: dict[str, Resolution]
 
 
-class Shelf:
-    """What an index has of each version."""
+class IndexState:
+    """Files of an index by version, and their state."""
 
     def __init__(self, releases: Iterable[Release]) -> None:
         self._files: dict[str, list[Release]] = defaultdict(list)
@@ -74,13 +74,15 @@ class Shelf:
         self._states: dict[tuple[str, str], str] = {}
 
     def state(self, needs: Iterable[str], python: str) -> str:
-        """The sha256 of the files of these versions that `python` takes; empty where a version has none."""
+        """Return the sha256 of these versions' files for `python`; empty if a version has none."""
         states = [self._state(need, python) for need in needs]
         return hashlib.sha256("\n".join(states).encode()).hexdigest() if all(states) else ""
 
-    def meets(self, answer: Answer | None) -> bool:
-        """Whether everything is as it was when this was the answer."""
-        return answer is not None and answer.has != "" and answer.has == self.state(answer.needs, answer.python)
+    def supports(self, resolution: Resolution | None) -> bool:
+        """Report whether all files of the resolution are in the same state as when it was made."""
+        if resolution is None or not resolution.has:
+            return False
+        return resolution.has == self.state(resolution.needs, resolution.python)
 
     def _state(self, need: str, python: str) -> str:
         if (need, python) not in self._states:
@@ -90,8 +92,8 @@ class Shelf:
         return self._states[need, python]
 
 
-def roots_of(releases: Iterable[Release]) -> list[Root]:
-    """What is resolved of `releases`, in order: what we built, where it is listed."""
+def find_roots(releases: Iterable[Release]) -> list[Root]:
+    """Return the roots to resolve among `releases`, in order: listed wheels that were built here."""
     return sorted(
         {
             Root(project=release.project, version=release.version, python=python)
@@ -102,29 +104,31 @@ def roots_of(releases: Iterable[Release]) -> list[Root]:
     )
 
 
-class Resolved:
-    """The answers beside a ledger. Whoever writes them holds the ledger's lock."""
+class ResolutionCache:
+    """Resolutions kept beside a ledger. Writers must hold the ledger's lock."""
 
     def __init__(self, ledger: Path, target: Target) -> None:
         self._path = ledger / RESOLVED_FILE
         self._made_for = f"{FORMAT} {UV_PLATFORM} {target.platform_ceiling}"
-        self._answers = self._read()
+        self._resolutions = self._read()
 
-    def stale(self, roots: Iterable[Root], releases: Iterable[Release]) -> list[Root]:
-        """Those of `roots` that an index of `releases` may not have everything for."""
-        shelf = Shelf(releases)
-        return [root for root in roots if not shelf.meets(self._answers.get(str(root)))]
+    def find_stale(self, roots: Iterable[Root], releases: Iterable[Release]) -> list[Root]:
+        """Return the `roots` whose dependencies an index of `releases` may lack."""
+        index = IndexState(releases)
+        return [root for root in roots if not index.supports(self._resolutions.get(str(root)))]
 
     def keep(self, found: Mapping[Root, Sequence[Pin]], releases: Iterable[Release]) -> None:
-        """Write what was found out besides, now that the index has `releases`; what holds no more is dropped."""
-        shelf = Shelf(releases)
+        """Add new resolutions for an index of `releases`, drop stale ones, and write the file."""
+        index = IndexState(releases)
         for root, pins in found.items():
             needs = tuple(sorted(f"{pin.project}=={Version(pin.version)}" for pin in pins))
-            self._answers[str(root)] = Answer(python=root.python, needs=needs, has=shelf.state(needs, root.python))
-        kept = {root: answer for root, answer in self._answers.items() if shelf.meets(answer)}
+            self._resolutions[str(root)] = Resolution(
+                python=root.python, needs=needs, has=index.state(needs, root.python)
+            )
+        kept = {root: each for root, each in self._resolutions.items() if index.supports(each)}
         write_if_changed(self._path, encode(_Kept(made_for=self._made_for, answers=kept)))
 
-    def _read(self) -> dict[str, Answer]:
+    def _read(self) -> dict[str, Resolution]:
         try:
             kept = decode(self._path.read_bytes(), _Kept)
         except (OSError, *DAMAGED):

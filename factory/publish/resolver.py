@@ -1,7 +1,7 @@
-"""Which files an installer on the target would take: uv resolves, since it reads environment markers as the target.
+"""Dependency resolution for the target, by uv, which evaluates environment markers for the target.
 
-pip can't be asked: `pip download --platform` chooses files for the target, but reads markers such as
-`platform_machine == "x86_64"` or `python_version < "3.13"` as the host it runs on.
+pip is no alternative: `pip download --platform` selects files for the target, but evaluates markers such as
+`platform_machine == "x86_64"` or `python_version < "3.13"` for the host it runs on.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from factory.util.log import LogSink
 from factory.util.process import run
 
 UV_PLATFORM = "riscv64-unknown-linux"  # to uv this is manylinux_2_39
-NO_SOLUTION = 1  # uv's exit status; others say that it could not ask
+NO_SOLUTION = 1  # uv's exit status; others mean that an index could not be asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """One resolved file set: `requirement` is `name==version` with the sha256 of every file that fits the target."""
+    """A resolved version: `requirement` is `name==version` with the sha256 of every file that fits the target."""
 
     project: str
     version: str
@@ -35,16 +35,16 @@ class Pin:
 
 
 class Unresolvable(PublishError):
-    """The dependencies of a wheel can't all be met by wheels."""
+    """Dependencies of a wheel that wheels alone can't meet."""
 
 
 def resolve(root: str, *, python: str, environment: Mapping[str, str], log: LogSink) -> tuple[Pin, ...]:
-    """The files that `root` (`name==version`) needs on riscv64 with this Python (`3.13`), itself among them.
+    """Resolve the files that `root` (`name==version`) needs on riscv64 with this Python (`3.13`), including itself.
 
-    `environment` says which indexes are asked: `closed_environment` or `open_environment`.
+    `environment` selects the indexes: `closed_environment` or `open_environment`.
 
     Raises:
-        Unresolvable: no choice of wheels will do; the message holds uv's explanation.
+        Unresolvable: no choice of wheels meets all requirements; the message holds uv's explanation.
         PublishError: an index could not be asked.
     """
     with tempfile.TemporaryDirectory(prefix="factory-resolve-") as folder:
@@ -63,22 +63,22 @@ def _compile(root: str, wanted: Path, answer: Path, python: str, environment: Ma
     except CommandFailed as error:
         if error.status == NO_SOLUTION:
             raise Unresolvable(
-                f"what {root} needs on riscv64 can't be had as wheels:\n{error.output}",
-                hint="write a recipe for the package that has no wheel, or build a version that has other requirements",
+                f"{root}: cannot resolve for riscv64 from wheels only:\n{error.output}",
+                hint="write a recipe for the package without a wheel, or build a version with other requirements",
             ) from error
         raise PublishError(
-            f"the dependencies of {root} could not be looked up:\n{error.output}",
-            hint="see whether the package index can be reached: pip config list",
+            f"{root}: cannot look up its dependencies:\n{error.output}",
+            hint="check that the package index is reachable: pip config list",
         ) from error
 
 
 def compile_requirements(
     wanted: Path, answer: Path, options: Sequence[str], *, python: str, environment: Mapping[str, str]
 ) -> str:
-    """Let uv write to `answer` what the requirements file `wanted` comes to; returns what it printed.
+    """Compile the requirements file `wanted` to pins in `answer` with uv; returns its output.
 
     Raises:
-        CommandFailed: with the status NO_SOLUTION where nothing meets all of them.
+        CommandFailed: with the status NO_SOLUTION if nothing meets all requirements.
     """
     argv = [sys.executable, "-m", "uv", "pip", "compile", str(wanted), "--output-file", str(answer), "--quiet"]
     argv += ["--python", sys.executable, "--no-python-downloads", "--python-version", python]
@@ -87,7 +87,7 @@ def compile_requirements(
 
 
 def _parse(text: str) -> tuple[Pin, ...]:
-    """One pin a requirement; its hashes follow on lines of their own, each joined by a backslash."""
+    """Parse pins; the hashes of each follow on separate lines, joined by backslashes."""
     requirements = text.replace("\\\n", " ").splitlines()
     return tuple(_pin(" ".join(line.split())) for line in requirements if line.strip() and not line.startswith("#"))
 
@@ -99,12 +99,12 @@ def _pin(line: str) -> Pin:
 
 
 def closed_environment(index: Path) -> Mapping[str, str]:
-    """uv's environment where nothing but the simple repository in the folder `index` is asked."""
+    """Return uv's environment with the simple repository in the folder `index` alone."""
     return _without_indexes() | {"UV_DEFAULT_INDEX": index.absolute().as_uri(), "UV_NO_CONFIG": "1"}
 
 
 def open_environment(index: Path) -> Mapping[str, str]:
-    """uv's environment with the host's own indexes behind `index`: uv takes what `index` has from there alone."""
+    """Return uv's environment with the host's indexes after `index`: projects in `index` come from there alone."""
     configured = _host_indexes()
     behind = configured.pop("UV_INDEX", "")
     first = index.absolute().as_uri()
@@ -114,7 +114,7 @@ def open_environment(index: Path) -> Mapping[str, str]:
 
 
 def host_environment() -> Mapping[str, str]:
-    """uv's environment where it asks the host's own indexes."""
+    """Return uv's environment with the host's indexes."""
     return _without_indexes() | _host_indexes()
 
 

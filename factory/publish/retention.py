@@ -1,4 +1,4 @@
-"""Which builds the pages list. What they don't list any more stays where it is, with the bytes that it had."""
+"""Retention: the builds that the pages list. Files that are no longer listed stay in place, unchanged."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from packaging.utils import BuildTag, parse_wheel_filename
 from packaging.version import Version
 
 from factory.errors import PublishError
-from factory.publish.ledger import Built, Release
+from factory.publish.release import Built, Release
 
 
-def retained(
+def apply_retention(
     releases: Sequence[Release], names: Collection[str], *, builds: int, versions: int | None = None
 ) -> list[Release]:
-    """What we built of the projects `names` (all if there are none), with `listed` as it should be.
+    """Return the releases built here of the projects `names` (all if empty), with `listed` set.
 
-    Of each version the `builds` newest build tags are listed for each Python and platform, and of the versions the
-    newest `versions`, None for all. Yanked versions and pre-releases don't count, since installers pass over them.
+    Listed are the `builds` newest build tags of each version, Python and platform, for the `versions` newest versions
+    (None: all). Yanked versions and pre-releases are not counted, since installers skip them.
 
     Raises:
-        PublishError: nothing was built of a name.
+        PublishError: a name of which nothing was built.
     """
     projects: dict[str, list[Release]] = defaultdict(list)
     for release in releases:
         if isinstance(release.origin, Built) and (not names or release.project in names):
             projects[release.project].append(release)
     unknown = sorted(set(names) - projects.keys())
+    built = sorted({release.project for release in releases if isinstance(release.origin, Built)})
     if unknown:
         raise PublishError(
-            f"the ledger has nothing that was built of {', '.join(unknown)}",
-            hint=f"it has: {', '.join(sorted({each.project for each in releases if isinstance(each.origin, Built)}))}",
+            f"{', '.join(unknown)}: not in the ledger as a project that is built here",
+            hint=f"projects: {', '.join(built)}",
         )
     return [release for published in projects.values() for release in _retained(published, builds, versions)]
 
@@ -41,7 +42,7 @@ def _retained(published: Sequence[Release], builds: int, versions: int | None) -
     oldest = _oldest(published, versions)
     alike: dict[tuple[Version, str], list[Release]] = defaultdict(list)
     for release in published:
-        # Python, ABI and platform: the last three parts of a name, whether or not it has a build tag before them.
+        # Python, ABI and platform are the last three parts of a file name; a build tag may come before them.
         alike[Version(release.version), "-".join(release.filename.split("-")[-3:])].append(release)
     kept = {
         release.filename
@@ -53,7 +54,7 @@ def _retained(published: Sequence[Release], builds: int, versions: int | None) -
 
 
 def _oldest(published: Sequence[Release], versions: int | None) -> Version | None:
-    """The oldest of so many versions that installers choose, or of all where they choose none; None for no limit."""
+    """Return the oldest listed version, counting versions that installers choose (all if none); None for no limit."""
     found = {Version(release.version) for release in published}
     yanked = found - {Version(release.version) for release in published if release.yanked is None}
     chosen = {version for version in found - yanked if not version.is_prerelease}

@@ -18,7 +18,7 @@ from packageurl import PackageURL
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from factory.publish.identifiers import OURS, urn_of
-from factory.publish.ledger import SHA256, TIME, Built, Release
+from factory.publish.release import SHA256, TIME, Built, Release
 from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, report_path, with_reports
 from factory.util.atomic_files import changed_at, write_if_changed
 from factory.util.jsonio import encode

@@ -1,8 +1,8 @@
-"""The simple repository as static files: HTML that is complete by itself, and the same as JSON beside it.
+"""The simple repository as static files: complete HTML pages, and the same content as JSON.
 
-Names, links and hashes are those of PEP 503, the version tag of PEP 629, yanking of PEP 592, metadata files of PEP 658
-and 714, JSON of PEP 691 and 700, tracked projects of PEP 708, provenance of PEP 740. Links to files of the index itself
-are relative, so that the tree works at any address and from a folder.
+Names, links and hashes follow PEP 503, the version tag PEP 629, yanking PEP 592, metadata files PEP 658 and 714, JSON
+PEP 691 and 700, tracked projects PEP 708, provenance PEP 740. Links to the index's own files are relative, so that the
+tree works at any address and from a folder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from packaging.version import Version
 
-from factory.publish.ledger import Release
+from factory.publish.release import Release
 from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import encode
 
@@ -26,20 +26,20 @@ FILES = "../../files/"  # from the folder of a project's pages
 
 
 def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
-    """Write `<out>/simple/`, and return the pages that were new or differed."""
+    """Write `<out>/simple/`; returns the pages that were new or changed."""
     pages = simple_pages(releases, out)
     return tuple(path for path, text in pages.items() if write_if_changed(path, text.encode()))
 
 
 def write_html(releases: Sequence[Release], out: Path) -> None:
-    """Write the HTML pages of `<out>/simple/` alone, for an installer that looks for projects in this very folder."""
+    """Write only the projects' HTML pages of `<out>/simple/`, for an installer that reads this folder directly."""
     for project, published in _by_project(releases).items():
         text = _project_html(project, _listed(published))
         write_if_changed(f"{out}/simple/{project}/index.html", text.encode())
 
 
 def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
-    """The text of every page below `<out>/simple/`; the pages of the whole come after those of the projects."""
+    """Return the text of every page below `<out>/simple/`; the root pages follow those of the projects."""
     pages: dict[Path, str] = {}
     projects = _by_project(releases)
     for project, published in projects.items():
@@ -49,18 +49,18 @@ def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
 
 
 def project_pages(project: str, published: Sequence[Release]) -> dict[str, str]:
-    """A project's two pages by file name; its releases come in the order of their versions."""
+    """Return a project's two pages by file name; `published` is ordered by version."""
     files = _listed(published)
     return {"index.html": _project_html(project, files), JSON_NAME: _project_json(project, files)}
 
 
 def root_pages(projects: Sequence[str]) -> dict[str, str]:
-    """The two pages that name all projects, by file name."""
+    """Return the two root pages, which list all projects, by file name."""
     return {"index.html": _root_html(projects), JSON_NAME: _root_json(projects)}
 
 
 def install_lines(url: str) -> list[str]:
-    """How to install from the simple repository at `url`, with pip and with uv."""
+    """Return the install commands for the simple repository at `url`, with pip and with uv."""
     return [f"pip install --index-url {url} NAME", f"uv pip install --default-index {url} NAME"]
 
 
@@ -102,18 +102,18 @@ def _tracks(files: Sequence[Release]) -> list[str]:
 
 
 def _anchor(release: Release) -> str:
-    """A file's link. What is sure to hold no markup, as a hash, isn't escaped: there are very many of these."""
-    said = f'href="{html.escape(link_of(release))}#sha256={release.sha256}"'
+    """Return a file's link. Values that can't contain markup, such as hashes, are not escaped, for speed."""
+    attributes = f'href="{html.escape(file_link(release))}#sha256={release.sha256}"'
     if release.requires_python is not None:
-        said += f' data-requires-python="{html.escape(release.requires_python)}"'
+        attributes += f' data-requires-python="{html.escape(release.requires_python)}"'
     if (sha256 := release.metadata_sha256) is not None:
-        # PEP 714: clients read the first name; those from before it know only the second.
-        said += f' data-core-metadata="sha256={sha256}" data-dist-info-metadata="sha256={sha256}"'
+        # PEP 714: current clients read the first name, older ones only the second.
+        attributes += f' data-core-metadata="sha256={sha256}" data-dist-info-metadata="sha256={sha256}"'
     if release.yanked is not None:
-        said += f' data-yanked="{html.escape(release.yanked)}"'
+        attributes += f' data-yanked="{html.escape(release.yanked)}"'
     if release.provenance_url is not None:
-        said += f' data-provenance="{html.escape(release.provenance_url)}"'
-    return f"<a {said}>{html.escape(release.filename)}</a>"
+        attributes += f' data-provenance="{html.escape(release.provenance_url)}"'
+    return f"<a {attributes}>{html.escape(release.filename)}</a>"
 
 
 def _project_json(project: str, files: Sequence[Release]) -> str:
@@ -126,7 +126,7 @@ def _file_entry(release: Release) -> Mapping[str, object]:
     metadata = False if release.metadata_sha256 is None else {"sha256": release.metadata_sha256}
     entry: dict[str, object] = {
         "filename": release.filename,
-        "url": link_of(release),
+        "url": file_link(release),
         "hashes": {"sha256": release.sha256},
         "size": release.size,
         "core-metadata": metadata,
@@ -142,14 +142,14 @@ def _file_entry(release: Release) -> Mapping[str, object]:
     return entry
 
 
-def link_of(release: Release) -> str:
-    """Where a release's file is, from the folder of its project's pages."""
-    return release.url or f"{FILES}{path_quoted(release.filename)}"
+def file_link(release: Release) -> str:
+    """Return the link to a release's file, relative to its project's pages."""
+    return release.url or f"{FILES}{quote_path(release.filename)}"
 
 
 @lru_cache(maxsize=1 << 14)  # the same names are in many places
-def path_quoted(text: str) -> str:
-    """Text as one part of a URL's path."""
+def quote_path(text: str) -> str:
+    """Quote text as one segment of a URL's path."""
     return quote(text, safe="")
 
 

@@ -1,4 +1,4 @@
-"""The package index that this machine is configured with: which projects it has, and links to their own files."""
+"""The package index that this machine is configured with: its projects, and links to their files."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ from pypi_simple import (
 
 from factory.errors import PublishError
 from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
-from factory.publish.ledger import SHA256, TIME_FORMAT, URL, Mirrored, Release, parse_filename
-from factory.publish.wheel_metadata import METADATA, METADATA_LIMIT
+from factory.publish.release import SHA256, TIME_FORMAT, URL, Mirrored, Release
+from factory.publish.wheel_filename import parse_filename
+from factory.publish.wheel_metadata import METADATA_LIMIT, METADATA_SUFFIX
 
 CHECK_NETWORK = "check the network, the proxy variables and pip's index configuration (pip config list)"
 CHUNK_BYTES = 1 << 16
-UNSAID = "its project yanked it and gave no reason"
+NO_REASON = "its project yanked it and gave no reason"
 _UNREADABLE = (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """The configured index at `url`, asked through `session`."""
+    """The configured index at `url`, read through `session`."""
 
     url: str
     session: requests.Session
 
     def page_url(self, project: str) -> str | None:
-        """The page of a normalized project, None where the index has no such project.
+        """Return the page's address of a normalized project, None if the index has no such project.
 
         Raises:
-            PublishError: the index can't be asked.
+            PublishError: the index can't be read.
         """
         page, headers = self.page(project), {"Accept": ACCEPT_ANY}
         try:
@@ -57,23 +58,23 @@ class Upstream:
         return page
 
     def wheels(self, project: str, hashes: Collection[str]) -> tuple[Release, ...]:
-        """The wheels of a project with these sha256, as releases that link to the index's own files.
+        """Return the wheels of a project with these sha256, as releases that link to the index's files.
 
-        Those whose address has a query have none here: it may be a signature or a token, which is nobody else's to see,
-        and without it the address need not work.
+        `url` is None for an address with a query: that may be a signature or token, which must not be published, and
+        without which the address may not work.
 
         Raises:
-            PublishError: the index can't be asked.
+            PublishError: the index can't be read.
         """
         wanted = [package for package in self.packages(project) if package.digests.get("sha256", "").lower() in hashes]
         found = (self._release(package, project) for package in wanted)
         return tuple(release for release in found if release is not None)
 
     def packages(self, project: str) -> Sequence[DistributionPackage]:
-        """All files of a project; none where the index has no such project.
+        """Return all files of a project; none if the index has no such project.
 
         Raises:
-            PublishError: the index can't be asked.
+            PublishError: the index can't be read.
         """
         try:
             page = PyPISimple(self.url, session=self.session).get_project_page(project, timeout=TIMEOUT_SECONDS)
@@ -84,12 +85,12 @@ class Upstream:
         return page.packages
 
     def linked(self, release: Release) -> Release:
-        """A copied file as a link to the original, see `wheels`; itself where the index doesn't have that."""
+        """Return a copied file as a link to the original, see `wheels`; unchanged if the index lacks the original."""
         found = self.wheels(release.project, (release.sha256,))
         return next((original for original in found if original.filename == release.filename), release)
 
     def _release(self, package: DistributionPackage, project: str) -> Release | None:
-        """None for what can't be linked: another project's, no wheel, or not on the web."""
+        """Describe a wheel of the project as a release; None for other files, and without a web address."""
         url = _bare(package.url)
         try:
             stated, version = parse_filename(package.filename)
@@ -100,7 +101,7 @@ class Upstream:
         metadata = (package.metadata_digests or {}).get("sha256", "").lower()
         if not SHA256.fullmatch(metadata):
             metadata = self._metadata(url, project, version)
-        yanked = (package.yanked_reason or UNSAID) if package.is_yanked else None
+        yanked = (package.yanked_reason or NO_REASON) if package.is_yanked else None
         return Release(
             filename=package.filename,
             project=project,
@@ -119,21 +120,19 @@ class Upstream:
         )
 
     def _size(self, url: str) -> int:
-        """What an index without JSON doesn't tell."""
+        """Request a file's size, which HTML pages lack."""
         try:
             response = self.session.head(url, timeout=TIMEOUT_SECONDS, allow_redirects=True)
             response.raise_for_status()
             return int(response.headers["Content-Length"])
         except (requests.RequestException, KeyError, ValueError) as error:
             reason = without_secrets(str(error))
-            raise PublishError(
-                f"the size of {without_secrets(url)} can't be asked: {reason}", hint=CHECK_NETWORK
-            ) from error
+            raise PublishError(f"{without_secrets(url)}: cannot read its size: {reason}", hint=CHECK_NETWORK) from error
 
     def _metadata(self, url: str, project: str, version: str) -> str:
-        """The sha256 of the METADATA beside a file, empty where there is none: not every index says what it has."""
+        """Fetch a file's METADATA and return its sha256, empty if there is none: not every index lists it."""
         try:
-            with self.session.get(f"{url}{METADATA}", timeout=TIMEOUT_SECONDS, stream=True) as response:
+            with self.session.get(f"{url}{METADATA_SUFFIX}", timeout=TIMEOUT_SECONDS, stream=True) as response:
                 response.raise_for_status()
                 text = b"".join(islice(response.iter_content(CHUNK_BYTES), METADATA_LIMIT // CHUNK_BYTES))
         except requests.RequestException:
@@ -143,30 +142,30 @@ class Upstream:
         return hashlib.sha256(text).hexdigest() if states == (project, version) else ""
 
     def page(self, project: str) -> str:
-        """Where the index has a project, if it has it."""
+        """Return the address of a project's page, whether or not the index has the project."""
         return f"{self.url.rstrip('/')}/{project}/"
 
     def _unreadable(self, project: str, error: Exception) -> PublishError:
         return PublishError(
-            f"the package index {self.url} can't be asked about {project}: {without_secrets(str(error))}",
+            f"{project}: cannot read its page on the package index {self.url}: {without_secrets(str(error))}",
             hint=CHECK_NETWORK,
         )
 
 
 @contextmanager
 def configured_upstream() -> Iterator[Upstream]:
-    """The index of pip's configuration, else pypi-simple's default."""
+    """Open the index of pip's configuration, else pypi-simple's default."""
     config = read_index_config()
     with open_session(config) as session:
         yield Upstream(url=config.url, session=session)
 
 
 def _public(url: str) -> str | None:
-    """The address where everybody may see it, None of one that they may not, or that is none."""
+    """Return a URL that may be published; None for a URL with a query, and for other text."""
     return url if URL.fullmatch(url) and not urlsplit(url).query else None
 
 
 def _bare(url: str) -> str:
-    """Without credentials and without a fragment."""
+    """Remove credentials and fragment."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factory.errors import PublishError
 from factory.publish.identifiers import urn_of
-from factory.publish.ledger import URL
+from factory.publish.release import URL
 
 SETTINGS_FILE = "site.toml"
 # Placeholder of an unknown site address; JavaScript replaces it with the real one.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory.errors import PublishError
-from factory.publish.safe_text import harmless_json
+from factory.publish.safe_text import load_sanitized
 from factory.site.states import MISSING, PURE, UPSTREAM
 from factory.util.jsonio import DAMAGED, convert
 
@@ -68,7 +68,7 @@ def load_coverage(folder: Path) -> Coverage:
     if not path.is_file():
         return Coverage()
     try:
-        content = harmless_json(path.read_bytes())
+        content = load_sanitized(path.read_bytes())
         if not isinstance(content, dict):
             raise TypeError("not a JSON object")
         coverage = convert(content, Coverage)

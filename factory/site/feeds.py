@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import markupsafe
 
-from factory.publish.simple_api import path_quoted
+from factory.publish.simple_api import quote_path
 from factory.site.config import Settings
 from factory.site.inputs import Site
 from factory.site.macro_cache import Values, fill_macro
@@ -53,6 +53,6 @@ def _entry(project: str, news: VersionNews, settings: Settings, top: str) -> str
         "version": news.version,
         "id": settings.urn_of(f"release/{project}/{news.version}"),
         "time": news.time,
-        "link": f"{top}project/{path_quoted(project)}/{path_quoted(news.version)}.html",
+        "link": f"{top}project/{quote_path(project)}/{quote_path(news.version)}.html",
     }
     return fill_macro("lines.html", "news", Values(texts=values), news.wheels, news.pythons, news.profiles)

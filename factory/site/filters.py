@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from factory.model.target import PYTHONS
 from factory.publish.reports import Package, Stage
-from factory.publish.simple_api import path_quoted
+from factory.publish.simple_api import quote_path
 
 MINUTE, HOUR = 60, 3600
 
@@ -52,7 +52,7 @@ def since(versions: Mapping[str, str]) -> str:
 
 def check_id(number: int | str, profile: str, python: str) -> str:
     """Return the HTML id of a check of a page's wheel; `number` is used unquoted."""
-    return f"check-{number}-{path_quoted(f'{python}-{profile}')}"
+    return f"check-{number}-{quote_path(f'{python}-{profile}')}"
 
 
 def stages(stages: Sequence[Stage]) -> str:

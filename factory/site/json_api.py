@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.publish.ledger import Built
+from factory.publish.release import Built
 from factory.site.projects import Project, VersionFiles
 from factory.site.wheels import Wheel
 from factory.util.jsonio import encode

@@ -14,12 +14,12 @@ from operator import itemgetter
 
 import msgspec
 
-from factory.publish.safe_text import HARMLESS
+from factory.publish.safe_text import REPLACEMENT
 from factory.site.templating import macros
 
 PLACEHOLDER = "\0"  # absent from all values: text of the ledger is sanitized when it is read
 # The replacements of Jinja's own escaping.
-REFERENCES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;"), (PLACEHOLDER, HARMLESS))
+REFERENCES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;"), (PLACEHOLDER, REPLACEMENT))
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import markupsafe
 
-from factory.publish.simple_api import path_quoted, project_pages
+from factory.publish.simple_api import project_pages, quote_path
 from factory.site.feeds import project_feed
 from factory.site.inputs import Site
 from factory.site.json_api import project_json
@@ -86,7 +86,7 @@ def _row(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str]) -
 
     A rebuild sorts later and replaces its original.
     """
-    values = {"version": files.version, "page": f"{path_quoted(files.version)}.html"}
+    values = {"version": files.version, "page": f"{quote_path(files.version)}.html"}
     found: dict[tuple[str, str], Cell] = {}
     for number, wheel in enumerate(files.wheels, 1):
         values[f"build{number}"] = wheel.logs.get("build", "")

@@ -14,7 +14,8 @@ from packaging.version import Version
 
 from factory.model.record import BuildFailure
 from factory.model.target import PYTHONS
-from factory.publish.ledger import Built, Ledger, Release
+from factory.publish.ledger import Ledger
+from factory.publish.release import Built, Release
 from factory.publish.reports import WheelReport, read_failures, read_reports
 from factory.site.states import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State
 from factory.site.wheels import Wheel, make_wheel, profiles_of, sanitize_release

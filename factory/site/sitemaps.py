@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import markupsafe
 
 from factory.model.target import PROFILES
-from factory.publish.simple_api import path_quoted
+from factory.publish.simple_api import quote_path
 from factory.site.config import Settings
 from factory.site.projects import Project
 
@@ -19,8 +19,8 @@ SITEMAPS = "http://www.sitemaps.org/schemas/sitemap/0.9"
 
 def project_addresses(project: Project, settings: Settings) -> str:
     """Return the sitemap entries of a project's pages, one a line."""
-    folder = f"{settings.url}/project/{path_quoted(project.name)}"
-    names = ("index", *(path_quoted(each.version) for each in project.versions))
+    folder = f"{settings.url}/project/{quote_path(project.name)}"
+    names = ("index", *(quote_path(each.version) for each in project.versions))
     return "".join(_address(f"{folder}/{name}.html") for name in names)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from factory.model.target import PROFILES, PYTHONS
-from factory.publish.simple_api import path_quoted
+from factory.publish.simple_api import quote_path
 from factory.site import filters
 from factory.site.config import Settings
 
@@ -33,7 +33,7 @@ def _environment() -> jinja2.Environment:
         "duration": filters.duration,
         "day": filters.day,
         "joined": ", ".join,
-        "path_quoted": path_quoted,
+        "path_quoted": quote_path,
         "since": filters.since,
     }
     environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES, "check_id": filters.check_id}

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from factory.publish.ledger import Ledger
-from factory.publish.verify import wrong_pages
+from factory.publish.verify import find_page_differences
 from factory.site.writer import encode_page, site_pages
 
 # Other folders of an output: installers' pages and files are compared with their releases; the ledger may be inside.
@@ -25,10 +25,10 @@ def page_differences(ledger: Ledger, output: Path) -> tuple[str, ...]:
     pages = ((name, text) for name, text in site_pages(ledger) if name.partition("/")[0] not in OTHER_FOLDERS)
     expected = {name: hashlib.sha256(encode_page(text)).hexdigest() for name, text in pages}
     folders = sorted({name.partition("/")[0] for name in expected if "/" in name})
-    return (*wrong_pages(expected, folders, output), *_unknown(expected, output))
+    return (*find_page_differences(expected, folders, output), *_unknown(expected, output))
 
 
 def _unknown(expected: Container[str], output: Path) -> Iterator[str]:
     files = sorted(path.name for path in output.glob("*") if not path.is_dir())
     pages = (name for name in files if name.lower().endswith(PAGE_SUFFIXES))
-    yield from (f"{name}: nothing in the ledger makes it" for name in pages if name not in expected)
+    yield from (f"{name}: not a page of the ledger" for name in pages if name not in expected)

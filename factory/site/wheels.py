@@ -10,13 +10,13 @@ import msgspec
 from msgspec.structs import replace
 
 from factory.model.target import PROFILES
-from factory.publish.ledger import Built, Release
 from factory.publish.logs import log_name
+from factory.publish.provenance import PROVENANCE_SUFFIX
+from factory.publish.release import Built, Release
 from factory.publish.reports import Build, Check, Log, WheelReport
-from factory.publish.safe_text import harmless
+from factory.publish.safe_text import sanitize
 from factory.publish.sbom import sbom_name
-from factory.publish.simple_api import FILES, link_of, path_quoted
-from factory.publish.wheel_metadata import PROVENANCE
+from factory.publish.simple_api import FILES, file_link, quote_path
 from factory.site.states import BUILT, MISSING, PURE, UNCHECKED, UPSTREAM
 from factory.util.wheel_tags import serves
 
@@ -76,7 +76,7 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def make_wheel(release: Release, report: WheelReport | None) -> Wheel:
     """Make a wheel from its release and its report, if there is one."""
     build = None if report is None else report.build
-    here = f"{FILES}{path_quoted(release.filename)}"
+    here = f"{FILES}{quote_path(release.filename)}"
     logs = {}
     for log in () if build is None else build.logs:
         title, ending = _log_names(log.stage, log.python)
@@ -87,8 +87,8 @@ def make_wheel(release: Release, report: WheelReport | None) -> Wheel:
         release=release,
         report=report,
         build=build,
-        address=link_of(release),
-        provenance=f"{here}{PROVENANCE}" if left else release.provenance_url,
+        address=file_link(release),
+        provenance=f"{here}{PROVENANCE_SUFFIX}" if left else release.provenance_url,
         sbom=None if build is None else sbom_name(here),
         logs=logs,
     )
@@ -102,12 +102,12 @@ def log_title(stage: str, python: str) -> str:
 @lru_cache
 def _log_names(stage: str, python: str) -> tuple[str, str]:
     """Return a log's title, and the suffix of its address after the wheel's file name."""
-    return log_title(stage, python), path_quoted(log_name("", Log(stage=stage, python=python, sha256="")))
+    return log_title(stage, python), quote_path(log_name("", Log(stage=stage, python=python, sha256="")))
 
 
 def sanitize_release(release: Release) -> Release:
     """Sanitize the text of a release for pages; simple pages keep the original."""
-    yanked, requires_python = harmless(release.yanked or ""), harmless(release.requires_python or "")
+    yanked, requires_python = sanitize(release.yanked or ""), sanitize(release.requires_python or "")
     if (yanked, requires_python) == (release.yanked or "", release.requires_python or ""):
         return release
     return replace(

@@ -11,7 +11,8 @@ from factory.cli.commands import index
 from factory.cli.commands.index import default_ledger
 from factory.cli.main import main, make_parser
 from factory.errors import PublishError, StoreError
-from factory.publish.ledger import Ledger, Mirrored
+from factory.publish.ledger import Ledger
+from factory.publish.release import Mirrored
 from factory.publish.reports import WheelReport, write_report
 from factory.publish.wheel_metadata import describe_wheel
 from factory.site.writer import STATE_FILE
@@ -78,20 +79,20 @@ def test_index_pages_only_equals_full_index(output: Path, capsys: pytest.Capture
     capsys.readouterr()
     assert run_index(*options, str(output), "--pages-only") == 0
     written = tree_of(output)
-    assert capsys.readouterr().out == f"{len(written) - 1} files are new or another in {output}\n"
+    assert capsys.readouterr().out == f"{len(written) - 1} files new or changed in {output}\n"
     del written[STATE_FILE], whole[STATE_FILE]
     wheels = {name for name in whole if name.startswith("files/") and not name.endswith(".cdx.json")}
     assert written == {name: sha256 for name, sha256 in whole.items() if name not in wheels}
     assert f"files/{wheel.name}.cdx.json" in written
     assert main(["yank", "demo==1.0", "--reason", "wrong sums", *options, str(output)]) == 0
-    told = f"the pages have it after: factory index --pages-only --output {output} --ledger {ledger}\n"
+    told = f"update the pages: factory index --pages-only --output {output} --ledger {ledger}\n"
     assert capsys.readouterr().out.endswith(told)
     assert run_index(*options, str(output), "--pages-only") == 0
     assert 'data-yanked="wrong sums"' in (output / "simple/demo/index.html").read_text()
 
 
 def test_pages_of_no_ledger_are_not_written(output: Path) -> None:
-    with pytest.raises(PublishError, match=r"there is no ledger in .*/wrong") as caught:
+    with pytest.raises(PublishError, match=r"/wrong: no ledger in this folder") as caught:
         run_index("--output", str(output), "--ledger", str(output.parent / "wrong"), "--pages-only")
     assert "--ledger DIR" in str(caught.value.hint)
     assert not output.exists()

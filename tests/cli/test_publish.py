@@ -93,7 +93,7 @@ def test_publish_writes_metadata_and_offers_it_after_upload(
     url = f"{upstream.url}/assets"
     status, text = publish(wheel, "--url", url)
     assert status == 0, text
-    assert f"{url}/{wheel.name}.metadata is not there, or has other bytes\n  hint: make it with" in text
+    assert f"METADATA is missing or has other bytes: {url}/{wheel.name}.metadata: " in text
     status, text = publish(wheel, "--write-metadata", assets)
     assert status == 0, text
     status, text = publish(wheel, "--url", url)
@@ -119,10 +119,10 @@ def test_a_wheel_without_a_passing_record_is_refused(tmp_path: Path, publish: Pu
     for wheel in (failed, strange, changed):
         status, text = publish(wheel)
         assert status == PublishError.exit_code
-        assert f"{wheel.name} is not published: no build record says that this file passed its checks" in text
+        assert f"{wheel.name}: cannot publish: no build record" in text
         assert "factory build NAME" in text
     status, text = publish(tmp_path / "nothing.whl")
-    assert (status, "nothing.whl is not a file" in text) == (PublishError.exit_code, True)
+    assert (status, "nothing.whl: no such file" in text) == (PublishError.exit_code, True)
     assert Ledger(tmp_path / "ledger").read() == ()
 
 
@@ -131,7 +131,7 @@ def test_publish_shadowing_name_needs_recipe_permission(upstream: Upstream, tmp_
     wheel = built(tmp_path, "demo")
     status, text = publish(wheel)
     assert status == PublishError.exit_code
-    assert "the package index has projects of these names already: demo" in text
+    assert "demo: cannot publish: the package index already has projects" in text
     recipe = tmp_path / "recipes/demo/recipe.toml"
     recipe.parent.mkdir()
     source = '[source]\nkind = "local"\npath = "."\n'

@@ -10,7 +10,8 @@ from packaging.version import Version
 
 from factory.cli.main import main
 from factory.errors import PublishError
-from factory.publish.ledger import Ledger, Mirrored
+from factory.publish.ledger import Ledger
+from factory.publish.release import Mirrored
 from tests.support.wheelmaker import make_wheel, release_of
 
 
@@ -34,12 +35,12 @@ def unlisted(ledger: Path) -> list[str]:
 def test_only_the_newest_builds_of_what_we_build_are_listed(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["retain", "--builds", "1", "--ledger", str(ledger)]) == 0
     assert unlisted(ledger) == ["demo-1.0-2", "demo-1.0"]
-    assert "demo-1.0-2-py3-none-any.whl: not listed any more\n" in capsys.readouterr().out
+    assert "demo-1.0-2-py3-none-any.whl: no longer listed\n" in capsys.readouterr().out
     assert main(["retain", "Demo", "--builds", "2", "--ledger", str(ledger)]) == 0
     assert unlisted(ledger) == ["demo-1.0"]
-    assert "demo-1.0-2-py3-none-any.whl: listed again\n" in capsys.readouterr().out
+    assert "demo-1.0-2-py3-none-any.whl: listed\n" in capsys.readouterr().out
     assert main(["retain", "--builds", "2", "--ledger", str(ledger)]) == 0
-    assert capsys.readouterr().out == "it was so already\n"
+    assert capsys.readouterr().out == "no change\n"
 
 
 def test_old_versions_leave_the_listing_where_that_is_asked_for(ledger: Path) -> None:
@@ -56,7 +57,7 @@ def test_retain_does_not_count_versions_installers_skip(ledger: Path, tmp_path: 
 
 def test_retain_unknown_project_lists_built_projects(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["retain", "dome", "--builds", "1", "--ledger", str(ledger)]) == PublishError.exit_code
-    assert "nothing that was built of dome\n  hint: it has: demo" in capsys.readouterr().err
+    assert "dome: not in the ledger as a project that is built here\n  hint: projects: demo" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x"])

@@ -36,18 +36,18 @@ def test_every_file_of_the_version_is_yanked_and_unyanked(ledger: Path, capsys: 
     assert "demo-1.0-1-py3-none-any.whl: yanked: wrong sums\n" in capsys.readouterr().out
     assert main(["unyank", "demo==1.0", "--ledger", str(ledger)]) == 0
     assert states(ledger) == before
-    assert "demo-1.0-py3-none-any.whl: not yanked any more\n" in capsys.readouterr().out
+    assert "demo-1.0-py3-none-any.whl: no longer yanked\n" in capsys.readouterr().out
 
 
 def test_yank_again_reports_no_change(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         main(["yank", "demo==1.1", "--reason", "x", "--ledger", str(ledger)])
-    assert capsys.readouterr().out.endswith("demo 1.1 was so already\n")
+    assert capsys.readouterr().out.endswith("demo 1.1: no change\n")
 
 
 def test_yank_unpublished_version_lists_published(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["yank", "demo==2", "--reason", "x", "--ledger", str(ledger)]) == PublishError.exit_code
-    assert "demo 2 was not published\n  hint: published of demo: 1.0, 1.1" in capsys.readouterr().err
+    assert "demo 2: not published\n  hint: published versions: 1.0, 1.1" in capsys.readouterr().err
     assert main(["unyank", "dome==1.0", "--ledger", str(ledger)]) == PublishError.exit_code
     assert "hint: the ledger has no project dome" in capsys.readouterr().err
 
@@ -62,4 +62,4 @@ def test_only_one_exact_version_can_be_named(text: str, capsys: pytest.CaptureFi
 def test_a_reason_can_not_be_empty(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["yank", "demo==1.0", "--reason", " "])
-    assert "it can't be empty" in capsys.readouterr().err
+    assert "empty reason" in capsys.readouterr().err

@@ -12,7 +12,8 @@ from factory.errors import RecipeError
 from factory.model.recipe import AuditOptions
 from factory.model.record import BuildRecord
 from factory.model.target import PYTHONS, Target
-from factory.publish.ledger import Built, Ledger
+from factory.publish.ledger import Ledger
+from factory.publish.release import Built
 from factory.stages.audit.auditor import audit_wheel
 from factory.store.store import Store
 from factory.util.paths import default_layout

@@ -21,7 +21,8 @@ from factory.model.artifacts import SourceTree
 from factory.model.recipe import AuditOptions
 from factory.model.record import CheckResult
 from factory.model.target import Target
-from factory.publish.ledger import Ledger, parse_filename
+from factory.publish.ledger import Ledger
+from factory.publish.wheel_filename import parse_filename
 from factory.recipes.loader import load_recipes
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.audit.auditor import audit_wheel

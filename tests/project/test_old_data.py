@@ -14,8 +14,10 @@ from factory.model.job import Job, ProjectMetadata
 from factory.model.target import Target
 from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.content_key import content_key
-from factory.publish.ledger import Built, Ledger, Mirrored, entry_of
+from factory.publish.ledger import Ledger
+from factory.publish.ledger_entry import encode_entry
 from factory.publish.publisher import publish
+from factory.publish.release import Built, Mirrored
 from factory.publish.reports import read_failures, read_reports, write_failures, write_report
 from factory.publish.simple_api import write_pages
 from factory.recipes.loader import load_recipes
@@ -155,7 +157,7 @@ def test_ledger_entries_keep_their_values_and_bytes(ledger: Ledger) -> None:
     assert yanked.url == "https://files.example/pure_lib-1.0-py3-none-any.whl"
     assert (pure.url, pure.uploaded, pure.requires_python) == (None, "2026-01-02T03:04:05Z", ">=3.9")
     for release in (engine, yanked, pure):
-        assert entry_of(release) == (ledger.folder / release.project / f"{release.filename}.json").read_bytes()
+        assert encode_entry(release) == (ledger.folder / release.project / f"{release.filename}.json").read_bytes()
 
 
 def test_reports_and_failures_keep_their_bytes(ledger: Ledger, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import CommandFailed
-from factory.publish.placement import write_simple
+from factory.publish.index_files import write_simple
 from factory.publish.server import serve
 from factory.util.atomic_files import sha256_of
 from factory.util.process import run

@@ -21,8 +21,8 @@ from pypi_simple import ACCEPT_HTML_ONLY, ACCEPT_JSON_ONLY, PyPISimple
 
 from factory.errors import CommandFailed
 from factory.model.protocols import Command
-from factory.publish.ledger import Release
-from factory.publish.placement import write_simple
+from factory.publish.index_files import write_simple
+from factory.publish.release import Release
 from factory.publish.server import serve
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util.atomic_files import sha256_of

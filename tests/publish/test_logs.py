@@ -10,7 +10,7 @@ import pytest
 
 from factory.model.record import BuildRecord, StageRun
 from factory.publish import logs
-from factory.publish.logs import log_name, readable, write_logs
+from factory.publish.logs import clean_log, log_name, write_logs
 from factory.publish.reports import Log
 from factory.util.paths import short
 from tests.support.records import record
@@ -91,7 +91,7 @@ def test_a_published_log_has_no_credentials_and_no_controls_of_a_terminal(tmp_pa
         "Looking in indexes: https://user:secret@wheels.example/simple\n"
         "\x1b[31merror\x1b[0m: no\r\n 10 %\r 100 %\r done\nfoo\u202ebar\x07\n"
     )
-    assert readable(text, tmp_path) == (
+    assert clean_log(text, tmp_path) == (
         "$ cc -c $FACTORY_CACHE/jobs/x.c\n"
         "Looking in indexes: https://wheels.example/simple\n"
         "error: no\n done\nfoo\ufffdbar\ufffd\n"
@@ -101,4 +101,4 @@ def test_a_published_log_has_no_credentials_and_no_controls_of_a_terminal(tmp_pa
 def test_of_a_very_long_log_the_middle_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "MAX_CHARACTERS", 10)
     monkeypatch.setattr(logs, "HEAD_CHARACTERS", 4)
-    assert readable("begin-middle-finish", Path("/cache")) == "begi\n[9 characters are left out here]\nfinish"
+    assert clean_log("begin-middle-finish", Path("/cache")) == "begi\n[9 characters are left out here]\nfinish"

@@ -10,8 +10,8 @@ import pytest
 from factory.errors import PublishError
 from factory.host.pip import pip_settings
 from factory.model.target import Target
-from factory.publish.mirror import fetch_again, mirror_dependencies
-from factory.publish.placement import write_simple
+from factory.publish.index_files import write_simple
+from factory.publish.mirror import mirror_dependencies, refetch
 from factory.publish.server import serve
 from factory.util.log import LogFile
 from factory.util.process import run
@@ -89,7 +89,7 @@ def test_a_dependency_without_a_fitting_wheel_is_named_with_who_requires_it(upst
     engine = make_wheel(tmp_path / "ours", "engine", requires=["between"])
     with pytest.raises(PublishError) as caught:
         mirror(tmp_path, engine)
-    assert caught.value.message.startswith("what engine==1.0 needs on riscv64 can't be had as wheels:")
+    assert caught.value.message.startswith("engine==1.0: cannot resolve for riscv64 from wheels only:")
     assert "nowheel" in caught.value.message
     assert "between" in caught.value.message
     assert str(caught.value.hint).startswith("write a recipe")
@@ -102,7 +102,7 @@ def test_an_index_that_does_not_answer_is_no_missing_wheel(
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple/")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     engine = make_wheel(tmp_path / "ours", "engine", requires=["jinja"])
-    with pytest.raises(PublishError, match="could not be looked up") as caught:
+    with pytest.raises(PublishError, match="cannot look up its dependencies") as caught:
         mirror(tmp_path, engine)
     assert "pip config list" in str(caught.value.hint)
 
@@ -120,7 +120,7 @@ def test_a_lost_file_is_fetched_again_by_its_hash(upstream: Upstream, tmp_path: 
     release = release_of(upstream.add("jinja", "1.0"))
     upstream.add("jinja", "2.0")
     log = LogFile(tmp_path / "log")
-    fetch_again([release], target=Target(), cache=tmp_path / "cache", log=log)
+    refetch([release], target=Target(), cache=tmp_path / "cache", log=log)
     assert release_of(tmp_path / "cache" / release.filename) == release
 
 
@@ -133,7 +133,7 @@ def test_each_python_gets_its_own_files(upstream: Upstream, tmp_path: Path) -> N
     for (python, tag), engine in zip(tags.items(), engines, strict=True):
         found = mirror_dependencies([engine], engines, target=Target(python=python), cache=cache, log=log)
         assert [path.name for path in found] == [f"markup-1.0-{tag}.whl"]
-    fetch_again([release_of(path) for path in cache.iterdir()], target=Target(), cache=tmp_path / "again", log=log)
+    refetch([release_of(path) for path in cache.iterdir()], target=Target(), cache=tmp_path / "again", log=log)
     assert tree_of(tmp_path / "again") == tree_of(cache)
 
 

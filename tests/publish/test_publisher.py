@@ -9,11 +9,13 @@ from msgspec import structs
 
 from factory.errors import PublishError
 from factory.host import index_session
-from factory.publish.ledger import Built, Ledger, Mirrored, Release
+from factory.publish.ledger import Ledger
+from factory.publish.provenance import PROVENANCE_SUFFIX, provenance_path
 from factory.publish.publisher import Terms
-from factory.publish.remote_files import missing
-from factory.publish.verify import differences
-from factory.publish.wheel_metadata import METADATA, PROVENANCE, provenance_of, read_metadata
+from factory.publish.release import Built, Mirrored, Release
+from factory.publish.remote_files import find_remote_differences
+from factory.publish.verify import find_differences
+from factory.publish.wheel_metadata import METADATA_SUFFIX, read_metadata
 from factory.util.atomic_files import sha256_of
 from tests.support.publications import publish_to, stored
 from tests.support.upstream import Upstream
@@ -61,13 +63,13 @@ def test_a_published_wheel_that_is_damaged_later_is_not_put_into_an_index(tmp_pa
     (tmp_path / "out").rename(tmp_path / "lost")
     content = candidate.path.read_bytes()
     candidate.path.unlink()  # the index that was lost has a link to it
-    with pytest.raises(PublishError, match="can't be read"):
+    with pytest.raises(PublishError, match="cannot read it"):
         publish_to(tmp_path, candidate)
     candidate.path.write_bytes(content[:-1])
-    with pytest.raises(PublishError, match="can't be read"):
+    with pytest.raises(PublishError, match="cannot read it"):
         publish_to(tmp_path, candidate)
     candidate.path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    with pytest.raises(PublishError, match="has other bytes than"):
+    with pytest.raises(PublishError, match="other bytes than"):
         publish_to(tmp_path, candidate)
     assert not (tmp_path / "out/files").exists()
 
@@ -88,7 +90,7 @@ def test_a_rebuild_with_other_bytes_is_refused_and_nothing_beside_it_is_publishe
     before = tree_of(tmp_path / "out"), tree_of(tmp_path / "ledger")
     rebuilt = stored(make_wheel(tmp_path / "two", "demo", code="ANSWER = 43\n"))
     innocent = stored(make_wheel(tmp_path / "two", "aaa"))
-    with pytest.raises(PublishError, match="is published already, with other bytes"):
+    with pytest.raises(PublishError, match="already published with other bytes"):
         publish_to(tmp_path, innocent, rebuilt)
     assert (tree_of(tmp_path / "out"), tree_of(tmp_path / "ledger")) == before
 
@@ -103,7 +105,7 @@ def test_a_rebuild_with_a_build_tag_is_published_beside_the_first(tmp_path: Path
 
 def test_one_name_with_two_contents_in_one_go_is_refused(tmp_path: Path) -> None:
     both = [stored(make_wheel(tmp_path / name, "demo", code=f"X = {name!r}\n")) for name in ("one", "two")]
-    with pytest.raises(PublishError, match="is to be published twice"):
+    with pytest.raises(PublishError, match="given twice with different bytes"):
         publish_to(tmp_path, *both)
     assert Ledger(tmp_path / "ledger").read() == ()
 
@@ -129,7 +131,7 @@ def test_a_published_file_that_left_the_store_stays_in_the_index(tmp_path: Path)
 def test_a_published_file_that_is_nowhere_is_named(tmp_path: Path) -> None:
     release = release_of(make_wheel(tmp_path / "elsewhere", "demo"))
     Ledger(tmp_path / "ledger").add(release)
-    with pytest.raises(PublishError, match="is in the ledger, but the file is nowhere to be found") as caught:
+    with pytest.raises(PublishError, match="file not found: the ledger lists it") as caught:
         publish_to(tmp_path)
     assert release.sha256 in str(caught.value.hint)
 
@@ -239,7 +241,7 @@ def test_a_name_that_the_index_has_is_refused_unless_the_recipe_says_so(upstream
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     with pytest.raises(PublishError) as caught:
         publish_to(tmp_path, candidate)
-    assert caught.value.message == "the package index has projects of these names already: demo"
+    assert caught.value.message.startswith("demo: cannot publish: the package index already has projects")
     assert "shadows-upstream = true" in str(caught.value.hint)
     assert Ledger(tmp_path / "ledger").read() == ()
     (release,) = publish_to(tmp_path, candidate, terms=Terms(may_shadow=frozenset({"demo"}))).releases
@@ -263,7 +265,9 @@ def test_an_index_that_can_not_be_asked_publishes_nothing(tmp_path: Path, monkey
     monkeypatch.setattr(index_session, "RETRIES", 0)
     with pytest.raises(PublishError) as caught:
         publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo")))
-    assert caught.value.message.startswith("the package index http://127.0.0.1:1/simple/ can't be asked about demo:")
+    assert caught.value.message.startswith(
+        "demo: cannot read its page on the package index http://127.0.0.1:1/simple/:"
+    )
     assert "secret" not in caught.value.message
     assert "pip config list" in str(caught.value.hint)
     assert Ledger(tmp_path / "ledger").read() == ()
@@ -275,7 +279,7 @@ def upload(upstream: Upstream, path: Path, *endings: str) -> str:
     folder.mkdir(exist_ok=True)
     shutil.copy(path, folder)
     for ending in endings:
-        content = read_metadata(path) if ending == METADATA else path.with_name(path.name + ending).read_bytes()
+        content = read_metadata(path) if ending == METADATA_SUFFIX else path.with_name(path.name + ending).read_bytes()
         (folder / (path.name + ending)).write_bytes(content)
     return f"{upstream.url}/assets"
 
@@ -284,33 +288,33 @@ def test_a_wheel_that_lies_elsewhere_is_linked_with_what_lies_beside_it(upstream
     whole, bare = (make_wheel(tmp_path / "store", name) for name in ("whole", "bare"))
     add_provenance(whole)
     upload(upstream, bare)
-    base = upload(upstream, whole, METADATA, PROVENANCE)
+    base = upload(upstream, whole, METADATA_SUFFIX, PROVENANCE_SUFFIX)
     (note,) = publish_to(tmp_path, stored(whole), stored(bare), terms=Terms(base=f"{base}/")).notes
-    assert note.startswith(f"{bare.name} is published, but installers have to fetch all of it to read its METADATA: ")
-    assert f"{base}/{bare.name}.metadata is not there, or has other bytes\n" in note
+    assert note.startswith(f"{bare.name}: METADATA is missing or has other bytes: ")
+    assert f": {base}/{bare.name}.metadata: " in note
     assert f"factory publish {bare.name} --write-metadata DIR" in note
     second, first = Ledger(tmp_path / "ledger").read()
     assert (first.url, second.url) == (f"{base}/{whole.name}", f"{base}/{bare.name}")
     assert (first.metadata_sha256 is None, second.metadata_sha256 is None) == (False, True)
     assert (first.provenance_url, second.provenance_url) == (f"{base}/{whole.name}.provenance", None)
     assert not (tmp_path / "out/files").exists()
-    assert missing((first, second)) == ()
+    assert find_remote_differences((first, second)) == ()
     (upstream.folder / "out/assets" / bare.name).write_bytes(b"other")
     (upstream.folder / "out/assets" / f"{whole.name}.metadata").unlink()
-    gone, changed = missing((first, second))
-    assert gone.startswith(f"{base}/{whole.name}.metadata: it can't be fetched: 404")
+    gone, changed = find_remote_differences((first, second))
+    assert gone.startswith(f"{base}/{whole.name}.metadata: cannot fetch it: 404")
     assert changed.startswith(f"{base}/{bare.name}: has sha256 ")
 
 
 def test_a_wheel_that_is_not_where_it_is_said_to_be_is_refused(upstream: Upstream, tmp_path: Path) -> None:
     path = make_wheel(tmp_path / "store", "demo")
-    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl is not published: .* 404") as caught:
+    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl: cannot publish: .* 404") as caught:
         publish_to(tmp_path, stored(path), terms=Terms(base=f"{upstream.url}/assets"))
     assert "upload the file first" in str(caught.value.hint)
     upload(upstream, make_wheel(tmp_path / "other", "demo", code="ANSWER = 43\n"))
-    with pytest.raises(PublishError, match=r"has sha256 .*, published was"):
+    with pytest.raises(PublishError, match=r"has sha256 .*, published with"):
         publish_to(tmp_path, stored(path), terms=Terms(base=f"{upstream.url}/assets"))
-    with pytest.raises(PublishError, match="is no address that a page can link to"):
+    with pytest.raises(PublishError, match="--url: invalid address"):
         publish_to(tmp_path, stored(path), terms=Terms(base="javascript:alert(1)//"))
     assert Ledger(tmp_path / "ledger").read() == ()
 
@@ -320,11 +324,11 @@ def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_workin
 ) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     (first,) = publish_to(tmp_path, candidate).releases
-    base = upload(upstream, candidate.path, METADATA)
+    base = upload(upstream, candidate.path, METADATA_SUFFIX)
     (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
     assert moved == structs.replace(first, url=f"{base}/{candidate.path.name}")
     assert sha256_of(tmp_path / "out/files" / candidate.path.name) == first.sha256
-    assert differences((moved,), tmp_path / "out", {}) == ()
+    assert find_differences((moved,), tmp_path / "out", {}) == ()
 
 
 def test_the_metadata_of_a_wheel_that_moved_without_it_stays_and_is_compared(
@@ -334,19 +338,19 @@ def test_the_metadata_of_a_wheel_that_moved_without_it_stays_and_is_compared(
     publish_to(tmp_path, candidate)
     (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=upload(upstream, candidate.path))).releases
     wheel = tmp_path / "out/files" / candidate.path.name
-    metadata = wheel.with_name(f"{wheel.name}{METADATA}")
+    metadata = wheel.with_name(f"{wheel.name}{METADATA_SUFFIX}")
     assert (moved.metadata_sha256, metadata.is_file()) == (None, True)
-    assert differences((moved,), tmp_path / "out", {}) == ()
+    assert find_differences((moved,), tmp_path / "out", {}) == ()
     right = metadata.read_bytes()
     metadata.write_text("Name: other\n")
-    (found,) = differences((moved,), tmp_path / "out", {})
+    (found,) = find_differences((moved,), tmp_path / "out", {})
     assert found.startswith(f"files/{metadata.name}: has sha256 ")
     metadata.unlink()
-    assert differences((moved,), tmp_path / "out", {}) == ()
+    assert find_differences((moved,), tmp_path / "out", {}) == ()
     metadata.write_bytes(right)
     wheel.unlink()
     wheel.write_text("no wheel any more")  # the store has a link to it
-    assert differences((moved,), tmp_path / "out", {})[0].startswith(f"files/{wheel.name}: has sha256 ")
+    assert find_differences((moved,), tmp_path / "out", {})[0].startswith(f"files/{wheel.name}: has sha256 ")
 
 
 def test_provenance_is_where_it_lies_however_often_its_wheel_moves(upstream: Upstream, tmp_path: Path) -> None:
@@ -354,13 +358,13 @@ def test_provenance_is_where_it_lies_however_often_its_wheel_moves(upstream: Ups
     add_provenance(candidate.path)
     terms = Terms(address="https://wheels.example")
     (first,) = publish_to(tmp_path, candidate, terms=terms).releases
-    base = upload(upstream, candidate.path, METADATA)
+    base = upload(upstream, candidate.path, METADATA_SUFFIX)
     (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
     assert (moved.url, moved.provenance_url) == (f"{base}/{candidate.path.name}", first.provenance_url)
-    assert missing((moved,)) == ()
-    upload(upstream, candidate.path, METADATA, PROVENANCE)
+    assert find_remote_differences((moved,)) == ()
+    upload(upstream, candidate.path, METADATA_SUFFIX, PROVENANCE_SUFFIX)
     (followed,) = publish_to(tmp_path, candidate, terms=Terms(base=base)).releases
-    assert followed.provenance_url == f"{followed.url}{PROVENANCE}"
+    assert followed.provenance_url == f"{followed.url}{PROVENANCE_SUFFIX}"
     assert publish_to(tmp_path, candidate, terms=terms).releases == (followed,)
 
 
@@ -375,11 +379,13 @@ def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later
     assert sha256_of(tmp_path / "out/files" / name) == release.provenance_sha256
     page = (tmp_path / "out/simple/demo/index.html").read_text()
     assert f'data-provenance="{release.provenance_url}"' in page
-    provenance_of(candidate.path).unlink()
+    provenance_path(candidate.path).unlink()
     publish_to(tmp_path, candidate, terms=terms)
-    assert differences((release,), tmp_path / "out", {}) == ()
+    assert find_differences((release,), tmp_path / "out", {}) == ()
     (tmp_path / "out/files" / name).write_text("{}")
-    assert any(line.startswith(f"files/{name}: has sha256") for line in differences((release,), tmp_path / "out", {}))
+    assert any(
+        line.startswith(f"files/{name}: has sha256") for line in find_differences((release,), tmp_path / "out", {})
+    )
 
 
 @pytest.mark.parametrize(
@@ -394,8 +400,8 @@ def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later
 )
 def test_what_is_no_provenance_is_refused(tmp_path: Path, text: str) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
-    provenance_of(candidate.path).write_text(text)
-    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.provenance can't be published"):
+    provenance_path(candidate.path).write_text(text)
+    with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.provenance: invalid provenance"):
         publish_to(tmp_path, candidate)
 
 
@@ -405,8 +411,10 @@ def test_provenance_of_another_file_is_refused_with_both_hashes(tmp_path: Path, 
     add_provenance(candidate.path, "0" * 64, *([candidate.sha256] if own_too else []))
     with pytest.raises(PublishError) as caught:
         publish_to(tmp_path, candidate)
-    assert caught.value.message.startswith(f"{candidate.path.name}.provenance can't be published: it has attestations")
+    assert caught.value.message.startswith(
+        f"{candidate.path.name}.provenance: provenance of another file: it has attestations"
+    )
     assert "0" * 64 in caught.value.message
-    assert caught.value.message.endswith(f"and the wheel has sha256 {candidate.sha256}")
-    assert "attest this very file" in str(caught.value.hint)
+    assert caught.value.message.endswith(f"the wheel has sha256 {candidate.sha256}")
+    assert "attest this file" in str(caught.value.hint)
     assert Ledger(tmp_path / "ledger").read() == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factory.model.artifacts import LibraryOrigin, RepairedWheel
 from factory.model.record import AuditSummary, BuildRecord, DispatchedLibrary
-from factory.publish.ledger import Release
+from factory.publish.release import Release
 from factory.publish.report_writer import BuildHistory, write_reports
 from factory.publish.reports import Build, Bundled, Contents, Dispatched, Package, read_failures, read_reports
 from factory.publish.wheel_metadata import describe_wheel

@@ -21,7 +21,7 @@ from factory.publish.reports import (
     write_failures,
     write_report,
 )
-from factory.publish.wheel_metadata import read_words
+from factory.publish.wheel_metadata import read_summary
 from tests.support.records import FAILURE, record
 from tests.support.wheelmaker import write_zip
 
@@ -94,9 +94,9 @@ def test_the_failures_of_two_recipes_are_those_of_the_project_that_both_make(tmp
     ],
 )
 def test_a_wheels_summary_and_licence_are_a_line_each(lines: list[str], words: tuple[str, str], tmp_path: Path) -> None:
-    assert read_words(with_words(tmp_path, *lines)) == words
+    assert read_summary(with_words(tmp_path, *lines)) == words
 
 
 def test_absurdly_long_words_are_cut(tmp_path: Path) -> None:
-    summary, licence = read_words(with_words(tmp_path, f"Summary: {'x' * 100_000}", f"License: {'y' * 100_000}"))
+    summary, licence = read_summary(with_words(tmp_path, f"Summary: {'x' * 100_000}", f"License: {'y' * 100_000}"))
     assert (len(summary), len(licence), summary[-1]) == (300, 300, "…")

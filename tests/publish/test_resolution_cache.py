@@ -11,9 +11,10 @@ from packaging.version import Version
 
 from factory.errors import PublishError
 from factory.model.target import Target
-from factory.publish.ledger import Built, Ledger, Mirrored, Release
+from factory.publish.ledger import Ledger
 from factory.publish.publisher import Publication
-from factory.publish.resolution_cache import RESOLVED_FILE, Resolved, Root, roots_of
+from factory.publish.release import Built, Mirrored, Release
+from factory.publish.resolution_cache import RESOLVED_FILE, ResolutionCache, Root, find_roots
 from factory.publish.resolver import Pin
 from tests.support.publications import publish_to, stored
 from tests.support.upstream import Upstream
@@ -39,8 +40,8 @@ def release(name: str, *, version: str = "1.0", tag: str = "py3-none-any", built
 OURS, NEEDED = release("engine"), release("needed", built=False)
 
 
-def resolved(folder: Path, target: Target = Target()) -> Resolved:  # noqa: B008
-    return Resolved(folder, target)
+def resolved(folder: Path, target: Target = Target()) -> ResolutionCache:  # noqa: B008
+    return ResolutionCache(folder, target)
 
 
 @pytest.fixture
@@ -67,21 +68,21 @@ def kept(tmp_path: Path) -> Path:
     ],
 )
 def test_an_answer_holds_while_what_it_names_is_as_it_was(kept: Path, releases: list[Release], stale: bool) -> None:
-    assert resolved(kept).stale([ENGINE], releases) == ([ENGINE] if stale else [])
+    assert resolved(kept).find_stale([ENGINE], releases) == ([ENGINE] if stale else [])
 
 
 def test_another_python_and_another_target_are_asked_about_by_themselves(kept: Path) -> None:
     other = replace(ENGINE, python="3.14")
-    assert resolved(kept).stale([ENGINE, other], [OURS, NEEDED]) == [other]
-    assert resolved(kept, Target(glibc_floor=(2, 41))).stale([ENGINE], [OURS, NEEDED]) == [ENGINE]
+    assert resolved(kept).find_stale([ENGINE, other], [OURS, NEEDED]) == [other]
+    assert resolved(kept, Target(glibc_floor=(2, 41))).find_stale([ENGINE], [OURS, NEEDED]) == [ENGINE]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b"\xff", b"<<<<<<< HEAD\n", b"[" * 100_000])
 def test_answers_that_are_lost_or_damaged_are_asked_for_again(kept: Path, damage: bytes) -> None:
     (kept / RESOLVED_FILE).write_bytes(damage)
-    assert resolved(kept).stale([ENGINE], [OURS, NEEDED]) == [ENGINE]
+    assert resolved(kept).find_stale([ENGINE], [OURS, NEEDED]) == [ENGINE]
     resolved(kept).keep({ENGINE: PINS}, [OURS, NEEDED])
-    assert resolved(kept).stale([ENGINE], [OURS, NEEDED]) == []
+    assert resolved(kept).find_stale([ENGINE], [OURS, NEEDED]) == []
 
 
 def test_answers_that_hold_no_more_are_dropped(kept: Path) -> None:
@@ -92,7 +93,7 @@ def test_answers_that_hold_no_more_are_dropped(kept: Path) -> None:
 def test_what_we_built_is_resolved_for_each_of_its_pythons_where_it_is_listed() -> None:
     both = structs.replace(OURS, origin=Built(record="key", profiles=("rv64gc",), pythons=("3.13", "3.14")))
     releases = [both, OURS, NEEDED, structs.replace(release("old"), listed=False)]
-    assert roots_of(releases) == [ENGINE, replace(ENGINE, python="3.14")]
+    assert find_roots(releases) == [ENGINE, replace(ENGINE, python="3.14")]
 
 
 def asked(folder: Path) -> list[str]:
@@ -159,11 +160,11 @@ def test_a_published_wheel_that_can_not_be_installed_any_more_is_told_and_keeps_
     publication = published(tmp_path, engine, other)
     assert [each.filename for each in publication.added] == [other.name]
     (note,) = publication.notes
-    assert note.startswith("engine==1.0 on 3.13 is published, but can't be installed from this index any more:")
+    assert note.startswith("engine==1.0 on 3.13: published, but no longer installable from this index: ")
     assert "needed" in note
-    with pytest.raises(PublishError, match=r"what late==1\.0 needs on riscv64 can't be had as wheels"):
+    with pytest.raises(PublishError, match=r"late==1\.0: cannot resolve for riscv64"):
         published(tmp_path, make_wheel(tmp_path / "store", "late", requires=["needed"]))
-    with pytest.raises(PublishError, match=r"what engine==1\.0 needs on riscv64 can't be had as wheels"):
+    with pytest.raises(PublishError, match=r"engine==1\.0: cannot resolve for riscv64"):
         published(tmp_path, make_wheel(tmp_path / "rebuilt", "engine", build="1", requires=["needed"]))
 
 

@@ -18,7 +18,7 @@ from factory.model.artifacts import BinaryPackage
 from factory.publish import sbom as publish_sbom
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Build, Bundled, Package, Patch, write_report
-from factory.publish.safe_text import harmless
+from factory.publish.safe_text import sanitize
 from factory.publish.sbom import sbom, sboms, write_sboms
 from tests.support.ledgers import ALPHA, CONTENTS, PURE, build, make_ledger, release, report
 from tests.support.markup import MARKUP
@@ -115,7 +115,7 @@ def test_the_same_report_gives_the_same_bytes_and_another_one_another_serial_num
     assert content_of(made())["serialNumber"] != content_of(made(mode="native"))["serialNumber"]
 
 
-@pytest.mark.parametrize("text", [harmless(text) for text in MARKUP])
+@pytest.mark.parametrize("text", [sanitize(text) for text in MARKUP])
 def test_text_of_strangers_leaves_it_valid(text: str) -> None:
     package = Package(kind="deb", name=text, version=text, architecture=text)
     content_of(

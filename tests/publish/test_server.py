@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from factory.errors import PublishError
-from factory.publish.placement import write_simple
+from factory.publish.index_files import write_simple
 from factory.publish.server import HTML_V1, JSON_V1, negotiate, serve
 from factory.util.atomic_files import sha256_of, write_if_changed
 from tests.support.wheelmaker import make_wheel, release_of

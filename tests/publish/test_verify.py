@@ -17,9 +17,10 @@ from packaging.version import Version
 
 from factory.cli.main import main
 from factory.errors import IndexDiffers, PrerequisiteMissing
-from factory.publish.ledger import Ledger, Release
-from factory.publish.ledger_history import broken_promises
-from factory.publish.placement import write_simple
+from factory.publish.index_files import write_simple
+from factory.publish.ledger import Ledger
+from factory.publish.ledger_history import find_violations
+from factory.publish.release import Release
 from factory.publish.reports import Log, WheelReport, write_report
 from factory.publish.sbom import write_sboms
 from factory.site.writer import write_site
@@ -60,7 +61,7 @@ class Index:
         return release
 
     def past(self) -> tuple[str, ...]:
-        return broken_promises(self.ledger, Ledger(self.ledger).read())
+        return find_violations(self.ledger, Ledger(self.ledger).read())
 
     def verify(self, *options: str) -> int:
         return main(["index", "--verify", "--output", str(self.output), "--ledger", str(self.ledger), *options])
@@ -74,24 +75,24 @@ def index(tmp_path: Path) -> Index:
 def test_an_index_as_it_was_written_is_right(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
     assert index.verify() == 0
     shown = capsys.readouterr().out
-    assert f"2 files and all pages in {index.output} are what the ledger gives" in shown
-    assert "it is not kept in git" in shown
+    assert f"2 files and all pages in {index.output} match the ledger" in shown
+    assert "not in a git repository" in shown
     index.commit()
     assert index.verify() == 0
-    assert "nothing that was ever committed of the ledger has changed or gone" in capsys.readouterr().out
+    assert "no committed entry of the ledger was changed or removed" in capsys.readouterr().out
 
 
 def test_what_no_commit_has_is_not_said_to_be_known(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
     (index.ledger.parents[1] / ".gitignore").write_text("/index/\n")
     index.commit()
     assert index.verify() == 0
-    assert "it is not kept in git" in capsys.readouterr().out
+    assert "not in a git repository" in capsys.readouterr().out
     (index.ledger.parents[1] / ".gitignore").unlink()
     index.entry.rename(index.output.parent / "later")
     index.commit()
     (index.output.parent / "later").rename(index.entry)
     assert index.verify() == 0
-    assert f"1 of its entries are in no commit yet: commit {index.ledger}" in capsys.readouterr().out
+    assert f"1 entries are not committed yet: commit {index.ledger}" in capsys.readouterr().out
 
 
 def test_what_is_not_as_it_was_written_comes_back_where_every_file_is_looked_at(index: Index) -> None:
@@ -173,13 +174,13 @@ def test_files_elsewhere_are_looked_at_where_that_is_asked_for(
     Ledger(index.ledger).add(linked)
     write_site(Ledger(index.ledger), index.output)
     assert index.verify() == 0
-    assert "1 files elsewhere were not fetched: --check-links does that" in capsys.readouterr().out
+    assert "1 linked files not verified: add --check-links" in capsys.readouterr().out
     assert index.verify("--check-links") == 0
-    assert "1 files elsewhere have their hashes" in capsys.readouterr().out
+    assert "1 linked files match the ledger" in capsys.readouterr().out
     (upstream.folder / "out/files" / f"{wheel.name}.metadata").unlink()
     assert index.verify() == 0
     assert index.verify("--check-links") == IndexDiffers.exit_code
-    assert f"\n  {linked.url}.metadata: it can't be fetched: 404" in capsys.readouterr().err
+    assert f"\n  {linked.url}.metadata: cannot fetch it: 404" in capsys.readouterr().err
 
 
 def test_a_bill_of_materials_that_is_missing_strange_or_another_is_named(
@@ -189,7 +190,7 @@ def test_a_bill_of_materials_that_is_missing_strange_or_another_is_named(
     write_report(index.ledger, "demo", WheelReport(filename=filename, summary="", license="", build=build(logs=())))
     write_site(Ledger(index.ledger), index.output)
     assert index.verify() == IndexDiffers.exit_code
-    assert f"\n  files/{filename}.cdx.json: it is missing" in capsys.readouterr().err
+    assert f"\n  files/{filename}.cdx.json: missing" in capsys.readouterr().err
     (written,) = write_sboms(Ledger(index.ledger).read(), index.ledger, index.output)
     assert index.verify() == 0
     written.write_text("{}")
@@ -197,7 +198,7 @@ def test_a_bill_of_materials_that_is_missing_strange_or_another_is_named(
     assert index.verify() == IndexDiffers.exit_code
     shown = capsys.readouterr().err
     assert f"\n  files/{filename}.cdx.json: has sha256" in shown
-    assert "\n  files/x.whl.cdx.json: it is not in the ledger" in shown
+    assert "\n  files/x.whl.cdx.json: not in the ledger" in shown
 
 
 def test_a_log_that_is_missing_or_another_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +209,7 @@ def test_a_log_that_is_missing_or_another_is_named(index: Index, capsys: pytest.
     write_sboms(Ledger(index.ledger).read(), index.ledger, index.output)
     path = index.output / "files" / f"{index.wheel.name}.build.txt"
     assert index.verify() == IndexDiffers.exit_code
-    assert f"\n  files/{path.name}: it is missing" in capsys.readouterr().err
+    assert f"\n  files/{path.name}: missing" in capsys.readouterr().err
     path.write_bytes(b"log")
     assert index.verify() == 0
     path.write_bytes(b"another")
@@ -228,15 +229,14 @@ def test_every_difference_is_named(index: Index, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().err
     for line in (
         "files/demo-1.0-py3-none-any.whl: has sha256 d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa",
-        "files/demo-1.1-py3-none-any.whl.metadata: it is missing",
-        "files/stranger-1-py3-none-any.whl: it is not in the ledger",
-        "simple/demo/index.html: is not what the ledger gives",
-        "simple/index.v1+json: it is missing",
-        "simple/stranger/index.html: nothing in the ledger makes it",
+        "files/demo-1.1-py3-none-any.whl.metadata: missing",
+        "files/stranger-1-py3-none-any.whl: not in the ledger",
+        "simple/demo/index.html: differs from the ledger",
+        "simple/index.v1+json: missing",
+        "simple/stranger/index.html: not a page of the ledger",
     ):
         assert f"\n  {line}" in shown
-    left = "a file that a killed publisher left goes into the ledger with factory index, or can be removed if it was"
-    assert f"; {left} never published\n" in shown
+    assert "hint: restore pages with factory index --pages-only --force, files with factory index --force" in shown
 
 
 @pytest.mark.parametrize("committed", [False, True])
@@ -248,7 +248,7 @@ def test_an_entry_that_vanished_is_told_from_the_ledgers_past(
     if committed:
         index.commit()
     assert index.verify() == IndexDiffers.exit_code
-    told = "demo-1.0-py3-none-any.whl: it was published, and is not in the ledger any more"
+    told = "demo-1.0-py3-none-any.whl: published, but no longer in the ledger"
     assert told in capsys.readouterr().err
 
 
@@ -258,7 +258,7 @@ def test_an_entry_that_changed_its_hash_is_told_with_both(index: Index, capsys: 
     index.entry.write_text(index.entry.read_text().replace(release.sha256, "0" * 64))
     index.commit()
     assert index.verify() == IndexDiffers.exit_code
-    told = f"demo-1.0-py3-none-any.whl: published with sha256 {release.sha256}, the ledger says {'0' * 64} now"
+    told = f"demo-1.0-py3-none-any.whl: published with sha256 {release.sha256}, the ledger now has {'0' * 64}"
     assert told in capsys.readouterr().err
 
 
@@ -281,7 +281,7 @@ def test_a_hash_that_a_merge_alone_changes_is_told(index: Index) -> None:
     (release, *_others) = Ledger(index.ledger).read()
     index.entry.write_text(index.entry.read_text().replace(release.sha256, "0" * 64))
     index.commit()
-    told = f"{release.filename}: published with sha256 {release.sha256}, the ledger says {'0' * 64} now"
+    told = f"{release.filename}: published with sha256 {release.sha256}, the ledger now has {'0' * 64}"
     assert index.past() == (told,)
 
 
@@ -289,7 +289,7 @@ def test_an_entry_that_a_merge_leaves_out_is_told(index: Index) -> None:
     index.commit()
     release = index.branch_that_adds("1.2")
     index.git("merge", "--quiet", "--no-edit", "--strategy=ours", "other")
-    assert index.past() == (f"{release.filename}: it was published, and is not in the ledger any more",)
+    assert index.past() == (f"{release.filename}: published, but no longer in the ledger",)
 
 
 def test_of_one_name_published_on_two_branches_with_other_bytes_the_one_that_lost_is_told(index: Index) -> None:
@@ -299,7 +299,7 @@ def test_of_one_name_published_on_two_branches_with_other_bytes_the_one_that_los
     kept = Ledger(index.ledger).add(release_of(other))
     index.commit()
     index.git("merge", "--quiet", "--no-edit", "--strategy-option=ours", "other")
-    told = f"{kept.filename}: published with sha256 {lost.sha256}, the ledger says {kept.sha256} now"
+    told = f"{kept.filename}: published with sha256 {lost.sha256}, the ledger now has {kept.sha256}"
     assert index.past() == (told,)
 
 
@@ -325,7 +325,7 @@ def test_a_clone_without_the_older_commits_proves_nothing(
     index.ledger = clone / "index/ledger"
     assert index.verify() == PrerequisiteMissing.exit_code
     shown = capsys.readouterr().err
-    assert f"what was ever in {index.ledger} can't be known: its repository is a shallow clone" in shown
+    assert f"{index.ledger}: cannot read the ledger's history: its repository is a shallow clone" in shown
     assert "hint: fetch the whole history: git fetch --unshallow\n" in shown
     index.git("fetch", "--quiet", "--unshallow")
     assert index.verify() == 0

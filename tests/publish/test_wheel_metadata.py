@@ -30,11 +30,11 @@ def test_a_wheel_is_described_with_normalized_name_and_its_metadatas_hash(tmp_pa
         ({INFO: GOOD, "demo-2.0.dist-info/METADATA": GOOD}, "2 *.dist-info/METADATA files"),
         ({INFO: GOOD.replace("demo", "numpy")}, "its METADATA is that of numpy 1.0"),
         ({INFO: GOOD.replace("1.0", "2.0")}, "its METADATA is that of demo 2.0"),
-        ({INFO: GOOD.replace("demo", "<script>")}, "its METADATA is wrong"),
-        ({INFO: GOOD.replace("Version: 1.0", "Version: ../x")}, "its METADATA is wrong"),
-        ({INFO: GOOD + "Requires-Python: <script>\n"}, "its METADATA is wrong"),
-        ({INFO: "Metadata-Version: 2.1\n"}, "its METADATA is"),
-        ({INFO: ""}, "its METADATA is"),
+        ({INFO: GOOD.replace("demo", "<script>")}, "its METADATA can't be parsed"),
+        ({INFO: GOOD.replace("Version: 1.0", "Version: ../x")}, "its METADATA can't be parsed"),
+        ({INFO: GOOD + "Requires-Python: <script>\n"}, "its METADATA can't be parsed"),
+        ({INFO: "Metadata-Version: 2.1\n"}, "its METADATA "),
+        ({INFO: ""}, "its METADATA "),
     ],
 )
 def test_a_wheel_whose_metadata_disagrees_is_refused(tmp_path: Path, members: dict[str, str], words: str) -> None:
@@ -55,12 +55,12 @@ def test_a_metadata_bomb_is_refused_without_unpacking_it(tmp_path: Path) -> None
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a zip" * 1000])
 def test_a_file_that_is_no_wheel_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)
-    with pytest.raises(PublishError, match="can't be read"):
+    with pytest.raises(PublishError, match="cannot read it"):
         describe_wheel(tmp_path / NAME, BUILT)
 
 
 def test_a_truncated_wheel_is_refused(tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "demo")
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(PublishError, match="can't be read"):
+    with pytest.raises(PublishError, match="cannot read it"):
         describe_wheel(path, BUILT)

@@ -11,8 +11,8 @@ import pytest
 
 from factory.cli.main import main
 from factory.errors import PublishError
+from factory.publish.index_files import write_simple
 from factory.publish.ledger import Ledger
-from factory.publish.placement import write_simple
 from factory.publish.reports import write_report
 from factory.publish.server import serve
 from factory.site import filters

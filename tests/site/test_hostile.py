@@ -18,11 +18,13 @@ from msgspec import structs
 from pypi_simple import ProjectPage
 
 from factory.errors import PublishError
-from factory.publish.ledger import Built, Ledger, Release, parse_filename
+from factory.publish.ledger import Ledger
+from factory.publish.release import Built, Release
 from factory.publish.reports import WheelReport, read_reports, report_path, write_failures, write_report
-from factory.publish.safe_text import HARMFUL, harmless, harmless_json
+from factory.publish.safe_text import UNSAFE, load_sanitized, sanitize
 from factory.publish.server import serve
-from factory.publish.wheel_metadata import read_words
+from factory.publish.wheel_filename import parse_filename
+from factory.publish.wheel_metadata import read_summary
 from factory.site.config import Settings
 from factory.site.coverage import Coverage, Pin, Stack
 from factory.site.inputs import Site
@@ -65,12 +67,12 @@ def project_with(text: str) -> Project:
     words = as_read(report(ALPHA, summary=text, license=text, build=made))
     failure = replace(FAILURE, version=text, python=text, stage=text, finished=text, message=text)
     return make_project(
-        "alpha", [one], {ALPHA: words}, [convert(harmless_json(dumps(failure).encode()), type(failure))]
+        "alpha", [one], {ALPHA: words}, [convert(load_sanitized(dumps(failure).encode()), type(failure))]
     )
 
 
 def as_read(written: WheelReport) -> WheelReport:
-    return convert(harmless_json(dumps(written).encode()), WheelReport)
+    return convert(load_sanitized(dumps(written).encode()), WheelReport)
 
 
 def all_pages(project: Project, site: Site = SITE) -> Mapping[str, str]:
@@ -117,21 +119,21 @@ def test_hostile_text_does_not_change_page_structure(text: str) -> None:
         elif name.endswith("json"):
             json.loads(page)
         if not name.startswith("simple/"):
-            assert HARMFUL.search(page) is None, name
+            assert UNSAFE.search(page) is None, name
 
 
 @given(hostile)
 def test_harmless_replaces_harmful_characters_only(text: str) -> None:
-    shown = harmless(text)
-    assert HARMFUL.search(shown) is None
+    shown = sanitize(text)
+    assert UNSAFE.search(shown) is None
     assert shown.encode().decode() == shown
-    assert harmless(shown) == shown
+    assert sanitize(shown) == shown
     assert len(shown) <= len(text)
 
 
 def test_harmless_keeps_text_of_any_language() -> None:
     for text in ("plain", "Ünïcödé, naïve", "数値計算", "Zażółć\n\tgęślą", "שלום", "e\u0301a\u0308", "100 % & <ok>"):
-        assert harmless(text) == text
+        assert sanitize(text) == text
 
 
 filenames = st.one_of(
@@ -214,7 +216,7 @@ def test_wheel_with_absurd_metadata_is_shortened_or_refused(tmp_path: Path, meta
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("a-1.dist-info/METADATA", metadata)
     try:
-        words = read_words(wheel)
+        words = read_summary(wheel)
     except PublishError:
         return
     assert all(len(text) <= 300 for text in words)

@@ -67,7 +67,7 @@ def test_damaged_ledger_in_any_process_is_reported(
 ) -> None:
     (ledger.folder / release(filename).project / f"{filename}.json").write_text("{")
     force_processes(monkeypatch)
-    with pytest.raises(PublishError, match=re.escape(f"{filename}.json is damaged")):
+    with pytest.raises(PublishError, match=re.escape(f"{filename}.json: ledger entry is damaged")):
         write_site(ledger, tmp_path / "out")
 
 
@@ -178,9 +178,9 @@ def test_page_differences_lists_missing_changed_unknown(ledger: Ledger, tmp_path
     (tmp_path / "project/alpha/1.0.html").unlink()
     (tmp_path / "project/alpha/stray.html").write_text("")
     assert page_differences(ledger, tmp_path) == (
-        "project/alpha/1.0.html: it is missing",
-        "index.html: is not what the ledger gives",
-        "project/alpha/stray.html: nothing in the ledger makes it",
+        "project/alpha/1.0.html: missing",
+        "index.html: differs from the ledger",
+        "project/alpha/stray.html: not a page of the ledger",
     )
 
 
@@ -189,7 +189,7 @@ def test_old_sitemaps_are_removed_and_other_files_kept(ledger: Ledger, tmp_path:
     settings.write_text('url = "https://wheels.example/riscv/"\n')
     write_site(ledger, out)
     (out / "sitemap-2.xml").write_text("left from more addresses")
-    assert page_differences(ledger, out) == ("sitemap-2.xml: nothing in the ledger makes it",)
+    assert page_differences(ledger, out) == ("sitemap-2.xml: not a page of the ledger",)
     assert written(ledger, out) == {"sitemap-2.xml"}
     others = [out / name for name in ("robots.txt", "CNAME", ".nojekyll", "sitemap-of-ours.txt")]
     for path in others:
@@ -209,4 +209,4 @@ def test_unknown_page_in_top_folder_is_reported_and_kept(ledger: Ledger, tmp_pat
     for name in strange:
         (tmp_path / name).touch()
     write_site(ledger, tmp_path)
-    assert page_differences(ledger, tmp_path) == tuple(f"{name}: nothing in the ledger makes it" for name in strange)
+    assert page_differences(ledger, tmp_path) == tuple(f"{name}: not a page of the ledger" for name in strange)

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from factory.model.record import BuildFailure
 from factory.model.target import PYTHONS
-from factory.publish.ledger import Built, Ledger, Mirrored, Release, parse_filename
+from factory.publish.ledger import Ledger
+from factory.publish.release import Built, Mirrored, Release
 from factory.publish.reports import (
     Build,
     Bundled,
@@ -25,6 +26,7 @@ from factory.publish.reports import (
     write_failures,
     write_report,
 )
+from factory.publish.wheel_filename import parse_filename
 from factory.site.coverage import Coverage, Pin, Stack
 from factory.util.jsonio import dumps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from factory.publish.ledger import Mirrored, Release
+from factory.publish.release import Mirrored, Release
 
 RELEASE = Release(
     filename="demo-1.0-py3-none-any.whl",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from factory.publish.placement import write_simple
+from factory.publish.index_files import write_simple
 from tests.support.wheelmaker import make_wheel, release_of
 
 

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from factory.publish.ledger import Built, Release
+from factory.publish.release import Built, Release
 from factory.publish.wheel_metadata import describe_wheel
 from factory.util.atomic_files import sha256_of
 

@@ -1,4 +1,4 @@
-"""`factory cache`: move the cache between machines as one file, see what it takes, and remove what is old."""
+"""`factory cache`: export, import, inspect and prune the cache."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from factory.store.import_cache import import_cache
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
 from factory.util.paths import default_layout
 
-# Roots and what is built in them belong to root.
+# Root filesystems and the files built in them belong to root.
 NEEDS_ROOT = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their options."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    export = _add(actions, "export", _export, "write builds in progress, the store and the caches to one file")
-    export.add_argument("file", type=Path, metavar="FILE", help="for example factory-cache.tar.zst")
-    export.add_argument("--layers", action="store_true", help="the root filesystems too")
-    export.add_argument("--downloads", action="store_true", help="the downloaded sources and models too")
-    bring = _add(actions, "import", _import, "add what such a file holds; what is there already stays as it is")
-    bring.add_argument("file", type=Path, metavar="FILE", help="what `factory cache export` wrote")
-    _add(actions, "info", _info, "show what takes room, builds in progress, and how often ccache helped")
-    prune = _add(actions, "prune", _prune, "remove builds and root filesystems that nothing used for a while")
-    prune.add_argument("--days", type=_days, default=30, metavar="N", help="for how long (default: %(default)s)")
+    export = _add(actions, "export", _export, "write builds in progress, the store and caches to one file")
+    export.add_argument("file", type=Path, metavar="FILE", help="file to write, as in factory-cache.tar.zst")
+    export.add_argument("--layers", action="store_true", help="include root filesystems")
+    export.add_argument("--downloads", action="store_true", help="include downloaded sources and models")
+    load = _add(actions, "import", _import, "add the contents of an exported file; existing items stay unchanged")
+    load.add_argument("file", type=Path, metavar="FILE", help="file that `factory cache export` wrote")
+    _add(actions, "info", _info, "show folder sizes, builds in progress and ccache statistics")
+    prune = _add(actions, "prune", _prune, "remove builds and root filesystems that were not used lately")
+    prune.add_argument(
+        "--days", type=_days, default=30, metavar="N", help="keep those used within N days (default: %(default)s)"
+    )
 
 
 def _add(
@@ -47,12 +49,12 @@ def _add(
 def _days(text: str) -> int:
     days = int(text)
     if days < 1:
-        raise argparse.ArgumentTypeError("at least 1: a build that runs may use what is younger")
+        raise argparse.ArgumentTypeError("must be at least 1: running builds may use younger items")
     return days
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the action says."""
+    """Run the action."""
     args.action(args)
     return 0
 
@@ -69,7 +71,7 @@ def _export(args: argparse.Namespace) -> None:
 def _import(args: argparse.Namespace) -> None:
     imported = import_cache(default_layout(), args.file, Reporter().line)
     rows = [(entry.area, str(entry.added), str(entry.kept)) for entry in imported]
-    print_table(("area", "added", "there already"), rows)
+    print_table(("area", "added", "kept"), rows)
 
 
 def _info(args: argparse.Namespace) -> None:

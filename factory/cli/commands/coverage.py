@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 from factory.cli.console import Reporter, print_table
 from factory.errors import PublishError
 from factory.model.target import PYTHONS
-from factory.publish.ledger import Built, Ledger
+from factory.publish.ledger import Ledger
+from factory.publish.release import Built
 from factory.recipes.loader import load_recipes
 from factory.site.coverage import COVERAGE_FILE, STACKS_FOLDER, Stack, needed_versions
 from factory.site.coverage_table import KINDS, WORDS, Row, StackTable, compare_stacks

@@ -1,4 +1,4 @@
-"""`factory index`: publish every stored wheel that passed its checks, and write the package index."""
+"""`factory index`: publish all stored wheels that passed their checks, and write the package index."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from factory.errors import IndexDiffers, PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
 from factory.model.target import Target
-from factory.publish.file_locations import sources_of
-from factory.publish.ledger import Built, Ledger, Release
-from factory.publish.ledger_history import broken_promises, is_kept, uncommitted
+from factory.publish.file_locations import FileLocations
+from factory.publish.ledger import Ledger
+from factory.publish.ledger_history import find_uncommitted, find_violations, has_history
 from factory.publish.logs import log_name
 from factory.publish.publisher import Publication, Terms, publish
+from factory.publish.release import Built, Release
 from factory.publish.report_writer import BuildHistory, write_reports
 from factory.publish.reports import with_reports
 from factory.publish.simple_api import install_lines
-from factory.publish.verify import differences
+from factory.publish.verify import find_differences
 from factory.recipes.loader import load_recipes
 from factory.site.config import load_settings
 from factory.stages.sources.kinds import SOURCE_KINDS
@@ -33,13 +34,13 @@ from factory.store.store import Store
 from factory.util.paths import Layout, checkout, default_layout
 
 DEFAULT_OUTPUT = Path("dist/index")
-NO_HISTORY = "whether something vanished from the ledger can't be known: it is not kept in git"
-# The store that it reads, and the mirror that it writes to, are root's.
+NO_HISTORY = "ledger history not verified: the ledger is not in a git repository"
+# Root owns the store, which is read, and the mirror, which is written.
 NEEDS_ROOT = True
 
 
 class _WithoutRoot(argparse.Action):
-    """A flag for work that touches neither the store nor the mirror: no one has to be root for it."""
+    """A flag of a run without store and mirror, which needs no root."""
 
     def __call__(self, _parser: object, namespace: argparse.Namespace, *_rest: object) -> None:
         setattr(namespace, self.dest, True)
@@ -56,42 +57,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action=_WithoutRoot,
         nargs=0,
         default=False,
-        help="publish nothing: write the pages from the ledger alone, with neither the wheels nor the store",
+        help="publish nothing; write the pages from the ledger alone, without wheels and store",
     )
     instead.add_argument(
         "--verify",
         action=_WithoutRoot,
         nargs=0,
         default=False,
-        help="publish nothing: prove that the index is what the ledger gives, and nothing published is gone",
+        help="publish nothing; verify index and ledger: every published file and page is there, unchanged",
     )
     parser.add_argument(
-        "--check-links", action="store_true", help="with --verify: fetch what lies elsewhere, and compare it too"
+        "--check-links", action="store_true", help="with --verify: fetch linked files too, and compare them"
     )
 
 
 def configure_publishing(parser: argparse.ArgumentParser) -> None:
-    """Declare where the index is, and what goes into it."""
+    """Declare the options of commands that publish."""
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="where to write (default: %(default)s)"
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="folder to write (default: %(default)s)"
     )
     parser.add_argument(
         "--ledger",
         type=Path,
         metavar="DIR",
-        help="the ledger of releases (default: index/ledger of the checkout if it is there, else ledger/ in --output)",
+        help="ledger of releases (default: index/ledger of the checkout if it exists, else ledger/ in --output)",
     )
     parser.add_argument(
-        "--mirror", action="store_true", help="keep copies of other projects' files instead of links to them"
+        "--mirror", action="store_true", help="copy other projects' files into the index instead of linking to them"
     )
     parser.add_argument(
-        "--force", action="store_true", help="look at every file's content, also where nothing seems to have changed"
+        "--force", action="store_true", help="compare every file's content, even where nothing seems changed"
     )
     parser.add_argument("--json", action="store_true", help="print the releases as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Publish; print what is new in the index and how to install from it."""
+    """Publish; print new releases and how to install from the index."""
     if args.verify:
         verify(Ledger(args.ledger or default_ledger(args.output)), args.output, check_links=args.check_links)
         return 0
@@ -104,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> None:
-    """Publish the candidates, and print what is new in the index then."""
-    # Commands that write no pages need no templates, and no table of licences.
+    """Publish the candidates, write the pages, and print new releases."""
+    # Imported here: commands that write no pages need neither templates nor the table of licences.
     from factory.publish.sbom import write_sboms
     from factory.site.writer import write_site
 
@@ -115,7 +116,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     shadowing = frozenset(canonicalize_name(each.project) for each in recipes.values() if each.shadows_upstream)
     terms = Terms(may_shadow=shadowing, base=args.url, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
-    # Locked to the end: of two publishers at once, the later one writes the pages of both.
+    # Locked to the end: of two concurrent publishers, the later one writes the pages of both.
     with owned_by_user(args.output, folder), stage as log, ledger.locked():
         publication = publish(
             candidates,
@@ -127,12 +128,12 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
             log=log,
             terms=terms,
         )
-        sources = sources_of(candidates, store=store.wheels, mirror=layout.mirror, output=args.output)
+        locations = FileLocations(candidates, store=store.wheels, mirror=layout.mirror, output=args.output)
         try:
             history = BuildHistory(records=store.records(), failures=store.failures(), cache=layout.root)
-            write_reports(publication.releases, folder, history, sources.find, args.output, force=args.force)
+            write_reports(publication.releases, folder, history, locations.find, args.output, force=args.force)
             write_sboms(publication.releases, folder, args.output, force=args.force)
-        finally:  # what is published is on the pages, whatever becomes of its report
+        finally:  # published wheels are on the pages even if their reports fail
             write_site(ledger, args.output, force=args.force)
     for note in publication.notes:
         print(f"factory: {note}", file=sys.stderr)
@@ -143,9 +144,9 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
 
 
 def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> None:
-    """Write every page, and every bill of materials, that the ledger gives, and say how many files are others now.
+    """Write all pages and bills of materials from the ledger, and print the number of changed files.
 
-    `force` looks at all of them, also where nothing seems to have changed.
+    `force` compares all of them, even where nothing seems changed.
 
     Raises:
         PublishError: there is no ledger, or one of its files is damaged.
@@ -154,59 +155,56 @@ def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> N
     from factory.site.writer import write_site
 
     if not ledger.folder.is_dir():
-        raise PublishError(f"there is no ledger in {ledger.folder}", hint="say where it is with --ledger DIR")
+        raise PublishError(f"{ledger.folder}: no ledger in this folder", hint="name its folder: --ledger DIR")
     with owned_by_user(output, ledger.folder), ledger.locked():
         sboms = write_sboms(ledger.read(), ledger.folder, output, force=force)
         changed = [*sboms, *write_site(ledger, output, force=force)]
-    print(f"{len(changed)} files are new or another in {output}")
+    print(f"{len(changed)} files new or changed in {output}")
 
 
 def pages_hint(args: argparse.Namespace) -> str:
-    """What to do after a change of the ledger that these options chose, so that the pages have it."""
+    """Return the command that updates the pages after a change of the ledger that these options select."""
     words = ["factory", "index", "--pages-only", "--output", str(args.output)]
     words += [] if args.ledger is None else ["--ledger", str(args.ledger)]
-    return f"the pages have it after: {shlex.join(words)}"
+    return f"update the pages: {shlex.join(words)}"
 
 
 def verify(ledger: Ledger, output: Path, *, check_links: bool = False) -> None:
-    """Compare an index with its ledger, and the ledger with its past where git knows it.
+    """Compare an index with its ledger, and the ledger with its history in git.
 
-    With `check_links` the files that lie elsewhere are fetched and compared too.
+    With `check_links` linked files are fetched and compared too.
 
     Raises:
         IndexDiffers: with every difference.
     """
     from factory.site.verify import page_differences
 
-    with ledger.at_rest():
-        releases, kept = ledger.read(), is_kept(ledger.folder)
+    with ledger.locked_if_writable():
+        releases, kept = ledger.read(), has_history(ledger.folder)
         found = [
-            *differences(releases, output, further=_beside_wheels(releases, ledger)),
+            *find_differences(releases, output, further=_sidecars(releases, ledger)),
             *page_differences(ledger, output),
-            *(broken_promises(ledger.folder, releases) if kept else ()),
+            *(find_violations(ledger.folder, releases) if kept else ()),
         ]
-    elsewhere = [release for release in releases if release.url is not None]
-    found += _missing(elsewhere) if check_links else ()
+    linked = [release for release in releases if release.url is not None]
+    found += _compare_links(linked) if check_links else ()
     if found:
         raise IndexDiffers(
-            f"{output} is not what was published:\n  " + "\n  ".join(found),
-            hint="pages come back with: factory index --pages-only --force; files with: factory index --force; "
-            "ledger entries from the repository that keeps them; a file that a killed publisher left goes into the "
-            "ledger with factory index, or can be removed if it was never published",
+            f"{output}: index differs from its ledger:\n  " + "\n  ".join(found),
+            hint="restore pages with factory index --pages-only --force, files with factory index --force, and ledger "
+            "entries from git; a file that a killed publisher left is added to the ledger by factory index, and can be "
+            "removed if it was never published",
         )
-    print(f"{len(releases) - len(elsewhere)} files and all pages in {output} are what the ledger gives")
-    if elsewhere:
-        print(
-            f"{len(elsewhere)} files elsewhere",
-            "have their hashes" if check_links else "were not fetched: --check-links does that",
-        )
-    print("nothing that was ever committed of the ledger has changed or gone" if kept else NO_HISTORY)
-    if kept and (new := uncommitted(ledger.folder, releases)):
-        print(f"{len(new)} of its entries are in no commit yet: commit {ledger.folder}")
+    print(f"{len(releases) - len(linked)} files and all pages in {output} match the ledger")
+    if linked:
+        print(f"{len(linked)} linked files", "match the ledger" if check_links else "not verified: add --check-links")
+    print("no committed entry of the ledger was changed or removed" if kept else NO_HISTORY)
+    if kept and (new := find_uncommitted(ledger.folder, releases)):
+        print(f"{len(new)} entries are not committed yet: commit {ledger.folder}")
 
 
-def _beside_wheels(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, str]:
-    """The names and sha256 of the files beside wheels that their reports give."""
+def _sidecars(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, str]:
+    """Map the sidecar files that reports describe to their sha256."""
     from factory.publish.sbom import sbom, sbom_name
 
     found: dict[str, str] = {}
@@ -218,29 +216,29 @@ def _beside_wheels(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, 
     return found
 
 
-def _missing(elsewhere: Sequence[Release]) -> tuple[str, ...]:
-    from factory.publish.remote_files import missing
+def _compare_links(linked: Sequence[Release]) -> tuple[str, ...]:
+    from factory.publish.remote_files import find_remote_differences
 
-    return missing(elsewhere)
+    return find_remote_differences(linked)
 
 
 def configure_index(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """Declare which index a command works on; `more` is what else it wants to say of the ledger."""
+    """Declare the index that a command works on; `more` is added to the help of --ledger."""
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="the written index (default: %(default)s)"
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="folder of the index (default: %(default)s)"
     )
-    help_text = f"the ledger of releases (default: where factory index has it){more}"
+    help_text = f"ledger of releases (default: as for factory index){more}"
     parser.add_argument("--ledger", type=Path, metavar="DIR", help=help_text)
 
 
 def default_ledger(output: Path) -> Path:
-    """The checkout's ledger where there is one, else one beside the pages."""
+    """Return the checkout's ledger if there is one, else the ledger in the index's folder."""
     kept = checkout() / "index" / "ledger"
     return kept if kept.is_dir() else output / "ledger"
 
 
 def _show(publication: Publication, output: Path) -> None:
-    """What is new of it, which is little where the index is large."""
+    """Print new and changed releases only: an index may be large."""
     if publication.added:
         rows = [(release.filename, f"{release.size:,}", _origin(release)) for release in publication.added]
         print_table(("new or changed", "bytes", "origin"), rows)
@@ -249,7 +247,7 @@ def _show(publication: Publication, output: Path) -> None:
 
 
 def as_json(publication: Publication) -> str:
-    """Every file of the index, for programs."""
+    """Return every release of the index as JSON."""
     added = {release.filename for release in publication.added}
     return json.dumps(
         [

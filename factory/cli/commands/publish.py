@@ -1,4 +1,4 @@
-"""`factory publish`: publish these wheels, if the store has records of their checks."""
+"""`factory publish`: publish the given wheels if the store has records of their checks."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL", help="a wheel that was built and checked")
+    parser.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL", help="a built and checked wheel")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--url",
         metavar="BASE",
-        help="the wheels were uploaded to this address: link to BASE/FILE instead of keeping the file in the index",
+        help="link to the wheels that were uploaded to this address, as BASE/FILE, instead of copying them",
     )
     where.add_argument(
         "--write-metadata",
         type=Path,
         metavar="DIR",
-        help="publish nothing: write FILE.metadata of each wheel into this folder, to be uploaded beside it",
+        help="publish nothing; write FILE.metadata of each wheel into this folder, to upload beside it",
     )
     configure_publishing(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Publish; print what is in the index and how to install from it."""
+    """Publish; print new releases and how to install from the index."""
     layout = default_layout()
     store = Store(layout.store)
-    candidates = [candidate(path, store) for path in args.wheels]
+    candidates = [find_candidate(path, store) for path in args.wheels]
     if args.write_metadata is None:
         publish_and_show(candidates, args, layout)
         return 0
@@ -49,20 +49,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def candidate(wheel: Path, store: Store) -> StoredWheel:
-    """A file with the record of its checks.
+def find_candidate(wheel: Path, store: Store) -> StoredWheel:
+    """Return a wheel with the record of its checks.
 
     Raises:
-        PublishError: it is not there, or no record says that exactly these bytes passed their checks.
+        PublishError: there is no such file, or no record of passed checks with exactly these bytes.
     """
     if not wheel.is_file():
         raise PublishError(
-            f"{wheel} is not a file", hint="wheels that were built are in the store: factory index takes all"
+            f"{wheel}: no such file", hint="built wheels are in the store; publish all of them: factory index"
         )
     found = store.candidate(wheel)
     if found is None:
         raise PublishError(
-            f"{wheel.name} is not published: no build record says that this file passed its checks",
-            hint="what was not run is not published; build and check it: factory build NAME",
+            f"{wheel.name}: cannot publish: no build record of passed checks for this file",
+            hint="build and check it: factory build NAME",
         )
     return found

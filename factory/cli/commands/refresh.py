@@ -1,4 +1,4 @@
-"""`factory refresh`: look up again what other projects publish for riscv64, and link to it."""
+"""`factory refresh`: update the links to other projects' riscv64 wheels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from factory.recipes.reader import read_file
 from factory.util.paths import default_layout
 
 UPSTREAM_FILE = "upstream.toml"
-# Its log is root's.
+# Root owns the log's folder.
 NEEDS_ROOT = True
 
 
@@ -33,8 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Note in the ledger what is linked."""
-    from factory.publish.upstream_closure import refresh
+    """Update the links in the ledger."""
+    from factory.publish.upstream_links import refresh
 
     folder: Path = args.ledger or default_ledger(args.output)
     requirements = read_requirements(folder.absolute().parent / UPSTREAM_FILE)
@@ -43,15 +43,15 @@ def run(args: argparse.Namespace) -> int:
         changed = refresh(requirements, ledger=Ledger(folder), output=args.output, log=log)
     for release in changed:
         print(f"{release.filename}: {'linked' if release.yanked is None else f'yanked: {release.yanked}'}")
-    print(pages_hint(args) if changed else "all links are as they were")
+    print(pages_hint(args) if changed else "no change")
     return 0
 
 
 def read_requirements(path: Path) -> tuple[str, ...]:
-    """`packages` of upstream.toml; none where there is no such file.
+    """Read `packages` of upstream.toml; empty if there is no such file.
 
     Raises:
-        RecipeError: one line for each mistake.
+        RecipeError: with a line for each mistake.
     """
     if not path.is_file():
         return ()

@@ -1,4 +1,4 @@
-"""`factory retain`: list only the newest builds of each version; older ones stay where they are, unlisted."""
+"""`factory retain`: list only the newest builds of each version; the files of others stay."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from factory.cli.commands.index import configure_index, default_ledger, pages_hi
 from factory.cli.values import count
 from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger
-from factory.publish.retention import retained
+from factory.publish.retention import apply_retention
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="these projects only (default: all that we build)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="projects (default: all that are built here)")
     parser.add_argument(
         "--builds", type=count, required=True, metavar="N", help="list the N newest builds of each version"
     )
@@ -24,12 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Note in the ledger what is listed."""
+    """Update in the ledger which releases are listed."""
     ledger = Ledger(args.ledger or default_ledger(args.output))
     names = {canonicalize_name(name) for name in args.names}
     with owned_by_user(ledger.folder), ledger.locked():
-        changed = ledger.update(retained(ledger.read(), names, builds=args.builds, versions=args.versions))
+        changed = ledger.update(apply_retention(ledger.read(), names, builds=args.builds, versions=args.versions))
     for release in changed:
-        print(f"{release.filename}: {'listed again' if release.listed else 'not listed any more'}")
-    print(pages_hint(args) if changed else "it was so already")
+        print(f"{release.filename}: {'listed' if release.listed else 'no longer listed'}")
+    print(pages_hint(args) if changed else "no change")
     return 0

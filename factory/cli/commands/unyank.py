@@ -14,5 +14,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Remove the reason from the ledger."""
-    yank.report(args, yank.change(args, None), "not yanked any more")
+    yank.report(args, yank.change(args, None), "no longer yanked")
     return 0

@@ -1,4 +1,4 @@
-"""`factory yank`: take a published version back, so that installers choose it only where it is pinned."""
+"""`factory yank`: yank a published version, so that installers choose it only where it is pinned."""
 
 from __future__ import annotations
 
@@ -11,45 +11,48 @@ from packaging.version import Version
 
 from factory.cli.commands.index import configure_index, default_ledger, pages_hint
 from factory.host.ownership import owned_by_user
-from factory.publish.ledger import Ledger, Release
+from factory.publish.ledger import Ledger
+from factory.publish.release import Release
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     configure_version(parser)
-    parser.add_argument("--reason", required=True, type=_reason, help="what installers tell those who pinned it")
+    parser.add_argument(
+        "--reason", required=True, type=_reason, help="text that installers show to users of the version"
+    )
 
 
 def configure_version(parser: argparse.ArgumentParser) -> None:
-    """Declare which version of which ledger is meant."""
-    parser.add_argument("version", type=pinned, metavar="NAME==VERSION", help="all files of this version")
+    """Declare the version and its index."""
+    parser.add_argument("version", type=parse_pin, metavar="NAME==VERSION", help="version of which all files are meant")
     configure_index(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Note the reason in the ledger."""
+    """Set the reason in the ledger."""
     changed = change(args, args.reason)
     report(args, changed, f"yanked: {args.reason}")
     return 0
 
 
 def change(args: argparse.Namespace, reason: str | None) -> tuple[Release, ...]:
-    """Yank the version that the arguments name, or take that back with None."""
+    """Yank the version with `reason`, or unyank it with None."""
     ledger, (name, version) = args.ledger or default_ledger(args.output), args.version
     with owned_by_user(ledger):
         return Ledger(ledger).set_yanked(name, version, reason)
 
 
 def report(args: argparse.Namespace, changed: Sequence[Release], state: str) -> None:
-    """Say what is another way than before."""
+    """Print the changed releases."""
     name, version = args.version
     for release in changed:
         print(f"{release.filename}: {state}")
-    print(pages_hint(args) if changed else f"{name} {version} was so already")
+    print(pages_hint(args) if changed else f"{name} {version}: no change")
 
 
-def pinned(text: str) -> tuple[str, Version]:
-    """`NAME==VERSION` as the normalized project and version."""
+def parse_pin(text: str) -> tuple[str, Version]:
+    """Parse `NAME==VERSION` as the normalized project and version."""
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
@@ -63,5 +66,5 @@ def pinned(text: str) -> tuple[str, Version]:
 def _reason(text: str) -> str:
     words = " ".join(text.split())
     if not words:
-        raise argparse.ArgumentTypeError("it is what people are told: it can't be empty")
+        raise argparse.ArgumentTypeError("empty reason: installers show it to users")
     return words

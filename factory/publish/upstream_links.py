@@ -1,4 +1,4 @@
-"""A closure of projects that we don't build: all that some requirements need, as links to their own projects' files."""
+"""Links to other projects' files: requirements of upstream.toml, with all their dependencies on riscv64."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from factory.errors import PublishError
 from factory.model.target import PYTHONS
-from factory.publish.ledger import Built, Ledger, Mirrored, Release, now
-from factory.publish.placement import write_simple
+from factory.publish.index_files import write_simple
+from factory.publish.ledger import Ledger
+from factory.publish.release import Built, Mirrored, Release, now
 from factory.publish.resolver import Pin, Unresolvable, open_environment, resolve
 from factory.publish.upstream_index import Upstream, configured_upstream
 from factory.util.log import LogSink
@@ -22,15 +23,16 @@ GONE = "its project took it from its index"
 
 
 def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: LogSink) -> tuple[Release, ...]:
-    """Look up what `requirements` need on riscv64 now, on each Python, and link to it; returns what is new or changed.
+    """Resolve `requirements` on riscv64 for each Python and link to the files; returns new and changed releases.
 
-    What was linked before stays, since somebody may have pinned it: it is yanked as long as its project yanks it or has
-    removed it, or we yanked it ourselves. Copies follow yanks too; those of removed files still serve. `output` is the
-    written index, which has our own files. Each requirement is looked up alone, so that no two have to agree.
+    Earlier links stay, since they may be pinned: a link is yanked while its project yanks it or has removed it, or
+    while it is yanked here. Copies follow yanks too, but stay available when the project removes the file. `output` is
+    the written index, which holds the files built here. Each requirement is resolved alone, so that no two have to
+    agree.
 
     Raises:
-        PublishError: a requirement can't be met by wheels, or not by any that can be linked, or the package index can't
-            be asked; nothing is changed.
+        PublishError: a requirement can't be resolved from wheels, a file can't be linked, or the package index can't be
+            read; nothing is changed.
     """
     with ledger.locked():
         published = ledger.read()
@@ -46,7 +48,7 @@ def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: L
         _require_links(new)
         ledger.verify_all(list(found.values()))
         changed = ledger.update(
-            _as_it_is_now(release, found.get(release.filename), upstream.page(release.project)) for release in mirrored
+            _update(release, found.get(release.filename), upstream.page(release.project)) for release in mirrored
         )
         return (*(ledger.add(release) for release in new), *changed)
 
@@ -65,16 +67,16 @@ def _pins(requirements: Sequence[str], built: Sequence[Release], files: Path, lo
                 try:
                     pins += resolve(requirement, python=python, environment=environment, log=log)
                 except Unresolvable as error:
-                    missing.append(f"for Python {python}, {error.message}")
+                    missing.append(f"Python {python}: {error.message}")
     if missing:
         raise PublishError(
-            "\n".join(missing), hint="take these out of upstream.toml, or write a recipe for what is missing"
+            "\n".join(missing), hint="remove these from upstream.toml, or write recipes for the missing packages"
         )
     return pins
 
 
 def _hashes(pins: Iterable[Pin], ours: set[str]) -> dict[str, set[str]]:
-    """The sha256 of the pinned files by project, but for projects that we build."""
+    """Return the sha256 of the pinned files by project, without projects that are built here."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for pin in pins:
         if pin.project not in ours:
@@ -85,29 +87,29 @@ def _hashes(pins: Iterable[Pin], ours: set[str]) -> dict[str, set[str]]:
 
 
 def _found(wanted: Mapping[str, set[str]], known: Collection[str], upstream: Upstream) -> list[Release]:
-    """The wheels of these hashes that are known or of use: uv names those for other machines and other Pythons too."""
+    """Return the wheels with these hashes that are published or usable: uv names those of other machines too."""
     found = [release for project in sorted(wanted) for release in upstream.wheels(project, wanted[project])]
-    return [release for release in found if release.filename in known or _of_use(release.filename)]
+    return [release for release in found if release.filename in known or _is_usable(release.filename)]
 
 
 def _require_links(releases: Sequence[Release]) -> None:
     names = [release.filename for release in releases if release.url is None]
     if names:
         raise PublishError(
-            "these files can't be linked, since their addresses on the package index have a query, which may be a "
-            f"credential: {', '.join(names)}",
-            hint="take what needs them out of upstream.toml; factory index keeps copies of what our own wheels need",
+            f"{', '.join(names)}: cannot link: the address on the package index has a query, which may be a credential",
+            hint="remove the packages that need these files from upstream.toml; factory index copies such dependencies "
+            "of wheels built here",
         )
 
 
-def _of_use(filename: str) -> bool:
+def _is_usable(filename: str) -> bool:
     platforms = filename.removesuffix(".whl").rpartition("-")[2].split(".")
     ours = any(each == "any" or glibc_of(each) is not None for each in platforms)
     return ours and any(serves(filename, python) for python in PYTHONS)
 
 
-def _as_it_is_now(release: Release, found: Release | None, page: str) -> Release:
-    """A link as its project has it now; `page` is where that was looked for: another index may never have had it."""
+def _update(release: Release, found: Release | None, page: str) -> Release:
+    """Update a link from its project's `page`; links to another index, which were not looked up there, stay."""
     if found is None or found.sha256 != release.sha256:
         stays = release.url is None or release.yanked is not None or release.tracks not in (None, page)
         return release if stays else replace(release, yanked=GONE)

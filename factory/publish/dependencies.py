@@ -1,0 +1,79 @@
+"""Run-time dependencies of the wheels built here: resolved where the last resolution may no longer hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from factory.publish.file_locations import FileLocations
+from factory.publish.mirror import Mirror, link_to_file
+from factory.publish.release import Release
+from factory.publish.resolution_cache import ResolutionCache, Root, find_roots
+from factory.publish.resolver import Pin, Unresolvable
+
+OpenMirror = Callable[[Sequence[Release]], AbstractContextManager[Mirror]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependencies:
+    """Dependencies of wheels: mirrored files, pinned versions by root, and notes on roots that can't be resolved."""
+
+    files: tuple[Path, ...] = ()
+    found: Mapping[Root, Sequence[Pin]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def resolve_dependencies(
+    built: Sequence[Release],
+    published: Sequence[Release],
+    locations: FileLocations,
+    cache: ResolutionCache,
+    open_mirror: OpenMirror,
+) -> Dependencies:
+    """Resolve the wheels whose cached resolution is stale; the mirror is opened for those only.
+
+    Wheels without a local file are not resolved: their dependencies were found when they were published.
+
+    Raises:
+        Unresolvable: a wheel of `built` that is not yet published lacks a dependency.
+    """
+    files = _local_files((*built, *published), locations)
+    known = {release.filename for release in published}
+    releases = {release.filename: release for release in (*built, *published)}
+    listed = (each for each in (*built, *published) if releases[each.filename].listed)
+    stale = cache.find_stale(find_roots(each for each in listed if each.filename in files), releases.values())
+    if not stale:
+        return Dependencies()
+    with open_mirror([_link_local(release, files) for release in releases.values()]) as mirror:
+        return _fetch(stale, mirror, find_roots(release for release in built if release.filename not in known))
+
+
+def _local_files(releases: Sequence[Release], locations: FileLocations) -> Mapping[str, Path]:
+    """Map file names to the files of this machine; every file that the index itself holds is among them."""
+    found = ((release.filename, locations.locate_unless_linked(release)) for release in releases)
+    return {filename: path for filename, path in found if path is not None}
+
+
+def _link_local(release: Release, files: Mapping[str, Path]) -> Release:
+    path = files.get(release.filename)
+    return release if path is None else link_to_file(release, path)
+
+
+def _fetch(roots: Sequence[Root], mirror: Mirror, new: Sequence[Root]) -> Dependencies:
+    """Fetch the dependencies of `roots`. An unresolvable root is refused if it is new, else noted."""
+    files: set[Path] = set()
+    found: dict[Root, Sequence[Pin]] = {}
+    notes = []
+    for root in roots:
+        try:
+            needed = mirror.fetch_needed(root.requirement, root.python)
+        except Unresolvable as error:
+            if root in new:
+                raise
+            notes.append(f"{root}: published, but no longer installable from this index: {error.message}")
+        else:
+            files.update(needed.files)
+            found[root] = needed.pins
+    return Dependencies(files=tuple(sorted(files)), found=found, notes=tuple(notes))
