@@ -61,6 +61,16 @@ class Source(Tagged, ABC):
             SourceError: it cannot be found or downloaded, differs from its pin, or is not safe to unpack.
         """
 
+    def metadata_archive(self, cache: Path, log: LogSink) -> Path | None:
+        """Return the archive that has the source's top files as they are after `fetch`, downloaded if need be.
+
+        None is returned where there is no such archive.
+
+        Raises:
+            SourceError: as for `fetch`.
+        """
+        return None
+
     def content_sha256(self) -> str:
         """Return the hash of the source without its parts and overlay, known without the network."""
         return self.sha256

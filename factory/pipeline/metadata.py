@@ -1,4 +1,4 @@
-"""A package's metadata out of its source, which a plan needs before anything is built."""
+"""Metadata of a package's source, which a plan needs before anything is built."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from factory.pipeline.run import Run
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.identity import identity
 from factory.stages.sources.local import LocalSource
-from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.metadata import read_project_metadata, read_without_fetch
 from factory.stages.sources.prepare import lay_over
 from factory.util.jsonio import load, save
 from factory.util.locks import held
@@ -22,13 +22,13 @@ from factory.util.scratch import discard
 
 
 def describe(recipe: Recipe, run: Run) -> ProjectMetadata:
-    """A recipe's metadata, out of its source, with what the recipe's build requires besides."""
+    """Return the metadata of a recipe's source, with the build requirements that the recipe adds."""
     metadata = _source_metadata(recipe.source, recipe.label, run)
     return replace(metadata, build_requires=(*metadata.build_requires, *recipe.build.requires))
 
 
 def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
-    """What the source says; kept by its hash, except where it is a folder that can be read as it is."""
+    """Return a source's metadata, cached by the source's hash; local folders without an overlay are read directly."""
     if isinstance(source, LocalSource) and source.overlay is None:
         return read_project_metadata(SourceTree(path=source.path, sha256=""))
     path = run.layout.metadata / f"{identity(source)}.json"
@@ -43,6 +43,10 @@ def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
 
 
 def _read_metadata(source: Source, scratch: Path, run: Run, log: LogSink) -> ProjectMetadata:
+    """Read the metadata; the source is unpacked only if its overlay and archive do not have it."""
+    metadata = read_without_fetch(source, run.layout.downloads, log)
+    if metadata is not None:
+        return metadata
     discard(scratch)
     try:
         tree = fetch(source, run.layout.downloads, scratch, log)

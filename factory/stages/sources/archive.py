@@ -1,4 +1,9 @@
-"""Source archives to folders: everything is judged before anything is written, and nothing half is left behind."""
+"""Extraction of source archives. All members are checked before anything is written; no incomplete tree is left.
+
+tarfile's data filter extracts, but does not replace the checks in `members`: it strips absolute names instead of
+refusing them, lets links leave the top folder as long as they stay in the destination, and checks each member only when
+those before it are written.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,9 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from factory.errors import SourceError
 from factory.stages.sources.disk import explain_full_disk
@@ -28,6 +33,8 @@ else:
 
 # tarfile reads an extended header in one piece, of the size that the archive states; real ones have some kilobytes.
 MAX_HEADER_BYTES = 1024 * 1024
+
+TarOpener = Callable[[Path], io.BufferedIOBase]
 
 _WORK = ".unpacking"
 _DAMAGED = (
@@ -67,6 +74,34 @@ def unpack(archive: Path, destination: Path, limits: Limits = DEFAULT_LIMITS) ->
         shutil.rmtree(work, ignore_errors=True)
 
 
+def read_top_files(archive: Path, names: Collection[str]) -> tuple[str, dict[str, bytes]] | None:
+    """Read files directly in the archive's top folder; return its name and the contents of those that exist.
+
+    All members are checked as by `unpack`. None is returned for archives that only unpacking can read: where one of the
+    files is a link, or where the archive is no tar archive.
+
+    Raises:
+        SourceError: as for `unpack`.
+    """
+    opener = next((opener for suffix, opener in _TAR_OPENERS.items() if archive.name.endswith(suffix)), None)
+    if opener is None:
+        return None
+    with _explain_damage(archive), _open_tar(archive, opener) as tar:
+        top = check_members(archive.name, archive.stat().st_size, map(_tar_member, tar), DEFAULT_LIMITS)
+        paths = {PurePosixPath(top, name): name for name in names}
+        found = {paths[path]: info for info in tar if (path := PurePosixPath(info.name)) in paths}
+        if not all(info.isreg() for info in found.values()):
+            return None
+        return top, {name: _content(tar, info) for name, info in found.items()}
+
+
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    content, source = io.BytesIO(), tar.extractfile(info)
+    assert source is not None, "a regular file has content"
+    shutil.copyfileobj(source, content)  # in pieces, which _HeaderGuard lets through
+    return content.getvalue()
+
+
 def _reader(archive: Path) -> Callable[[Path, Path, Limits], str]:
     for suffix, reader in _READERS.items():
         if archive.name.endswith(suffix):
@@ -96,9 +131,15 @@ def _move(folder: Path, final: Path) -> Path:
     return folder.rename(final)
 
 
-def _unpack_tar(opener: Callable[[Path], io.BufferedIOBase]) -> Callable[[Path, Path, Limits], str]:
+@contextmanager
+def _open_tar(archive: Path, opener: TarOpener) -> Iterator[tarfile.TarFile]:
+    with opener(archive) as stream, tarfile.open(fileobj=_HeaderGuard(stream, archive.name), mode="r:") as tar:
+        yield tar
+
+
+def _unpack_tar(opener: TarOpener) -> Callable[[Path, Path, Limits], str]:
     def read(archive: Path, work: Path, limits: Limits) -> str:
-        with opener(archive) as stream, tarfile.open(fileobj=_HeaderGuard(stream, archive.name), mode="r:") as tar:
+        with _open_tar(archive, opener) as tar:
             top = check_members(archive.name, archive.stat().st_size, map(_tar_member, tar), limits)
             work.mkdir(parents=True)
             tar.extractall(work, filter="data")
@@ -197,11 +238,14 @@ def _settle_folders(top: Path) -> None:
         os.utime(path, (newest, newest))
 
 
+_TAR_OPENERS: Mapping[str, TarOpener] = {
+    ".tar.gz": gzip.GzipFile,
+    ".tgz": gzip.GzipFile,
+    ".tar.xz": lzma.LZMAFile,
+    ".tar.bz2": bz2.BZ2File,
+    ".tar": lambda archive: archive.open("rb"),
+}
 _READERS: Mapping[str, Callable[[Path, Path, Limits], str]] = {
-    ".tar.gz": _unpack_tar(gzip.GzipFile),
-    ".tgz": _unpack_tar(gzip.GzipFile),
-    ".tar.xz": _unpack_tar(lzma.LZMAFile),
-    ".tar.bz2": _unpack_tar(bz2.BZ2File),
-    ".tar": _unpack_tar(lambda archive: archive.open("rb")),
+    **{suffix: _unpack_tar(opener) for suffix, opener in _TAR_OPENERS.items()},
     ".zip": _unpack_zip,
 }

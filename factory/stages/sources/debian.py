@@ -73,6 +73,10 @@ class DebianSource(Source):
         packaging = (self.sha256, self.packaging.sha256, *self.packaging.left_out)
         return hashlib.sha256("\0".join(packaging).encode()).hexdigest()
 
+    def metadata_archive(self, cache: Path, log: LogSink) -> Path | None:
+        """Return the tarball, unless the distribution's patches may change its files: see `Source.metadata_archive`."""
+        return self._archive(cache, log) if self.packaging is None else None
+
     def _archive(self, cache: Path, log: LogSink) -> Path:
         from factory.stages.sources.debian_pool import download_tarball  # HTTP clients are slow to import
 

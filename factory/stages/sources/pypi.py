@@ -24,11 +24,12 @@ class PypiSource(Source):
 
     def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
         """Find, download and unpack the source distribution: see `Source.fetch`."""
-        archive = self._archive(cache, log)
+        archive = self.metadata_archive(cache, log)
         log.write(f"unpacking {archive.name}, sha256 {self.sha256}\n")
         return SourceTree(path=unpack(archive, destination), sha256=self.sha256)
 
-    def _archive(self, cache: Path, log: LogSink) -> Path:
+    def metadata_archive(self, cache: Path, log: LogSink) -> Path:
+        """Return the source distribution: see `Source.metadata_archive`."""
         # Imported here because pypi-simple takes half a second, which most runs do not need.
         from factory.stages.sources.package_index import SDIST, download_file
 

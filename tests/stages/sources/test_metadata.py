@@ -1,7 +1,10 @@
-"""What a source says of itself."""
+"""Metadata of sources."""
 
 from __future__ import annotations
 
+import hashlib
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,13 @@ import pytest
 from factory.errors import SourceError
 from factory.model.artifacts import SourceTree
 from factory.model.job import ProjectMetadata
-from factory.stages.sources.metadata import read_project_metadata
+from factory.model.source import Overlay
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.metadata import read_project_metadata, read_without_fetch
+from factory.stages.sources.prepare import lay_over
+from factory.stages.sources.pypi import PypiSource
+from tests.support.archives import file_entry, sdist, special_entry, tar_bytes
+from tests.support.logs import MemoryLog
 
 CORE = """\
 Metadata-Version: 2.4
@@ -86,3 +95,60 @@ def test_a_wrong_pyproject_is_the_sources_fault_and_says_so(tmp_path: Path, text
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has neither pyproject\.toml nor setup\.py"):
         read(tmp_path)
+
+
+def cached(cache: Path, content: bytes, suffix: str = "tar.gz") -> PypiSource:
+    """Return the pin of a source distribution that is in the cache, so that no index is needed."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = cache / sha256[:2] / sha256 / f"spam-1.0.{suffix}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return PypiSource(project="spam", version="1.0", sha256=sha256)
+
+
+def test_metadata_from_archive_equals_that_of_its_tree(tmp_path: Path, log: MemoryLog) -> None:
+    source = cached(tmp_path, sdist())
+    tree = fetch(source, tmp_path, tmp_path / "out", log)
+    assert read_without_fetch(source, tmp_path, log) == read_project_metadata(tree)
+
+
+def test_metadata_longer_than_a_header_is_read(tmp_path: Path, log: MemoryLog) -> None:
+    core = f"{CORE}{'x' * 3_000_000}\n".encode()
+    source = cached(tmp_path, tar_bytes([file_entry("s/PKG-INFO", core), file_entry("s/setup.py")]))
+    metadata = read_without_fetch(source, tmp_path, log)
+    assert metadata is not None
+    assert metadata.name == "Spam"
+
+
+def test_metadata_behind_a_link_needs_the_tree(tmp_path: Path, log: MemoryLog) -> None:
+    entries = [file_entry("s/setup.py"), file_entry("s/info", CORE.encode())]
+    source = cached(tmp_path, tar_bytes([*entries, special_entry("s/PKG-INFO", tarfile.SYMTYPE, "info")]))
+    assert read_without_fetch(source, tmp_path, log) is None
+
+
+def test_metadata_of_hostile_archive_is_refused(tmp_path: Path, log: MemoryLog) -> None:
+    """The checks of unpacking hold for reading too: nothing of a refused archive is used."""
+    source = cached(tmp_path, tar_bytes([file_entry("s/PKG-INFO", CORE.encode()), file_entry("../x")]))
+    with pytest.raises(SourceError, match=r"the member '\.\./x' has '\.\.' in its name"):
+        read_without_fetch(source, tmp_path, log)
+
+
+def test_metadata_of_another_project_is_refused(tmp_path: Path, log: MemoryLog) -> None:
+    source = replace(cached(tmp_path, sdist()), project="eggs")
+    with pytest.raises(SourceError, match=r"eggs 1\.0: .*metadata has name 'spam', the recipe 'eggs'"):
+        read_without_fetch(source, tmp_path, log)
+
+
+@pytest.mark.parametrize("names", [("first",), ("first", "second"), ("second", "first"), ("second",)])
+def test_metadata_from_overlay_equals_that_of_its_tree(tmp_path: Path, log: MemoryLog, names: tuple[str, ...]) -> None:
+    """An overlay with a pyproject.toml decides the metadata; a PKG-INFO on top of it counts again."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "first/pyproject.toml").write_text('[project]\nname = "part"\nversion = "2"\n')
+    (tmp_path / "second/PKG-INFO").write_text("Metadata-Version: 2.4\nName: part\nVersion: 2\nRequires-Dist: ham\n")
+    overlay = Overlay(project="part", version="2", folders=tuple(tmp_path / name for name in names))
+    source = replace(cached(tmp_path / "cache", sdist()), overlay=overlay)
+    tree = fetch(source, tmp_path / "cache", tmp_path / "out", log)
+    lay_over(source, tree, log)
+    expected = read_project_metadata(tree) if "first" in names else None
+    assert read_without_fetch(source, tmp_path / "cache", log) == expected
