@@ -1,4 +1,4 @@
-"""Declarations of recipe fields: documentation in a field's metadata, rules for its values in its type.
+"""Declarations of recipe fields: their documentation and rules for their values.
 
 A recipe's tables are dataclasses whose fields have `about(...)` as metadata and, where not every value will do, a type
 `Annotated[..., rule]`. factory.recipes reads recipes by them, and generates the reference and the JSON schema.
@@ -26,7 +26,10 @@ def about(text: str, *, tables: tuple[str, ...] = (), key: str = "") -> Mapping[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule for a string; `refusal` is its error message with the string as `{value}`, `pattern` is for the schema."""
+    """A rule for a string.
+
+    `refusal` is the error message, with the string as `{value}`; `pattern` is for the JSON schema.
+    """
 
     refusal: str
     holds: Callable[[str], bool]
@@ -35,7 +38,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneOf:
-    """The known names for a string, or for each string of a list; without `names`, any.
+    """The known names for a string, or for the strings of a list; without `names`, any.
 
     With `globs`, a list may hold globs of names. `if_empty` is the error message for an empty list.
     """

@@ -55,7 +55,7 @@ Script = Annotated[Path, BesideRecipe()]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepackOptions:
-    """Differences between a distribution's files and the wheel that `repack` makes of them."""
+    """Differences between a distribution's files and the wheel made of them."""
 
     replaced: Mapping[str, str] = field(
         default_factory=dict,
@@ -135,7 +135,7 @@ class AuditOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOptions:
-    """Options of a check, and of a suite: the project's own tests, run on request because they take long.
+    """Options of a check, and of a suite: the project's own tests, run on request.
 
     With `build_root` it runs in the root that builds, which has compilers, with the built source in /build/src.
     """
@@ -197,13 +197,15 @@ class CheckOptions:
     )
 
     def runs_model(self, profile: str) -> bool:
-        """Report whether the model runs on that profile; it does on profiles that the recipe does not name."""
+        """Report whether the model runs on a profile; it does on unnamed profiles."""
         return not self.model_profiles or profile in self.model_profiles or profile not in self.profiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Instructions for one package's riscv64 wheels, whose project is `distribution`, else the recipe's name.
+    """Instructions for the wheels of one package.
+
+    The project on the package index is `distribution`, else the recipe's name.
 
     `file_sha256` is that of the recipe's file as it was read: the file may change during a build.
     """
@@ -253,13 +255,13 @@ class Recipe:
 
     @property
     def package(self) -> str:
-        """Name of the binary package that holds the Python files of a repacked project, else empty."""
+        """Name of the binary package with the Python files that are repacked, else empty."""
         package = self.source.binary_package
         return package.name if package else ""
 
     @property
     def repacked_from(self) -> str:
-        """Name and version of the binary package that the wheels are made of; empty where they are compiled."""
+        """Name and version of the repacked binary package; empty for compiled wheels."""
         return f"Debian's {self.package} {self.source.version}" if self.build.builder == "repack" else ""
 
     @property
@@ -277,18 +279,18 @@ class Recipe:
         return self.build.toolchains[0]
 
     def label_for(self, python: str, toolchain: str = TOOLCHAINS[0]) -> str:
-        """Return the label of a build for that Python with that toolchain; defaults are left out of it."""
+        """Return the label of a build; the default Python and toolchain are omitted."""
         for_python = "" if python == PYTHONS[0] else f" for Python {python}"
         return f"{self.label}{for_python}{'' if toolchain == TOOLCHAINS[0] else f' with {toolchain}'}"
 
     def options_for(self, python: str, toolchain: str) -> str:
-        """Return the command line options that select the build for that Python with that toolchain."""
+        """Return the command line options that select a build."""
         return f"--python {python}{'' if toolchain == self.toolchain else f' --toolchain {toolchain}'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPin:
-    """A model file for checks: a member of a wheel on the package index, both pinned by sha256."""
+    """A model file for checks: a member of a wheel on the package index."""
 
     name: str
     project: str = field(metadata=about("project on the package index"))

@@ -1,4 +1,7 @@
-"""Pinned sources: the base class of all kinds, and overlays. factory.stages.sources has a module for each kind."""
+"""Pinned sources: the base class of all kinds, and overlays.
+
+factory.stages.sources has a module for each kind.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Tagged, ABC):
-    """A pinned source. A subclass declares the keys of its kind in recipes, fetches it and knows its hash.
+    """A pinned source.
+
+    A subclass declares the keys of its kind in recipes, fetches it and knows its hash.
 
     `parts` maps folders of the source, as paths with slashes, to the further sources that are put there.
     """
@@ -55,14 +60,16 @@ class Source(Tagged, ABC):
 
     @abstractmethod
     def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-        """Put the source, without its parts and overlay, into a new folder in `destination`; `cache` keeps downloads.
+        """Put the source into a new folder in `destination`; `cache` keeps downloads.
+
+        Parts and the overlay are not included.
 
         Raises:
             SourceError: it cannot be found or downloaded, differs from its pin, or is not safe to unpack.
         """
 
     def metadata_archive(self, cache: Path, log: LogSink) -> Path | None:
-        """Return the archive that has the source's top files as they are after `fetch`, downloaded if need be.
+        """Return the archive with the source's top files as they are after `fetch`.
 
         None is returned where there is no such archive.
 
@@ -72,7 +79,7 @@ class Source(Tagged, ABC):
         return None
 
     def content_sha256(self) -> str:
-        """Return the hash of the source without its parts and overlay, known without the network."""
+        """Return the hash of the source without its parts and overlay."""
         return self.sha256
 
     @property

@@ -22,13 +22,16 @@ from factory.util.scratch import discard
 
 
 def describe(recipe: Recipe, run: Run) -> ProjectMetadata:
-    """Return the metadata of a recipe's source, with the build requirements that the recipe adds."""
+    """Return a recipe's metadata, with the build requirements that the recipe adds."""
     metadata = _source_metadata(recipe.source, recipe.label, run)
     return replace(metadata, build_requires=(*metadata.build_requires, *recipe.build.requires))
 
 
 def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
-    """Return a source's metadata, cached by the source's hash; local folders without an overlay are read directly."""
+    """Return a source's metadata, cached by its hash.
+
+    Local folders without an overlay are read directly.
+    """
     if isinstance(source, LocalSource) and source.overlay is None:
         return read_project_metadata(SourceTree(path=source.path, sha256=""))
     path = run.layout.metadata / f"{identity(source)}.json"
@@ -43,7 +46,7 @@ def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
 
 
 def _read_metadata(source: Source, scratch: Path, run: Run, log: LogSink) -> ProjectMetadata:
-    """Read the metadata; the source is unpacked only if its overlay and archive do not have it."""
+    """Read the metadata; unpack the source only if its overlay and archive lack it."""
     metadata = read_without_fetch(source, run.layout.downloads, log)
     if metadata is not None:
         return metadata

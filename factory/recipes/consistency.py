@@ -1,4 +1,4 @@
-"""Consistency of a recipe: mistakes that only several keys together, or other files, show."""
+"""Consistency of a recipe: contradictions between keys, or with other files."""
 
 from __future__ import annotations
 

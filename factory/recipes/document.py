@@ -33,7 +33,9 @@ _SYNTAX_ERROR = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d
 
 
 class Document:
-    """One TOML file with the mistakes found in it: read `data`, note mistakes, then call `finish`.
+    """A TOML file with the mistakes found in it.
+
+    Read `data`, note mistakes, then call `finish`.
 
     `sha256` is that of the file as it was read.
     """
@@ -53,7 +55,7 @@ class Document:
         self._problems: list[tuple[int, str]] = []
 
     def line_of(self, path: KeyPath) -> int:
-        """Return the line of a key; of the nearest table around it where the key is missing or inside a value."""
+        """Return the line of a key, or of the nearest table around it that has one."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
@@ -114,7 +116,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _key_lines(text: str) -> Iterator[tuple[KeyPath, int]]:
-    """Yield each table header and key of a valid TOML text with its line; the first mention of a table counts."""
+    """Yield each table and key of a valid TOML text with the line of its first mention."""
     table: KeyPath = ()
     seen: set[KeyPath] = set()
     for line, statement in _statements(text):
@@ -129,7 +131,10 @@ def _key_lines(text: str) -> Iterator[tuple[KeyPath, int]]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, text) of each header, and of each key up to its `=`. Values may span lines and are skipped."""
+    """Yield (line, text) of each header, and of each key up to its `=`.
+
+    Values may span lines and are skipped.
+    """
     line, start, depth, statement, in_value = 1, 1, 0, "", False
     for token in _TOKEN.finditer(text):
         kind, word = token.lastgroup, token.group()

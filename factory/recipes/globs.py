@@ -12,7 +12,7 @@ def is_glob(name: str) -> bool:
 
 
 def expand_globs(names: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Replace each glob by the known names that match it, in their order; return the names and the unmatched globs."""
+    """Replace globs by the known names that match; return names and unmatched globs."""
     expanded: dict[str, None] = {}
     unmatched: list[str] = []
     for name in names:
@@ -23,7 +23,7 @@ def expand_globs(names: Sequence[str], known: Sequence[str]) -> tuple[tuple[str,
 
 
 def resolve_by_globs(values: dict[str, object], names: Collection[str]) -> dict[str, object]:
-    """Return the value of each name: under the name itself, else under the first glob that matches it.
+    """Return the value of each name: its own, else that of the first matching glob.
 
     Without globs the values are returned as they are; with them, in the order of `names`. Globs that match none of the
     names are kept.

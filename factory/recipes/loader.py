@@ -1,4 +1,4 @@
-"""Loader of recipe.toml and models.toml; all mistakes of a file are reported at once."""
+"""Loader of recipe.toml and models.toml, which reports all mistakes at once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def load_recipe(directory: Path, kinds: SourceKinds, models: Collection[str] | N
 
 
 def load_recipes(root: Path, kinds: SourceKinds) -> dict[str, Recipe]:
-    """Read every `root/*/recipe.toml`, keyed by normalized name, with the models of `root/models.toml` if it exists.
+    """Read every `root/*/recipe.toml`, keyed by normalized name.
+
+    The names of models are checked against `root/models.toml` if it exists.
 
     Raises:
         RecipeError: the mistakes of all files together, or two recipes of the same name.
@@ -83,7 +85,7 @@ def load_models(path: Path) -> dict[str, ModelPin]:
 
 
 def _load_model_names(root: Path, problems: list[str]) -> Collection[str] | None:
-    """Return the known models' names; None when there is no readable models.toml to check against."""
+    """Return the known models' names; None without a readable models.toml."""
     if not (root / MODELS_FILE).exists():
         return None
     try:
@@ -94,7 +96,7 @@ def _load_model_names(root: Path, problems: list[str]) -> Collection[str] | None
 
 
 def _read_recipe(document: Document, directory: Path, kinds: SourceKinds) -> Recipe:
-    """Read a recipe; mistakes are noted in the document, and defaults take the place of refused values."""
+    """Read a recipe; note mistakes, and take defaults in the place of refused values."""
     context = Context(document=document, directory=directory, kinds=kinds)
     root = Value(content=document.data, path=(), context=context)
     package = read_table(_package_table(root), Recipe, PACKAGE_TABLE)
@@ -107,7 +109,7 @@ def _read_recipe(document: Document, directory: Path, kinds: SourceKinds) -> Rec
 
 
 def _package_table(root: Value) -> Value:
-    """Return the table that names the package; an empty one where it is missing or no table."""
+    """Return the table of the package, or an empty one if it is missing or refused."""
     table = root.child(PACKAGE_TABLE)
     if table.content is None:
         table.problem("is missing")
@@ -120,7 +122,7 @@ def _package_table(root: Value) -> Value:
 
 
 def _with_defaults(check: CheckOptions, directory: Path) -> CheckOptions:
-    """Give a check its default script, and each profile its values where the recipe has globs."""
+    """Fill in the default script, and expand globs of profiles."""
     default = directory / DEFAULT_SCRIPT
     return replace(
         check,
@@ -131,6 +133,6 @@ def _with_defaults(check: CheckOptions, directory: Path) -> CheckOptions:
 
 
 def _expanded(names: tuple[str, ...], profiles: tuple[str, ...]) -> tuple[str, ...]:
-    """Expand globs among the recipe's profiles; those that match none are kept, to be reported as unknown."""
+    """Expand globs of profiles; globs without a match are kept, to be reported."""
     expanded, unmatched = expand_globs(names, profiles)
     return (*expanded, *unmatched)

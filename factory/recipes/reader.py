@@ -37,7 +37,7 @@ class Refused(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Facts that values are read by: the file, its folder, the source kinds, and the package's project and version."""
+    """Context of a value: its file, the source kinds, and the package's identity."""
 
     document: Document
     directory: Path
@@ -78,7 +78,7 @@ class Value:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredField:
-    """A field of a declared class: its attribute, its key in TOML, its documentation and its default."""
+    """A field of a declared class, with its key in TOML."""
 
     name: str
     key: str
@@ -136,7 +136,9 @@ def read(value: Value, kind: type[T]) -> T:
 def read_table(
     value: Value, kind: type, table: str, *, given: Mapping[str, object] | None = None, known: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Read the fields of a class that a table declares; fields that it lacks and that have a default are left out.
+    """Read the fields that a class declares for a table.
+
+    Fields that the table lacks and that have a default are omitted.
 
     `given` are values of fields that the table lacks, and `known` are keys of it that are read elsewhere.
 
@@ -252,7 +254,10 @@ def _read_dataclass(value: Value, kind: type) -> Any:
 
 
 def _read_source(value: Value, _: Any) -> Source:
-    """Read a source by its kind; the package's own source has the package's project and version by default."""
+    """Read a source by its kind.
+
+    The package's own source has the package's project and version by default.
+    """
     context = value.context
     content, kind = value.of("a table", dict), value.child(KIND)
     name = read(kind, str) if KIND in content else ""

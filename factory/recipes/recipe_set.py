@@ -17,7 +17,10 @@ from factory.recipes.loader import MODELS_FILE, SourceKinds, load_models, load_r
 
 @dataclass(frozen=True)
 class RecipeSet:
-    """Recipes of the project folder `folder`, with sources of the given kinds; files are read at first use, once."""
+    """Recipes of the project folder `folder`, with sources of the given kinds.
+
+    Files are read at first use, once.
+    """
 
     folder: Path
     kinds: SourceKinds

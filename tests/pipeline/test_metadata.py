@@ -40,7 +40,7 @@ def recipe(tmp_path: Path) -> Recipe:
     return Recipe(name="eggs", version="1", directory=tmp_path, source=pin)
 
 
-def test_metadata_is_read_out_of_the_source_once(run: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metadata_is_read_once(run: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
     metadata = describe(recipe, run)
     assert (metadata.name, metadata.build_backend) == ("eggs", "mesonpy")
     assert describe(recipe, run) == metadata

@@ -65,7 +65,7 @@ def problems_of(root: Path, text: str) -> list[str]:
     return caught.value.message.replace(f"{directory}/", "").splitlines()
 
 
-def test_the_smallest_recipe_gets_every_default(tmp_path: Path) -> None:
+def test_smallest_recipe_gets_every_default(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, SMALLEST))
     assert recipe.label == "spam 1.0"
     assert (recipe.source.kind, recipe.source.project, recipe.source.sha256) == ("pypi", "spam", SHA256)
@@ -75,7 +75,7 @@ def test_the_smallest_recipe_gets_every_default(tmp_path: Path) -> None:
     assert recipe.file_sha256 == sha256_of(tmp_path / "spam/recipe.toml")
 
 
-def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
+def test_full_recipe_is_read(tmp_path: Path) -> None:
     text = f"""{SMALLEST}
         [build]
         apt = ["libopenblas-dev"]
@@ -121,7 +121,7 @@ def test_a_full_recipe_is_read_whole(tmp_path: Path) -> None:
     assert recipe.check.expect == {"cpu-backend": {"rv64gc": "riscv64_0", "k1": "riscv64_v"}}
 
 
-def test_all_mistakes_of_a_file_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once_with_lines(tmp_path: Path) -> None:
     text = """\
 # A comment with [brackets] and key = "value"
 [package]
@@ -229,27 +229,27 @@ k1 = "x"
         (SMALLEST + "x = [1,\n", "recipe.toml:7: not TOML: Invalid value"),
     ],
 )
-def test_each_kind_of_mistake_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
+def test_mistake_is_reported_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
     assert any(expected in problem for problem in problems_of(tmp_path, text)), problems_of(tmp_path, text)
 
 
-def test_the_error_ends_with_a_hint(tmp_path: Path) -> None:
+def test_error_has_a_hint(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="hint: correct these lines"):
         load_recipe(write(tmp_path, SMALLEST + "x = 1\n"))
 
 
-def test_an_unknown_model_is_reported_with_the_nearest_one(tmp_path: Path) -> None:
+def test_unknown_model_is_reported_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text(MODELS)
     found = problems_of(tmp_path, SMALLEST + '[check]\nmodel = "tniy"\n')
     assert found == ["recipe.toml:8: check.model: unknown value 'tniy'; did you mean 'tiny'? (models.toml)"]
 
 
-def test_models_are_not_checked_without_models_toml(tmp_path: Path) -> None:
+def test_models_without_models_toml_are_not_checked(tmp_path: Path) -> None:
     write(tmp_path, SMALLEST + '[check]\nmodel = "any"\n')
     assert load_recipes(tmp_path)["spam"].check.model == "any"
 
 
-def test_mistakes_of_several_recipes_and_models_come_together(tmp_path: Path) -> None:
+def test_mistakes_of_several_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text(MODELS + "size = 3\n")
     write(tmp_path, SMALLEST + "x = 1\n")
     write(tmp_path, SMALLEST.replace("spam", "eggs") + "y = 1\n", "eggs")
@@ -269,7 +269,7 @@ def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:
         load_recipes(tmp_path)
 
 
-def test_a_local_source_is_a_folder_relative_to_the_recipe(tmp_path: Path) -> None:
+def test_local_source_is_relative_to_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     text = SMALLEST.split("[source]")[0] + '[source]\nkind = "local"\npath = "../project"\n'
     recipe: Recipe = load_recipe(write(tmp_path, text))
@@ -283,7 +283,7 @@ def test_a_local_source_is_a_folder_relative_to_the_recipe(tmp_path: Path) -> No
     ]
 
 
-def test_an_overlay_makes_another_projects_source_this_package(tmp_path: Path) -> None:
+def test_overlay_permits_source_of_another_project(tmp_path: Path) -> None:
     (tmp_path / "spam/package").mkdir(parents=True)
     (tmp_path / "common").mkdir()
     pin = 'project = "eggs"\nversion = "7"\noverlay = ["../common", "package"]\n'
@@ -293,7 +293,7 @@ def test_an_overlay_makes_another_projects_source_this_package(tmp_path: Path) -
     assert recipe.source.overlay == Overlay(project="spam", version="1.0", folders=folders)
 
 
-def test_a_debian_source_may_have_parts_of_other_packages(tmp_path: Path) -> None:
+def test_debian_source_has_parts_of_other_packages(tmp_path: Path) -> None:
     pin = f'kind = "debian"\nversion = "3.12.1"\nsha256 = "{SHA256}"\n'
     text = f"""{SMALLEST.replace("pypi", "debian")}
         [source.parts."vendor/lapack"]
@@ -306,7 +306,7 @@ def test_a_debian_source_may_have_parts_of_other_packages(tmp_path: Path) -> Non
     assert source.parts == {"vendor/lapack": lapack}
 
 
-def test_a_debian_source_may_be_as_the_distribution_builds_it(tmp_path: Path) -> None:
+def test_debian_source_with_packaging_is_read(tmp_path: Path) -> None:
     text = f"""{SMALLEST.replace("pypi", "debian")}
         [source.packaging]
         revision = "7"
@@ -318,7 +318,7 @@ def test_a_debian_source_may_be_as_the_distribution_builds_it(tmp_path: Path) ->
     assert source.packaging == DebianPackaging(revision="7", sha256=SHA256, left_out=("2000-version.patch",))
 
 
-def test_a_distributions_package_is_named_beside_its_source_and_says_what_differs(tmp_path: Path) -> None:
+def test_deb_source_and_repack_options_are_read(tmp_path: Path) -> None:
     text = f"""{SMALLEST.replace('"1.0"', '"1.0+debian"')}
         package = "python3-spam"
         overlay = ["package"]
@@ -349,18 +349,18 @@ def test_a_distributions_package_is_named_beside_its_source_and_says_what_differ
     assert recipe.repair.left_out == ("libmpi.so.40",)
 
 
-def test_a_builder_that_repairs_its_wheels_itself_leaves_nothing_out(tmp_path: Path) -> None:
+def test_left_out_with_cibuildwheel_is_refused(tmp_path: Path) -> None:
     text = f'{SMALLEST}[build]\nbuilder = "cibuildwheel"\n[repair]\nleft-out = ["libmpi.so.40"]\n'
     with pytest.raises(RecipeError, match=r"repair\.left-out: not supported with cibuildwheel, which repairs"):
         load_recipe(write(tmp_path, text))
 
 
-def test_a_folder_without_a_recipe_is_named(tmp_path: Path) -> None:
+def test_folder_without_recipe_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"recipe\.toml:1: cannot be read: No such file"):
         load_recipe(tmp_path)
 
 
-def test_lines_are_right_with_every_kind_of_toml_key_and_string(tmp_path: Path) -> None:
+def test_lines_are_right_for_every_toml_syntax(tmp_path: Path) -> None:
     text = (
         SMALLEST
         + r'''
@@ -391,11 +391,11 @@ def test_models_are_read(tmp_path: Path) -> None:
         load_models(path)
 
 
-def test_the_recipes_of_this_repository_have_no_mistakes() -> None:
+def test_recipes_of_the_repository_have_no_mistakes() -> None:
     assert "numpy" in load_recipes(REPOSITORY / "recipes")
 
 
-def test_what_overlays_say_of_versions_is_what_the_recipes_say() -> None:
+def test_versions_in_overlays_match_the_recipes() -> None:
     """The extra of llama-cpp-tools, for one, names a version that no build looks at."""
     recipes = load_recipes(REPOSITORY / "recipes")
     for recipe in recipes.values():

@@ -1,4 +1,4 @@
-"""Recipe reference and JSON schema: up to date, and right for the recipes of this repository."""
+"""Recipe reference and JSON schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Extraction of source archives. All members are checked before anything is written; no incomplete tree is left.
+"""Extraction of source archives.
+
+All members are checked before anything is written, and no incomplete tree is left.
 
 tarfile's data filter extracts, but does not replace the checks in `members`: it strips absolute names instead of
 refusing them, lets links leave the top folder as long as they stay in the destination, and checks each member only when
@@ -53,7 +55,9 @@ _DAMAGED = (
 
 
 def unpack(archive: Path, destination: Path, limits: Limits = DEFAULT_LIMITS) -> Path:
-    """Unpack a .tar.gz, .tar.xz, .tar.bz2, .tar or .zip archive and return its one top folder, now in `destination`.
+    """Unpack an archive into `destination` and return its one top folder there.
+
+    The archive is a .tar.gz, .tgz, .tar.xz, .tar.bz2, .tar or .zip file.
 
     A folder of that name from an earlier run is replaced. Files keep the archive's modification times; folders get the
     newest of them, so that `stat` of the returned folder gives the source's date. Owners, setuid bits and write
@@ -75,7 +79,9 @@ def unpack(archive: Path, destination: Path, limits: Limits = DEFAULT_LIMITS) ->
 
 
 def read_top_files(archive: Path, names: Collection[str]) -> tuple[str, dict[str, bytes]] | None:
-    """Read files directly in the archive's top folder; return its name and the contents of those that exist.
+    """Return the name of the archive's top folder and the contents of files in it.
+
+    Files that are missing are omitted.
 
     All members are checked as by `unpack`. None is returned for archives that only unpacking can read: where one of the
     files is a link, or where the archive is no tar archive.
@@ -124,7 +130,7 @@ def _explain_damage(archive: Path) -> Iterator[None]:
 
 
 def _move(folder: Path, final: Path) -> Path:
-    """Rename into place; `destination` sees either the old tree, none, or the whole new one."""
+    """Rename into place: the old tree, none, or the complete new one is there."""
     if final.exists():
         old = folder.parent / f"{_WORK}-old"
         final.rename(old)
@@ -165,7 +171,7 @@ def _tar_kind(info: tarfile.TarInfo) -> Kind:
 
 
 class _HeaderGuard(io.BufferedIOBase):
-    """Refuses a single read of more than MAX_HEADER_BYTES: a header that would fill the memory."""
+    """A stream that refuses to read headers of more than MAX_HEADER_BYTES."""
 
     def __init__(self, stream: io.BufferedIOBase, archive: str) -> None:
         self._stream = stream
@@ -219,7 +225,7 @@ def _extract_zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path
 
 
 def _zip_time(date: tuple[int, int, int, int, int, int]) -> int:
-    """Seconds since 1970, read as UTC (zip has no time zone); 1980 where the archive states no real date."""
+    """Return seconds since 1970, in UTC; 1980 for an invalid date."""
     try:
         return calendar.timegm((*date, 0, 0, 0))
     except ValueError:
@@ -227,7 +233,10 @@ def _zip_time(date: tuple[int, int, int, int, int, int]) -> int:
 
 
 def _settle_folders(top: Path) -> None:
-    """Give every folder the newest file's time: an archive need not list its folders, and "now" is not reproducible."""
+    """Set the time of every folder to that of the newest file.
+
+    An archive need not list its folders, and the current time is not reproducible.
+    """
     folders: list[Path] = [top]
     newest = 0.0
     for folder, _, files in os.walk(top):

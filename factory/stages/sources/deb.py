@@ -38,7 +38,7 @@ class DebSource(Source):
     package: Annotated[str, PACKAGE_NAME] = field(metadata=about("name of the binary package"))
 
     def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-        """Find, download and unpack the package; the tree holds its files, as `usr/...`: see `Source.fetch`."""
+        """Fetch the package: see `Source.fetch`; the tree has its files as `usr/...`."""
         archive = self._archive(cache, log)
         log.write(f"unpacking {archive.name}, sha256 {self.sha256}\n")
         folder = destination / self.package

@@ -1,4 +1,4 @@
-"""Source kind `debian`: the upstream tarball of a Debian source package, from a mirror's pool.
+"""Source kind `debian`: the upstream tarball of a Debian source package.
 
 The tarball is pinned, not a revision: revisions come and go, while the tarball stays in the pool as long as any suite
 has that version. A recipe that wants the source as the distribution builds it pins a revision's packaging too.
@@ -44,7 +44,7 @@ class DebianPackaging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianSource(Source):
-    """The upstream tarball of a Debian source package; with `packaging`, as the distribution builds it."""
+    """The upstream tarball of a Debian source package, patched by its `packaging`."""
 
     kind: ClassVar[str] = "debian"
 
@@ -58,7 +58,7 @@ class DebianSource(Source):
     )
 
     def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-        """Find, download and unpack the tarball, and apply the distribution's patches: see `Source.fetch`."""
+        """Fetch the tarball and apply the distribution's patches: see `Source.fetch`."""
         archive = self._archive(cache, log)
         log.write(f"unpacking {archive.name}, sha256 {self.sha256}\n")
         tree = SourceTree(path=unpack(archive, destination), sha256=self.sha256)
@@ -67,14 +67,14 @@ class DebianSource(Source):
         return tree
 
     def content_sha256(self) -> str:
-        """Return the tarball's hash; with packaging, one over both and the patches that are left out."""
+        """Return the hash of the tarball, the packaging and the excluded patches."""
         if self.packaging is None:
             return self.sha256
         packaging = (self.sha256, self.packaging.sha256, *self.packaging.left_out)
         return hashlib.sha256("\0".join(packaging).encode()).hexdigest()
 
     def metadata_archive(self, cache: Path, log: LogSink) -> Path | None:
-        """Return the tarball, unless the distribution's patches may change its files: see `Source.metadata_archive`."""
+        """Return the tarball, unless patches may change its files."""
         return self._archive(cache, log) if self.packaging is None else None
 
     def _archive(self, cache: Path, log: LogSink) -> Path:
@@ -89,7 +89,7 @@ class DebianSource(Source):
         return cached_file(packaging.sha256, cache) or download_file(self, name, packaging.sha256, cache, log)
 
     def _apply_packaging(self, packaging: DebianPackaging, cache: Path, tree: SourceTree, log: LogSink) -> None:
-        """Make the tree what dpkg-source makes of it, without the patches that are left out; keep the source's date."""
+        """Apply the packaging as dpkg-source does; keep the source's date."""
         archive = self._packaging_archive(packaging, cache, log)
         log.write(f"unpacking {archive.name}, sha256 {packaging.sha256}\n")
         date = tree.path.stat().st_mtime
@@ -112,14 +112,14 @@ def _selected(folder: Path, packaging: DebianPackaging, archive: str) -> Sequenc
 
 
 def _series(folder: Path) -> list[str]:
-    """Return the names in a packaging's list of patches, in order; none where there is no list."""
+    """Return the names in a packaging's list of patches, in order."""
     series = folder / PATCHES / "series"
     lines = series.read_text(encoding="utf-8").splitlines() if series.is_file() else []
     return [words[0] for line in lines if (words := line.partition("#")[0].split())]
 
 
 def _apply(patch: Path, tree: SourceTree, log: LogSink) -> None:
-    """Apply a patch as dpkg-source does, without fuzz. File names that leave the tree are refused."""
+    """Apply a patch as dpkg-source does, without fuzz and only inside the tree."""
     log.write(f"the distribution's {patch.name}\n")
     try:
         run_patch(patch, tree.path, "-", log)

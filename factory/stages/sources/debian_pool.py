@@ -28,13 +28,13 @@ CHECK_MIRROR = f"check the network and the proxy variables, or set {MIRROR_VARIA
 
 
 def pool_folder(project: str) -> str:
-    """Return the pool's folder of a source package: `pool/main/o/openblas`, `pool/main/libf/libffi`."""
+    """Return the folder of a source package: `pool/main/o/openblas`."""
     letters = project[:4] if project.startswith("lib") else project[0]
     return f"pool/main/{letters}/{project}"
 
 
 def download_tarball(source: Source, cache: Path, log: LogSink) -> Path:
-    """Download the upstream tarball of the source package, whichever compression it has.
+    """Download the upstream tarball of the source package, in any compression.
 
     Raises:
         SourceError: the pool has no tarball of that version, or it cannot be downloaded.
@@ -125,6 +125,6 @@ _UNLISTED = "the mirror lists no versions of it"
 
 
 def _versions(project: str, listing: requests.Response) -> list[str]:
-    """Return the versions whose tarballs a folder's listing names; none where the mirror makes no listings."""
+    """Return the versions of the tarballs in a folder's listing, if there is one."""
     names = re.findall(rf"\b{re.escape(project)}_([^\"<>/_]+)\.orig\.tar\.\w+\b", unquote(listing.text))
     return sorted(set(names)) if listing.ok else []

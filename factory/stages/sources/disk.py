@@ -1,4 +1,4 @@
-"""Files written so that a kill or a full disk leaves nothing wrong behind."""
+"""Download cache: its folders, complete files, and full disks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from factory.util.atomic_files import sha256_of
 
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
-    """Turn "no space left" and "quota exceeded" while writing into `folder` into a SourceError that says so."""
+    """Raise SourceError for a full disk or an exceeded quota while writing to `folder`."""
     try:
         yield
     except OSError as error:
@@ -28,7 +28,7 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
 
 
 def cache_slot(cache: Path, sha256: str) -> Path:
-    """The folder of the cache for content of that hash, made if missing."""
+    """Return the cache folder for content of that hash, created if missing."""
     slot = cache / sha256[:2] / sha256
     with explain_full_disk(cache):
         slot.mkdir(parents=True, exist_ok=True)
@@ -36,14 +36,14 @@ def cache_slot(cache: Path, sha256: str) -> Path:
 
 
 def cached_file(sha256: str, cache: Path) -> Path | None:
-    """The file of that hash, when it was downloaded before: then no server need be reachable."""
+    """Return the cached file of that hash, for which no server is needed."""
     files = sorted(cache_slot(cache, sha256).iterdir())
     finished = [file for file in files if file.suffix not in (".part", ".lock")]
     return next((file for file in finished if sha256_of(file) == sha256), None)
 
 
 def publish(part: Path, final: Path) -> Path:
-    """Rename a finished file into place; after a power cut it is either whole or not there."""
+    """Rename a complete file into place, after its content is on the disk."""
     with part.open("rb") as file:
         os.fsync(file.fileno())
     return part.replace(final)

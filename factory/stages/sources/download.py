@@ -1,4 +1,4 @@
-"""Downloads that resume, that are checked while they stream, and that appear in the cache only when they are right."""
+"""Downloads into the cache: resumed, and checked against their sha256."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROGRESS_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file on a server and what it must be; `hint` says what to look at when it can't be had."""
+    """A file on a server with its sha256; `hint` is for failed downloads."""
 
     url: str
     name: str
@@ -34,7 +34,7 @@ class RemoteFile:
 
 
 def download(file: RemoteFile, cache: Path, session: requests.Session, log: LogSink) -> Path:
-    """Return `cache/<sha256[:2]>/<sha256>/<name>`, downloaded unless it is there and right.
+    """Return `cache/<sha256[:2]>/<sha256>/<name>`, downloaded if need be.
 
     An interrupted download leaves `<name>.part` and is resumed from there. Of two processes one downloads and the
     other waits.
@@ -68,7 +68,7 @@ def _is_cached(final: Path, sha256: str, log: LogSink) -> bool:
 
 
 def _fetch_checked(file: RemoteFile, part: Path, session: requests.Session, log: LogSink) -> None:
-    """Fill `part` with the right bytes. A resumed file with a wrong hash gets one more chance, from zero."""
+    """Download into `part`; a resumed file with a wrong hash is downloaded once more."""
     found, resumed_at = _fetch_whole(file, part, session, log)
     if found != file.sha256 and resumed_at:
         log.write(f"{file.name}: the resumed download has sha256 {found}; starting again from zero\n")
@@ -84,7 +84,7 @@ def _fetch_checked(file: RemoteFile, part: Path, session: requests.Session, log:
 
 
 def _fetch_whole(file: RemoteFile, part: Path, session: requests.Session, log: LogSink) -> tuple[str, int]:
-    """Request until the server says that the file is whole; return its sha256, and where it was resumed (0: nowhere).
+    """Request until the file is complete; return its sha256 and the resumed offset.
 
     Only attempts that bring nothing count as failures, so a bad line still gets a large file through.
     """
@@ -123,7 +123,7 @@ def _fetch_rest(file: RemoteFile, part: Path, session: requests.Session, log: Lo
 
 
 class _Progress:
-    """A line in the log every few seconds."""
+    """Progress of a download: a line in the log every few seconds."""
 
     def __init__(self, name: str, offset: int, response: requests.Response, log: LogSink) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""Fetch of a whole source: its own tree with its parts, which must be the project that the recipe names."""
+"""Fetch of a source with its parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = ".parts"
 
 
 def fetch(source: Source, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-    """Put the source into a folder of its own in `destination`; `cache` keeps downloads.
+    """Put the source into a new folder in `destination`; `cache` keeps downloads.
 
     A tree that an earlier run left there is replaced. An interrupted fetch leaves no incomplete tree. The overlay is
     not laid yet, because patches are made for the source without it: `prepare`.

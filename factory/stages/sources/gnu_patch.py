@@ -1,4 +1,4 @@
-"""The program `patch`, as exact as it gets."""
+"""The program `patch`, without fuzz."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXACTLY = ("--strip=1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mism
 
 
 def run_patch(patch: Path, folder: Path, rejected: str, log: LogSink) -> None:
-    """Apply a patch to the files in `folder`; hunks that don't fit go to the file `rejected`, with `-` to none.
+    """Apply a patch in `folder`; hunks that fail go to the file `rejected` (`-`: none).
 
     Raises:
         CommandFailed: a hunk doesn't fit; the folder is then half patched.

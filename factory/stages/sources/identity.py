@@ -1,4 +1,4 @@
-"""Identity of a source: its hash, and the project and version that its own metadata states."""
+"""Identity of a source: its hash, and the project and version in its metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from factory.stages.sources.overlay import overlaid_sha256
 
 
 def identity(source: Source) -> str:
-    """Return the sha256 over the source, its parts and its overlay, known without the network.
+    """Return the sha256 over the source, its parts and its overlay, without network.
 
     Raises:
         SourceError: a local folder or an overlay is missing.
@@ -27,7 +27,7 @@ def identity(source: Source) -> str:
 
 
 def require_identity(source: Source | Overlay, metadata: ProjectMetadata) -> None:
-    """Require the project and version that a source's metadata states, if any, to be the recipe's.
+    """Require the project and version in a source's metadata to be the recipe's.
 
     Raises:
         SourceError: naming both.

@@ -1,4 +1,4 @@
-"""Source kind `local`: a folder of this machine, copied without results of version control and builds."""
+"""Source kind `local`: a folder of this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LocalSource(Source):
     path: Annotated[Path, BesideRecipe(folder=True)] = field(metadata=about("folder, relative to the recipe's"))
 
     def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
-        """Copy the folder to `destination/<project>-<version>`; `sha256` of the tree is that of the copy's files.
+        """Copy the folder's source files: see `Source.fetch`.
 
         Raises:
             SourceError: the folder is missing, a link leaves it, or its files have another hash than the pinned one.

@@ -1,4 +1,4 @@
-"""What a source archive may contain. Judged from the list of its members alone, before anything is written."""
+"""Checks of the members of source archives, before anything is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from factory.errors import SourceError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Where an archive counts as a bomb. torch 2.x, the largest sdist we know of, is about 2 GB in 100 000 members.
+    """Limits beyond which an archive is a bomb.
+
+    torch 2.x, the largest known sdist, is about 2 GB in 100 000 members.
 
     `ratio` (unpacked bytes to archive bytes) is judged only beyond `ratio_floor` bytes: small, repetitive test data
     compresses a thousandfold and harms nobody.
@@ -39,7 +41,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One entry of an archive; `size` is in bytes, unpacked; `target` is what a link points to."""
+    """An entry of an archive: its unpacked size in bytes, and a link's target."""
 
     name: str
     kind: Kind
@@ -49,7 +51,7 @@ class Member:
 
 @dataclass(slots=True, kw_only=True)
 class MemberCheck:
-    """Accepts members one by one in archive order, so that a bomb is refused before it is decompressed."""
+    """Check of members in archive order; bombs are refused before decompression."""
 
     archive: str
     archive_bytes: int
@@ -58,7 +60,7 @@ class MemberCheck:
     _total: int = 0
 
     def accept(self, member: Member) -> None:
-        """Note one more member.
+        """Check and note one more member.
 
         Raises:
             SourceError: naming the member and what is wrong with it.
@@ -77,7 +79,7 @@ class MemberCheck:
             self._check_hardlink(member)
 
     def top_folder(self) -> str:
-        """The one folder that holds everything.
+        """Return the name of the one folder that contains all members.
 
         Raises:
             SourceError: there is no such folder, or something lies beside or beneath what is no folder.
@@ -117,7 +119,7 @@ class MemberCheck:
             raise self._refuse(member, f"collides with another member of that name, a {known.value}")
 
     def _check_symlink(self, member: Member, path: PurePosixPath) -> None:
-        """`..` only at the target's beginning, and not beyond the top folder.
+        """Allow `..` only at the target's start, and not beyond the top folder.
 
         A link's own parents are folders (`_check_parents`), so leading `..` mean what they seem to mean. Behind them
         the target only goes down; should it meet another link, the same was checked there. So no chain leaves.
@@ -154,7 +156,7 @@ class MemberCheck:
 
 
 def check_members(archive: str, archive_bytes: int, members: Iterable[Member], limits: Limits) -> str:
-    """Judge all members and return the name of the archive's one top folder.
+    """Check all members and return the name of the archive's one top folder.
 
     Raises:
         SourceError: naming the first member that is refused.
@@ -173,5 +175,5 @@ def _without_leading_ups(target: PurePosixPath) -> tuple[str, ...]:
 
 
 def _parents(path: PurePosixPath) -> Iterator[PurePosixPath]:
-    """The folders around a path, without the archive's root."""
+    """Return the folders around a path, without the archive's root."""
     return (parent for parent in path.parents if parent.parts)

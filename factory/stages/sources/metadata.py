@@ -28,7 +28,10 @@ Files = Mapping[str, bytes]
 
 
 def read_project_metadata(tree: SourceTree) -> ProjectMetadata:
-    """Read PKG-INFO, which every sdist has, else the [project] table; and [build-system] with its standard defaults.
+    """Read the metadata of an unpacked source.
+
+    The project is read from PKG-INFO, which every sdist has, else from the [project] table; [build-system] has its
+    standard defaults.
 
     Raises:
         SourceError: it is no Python project, or its pyproject.toml is not as PEP 518 and PEP 517 define it.
@@ -37,7 +40,7 @@ def read_project_metadata(tree: SourceTree) -> ProjectMetadata:
 
 
 def read_without_fetch(source: Source, cache: Path, log: LogSink) -> ProjectMetadata | None:
-    """Read the metadata from the source's overlay or archive; None where only the fetched source has it.
+    """Read the metadata from the overlay or archive; None if only the tree has it.
 
     Raises:
         SourceError: as for `read_project_metadata`, or the source cannot be downloaded or is another project's.
@@ -63,7 +66,7 @@ def _files_in(folder: Path) -> dict[str, bytes]:
 
 
 def _files_of_overlay(overlay: Overlay) -> Files:
-    """Return the files that laying the overlay gives; a pyproject.toml invalidates the PKG-INFO below it."""
+    """Return the files of an overlay; a pyproject.toml invalidates PKG-INFO below it."""
     files: dict[str, bytes] = {}
     for folder in overlay.folders:
         files |= _files_in(existing(folder))
@@ -110,7 +113,7 @@ def _parse_core(files: Files, pyproject: dict[str, Any]) -> RawMetadata:
 
 
 def _from_project_table(project: dict[str, Any]) -> RawMetadata:
-    """Return the static part of a [project] table, under the names of core metadata (PEP 621)."""
+    """Return a [project] table under the names of core metadata (PEP 621)."""
     raw: RawMetadata = {}
     if "name" in project:
         raw["name"] = project["name"]

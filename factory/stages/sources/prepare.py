@@ -15,7 +15,7 @@ from factory.util.log import LogSink
 
 
 def prepare(source: Source, selected: Sequence[Path], tree: SourceTree, log: LogSink) -> tuple[AppliedPatch, ...]:
-    """Apply the selected patches to a fetched tree, then lay the source's overlay over it.
+    """Apply the selected patches to a fetched tree, then lay the source's overlay.
 
     Raises:
         PatchError: a patch does not apply; the tree is then half patched.

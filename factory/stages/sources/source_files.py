@@ -1,4 +1,4 @@
-"""Files of a folder that belong to a source, without results of version control and builds; and their hash."""
+"""Source files of a folder, without results of version control and builds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ CACHE_MARKERS = ("CACHEDIR.TAG", "pyvenv.cfg")
 
 
 def tree_sha256(root: Path) -> str:
-    """Hash names, bytes, the executable bit and link targets of all files, in the order of their names.
+    """Return a hash over the names, contents and executable bits of source files.
+
+    Link targets count too.
 
     Times, owners and empty folders do not count, and neither do files that are no sources: `source_files`.
     """
@@ -35,7 +37,7 @@ def tree_sha256(root: Path) -> str:
 
 
 def source_files(root: Path) -> Iterator[Path]:
-    """Iterate over the files and links of a folder that are sources, in the order of their names."""
+    """Iterate over the source files and links of a folder, sorted by name."""
     found: list[Path] = []
     for folder, folders, files in os.walk(root):
         here = Path(folder)

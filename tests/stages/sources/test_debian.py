@@ -46,16 +46,14 @@ def refusal(pin: Source, tmp_path: Path, log: MemoryLog) -> SourceError:
     return caught.value
 
 
-def test_the_upstream_tarball_of_a_debian_package_is_found_whatever_its_compression(
-    mirror: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_tarball_of_any_compression_is_found(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     add(mirror, "spam_1.0+ds.orig.tar.gz")
     tree = PIN.fetch(tmp_path / "cache", tmp_path / "out", log)
     assert (tree.path, tree.sha256) == (tmp_path / "out/spam-1.0", PIN.sha256)
     assert f"downloading {mirror.url}/pool/{FOLDER}/spam_1.0%2Bds.orig.tar.gz" in log.text
 
 
-def test_a_cached_tarball_needs_no_mirror(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_cached_tarball_needs_no_mirror(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     add(mirror, "spam_1.0+ds.orig.tar.gz")
     PIN.fetch(tmp_path / "cache", tmp_path / "out", log)
     mirror.requests.clear()
@@ -63,9 +61,7 @@ def test_a_cached_tarball_needs_no_mirror(mirror: IndexServer, tmp_path: Path, l
     assert mirror.requests == []
 
 
-def test_a_version_that_the_pool_has_not_is_answered_with_those_it_lists(
-    mirror: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_missing_version_lists_those_in_the_pool(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     names = ("spam_1.1%2bds.orig.tar.xz", "spam_1.1%2bds-2.dsc", "spam_0.9.orig.tar.gz", "spam_0.9.orig.tar.gz.asc")
     mirror.files[FOLDER] = "".join(f'<a href="{name}">{name}</a>' for name in names).encode()
     assert refusal(PIN, tmp_path, log).message == (
@@ -74,9 +70,7 @@ def test_a_version_that_the_pool_has_not_is_answered_with_those_it_lists(
     )
 
 
-def test_a_mirror_without_listings_says_where_the_tarball_was_looked_for(
-    mirror: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_mirror_without_listings_names_the_folder(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     error = refusal(PIN, tmp_path, log)
     assert error.message == (
         f"spam 1.0+ds: the Debian mirror has no spam_1.0+ds.orig.tar.{{xz,gz,bz2}} in {mirror.url}/pool/{FOLDER}; "
@@ -85,9 +79,7 @@ def test_a_mirror_without_listings_says_where_the_tarball_was_looked_for(
     assert "FACTORY_DEBIAN_MIRROR" in str(error)
 
 
-def test_a_tarball_with_another_hash_is_refused_and_not_kept(
-    mirror: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_tarball_with_another_hash_is_not_kept(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     add(mirror, "spam_1.0+ds.orig.tar.gz", TARBALL + b"\0")
     found = hashlib.sha256(TARBALL + b"\0").hexdigest()
     assert refusal(PIN, tmp_path, log).message == (
@@ -97,7 +89,7 @@ def test_a_tarball_with_another_hash_is_refused_and_not_kept(
     assert not list((tmp_path / "cache").rglob("*.tar.*[!lock]"))
 
 
-def test_a_mirror_that_does_not_answer_is_named_with_the_variable_that_sets_another(
+def test_unreachable_mirror_names_the_variable(
     mirror: IndexServer, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror.credentials = "other"
@@ -110,7 +102,7 @@ def test_a_mirror_that_does_not_answer_is_named_with_the_variable_that_sets_anot
     assert "set FACTORY_DEBIAN_MIRROR to another mirror" in str(error)
 
 
-def test_libraries_lie_below_four_letters_of_their_name() -> None:
+def test_pool_folder_of_libraries_has_four_letters() -> None:
     assert (pool_folder("openblas"), pool_folder("libffi")) == ("pool/main/o/openblas", "pool/main/libf/libffi")
 
 
@@ -138,7 +130,7 @@ def packaged(mirror: IndexServer, *left_out: str) -> DebianSource:
 
 
 @pytest.mark.parametrize(("left_out", "content"), [((), "sausage\n"), (("second.patch",), "bacon\n")])
-def test_the_distributions_patches_are_applied_but_for_those_left_out(
+def test_packaging_applies_patches_but_those_left_out(
     mirror: IndexServer, tmp_path: Path, log: MemoryLog, left_out: tuple[str, ...], content: str
 ) -> None:
     pin = packaged(mirror, *left_out)
@@ -149,9 +141,7 @@ def test_the_distributions_patches_are_applied_but_for_those_left_out(
     assert identity(pin) not in (identity(packaged(mirror, "first.patch")), identity(replace(pin, packaging=None)))
 
 
-def test_a_patch_of_the_distribution_that_can_not_be_left_out_or_applied_is_named(
-    mirror: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_packaging_names_unknown_and_failed_patches(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     error = refusal(packaged(mirror, "third.patch"), tmp_path, log)
     assert error.message == "spam_1.0+ds-2.debian.tar.xz: cannot leave out third.patch: there is no such patch"
     assert "patches are: first.patch, second.patch" in str(error)
@@ -159,7 +149,7 @@ def test_a_patch_of_the_distribution_that_can_not_be_left_out_or_applied_is_name
     assert error.message.startswith("the distribution's second.patch does not apply to spam-1.0\n")
 
 
-def test_a_revision_that_is_gone_is_explained(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_missing_revision_is_explained(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     pin = packaged(mirror)
     del mirror.files[f"{FOLDER}/spam_1.0+ds-2.debian.tar.xz"]
     error = refusal(pin, tmp_path, log)
@@ -167,7 +157,7 @@ def test_a_revision_that_is_gone_is_explained(mirror: IndexServer, tmp_path: Pat
     assert "Debian removes a revision when the next one" in str(error)
 
 
-def test_a_binary_package_is_unpacked_below_its_name(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_binary_package_is_unpacked_below_its_name(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     content = deb(tmp_path / "package")
     add(mirror, "python3-spam_1.0-2_riscv64.deb", content)
     tree = deb_pin(content).fetch(tmp_path / "cache", tmp_path / "out", log)
@@ -175,16 +165,14 @@ def test_a_binary_package_is_unpacked_below_its_name(mirror: IndexServer, tmp_pa
     assert (tree.path / "usr/lib/python3/dist-packages/spam.py").read_text() == "eggs = 1\n"
 
 
-def test_a_binary_package_for_all_architectures_is_found_too(
-    mirror: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_binary_package_for_all_architectures_is_found(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     content = deb(tmp_path / "package")
     add(mirror, "python3-spam_1.0-2_all.deb", content)
     tree = deb_pin(content).fetch(tmp_path / "cache", tmp_path / "out", log)
     assert tree.path == tmp_path / "out/python3-spam"
 
 
-def test_what_is_no_binary_package_is_refused(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_file_other_than_a_binary_package_is_refused(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     add(mirror, "python3-spam_1.0-2_riscv64.deb", TARBALL)
     with pytest.raises(SourceError, match=r"python3-spam_1\.0-2_riscv64\.deb: cannot be unpacked: .*not a Debian"):
         deb_pin(TARBALL).fetch(tmp_path / "cache", tmp_path / "out", log)
@@ -208,6 +196,6 @@ def deb(folder: Path) -> bytes:
 
 
 @pytest.mark.environment
-def test_a_package_of_the_real_mirror_is_fetched(tmp_path: Path, log: MemoryLog) -> None:
+def test_package_of_the_real_mirror_is_fetched(tmp_path: Path, log: MemoryLog) -> None:
     tree = REAL.fetch(tmp_path / "cache", tmp_path / "out", log)
     assert (tree.path / "configure.ac").is_file()

@@ -1,4 +1,4 @@
-"""Downloads from a real server that truncates, dies, ignores Range or sends something else."""
+"""Downloads from a server that truncates, dies, ignores Range or sends other data."""
 
 from __future__ import annotations
 
@@ -41,36 +41,34 @@ def part(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_file_lands_in_the_cache_under_its_hash(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_download_is_cached_under_its_hash(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     path = get(served, tmp_path, log)
     assert path == tmp_path / SHA256[:2] / SHA256 / NAME
     assert path.read_bytes() == CONTENT
     assert not path.with_name(f"{NAME}.part").exists()
 
 
-def test_a_cached_file_is_not_asked_for_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_cached_file_needs_no_request(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     get(served, tmp_path, log)
     get(served, tmp_path, log)
     assert served.downloads() == ["all"]
     assert log.text == f"{NAME} is in the cache\n"
 
 
-def test_a_damaged_cached_file_is_downloaded_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_damaged_cached_file_is_downloaded_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     get(served, tmp_path, log).write_bytes(CONTENT[:-1] + b"?")
     assert get(served, tmp_path, log).read_bytes() == CONTENT
     assert "in the cache is damaged; downloading it again" in log.text
 
 
-def test_a_broken_connection_is_resumed_where_it_broke(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_broken_connection_is_resumed(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     served.cuts = [300_000, 0, 100_000]
     assert get(served, tmp_path, log).read_bytes() == CONTENT
     assert served.downloads() == ["all", "bytes=300000-", "bytes=300000-", "bytes=400000-"]
     assert "resuming at 300000 bytes" in log.text
 
 
-def test_a_server_that_dies_each_time_is_given_up_with_what_it_did(
-    served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path
-) -> None:
+def test_server_that_always_dies_is_reported(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
     served.cuts = [100_000] + [0] * (RETRIES + 1)
     with pytest.raises(SourceError) as caught:
         get(served, tmp_path, log)
@@ -78,15 +76,15 @@ def test_a_server_that_dies_each_time_is_given_up_with_what_it_did(
     assert part.read_bytes() == CONTENT[:100_000]  # kept for the next run
 
 
-def test_what_a_killed_process_left_is_used(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
+def test_part_file_of_a_killed_process_is_resumed(
+    served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path
+) -> None:
     part.write_bytes(CONTENT[:500_000])
     assert get(served, tmp_path, log).read_bytes() == CONTENT
     assert served.downloads() == ["bytes=500000-"]
 
 
-def test_a_run_that_is_asked_to_stop_ends_within_a_download(
-    served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path
-) -> None:
+def test_cancelled_run_ends_within_a_download(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
     file = RemoteFile(url=f"{served.url}/files/{NAME}", name=NAME, sha256=SHA256)
     with open_session(read_index_config()) as session, cancellation.working_under(cancellation.Stop()) as stop:
         stop.request(TimeLimitReached)
@@ -96,20 +94,20 @@ def test_a_run_that_is_asked_to_stop_ends_within_a_download(
     assert get(served, tmp_path, log).read_bytes() == CONTENT
 
 
-def test_a_whole_part_file_needs_no_request(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
+def test_complete_part_file_needs_no_request(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
     part.write_bytes(CONTENT)
     assert get(served, tmp_path, log).read_bytes() == CONTENT
     assert served.downloads() == []
 
 
-def test_a_server_without_ranges_starts_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_server_without_ranges_restarts_the_download(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     served.ranges, served.cuts = False, [300_000]
     assert get(served, tmp_path, log).read_bytes() == CONTENT
     assert "the server does not resume; starting again from zero" in log.text
 
 
 @pytest.mark.parametrize("left", [b"x" * 1000, CONTENT + b"more"], ids=["wrong", "too long"])
-def test_a_wrong_part_file_is_thrown_away_once(
+def test_wrong_part_file_is_discarded_once(
     served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path, left: bytes
 ) -> None:
     part.write_bytes(left)
@@ -118,7 +116,7 @@ def test_a_wrong_part_file_is_thrown_away_once(
     assert "starting again from zero" in log.text
 
 
-def test_a_wrong_hash_is_refused_with_both_hashes(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_wrong_hash_is_refused_with_both_hashes(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     wrong = "0" * 64
     with pytest.raises(SourceError) as caught:
         get(served, tmp_path, log, wrong)
@@ -131,34 +129,34 @@ def test_a_wrong_hash_is_refused_with_both_hashes(served: IndexServer, tmp_path:
     assert [path.name for path in (tmp_path / "00" / wrong).iterdir() if path.suffix != ".lock"] == []
 
 
-def test_a_file_that_the_server_truncates_silently_is_refused(
-    served: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_silently_truncated_file_is_refused(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     served.files[NAME] = CONTENT[:-1]
     with pytest.raises(SourceError, match=f"found sha256:  {hashlib.sha256(CONTENT[:-1]).hexdigest()}"):
         get(served, tmp_path, log)
 
 
-def test_a_server_in_trouble_is_asked_again(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_server_error_is_retried(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     served.statuses = [503, 429, 500]
     assert get(served, tmp_path, log).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("statuses", [[404], [503] * (RETRIES + 1)], ids=["missing", "in trouble for long"])
-def test_a_status_that_stays_is_told(served: IndexServer, tmp_path: Path, log: MemoryLog, statuses: list[int]) -> None:
+def test_persistent_status_is_reported(
+    served: IndexServer, tmp_path: Path, log: MemoryLog, statuses: list[int]
+) -> None:
     served.statuses = list(statuses)
     with pytest.raises(SourceError, match=f"can't be downloaded from .*: the server answers {statuses[0]} ") as caught:
         get(served, tmp_path, log)
     assert caught.value.machines_fault is (statuses[0] != 404)
 
 
-def test_a_server_that_is_gone_is_told(tmp_path: Path, log: MemoryLog, index: IndexServer) -> None:
+def test_unreachable_server_is_reported(tmp_path: Path, log: MemoryLog, index: IndexServer) -> None:
     index.url = "http://127.0.0.1:9"
     with pytest.raises(SourceError, match=r"Connection refused(.|\n)*hint: check the network, the proxy variables"):
         get(index, tmp_path, log)
 
 
-def test_queries_and_credentials_of_urls_are_never_shown(tmp_path: Path, log: MemoryLog, index: IndexServer) -> None:
+def test_url_queries_and_credentials_are_never_shown(tmp_path: Path, log: MemoryLog, index: IndexServer) -> None:
     url = index.url.replace("//", "//me:secret@") + "/files/none?token=secret"
     with open_session(read_index_config()) as session, pytest.raises(SourceError) as caught:
         download(RemoteFile(url=url, name=NAME, sha256=SHA256), tmp_path, session, log)
@@ -200,7 +198,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_is_named(served: IndexServer, tiny_disk: Path, log: MemoryLog) -> None:
+def test_full_disk_is_reported(served: IndexServer, tiny_disk: Path, log: MemoryLog) -> None:
     with pytest.raises(SourceError) as caught:
         get(served, tiny_disk, log)
     assert caught.value.message.startswith("the disk is full: No space left on device while writing into ")

@@ -34,7 +34,7 @@ def names(tree: Path) -> set[str]:
     return {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
 
 
-def test_version_control_and_build_caches_are_left_out(project: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_version_control_and_build_caches_are_ignored(project: Path, tmp_path: Path, log: MemoryLog) -> None:
     expected = names(project)
     for ignored in (".git/HEAD", "build/x.o", "dist/x.whl", "src/__pycache__/x.pyc", "spam.egg-info/PKG-INFO"):
         (project / ignored).parent.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def test_version_control_and_build_caches_are_left_out(project: Path, tmp_path: 
     assert tree.sha256 == tree_sha256(project) == identity(pin(project))
 
 
-def test_the_hash_depends_on_names_bytes_and_executable_bits_only(project: Path) -> None:
+def test_tree_hash_covers_names_contents_and_executable_bits(project: Path) -> None:
     file = project / "src/spam.c"
     first = tree_sha256(project)
     os.utime(file, (1, 1))
@@ -63,7 +63,7 @@ def test_the_hash_depends_on_names_bytes_and_executable_bits_only(project: Path)
     assert len({first, executable, changed, tree_sha256(project)}) == 4
 
 
-def test_links_inside_are_copied_and_links_outside_refused(project: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_links_that_leave_the_folder_are_refused(project: Path, tmp_path: Path, log: MemoryLog) -> None:
     (project / "inside").symlink_to("src")
     tree = fetch(pin(project), tmp_path / "cache", tmp_path / "out", log)
     assert (tree.path / "inside").readlink() == Path("src")
@@ -72,7 +72,7 @@ def test_links_inside_are_copied_and_links_outside_refused(project: Path, tmp_pa
         fetch(pin(project), tmp_path / "cache", tmp_path / "out2", log)
 
 
-def test_a_changed_folder_is_refused_when_it_is_pinned(project: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_pinned_folder_that_changed_is_refused(project: Path, tmp_path: Path, log: MemoryLog) -> None:
     first = tree_sha256(project)
     fetch(pin(project, first), tmp_path / "cache", tmp_path / "out", log)
     (project / "new").touch()
@@ -80,12 +80,12 @@ def test_a_changed_folder_is_refused_when_it_is_pinned(project: Path, tmp_path: 
         fetch(pin(project, first), tmp_path / "cache", tmp_path / "out", log)
 
 
-def test_a_missing_folder_is_named(tmp_path: Path, log: MemoryLog) -> None:
+def test_missing_folder_is_reported(tmp_path: Path, log: MemoryLog) -> None:
     with pytest.raises(SourceError, match=r"the source folder .*nowhere is missing"):
         fetch(pin(tmp_path / "nowhere"), tmp_path / "cache", tmp_path / "out", log)
 
 
-def test_a_folder_of_another_project_is_refused(project: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_folder_of_another_project_is_refused(project: Path, tmp_path: Path, log: MemoryLog) -> None:
     (project / "pyproject.toml").write_text('[project]\nname = "Eggs"\nversion = "1"\n')
     with pytest.raises(SourceError, match=r"spam 1\.0: the source's own metadata has name 'Eggs', the recipe 'spam'"):
         fetch(pin(project), tmp_path / "cache", tmp_path / "out", log)

@@ -53,19 +53,19 @@ def test_pkg_info_and_build_system_are_read(tmp_path: Path) -> None:
     )
 
 
-def test_without_build_system_the_backend_is_setuptools(tmp_path: Path) -> None:
+def test_missing_build_system_means_setuptools(tmp_path: Path) -> None:
     metadata = read(tmp_path, core=CORE, setup="")
     assert metadata.build_backend == "setuptools.build_meta:__legacy__"
     assert metadata.build_requires == ("setuptools >= 40.8.0",)
 
 
-def test_build_system_without_a_backend_is_setuptools_with_the_stated_requirements(tmp_path: Path) -> None:
+def test_build_system_without_backend_means_setuptools(tmp_path: Path) -> None:
     metadata = read(tmp_path, pyproject='[build-system]\nrequires = ["setuptools", "cython"]\n')
     assert metadata.build_backend == "setuptools.build_meta:__legacy__"
     assert metadata.build_requires == ("setuptools", "cython")
 
 
-def test_a_project_table_is_read_where_there_is_no_pkg_info(tmp_path: Path) -> None:
+def test_project_table_is_read_without_pkg_info(tmp_path: Path) -> None:
     text = '[project]\nname = "spam"\ndynamic = ["version"]\ndependencies = ["eggs"]\nlicense = {text = "MIT"}\n'
     metadata = read(tmp_path, pyproject=text)
     assert (metadata.name, metadata.version) == ("spam", None)
@@ -85,20 +85,20 @@ def test_a_project_table_is_read_where_there_is_no_pkg_info(tmp_path: Path) -> N
         ("[build-system\n", "Expected ']'"),
     ],
 )
-def test_a_wrong_pyproject_is_the_sources_fault_and_says_so(tmp_path: Path, text: str, expected: str) -> None:
+def test_invalid_pyproject_is_reported(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(SourceError) as caught:
         read(tmp_path, pyproject=text)
     assert caught.value.message.startswith(f"{tmp_path.name}/pyproject.toml: ")
     assert expected in caught.value.message
 
 
-def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
+def test_folder_without_a_project_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has neither pyproject\.toml nor setup\.py"):
         read(tmp_path)
 
 
 def cached(cache: Path, content: bytes, suffix: str = "tar.gz") -> PypiSource:
-    """Return the pin of a source distribution that is in the cache, so that no index is needed."""
+    """Return the pin of a source distribution, which is put into the cache."""
     sha256 = hashlib.sha256(content).hexdigest()
     path = cache / sha256[:2] / sha256 / f"spam-1.0.{suffix}"
     path.parent.mkdir(parents=True)

@@ -51,9 +51,7 @@ def fetched(pinned: Source, tmp_path: Path, log: MemoryLog) -> SourceTree:
     return tree
 
 
-def test_the_overlaid_source_is_the_overlays_project(
-    source: Path, package: Path, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_overlaid_source_is_the_overlays_project(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
     tree = fetched(pin(source, package), tmp_path, log)
     assert read_project_metadata(tree).name == "part"
     assert (tree.path / "part/part.c").read_text() == "int part;"
@@ -62,20 +60,22 @@ def test_the_overlaid_source_is_the_overlays_project(
     assert f"laid {package} over it" in log.text
 
 
-def test_its_files_have_the_sources_date(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_overlay_files_have_the_sources_date(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
     tree = fetched(pin(source, package), tmp_path, log)
     dates = {path.stat().st_mtime for path in (tree.path, tree.path / "pyproject.toml", tree.path / "new/run.sh")}
     assert dates == {max(path.stat().st_mtime for path in source.rglob("*") if path.is_file())}
 
 
-def test_later_folders_lie_over_earlier_ones(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_later_overlay_folders_replace_earlier_files(
+    source: Path, package: Path, tmp_path: Path, log: MemoryLog
+) -> None:
     (tmp_path / "common").mkdir()
     (tmp_path / "common/pyproject.toml").write_text(PROJECT.format("common"))
     tree = fetched(pin(source, tmp_path / "common", package), tmp_path, log)
     assert read_project_metadata(tree).name == "part"
 
 
-def test_the_identity_changes_with_the_overlay_and_with_the_source(source: Path, package: Path) -> None:
+def test_identity_covers_source_and_overlay(source: Path, package: Path) -> None:
     first = identity(pin(source, package))
     assert first == identity(pin(source, package)) != identity(pin(source))
     (package / "pyproject.toml").write_text(PROJECT.format("part") + "\n")
@@ -84,25 +84,25 @@ def test_the_identity_changes_with_the_overlay_and_with_the_source(source: Path,
     assert len({first, second, identity(pin(source, package))}) == 3
 
 
-def test_an_overlay_of_another_name_is_refused(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_overlay_of_another_name_is_refused(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
     (package / "pyproject.toml").write_text(PROJECT.format("port"))
     with pytest.raises(SourceError, match="the source's own metadata has name 'port', the recipe 'part'"):
         fetched(pin(source, package), tmp_path, log)
 
 
-def test_an_overlay_that_is_missing_is_named(source: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_missing_overlay_is_reported(source: Path, tmp_path: Path, log: MemoryLog) -> None:
     with pytest.raises(SourceError, match=r"the overlay .*/gone is missing"):
         fetched(pin(source, tmp_path / "gone"), tmp_path, log)
 
 
-def test_links_are_refused_in_the_overlay(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
+def test_overlay_with_links_is_refused(source: Path, package: Path, tmp_path: Path, log: MemoryLog) -> None:
     (package / "link").symlink_to("/etc/passwd")
     with pytest.raises(SourceError, match="link is a link"):
         fetched(pin(source, package), tmp_path, log)
 
 
 @pytest.mark.parametrize("place", ["linked", "part"])
-def test_the_sources_links_and_folders_are_not_replaced(
+def test_overlay_replaces_no_links_or_folders(
     source: Path, package: Path, tmp_path: Path, log: MemoryLog, place: str
 ) -> None:
     (source / "linked").symlink_to("part")

@@ -32,7 +32,7 @@ def fetched(folder: str, tmp_path: Path, log: MemoryLog) -> Path:
     return fetch(replace(WHOLE, parts={folder: EGGS}), tmp_path / "cache", tmp_path / "out", log).path
 
 
-def test_a_part_becomes_a_folder_of_the_source(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_part_becomes_a_folder_of_the_source(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     tree = fetched("vendor/eggs", tmp_path, log)
     assert (tree / "vendor/eggs/eggs.py").is_file()
     assert list((tmp_path / "out").iterdir()) == [tree]
@@ -40,13 +40,13 @@ def test_a_part_becomes_a_folder_of_the_source(served: IndexServer, tmp_path: Pa
 
 
 @pytest.mark.parametrize("folder", ["spam.py", "."])
-def test_a_part_replaces_nothing(folder: str, served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_part_replaces_nothing(folder: str, served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     with pytest.raises(SourceError) as caught:
         fetched(folder, tmp_path, log)
     assert caught.value.message.startswith(f"eggs-1.0: cannot become {folder} of spam-1.0: it exists")
 
 
-def test_the_identity_covers_the_parts_and_their_places() -> None:
+def test_identity_covers_parts_and_their_folders() -> None:
     found = {identity(replace(WHOLE, parts=parts)) for parts in ({}, {"a": EGGS}, {"b": EGGS}, {"a": WHOLE})}
     assert len(found) == 4
     assert identity(WHOLE) == WHOLE.sha256

@@ -54,7 +54,7 @@ def source(version: str = "1.0") -> Source:
     return PypiSource(project="Spam", version=version, sha256="0" * 64)
 
 
-def test_the_patches_of_the_version_are_taken_in_order(tmp_path: Path) -> None:
+def test_patches_of_the_version_are_selected_in_order(tmp_path: Path) -> None:
     second = write(tmp_path, "", "0002-b.patch")
     first = write(tmp_path, "", "0001-z.patch")
     write(tmp_path, "", "0001-a.patch", version="0.9")
@@ -72,7 +72,7 @@ def test_wrong_names_and_numbers_are_refused(tmp_path: Path) -> None:
         patches.select(tmp_path / "patches", source())
 
 
-def test_a_header_is_read_with_its_folded_lines(tmp_path: Path) -> None:
+def test_header_with_folded_lines_is_read(tmp_path: Path) -> None:
     header = patches.read_header(write(tmp_path, HEADER + DIFF))
     assert header.subject == "Say eggs"
     assert header.description == "Eggs are what people want."
@@ -88,7 +88,7 @@ def test_a_header_is_read_with_its_folded_lines(tmp_path: Path) -> None:
         (HEADER.replace("\n people", "\npeople") + DIFF, "its header is not made of 'Field: text' lines"),
     ],
 )
-def test_a_wrong_header_is_refused_with_the_file_and_what_it_lacks(tmp_path: Path, text: str, expected: str) -> None:
+def test_wrong_header_is_refused_with_file_and_cause(tmp_path: Path, text: str, expected: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(PatchError) as caught:
         patches.read_header(path)
@@ -111,7 +111,7 @@ def test_patches_are_applied_in_order_and_recorded(tmp_path: Path, tree: SourceT
     assert "patching file src/spam.txt" in log.text
 
 
-def test_a_patch_that_does_not_apply_shows_the_hunk(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
+def test_failed_patch_shows_the_hunk(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
     path = write(tmp_path, HEADER + DIFF.replace("-spam", "-ham"))
     with pytest.raises(PatchError) as caught:
         patches.apply([path], tree, log)
@@ -124,13 +124,13 @@ def test_a_patch_that_does_not_apply_shows_the_hunk(tmp_path: Path, tree: Source
     assert not list(tree.path.rglob("*.orig"))
 
 
-def test_a_patch_that_would_need_fuzz_does_not_apply(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
+def test_patch_that_needs_fuzz_fails(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
     path = write(tmp_path, HEADER + DIFF.replace(" three", " four"))
     with pytest.raises(PatchError, match="Hunk #1 FAILED"):
         patches.apply([path], tree, log)
 
 
-def test_a_patch_that_upstream_took_is_recognized(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
+def test_patch_that_upstream_has_is_recognized(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
     path = write(tmp_path, HEADER + DIFF)
     patches.apply([path], tree, log)
     with pytest.raises(PatchError, match="hint: the source has this change already: delete the patch"):
@@ -138,13 +138,15 @@ def test_a_patch_that_upstream_took_is_recognized(tmp_path: Path, tree: SourceTr
 
 
 @pytest.mark.parametrize("name", ["b/../../evil", "/etc/evil"])
-def test_a_path_that_leaves_the_tree_is_refused(tmp_path: Path, tree: SourceTree, log: MemoryLog, name: str) -> None:
+def test_patch_path_that_leaves_the_tree_is_refused(
+    tmp_path: Path, tree: SourceTree, log: MemoryLog, name: str
+) -> None:
     path = write(tmp_path, HEADER + f"--- /dev/null\n+++ {name}\n@@ -0,0 +1 @@\n+x\n")
     with pytest.raises(PatchError, match=r"0001-say-eggs\.patch: changes '.*evil', which leaves the source"):
         patches.apply([path], tree, log)
 
 
-def test_a_patch_does_not_write_through_a_link(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
+def test_patch_through_a_link_is_refused(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
     (tmp_path / "outside").mkdir()
     (tree.path / "link").symlink_to("../outside")
     path = write(tmp_path, HEADER + "--- /dev/null\n+++ b/link/evil\n@@ -0,0 +1 @@\n+x\n")
@@ -153,12 +155,12 @@ def test_a_patch_does_not_write_through_a_link(tmp_path: Path, tree: SourceTree,
     assert not list((tmp_path / "outside").iterdir())
 
 
-def test_a_patch_may_remove_a_file(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
+def test_patch_removes_a_file(tmp_path: Path, tree: SourceTree, log: MemoryLog) -> None:
     diff = "--- a/src/spam.txt\n+++ /dev/null\n@@ -1,3 +0,0 @@\n-one\n-spam\n-three\n"
     patches.apply([write(tmp_path, HEADER + diff)], tree, log)
     assert not (tree.path / "src/spam.txt").exists()
 
 
-def test_the_patches_of_this_repository_have_headers() -> None:
+def test_patches_of_the_repository_have_headers() -> None:
     for path in (Path(__file__).parents[3] / "patches").glob("*/*/*.patch"):
         assert patches.read_header(path).upstream_status

