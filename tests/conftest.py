@@ -55,7 +55,7 @@ def log() -> MemoryLog:
 
 @pytest.fixture(scope="session")
 def layout() -> Layout:
-    """The machine's own cache: its layers are what builds use."""
+    """Return the machine's cache, whose layers all builds use."""
     return default_layout()
 
 
@@ -78,7 +78,7 @@ def docker_engine() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def native_objdump(layout: Layout) -> list[str]:
-    """The command that starts the native tools' objdump on this machine."""
+    """Return the command of the native tools' objdump."""
     return native_command(DebianLayers(layer_store(layout)).native_tools().tree, "riscv64-linux-gnu-objdump")
 
 
@@ -89,7 +89,7 @@ def fresh_cache(layout: Layout, tmp_path: Path, hybrid: RootfsEnvironment, clean
 
 @pytest.fixture
 def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
-    """A running package index with which pip and uv are configured."""
+    """Serve a package index and configure pip and uv with it."""
     for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(name)
     asked: list[str] = []

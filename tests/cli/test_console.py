@@ -1,4 +1,4 @@
-"""What a run looks like: on a terminal, in a log, and on GitHub Actions."""
+"""Tests of reports on a terminal, in a log and on GitHub Actions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from factory.cli.console import Reporter, Row, print_table
 
 
 def reported(tmp_path: Path, *, terminal: bool = False) -> str:
-    """What one stage that logs one line prints."""
+    """Return the output of one stage that logs one line."""
     console = Console(file=io.StringIO(), force_terminal=terminal, width=80, highlight=False)
     with Reporter(console).stage("numpy 2.5.5", "build", tmp_path / "build.log") as log:
         log.write("[1/2] compiling [bold]x.c[/bold]\n")
@@ -89,7 +89,7 @@ def test_how_much_is_done_is_read_from_ninja_and_make(line: str, done: float | N
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """One number: the seconds that the time is said to be."""
+    """Replace the clock by one number, in seconds."""
     now = [0.0]
     monkeypatch.setattr("factory.cli.console.time.monotonic", lambda: now[0])
     return now
@@ -156,7 +156,7 @@ def test_a_real_terminal_shows_a_board_of_what_is_built_at_once(tmp_path: Path) 
 
 
 def read_all(terminal: int) -> str:
-    """What a terminal got, until nobody writes to it any more."""
+    """Read a terminal until its other side is closed."""
     pieces = []
     while True:
         try:

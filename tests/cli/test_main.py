@@ -1,4 +1,4 @@
-"""The command line: errors as text and exit statuses, and messages that say what to do."""
+"""Tests of the command line: messages, hints and exit statuses."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ pytestmark = [
 
 
 def built(folder: Path, name: str, *, passed: bool = True) -> Path:
-    """A wheel with a record in the store."""
+    """Make a wheel with a record in the store."""
     path = make_wheel(folder / "wheels", name)
     kept = replace(record(sha256_of(path), passed=passed), name=name)
     Store(folder / "cache/store").add(kept, RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=("any",)))

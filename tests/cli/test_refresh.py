@@ -1,4 +1,4 @@
-"""Links to what other projects publish, from the command to what installers make of them."""
+"""Tests of links to other projects' files, from the command to installers."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_our_own_list_is_one_that_can_be_read() -> None:
 
 
 def test_pip_installs_from_links_to_the_configured_index(tmp_path: Path) -> None:
-    """The real thing: pip on a board asks our pages alone, and fetches from where they link to."""
+    """Check with pip that pages link to files on the configured index."""
     linked = refreshed(tmp_path, "jinja2>=3.1")
     assert {release.project for release in linked} == {"jinja2", "markupsafe"}
     write_simple(Ledger(tmp_path / "ledger").read(), lambda _release: tmp_path, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Retention, from the command to what the pages list."""
+"""Tests of retention, from the command to the listed files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.wheelmaker import make_wheel, release_of
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    """Three builds of demo 1.0, one of demo 1.10 and 1.9, and a project that isn't ours."""
+    """Make a ledger with builds of demo 1.0, 1.9 and 1.10, and a mirrored project."""
     folder = tmp_path / "ledger"
     for version, build in (("1.0", ""), ("1.0", "2"), ("1.0", "10"), ("1.10", ""), ("1.9", "")):
         Ledger(folder).add(release_of(make_wheel(tmp_path, "demo", version, build=build)))

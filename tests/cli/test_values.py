@@ -1,4 +1,4 @@
-"""Values of options: what is taken, and what people are told of the others."""
+"""Tests of option values."""
 
 from __future__ import annotations
 

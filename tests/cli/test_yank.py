@@ -1,4 +1,4 @@
-"""Yanking, from the command to what pip makes of it."""
+"""Tests of yanking, from the command to pip."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.wheelmaker import make_wheel, release_of
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    """A ledger with two files of demo 1.0 and one of demo 1.1."""
+    """Make a ledger with two files of demo 1.0 and one of demo 1.1."""
     folder = tmp_path / "ledger"
     for version, build in (("1.0", ""), ("1.0", "1"), ("1.1", "")):
         Ledger(folder).add(release_of(make_wheel(tmp_path, "demo", version, build=build)))

@@ -26,7 +26,7 @@ def same(name: str) -> str:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A wheel with an extension that needs a library of its own and Gloo, which needs MPI, which needs a fabric."""
+    """Make a wheel with an extension that needs its library and Gloo, which needs MPI, which needs a fabric."""
     write(tmp_path / "tree/spam", "fast.so", "libspam.so", "libgloo.so.0")
     write(tmp_path / "tree/spam/lib", "libspam.so", "libgloo.so.0")
     write(tmp_path / "root", "libgloo.so.0", "libmpi.so.40", "libc.so.6")

@@ -15,7 +15,7 @@ from factory.host.privileges import become_root
 
 @pytest.fixture
 def unprivileged_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An unprivileged user with a new cache and an empty PATH."""
+    """Act as an unprivileged user with a new cache and an empty PATH."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What tests of whole builds share."""
+"""Fixtures for tests of whole builds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.checkouts import Checkout, make_checkout
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, layout: Layout, hybrid: object, clean_root: object) -> Checkout:
-    """The plain package, built once for the tests that only look at the result."""
+    """Build the plain package once, for tests that only read the result."""
     folder = tmp_path_factory.mktemp("built")
     (folder / "cache").mkdir()
     (folder / "cache/layers").symlink_to(layout.layers)

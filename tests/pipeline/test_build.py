@@ -199,7 +199,7 @@ SECONDS_INTO = {"environment": 1.0, "build": 3.0, "check": 3.0}
 
 
 def kill_at(checkout: Checkout, stage: str) -> None:
-    """Start a build, end it in the midst of `stage`, and see that nothing it started goes on."""
+    """Kill a build during `stage` and check that no process survives."""
     with checkout.start("build", "vectors-c") as process:
         assert process.stderr is not None
         seen = []

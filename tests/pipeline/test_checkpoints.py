@@ -1,4 +1,4 @@
-"""Checkpoints that finished are not done again; those that failed are."""
+"""Tests of checkpoints: finished stages do not run again, failed ones do."""
 
 import sys
 from pathlib import Path

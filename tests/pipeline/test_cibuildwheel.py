@@ -99,6 +99,6 @@ def await_that(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def containers() -> list[str]:
-    """The names of the containers that cibuildwheel started."""
+    """List the names of the containers that cibuildwheel started."""
     with connect() as client:
         return [name for one in client.api.containers(all=True) for name in one["Names"] if "cibuildwheel-" in name]

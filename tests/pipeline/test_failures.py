@@ -1,4 +1,4 @@
-"""Which failures are kept as a package's own, and what people are told to run next."""
+"""Tests of recorded failures and of the hints that they give."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make_run(root: Path) -> Run:
 
 
 def failed(output: str, *, network: bool) -> BuildFailed:
-    """What is raised for a command of a builder that failed with that output."""
+    """Return the error for a builder's command that failed with that output."""
     error = CommandFailed("it failed", output=output)
     return build_failed(DEMO, "it could not be built", error, MemoryLog(), network=network)
 

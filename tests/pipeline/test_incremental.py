@@ -1,4 +1,4 @@
-"""What is kept of a build that was cut: what notes tell to be whole."""
+"""Tests of files kept from an interrupted build."""
 
 from __future__ import annotations
 
@@ -92,11 +92,11 @@ def test_a_build_tree_without_notes_begins_anew(tmp_path: Path) -> None:
 
 
 class Killed(BaseException):
-    """In the place of SIGKILL."""
+    """Stand-in for SIGKILL."""
 
 
 def renewed(work: Path) -> None:
-    """A new copy of a source of one file, in the place of the tree that a build was cut in."""
+    """Replace the tree of an interrupted build by a new copy of a source of one file."""
     renew(work / "src", lambda copy: write(copy, "x.c"))
 
 
@@ -127,7 +127,7 @@ def test_renewal_killed_at_any_step_keeps_files(tmp_path: Path, monkeypatch: pyt
 
 
 def looked_into(tmp_path: Path) -> Path:
-    """A job whose build was cut, and into which a person looks."""
+    """Open a debug shell in a job whose build was interrupted."""
     write(tmp_path, "work/src/x.c", "work/venv/bin/python")
     begin_look(tmp_path, tmp_path / "work")
     time.sleep(0.02)  # the kernel's clock for files ticks every few milliseconds
@@ -143,7 +143,7 @@ def test_a_job_that_was_only_looked_at_goes_on(tmp_path: Path) -> None:
 
 
 def change(path: Path) -> None:
-    """Write a file and set its time back, as tools that copy files do."""
+    """Write a file and set its time back, as copying tools do."""
     path.write_text("another")
     os.utime(path, (1, 1))
 

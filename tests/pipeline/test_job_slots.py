@@ -1,4 +1,4 @@
-"""How many compilers each build may run: by processors, by memory, and by what else is built."""
+"""Tests of the number of compilers for each build, by processors, memory and other builds."""
 
 from __future__ import annotations
 

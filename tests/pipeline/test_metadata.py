@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
-    """A recipe whose source has to be put together before its metadata can be read."""
+    """Return a recipe whose source is assembled before its metadata can be read."""
     for name in ("source", "package"):
         (tmp_path / name).mkdir()
     (tmp_path / "package/pyproject.toml").write_text(PROJECT)

@@ -1,4 +1,4 @@
-"""Which jobs a plan holds, in which order, and what changes a content key."""
+"""Tests of plans: jobs, their order and content keys."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -153,7 +153,7 @@ requires = [
 
 
 def read_recipe(checkout: Path, text: str = RECIPE) -> Recipe:
-    """The recipe of that text in a checkout that has what it names."""
+    """Read a recipe from its text, in a checkout with the files that it names."""
     folder = checkout / "recipes/demo"
     for needed in (folder / "package", checkout / "demo"):
         needed.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.environment
 
 
 def copy_package(folder: Path, name: str, *, requires: str = '"setuptools>=77"') -> None:
-    """A copy of tests/packages/vectors-c under another name."""
+    """Copy tests/packages/vectors-c under another name."""
     shutil.copytree(PACKAGES / "vectors-c", folder / name)
     project = folder / name / "pyproject.toml"
     text = project.read_text().replace('name = "vectors-c"', f'name = "{name}"')

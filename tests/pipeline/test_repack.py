@@ -108,7 +108,7 @@ def test_packages_of_a_distribution_become_a_wheel_that_says_so(
 
 
 def compile_libraries(work: Path, environment: RootfsEnvironment, log: MemoryLog) -> dict[str, Path]:
-    """The libraries as a distribution compiles them, with versions in their names, and an extension that needs one."""
+    """Compile libraries with versioned names, as a distribution does, and an extension that needs one."""
     made = {}
     with environment.open(work) as sandbox:
         for name, source in SOURCES.items():
@@ -123,7 +123,7 @@ def compile_libraries(work: Path, environment: RootfsEnvironment, log: MemoryLog
 
 
 def make_packages(folder: Path, libraries: Mapping[str, Path]) -> dict[str, bytes]:
-    """The distribution's packages, by name."""
+    """Make the distribution's packages, by name."""
     python, system = "usr/lib/python3/dist-packages", "usr/lib/riscv64-linux-gnu"
     own = folder / "python3-spam"
     (own / f"{python}/spam/lib").mkdir(parents=True)
@@ -148,7 +148,7 @@ def package(folder: Path) -> bytes:
 
 
 def dynamic(path: Path) -> dict[str, list[str]]:
-    """The names in an ELF file's dynamic section, by tag."""
+    """Read the names in an ELF file's dynamic section, by tag."""
     names: dict[str, list[str]] = {}
     with path.open("rb") as file:
         section = ELFFile(file).get_section_by_name(".dynamic")

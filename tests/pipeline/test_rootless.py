@@ -66,7 +66,7 @@ class User:
         return process.returncode, said
 
     def processes(self) -> list[str]:
-        """What runs as the user, in namespaces too."""
+        """List processes of the user, including those in namespaces."""
         return [path.name for path in Path("/proc").glob("[0-9]*") if owner(path) == self.uid]
 
 
@@ -79,7 +79,7 @@ def owner(process: Path) -> int | None:
 
 @contextmanager
 def added_user(name: str, *options: str) -> Iterator[User]:
-    """A user of this machine, with subordinate ids as the machine's defaults are."""
+    """Add a user with subordinate ids by the machine's defaults."""
     # In no folder of root's alone: what is in the user's namespaces must find the way.
     home = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     home.chmod(0o755)
@@ -95,7 +95,7 @@ def added_user(name: str, *options: str) -> Iterator[User]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A factory that everybody may run: the checkout and the Python of these tests may be root's own."""
+    """Install a factory that every user may run; these tests' checkout and Python may be root's."""
     if shutil.which("newuidmap") is None:
         subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", "uidmap"], check=True)
     folder = Path(tempfile.mkdtemp(prefix="factory-"))
@@ -138,7 +138,7 @@ def checkout(
     hybrid: RootfsEnvironment,
     clean_root: RootfsEnvironment,
 ) -> Path:
-    """The user's recipes, with root's layers in the user's cache: making them from nothing takes minutes."""
+    """Make the user's recipes and a cache with root's layers, which take minutes to make."""
     layers = {layer.tree.parent for environment in (hybrid, clean_root) for layer in environment.root.layers}
     move_layers(sorted(layers), layout, user, factory)
     folder = installed / "checkout"

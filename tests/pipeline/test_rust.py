@@ -42,7 +42,7 @@ open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(result))
 
 
 def make_checkout(root: Path, cache: Path) -> Checkout:
-    """A checkout with a recipe and a source of its own for words-rust."""
+    """Make a checkout with a recipe and a source for words-rust."""
     folder = root / "recipes/words-rust"
     shutil.copytree(PACKAGES / "words-rust", folder / "source")
     (folder / "recipe.toml").write_text(RECIPE)
@@ -91,7 +91,7 @@ def test_rust_program_runs_and_is_reproducible(with_rust: RootfsEnvironment, fre
 
 
 def program(wheel: Path) -> bytes:
-    """The wheel's program."""
+    """Extract the wheel's program."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/scripts/words-rust"))
         return archive.read(name)

@@ -23,7 +23,7 @@ def test_import_pattern_finds_tests_and_conftests() -> None:
 
 
 def test_names_imported_by_tests_and_their_scripts_exist() -> None:
-    """mypy does not read scripts that tests start as text."""
+    """Check scripts that tests start as text, too: mypy does not read them."""
     found = [
         (path.relative_to(ROOT), module, name)
         for path in sorted((ROOT / "tests").rglob("*.py"))

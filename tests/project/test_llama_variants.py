@@ -51,7 +51,7 @@ json.dump({name: taken(words) for name, words in machines.items()}, open("taken.
 
 @pytest.fixture(scope="module")
 def work(layout: Layout, hybrid: RootfsEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the detection of each variant as a program."""
+    """Compile the detection of each variant as a program."""
     folder, log = tmp_path_factory.mktemp("variants"), MemoryLog()
     source = fetch(llama().source, layout.downloads, folder / "src", log)
     patches.apply(patches.select(ROOT / "patches", llama().source), source, log)
@@ -71,7 +71,7 @@ def llama() -> Recipe:
 def taken(
     hybrid: RootfsEnvironment, work: Path, machines: Mapping[str, list[str]], cpu: str = BASELINE_CPU
 ) -> dict[str, set[str]]:
-    """The variants with a score above 0, for each machine."""
+    """Return the variants with a score above 0, for each machine."""
     with hybrid.open(work) as sandbox:
         sandbox.run(Command(["python3", "-c", ASK, json.dumps([machines, list(DEFINES)])], cpu=cpu), log=MemoryLog())
     return {name: set(found) for name, found in json.loads((work / "taken.json").read_text()).items()}

@@ -34,7 +34,7 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture(scope="module")
 def store() -> Store:
-    """The store after the main job."""
+    """Run the main job and return the store."""
     finished = own_factory("build", "llama-cpp-python")
     assert finished.returncode == 0, finished.stderr
     return Store(default_layout().store)

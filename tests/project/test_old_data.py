@@ -49,13 +49,13 @@ METADATA = ProjectMetadata(
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """A copy of the old cache."""
+    """Copy the old cache."""
     return shutil.copytree(DATA / "cache", tmp_path / "cache")
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    """A copy of the old ledger."""
+    """Copy the old ledger."""
     return Ledger(shutil.copytree(DATA / "ledger", tmp_path / "ledger"))
 
 

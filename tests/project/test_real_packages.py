@@ -32,7 +32,7 @@ PACKAGES = {
 
 @pytest.fixture(scope="module")
 def store() -> Store:
-    """The store after all of them were built by one command."""
+    """Build all packages with one command and return the store."""
     run_factory("build", *PACKAGES)
     return Store(default_layout().store)
 

@@ -50,7 +50,7 @@ UV_SOURCES = '[tool.uv.sources]\npure-lib = { index = "ours" }\n'
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index with two versions of an engine and three of its dependency.
+    """Make an index with two versions of an engine and three of its dependency.
 
     One engine needs a newer Python, and one version of the dependency is yanked.
     """

@@ -246,7 +246,7 @@ def test_a_longer_file_name_that_was_published_once_can_still_be_yanked(tmp_path
 
 
 def named(length: int) -> Release:
-    """A release whose file name has so many characters."""
+    """Return a release whose file name has that many characters."""
     head, end = "demo-1.0-py3.", "-none-any.whl"
     return structs.replace(RELEASE, filename=f"{head}{'y' * (length - len(head + end))}{end}")
 

@@ -21,7 +21,7 @@ TEXT = "[1/2] Building demo.o\n# exit 0 after 2.0 s\n"
 
 
 def logged(cache: Path, key: str = KEY, *, python: str = "3.13", stages: tuple[str, ...] = ("build",)) -> BuildRecord:
-    """A record whose stages have logs of their own."""
+    """Make a record with one log per stage."""
     made = record(key)
     runs = []
     for stage in stages:

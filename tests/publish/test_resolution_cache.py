@@ -97,7 +97,7 @@ def test_what_we_built_is_resolved_for_each_of_its_pythons_where_it_is_listed() 
 
 
 def asked(folder: Path) -> list[str]:
-    """What was resolved, with and without an index behind ours, as the log of the last publication says."""
+    """Return the resolved names, with and without an index behind ours, from the last publication's log."""
     lines = (folder / "publish.log").read_text().splitlines()
     return [line.removesuffix(" needs:") for line in lines if line.endswith(" needs:")]
 

@@ -39,14 +39,14 @@ SPAM = BinaryPackage(name="python3-spam", source="spam", version="1.0+dfsg-2", s
 
 
 def made(**changes: object) -> Build:
-    """A build whose wheel has libraries of three kinds."""
+    """Return a build whose wheel has libraries of three kinds."""
     plain = build()
     full = structs.replace(plain, contents=structs.replace(CONTENTS, bundled=(FORTRAN, BLAS, UNKNOWN)))
     return structs.replace(full, **changes)
 
 
 def content_of(build: Build, **words: object) -> dict[str, Any]:
-    """A bill of materials, once it was found to be one."""
+    """Return a bill of materials after validating it."""
     text = sbom(release(ALPHA), report(ALPHA, **words), build)
     problem = VALIDATOR.validate_str(text.decode())
     assert problem is None, problem

@@ -51,7 +51,7 @@ class Index:
         subprocess.run(["git", "-C", self.ledger.parents[1], *who, *words], check=True)
 
     def branch_that_adds(self, version: str) -> Release:
-        """A branch `other` with one more release, beside a main with a commit of its own."""
+        """Make a branch `other` with one more release, and one more commit on main."""
         self.git("checkout", "--quiet", "-b", "other")
         release = Ledger(self.ledger).add(release_of(make_wheel(self.output.parent / "more", "demo", version)))
         self.commit()

@@ -58,7 +58,7 @@ def load_recipes(root: Path) -> dict[str, Recipe]:
 
 
 def problems_of(root: Path, text: str) -> list[str]:
-    """The lines of the error, without the file's folder."""
+    """Return the lines of the error, without the file's folder."""
     directory = write(root, text)
     with pytest.raises(RecipeError) as caught:
         load_recipes(root)

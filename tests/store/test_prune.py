@@ -38,7 +38,7 @@ def make(folder: Path, *files: str) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Layout:
-    """A cache whose layers, jobs and store hold something old and something new."""
+    """Make a cache with old and new layers, jobs and records."""
     layout = Layout(tmp_path / "cache")
     for area in (layout.layers, layout.jobs):
         age(make(area / OLD, "layer.json", "steps/source.json", "tree/file"), days=40)

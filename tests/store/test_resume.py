@@ -37,7 +37,7 @@ build c: copy b
 
 
 def machine(root: Path, layout: Layout, recipes: Path) -> Checkout:
-    """A cache of its own, in which only the roots and downloaded packages are there already."""
+    """Make a cache with nothing but the roots and downloaded packages."""
     return Checkout(root=recipes, cache=make_cache(root / "cache", layout))
 
 
@@ -68,7 +68,7 @@ def uncut(
 
 
 def compiled(cache: Path) -> dict[str, int]:
-    """The package's objects that ninja has finished, with their times in nanoseconds."""
+    """Return the objects that ninja has finished, with their times in nanoseconds."""
     (job,) = (path for path in (cache / "jobs").glob("speed-cpp-*") if path.is_dir())
     logs = list(job.glob("work/objects/**/.ninja_log"))
     lines = [line.split("\t") for log in logs for line in log.read_text().splitlines() if not line.startswith("#")]

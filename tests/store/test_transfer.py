@@ -38,7 +38,7 @@ ODD_TIME = 1_700_000_000_123_456_789
 
 
 def make_cache(root: Path) -> Layout:
-    """A cache with a job halfway, a finished wheel, a layer and an object of ccache."""
+    """Make a cache with an unfinished job, a finished wheel, a layer and an object of ccache."""
     layout = Layout(root)
     job = layout.jobs / JOB
     for name, text in {OBJECT: "object", "work/src/a.c": "source", "steps/source.json": "{}"}.items():
@@ -224,7 +224,7 @@ def test_a_missing_file_and_another_kind_of_file_are_clear_errors(tmp_path: Path
 
 
 def hostile(tmp_path: Path, *members: tarfile.TarInfo, form: int = FORMAT) -> Path:
-    """A file with a right beginning and end, and with `members` between."""
+    """Make an archive with a valid beginning and end, and with `members` between."""
     path = tmp_path / "hostile.tar.zst"
     with (
         path.open("wb") as file,

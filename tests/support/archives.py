@@ -29,7 +29,7 @@ def tar_bytes(entries: list[Entry], mode: str = "w:gz") -> bytes:
 
 
 def sdist(name: str = "spam", version: str = "1.0") -> bytes:
-    """A small source distribution."""
+    """Return the bytes of a small source distribution."""
     top = f"{name}-{version}"
     core = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\nRequires-Python: >=3.9\nRequires-Dist: eggs>=2\n"
     system = '[build-system]\nrequires = ["flit_core"]\nbuild-backend = "flit_core.buildapi"\n'

@@ -1,4 +1,4 @@
-"""A real Chromium for tests, without a window: the machine's own, else Debian's, installed here."""
+"""Headless Chromium for tests: the machine's, else Debian's, installed on demand."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ RUN_AXE = "const done = arguments[arguments.length - 1]; axe.run().then(found =>
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """A browser, and the address of the site that it looks at."""
+    """A browser and the address of the site that it opens."""
 
     driver: Chrome
     url: str
 
     def open(self, path: str, *, width: int = 1200, dark: bool = False) -> None:
-        """Look at a page, in a window of that many pixels."""
+        """Open a page in a window of that many pixels."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._command("Emulation.setEmulatedMedia", {"features": [scheme]})
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -39,27 +39,27 @@ class Browser:
         self.driver.get(f"{self.url}/{path}")
 
     def use_scripts(self, allowed: bool) -> None:
-        """Whether pages that are opened from now on may run JavaScript."""
+        """Allow or forbid JavaScript for pages opened later."""
         self._command("Emulation.setScriptExecutionDisabled", {"value": not allowed})
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
 
     def screenshot(self, path: Path) -> None:
-        """The whole page as a picture."""
+        """Take a picture of the whole page."""
         width, height = self.run("return [innerWidth, document.documentElement.scrollHeight]")
         metrics = {"width": width, "height": min(height, 4000), "deviceScaleFactor": 1, "mobile": width < 600}
         self._command("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.get_screenshot_as_file(str(path))
 
     def complaints(self) -> list[str]:
-        """What the browser has complained about since the last call: blocked scripts, missing files, errors."""
+        """Return the browser's log since the last call: blocked scripts, missing files, errors."""
         messages = [entry["message"] for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
         # Chromium asks for it of its own accord where a page for installers names no icon.
         return [message for message in messages if "/favicon.ico" not in message]
 
     def barriers(self, axe: str) -> list[str]:
-        """What axe finds on the page that keeps people out."""
+        """Return axe's serious accessibility findings of the page."""
         self.run(axe)
         found = self.driver.execute_async_script(RUN_AXE)
         return [
@@ -75,7 +75,7 @@ class Browser:
 
 @contextmanager
 def chromium() -> Iterator[Chrome]:
-    """A browser, started."""
+    """Start a browser."""
     program, driver = _programs() or _install()
     options = ChromeOptions()
     options.binary_location = program
@@ -92,7 +92,7 @@ def chromium() -> Iterator[Chrome]:
 
 
 def axe_source(folder: Path) -> str:
-    """The text of axe-core, fetched by npm into `folder`."""
+    """Fetch axe-core with npm into `folder` and return its text."""
     if shutil.which("npm") is None:
         _apt("npm")
     subprocess.run(["npm", "pack", "--silent", AXE, "--pack-destination", folder], check=True, capture_output=True)

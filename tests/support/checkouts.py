@@ -67,11 +67,11 @@ class Checkout:
         return {**os.environ, "FACTORY_CACHE": str(self.cache), **variables}
 
     def log(self, label: str, stage: str) -> str:
-        """What a stage of the one build of `label` (as in `demo-1.0`) has logged so far."""
+        """Read the log of a stage of the only build of `label` (such as `demo-1.0`)."""
         return "".join(path.read_text() for path in self.cache.glob(f"logs/{label}/*/{stage}.log"))
 
     def wheel(self) -> Path:
-        """The one wheel in the store."""
+        """Return the only wheel in the store."""
         (wheel,) = self.cache.glob("store/wheels/*/*.whl")
         return wheel
 
@@ -84,14 +84,14 @@ def own_factory(*arguments: str) -> subprocess.CompletedProcess[str]:
 def make_checkout(
     root: Path, cache: Path, *, kind: str = "plain", more: str = "", smoke: str = SUMS, packages: Path = PACKAGES
 ) -> Checkout:
-    """A checkout whose one recipe builds vectors-c of the folder `packages`; `more` is appended to the recipe."""
+    """Make a checkout with a recipe for vectors-c of the folder `packages`; `more` is appended to it."""
     more = f'[build.environment]\nVECTORS_C = "{kind}"\n{more}'
     add_recipe(root, "vectors-c", more=more, smoke=smoke, packages=packages)
     return Checkout(root=root, cache=cache)
 
 
 def add_recipe(root: Path, package: str, *, more: str, smoke: str, source: str = "", packages: Path = PACKAGES) -> None:
-    """A recipe that builds a project of the folder `packages`; `source` is added to that table, `more` at the end."""
+    """Add a recipe for a project of `packages`; `source` is added to that table, `more` at the end."""
     folder = root / "recipes" / package
     folder.mkdir(parents=True)
     path = os.path.relpath(packages / package, folder)

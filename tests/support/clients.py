@@ -33,7 +33,7 @@ def uv(*arguments: str) -> str:
 
 
 def sent(lines: list[str]) -> dict[str, int]:
-    """The bytes that a server sent of each path."""
+    """Return the number of bytes that a server sent of each path."""
     total: dict[str, int] = {}
     for _method, path, _status, size in (line.split() for line in lines):
         total[path] = total.get(path, 0) + int(size)

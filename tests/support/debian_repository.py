@@ -1,4 +1,4 @@
-"""A real Debian repository on the loopback interface, in the states in which mirrors are found."""
+"""Debian repository on the loopback interface, in the states of real mirrors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Docker engine for tests: the machine's own where one answers, else Debian's, started for them by hand."""
+"""Docker engine for tests: the machine's if one answers, else Debian's, started for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE = 60
 
 @contextmanager
 def some_engine() -> Iterator[None]:
-    """The engine that answers already, else one of our own."""
+    """Yield with a running engine: the machine's, else a new one."""
     if answers():
         yield
         return

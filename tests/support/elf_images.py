@@ -1,4 +1,4 @@
-"""Writes small riscv64 shared objects and wheels, so that tests of the audit need no compiler.
+"""Small riscv64 shared objects and wheels, written without a compiler.
 
 The layout follows the System V ABI and the RISC-V ELF psABI; `readelf -a` reads the images without a complaint.
 """
@@ -64,7 +64,7 @@ class Image:
     section_headers: bool = True
 
     def build(self) -> bytes:
-        """The file's bytes."""
+        """Return the file's bytes."""
         names = _Strings()
         sections = _laid_out(self._sections(names))
         segments = self._segments(sections)
@@ -78,7 +78,7 @@ class Image:
         return bytes(content + table)
 
     def _sections(self, names: _Strings) -> list[Section]:
-        """The null section, then .dynstr at index 1; its data must be taken last, when all names are in it."""
+        """Return the null section, .dynstr at index 1 and the others; .dynstr is filled last."""
         text = Section(name=".text", kind=SHT_PROGBITS, data=self.text, flags=ALLOC | EXEC)
         symbols = b"".join(
             struct.pack("<IBBHQQ", names.add(name), 0x12, 0, 2, TEXT_AT + offset, size)

@@ -1,4 +1,4 @@
-"""A plain web server for a folder of files, as any static host is one."""
+"""Static web server for a folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def folder_served(folder: Path) -> Iterator[str]:
-    """The URL, on the loopback interface, at which the folder's files are."""
+    """Serve the folder's files on the loopback interface; yield the URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""A real server that keeps what ccache puts there."""
+"""HTTP server that stores ccache's objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Storage(BaseHTTPRequestHandler):
-    """What ccache asks of a server: bytes by their address, the name by which the server was called included."""
+    """Handler for ccache: bytes by URL, including the requested host name."""
 
     protocol_version = "HTTP/1.1"
     objects: dict[str, bytes]
@@ -43,7 +43,7 @@ class Storage(BaseHTTPRequestHandler):
 
 @contextmanager
 def http_storage() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """A server's URL, and what it holds."""
+    """Run a server; yield its URL and its objects."""
     objects: dict[str, bytes] = {}
     handler = type("Storage", (Storage,), {"objects": objects})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -1,4 +1,4 @@
-"""A package index on the loopback interface that can misbehave as real ones do."""
+"""Package index on the loopback interface that can fail as real ones do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 @dataclass(kw_only=True)
 class IndexServer:
-    """What is served, how it fails, and what was asked. `cuts` are bytes after which the next answers break off."""
+    """Files, failures and requests of an index. The next answers break off after `cuts` bytes."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class IndexServer:
         return hashlib.sha256(content).hexdigest()
 
     def downloads(self) -> list[str]:
-        """The Range headers of the requests for files."""
+        """Return the Range headers of the requests for files."""
         return [headers.get("Range", "all") for path, headers in self.requests if path.startswith("/files/")]
 
     def page(self, project: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Ledgers for tests of the site, made without wheels: pages are written from what the ledger says alone."""
+"""Ledgers without wheels: the site is written from the ledger alone."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ CONTENTS = Contents(
 
 
 def release(filename: str, **changes: object) -> Release:
-    """A release of ours; of another project's where the file is for any machine."""
+    """Return a release that we built, or a mirrored one if the file is for any machine."""
     project, version = parse_filename(filename)
     digest = hashlib.sha256(filename.encode()).hexdigest()
     built = Built(record="k" * 64, profiles=PROFILES, pythons=("3.13",))
@@ -74,7 +74,7 @@ def release(filename: str, **changes: object) -> Release:
 
 
 def build(python: str = "3.13", **changes: object) -> Build:
-    """A build with everything in it that pages tell."""
+    """Return a build with all that pages show."""
     made = Build(
         record="k" * 64,
         finished="2026-01-02T02:00:00+00:00",
@@ -105,14 +105,14 @@ PURE = "plain_text-2.0-py3-none-any.whl"
 
 
 def make_coverage(ledger: Ledger, pins: Sequence[Pin], problems: Mapping[str, str] | None = None) -> None:
-    """A stack that needs these pins, beside the ledger."""
+    """Write a stack that needs these pins beside the ledger."""
     stack = Stack(name="All", requirements=("all",), pins=tuple(pins), problems=problems or {})
     coverage = Coverage(pythons=PYTHONS, gathered="2026-01-01", stacks=(stack,))
     (ledger.folder.parent / "coverage.json").write_text(dumps(coverage))
 
 
 def pin(project: str, version: str, *offers: str, source: bool = True) -> Pin:
-    """What its own index offers of a project, for one Python after the other."""
+    """Return a pin with the offers of the project's index for each Python in turn."""
     return Pin(project=project, version=version, offers=dict(zip(PYTHONS, offers, strict=False)), source=source)
 
 

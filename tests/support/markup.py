@@ -1,4 +1,4 @@
-"""Text that a page must never take for markup."""
+"""Hostile text that must never become markup."""
 
 from __future__ import annotations
 

@@ -6,5 +6,5 @@ import re
 
 
 def plain(page: str) -> str:
-    """A page's text as it is read."""
+    """Return the text of a page's main part, without markup."""
     return " ".join(re.sub(r"<[^>]+>", " ", page.partition("<main")[2]).split())

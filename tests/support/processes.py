@@ -1,4 +1,4 @@
-"""What still runs on this machine."""
+"""Processes of this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def survivors(cache: Path) -> list[str]:
-    """The command lines of processes that still use the cache, a moment after the kill."""
+    """Return the command lines of processes that use the cache, after waiting for them to end."""
     for _ in range(50):
         alive = [line for line in map(command_line, Path("/proc").glob("[0-9]*")) if str(cache) in line]
         if not alive:

@@ -13,7 +13,7 @@ from factory.util.log import LogFile
 def said(
     environment: RootfsEnvironment, work: Path, script: str, *, network: bool = False, cpu: str = BASELINE_CPU
 ) -> str:
-    """What a shell script printed in the root."""
+    """Run a shell script in the root and return its output."""
     with environment.open(work) as sandbox:
         command = ["sh", "-c", f"({script}) > /build/said"]
         sandbox.run(Command(command, network=network, cpu=cpu), log=LogFile(work.with_name("said.log")))

@@ -1,4 +1,4 @@
-"""A package index that plays the host's configured one."""
+"""Package index that stands in for the host's configured one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.wheelmaker import make_wheel, release_of
 
 @dataclass(frozen=True)
 class Upstream:
-    """An index that plays the host's configured one, and what was asked of it."""
+    """Index that stands in for the host's, and the requests that it got."""
 
     folder: Path
     asked: list[str]

@@ -1,4 +1,4 @@
-"""Small real wheels for tests, made by hand so that a test can also make wrong ones."""
+"""Small wheels, written by hand so that tests can also make invalid ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def make_wheel(
     requires_python: str | None = None,
     code: str = "ANSWER = 42\n",
 ) -> Path:
-    """A wheel with one module, that pip and uv install."""
+    """Make a wheel with one module, which pip and uv can install."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     lines += [] if requires_python is None else [f"Requires-Python: {requires_python}"]

@@ -206,7 +206,7 @@ def test_gnu_objdump_agrees_on_integer_and_atomic_encodings(native_objdump: list
 
 
 def disassemble(text: bytes, objdump: list[str], folder: Path) -> list[str]:
-    """objdump's mnemonic of each instruction, ".insn" where rv64gc has none."""
+    """Return objdump's mnemonic of each instruction, ".insn" if rv64gc has none."""
     raw = folder / "code.bin"
     raw.write_bytes(text)
     argv = [*objdump, "-D", "-z", "-b", "binary", "-m", "riscv:rv64", str(raw)]

@@ -1,4 +1,4 @@
-"""Which builds need Rust, which manifests name their crates, and what the host's cargo hands on."""
+"""Tests of Rust builds: detection, manifests with crates, and the host's cargo configuration."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_source_without_manifests_has_no_crates(tmp_path: Path) -> None:
 
 
 class Nowhere:
-    """A sandbox whose commands do nothing but what cargo does here: make a lock."""
+    """Sandbox whose commands only write a lock file, as cargo does."""
 
     def __init__(self, work: Path) -> None:
         self.work = work

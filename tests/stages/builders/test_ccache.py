@@ -1,4 +1,4 @@
-"""ccache keeps its limit, and machines share what they compiled through a server that builds can't reach otherwise."""
+"""Tests of ccache's limit, and of remote storage that sealed builds reach through the relay."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_invalid_size_names_variable() -> None:
 
 
 class Machine:
-    """A machine of a fleet: the roots that all have, and a ccache of its own."""
+    """A machine of a fleet: shared roots and a separate ccache."""
 
     def __init__(self, folder: Path, hybrid: RootfsEnvironment, cache: CompilerCache, kind: str = "rootfs") -> None:
         self.layout = Layout(folder)
@@ -64,7 +64,7 @@ class Machine:
         self.cache = cache
 
     def run(self, script: str, *, network: bool = False) -> str:
-        """Run a shell script as a build stage does; returns what it printed."""
+        """Run a shell script as a build stage does; return its output."""
         self.cache.prepare(self.layout.compiler_cache)
         before = self.log.path.stat().st_size
         with self.environment.open(self.work) as sandbox:
@@ -92,7 +92,7 @@ def test_the_limit_is_applied_in_the_root(tmp_path: Path, hybrid: RootfsEnvironm
 
 
 def share(tmp_path: Path, hybrid: RootfsEnvironment, url: str) -> dict[str, int]:
-    """Compile on a first machine and then on a second one; returns the second one's statistics."""
+    """Compile on two machines in turn; return the second one's statistics."""
     first, second = (Machine(tmp_path / name, hybrid, fleet(url)) for name in ("first", "second"))
     first.run(COMPILE)
     assert first.statistics()["cache_miss"] == 1
@@ -156,7 +156,7 @@ def test_a_second_machine_finds_in_redis_what_the_first_compiled(tmp_path: Path,
 
 
 def redis_server() -> str:
-    """The program, installed if need be."""
+    """Return the path of redis-server; install it if missing."""
     if shutil.which("redis-server") is None:
         for command in (["update"], ["install", "--yes", "--no-install-recommends", "redis-server"]):
             subprocess.run(["apt-get", *command], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)

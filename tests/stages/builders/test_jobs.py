@@ -1,4 +1,4 @@
-"""How many compilers run at once in real builds: as many as they were told."""
+"""Tests of the number of parallel compilers in real builds."""
 
 from __future__ import annotations
 

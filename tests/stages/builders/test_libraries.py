@@ -1,4 +1,4 @@
-"""Where builds look for libraries that come as wheels."""
+"""Tests of search paths for libraries that come as wheels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our own wheels among a build's requirements."""
+"""Tests of our wheels among a build's requirements."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_wheel(folder: Path, text: str, version: str = "1.0") -> Path:
 
 
 def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> str:
-    """Install a build's requirement where `wheel` is ours; returns the content of the module that is there then."""
+    """Install a build's requirement with `wheel` offered; return the content of the installed module."""
     pin = LocalSource(project="eggs", version="1.0", path=Path("eggs"))
     recipe = Recipe(name="eggs", version="1.0", directory=Path("eggs"), source=pin)
     wanted = ProjectMetadata(

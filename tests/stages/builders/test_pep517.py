@@ -1,4 +1,4 @@
-"""What build backends are told: where to build, and how many compilers may run."""
+"""Tests of backends' settings: build folder and number of compilers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every builder that a recipe may name is a module with a builder's members."""
+"""Tests of the registry of builders."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The relay passes on whole streams, and leaves a server alone that doesn't answer."""
+"""Tests of the relay: whole streams pass, and a failed server is not contacted for a while."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Silent(socketserver.StreamRequestHandler):
 
 @contextmanager
 def server(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
-    """A server on the loopback; yields its port."""
+    """Run a server on the loopback interface; yield its port."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as listening:
         listening.daemon_threads = True
         threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
@@ -39,7 +39,7 @@ def server(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
 
 @contextmanager
 def relayed(port: int) -> Iterator[Callable[[], socket.socket]]:
-    """A relay to that port; yields what connects to it."""
+    """Run a relay to that port; yield a function that connects to it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         relay = Relay(listener, lambda: socket.create_connection(("127.0.0.1", port)), PATIENCE)
         thread = threading.Thread(target=relay.serve)
@@ -83,7 +83,7 @@ def test_relay_rests_after_failed_server(handler: type[socketserver.BaseRequestH
 
 
 def ask_twice(port: int) -> list[float]:
-    """How many seconds two connections took, one after the other, to end without an answer."""
+    """Return the seconds that two connections in turn took to end without an answer."""
     waited = []
     with relayed(port) as connect:
         for _ in range(2):

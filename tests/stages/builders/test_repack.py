@@ -1,4 +1,4 @@
-"""A distribution's packages made into a wheel's tree: whose files they are, which ones stay, and what is told."""
+"""Tests of repacking a distribution's packages into the tree of a wheel."""
 
 from __future__ import annotations
 

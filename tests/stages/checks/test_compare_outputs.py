@@ -1,4 +1,4 @@
-"""What the check makes of the profiles' results."""
+"""Tests of the comparison of profiles' results."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def require(recipe: Recipe, results: Sequence[CheckResult], toolchain: str = TOO
 
 
 def steps(*pairs: tuple[int, float]) -> list[list[list[float]]]:
-    """Logits of which each step shows one token."""
+    """Return logits with one token a step."""
     return [[[token, logit]] for token, logit in pairs]
 
 

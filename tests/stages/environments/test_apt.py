@@ -28,7 +28,7 @@ def mirror(tmp_path: Path) -> Iterator[Repository]:
 
 @pytest.fixture
 def below(layout: Layout, mirror: Repository, tmp_path: Path) -> tuple[Layer, ...]:
-    """The base layer, with the test's mirror as its only one."""
+    """Return the base layer with the test's mirror as its only one."""
     tree = tmp_path / "with-mirror"
     (tree / "etc/apt").mkdir(parents=True)
     (tree / "etc/apt/sources.list").write_text(mirror.source)

@@ -33,7 +33,7 @@ NO_ENGINE = "unix:///nowhere/docker.sock"
 
 @pytest.fixture
 def contained(docker_engine: None, clean_root: RootfsEnvironment, layout: Layout) -> DockerEnvironment:
-    """The clean root in containers."""
+    """Return the environment that runs the clean root in containers."""
     return DockerEnvironment(root=clean_root.root, store=layer_store(layout))
 
 

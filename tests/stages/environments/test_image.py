@@ -22,7 +22,7 @@ CONFIG = ImageConfig(variables={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}, lab
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A layer with one file and one folder."""
+    """Make a layer with one file and one folder."""
     tree = tmp_path / "tree"
     (tree / "etc").mkdir(parents=True)
     (tree / "etc/hosts").write_text("127.0.0.1 localhost\n")

@@ -18,7 +18,7 @@ CROSS = "opt/native/usr/riscv64-linux-gnu/lib"
 
 @pytest.fixture
 def roots(tmp_path: Path) -> Roots:
-    """A base layer, a layer of apt packages over it, and one of native tools without dpkg's lists."""
+    """Make a base layer, a layer of apt packages and one of native tools without dpkg's lists."""
     write(tmp_path / "base" / LIB / "libz.so.1.3.1", "z")
     listed(tmp_path / "base", "zlib1g:riscv64", "/usr/lib/riscv64-linux-gnu/libz.so.1.3.1")
     write(tmp_path / "apt" / LIB / "blas/libblas.so.3.12.1", "blas")
@@ -46,7 +46,7 @@ def listed(tree: Path, package: str, *paths: str) -> None:
 
 
 def bundled(folder: Path, *files: Path) -> Path:
-    """A wheel into which auditwheel has copied these files."""
+    """Make a wheel into which auditwheel has copied these files."""
     names = [file.name.replace(".so", f"-{sha256_of(file)[:8]}.so", 1) for file in files]
     return write_zip(folder / "demo-1-py3-none-any.whl", {f"demo.libs/{name}": "patched" for name in names})
 

@@ -76,7 +76,7 @@ def test_repair_of_wheel_for_newer_glibc_fails(tmp_path: Path) -> None:
 
 
 def with_library(folder: Path) -> Path:
-    """A wheel with a library that needs another."""
+    """Make a wheel with a library that needs another."""
     wheel = make_wheel(folder, "demo", tag="cp313-cp313-linux_riscv64")
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("demo/fast.so", Image(soname="fast.so", needed=("libmpi.so.40",)).build())

@@ -13,7 +13,7 @@ from tests.support.index_server import IndexServer, serve
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexServer]:
-    """A running index that pip is configured with; waits between attempts are short."""
+    """Serve an index and configure pip with it; waits between attempts are short."""
     for module in (index_session, download):
         monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.001)
     for name in ("NO_PROXY", "no_proxy"):

@@ -23,7 +23,7 @@ SYMLINK, HARDLINK, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
 
 
 def refusal(archive: Path, destination: Path, limits: Limits | None = None) -> str:
-    """The error's message; nothing may have been left behind."""
+    """Return the error's message; no file may be left."""
     with pytest.raises(SourceError) as caught:
         unpack(archive, destination, limits or Limits())
     assert not destination.exists() or not list(destination.iterdir())

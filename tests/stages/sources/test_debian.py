@@ -121,7 +121,7 @@ PACKAGING = tar_bytes(
 
 
 def packaged(mirror: IndexServer, *left_out: str) -> DebianSource:
-    """The pin of a source with Debian's revision 2 of it, both on the mirror."""
+    """Put a source and Debian's revision 2 of it on the mirror; return the pin."""
     add(mirror, "spam_1.0+ds.orig.tar.gz", PACKAGED)
     add(mirror, "spam_1.0+ds-2.debian.tar.xz", PACKAGING)
     sha256 = hashlib.sha256(PACKAGING).hexdigest()
@@ -184,7 +184,7 @@ def deb_pin(content: bytes) -> Source:
 
 
 def deb(folder: Path) -> bytes:
-    """A small binary package."""
+    """Make a small binary package."""
     module = folder / "usr/lib/python3/dist-packages/spam.py"
     module.parent.mkdir(parents=True)
     module.write_text("eggs = 1\n")

@@ -186,7 +186,7 @@ def test_two_processes_download_once(served: IndexServer, tmp_path: Path) -> Non
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
+    """Mount a file system of 256 KiB."""
     if os.geteuid() != 0:
         pytest.skip("mounting a tiny tmpfs needs root")
     folder = tmp_path / "tiny"

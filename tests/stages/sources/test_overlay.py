@@ -21,7 +21,7 @@ PROJECT = '[project]\nname = "{}"\nversion = "1.0"\n'
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """The source of the project `big`, of which the overlay packages a part."""
+    """Make the source of the project `big`, of which the overlay packages a part."""
     folder = tmp_path / "big"
     (folder / "part").mkdir(parents=True)
     (folder / "part/part.c").write_text("int part;")
