@@ -38,8 +38,7 @@ print(os.read(terminal, 100).decode())
 
 
 def test_target_pythons_equal_those_of_the_distribution() -> None:
-    assert PYTHONS == TRIXIE.pythons == ("3.13", "3.14")
-    assert [TRIXIE.python_suite(python) for python in PYTHONS] == ["trixie", "forky"]
+    assert TRIXIE.pythons == PYTHONS
 
 
 @pytest.fixture(scope="module", params=LATER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from factory.errors import CommandFailed, EnvironmentSetupError
@@ -34,6 +35,16 @@ DPKG_OPTIONS = (
 LIST_ARCHIVES = f'cd "$1/var/cache/apt/archives" && ls *.deb > "$1/{ARCHIVE_LIST}"'
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The contents of a tree: mmdebstrap's variant, architectures, packages, hooks."""
+
+    variant: str
+    architectures: str
+    packages: Sequence[str]
+    hooks: Sequence[str]
+
+
 def make_base(tree: Path, distribution: Distribution, log: LogSink) -> tuple[PackagePin, ...]:
     """Make the riscv64 root: Debian's minimal system with Python and its venv module.
 
@@ -41,7 +52,12 @@ def make_base(tree: Path, distribution: Distribution, log: LogSink) -> tuple[Pac
     """
     python = distribution.python
     hooks = [f"--essential-hook={divert_script(python)}", f"--customize-hook={undivert_script(python)}"]
-    _mmdebstrap(tree, "riscv64", "minbase", BASE_PACKAGES, hooks, distribution, log)
+    _mmdebstrap(
+        tree,
+        Selection(variant="minbase", architectures="riscv64", packages=BASE_PACKAGES, hooks=hooks),
+        distribution,
+        log,
+    )
     return installed_packages(tree)
 
 
@@ -75,43 +91,44 @@ def extract(
 ) -> tuple[PackagePin, ...]:
     """Unpack packages and dependencies into `tree`, not installed; returns all."""
     tree.parent.mkdir(parents=True)
-    _mmdebstrap(tree, architectures, "extract", packages, [f"--extract-hook={LIST_ARCHIVES}"], distribution, log)
+    selection = Selection(
+        variant="extract", architectures=architectures, packages=packages, hooks=[f"--extract-hook={LIST_ARCHIVES}"]
+    )
+    _mmdebstrap(tree, selection, distribution, log)
     return extracted_packages(tree / ARCHIVE_LIST)
 
 
-def _mmdebstrap(
-    tree: Path,
-    architecture: str,
-    variant: str,
-    packages: Sequence[str],
-    hooks: Sequence[str],
-    distribution: Distribution,
-    log: LogSink,
-) -> None:
-    mirror = distribution.mirror or host_mirror()
-    apt = (*APT_OPTIONS, *fetch_options())
-    command = [
+def mmdebstrap_command(
+    tree: Path, selection: Selection, distribution: Distribution, mirror: str | None, apt_options: Sequence[str]
+) -> list[str]:
+    """Return the command that makes a tree; without `mirror`, mmdebstrap uses the suite's default one."""
+    return [
         "mmdebstrap",
         "--mode=root",
-        f"--variant={variant}",
-        f"--architectures={architecture}",
+        f"--variant={selection.variant}",
+        f"--architectures={selection.architectures}",
         # The QEMU check needs the arch-test package; our own registration is checked before.
         "--skip=check/qemu,check/empty",
-        f"--include={','.join(packages)}",
-        *(f"--aptopt={option}" for option in apt),
+        f"--include={','.join(selection.packages)}",
+        *(f"--aptopt={option}" for option in apt_options),
         *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
         *([f"--keyring={distribution.keyring}"] if distribution.keyring else []),
         *([] if mirror else [f"--setup-hook={_release_only(distribution.suite)}"]),
-        *hooks,
+        *selection.hooks,
         distribution.suite,
         str(tree),
         *([mirror] if mirror else []),
     ]
+
+
+def _mmdebstrap(tree: Path, selection: Selection, distribution: Distribution, log: LogSink) -> None:
+    mirror, options = distribution.mirror or host_mirror(), (*APT_OPTIONS, *fetch_options())
+    command = mmdebstrap_command(tree, selection, distribution, mirror, options)
     try:
         run(contained(command), log=log, env=_clean_environment(), what="mmdebstrap")
     except CommandFailed as error:
         raise EnvironmentSetupError(
-            f"{distribution.name} {architecture}: mmdebstrap failed:\n{error.output}",
+            f"{distribution.name} {selection.architectures}: mmdebstrap failed:\n{error.output}",
             hint=f"read the log {log.path}; {RETRY_HINT}, or set {MIRROR_VARIABLE} to another mirror",
         ) from error
 
