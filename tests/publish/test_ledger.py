@@ -55,7 +55,7 @@ def test_a_ledger_of_another_user_is_refused_with_how_to_take_it(
     assert caught.value.hint == f"make it yours: sudo chown -R $(id -un) '{folder}'"
 
 
-def test_what_a_release_states_besides_is_read_back_and_nothing_else_is_written(tmp_path: Path) -> None:
+def test_release_optional_fields_are_written_if_set(tmp_path: Path) -> None:
     full = structs.replace(
         RELEASE,
         metadata_sha256=None,
@@ -77,7 +77,7 @@ def test_what_a_release_states_besides_is_read_back_and_nothing_else_is_written(
     assert ledger.update([full]) == ()
 
 
-def test_only_what_was_published_can_be_updated_and_not_its_bytes(tmp_path: Path) -> None:
+def test_update_needs_published_release_with_same_bytes(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     with pytest.raises(PublishError, match=r"demo 1\.0: not published"):
         ledger.update([RELEASE])
@@ -92,7 +92,7 @@ def test_an_entry_is_sorted_json_that_ends_with_a_newline(tmp_path: Path) -> Non
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
 
 
-def test_a_published_file_name_with_other_bytes_is_refused_with_both_hashes(tmp_path: Path) -> None:
+def test_add_other_bytes_is_refused_with_both_hashes(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.add(RELEASE)
     before = (tmp_path / ENTRY).read_bytes()
@@ -221,7 +221,7 @@ def test_a_hostile_file_name_is_refused(tmp_path: Path, filename: str) -> None:
 
 
 @pytest.mark.parametrize("length", [201, 226, 255, 300])
-def test_a_file_name_that_leaves_no_room_for_those_beside_it_is_refused(tmp_path: Path, length: int) -> None:
+def test_add_too_long_file_name_is_refused(tmp_path: Path, length: int) -> None:
     ledger, long = Ledger(tmp_path / "ledger"), named(length)
     with pytest.raises(PublishError, match=rf"cannot publish: its file name has {length} characters") as caught:
         ledger.verify_all([RELEASE, long])
@@ -231,14 +231,14 @@ def test_a_file_name_that_leaves_no_room_for_those_beside_it_is_refused(tmp_path
     assert ledger.read() == ()
 
 
-def test_the_longest_file_name_is_published_with_all_that_lies_beside_it(tmp_path: Path) -> None:
+def test_longest_file_name_is_published_with_sidecars(tmp_path: Path) -> None:
     longest = named(200)
     assert Ledger(tmp_path).add(longest) == longest
     write_if_changed(tmp_path / log_name(longest.filename, Log(stage="check", python="3.13", sha256="")), b"log")
     assert Ledger(tmp_path).read() == (longest,)
 
 
-def test_a_longer_file_name_that_was_published_once_can_still_be_yanked(tmp_path: Path) -> None:
+def test_published_too_long_file_name_can_be_yanked(tmp_path: Path) -> None:
     once = named(205)
     write_if_changed(tmp_path / f"demo/{once.filename}.json", encode_entry(once))
     (yanked,) = Ledger(tmp_path).set_yanked("demo", Version("1.0"), "x")
@@ -263,7 +263,7 @@ def test_two_publishers_at_once_lose_nothing(tmp_path: Path) -> None:
     assert {release.version for release in Ledger(tmp_path).read()} == {str(number) for number in range(1, 90)}
 
 
-def test_of_two_publishers_of_one_name_with_different_bytes_exactly_one_wins(tmp_path: Path) -> None:
+def test_publishers_of_one_name_exactly_one_wins(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=add_bytes, args=(tmp_path, digit)) for digit in "cdef"]
     for worker in workers:
@@ -285,7 +285,7 @@ for number in itertools.count(int(sys.argv[2])):
 """
 
 
-def test_a_publisher_killed_between_writes_leaves_a_readable_ledger(tmp_path: Path) -> None:
+def test_publisher_killed_between_writes_keeps_ledger(tmp_path: Path) -> None:
     for attempt in range(4):
         argv = [sys.executable, "-c", PUBLISH_FOREVER, str(tmp_path), str(attempt * 1_000_000 + 1)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:

@@ -47,14 +47,14 @@ def test_the_logs_of_build_and_checks_lie_beside_the_wheel(tmp_path: Path) -> No
     assert {log.sha256 for log in written} == {hashlib.sha256(TEXT.encode()).hexdigest()}
 
 
-def test_a_log_that_other_builds_wrote_to_as_well_is_not_published(tmp_path: Path) -> None:
+def test_log_shared_with_other_builds_is_not_published(tmp_path: Path) -> None:
     made = logged(tmp_path)
     shared = tmp_path / "logs/demo-1.0/build.log"
     shared.write_text(TEXT)
     assert write(tmp_path, replace(made, stages=(replace(made.stages[0], log=shared),))) == ()
 
 
-def test_a_log_stays_where_the_store_that_built_the_wheel_is_gone(tmp_path: Path) -> None:
+def test_log_stays_after_its_store_is_gone(tmp_path: Path) -> None:
     known = write(tmp_path, logged(tmp_path))
     assert write(tmp_path, known=known) == known
 
@@ -65,7 +65,7 @@ def test_a_log_that_is_gone_is_no_longer_listed(tmp_path: Path) -> None:
     assert write(tmp_path, known=known) == ()
 
 
-def test_a_log_that_was_changed_is_written_again_or_goes_where_every_file_is_looked_at(tmp_path: Path) -> None:
+def test_changed_log_is_restored_or_removed_with_force(tmp_path: Path) -> None:
     made = logged(tmp_path)
     (known,) = write(tmp_path, made)
     path = tmp_path / "files" / log_name(WHEEL, known)
@@ -85,7 +85,7 @@ def test_a_build_that_went_on_renews_its_log(tmp_path: Path) -> None:
     assert after.sha256 == hashlib.sha256(f"{TEXT}more\n".encode()).hexdigest()
 
 
-def test_a_published_log_has_no_credentials_and_no_controls_of_a_terminal(tmp_path: Path) -> None:
+def test_published_log_has_no_credentials_and_controls(tmp_path: Path) -> None:
     text = (
         f"$ cc -c {tmp_path}/jobs/x.c\n"
         "Looking in indexes: https://user:secret@wheels.example/simple\n"

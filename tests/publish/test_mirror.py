@@ -38,7 +38,7 @@ def test_the_closure_is_mirrored_and_our_own_wheels_are_not(upstream: Upstream, 
     assert (tmp_path / "cache" / markup.name).read_bytes() == markup.read_bytes()
 
 
-def test_our_numpy_is_taken_where_upstream_ships_the_same_version(upstream: Upstream, tmp_path: Path) -> None:
+def test_mirror_prefers_our_wheel_of_the_same_version(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("numpy", "2.0", tag="cp313-cp313-manylinux_2_39_riscv64")
     engine = make_wheel(tmp_path / "ours", "engine", requires=["numpy"])
     numpy = make_wheel(tmp_path / "ours", "numpy", "2.0", tag=RISCV)
@@ -83,7 +83,7 @@ def test_the_mirror_grows_when_a_requirement_does(upstream: Upstream, tmp_path: 
     assert mirror(tmp_path, old, new) == ["jinja-1.0-py3-none-any.whl", "jinja-2.0-py3-none-any.whl"]
 
 
-def test_a_dependency_without_a_fitting_wheel_is_named_with_who_requires_it(upstream: Upstream, tmp_path: Path) -> None:
+def test_mirror_names_missing_wheel_and_its_dependent(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("nowheel", tag=X86)
     upstream.add("between", requires=["nowheel"])
     engine = make_wheel(tmp_path / "ours", "engine", requires=["between"])

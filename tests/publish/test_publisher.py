@@ -24,7 +24,7 @@ from tests.support.wheelmaker import RISCV, add_provenance, make_wheel, release_
 pytestmark = pytest.mark.usefixtures("upstream")
 
 
-def test_a_checked_wheel_is_published_with_its_profiles_and_record(tmp_path: Path) -> None:
+def test_checked_wheel_is_published_with_profiles_and_record(tmp_path: Path) -> None:
     path = make_wheel(tmp_path / "store", "demo", tag=RISCV)
     publication = publish_to(tmp_path, stored(path))
     (release,) = publication.releases
@@ -57,7 +57,7 @@ def test_a_wheel_that_changed_after_its_checks_is_refused(tmp_path: Path) -> Non
         publish_to(tmp_path, candidate)
 
 
-def test_a_published_wheel_that_is_damaged_later_is_not_put_into_an_index(tmp_path: Path) -> None:
+def test_published_wheel_damaged_later_is_not_indexed(tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     publish_to(tmp_path, candidate)
     (tmp_path / "out").rename(tmp_path / "lost")
@@ -75,7 +75,7 @@ def test_a_published_wheel_that_is_damaged_later_is_not_put_into_an_index(tmp_pa
 
 
 @pytest.mark.parametrize("length", [210, 250])
-def test_a_wheel_whose_file_name_is_too_long_is_refused_and_nothing_is_published(tmp_path: Path, length: int) -> None:
+def test_too_long_file_name_publishes_nothing(tmp_path: Path, length: int) -> None:
     wheel = make_wheel(tmp_path / "store", "demo")
     long = wheel.rename(wheel.with_name(wheel.name.replace("py3-", f"py3.{'y' * (length - len(wheel.name) - 1)}-")))
     with pytest.raises(PublishError, match=f"its file name has {length} characters"):
@@ -84,7 +84,7 @@ def test_a_wheel_whose_file_name_is_too_long_is_refused_and_nothing_is_published
     assert not (tmp_path / "out").exists()
 
 
-def test_a_rebuild_with_other_bytes_is_refused_and_nothing_beside_it_is_published(tmp_path: Path) -> None:
+def test_rebuild_with_other_bytes_publishes_nothing(tmp_path: Path) -> None:
     first = stored(make_wheel(tmp_path / "one", "demo"))
     publish_to(tmp_path, first)
     before = tree_of(tmp_path / "out"), tree_of(tmp_path / "ledger")
@@ -95,7 +95,7 @@ def test_a_rebuild_with_other_bytes_is_refused_and_nothing_beside_it_is_publishe
     assert (tree_of(tmp_path / "out"), tree_of(tmp_path / "ledger")) == before
 
 
-def test_a_rebuild_with_a_build_tag_is_published_beside_the_first(tmp_path: Path) -> None:
+def test_rebuild_with_build_tag_is_published_too(tmp_path: Path) -> None:
     publish_to(tmp_path, stored(make_wheel(tmp_path / "one", "demo")))
     rebuilt = make_wheel(tmp_path / "two", "demo", build="1", code="ANSWER = 43\n")
     publication = publish_to(tmp_path, stored(rebuilt))
@@ -110,7 +110,7 @@ def test_one_name_with_two_contents_in_one_go_is_refused(tmp_path: Path) -> None
     assert Ledger(tmp_path / "ledger").read() == ()
 
 
-def test_the_index_is_written_again_from_the_ledger_and_the_store(tmp_path: Path) -> None:
+def test_index_is_rewritten_from_ledger_and_store(tmp_path: Path) -> None:
     candidates = [stored(make_wheel(tmp_path / "store", name)) for name in ("one", "two")]
     publish_to(tmp_path, *candidates)
     before = tree_of(tmp_path / "out")
@@ -136,7 +136,7 @@ def test_a_published_file_that_is_nowhere_is_named(tmp_path: Path) -> None:
     assert release.sha256 in str(caught.value.hint)
 
 
-def test_a_published_file_is_taken_from_the_store_also_where_it_is_no_candidate(tmp_path: Path) -> None:
+def test_published_file_comes_from_store_without_candidate(tmp_path: Path) -> None:
     path = make_wheel(tmp_path / "elsewhere", "demo")
     release = release_of(path)
     Ledger(tmp_path / "ledger").add(release)
@@ -174,7 +174,7 @@ def test_what_a_killed_publisher_left_half_copied_goes(tmp_path: Path) -> None:
     assert [path for path in left if path.exists()] == []
 
 
-def test_checks_on_a_further_python_are_noted_of_a_wheel_that_is_published_already(tmp_path: Path) -> None:
+def test_checks_on_further_python_update_published_wheel(tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     publish_to(tmp_path, dataclasses.replace(candidate, pythons=("3.13",)))
     later = dataclasses.replace(candidate, pythons=("3.14",), profiles=("rv64gc", "rva23"))
@@ -226,7 +226,7 @@ def test_copies_are_kept_where_they_are_asked_for(upstream: Upstream, tmp_path: 
     assert release.tracks == f"{upstream.url}/simple/needed/"
 
 
-def test_a_dependency_whose_address_may_hold_a_credential_is_copied(upstream: Upstream, tmp_path: Path) -> None:
+def test_dependency_with_credential_in_url_is_copied(upstream: Upstream, tmp_path: Path) -> None:
     jinja = upstream.add("jinja")
     upstream.sign("jinja")
     publication = publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo", requires=["jinja"])))
@@ -236,7 +236,7 @@ def test_a_dependency_whose_address_may_hold_a_credential_is_copied(upstream: Up
     assert (tmp_path / "out/files" / jinja.name).read_bytes() == jinja.read_bytes()
 
 
-def test_a_name_that_the_index_has_is_refused_unless_the_recipe_says_so(upstream: Upstream, tmp_path: Path) -> None:
+def test_shadowed_name_is_refused_without_permission(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("demo", "0.1")
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     with pytest.raises(PublishError) as caught:
@@ -284,7 +284,7 @@ def upload(upstream: Upstream, path: Path, *endings: str) -> str:
     return f"{upstream.url}/assets"
 
 
-def test_a_wheel_that_lies_elsewhere_is_linked_with_what_lies_beside_it(upstream: Upstream, tmp_path: Path) -> None:
+def test_external_wheel_is_linked_with_sidecars(upstream: Upstream, tmp_path: Path) -> None:
     whole, bare = (make_wheel(tmp_path / "store", name) for name in ("whole", "bare"))
     add_provenance(whole)
     upload(upstream, bare)
@@ -319,9 +319,7 @@ def test_a_wheel_that_is_not_where_it_is_said_to_be_is_refused(upstream: Upstrea
     assert Ledger(tmp_path / "ledger").read() == ()
 
 
-def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_working(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_moved_wheel_keeps_its_old_url_working(upstream: Upstream, tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     (first,) = publish_to(tmp_path, candidate).releases
     base = upload(upstream, candidate.path, METADATA_SUFFIX)
@@ -331,9 +329,7 @@ def test_a_published_wheel_can_move_elsewhere_and_its_old_address_goes_on_workin
     assert find_differences((moved,), tmp_path / "out", {}) == ()
 
 
-def test_the_metadata_of_a_wheel_that_moved_without_it_stays_and_is_compared(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_moved_wheel_without_metadata_keeps_metadata(upstream: Upstream, tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     publish_to(tmp_path, candidate)
     (moved,) = publish_to(tmp_path, candidate, terms=Terms(base=upload(upstream, candidate.path))).releases
@@ -353,7 +349,7 @@ def test_the_metadata_of_a_wheel_that_moved_without_it_stays_and_is_compared(
     assert find_differences((moved,), tmp_path / "out", {})[0].startswith(f"files/{wheel.name}: has sha256 ")
 
 
-def test_provenance_is_where_it_lies_however_often_its_wheel_moves(upstream: Upstream, tmp_path: Path) -> None:
+def test_provenance_keeps_its_url_when_the_wheel_moves(upstream: Upstream, tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     add_provenance(candidate.path)
     terms = Terms(address="https://wheels.example")
@@ -368,7 +364,7 @@ def test_provenance_is_where_it_lies_however_often_its_wheel_moves(upstream: Ups
     assert publish_to(tmp_path, candidate, terms=terms).releases == (followed,)
 
 
-def test_provenance_beside_a_wheel_is_published_with_it_also_when_it_comes_later(tmp_path: Path) -> None:
+def test_provenance_added_later_is_published(tmp_path: Path) -> None:
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     terms = Terms(address="https://wheels.example")
     publish_to(tmp_path, candidate, terms=terms)

@@ -71,7 +71,7 @@ def test_an_answer_holds_while_what_it_names_is_as_it_was(kept: Path, releases: 
     assert resolved(kept).find_stale([ENGINE], releases) == ([ENGINE] if stale else [])
 
 
-def test_another_python_and_another_target_are_asked_about_by_themselves(kept: Path) -> None:
+def test_resolution_is_cached_by_python_and_target(kept: Path) -> None:
     other = replace(ENGINE, python="3.14")
     assert resolved(kept).find_stale([ENGINE, other], [OURS, NEEDED]) == [other]
     assert resolved(kept, Target(glibc_floor=(2, 41))).find_stale([ENGINE], [OURS, NEEDED]) == [ENGINE]
@@ -90,7 +90,7 @@ def test_answers_that_hold_no_more_are_dropped(kept: Path) -> None:
     assert b"engine" not in (kept / RESOLVED_FILE).read_bytes()
 
 
-def test_what_we_built_is_resolved_for_each_of_its_pythons_where_it_is_listed() -> None:
+def test_built_wheel_is_resolved_for_each_of_its_pythons() -> None:
     both = structs.replace(OURS, origin=Built(record="key", profiles=("rv64gc",), pythons=("3.13", "3.14")))
     releases = [both, OURS, NEEDED, structs.replace(release("old"), listed=False)]
     assert find_roots(releases) == [ENGINE, replace(ENGINE, python="3.14")]
@@ -107,7 +107,7 @@ def published(folder: Path, *wheels: Path) -> Publication:
     return publish_to(folder, *map(stored, wheels))
 
 
-def test_only_what_is_new_is_resolved_and_with_nothing_new_nothing_is(upstream: Upstream, tmp_path: Path) -> None:
+def test_only_new_releases_are_resolved(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("needed")
     first = make_wheel(tmp_path / "store", "first", requires=["needed"])
     second = make_wheel(tmp_path / "store", "second", requires=["needed", "first"])
@@ -122,9 +122,7 @@ def test_only_what_is_new_is_resolved_and_with_nothing_new_nothing_is(upstream: 
     assert asked(tmp_path) == ["first==1.0", "second==1.0"]
 
 
-def test_a_run_that_was_killed_before_it_noted_a_dependency_is_finished_by_the_next(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_run_killed_before_dependency_is_noted_resumes(upstream: Upstream, tmp_path: Path) -> None:
     needed = upstream.add("needed")
     engine = make_wheel(tmp_path / "store", "engine", requires=["needed"])
     before = published(tmp_path, engine).releases
@@ -146,9 +144,7 @@ def test_a_dependency_that_is_yanked_is_replaced(upstream: Upstream, tmp_path: P
     assert asked(tmp_path) == []
 
 
-def test_a_published_wheel_that_can_not_be_installed_any_more_is_told_and_keeps_nothing_back(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_wheel_no_longer_installable_is_noted_only(upstream: Upstream, tmp_path: Path) -> None:
     needed = upstream.add("needed")
     engine = make_wheel(tmp_path / "store", "engine", requires=["needed"])
     published(tmp_path, engine)
@@ -168,7 +164,7 @@ def test_a_published_wheel_that_can_not_be_installed_any_more_is_told_and_keeps_
         published(tmp_path, make_wheel(tmp_path / "rebuilt", "engine", build="1", requires=["needed"]))
 
 
-def test_a_wheel_that_is_yanked_itself_can_be_installed_and_one_that_is_not_listed_is_not_resolved(
+def test_yanked_wheel_is_resolved_and_unlisted_one_is_not(
     tmp_path: Path,
 ) -> None:
     yanked, unlisted = (make_wheel(tmp_path / "store", name) for name in ("yanked", "unlisted"))

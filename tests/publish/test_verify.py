@@ -95,7 +95,7 @@ def test_what_no_commit_has_is_not_said_to_be_known(index: Index, capsys: pytest
     assert f"1 entries are not committed yet: commit {index.ledger}" in capsys.readouterr().out
 
 
-def test_what_is_not_as_it_was_written_comes_back_where_every_file_is_looked_at(index: Index) -> None:
+def test_changed_files_are_restored_with_force(index: Index) -> None:
     write_report(
         index.ledger, "demo", WheelReport(filename=index.wheel.name, summary="", license="", build=build(logs=()))
     )
@@ -144,9 +144,7 @@ def test_a_publisher_that_is_at_work_is_waited_for(index: Index) -> None:
         publisher.result()
 
 
-def test_a_ledger_that_may_not_be_written_is_looked_at_without_its_lock(
-    index: Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verify_reads_read_only_ledger_without_lock(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(os, "access", read_only(index.ledger))  # root, who runs tests too, is refused nothing
         with Ledger(index.ledger).locked():
@@ -183,9 +181,7 @@ def test_files_elsewhere_are_looked_at_where_that_is_asked_for(
     assert f"\n  {linked.url}.metadata: cannot fetch it: 404" in capsys.readouterr().err
 
 
-def test_a_bill_of_materials_that_is_missing_strange_or_another_is_named(
-    index: Index, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_names_missing_and_foreign_sboms(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
     filename = index.wheel.name
     write_report(index.ledger, "demo", WheelReport(filename=filename, summary="", license="", build=build(logs=())))
     write_site(Ledger(index.ledger), index.output)
@@ -292,7 +288,7 @@ def test_an_entry_that_a_merge_leaves_out_is_told(index: Index) -> None:
     assert index.past() == (f"{release.filename}: published, but no longer in the ledger",)
 
 
-def test_of_one_name_published_on_two_branches_with_other_bytes_the_one_that_lost_is_told(index: Index) -> None:
+def test_verify_reports_name_published_on_two_branches(index: Index) -> None:
     index.commit()
     lost = index.branch_that_adds("1.2")
     other = make_wheel(index.output.parent / "others", "demo", "1.2", code="ANSWER = 43\n")

@@ -15,7 +15,7 @@ INFO = "demo-1.0.dist-info/METADATA"
 GOOD = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
 
 
-def test_a_wheel_is_described_with_normalized_name_and_its_metadatas_hash(tmp_path: Path) -> None:
+def test_describe_wheel_has_normalized_name_and_metadata_hash(tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "Demo_Thing", "1.0", requires_python=">=3.9")
     release = describe_wheel(path, BUILT)
     assert (release.project, release.version, release.requires_python) == ("demo-thing", "1.0", ">=3.9")

@@ -66,7 +66,7 @@ def test_what_another_process_works_on_stays(cache: Layout) -> None:
     assert (cache.jobs / OLD / "steps").is_dir()
 
 
-def test_half_a_layer_of_a_killed_run_goes_at_once_but_not_while_it_is_made(cache: Layout) -> None:
+def test_prune_removes_partial_layer_unless_in_progress(cache: Layout) -> None:
     half = make(cache.layers / "apt-0123456789abcdef.partial", "tree/file")
     with FileLock(cache.layers / "apt-0123456789abcdef.lock"):
         pruned(cache)

@@ -88,7 +88,7 @@ def kill_between_two_objects(checkout: Checkout) -> None:
         process.kill()
 
 
-def test_a_build_killed_halfway_goes_on_in_another_cache_and_ends_with_the_same_bytes(
+def test_killed_build_resumes_in_another_cache_with_same_bytes(
     tmp_path: Path, layout: Layout, recipes: Path, uncut: Uncut
 ) -> None:
     first, second = (machine(tmp_path / name, layout, recipes) for name in ("first", "second"))

@@ -60,7 +60,7 @@ def test_only_the_newest_of_a_file_name_may_be_published(tmp_path: Path) -> None
     ]
 
 
-def test_a_rebuild_with_a_build_tag_stands_for_all_builds_before_it(tmp_path: Path) -> None:
+def test_rebuild_with_build_tag_replaces_earlier_builds(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     for month, tag in enumerate(("", "", "1-"), 1):
         made = wheel(tmp_path, f"{month}".encode())
@@ -69,7 +69,7 @@ def test_a_rebuild_with_a_build_tag_stands_for_all_builds_before_it(tmp_path: Pa
     assert [candidate.record_key for candidate in store.published_candidates()] == [newest.key]
 
 
-def test_a_wheel_that_serves_two_pythons_is_published_once_with_both(tmp_path: Path) -> None:
+def test_wheel_for_two_pythons_is_published_once(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     built = store.add(record("1" * 64), wheel(tmp_path))
     later = replace(
@@ -81,7 +81,7 @@ def test_a_wheel_that_serves_two_pythons_is_published_once_with_both(tmp_path: P
     assert (store.latest("demo", "3.13"), store.latest("demo", "3.14")) == (built, later)
 
 
-def test_a_wheel_for_comparison_is_found_by_its_toolchain_alone_and_never_published(tmp_path: Path) -> None:
+def test_comparison_wheel_is_never_published(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     gcc = store.add(record("1" * 64), wheel(tmp_path, b"gcc"))
     compared = replace(record("2" * 64), built_with="clang", comparison=True, finished="2026-02-01T00:00:00+00:00")

@@ -128,7 +128,7 @@ def test_what_the_cache_has_already_is_never_written_over(packed: Path, tmp_path
     assert Store(two.store).record("1" * 64) is not None
 
 
-def test_a_job_that_another_process_builds_is_left_out_and_said_so(tmp_path: Path) -> None:
+def test_export_excludes_and_names_running_jobs(tmp_path: Path) -> None:
     layout = make_cache(tmp_path / "one")
     with FileLock(layout.jobs / f"{JOB}.lock"):
         said = export(layout, tmp_path / "cache.tar.zst")
@@ -215,7 +215,7 @@ def test_a_changed_byte_is_found(packed: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "two") == {}
 
 
-def test_a_missing_file_and_another_kind_of_file_are_clear_errors(tmp_path: Path) -> None:
+def test_import_of_missing_or_foreign_file_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no file"):
         bring(tmp_path / "none", Layout(tmp_path / "two"))
     (tmp_path / "text").write_text("a text")

@@ -22,7 +22,7 @@ while :; do sleep 0.05; done
 """
 
 
-def test_a_command_is_ended_at_the_time_limit_and_may_tidy_up_first(tmp_path: Path) -> None:
+def test_command_at_time_limit_ends_after_cleanup(tmp_path: Path) -> None:
     half = tmp_path / "half"
     started = time.monotonic()
     with pytest.raises(TimeLimitReached, match="time limit has passed"), cancellation.time_limit(1, TimeLimitReached):
@@ -31,7 +31,7 @@ def test_a_command_is_ended_at_the_time_limit_and_may_tidy_up_first(tmp_path: Pa
     assert not half.exists()
 
 
-def test_nothing_of_a_command_is_left_when_it_ends_before_what_it_started(tmp_path: Path) -> None:
+def test_command_that_ends_early_leaves_no_descendants(tmp_path: Path) -> None:
     # As bubblewrap: ended while its sandbox is being made, it leaves a process that nobody else will end.
     left = tmp_path / "left"
     script = f"(trap '' TERM; echo > {left}; exec sleep 60) & exec sleep 60"
@@ -50,7 +50,7 @@ def request_after(stop: cancellation.Stop, file: Path) -> None:
     stop.request(TimeLimitReached)
 
 
-def test_after_the_time_limit_neither_a_command_nor_a_step_begins(tmp_path: Path, log: MemoryLog) -> None:
+def test_after_time_limit_no_command_and_no_step_starts(tmp_path: Path, log: MemoryLog) -> None:
     with cancellation.time_limit(0, TimeLimitReached) as stop:
         stop.request(TimeLimitReached)
         with pytest.raises(TimeLimitReached):
@@ -60,7 +60,7 @@ def test_after_the_time_limit_neither_a_command_nor_a_step_begins(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_step_that_finished_before_the_limit_still_gives_its_value(tmp_path: Path) -> None:
+def test_step_finished_before_time_limit_gives_its_value(tmp_path: Path) -> None:
     steps(tmp_path).once("audit", str, lambda log: "clean")
     with cancellation.time_limit(0, TimeLimitReached) as stop:
         stop.request(TimeLimitReached)
