@@ -1,4 +1,13 @@
-"""One error tree. Every failure a person can cause or mend is a FactoryError; anything else is a bug."""
+"""The error tree: failures that a user can cause or fix are FactoryErrors; any other exception is a bug.
+
+A message has one shape, `<subject>: <what failed>: <cause>`: the subject is the file, key, package or address, and the
+cause is the underlying error, if there is one. The hint is a command to run or an edit to make:
+
+    demo 2.0: not published
+      hint: published versions: 1.0, 1.1
+
+Details of several lines (both hashes, the tail of a command's output) follow the message, indented.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +15,10 @@ from typing import ClassVar
 
 
 class FactoryError(Exception):
-    """What failed (the message) and what to do next (the hint).
+    """A failure with a message and a hint, see this module's description.
 
-    `exit_code` is what the command line returns for this kind of failure. `machines_fault` says that this machine, its
-    disk or its network failed, which tells nothing about the package.
+    `exit_code` is the exit status of the command line for this kind of failure. `machines_fault` marks failures of this
+    machine, its disk or its network, which say nothing about the package.
     """
 
     exit_code: ClassVar[int] = 1
@@ -35,7 +44,7 @@ class RecipeError(FactoryError):
 
 
 class PrerequisiteMissing(FactoryError):
-    """The machine lacks something; the hint is the command that mends it."""
+    """The machine lacks something; the hint is the command that installs or fixes it."""
 
     exit_code = 4
 
@@ -96,7 +105,7 @@ class AuditFailed(FactoryError):
 
 
 class CheckFailed(FactoryError):
-    """A wheel did not install, or did not run rightly on a profile."""
+    """A wheel failed to install, or its check failed on a profile."""
 
     exit_code = 11
     blames_package = True
@@ -110,7 +119,7 @@ class StoreError(FactoryError):
 
 
 class RebuildImpossible(FactoryError):
-    """What a build record names isn't to be had any more."""
+    """A source or package that a build record names is no longer available."""
 
     exit_code = 15
 
@@ -122,13 +131,13 @@ class NotReproducible(FactoryError):
 
 
 class PublishError(FactoryError):
-    """The ledger or the index refuses what was asked."""
+    """A refusal of the ledger or the index, or an index that can't be read."""
 
     exit_code = 13
 
 
 class IndexDiffers(FactoryError):
-    """A written index is not what its ledger gives, or the ledger lost or changed what was published."""
+    """A written index differs from its ledger, or published entries of the ledger were changed or removed."""
 
     exit_code = 17
 
@@ -145,7 +154,7 @@ class TimeLimitReached(FactoryError):
         self,
         message: str = "the time limit has passed",
         *,
-        hint: str | None = "run the same command to go on; what was finished is kept",
+        hint: str | None = "run the same command to resume; finished steps are kept",
         finished: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint)

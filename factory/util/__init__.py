@@ -1,1 +1,1 @@
-"""Helpers that know nothing of wheels."""
+"""Files, locks, processes and JSON: utilities that are independent of wheels."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and are left alone when they are right already."""
+"""Atomic files: written completely by rename, and left alone if they already have the content."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ READ_BYTES = 1 << 13
 
 
 def sha256_of(path: Path) -> str:
-    """The lower-case hexadecimal sha256 of a file."""
+    """Return the lower-case hexadecimal sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def content_of(path: str) -> bytes:
-    """A file's bytes, in as few calls as there can be: for files of which there are very many."""
+    """Read a file's bytes with as few system calls as possible, for very many files."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # Of a regular file, less than was asked for is all that is left.
+        # A short read from a regular file is its end.
         content = piece = os.read(descriptor, READ_BYTES)
         while len(piece) == READ_BYTES:
             piece = os.read(descriptor, READ_BYTES)
@@ -36,7 +36,7 @@ def content_of(path: str) -> bytes:
 
 
 def changed_at(path: Path | str) -> int:
-    """When a file or folder last changed, in nanoseconds; 0 where there is none."""
+    """Return the modification time of a file or folder in nanoseconds, 0 if there is none."""
     try:
         return os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path costs more than the call
     except FileNotFoundError:
@@ -44,14 +44,14 @@ def changed_at(path: Path | str) -> int:
 
 
 def is_file(path: Path | str) -> bool:
-    """Whether a file is there; a Path's own way raises where a name is longer than any file's, and costs more."""
+    """Report whether a file exists; unlike Path.is_file it accepts names that are too long, and is faster."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def write_if_changed(path: Path | str, content: bytes, *, durable: bool = False) -> bool:
-    """Make `path` hold `content`, by rename; an equal file is left alone. Returns whether it was written.
+    """Write `content` to `path` by rename unless it has that content; returns whether it was written.
 
-    A `durable` file outlives a power cut; it costs some milliseconds, and what can be written again needs none.
+    A `durable` file survives a power failure, for some milliseconds more: use it for files that can't be made again.
     """
     if _holds(path, content):
         return False
@@ -60,7 +60,7 @@ def write_if_changed(path: Path | str, content: bytes, *, durable: bool = False)
 
 
 def write_file(path: Path | str, content: bytes, *, durable: bool = False) -> None:
-    """Make `path` hold `content`, by rename, whatever was there."""
+    """Write `content` to `path` by rename."""
     _replace(path, lambda descriptor: _write_all(descriptor, content), durable=durable)
 
 
@@ -78,12 +78,12 @@ def _holds(path: Path | str, content: bytes) -> bool:
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
-    """Make `path` hold the pieces, one after another, by rename: what is too large for memory at once."""
+    """Write the pieces to `path` in order, by rename: for content that is too large for memory."""
     _replace(path, lambda descriptor: _fill(descriptor, lambda file: file.writelines(pieces)), durable=False)
 
 
 def copy_atomically(source: Path, path: Path) -> None:
-    """Put the bytes of `source` at `path`: as a hard link where the file system allows, else as a copy."""
+    """Place the content of `source` at `path`, as a hard link if the file system permits, else as a copy."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.link")
     temporary.unlink(missing_ok=True)
@@ -95,11 +95,11 @@ def copy_atomically(source: Path, path: Path) -> None:
             _replace(path, lambda descriptor: _fill(descriptor, copy), durable=False)
     else:
         temporary.replace(path)
-        temporary.unlink(missing_ok=True)  # rename does nothing where both names are links to one file already
+        temporary.unlink(missing_ok=True)  # rename does nothing if both names are links to the same file
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder that nobody writes to now."""
+    """Remove temporary files of killed writers from a folder that no one is writing to."""
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") and entry.name.endswith((".tmp", ".link")):
@@ -116,7 +116,7 @@ def _replace(path: Path | str, fill: Callable[[int], object], *, durable: bool) 
     try:
         try:
             fill(descriptor)
-            os.fchmod(descriptor, 0o644)  # whatever the umask is: a web server of another user reads it
+            os.fchmod(descriptor, 0o644)  # independent of the umask: a web server of another user reads it
             if durable:
                 os.fsync(descriptor)
         finally:
@@ -130,7 +130,7 @@ def _replace(path: Path | str, fill: Callable[[int], object], *, durable: bool) 
 
 
 def _open_beside(path: Path | str) -> tuple[int, str]:
-    """A new file in the folder of `path`, which is made if it isn't there: its descriptor and its name."""
+    """Open a new temporary file in the folder of `path`, which is made if needed; returns descriptor and name."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.tmp")  # noqa: PTH118
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -142,7 +142,7 @@ def _open_beside(path: Path | str) -> tuple[int, str]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A rename outlives a power cut only once its folder is on the disk."""
+    """Write the folder to disk: only then does a rename survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

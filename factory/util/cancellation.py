@@ -1,7 +1,7 @@
-"""Ending a run before its time: at a time limit, or because a person interrupts it.
+"""Cancellation of a run, by a time limit or by its user.
 
-A run works under a `Stop`. Whoever wants the run to end asks it; what takes time looks at it before it begins, and
-says how it is ended while it works.
+A run has a `Stop`, its cancellation token. Long operations check it before they start, and register how to end them
+while they run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextvars import ContextVar
 
 
 class Stop:
-    """The wish to end a run. Safe to ask from any thread."""
+    """A thread-safe cancellation token."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +21,7 @@ class Stop:
         self._ends: list[Callable[[], None]] = []
 
     def request(self, reason: Callable[[], BaseException]) -> None:
-        """End what works now and let nothing begin; `reason()` is raised there. Returns when all of it has ended."""
+        """Cancel: end running operations and prevent new ones, which raise `reason()`; returns when all have ended."""
         with self._lock:
             self._reason = self._reason or reason
             ends = list(self._ends)
@@ -33,17 +33,17 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Whether nothing may begin any more."""
+        """Whether the run is cancelled."""
         return self._reason is not None
 
     def check(self) -> None:
-        """Raise the reason, if the end was requested."""
+        """Raise the reason if the run is cancelled."""
         if self._reason is not None:
             raise self._reason()
 
     @contextmanager
     def ended_by(self, end: Callable[[], None]) -> Iterator[None]:
-        """While the body runs, `end()` is what makes it end early."""
+        """Register `end()` as the way to end the body early."""
         with self._lock:
             self._ends.append(end)
             requested = self._reason is not None
@@ -61,13 +61,13 @@ _never = Stop()
 
 
 def current() -> Stop:
-    """The Stop that this thread works under; outside of a run, one that nobody asks."""
+    """Return this thread's Stop; outside of a run, one that is never requested."""
     return _current.get() or _never
 
 
 @contextmanager
 def working_under(stop: Stop | None = None) -> Iterator[Stop]:
-    """The body, and threads that are given its context, work under `stop`: else the current one, or a new one."""
+    """Use `stop` (default: the current one, or a new one) in the body and in threads with its context."""
     stop = stop or _current.get() or Stop()
     token = _current.set(stop)
     try:
@@ -78,7 +78,7 @@ def working_under(stop: Stop | None = None) -> Iterator[Stop]:
 
 @contextmanager
 def time_limit(seconds: float, reason: Callable[[], BaseException]) -> Iterator[Stop]:
-    """The body works under a Stop that is asked when `seconds` have passed."""
+    """Cancel the body when `seconds` have passed."""
     with working_under() as stop:
         timer = threading.Timer(seconds, stop.request, [reason])
         timer.daemon = True

@@ -1,10 +1,10 @@
-"""What to do about failures that are known: a pattern in a log, and a hint."""
+"""Hints for known failures, by patterns in logs."""
 
 from __future__ import annotations
 
 import re
 
-# What this machine lacks, whatever it builds.
+# Resources that this machine lacks, whatever it builds.
 LACKING: tuple[tuple[str, str], ...] = (
     (r"No space left on device|Disk quota exceeded",
      "the disk is full: make room, or set FACTORY_CACHE to a folder on another one"),
@@ -13,19 +13,19 @@ LACKING: tuple[tuple[str, str], ...] = (
     (r"Killed signal terminated program|cc1plus.*Killed|virtual memory exhausted",
      "a compiler ran out of memory: let fewer run, with [build] memory-per-job or --jobs"),
 )  # fmt: skip
-# What uv, pip, cargo and curl print of servers that don't answer, where the network is on.
+# Output of uv, pip, cargo and curl about unreachable servers, for commands with network.
 UNREACHABLE: tuple[tuple[str, str], ...] = (
     (r"Failed to fetch: |error sending request for url|Retry\(total=|spurious network error"
      r"|Could(?:n't| not) (?:resolve|connect)|Temporary failure in name resolution|Network is unreachable",
      "a server can't be reached: check the network, the proxy variables, and the package index that pip and uv, or the "
      "registries that cargo is configured with; then run again"),
 )  # fmt: skip
-# And where it is off.
+# For commands without network.
 SEALED: tuple[tuple[str, str], ...] = (
     (r"Temporary failure in name resolution|Could not resolve host|Network is unreachable",
      "the build wanted the network, which is off: give it the file as a source or a patch that looks elsewhere"),
 )  # fmt: skip
-# The first pattern that matches wins; the most telling ones come first.
+# The first pattern that matches wins; the most specific ones come first.
 HINTS: tuple[tuple[str, str], ...] = (
     (r"fatal error: Python\.h: No such file", "the root lacks Python's headers: report this, it should have them"),
     (r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file", "add the Debian package that has {0} to [build] apt"),
@@ -54,12 +54,12 @@ HINTS: tuple[tuple[str, str], ...] = (
 
 
 def is_machines_fault(log: str, *, network: bool = False) -> bool:
-    """Whether a log tells that this machine failed, or its network where that was on, and not what was built."""
+    """Report whether a log shows a failure of this machine (or its network, if it was on), not of the package."""
     return any(re.search(pattern, log) for pattern, _ in (*LACKING, *(UNREACHABLE if network else ())))
 
 
 def hint_for(log: str, *, network: bool = False) -> str | None:
-    """The hint for the first known failure in the log of a command that had the network or not; or None."""
+    """Return the hint for the first known failure in a command's log, or None."""
     for pattern, hint in (*LACKING, *HINTS, *(UNREACHABLE if network else SEALED)):
         if match := re.search(pattern, log):
             return hint.format(*match.groups())

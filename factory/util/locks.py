@@ -1,4 +1,4 @@
-"""Locks between processes, and between the threads of one; a killed process loses its own."""
+"""Locks between processes and threads; a lock ends with its process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLL_SECONDS = 0.2
 
 @contextmanager
 def held(path: Path, say_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock file `path`. While another one has it we wait, having said so, unless the run is asked to stop."""
+    """Hold the lock file `path`, waiting for other holders after `say_waiting()`, unless the run is cancelled."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -30,7 +30,7 @@ def held(path: Path, say_waiting: Callable[[], None] = lambda: None) -> Iterator
 
 @contextmanager
 def held_if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path` if nobody else does; yields whether it is held."""
+    """Hold the lock file `path` if it is free; yields whether it is held."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)

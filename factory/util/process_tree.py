@@ -1,4 +1,4 @@
-"""What a command has started: asked to end, so that ninja, make and compilers remove what they have half written."""
+"""Process tree of a command, ended gently, so that ninja, make and compilers remove unfinished files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-# How long they may take; ninja and make need far less.
+# Time to clean up; ninja and make need far less.
 GRACE_SECONDS = 15.0
 POLL_SECONDS = 0.05
 # bubblewrap's own init is number 1 in its sandbox, the command number 2.
@@ -16,9 +16,9 @@ FIRST_IN_SANDBOX = 2
 
 
 def end_workers(root: int, *, is_first: bool = False) -> None:
-    """Ask what runs below the process `root` to end; returns when it has ended, or has had its time.
+    """Terminate the processes below `root`; returns when they have ended, or after GRACE_SECONDS.
 
-    `is_first` says that `root` is itself the first process of a command in a sandbox, as in containers.
+    `is_first`: `root` is itself the first process of a command in a sandbox, as in containers.
     """
     told: set[int] = set()
     deadline = time.monotonic() + GRACE_SECONDS
@@ -32,10 +32,10 @@ def end_workers(root: int, *, is_first: bool = False) -> None:
 
 
 def _workers(root: int, *, is_first: bool) -> list[psutil.Process]:
-    """What still runs, without what has to outlive the rest: bubblewrap, and the first process in its sandbox.
+    """Return the running processes, without bubblewrap and the first process in its sandbox.
 
-    The end of either would end the sandbox, and with it ninja in the midst of removing files. The first one, a build
-    backend, is frozen: it would take its compilers' end for a failure, and go on with that.
+    The end of either would end the sandbox, and ninja while it removes files. The first process, a build backend, is
+    suspended: else it would report the end of its compilers as a failure.
     """
     try:
         tree = [parent := psutil.Process(root), *parent.children(recursive=True)]
@@ -43,7 +43,7 @@ def _workers(root: int, *, is_first: bool) -> list[psutil.Process]:
         return []
     inside = {process: _sandbox_pid(process) for process in tree}
     if not any(inside.values()):
-        # A number that leads into no sandbox is that of another machine's process, not of the sandbox's first one.
+        # A number outside of any sandbox is that of another machine's process, not the first one of a sandbox.
         return [] if is_first else [process for process in tree if _is_alive(process)]
     frozen = [parent] if is_first else [process for process, pid in inside.items() if pid == FIRST_IN_SANDBOX]
     for process in frozen:
@@ -54,7 +54,7 @@ def _workers(root: int, *, is_first: bool) -> list[psutil.Process]:
 
 
 def _sandbox_pid(process: psutil.Process) -> int:
-    """The process's number in a PID namespace below ours: 1 is the namespace's own init; 0 for a process outside."""
+    """Return the process's number in a nested PID namespace: 1 for its init, 0 for a process outside."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:

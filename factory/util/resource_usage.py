@@ -1,4 +1,4 @@
-"""What commands cost: seconds of all processors, and memory at its peak."""
+"""Resource usage of commands: processor time and peak memory."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ SAMPLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Seconds of all processors, and the largest sum of resident sets that was seen, in bytes."""
+    """Processor time in seconds over all processors, and the largest sampled sum of resident sets in bytes."""
 
     processors: float = 0.0
     memory: int = 0
 
     def with_another(self, other: Usage) -> Usage:
-        """That of two commands, one after the other."""
+        """Return the usage of two commands that ran in sequence."""
         return Usage(processors=self.processors + other.processors, memory=max(self.memory, other.memory))
 
 
 class Meter:
-    """Adds up what commands cost."""
+    """The accumulated usage of commands."""
 
     def __init__(self) -> None:
         self.usage = Usage()
 
     def add(self, usage: Usage) -> None:
-        """Take note of one more command."""
+        """Add a command's usage."""
         self.usage = self.usage.with_another(usage)
 
 
@@ -44,7 +44,7 @@ _meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 @contextmanager
 def metered() -> Iterator[Meter]:
-    """Add up what the commands cost that this thread runs meanwhile."""
+    """Measure the commands that this thread runs in the body."""
     meter = Meter()
     token = _meter.set(meter)
     try:
@@ -55,44 +55,44 @@ def metered() -> Iterator[Meter]:
 
 @contextmanager
 def watched(child: Popen[str]) -> Iterator[None]:
-    """While a command runs, look at its processes now and then, for the thread's meter.
+    """Sample the processes of a running command for the thread's meter.
 
-    The body reads the command's output to its end. What processes did after the last look is missing, except where the
-    command waited for them: bubblewrap does not, and its own time says nothing of what ran in the sandbox.
+    The body reads the command's output to its end. Usage after the last sample is missing unless the command waited for
+    its processes; bubblewrap does not, and its own time excludes the processes in the sandbox.
     """
     meter = _meter.get()
     if meter is None:
         yield
         return
     watch, ended = _Watch(child.pid), threading.Event()
-    watcher = threading.Thread(target=watch.go_on, args=(ended,), daemon=True)
+    watcher = threading.Thread(target=watch.run, args=(ended,), daemon=True)
     watcher.start()
     try:
         yield
-        # Not reaped yet, it still knows its time and that of its children.
+        # Before it is reaped, its time and that of its children are available.
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     finally:
         ended.set()
         watcher.join()
-        watch.look()
+        watch.sample()
         meter.add(watch.largest)
 
 
 class _Watch:
-    """Looks at a process and all below it, and keeps the largest of what it saw."""
+    """Samples of a process tree, of which the largest is kept."""
 
     def __init__(self, root: int) -> None:
         self._root = root
         self.largest = Usage()
 
-    def go_on(self, ended: threading.Event) -> None:
-        """Look again and again."""
+    def run(self, ended: threading.Event) -> None:
+        """Sample until `ended` is set."""
         while not ended.wait(SAMPLE_SECONDS):
-            self.look()
+            self.sample()
 
-    def look(self) -> None:
-        """Look once."""
+    def sample(self) -> None:
+        """Take one sample."""
         try:
             tree = [parent := psutil.Process(self._root), *parent.children(recursive=True)]
         except psutil.NoSuchProcess:
@@ -105,7 +105,7 @@ class _Watch:
 
 
 def _usage_of(process: psutil.Process) -> Usage:
-    """A process's own time and memory, and the time of its children that ended and that it waited for."""
+    """Return a process's time and memory, with the time of reaped children."""
     try:
         times = process.cpu_times()
         processors = times.user + times.system + times.children_user + times.children_system

@@ -1,4 +1,4 @@
-"""Folders of one process's own below jobs/: two commands for one package may run at once."""
+"""Scratch folders below jobs/, one for each process: two commands for one package may run concurrently."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from packaging.utils import canonicalize_name
 
 @contextmanager
 def own_folder(jobs: Path, kind: str, package: str, *, keep: bool) -> Iterator[Path]:
-    """A folder for a package, removed after the body unless it is to be kept.
+    """Provide a folder for a package, removed after the body unless `keep`.
 
-    It is named after this process, so that what a killed one left is found and removed here.
+    Its name has this process's number, so that folders of killed processes are found and removed here.
     """
     if not keep:
         for folder in jobs.glob(f"{kind}-*"):
@@ -30,9 +30,9 @@ def own_folder(jobs: Path, kind: str, package: str, *, keep: bool) -> Iterator[P
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder that holds a root filesystem, if it's there."""
+    """Remove a folder with a root filesystem, if it exists."""
     if folder.exists():
-        # Debian's roots hold folders that even their owner may not write.
+        # Debian's root filesystems have folders that their owner may not write.
         shutil.rmtree(folder, onerror=lambda function, path, _: _force(function, path))
 
 

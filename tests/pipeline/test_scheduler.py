@@ -86,7 +86,7 @@ def test_the_time_limit_lists_every_outcome() -> None:
         "  interrupted: c (finished: source, patch)\n"
         "  failed: e: it broke\n"
         "  not started: d (needs c), f (needs d), g (needs e), h\n"
-        "  hint: run the same command to go on; what was finished is kept"
+        "  hint: run the same command to resume; finished steps are kept"
     )
 
 

@@ -97,7 +97,7 @@ def cut_at_limit(checkout: Checkout, seconds: float) -> None:
     assert limited.stderr.endswith(
         "factory: the time limit has passed\n"
         "  interrupted: speed-cpp 1.0 (finished: source, patch, environment)\n"
-        "  hint: run the same command to go on; what was finished is kept\n"
+        "  hint: run the same command to resume; finished steps are kept\n"
     )
     assert survivors(checkout.cache) == []
 

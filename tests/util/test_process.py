@@ -57,7 +57,7 @@ def test_a_signal_is_named() -> None:
 
 
 def test_a_missing_program_is_a_missing_prerequisite() -> None:
-    with pytest.raises(PrerequisiteMissing, match="the program 'no-such-program' is not installed") as caught:
+    with pytest.raises(PrerequisiteMissing, match="no-such-program: program is not installed") as caught:
         run(["no-such-program"])
     assert caught.value.hint == "run: factory doctor"
 
