@@ -232,7 +232,7 @@ def test_rootless_without_any_binfmt_has_hint_for_administrator(installed: Path,
 def test_root_does_not_use_roots_that_were_made_without(user: User, checkout: Path) -> None:
     refused = Checkout(root=checkout, cache=user.cache).factory("build", "vectors-c")
     assert refused.returncode == PrerequisiteMissing.exit_code
-    assert f"were made without root, by the user with the id {user.uid}" in refused.stderr
+    assert f"made in a user namespace by the user with id {user.uid}" in refused.stderr
     assert "FACTORY_PRIVILEGE=namespace, or export FACTORY_CACHE=" in refused.stderr
 
 
