@@ -33,7 +33,7 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Whether the run is cancelled."""
+        """True once the run is cancelled."""
         return self._reason is not None
 
     def check(self) -> None:

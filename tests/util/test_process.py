@@ -16,11 +16,11 @@ from factory.util.log import LogFile
 from factory.util.process import run
 
 
-def test_output_is_returned_when_there_is_no_log() -> None:
+def test_run_without_log_returns_output() -> None:
     assert run(["sh", "-c", "echo out; echo err >&2"]) == "out\nerr\n"
 
 
-def test_the_log_has_the_command_its_output_and_its_status(tmp_path: Path) -> None:
+def test_run_logs_command_output_and_status(tmp_path: Path) -> None:
     lines: list[str] = []
     log = LogFile(tmp_path / "logs/x.log", lines.append)
     run(["echo", "two words"], log=log)
@@ -30,13 +30,13 @@ def test_the_log_has_the_command_its_output_and_its_status(tmp_path: Path) -> No
     assert lines == written
 
 
-def test_a_failure_carries_the_tail_and_the_status() -> None:
+def test_run_failure_has_output_tail_and_status() -> None:
     with pytest.raises(CommandFailed, match=r"^sh failed with exit status 3$") as caught:
         run(["sh", "-c", "seq 100; exit 3"])
     assert caught.value.output.splitlines() == [str(number) for number in range(76, 101)]
 
 
-def test_a_failure_carries_the_errors_that_much_was_printed_after() -> None:
+def test_run_failure_keeps_errors_before_much_output() -> None:
     errors = [
         "FAILED: x.o",
         "x.h:12:41: error: static assertion failed: wrong version",
@@ -51,22 +51,22 @@ def test_a_failure_carries_the_errors_that_much_was_printed_after() -> None:
     assert caught.value.output.splitlines() == [*errors, "...", *map(str, range(6, 31))]
 
 
-def test_a_signal_is_named() -> None:
+def test_run_killed_command_names_signal() -> None:
     with pytest.raises(CommandFailed, match="a child was ended by SIGSEGV"):
         run(["sh", "-c", "kill -SEGV $$"], what="a child")
 
 
-def test_a_missing_program_is_a_missing_prerequisite() -> None:
+def test_run_missing_program_raises_prerequisite_missing() -> None:
     with pytest.raises(PrerequisiteMissing, match="no-such-program: program is not installed") as caught:
         run(["no-such-program"])
     assert caught.value.hint == "run: factory doctor"
 
 
-def test_output_that_is_not_text_does_not_stop_a_build() -> None:
+def test_run_binary_output_is_replaced() -> None:
     assert run(["printf", "a\\377b\\n"]) == "a\ufffdb\n"
 
 
-def test_a_command_ends_when_the_factory_is_killed(tmp_path: Path) -> None:
+def test_run_command_ends_with_killed_factory(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     script = f"from factory.util.process import run; run(['sh', '-c', 'echo $$ > {marker}; exec sleep 1000'])"
     parent = subprocess.Popen([sys.executable, "-c", script])
