@@ -1,4 +1,4 @@
-"""A package's metadata, kept by its source's hash."""
+"""Metadata of packages, cached by the hash of their sources."""
 
 from __future__ import annotations
 

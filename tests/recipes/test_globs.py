@@ -9,13 +9,11 @@ import pytest
 from factory.errors import RecipeError
 from factory.model.recipe import Recipe
 from factory.model.target import PROFILES
-from factory.recipes.loader import load_recipe
-from factory.stages.sources.kinds import SOURCE_KINDS
-from tests.recipes.test_loader import SMALLEST, problems_of, write
+from tests.support.recipes import SMALLEST, load_recipe, problems_of, write
 
 
 def load(tmp_path: Path, check: str) -> Recipe:
-    return load_recipe(write(tmp_path, f"{SMALLEST}[check]\n{check}"), SOURCE_KINDS)
+    return load_recipe(write(tmp_path, f"{SMALLEST}[check]\n{check}"))
 
 
 def test_profiles_glob_expands_in_profile_order(tmp_path: Path) -> None:

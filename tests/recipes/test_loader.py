@@ -1,4 +1,4 @@
-"""Recipes: what is read, and what a person is told about mistakes."""
+"""Loader of recipes: values, and messages for mistakes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,14 @@ from factory.errors import RecipeError
 from factory.model.recipe import Recipe, RepackOptions
 from factory.model.source import Overlay
 from factory.model.target import DEFAULT_PROFILES
-from factory.recipes import loader
 from factory.recipes.loader import load_models
 from factory.stages.sources.deb import DebSource
 from factory.stages.sources.debian import DebianPackaging, DebianSource
-from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.stages.sources.local import LocalSource
 from factory.util.atomic_files import sha256_of
+from tests.support.recipes import SHA256, SMALLEST, load_recipe, load_recipes, problems_of, write
 
 REPOSITORY = Path(__file__).parents[2]
-SHA256 = "0123456789abcdef" * 4
-SMALLEST = f"""\
-[package]
-name = "spam"
-version = "1.0"
-[source]
-kind = "pypi"
-sha256 = "{SHA256}"
-"""
 MODELS = f"""\
 [tiny]
 project = "llm-tiny"
@@ -40,29 +30,6 @@ wheel-sha256 = "{SHA256}"
 member = "llm_tiny/tiny.gguf"
 sha256 = "{SHA256}"
 """
-
-
-def write(root: Path, text: str, name: str = "spam") -> Path:
-    directory = root / name
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "recipe.toml").write_text(text, encoding="utf-8")
-    return directory
-
-
-def load_recipe(directory: Path) -> Recipe:
-    return loader.load_recipe(directory, SOURCE_KINDS)
-
-
-def load_recipes(root: Path) -> dict[str, Recipe]:
-    return loader.load_recipes(root, SOURCE_KINDS)
-
-
-def problems_of(root: Path, text: str) -> list[str]:
-    """Return the lines of the error, without the file's folder."""
-    directory = write(root, text)
-    with pytest.raises(RecipeError) as caught:
-        load_recipes(root)
-    return caught.value.message.replace(f"{directory}/", "").splitlines()
 
 
 def test_smallest_recipe_gets_every_default(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Archives: what is unpacked, and what is refused before a byte is written."""
+"""Archives: extraction, and refusal before anything is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overlays: a source becomes another project."""
+"""Overlays, which make a source another project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patches: selection, headers, and what is told when one does not apply."""
+"""Patches: selection, headers, and messages for those that fail."""
 
 from __future__ import annotations
 
