@@ -39,7 +39,7 @@ def _read(file: Path) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise EnvironmentSetupError(
             f"{file}: reading cargo's configuration failed: {error}",
-            hint="builds use its registries: correct or remove the file",
+            hint="correct or remove it: builds use its registries",
         ) from error
     tables: dict[str, object] = {name: configured[name] for name in TABLES if name in configured}
     if isinstance(http := tables.get("http"), dict):
