@@ -1,4 +1,6 @@
-"""The error tree: failures that a user can cause or fix are FactoryErrors; any other exception is a bug.
+"""The error tree: failures that a user can cause or fix are FactoryErrors.
+
+Any other exception is a bug.
 
 A message has one shape, `<subject>: <what failed>: <cause>`: the subject is the file, key, package or address, and the
 cause is the underlying error, if there is one. The hint is a command to run or an edit to make:
@@ -38,7 +40,10 @@ class FactoryError(Exception):
 
 
 class RecipeError(FactoryError):
-    """A recipe (or models.toml) that can't be read; the message lists every mistake as file:line."""
+    """A recipe (or models.toml) that can't be read.
+
+    The message lists every mistake as file:line.
+    """
 
     exit_code = 3
 
@@ -137,13 +142,15 @@ class PublishError(FactoryError):
 
 
 class IndexDiffers(FactoryError):
-    """A written index differs from its ledger, or published entries of the ledger were changed or removed."""
+    """An index differs from its ledger, or published entries were changed or removed."""
 
     exit_code = 17
 
 
 class TimeLimitReached(FactoryError):
-    """The run's time limit has passed; the same command goes on. The status is EX_TEMPFAIL of sysexits.h.
+    """The run's time limit has passed.
+
+    The same command resumes. The status is EX_TEMPFAIL of sysexits.h.
 
     `finished` are the stages that the package was through, where it was one that was cut.
     """

@@ -1,1 +1,1 @@
-"""Publishing: what the store holds becomes a ledger of releases and a static package index."""
+"""Publishing: stored wheels become a ledger of releases and a static index."""

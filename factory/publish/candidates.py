@@ -12,7 +12,9 @@ from factory.publish.wheel_metadata import describe_wheel
 
 
 def describe_candidate(candidate: StoredWheel, published: Release | None) -> Release:
-    """Describe a stored wheel as a release; `published` is the ledger's release with the same file name.
+    """Describe a stored wheel as a release.
+
+    `published` is the ledger's release with the same file name.
 
     A published wheel is not read again: its bytes are compared when it is put into the index.
 
@@ -38,7 +40,7 @@ def describe_candidate(candidate: StoredWheel, published: Release | None) -> Rel
 
 
 def _reuse_description(candidate: StoredWheel, origin: Origin, published: Release | None) -> Release | None:
-    """Return the result of `describe_wheel` from the ledger, None where the ledger hasn't all of it."""
+    """Return the result of `describe_wheel` from the ledger, None if incomplete there."""
     if published is None or published.metadata_sha256 is None or published.sha256 != candidate.sha256:
         return None
     if not candidate.path.is_file() or candidate.path.stat().st_size != published.size:

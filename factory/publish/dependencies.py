@@ -1,4 +1,7 @@
-"""Run-time dependencies of the wheels built here: resolved where the last resolution may no longer hold."""
+"""Run-time dependencies of the wheels built here.
+
+They are resolved again where the last resolution may no longer hold.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ OpenMirror = Callable[[Sequence[Release]], AbstractContextManager[Mirror]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """Dependencies of wheels: mirrored files, pinned versions by root, and notes on roots that can't be resolved."""
+    """Dependencies of wheels.
+
+    `files` are mirrored, `found` are pinned versions by root, and `notes` name roots that can't be resolved.
+    """
 
     files: tuple[Path, ...] = ()
     found: Mapping[Root, Sequence[Pin]] = field(default_factory=dict)
@@ -32,7 +38,9 @@ def resolve_dependencies(
     cache: ResolutionCache,
     open_mirror: OpenMirror,
 ) -> Dependencies:
-    """Resolve the wheels whose cached resolution is stale; the mirror is opened for those only.
+    """Resolve the wheels whose cached resolution is stale.
+
+    The mirror is opened for those only.
 
     Wheels without a local file are not resolved: their dependencies were found when they were published.
 
@@ -51,7 +59,10 @@ def resolve_dependencies(
 
 
 def _local_files(releases: Sequence[Release], locations: FileLocations) -> Mapping[str, Path]:
-    """Map file names to the files of this machine; every file that the index itself holds is among them."""
+    """Map file names to the files of this machine.
+
+    Every file that the index itself holds is among them.
+    """
     found = ((release.filename, locations.locate_unless_linked(release)) for release in releases)
     return {filename: path for filename, path in found if path is not None}
 
@@ -62,7 +73,10 @@ def _link_local(release: Release, files: Mapping[str, Path]) -> Release:
 
 
 def _fetch(roots: Sequence[Root], mirror: Mirror, new: Sequence[Root]) -> Dependencies:
-    """Fetch the dependencies of `roots`. An unresolvable root is refused if it is new, else noted."""
+    """Fetch the dependencies of `roots`.
+
+    An unresolvable root is refused if it is new, else noted.
+    """
     files: set[Path] = set()
     found: dict[Root, Sequence[Pin]] = {}
     notes = []

@@ -12,7 +12,7 @@ from factory.util.atomic_files import is_file
 
 
 class FileLocations:
-    """Files by release: of `candidates`, in the `store` of wheels, in the `mirror`, and in the index written before."""
+    """Files of releases: candidates, stored wheels, the mirror, and the written index."""
 
     def __init__(self, candidates: Sequence[StoredWheel], *, store: Path, mirror: Path, output: Path) -> None:
         self._candidates = {wheel.sha256: wheel.path for wheel in candidates}
@@ -38,7 +38,7 @@ class FileLocations:
         return self.locate(release) if release.url is None else self.find(release)
 
     def missing_mirrored(self, releases: Sequence[Release]) -> tuple[Release, ...]:
-        """Select mirrored releases that the index holds itself and whose files are lost; their projects have them."""
+        """Select mirrored releases whose files, which the index itself holds, are lost."""
         mirrored = (release for release in releases if isinstance(release.origin, Mirrored) and release.url is None)
         return tuple(release for release in mirrored if self.find(release) is None)
 

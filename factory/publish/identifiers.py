@@ -8,5 +8,8 @@ OURS = "riscv64-wheel-factory"
 
 
 def urn_of(name: str) -> str:
-    """Return the URN (`urn:uuid:...`) of a name in this index: feeds and bills of materials require one."""
+    """Return the URN (`urn:uuid:...`) of a name in this index.
+
+    Feeds and bills of materials require one.
+    """
     return uuid.uuid5(uuid.NAMESPACE_OID, f"{OURS}/{name}").urn

@@ -68,7 +68,10 @@ def _write_wheel(release: Release, source: Path, path: Path) -> list[Path]:
 
 
 def _write_provenance(release: Release, source: Path, path: Path) -> list[Path]:
-    """Copy provenance from beside the source wheel, unless the index has it: it can't be made from the wheel."""
+    """Copy provenance from beside the source wheel, unless the index has it.
+
+    It can't be made from the wheel.
+    """
     provenance, beside = provenance_path(path), provenance_path(source)
     if release.provenance_sha256 is None or _has(provenance, release.provenance_sha256):
         return []
@@ -86,7 +89,10 @@ def _has(path: Path, sha256: str) -> bool:
 
 
 def _is_in_place(release: Release, source: Path, path: Path) -> bool:
-    """Report whether `path` holds the release; a hard link to the store's file is not read again."""
+    """Report whether `path` holds the release.
+
+    A hard link to the store's file is not read again.
+    """
     if not path.is_file() or path.stat().st_size != release.size:
         return False
     return (source != path and source.samefile(path)) or sha256_of(path) == release.sha256

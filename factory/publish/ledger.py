@@ -1,4 +1,7 @@
-"""The ledger: one JSON file a release, the index's source of truth. Published files never change their bytes."""
+"""The ledger: one JSON file a release, the index's source of truth.
+
+Published files never change their bytes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of new 
 
 
 class Ledger:
-    """A folder of entries, `<project>/<filename>.json`. Reading needs no lock: every file appears by rename."""
+    """A folder of entries, `<project>/<filename>.json`.
+
+    Reading needs no lock: every file appears by rename.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +61,9 @@ class Ledger:
 
     @contextmanager
     def locked_if_writable(self) -> Iterator[None]:
-        """Wait for publishers to finish and exclude new ones; without write access, read without a lock.
+        """Wait for publishers to finish and exclude new ones.
+
+        Without write access, read without a lock.
 
         Raises:
             PublishError: a publisher held the lock for LOCK_TIMEOUT seconds.
@@ -136,7 +144,9 @@ class Ledger:
             return release
 
     def set_yanked(self, project: str, version: Version, reason: str | None) -> tuple[Release, ...]:
-        """Yank every file of a version with `reason` (PEP 592), or unyank it with None; returns the changed releases.
+        """Yank every file of a version with `reason` (PEP 592), or unyank it with None.
+
+        Returns the changed releases.
 
         Raises:
             PublishError: no file of that version was published.

@@ -1,4 +1,4 @@
-"""A ledger entry: the JSON file of one release, encoded and decoded with its form verified."""
+"""A ledger entry: the JSON file of one release, encoded, decoded and verified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""History of the ledger in its git repository: entries whose hash changed, and removed entries."""
+"""History of the ledger in its git repository.
+
+It shows entries whose hash changed, and removed entries.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ def has_history(ledger: Path) -> bool:
 
 
 def find_uncommitted(ledger: Path, releases: Sequence[Release]) -> tuple[str, ...]:
-    """Return the file names of releases whose entries are not committed yet: their loss would go unnoticed."""
+    """Return the file names of releases whose entries are not committed yet.
+
+    Their loss would go unnoticed.
+    """
     committed = set(_git(ledger, "ls-tree", "-r", "--name-only", "HEAD", "--", ".").splitlines())
     return tuple(each.filename for each in releases if f"{each.project}/{each.filename}.json" not in committed)
 
@@ -57,7 +63,7 @@ def _broken(ledger: Path, entry: str, current: str | None) -> list[str]:
 
 
 def _touched(ledger: Path) -> set[str]:
-    """Return entries that a commit or the working tree changed or removed after they were added."""
+    """Return entries that a commit or the working tree changed or removed."""
     only = ("--relative", "--name-only", "--diff-filter=DM")
     committed = _git(ledger, *ALL_COMMITS, "--format=", *only, "--", ".")
     pending = _git(ledger, "diff", "--no-renames", *only, "HEAD", "--", ".")
@@ -66,7 +72,10 @@ def _touched(ledger: Path) -> set[str]:
 
 
 def _published_sha256s(ledger: Path, entry: str) -> list[str]:
-    """Return the hashes that an entry was added with: by commits on one or several branches, or by a merge alone."""
+    """Return the hashes that an entry was added with.
+
+    Commits on several branches may add it, or a merge alone.
+    """
     added = ("--format=%H", "--diff-filter=A", "--", entry)
     commits = _git(ledger, *ALL_COMMITS, "--no-merges", *added) or _git(ledger, *ALL_COMMITS, *added)
     return sorted({_sha256_at(ledger, commit, entry) for commit in commits.split()})

@@ -43,7 +43,9 @@ def write_logs(
     *,
     force: bool = False,
 ) -> tuple[Log, ...]:
-    """Write the logs of a wheel's `records` into the folder `files`; returns all logs that are there.
+    """Write the logs of a wheel's `records` into the folder `files`.
+
+    Returns all logs that are there.
 
     `known` are the logs written before. One whose source is unchanged is left alone. With `force` it is written again,
     or removed if it has no source and its bytes changed. `cache` is the factory's cache folder: its path is replaced
@@ -93,7 +95,10 @@ def _write(
 
 
 def clean_log(text: str, cache: Path) -> str:
-    """Clean a log's text for publication: no escape sequences, credentials or cache path, and limited in length."""
+    """Clean a log's text for publication.
+
+    This removes escape sequences, credentials and the cache's path, and limits the length.
+    """
     hidden = _CREDENTIALS.sub("", text.replace(str(cache), "$FACTORY_CACHE"))
     lines = (line.rpartition("\r")[2] for line in _shortened(hidden).replace("\r\n", "\n").split("\n"))
     return "\n".join(sanitize(_TERMINAL.sub("", line)) for line in lines)

@@ -34,7 +34,10 @@ OURS = Built(record="", profiles=())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needed:
-    """Dependencies of a wheel, including itself: pinned versions, and their files among the mirror's copies."""
+    """Dependencies of a wheel, including itself.
+
+    `pins` are versions, and `files` those of their files that the mirror holds.
+    """
 
     pins: tuple[Pin, ...]
     files: tuple[Path, ...]
@@ -43,7 +46,7 @@ class Needed:
 def mirror_dependencies(
     wheels: Sequence[Path], others: Sequence[Path], *, target: Target, cache: Path, log: LogSink
 ) -> tuple[Path, ...]:
-    """Fetch the run-time dependencies (without extras) of `wheels` on the target that aren't built here.
+    """Fetch run-time dependencies (no extras) of `wheels` that aren't built here.
 
     `others` are built here too, but need not fit the target: those for another Python, for example. Returns the
     mirrored files of all wheels, ordered by name; see `open_mirror` for the folder `cache`, and
@@ -56,13 +59,16 @@ def mirror_dependencies(
 
 
 def link_to_file(release: Release, path: Path) -> Release:
-    """Return the release as a link to a file of this machine; installers read METADATA from the wheel."""
+    """Return the release as a link to a file of this machine.
+
+    Installers read METADATA from the wheel.
+    """
     return structs.replace(release, url=path.absolute().as_uri(), metadata_sha256=None)
 
 
 @contextmanager
 def open_mirror(releases: Sequence[Release], *, target: Target, cache: Path, log: LogSink) -> Iterator[Mirror]:
-    """Open the mirror in the folder `cache` for the wheels built here among `releases`, which are links to files.
+    """Open the mirror in `cache` for the wheels built here among `releases` (links).
 
     Files stay in the folder, and no index is asked as long as they and `releases` meet every requirement: the same
     wheels get the same mirror. Yanked and unlisted releases are treated as installers treat them.
@@ -73,7 +79,7 @@ def open_mirror(releases: Sequence[Release], *, target: Target, cache: Path, log
 
 
 def refetch(releases: Iterable[Release], *, target: Target, cache: Path, log: LogSink) -> None:
-    """Fetch exactly these published files into `cache`, each for the first Python that it supports.
+    """Fetch exactly these published files into `cache`, by their hashes.
 
     Raises:
         PublishError: one is no longer available with the published hash.

@@ -1,4 +1,7 @@
-"""Provenance beside a wheel (PEP 740): signed attestations, read as far as publishing needs them."""
+"""Provenance beside a wheel (PEP 740).
+
+It holds signed attestations, which are read as far as publishing needs them.
+"""
 
 from __future__ import annotations
 

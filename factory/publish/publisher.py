@@ -1,4 +1,4 @@
-"""Publishing: wheels and their dependencies become releases of the ledger, and files of the index.
+"""Publishing: wheels become releases of the ledger and files of the index.
 
 Modules that use the network are imported where they are needed, here and in commands: importing pypi-simple and
 requests takes as long as everything else together, and most commands need neither.
@@ -33,7 +33,7 @@ from factory.util.log import LogSink
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """Result of `publish`: all releases of the index, new or changed ones, files written, and notes for the publisher.
+    """Result of `publish`: all releases, new or changed ones, written files, and notes.
 
     A note names a release that is published with a defect, such as METADATA that installers can't fetch.
     """
@@ -71,7 +71,9 @@ def publish(
     log: LogSink,
     terms: Terms = Terms(),
 ) -> Publication:
-    """Publish `candidates` and their run-time dependencies: entries in the ledger, files in `output`.
+    """Publish `candidates` and their run-time dependencies.
+
+    This adds entries to the ledger and files to `output`.
 
     The caller writes the pages next (`factory.site.writer`). Everything is verified and every file is in place before
     the ledger is written: a refusal publishes nothing, every file that the ledger names exists, and the next run
@@ -107,7 +109,10 @@ def publish(
 def _describe_built(
     candidates: Sequence[StoredWheel], published: Sequence[Release], ledger: Ledger, terms: Terms
 ) -> tuple[Sequence[Release], list[str]]:
-    """Describe the candidates as releases at their final addresses; returns notes on uploads without METADATA too."""
+    """Describe the candidates as releases at their final addresses.
+
+    The second value holds notes on uploads without METADATA.
+    """
     known = {release.filename: release for release in published}
     described = [describe_candidate(candidate, known.get(candidate.path.name)) for candidate in candidates]
     ledger.verify_all(described)
@@ -124,7 +129,9 @@ def _describe_built(
 def _add_tracked_projects(
     built: Sequence[Release], known: Collection[str], may_shadow: frozenset[str]
 ) -> Sequence[Release]:
-    """Set the page that each project tracks; the package index is asked about new releases only.
+    """Set the page that each project tracks.
+
+    The package index is asked about new releases only.
 
     Raises:
         PublishError: the index has a project of the same name, which the recipe does not permit to shadow.
@@ -165,7 +172,7 @@ def _note_missing_metadata(built: Sequence[Release], uploaded: Sequence[Release]
 
 
 def _describe_mirrored(dependencies: Dependencies, published: Sequence[Release], terms: Terms) -> Sequence[Release]:
-    """Describe new dependencies as their own index does: as links to the files there, or as copies.
+    """Describe new dependencies as links to their own index, or as copies.
 
     Files are copied on request (`Terms.mirror`), and where their address is not public.
     """
@@ -185,7 +192,7 @@ def _describe_mirrored(dependencies: Dependencies, published: Sequence[Release],
 
 
 def _merge(published: Sequence[Release], built: Sequence[Release], releases: Sequence[Release]) -> tuple[Release, ...]:
-    """Merge new releases with published ones, and published ones with their present addresses and checks."""
+    """Merge new releases into published ones, and update their addresses and checks."""
     merged = {release.filename: release for release in published}
     for release in releases:
         merged.setdefault(release.filename, replace(release, uploaded=release.uploaded or now()))
@@ -194,7 +201,7 @@ def _merge(published: Sequence[Release], built: Sequence[Release], releases: Seq
 
 
 def _update(before: Release, release: Release) -> Release:
-    """Update a published release with the file's address, later provenance, and checks passed since."""
+    """Update a published release: address, later provenance, checks passed since."""
     fields: dict[str, Any] = {"origin": _merge_origins(before.origin, release.origin)}
     if release.url is not None:
         fields |= {"url": release.url, "metadata_sha256": release.metadata_sha256}
@@ -205,7 +212,10 @@ def _update(before: Release, release: Release) -> Release:
 
 
 def _merge_origins(before: Origin, after: Origin) -> Origin:
-    """Merge the profiles and Pythons of both: another machine's store may have other checks of the same wheel."""
+    """Merge the profiles and Pythons of both.
+
+    Another machine's store may have other checks of the same wheel.
+    """
     if not isinstance(before, Built) or not isinstance(after, Built):
         return before
     profiles = tuple(dict.fromkeys((*before.profiles, *after.profiles)))

@@ -28,7 +28,7 @@ Reason = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="built", gc=False):
-    """Origin of a wheel built here: key of its build record, profiles and Pythons whose checks passed."""
+    """Origin of a wheel built here: its record, and profiles and Pythons that passed."""
 
     record: str
     profiles: tuple[str, ...]
@@ -36,14 +36,19 @@ class Built(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="bu
 
 
 class Mirrored(msgspec.Struct, frozen=True, tag_field="kind", tag="mirrored"):
-    """Origin of an unchanged file of another project: a dependency of wheels built here, or named in upstream.toml."""
+    """Origin of an unchanged file of another project.
+
+    It is a dependency of wheels built here, or upstream.toml names it.
+    """
 
 
 Origin = Built | Mirrored
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=FORMAT, gc=False):
-    """One published wheel. `project` and `version` are normalized, `size` is in bytes, hashes are hexadecimal sha256.
+    """One published wheel.
+
+    `project` and `version` are normalized, `size` is in bytes, hashes are hexadecimal sha256.
 
     - `metadata_sha256`: hash of the wheel's METADATA, None where it can't be fetched by itself (PEP 658).
     - `yanked`: the reason, or None. `yanked_upstream`: the reason that the file's own project gave at the last refresh,

@@ -1,4 +1,4 @@
-"""Linked files on other servers (release assets, object storage, other projects' files), fetched and compared."""
+"""Linked files on other servers, fetched and compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def relocate(releases: Sequence[Release], base: str) -> tuple[Release, ...]:
-    """Return the releases with their files at the address `base`, after fetching and comparing the files there.
+    """Return the releases at the address `base`, after fetching and comparing them.
 
     METADATA and provenance that are missing there are not offered to installers.
 
@@ -45,13 +45,16 @@ def _moved(release: Release, url: str, session: requests.Session) -> Release:
 
 
 def find_remote_differences(releases: Sequence[Release]) -> tuple[str, ...]:
-    """Return a line for each file that is missing at its release's address, or has other bytes there."""
+    """Return a line for each file that is missing or different at its address."""
     with open_session(read_index_config()) as session:
         return tuple(line for release in releases for line in _missing(release, session))
 
 
 def _missing(release: Release, session: requests.Session) -> list[str]:
-    """Compare a file and its sidecar files; provenance may be in the index while the wheel is elsewhere."""
+    """Compare a file and its sidecar files.
+
+    Provenance may be in the index while the wheel is elsewhere.
+    """
     url = release.url or ""
     wanted = {url: release.sha256, url + METADATA_SUFFIX: release.metadata_sha256}
     if release.provenance_url == url + PROVENANCE_SUFFIX:

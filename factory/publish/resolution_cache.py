@@ -1,4 +1,4 @@
-"""Cached dependency resolutions of the wheels built here, so that only stale ones are resolved again.
+"""Cached dependency resolutions of the wheels built here.
 
 A new release invalidates no resolution. A resolution holds as long as the index has the same files of every version in
 it, in the same state (yanked, listed). That detects a yank, a retention, a build beside the file of another project,
@@ -29,7 +29,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Root:
-    """A version built here and a Python (`3.13`) that it was checked on: the unit of resolution."""
+    """A version built here and a Python (`3.13`) that it was checked on.
+
+    It is the unit of resolution.
+    """
 
     project: str
     version: str
@@ -93,7 +96,7 @@ class IndexState:
 
 
 def find_roots(releases: Iterable[Release]) -> list[Root]:
-    """Return the roots to resolve among `releases`, in order: listed wheels that were built here."""
+    """Return the roots to resolve, in order: listed wheels that were built here."""
     return sorted(
         {
             Root(project=release.project, version=release.version, python=python)

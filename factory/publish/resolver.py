@@ -1,4 +1,4 @@
-"""Dependency resolution for the target, by uv, which evaluates environment markers for the target.
+"""Dependency resolution by uv, which evaluates markers for the target.
 
 pip is no alternative: `pip download --platform` selects files for the target, but evaluates markers such as
 `platform_machine == "x86_64"` or `python_version < "3.13"` for the host it runs on.
@@ -27,7 +27,10 @@ NO_SOLUTION = 1  # uv's exit status; others mean that an index could not be aske
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """A resolved version: `requirement` is `name==version` with the sha256 of every file that fits the target."""
+    """A resolved version.
+
+    `requirement` is `name==version` with the sha256 of every file that fits the target.
+    """
 
     project: str
     version: str
@@ -39,7 +42,7 @@ class Unresolvable(PublishError):
 
 
 def resolve(root: str, *, python: str, environment: Mapping[str, str], log: LogSink) -> tuple[Pin, ...]:
-    """Resolve the files that `root` (`name==version`) needs on riscv64 with this Python (`3.13`), including itself.
+    """Resolve `root` (`name==version`) on riscv64 for a Python (`3.13`) to pinned files.
 
     `environment` selects the indexes: `closed_environment` or `open_environment`.
 
@@ -104,7 +107,10 @@ def closed_environment(index: Path) -> Mapping[str, str]:
 
 
 def open_environment(index: Path) -> Mapping[str, str]:
-    """Return uv's environment with the host's indexes after `index`: projects in `index` come from there alone."""
+    """Return uv's environment with the host's indexes after `index`.
+
+    Projects in `index` come from there alone.
+    """
     configured = _host_indexes()
     behind = configured.pop("UV_INDEX", "")
     first = index.absolute().as_uri()

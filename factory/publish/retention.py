@@ -1,4 +1,7 @@
-"""Retention: the builds that the pages list. Files that are no longer listed stay in place, unchanged."""
+"""Retention: the builds that the pages list.
+
+Files that are no longer listed stay in place, unchanged.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from factory.publish.release import Built, Release
 def apply_retention(
     releases: Sequence[Release], names: Collection[str], *, builds: int, versions: int | None = None
 ) -> list[Release]:
-    """Return the releases built here of the projects `names` (all if empty), with `listed` set.
+    """Return releases built here of projects `names` (all if empty), `listed` set.
 
     Listed are the `builds` newest build tags of each version, Python and platform, for the `versions` newest versions
     (None: all). Yanked versions and pre-releases are not counted, since installers skip them.
@@ -54,7 +57,10 @@ def _retained(published: Sequence[Release], builds: int, versions: int | None) -
 
 
 def _oldest(published: Sequence[Release], versions: int | None) -> Version | None:
-    """Return the oldest listed version, counting versions that installers choose (all if none); None for no limit."""
+    """Return the oldest listed version, None for no limit.
+
+    Only versions that installers choose are counted, or all if there are none.
+    """
     found = {Version(release.version) for release in published}
     yanked = found - {Version(release.version) for release in published if release.yanked is None}
     chosen = {version for version in found - yanked if not version.is_prerelease}

@@ -1,4 +1,4 @@
-"""Sanitized text: untrusted text without control and bidirectional characters, for pages, feeds and logs."""
+"""Sanitized text: untrusted text without control and bidirectional characters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def sanitize(text: str) -> str:
 
 
 def is_safe_json(content: bytes) -> bool:
-    """Report whether JSON text is certain to need no sanitizing, from its bytes alone: most text doesn't."""
+    """Report whether JSON text is certain to need no sanitizing, from its bytes alone.
+
+    Most text needs none.
+    """
     if not content.isascii() or b"\x7f" in content:
         return False
     return b"\\" not in content or UNSAFE_ESCAPES.search(content) is None

@@ -1,4 +1,4 @@
-"""The simple repository as static files: complete HTML pages, and the same content as JSON.
+"""The simple repository as static files: complete HTML pages, and JSON.
 
 Names, links and hashes follow PEP 503, the version tag PEP 629, yanking PEP 592, metadata files PEP 658 and 714, JSON
 PEP 691 and 700, tracked projects PEP 708, provenance PEP 740. Links to the index's own files are relative, so that the
@@ -32,14 +32,17 @@ def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
 
 
 def write_html(releases: Sequence[Release], out: Path) -> None:
-    """Write only the projects' HTML pages of `<out>/simple/`, for an installer that reads this folder directly."""
+    """Write only the projects' HTML pages, for installers that read this folder."""
     for project, published in _by_project(releases).items():
         text = _project_html(project, _listed(published))
         write_if_changed(f"{out}/simple/{project}/index.html", text.encode())
 
 
 def simple_pages(releases: Sequence[Release], out: Path) -> dict[Path, str]:
-    """Return the text of every page below `<out>/simple/`; the root pages follow those of the projects."""
+    """Return the text of every page below `<out>/simple/`.
+
+    The root pages follow those of the projects.
+    """
     pages: dict[Path, str] = {}
     projects = _by_project(releases)
     for project, published in projects.items():
@@ -102,7 +105,10 @@ def _tracks(files: Sequence[Release]) -> list[str]:
 
 
 def _anchor(release: Release) -> str:
-    """Return a file's link. Values that can't contain markup, such as hashes, are not escaped, for speed."""
+    """Return a file's link.
+
+    Values that can't contain markup, such as hashes, are not escaped, for speed.
+    """
     attributes = f'href="{html.escape(file_link(release))}#sha256={release.sha256}"'
     if release.requires_python is not None:
         attributes += f' data-requires-python="{html.escape(release.requires_python)}"'

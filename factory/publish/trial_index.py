@@ -16,7 +16,7 @@ from factory.util.log import LogSink
 def write_trial_index(
     wheel: Path, others: Sequence[Path], *, target: Target, mirror: Path, out: Path, log: LogSink
 ) -> None:
-    """Write to `out` an index of `wheel`, `others` built here that it may need, and its other dependencies.
+    """Write an index of `wheel`, of `others` built here, and of its dependencies.
 
     Raises:
         PublishError: a dependency has no wheel for the target.

@@ -1,4 +1,7 @@
-"""The package index that this machine is configured with: its projects, and links to their files."""
+"""The package index that this machine is configured with.
+
+Its projects, and links to their files.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Upstream:
     session: requests.Session
 
     def page_url(self, project: str) -> str | None:
-        """Return the page's address of a normalized project, None if the index has no such project.
+        """Return the page's address of a normalized project, None if there is none.
 
         Raises:
             PublishError: the index can't be read.
@@ -58,7 +61,7 @@ class Upstream:
         return page
 
     def wheels(self, project: str, hashes: Collection[str]) -> tuple[Release, ...]:
-        """Return the wheels of a project with these sha256, as releases that link to the index's files.
+        """Return the wheels of a project with these sha256, as linked releases.
 
         `url` is None for an address with a query: that may be a signature or token, which must not be published, and
         without which the address may not work.
@@ -85,12 +88,18 @@ class Upstream:
         return page.packages
 
     def linked(self, release: Release) -> Release:
-        """Return a copied file as a link to the original, see `wheels`; unchanged if the index lacks the original."""
+        """Return a copied file as a link to the original, see `wheels`.
+
+        Unchanged if the index lacks the original.
+        """
         found = self.wheels(release.project, (release.sha256,))
         return next((original for original in found if original.filename == release.filename), release)
 
     def _release(self, package: DistributionPackage, project: str) -> Release | None:
-        """Describe a wheel of the project as a release; None for other files, and without a web address."""
+        """Describe a wheel of the project as a release.
+
+        None for other files, and without a web address.
+        """
         url = _bare(package.url)
         try:
             stated, version = parse_filename(package.filename)
@@ -130,7 +139,10 @@ class Upstream:
             raise PublishError(f"{without_secrets(url)}: cannot read its size: {reason}", hint=CHECK_NETWORK) from error
 
     def _metadata(self, url: str, project: str, version: str) -> str:
-        """Fetch a file's METADATA and return its sha256, empty if there is none: not every index lists it."""
+        """Fetch a file's METADATA and return its sha256, empty if there is none.
+
+        Not every index lists it.
+        """
         try:
             with self.session.get(f"{url}{METADATA_SUFFIX}", timeout=TIMEOUT_SECONDS, stream=True) as response:
                 response.raise_for_status()

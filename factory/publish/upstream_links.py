@@ -1,4 +1,7 @@
-"""Links to other projects' files: requirements of upstream.toml, with all their dependencies on riscv64."""
+"""Links to other projects' files.
+
+Requirements of upstream.toml, with all their dependencies on riscv64.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ GONE = "its project took it from its index"
 
 
 def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: LogSink) -> tuple[Release, ...]:
-    """Resolve `requirements` on riscv64 for each Python and link to the files; returns new and changed releases.
+    """Resolve `requirements` on riscv64 for each Python and link to the files.
+
+    Returns new and changed releases.
 
     Earlier links stay, since they may be pinned: a link is yanked while its project yanks it or has removed it, or
     while it is yanked here. Copies follow yanks too, but stay available when the project removes the file. `output` is
@@ -87,7 +92,7 @@ def _hashes(pins: Iterable[Pin], ours: set[str]) -> dict[str, set[str]]:
 
 
 def _found(wanted: Mapping[str, set[str]], known: Collection[str], upstream: Upstream) -> list[Release]:
-    """Return the wheels with these hashes that are published or usable: uv names those of other machines too."""
+    """Return wheels with these hashes that are published, or usable on the target."""
     found = [release for project in sorted(wanted) for release in upstream.wheels(project, wanted[project])]
     return [release for release in found if release.filename in known or _is_usable(release.filename)]
 
@@ -109,7 +114,10 @@ def _is_usable(filename: str) -> bool:
 
 
 def _update(release: Release, found: Release | None, page: str) -> Release:
-    """Update a link from its project's `page`; links to another index, which were not looked up there, stay."""
+    """Update a link from its project's `page`.
+
+    Links to another index, which were not looked up there, stay.
+    """
     if found is None or found.sha256 != release.sha256:
         stays = release.url is None or release.yanked is not None or release.tracks not in (None, page)
         return release if stays else replace(release, yanked=GONE)

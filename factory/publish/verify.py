@@ -1,4 +1,7 @@
-"""Verification of a written index: its files and pages are those of the ledger, to the byte, and no others."""
+"""Verification of a written index.
+
+Its files and pages are those of the ledger, to the byte, and no others.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from factory.util.atomic_files import sha256_of
 
 
 def find_differences(releases: Sequence[Release], output: Path, further: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a line for each file or page in `output` that is missing, unknown, or differs from `releases`.
+    """Return a line for each missing, unknown or different file or page in `output`.
 
     `further` maps the names of other sidecar files to their sha256.
     """
@@ -23,7 +26,10 @@ def find_differences(releases: Sequence[Release], output: Path, further: Mapping
 
 
 def _files(releases: Sequence[Release], folder: Path, further: Mapping[str, str]) -> Iterator[str]:
-    """Compare `files/`. A linked file may be there too: after a move its old address goes on working."""
+    """Compare `files/`. A linked file may be there too.
+
+    After a move its old address goes on working.
+    """
     own = [release for release in releases if release.url is None or (folder / release.filename).is_file()]
     expected = {release.filename: release.sha256 for release in own}
     metadata = ((f"{each.filename}{METADATA_SUFFIX}", _metadata(each, folder)) for each in own)
@@ -36,7 +42,10 @@ def _files(releases: Sequence[Release], folder: Path, further: Mapping[str, str]
 
 
 def _metadata(release: Release, folder: Path) -> str | None:
-    """Return the expected sha256 of a METADATA file. One left behind by a moved wheel is compared with the wheel."""
+    """Return the expected sha256 of a METADATA file.
+
+    One left behind by a moved wheel is compared with the wheel.
+    """
     if release.metadata_sha256 is not None or not (folder / f"{release.filename}{METADATA_SUFFIX}").is_file():
         return release.metadata_sha256
     try:
@@ -62,7 +71,7 @@ def _pages(releases: Sequence[Release], output: Path) -> Iterator[str]:
 
 
 def find_page_differences(expected: Mapping[str, str], folders: Iterable[str], output: Path) -> Iterator[str]:
-    """Yield a line for each page that is missing or has another sha256, and for other files in `folders`."""
+    """Yield a line for each missing or different page, and other file in `folders`."""
     for name, sha256 in expected.items():
         path = output / name
         if not path.is_file():

@@ -33,7 +33,10 @@ def parse_filename(filename: str) -> tuple[str, str]:
 
 
 def _parse_parts(filename: str) -> tuple[str, str]:
-    """Parse each part by itself, cached: all files of a project share one, and most versions are common."""
+    """Parse each part by itself, cached.
+
+    All files of a project share one, and most versions are common.
+    """
     head, *tags = filename.rsplit("-", 3)
     project, _, rest = head.partition("-")
     version, *build = rest.split("-", 1)

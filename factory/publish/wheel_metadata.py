@@ -63,7 +63,9 @@ def read_metadata(path: Path) -> bytes:
 
 
 def write_metadata(wheel: Path, folder: Path) -> Path:
-    """Write the wheel's METADATA into `folder` as the sidecar file to upload; returns its path.
+    """Write the wheel's METADATA into `folder` as the sidecar file to upload.
+
+    Returns its path.
 
     Raises:
         PublishError: as `read_metadata`.
@@ -100,7 +102,10 @@ def _is_metadata(name: str) -> bool:
 
 
 def _read_requires_python(path: Path, content: bytes, project: str, version: str) -> str | None:
-    """Verify that METADATA states the file name's project and version; returns the Python requirement."""
+    """Verify that METADATA states the file name's project and version.
+
+    Returns the Python requirement.
+    """
     try:
         metadata = Metadata.from_email(content, validate=False)
         stated = (canonicalize_name(metadata.name), metadata.version)

@@ -1,4 +1,4 @@
-"""Atomic files: written completely by rename, and left alone if they already have the content."""
+"""Atomic files: written by rename, and left alone if they have the content."""
 
 from __future__ import annotations
 
@@ -44,12 +44,17 @@ def changed_at(path: Path | str) -> int:
 
 
 def is_file(path: Path | str) -> bool:
-    """Report whether a file exists; unlike Path.is_file it accepts names that are too long, and is faster."""
+    """Report whether a file exists.
+
+    Unlike Path.is_file it accepts names that are too long, and is faster.
+    """
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def write_if_changed(path: Path | str, content: bytes, *, durable: bool = False) -> bool:
-    """Write `content` to `path` by rename unless it has that content; returns whether it was written.
+    """Write `content` to `path` by rename unless it has that content.
+
+    Returns whether it was written.
 
     A `durable` file survives a power failure, for some milliseconds more: use it for files that can't be made again.
     """
@@ -78,12 +83,15 @@ def _holds(path: Path | str, content: bytes) -> bool:
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write the pieces to `path` in order, by rename: for content that is too large for memory."""
+    """Write the pieces to `path` in order, by rename.
+
+    For content that is too large for memory.
+    """
     _replace(path, lambda descriptor: _fill(descriptor, lambda file: file.writelines(pieces)), durable=False)
 
 
 def copy_atomically(source: Path, path: Path) -> None:
-    """Place the content of `source` at `path`, as a hard link if the file system permits, else as a copy."""
+    """Place `source` at `path`, as a hard link if the file system permits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.link")
     temporary.unlink(missing_ok=True)
@@ -130,7 +138,10 @@ def _replace(path: Path | str, fill: Callable[[int], object], *, durable: bool) 
 
 
 def _open_beside(path: Path | str) -> tuple[int, str]:
-    """Open a new temporary file in the folder of `path`, which is made if needed; returns descriptor and name."""
+    """Open a new temporary file in the folder of `path`, which is made if needed.
+
+    Returns descriptor and name.
+    """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.tmp")  # noqa: PTH118
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -21,7 +21,10 @@ class Stop:
         self._ends: list[Callable[[], None]] = []
 
     def request(self, reason: Callable[[], BaseException]) -> None:
-        """Cancel: end running operations and prevent new ones, which raise `reason()`; returns when all have ended."""
+        """Cancel: end running operations and prevent new ones, which raise `reason()`.
+
+        Returns when all have ended.
+        """
         with self._lock:
             self._reason = self._reason or reason
             ends = list(self._ends)
@@ -67,7 +70,7 @@ def current() -> Stop:
 
 @contextmanager
 def working_under(stop: Stop | None = None) -> Iterator[Stop]:
-    """Use `stop` (default: the current one, or a new one) in the body and in threads with its context."""
+    """Use `stop` (default: the current or a new one) in the body and its threads."""
     stop = stop or _current.get() or Stop()
     token = _current.set(stop)
     try:

@@ -54,7 +54,7 @@ HINTS: tuple[tuple[str, str], ...] = (
 
 
 def is_machines_fault(log: str, *, network: bool = False) -> bool:
-    """Report whether a log shows a failure of this machine (or its network, if it was on), not of the package."""
+    """Report whether a log shows a failure of this machine, not of the package."""
     return any(re.search(pattern, log) for pattern, _ in (*LACKING, *(UNREACHABLE if network else ())))
 
 

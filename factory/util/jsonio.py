@@ -1,4 +1,6 @@
-"""Frozen dataclasses and structs as JSON files: written by rename, read with their types checked.
+"""Frozen dataclasses and structs as JSON files.
+
+They are written by rename and read with their types checked.
 
 Paths below a `root` are written relative to it, so that the files of a cache stay valid when the cache is moved.
 """
@@ -21,7 +23,9 @@ T = TypeVar("T")
 
 
 class Tagged:
-    """Base of dataclasses that are values of a field of a common base class: their identity begins with `kind`.
+    """Base of dataclasses that are values of a field of a common base class.
+
+    Their identity begins with `kind`.
 
     Fields that `json_order` names come next, in that order.
     """
@@ -44,12 +48,14 @@ def timestamp() -> str:
 
 
 def dumps(value: object, root: Path = NO_ROOT) -> str:
-    """Return a dataclass or struct (or a tuple of them) as indented JSON text with sorted keys."""
+    """Return a dataclass, struct or tuple of them as indented, sorted JSON text."""
     return json.dumps(_to_builtins(value, root), indent=1, sort_keys=True) + "\n"
 
 
 def identify(value: object, root: Path) -> str:
-    """Return JSON text that identifies a dataclass: fields with default values omitted, mappings in their order.
+    """Return JSON text that identifies a dataclass.
+
+    It omits fields with default values and keeps mappings in their order.
 
     A new field with a default value therefore changes no identity.
     """
@@ -62,7 +68,10 @@ def save(path: Path, value: object, root: Path = NO_ROOT) -> None:
 
 
 def encode(value: object) -> bytes:
-    """Encode builtins and dataclasses as JSON on one line with sorted names: for large or frequent output."""
+    """Encode builtins and dataclasses as JSON on one line with sorted names.
+
+    This is for large or frequent output.
+    """
     try:
         return msgspec.json.encode(value, order="sorted")
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can name and UTF-8 can't hold
@@ -115,7 +124,7 @@ def _to_builtins(value: object, root: Path) -> object:
 
 
 def _without_defaults(value: object) -> object:
-    """Replace dataclasses at any depth by mappings of their fields whose values are not the defaults."""
+    """Replace dataclasses, at any depth, by mappings of their non-default fields."""
     if isinstance(value, Tagged):
         stated = {name: _without_defaults(part) for name, part in _stated(value)}
         return {"kind": value.kind} | {name: stated[name] for name in value.json_order if name in stated} | stated

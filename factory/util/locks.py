@@ -15,7 +15,7 @@ POLL_SECONDS = 0.2
 
 @contextmanager
 def held(path: Path, say_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for other holders after `say_waiting()`, unless the run is cancelled."""
+    """Hold the lock file `path`; wait for it after `say_waiting()`."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)

@@ -1,4 +1,7 @@
-"""Paths of the factory's files: one cache folder with a folder for each kind of file, and the checkout."""
+"""Paths of the factory's files.
+
+One cache folder with a folder for each kind of file, and the checkout.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """The complete log of every stage, by package; logs of a build are in a folder named by its content key."""
+        """The complete log of every stage, by package.
+
+        Logs of a build are in a folder named by its content key.
+        """
         return self.root / "logs"
 
     @property
@@ -83,7 +89,10 @@ def default_layout() -> Layout:
 
 
 def checkout() -> Path:
-    """Return the folder with recipes/ and patches/: the current folder or the nearest one above it."""
+    """Return the folder with recipes/ and patches/.
+
+    The current folder or the nearest one above it.
+    """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "recipes").is_dir():

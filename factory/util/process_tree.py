@@ -1,4 +1,4 @@
-"""Process tree of a command, ended gently, so that ninja, make and compilers remove unfinished files."""
+"""Process tree of a command, terminated so that its processes can clean up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ FIRST_IN_SANDBOX = 2
 
 
 def end_workers(root: int, *, is_first: bool = False) -> None:
-    """Terminate the processes below `root`; returns when they have ended, or after GRACE_SECONDS.
+    """Terminate the processes below `root`.
+
+    Returns when they have ended, or after GRACE_SECONDS.
 
     `is_first`: `root` is itself the first process of a command in a sandbox, as in containers.
     """
@@ -54,7 +56,10 @@ def _workers(root: int, *, is_first: bool) -> list[psutil.Process]:
 
 
 def _sandbox_pid(process: psutil.Process) -> int:
-    """Return the process's number in a nested PID namespace: 1 for its init, 0 for a process outside."""
+    """Return the process's number in a nested PID namespace.
+
+    1 for its init, 0 for a process outside.
+    """
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:

@@ -18,7 +18,7 @@ SAMPLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Processor time in seconds over all processors, and the largest sampled sum of resident sets in bytes."""
+    """Processor time in seconds, and the largest sampled sum of resident sets in bytes."""
 
     processors: float = 0.0
     memory: int = 0

@@ -1,4 +1,7 @@
-"""Scratch folders below jobs/, one for each process: two commands for one package may run concurrently."""
+"""Scratch folders below jobs/, one for each process.
+
+Two commands for one package may run concurrently.
+"""
 
 from __future__ import annotations
 

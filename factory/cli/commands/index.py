@@ -1,4 +1,4 @@
-"""`factory index`: publish all stored wheels that passed their checks, and write the package index."""
+"""`factory index`: publish all checked wheels of the store, and write the index."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
 
 
 def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> None:
-    """Write all pages and bills of materials from the ledger, and print the number of changed files.
+    """Write all pages and bills of materials from the ledger, without the store.
 
     `force` compares all of them, even where nothing seems changed.
 
@@ -163,7 +163,7 @@ def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> N
 
 
 def pages_hint(args: argparse.Namespace) -> str:
-    """Return the command that updates the pages after a change of the ledger that these options select."""
+    """Return the command that updates the pages of the ledger that `args` select."""
     words = ["factory", "index", "--pages-only", "--output", str(args.output)]
     words += [] if args.ledger is None else ["--ledger", str(args.ledger)]
     return f"update the pages: {shlex.join(words)}"

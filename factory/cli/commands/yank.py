@@ -1,4 +1,4 @@
-"""`factory yank`: yank a published version, so that installers choose it only where it is pinned."""
+"""`factory yank`: yank a published version: only exact pins still select it."""
 
 from __future__ import annotations
 
