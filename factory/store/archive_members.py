@@ -1,7 +1,7 @@
-"""Files as members of a tar archive, with everything that builds and overlay roots look at.
+"""Files as members of a tar archive, with all attributes that builds and overlay roots use.
 
-Times are kept to the nanosecond, since ninja and make compare them; owners as numbers, so that a user namespace maps
-them; of the extended attributes those by which overlayfs knows folders that hide what lies below them.
+Times are kept to the nanosecond, since ninja and make compare them; owners as numbers, which a user namespace maps; and
+the extended attributes by which overlayfs marks folders that hide the layers below.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO
 
 from factory.errors import StoreError
 
-# The kernel keeps them under the first prefix for root, under the second where a user namespace mounted the overlay.
+# Prefixes of the kernel's attributes: for root, and for an overlay that a user namespace mounted.
 _PREFIXES = ("trusted.overlay.", "user.overlay.")
 _OVERLAY = ("opaque", "redirect")
 _HEADER = "SCHILY.xattr.trusted.overlay."
@@ -33,7 +33,7 @@ _HEADERS = (
 
 
 class MemberInfo(tarfile.TarInfo):
-    """A member whose extended headers have a bounded size."""
+    """A tar member whose extended headers have a bounded size."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> MemberInfo:
@@ -45,7 +45,7 @@ class MemberInfo(tarfile.TarInfo):
 
 
 def describe(path: Path, name: str, status: os.stat_result) -> MemberInfo | None:
-    """The member for a file with that `lstat`; None for what has no place in an archive: sockets, pipes, devices."""
+    """Return the member for a file with that `lstat`; None for sockets, pipes and devices."""
     info = MemberInfo(name)
     info.mode, info.uid, info.gid = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
     info.pax_headers = {"mtime": _time_text(status.st_mtime_ns)}
@@ -57,19 +57,19 @@ def describe(path: Path, name: str, status: os.stat_result) -> MemberInfo | None
     elif stat.S_ISLNK(status.st_mode):
         info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
     elif stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-        info.type = tarfile.CHRTYPE  # overlayfs: the name below is removed
+        info.type = tarfile.CHRTYPE  # overlayfs: a whiteout
     else:
         return None
     return info
 
 
 def is_whiteout(info: tarfile.TarInfo) -> bool:
-    """Whether the member is overlayfs's mark of a removed name: the character device 0:0."""
+    """Return whether the member is a whiteout of overlayfs: the character device 0:0."""
     return info.ischr() and (info.devmajor, info.devminor) == (0, 0)
 
 
 def create(info: tarfile.TarInfo, path: Path, content: IO[bytes] | None) -> None:
-    """Make the member at `path`, where nothing is. Folders get their attributes later, by `settle`."""
+    """Create the member at the free `path`. Folders get their attributes later, by `settle`."""
     if info.isdir():
         path.mkdir(mode=0o700)
         return
@@ -85,7 +85,7 @@ def create(info: tarfile.TarInfo, path: Path, content: IO[bytes] | None) -> None
 
 
 def settle(info: tarfile.TarInfo, path: Path) -> None:
-    """Give a file or a folder its owner (as root), mode, overlay attributes and time."""
+    """Set the owner (as root), mode, overlay attributes and time of a file or folder."""
     if os.geteuid() == 0:
         _own(info, path)
     if not info.issym():
@@ -104,7 +104,7 @@ def _own(info: tarfile.TarInfo, path: Path) -> None:
         if error.errno != errno.EINVAL:
             raise
         raise StoreError(
-            f"{info.name} belongs to user {info.uid} and group {info.gid}, which this user namespace does not have",
+            f"{info.name}: user {info.uid} or group {info.gid} does not exist in this user namespace",
             hint="import as root, or in a namespace with at least 65536 users",
         ) from error
 
@@ -133,9 +133,9 @@ def _time_text(nanoseconds: int) -> str:
 
 
 def _nanoseconds(info: tarfile.TarInfo) -> int:
-    """The member's time; tarfile's own number has not the digits for it."""
+    """The member's time; tarfile's own number is not precise enough."""
     seconds, _, rest = info.pax_headers.get("mtime", "0").partition(".")
     try:
         return int(seconds) * _SECOND + int(rest[:9].ljust(9, "0"))
     except ValueError as error:
-        raise tarfile.ReadError(f"{info.name} has no usable time") from error
+        raise tarfile.ReadError(f"{info.name}: invalid time") from error

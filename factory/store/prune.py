@@ -1,4 +1,4 @@
-"""What the cache folder takes, what is in progress in it, and what can go."""
+"""Usage of the cache folder, builds in progress, and removal of unused builds and layers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.host.native_programs import native_command
-from factory.store.areas import lock_of
-from factory.store.export_cache import Report
+from factory.store.cache_areas import lock_of
+from factory.store.cache_export import Report
 from factory.util.locks import held_if_free
 from factory.util.paths import Layout
 from factory.util.process import run
@@ -22,7 +22,7 @@ PARTIAL = ".partial"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """One folder of the cache and the bytes that it takes on the disk."""
+    """The size of a folder of the cache on disk, in bytes."""
 
     folder: str
     size: int
@@ -30,7 +30,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A build that was begun: its finished stages, and how many seconds ago something last happened."""
+    """An unfinished build: its finished stages, and the seconds since its last change."""
 
     job: str
     finished: tuple[str, ...]
@@ -48,13 +48,13 @@ class CompilerStatistics:
 
 
 def usage(layout: Layout) -> list[Usage]:
-    """Every folder of the cache, by its name."""
+    """Return the usage of every folder of the cache, by name."""
     folders = sorted(path for path in layout.root.iterdir() if path.is_dir()) if layout.root.is_dir() else []
     return [Usage(folder=path.name, size=_size(path)) for path in folders]
 
 
 def in_progress(layout: Layout) -> list[Progress]:
-    """The builds that a next run would go on with."""
+    """Return the builds that the next run would resume."""
     return [
         Progress(
             job=job.name,
@@ -69,8 +69,8 @@ def in_progress(layout: Layout) -> list[Progress]:
 
 
 def compiler_statistics(layout: Layout) -> CompilerStatistics | None:
-    """What ccache counted; None before there are native tools to ask it with."""
-    # Its name is followed by a hash at once; other layers of native programs are called native-python3.14 and so on.
+    """Return the counters of ccache; None before the layer of native tools exists."""
+    # The layer's name is followed by a hash; other layers of native programs have names like native-python3.14.
     natives = sorted(layout.layers.glob("native-[0-9a-f]*/layer.json"), key=lambda path: path.stat().st_mtime)
     if not natives or not layout.compiler_cache.is_dir():
         return None
@@ -86,9 +86,9 @@ def compiler_statistics(layout: Layout) -> CompilerStatistics | None:
 
 
 def prune(layout: Layout, days: int, report: Report) -> int:
-    """Remove what killed processes left, and builds and layers that nothing used for `days` days; returns the bytes.
+    """Remove partial layers, and builds and layers unused for `days` days; return the freed bytes.
 
-    The store is never touched, nor is what another process works on.
+    The store stays unchanged, and so do items that another process is working on.
     """
     oldest = time.time() - days * DAY
     freed = 0
@@ -102,11 +102,11 @@ def prune(layout: Layout, days: int, report: Report) -> int:
 
 
 def _remove(folder: Path, report: Report) -> int:
-    """Remove a layer or a job; under another name first, so that a kill leaves nothing that looks finished."""
+    """Remove a layer or a job; rename it first, so that an interrupted removal leaves nothing that looks finished."""
     name = folder.name.removesuffix(PARTIAL)
     with held_if_free(lock_of(folder.with_name(name))) as alone:
         if not alone:
-            report(f"{folder.parent.name}/{name}: kept, another process works on it")
+            report(f"{folder.parent.name}/{name}: kept: another process is working on it")
             return 0
         size = _size(folder)
         discard(folder.rename(folder.with_name(name + PARTIAL)))
@@ -115,12 +115,12 @@ def _remove(folder: Path, report: Report) -> int:
 
 
 def _folders(area: Path) -> Sequence[Path]:
-    """The layers or jobs of an area; what an import is unpacking at the moment begins with a dot."""
+    """The layers or jobs of an area, without the folder of a running import, whose name begins with a dot."""
     return sorted(path for path in area.glob("[!.]*") if path.is_dir())
 
 
 def _last_use(layer: Path) -> float:
-    """When a build last asked for the layer: each touches its description."""
+    """The time of the layer's last use: each build touches its description."""
     description = layer / "layer.json"
     return description.stat().st_mtime if description.is_file() else 0.0
 
@@ -130,7 +130,7 @@ def _last_change(job: Path) -> float:
 
 
 def _size(folder: Path) -> int:
-    """Bytes on the disk, files with several names once."""
+    """The size on disk in bytes; files with several names count once."""
     sizes = {(status.st_dev, status.st_ino): status.st_blocks * 512 for status in _statuses(folder)}
     return sum(sizes.values())
 

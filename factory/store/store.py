@@ -1,6 +1,6 @@
-"""The store: finished wheels by their hash, and the record of each build by its content key.
+"""The store: finished wheels by their sha256, and build records by their content key.
 
-Everything is written under another name and renamed, the record last: what has a record is whole.
+Files are written under another name and renamed, the record last: a wheel with a record is complete.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from factory.util.jsonio import load, save
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Wheels and records below one folder."""
+    """Wheels, records and failures below one folder."""
 
     root: Path
 
     def record(self, key: str) -> BuildRecord | None:
-        """The record of the build with this content key, if it ended well and its wheel is still there."""
+        """Return the record with this content key; None if there is none or its wheel is missing."""
         path = self._record_path(key)
         if not path.is_file():
             return None
@@ -32,14 +32,14 @@ class Store:
         return record if self.wheel_path(record).is_file() else None
 
     def records(self) -> list[BuildRecord]:
-        """All records whose wheels are there, the oldest first."""
+        """Return all records whose wheels exist, the oldest first."""
         found = [self.record(path.stem) for path in (self.root / "records").glob("*.json")]
         return sorted(
             (record for record in found if record is not None), key=lambda record: (record.finished, record.key)
         )
 
     def latest(self, name: str, python: str, toolchain: str | None = None) -> BuildRecord | None:
-        """The newest record of a package for a Python: of what may be published, or built with that toolchain."""
+        """Return a package's newest record for a Python: a publishable one, or one built with a given toolchain."""
         found = [
             record
             for record in self.records_of(name)
@@ -49,57 +49,57 @@ class Store:
         return found[-1] if found else None
 
     def records_of(self, name: str) -> list[BuildRecord]:
-        """A package's records, the oldest first."""
+        """Return a package's records, the oldest first."""
         return [record for record in self.records() if record.name == name]
 
     def add(self, record: BuildRecord, wheel: RepairedWheel) -> BuildRecord:
-        """Keep a wheel and its record."""
+        """Store a wheel and its record."""
         kept = replace(record, wheel=wheel.path.name, wheel_sha256=wheel.sha256)
         destination = self.wheel_path(kept)
         destination.parent.mkdir(parents=True, exist_ok=True)
         partial = destination.with_name(f".{destination.name}.partial")
         shutil.copyfile(wheel.path, partial)
         if sha256_of(partial) != wheel.sha256:
-            raise StoreError(f"{wheel.path} changed while it was stored", hint="run the build again")
+            raise StoreError(f"{wheel.path}: file changed while it was copied", hint="run the build again")
         partial.replace(destination)
         return self.add_checked(kept)
 
     def add_checked(self, record: BuildRecord) -> BuildRecord:
-        """Keep a record of a wheel that is there."""
+        """Store a record whose wheel is in the store."""
         save(self._record_path(record.key), record, self._cache)
         self.forget_failure(record)
         return record
 
     def forget_failure(self, record: BuildRecord) -> None:
-        """A package that can be built for a Python no longer counts as failed there."""
+        """Remove the failure of a package and Python that were built successfully."""
         if not record.comparison:
             self._failure_path(record.name, record.target.python).unlink(missing_ok=True)
 
     def add_failure(self, failure: BuildFailure) -> None:
-        """Keep the last failure of a package for a Python, until a build of it ends well."""
+        """Store the last failure of a package for a Python, until a build of it succeeds."""
         save(self._failure_path(failure.name, failure.python), failure)
 
     def failures(self) -> tuple[BuildFailure, ...]:
-        """Every package and Python whose last build failed."""
+        """Return the failures of all packages and Pythons whose last build failed."""
         return tuple(load(path, BuildFailure) for path in sorted((self.root / "failures").glob("*.json")))
 
     @property
     def wheels(self) -> Path:
-        """The folder of all wheels, each in a folder that its sha256 names."""
+        """The folder of all wheels, each in a folder named by its sha256."""
         return self.root / "wheels"
 
     def wheel_path(self, record: BuildRecord) -> Path:
-        """Where a record's wheel lies."""
+        """Return the path of a record's wheel."""
         return self.wheels / record.wheel_sha256 / record.wheel
 
     def published_candidates(self) -> list[StoredWheel]:
-        """The newest checked wheel of each version and tags, which stands for earlier builds: what may be published."""
+        """Return the publishable wheels: the newest checked one of each version and tags."""
         checked = self._checked()
         newest = {_without_build_tag(record.wheel): record for record in checked}
         return [self._stored(record, checked) for record in newest.values() if _passed(record)]
 
     def candidate(self, wheel: Path) -> StoredWheel | None:
-        """The file `wheel` with the record of its checks; None where no record says that these bytes passed them."""
+        """Return the file `wheel` with its passed checks; None if no record has these bytes and passed."""
         sha256, checked = sha256_of(wheel), self._checked()
         records = [each for each in checked if (each.wheel, each.wheel_sha256) == (wheel.name, sha256)]
         if not records or not _passed(records[-1]):
@@ -110,7 +110,7 @@ class Store:
         return [record for record in self.records() if record.checks and not record.comparison]
 
     def _stored(self, newest: BuildRecord, checked: Sequence[BuildRecord]) -> StoredWheel:
-        """A wheel out of its newest record and all its records, one for each Python that it was checked on."""
+        """A wheel, from its newest record and its records for each Python."""
         records = [record for record in checked if record.wheel_sha256 == newest.wheel_sha256]
         return StoredWheel(
             path=self.wheel_path(newest),
@@ -122,7 +122,7 @@ class Store:
 
     @property
     def _cache(self) -> Path:
-        """The folder that holds the store and the logs that its records name."""
+        """The folder of the store and of the logs that its records name."""
         return self.root.parent
 
     def _failure_path(self, name: str, python: str) -> Path:
@@ -133,7 +133,7 @@ class Store:
 
 
 def _without_build_tag(wheel: str) -> tuple[str, ...]:
-    """Name, version, Python, ABI and platform of a wheel's file name."""
+    """The name, version, Python, ABI and platform of a wheel's file name."""
     parts = wheel.split("-")
     return (*parts[:2], *parts[-3:])
 

@@ -12,7 +12,7 @@ import pytest
 
 from factory.errors import AuditFailed, BuildFailed, CheckFailed, RecipeError, StoreError
 from factory.pipeline.order import STAGES
-from factory.store.areas import lock_of
+from factory.store.cache_areas import lock_of
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from factory.util.locks import held

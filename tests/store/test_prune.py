@@ -13,7 +13,7 @@ from factory.cli.main import main
 from factory.model.artifacts import PackagePin
 from factory.model.protocols import Command
 from factory.stages.environments.rootfs import RootfsEnvironment
-from factory.store.import_cache import PARTIAL
+from factory.store.cache_import import PARTIAL
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
@@ -53,20 +53,20 @@ def pruned(layout: Layout, days: int = 30) -> list[str]:
     return said
 
 
-def test_what_nothing_used_for_a_while_goes_and_the_store_stays(cache: Layout) -> None:
+def test_prune_removes_unused_items_and_keeps_the_store(cache: Layout) -> None:
     said = pruned(cache)
     assert [line.partition(",")[0] for line in said] == [f"layers/{OLD}: removed", f"jobs/{OLD}: removed"]
     assert [path.name for area in (cache.layers, cache.jobs) for path in area.iterdir() if path.is_dir()] == [NEW, NEW]
     assert (cache.store / "records/x.json").is_file()
 
 
-def test_what_another_process_works_on_stays(cache: Layout) -> None:
+def test_prune_keeps_locked_items(cache: Layout) -> None:
     with FileLock(cache.jobs / f"{OLD}.lock"):
-        assert f"jobs/{OLD}: kept, another process works on it" in pruned(cache)
+        assert f"jobs/{OLD}: kept: another process is working on it" in pruned(cache)
     assert (cache.jobs / OLD / "steps").is_dir()
 
 
-def test_prune_removes_partial_layer_unless_in_progress(cache: Layout) -> None:
+def test_prune_removes_partial_layers_unless_locked(cache: Layout) -> None:
     half = make(cache.layers / "apt-0123456789abcdef.partial", "tree/file")
     with FileLock(cache.layers / "apt-0123456789abcdef.lock"):
         pruned(cache)
@@ -75,13 +75,13 @@ def test_prune_removes_partial_layer_unless_in_progress(cache: Layout) -> None:
     assert not half.exists()
 
 
-def test_what_an_import_unpacks_at_the_moment_stays(cache: Layout) -> None:
+def test_prune_keeps_the_folder_of_a_running_import(cache: Layout) -> None:
     unpacked = make(cache.layers / PARTIAL / OLD, "tree/file")
     pruned(cache)
     assert (unpacked / "tree/file").is_file()
 
 
-def test_using_a_layer_keeps_it(tmp_path: Path) -> None:
+def test_prune_keeps_used_layers(tmp_path: Path) -> None:
     def fill(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
         return ()
 
@@ -92,24 +92,24 @@ def test_using_a_layer_keeps_it(tmp_path: Path) -> None:
     assert pruned(layout) == []
 
 
-def test_sizes_count_each_file_once(cache: Layout) -> None:
+def test_usage_counts_each_file_once(cache: Layout) -> None:
     os.link(cache.store / "records/x.json", cache.store / "records/y.json")
     sizes = {entry.folder: entry.size for entry in usage(cache)}
     assert (sizes["store"], sizes["layers"]) == (8192, 6 * 8192)
 
 
-def test_builds_in_progress_show_their_finished_stages(cache: Layout) -> None:
+def test_progress_lists_finished_stages(cache: Layout) -> None:
     old, new = sorted(in_progress(cache), key=lambda build: -build.idle)
     assert (old.job, old.finished, round(old.idle / DAY)) == (OLD, ("source",), 40)
     assert (new.job, round(new.idle / DAY)) == (NEW, 2)
 
 
-def test_an_empty_cache_has_nothing_to_show_or_to_remove(tmp_path: Path) -> None:
+def test_empty_cache_has_no_usage_and_nothing_to_prune(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "none")
     assert (usage(layout), in_progress(layout), compiler_statistics(layout), pruned(layout)) == ([], [], None, [])
 
 
-def test_only_the_layer_that_has_ccache_is_asked_what_it_counted(tmp_path: Path) -> None:
+def test_statistics_come_from_the_layer_with_ccache(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.compiler_cache.mkdir()
     (layout.layers / "native-python3.14-07f663acda227281").mkdir(parents=True)
@@ -117,14 +117,14 @@ def test_only_the_layer_that_has_ccache_is_asked_what_it_counted(tmp_path: Path)
     assert compiler_statistics(layout) is None
 
 
-def test_days_below_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prune_with_days_below_one_fails(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["cache", "prune", "--days", "0"])
     assert "at least 1: a build that runs may use what is younger" in capsys.readouterr().err
 
 
 @pytest.mark.environment
-def test_ccaches_own_counters_are_shown(
+def test_usage_prints_counters_of_ccache(
     tmp_path: Path,
     layout: Layout,
     hybrid: RootfsEnvironment,

@@ -12,9 +12,9 @@ import pytest
 from factory.host.native_programs import native_command
 from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.rootfs import RootfsEnvironment
-from factory.store.areas import AREAS
-from factory.store.export_cache import export_cache
-from factory.store.import_cache import import_cache
+from factory.store.cache_areas import AREAS
+from factory.store.cache_export import export_cache
+from factory.store.cache_import import import_cache
 from factory.util.atomic_files import sha256_of
 from factory.util.paths import Layout
 from tests.support.checkouts import ONE_PROFILE, PACKAGES, Checkout, add_recipe, make_cache
@@ -88,7 +88,7 @@ def kill_between_two_objects(checkout: Checkout) -> None:
         process.kill()
 
 
-def test_killed_build_resumes_in_another_cache_with_same_bytes(
+def test_interrupted_build_resumes_in_another_cache(
     tmp_path: Path, layout: Layout, recipes: Path, uncut: Uncut
 ) -> None:
     first, second = (machine(tmp_path / name, layout, recipes) for name in ("first", "second"))
@@ -106,12 +106,12 @@ def test_killed_build_resumes_in_another_cache_with_same_bytes(
     assert sha256_of(second.wheel()) == sha256_of(uncut.checkout.wheel())
 
 
-def test_a_build_puts_what_it_compiled_into_the_shared_storage(uncut: Uncut) -> None:
+def test_build_fills_the_shared_storage(uncut: Uncut) -> None:
     sources = list((PACKAGES / "speed-cpp/src").glob("*.cpp"))
     assert len(uncut.shared) >= len(sources)
 
 
-def test_ninja_finds_nothing_to_do_after_the_move(tmp_path: Path, layout: Layout) -> None:
+def test_ninja_has_no_work_after_the_move(tmp_path: Path, layout: Layout) -> None:
     one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
     tree = one.jobs / "demo-0123456789abcdef/work"
     for name, text in {"build.ninja": NINJA, "a": "a", "../steps/source.json": "{}"}.items():
@@ -127,7 +127,7 @@ def test_ninja_finds_nothing_to_do_after_the_move(tmp_path: Path, layout: Layout
     assert "ninja: no work to do." in again.stdout
 
 
-def test_a_root_layer_comes_back_as_it_was(tmp_path: Path, clean_root: RootfsEnvironment) -> None:
+def test_imported_layer_is_identical(tmp_path: Path, clean_root: RootfsEnvironment) -> None:
     """The layer above the base root holds what overlayfs wrote: the real thing."""
     one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
     venv = clean_root.root.layers[-1].tree.parent

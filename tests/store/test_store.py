@@ -1,4 +1,4 @@
-"""The store keeps what it was given, and says when that was damaged."""
+"""The store: records, wheels and candidates for publication."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,21 +19,21 @@ def wheel(folder: Path, content: bytes = b"wheel") -> RepairedWheel:
     return RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=("any",))
 
 
-def test_a_record_comes_back_as_it_was_with_its_wheel(tmp_path: Path) -> None:
+def test_record_and_wheel_round_trip(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     kept = store.add(record(), wheel(tmp_path))
     assert store.record(kept.key) == kept
     assert store.wheel_path(kept).read_bytes() == b"wheel"
 
 
-def test_a_record_whose_wheel_is_gone_counts_as_not_built(tmp_path: Path) -> None:
+def test_record_without_wheel_is_none(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     kept = store.add(record(), wheel(tmp_path))
     store.wheel_path(kept).unlink()
     assert store.record(kept.key) is None
 
 
-def test_a_damaged_record_says_which_file_to_remove(tmp_path: Path) -> None:
+def test_damaged_record_names_the_file_to_remove(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     kept = store.add(record(), wheel(tmp_path))
     path = next((tmp_path / "store/records").iterdir())
@@ -43,15 +43,15 @@ def test_a_damaged_record_says_which_file_to_remove(tmp_path: Path) -> None:
     assert caught.value.hint == f"remove it and run again: rm {path}"
 
 
-def test_a_wheel_that_changes_while_it_is_stored_is_refused(tmp_path: Path) -> None:
+def test_wheel_that_changes_while_copied_fails(tmp_path: Path) -> None:
     claimed = replace(wheel(tmp_path), sha256="0" * 64)
     store = Store(tmp_path / "store")
-    with pytest.raises(StoreError, match="changed while it was stored"):
+    with pytest.raises(StoreError, match="changed while it was copied"):
         store.add(record(), claimed)
     assert store.records() == []
 
 
-def test_only_the_newest_of_a_file_name_may_be_published(tmp_path: Path) -> None:
+def test_candidate_is_the_newest_of_a_file_name(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.add(record("1" * 64), wheel(tmp_path, b"old"))
     new = store.add(record("2" * 64, finished="2026-02-01T00:00:00+00:00"), wheel(tmp_path, b"new"))
@@ -60,7 +60,7 @@ def test_only_the_newest_of_a_file_name_may_be_published(tmp_path: Path) -> None
     ]
 
 
-def test_rebuild_with_build_tag_replaces_earlier_builds(tmp_path: Path) -> None:
+def test_candidate_is_the_newest_build_tag(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     for month, tag in enumerate(("", "", "1-"), 1):
         made = wheel(tmp_path, f"{month}".encode())
@@ -69,7 +69,7 @@ def test_rebuild_with_build_tag_replaces_earlier_builds(tmp_path: Path) -> None:
     assert [candidate.record_key for candidate in store.published_candidates()] == [newest.key]
 
 
-def test_wheel_for_two_pythons_is_published_once(tmp_path: Path) -> None:
+def test_candidate_for_two_pythons_has_both(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     built = store.add(record("1" * 64), wheel(tmp_path))
     later = replace(
@@ -81,7 +81,7 @@ def test_wheel_for_two_pythons_is_published_once(tmp_path: Path) -> None:
     assert (store.latest("demo", "3.13"), store.latest("demo", "3.14")) == (built, later)
 
 
-def test_comparison_wheel_is_never_published(tmp_path: Path) -> None:
+def test_comparison_is_found_by_toolchain_and_never_candidate(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     gcc = store.add(record("1" * 64), wheel(tmp_path, b"gcc"))
     compared = replace(record("2" * 64), built_with="clang", comparison=True, finished="2026-02-01T00:00:00+00:00")
@@ -91,7 +91,7 @@ def test_comparison_wheel_is_never_published(tmp_path: Path) -> None:
     assert found == [gcc, gcc, clang]
 
 
-def test_a_wheel_that_failed_on_a_profile_may_not_be_published(tmp_path: Path) -> None:
+def test_wheel_with_failed_check_is_no_candidate(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.add(record(passed=False), wheel(tmp_path))
     assert store.published_candidates() == []

@@ -24,9 +24,9 @@ from factory.errors import StoreError
 from factory.model.artifacts import RepairedWheel, SourceTree
 from factory.model.record import BuildRecord, StageRun
 from factory.pipeline.checkpoints import Checkpoints
-from factory.store.areas import AREAS
-from factory.store.export_cache import FIRST, FORMAT, LAST, export_cache
-from factory.store.import_cache import Imported, import_cache
+from factory.store.cache_areas import AREAS
+from factory.store.cache_export import FIRST, FORMAT, LAST, export_cache
+from factory.store.cache_import import Imported, import_cache
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogFile
@@ -93,7 +93,7 @@ def packed(tmp_path: Path) -> Path:
     return tmp_path / "cache.tar.zst"
 
 
-def test_what_was_exported_comes_back_the_same_to_the_nanosecond(packed: Path, tmp_path: Path) -> None:
+def test_import_restores_files_to_the_nanosecond(packed: Path, tmp_path: Path) -> None:
     imported, said = bring(packed, Layout(tmp_path / "two"))
     for area in ("jobs", "layers", "logs", "ccache", "store"):
         trees = area in ("jobs", "layers")
@@ -102,23 +102,23 @@ def test_what_was_exported_comes_back_the_same_to_the_nanosecond(packed: Path, t
     assert (imported["jobs"], said) == (Imported(area="jobs", added=1, kept=0), [])
 
 
-def test_hard_links_stay_one_file(packed: Path, tmp_path: Path) -> None:
+def test_import_keeps_hard_links(packed: Path, tmp_path: Path) -> None:
     bring(packed, Layout(tmp_path / "two"))
     objects = tmp_path / "two/jobs" / JOB / "work/objects"
     assert (objects / "a.o").stat().st_ino == (objects / "b.o").stat().st_ino
 
 
-def test_importing_twice_changes_nothing_and_says_what_is_there(packed: Path, tmp_path: Path) -> None:
+def test_import_twice_reports_existing_items(packed: Path, tmp_path: Path) -> None:
     two = Layout(tmp_path / "two")
     bring(packed, two)
     before = contents(two.root)
     imported, said = bring(packed, two)
     assert contents(two.root) == before
     assert sum(entry.added for entry in imported.values()) == 0
-    assert f"jobs/{JOB}: not imported, it is there already" in said
+    assert f"jobs/{JOB}: not imported: it already exists" in said
 
 
-def test_what_the_cache_has_already_is_never_written_over(packed: Path, tmp_path: Path) -> None:
+def test_import_keeps_existing_files(packed: Path, tmp_path: Path) -> None:
     two = Layout(tmp_path / "two")
     write(two.jobs / JOB / OBJECT, "its own")
     write(two.compiler_cache / "0/1/hashR", "its own")
@@ -128,15 +128,15 @@ def test_what_the_cache_has_already_is_never_written_over(packed: Path, tmp_path
     assert Store(two.store).record("1" * 64) is not None
 
 
-def test_export_excludes_and_names_running_jobs(tmp_path: Path) -> None:
+def test_export_excludes_and_reports_locked_job(tmp_path: Path) -> None:
     layout = make_cache(tmp_path / "one")
     with FileLock(layout.jobs / f"{JOB}.lock"):
         said = export(layout, tmp_path / "cache.tar.zst")
-    assert said == [f"jobs/{JOB}: left out, another process works on it"]
+    assert said == [f"jobs/{JOB}: excluded: another process is working on it"]
     assert "jobs" not in bring(tmp_path / "cache.tar.zst", Layout(tmp_path / "two"))[0]
 
 
-def test_unfinished_things_stay_behind(tmp_path: Path) -> None:
+def test_export_excludes_unfinished_items(tmp_path: Path) -> None:
     layout = make_cache(tmp_path / "one")
     for name in ("layers/apt-2.partial/tree/x", "downloads/aa/bb/x.part", "jobs/check-demo-1/x", "ccache/tmp/x"):
         write(layout.root / name, "unfinished")
@@ -145,7 +145,7 @@ def test_unfinished_things_stay_behind(tmp_path: Path) -> None:
     assert [path for path in (tmp_path / "two").rglob("*") if path.is_file() and path.read_text() == "unfinished"] == []
 
 
-def test_finished_steps_find_their_files_in_the_other_cache(tmp_path: Path) -> None:
+def test_imported_checkpoints_refer_to_the_new_cache(tmp_path: Path) -> None:
     one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
 
     def steps(layout: Layout) -> Checkpoints:
@@ -161,7 +161,7 @@ def test_finished_steps_find_their_files_in_the_other_cache(tmp_path: Path) -> N
     assert steps(two).runs(("source",))[0].log == two.logs / "demo/source.log"
 
 
-def test_records_find_their_logs_in_the_other_cache(tmp_path: Path) -> None:
+def test_imported_records_refer_to_logs_in_the_new_cache(tmp_path: Path) -> None:
     one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
     log = one.logs / "demo/build.log"
     wheel = tmp_path / "demo.whl"
@@ -175,7 +175,7 @@ def test_records_find_their_logs_in_the_other_cache(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="whiteouts, owners and trusted attributes are root's to make")
-def test_layers_keep_owners_whiteouts_and_opaque_folders(tmp_path: Path) -> None:
+def test_import_keeps_owners_whiteouts_and_opaque_folders(tmp_path: Path) -> None:
     one, two = Layout(tmp_path / "one"), Layout(tmp_path / "two")
     tree = make_cache(one.root).layers / "base-0123456789abcdef/tree"
     os.mknod(tree / "removed", stat.S_IFCHR, 0)
@@ -194,32 +194,32 @@ def test_layers_keep_owners_whiteouts_and_opaque_folders(tmp_path: Path) -> None
     assert os.listxattr(found / "bin") == ["trusted.overlay.opaque"]
 
 
-def test_a_truncated_file_is_one_clear_error_and_changes_nothing(packed: Path, tmp_path: Path) -> None:
+def test_import_of_truncated_file_fails_without_changes(packed: Path, tmp_path: Path) -> None:
     whole = packed.read_bytes()
     two = Layout(tmp_path / "two")
     for size in range(0, len(whole) - 4, max(1, len(whole) // 12)):
         packed.write_bytes(whole[:size])
-        with pytest.raises(StoreError, match=r"is damaged|is truncated|is not what") as caught:
+        with pytest.raises(StoreError, match=r"damaged|truncated|not written by") as caught:
             bring(packed, two)
         assert caught.value.hint is not None
         assert "the cache is unchanged" in caught.value.hint
     assert contents(two.root) == {}
 
 
-def test_a_changed_byte_is_found(packed: Path, tmp_path: Path) -> None:
+def test_import_of_file_with_changed_byte_fails(packed: Path, tmp_path: Path) -> None:
     content = bytearray(packed.read_bytes())
     content[len(content) // 2] ^= 0x40
     packed.write_bytes(content)
-    with pytest.raises(StoreError, match="is damaged"):
+    with pytest.raises(StoreError, match="damaged"):
         bring(packed, Layout(tmp_path / "two"))
     assert contents(tmp_path / "two") == {}
 
 
-def test_import_of_missing_or_foreign_file_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="there is no file"):
+def test_import_of_missing_or_foreign_file_fails(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="none: file not found"):
         bring(tmp_path / "none", Layout(tmp_path / "two"))
     (tmp_path / "text").write_text("a text")
-    with pytest.raises(StoreError, match="not what `factory cache export` writes"):
+    with pytest.raises(StoreError, match="not written by `factory cache export`"):
         bring(tmp_path / "text", Layout(tmp_path / "two"))
 
 
@@ -254,35 +254,35 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", device: i
 
 FOLDER, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 UNSAFE = {
-    "has an unsafe name": [member("jobs/../../escaped")],
-    "is unsafe: the member '/etc/passwd' has an unsafe name": [member("/etc/passwd")],
-    "belongs to no area of a cache": [member("elsewhere/file")],
-    "belongs to no area": [member("jobs/x.lock")],
-    "is not a regular file": [member("metadata/x.json", LINK, "/etc/passwd")],
-    "is not a folder": [member("jobs/x-0123456789abcdef", LINK, "/etc")],
-    "does not lie in a folder of the archive": [
+    "unsafe name": [member("jobs/../../escaped")],
+    "unsafe member '/etc/passwd': unsafe name": [member("/etc/passwd")],
+    "not in an area of a cache": [member("elsewhere/file")],
+    "not in an area": [member("jobs/x.lock")],
+    "not a regular file": [member("metadata/x.json", LINK, "/etc/passwd")],
+    "not a folder": [member("jobs/x-0123456789abcdef", LINK, "/etc")],
+    "its parent is not a folder of the archive": [
         member("jobs/x-0123456789abcdef", FOLDER),
         member("jobs/x-0123456789abcdef/link", LINK, "/etc"),
         member("jobs/x-0123456789abcdef/link/cron.d"),
     ],
-    "is there twice": [member("logs/x"), member("logs/x")],
-    "lies beneath a file": [member("logs/x"), member("logs/x/y")],
-    "is a hard link to '/etc/shadow', not a file before it": [
+    "duplicate": [member("logs/x"), member("logs/x")],
+    "its parent is a file": [member("logs/x"), member("logs/x/y")],
+    "a hard link to '/etc/shadow'": [
         member("jobs/x-0123456789abcdef", FOLDER),
         member("jobs/x-0123456789abcdef/y", HARD, "/etc/shadow"),
     ],
-    "is a device or a pipe": [
+    "a device or a pipe": [
         member("layers/x-0123456789abcdef", FOLDER),
         member("layers/x-0123456789abcdef/sda", tarfile.CHRTYPE, device=8),
     ],
     "jobs/x-0123456789abcdef has no steps": [member("jobs/x-0123456789abcdef", FOLDER)],
-    "has another hash": [member(f"store/wheels/{'a' * 64}/x.whl")],
-    "holds a damaged build record": [member("store/records/x.json")],
+    "has another sha256": [member(f"store/wheels/{'a' * 64}/x.whl")],
+    "damaged build record": [member("store/records/x.json")],
 }
 
 
 @pytest.mark.parametrize("message", UNSAFE)
-def test_a_hostile_member_is_refused_and_the_cache_is_unchanged(message: str, tmp_path: Path) -> None:
+def test_import_of_hostile_member_fails_without_changes(message: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         bring(hostile(tmp_path, *UNSAFE[message]), Layout(tmp_path / "two"))
     assert message in str(caught.value)
@@ -291,7 +291,7 @@ def test_a_hostile_member_is_refused_and_the_cache_is_unchanged(message: str, tm
     assert not (tmp_path / "escaped").exists()
 
 
-def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+def test_import_of_oversized_header_fails(tmp_path: Path) -> None:
     huge = member("logs/x")
     huge.pax_headers = {"comment": "x" * (2 << 20)}
     with pytest.raises(StoreError, match="an extended header of"):
@@ -299,32 +299,32 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("time", ["9" * 30, "yesterday", "1.x"])
-def test_a_time_that_is_none_is_one_clear_error(time: str, tmp_path: Path) -> None:
+def test_import_of_invalid_time_fails(time: str, tmp_path: Path) -> None:
     timed = member("logs/x")
     timed.pax_headers = {"mtime": time}
-    with pytest.raises(StoreError, match="is damaged, or not what `factory cache export` writes"):
+    with pytest.raises(StoreError, match="damaged, or not written by `factory cache export`"):
         bring(hostile(tmp_path, timed), Layout(tmp_path / "two"))
     assert contents(tmp_path / "two") == {}
 
 
-def test_a_file_of_a_newer_factory_says_so(tmp_path: Path) -> None:
+def test_import_of_newer_format_names_both_formats(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         bring(hostile(tmp_path, form=FORMAT + 1), Layout(tmp_path / "two"))
-    assert f"has format {FORMAT + 1}; this factory reads format {FORMAT}" in str(caught.value)
+    assert f"format {FORMAT + 1}, but this factory reads format {FORMAT}" in str(caught.value)
     assert "import it with the version of the factory that exported it" in str(caught.value)
 
 
 EXPORT = """
 import sys
 from pathlib import Path
-from factory.store.areas import AREAS
-from factory.store.export_cache import export_cache
+from factory.store.cache_areas import AREAS
+from factory.store.cache_export import export_cache
 from factory.util.paths import Layout
 export_cache(Layout(Path(sys.argv[1])), Path(sys.argv[2]), list(AREAS), print)
 """
 
 
-def test_a_killed_export_leaves_no_file_and_the_next_one_works(tmp_path: Path) -> None:
+def test_killed_export_leaves_no_file(tmp_path: Path) -> None:
     layout, target = make_cache(tmp_path / "one"), tmp_path / "out/cache.tar.zst"
     target.parent.mkdir()
     (layout.jobs / JOB / "work/large").write_bytes(os.urandom(50_000_000))
@@ -340,7 +340,7 @@ def test_a_killed_export_leaves_no_file_and_the_next_one_works(tmp_path: Path) -
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_an_import_that_was_killed_starts_again(packed: Path, tmp_path: Path) -> None:
+def test_killed_import_starts_again(packed: Path, tmp_path: Path) -> None:
     two = Layout(tmp_path / "two")
     write(two.jobs / ".importing" / JOB / "work/half", "half")
     bring(packed, two)
@@ -348,24 +348,24 @@ def test_an_import_that_was_killed_starts_again(packed: Path, tmp_path: Path) ->
     assert not (two.jobs / JOB / "work/half").exists()
 
 
-def test_a_folder_that_is_missing_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="could not be written: No such file or directory") as caught:
+def test_export_into_missing_folder_fails(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be written: No such file or directory") as caught:
         export(make_cache(tmp_path / "one"), tmp_path / "missing/cache.tar.zst")
-    assert "name a file in a folder that exists" in str(caught.value)
+    assert "give a file in an existing folder" in str(caught.value)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which is root's to do")
-def test_a_full_disk_is_one_clear_error_on_both_sides(tmp_path: Path) -> None:
+def test_full_disk_fails_export_and_import(tmp_path: Path) -> None:
     layout, small = make_cache(tmp_path / "one"), tmp_path / "small"
     (layout.jobs / JOB / "work/large").write_bytes(os.urandom(3_000_000))
     export(layout, tmp_path / "cache.tar.zst")
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=True)
     try:
-        with pytest.raises(StoreError, match="could not be written: No space left on device"):
+        with pytest.raises(StoreError, match="cannot be written: No space left on device"):
             export(layout, small / "cache.tar.zst")
         assert list(small.iterdir()) == []
-        with pytest.raises(StoreError, match="no room to unpack"):
+        with pytest.raises(StoreError, match="cannot be unpacked: No space left on device"):
             bring(tmp_path / "cache.tar.zst", Layout(small / "two"))
         assert contents(small) == {}
     finally:

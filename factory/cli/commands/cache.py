@@ -9,9 +9,9 @@ from pathlib import Path
 
 from factory.cli.console import Reporter, print_table
 from factory.host.ownership import restore_owner
-from factory.store.areas import AREAS, ON_REQUEST
-from factory.store.export_cache import export_cache
-from factory.store.import_cache import import_cache
+from factory.store.cache_areas import AREAS, ON_REQUEST
+from factory.store.cache_export import export_cache
+from factory.store.cache_import import import_cache
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
 from factory.util.paths import default_layout
 

@@ -1,4 +1,4 @@
-"""Write the factory's state as one file: a tar archive, compressed by zstd on all cores."""
+"""Export of the cache as one file: a tar archive, compressed by zstd on all cores."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import zstandard
 
 from factory.errors import StoreError
 from factory.store.archive_members import MemberInfo, describe
-from factory.store.areas import AREAS, Area, Items, is_file, is_tree, lock_of
+from factory.store.cache_areas import AREAS, Area, Items, is_file, is_tree, lock_of
 from factory.util.locks import held_if_free
 from factory.util.paths import Layout
 
-# Counts up when an older factory could not import the file rightly.
+# Incremented when older factories cannot import the file correctly.
 FORMAT = 1
-# The first and the last member: what the file is, and that it is whole.
+# The first and the last member: they identify the file, and prove that it is complete.
 FIRST, LAST = "factory-cache.json", "factory-cache.end.json"
 LEVEL = 3
 BUFFER = 1 << 20
@@ -33,9 +33,9 @@ Report = Callable[[str], None]
 
 
 def export_cache(layout: Layout, target: Path, areas: Sequence[str], report: Report) -> int:
-    """Write the items of `areas` to the file `target`, by rename; returns how many.
+    """Write the items of `areas` to the file `target`, by rename; return their number.
 
-    A job that another process is building at the moment is left out, and `report` says so.
+    A layer or job that another process is working on is excluded and reported.
 
     Raises:
         StoreError: the disk is full, or the folder of `target` is missing.
@@ -62,8 +62,8 @@ def _export_area(name: str, area: Area, layout: Layout, writer: _Writer, report:
         if is_tree(tree.name) and (tree / area.mark).exists():
             with held_if_free(lock_of(tree)) as alone:
                 if not alone:
-                    report(f"{name}/{tree.name}: left out, another process works on it")
-                elif (tree / area.mark).exists():  # not finished and removed meanwhile
+                    report(f"{name}/{tree.name}: excluded: another process is working on it")
+                elif (tree / area.mark).exists():  # it may have been finished and removed meanwhile
                     writer.tree(tree, f"{name}/{tree.name}")
 
 
@@ -82,18 +82,18 @@ class _Writer:
     tar: tarfile.TarFile
     items: int = 0
     members: int = 0
-    # Of the tree that is written at the moment: where each file with several names was met first.
+    # For the current tree: the first name of each file with several names.
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def note(self, name: str, value: object) -> None:
-        """Add a JSON value of the archive's own."""
+        """Add a JSON value about the archive itself."""
         content = json.dumps(value).encode()
         info = MemberInfo(name)
         info.size = len(content)
         self.tar.addfile(info, io.BytesIO(content))
 
     def tree(self, root: Path, name: str) -> None:
-        """Add a folder with everything in it, each folder before what it holds."""
+        """Add a folder with everything in it, each folder before its content."""
         self._links.clear()
         self.items += 1
         self._add(root, name)
@@ -104,7 +104,7 @@ class _Writer:
                 self._add(Path(here, entry), f"{inside}/{entry}")
 
     def file(self, path: Path, name: str) -> None:
-        """Add a single file; one that was removed meanwhile, as ccache does, is left out."""
+        """Add a single file, unless it was removed meanwhile, as ccache does."""
         self._links.clear()
         with contextlib.suppress(FileNotFoundError):
             self._add(path, name)
@@ -132,7 +132,7 @@ class _Writer:
 
     def _put(self, info: MemberInfo, content: IO[bytes] | None) -> None:
         self.tar.addfile(info, content)
-        self.tar.members.clear()  # type: ignore[attr-defined]  # it would remember tens of thousands
+        self.tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep tens of thousands in memory
         self.members += 1
 
 
@@ -142,7 +142,7 @@ def _raise(error: OSError) -> None:
 
 @contextmanager
 def _renamed(target: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name when it is complete; what a failed or killed run left is written over."""
+    """Yield a file that gets its name when it is complete; overwrite the rest of an interrupted run."""
     partial = target.with_name(f".{target.name}.partial")
     try:
         with partial.open("wb") as file:
@@ -154,8 +154,8 @@ def _renamed(target: Path) -> Iterator[IO[bytes]]:
         partial.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
             raise StoreError(
-                f"{target} could not be written: {error.strerror}",
-                hint="name a file in a folder that exists, on a disk with room; the cache is unchanged",
+                f"{target}: cannot be written: {error.strerror}",
+                hint="give a file in an existing folder, on a disk with free space; the cache is unchanged",
             ) from error
         raise
     except BaseException:

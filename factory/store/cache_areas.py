@@ -1,4 +1,4 @@
-"""What an exported file may hold: the areas of the cache folder, and what counts as one item in each."""
+"""Areas of the cache folder that an exported file may hold, and their items."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from factory.util.paths import Layout
 
 
 class Items(enum.Enum):
-    """What is moved as a whole: a folder with everything in it, or each file by itself."""
+    """The unit that is moved: a folder with everything in it, or a single file."""
 
     TREES = "trees"
     FILES = "files"
@@ -20,9 +20,9 @@ class Items(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
-    """One folder of the cache.
+    """A folder of the cache.
 
-    A tree has a name that ends with its key, and counts once it holds `mark`. Files that are `hashed` lie in a folder
+    A tree's name ends with its key; the tree is complete if it contains `mark`. Files of a `hashed` area are in folders
     named by their sha256.
     """
 
@@ -32,7 +32,7 @@ class Area:
     hashed: bool = False
 
 
-# In the order in which import puts them in place: a wheel is there before the record that names it.
+# In the order of import: a wheel is in place before the record that names it.
 AREAS: Mapping[str, Area] = {
     "downloads": Area(folder=lambda layout: layout.downloads, hashed=True),
     "layers": Area(folder=lambda layout: layout.layers, items=Items.TREES, mark="layer.json"),
@@ -44,7 +44,7 @@ AREAS: Mapping[str, Area] = {
     "store/wheels": Area(folder=lambda layout: layout.store / "wheels", hashed=True),
     "store/records": Area(folder=lambda layout: layout.store / "records"),
 }
-# Large, and made or downloaded again where they are missing.
+# Large areas, which are made or downloaded again if they are missing.
 ON_REQUEST = ("downloads", "layers")
 _UNFINISHED = (".lock", ".part", ".partial", ".source", ".tmp")
 
@@ -53,20 +53,20 @@ _TREE = re.compile(r"[a-z0-9][a-z0-9._-]*-[0-9a-f]{16}")
 
 
 def is_tree(name: str) -> bool:
-    """Whether a folder of that name is a layer or a job that can go on, and not one of a process that runs."""
+    """Return whether a name is that of a layer or a job, not of a running process's folder."""
     return _TREE.fullmatch(name) is not None
 
 
 def is_file(name: str) -> bool:
-    """Whether a file or folder of that name is worth moving: not a lock, nor something unfinished."""
+    """Return whether a name is neither that of a lock nor of an unfinished file."""
     return not name.startswith(".") and name != "tmp" and not name.endswith(_UNFINISHED)
 
 
 def area_of(name: str) -> str | None:
-    """The area that a path below the cache folder lies in."""
+    """Return the area of a path below the cache folder."""
     return next((area for area in AREAS if name.startswith(f"{area}/")), None)
 
 
 def lock_of(tree: Path) -> Path:
-    """The lock file that a process holds as long as it works on a layer or a job."""
+    """Return the lock file that a process holds while it works on a layer or a job."""
     return tree.with_name(f"{tree.name}.lock")

@@ -1,6 +1,6 @@
-"""Read what `exporting` wrote into a cache: judged and unpacked beside everything else first, then renamed into place.
+"""Import of an exported cache: unpacked and checked beside the cache's items, then renamed into place.
 
-What is in the cache already stays as it is.
+Existing items of the cache stay unchanged.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import zstandard
 from factory.errors import StoreError
 from factory.model.record import BuildRecord
 from factory.store.archive_members import MemberInfo, create, is_whiteout, settle
-from factory.store.areas import AREAS, Area, Items, area_of, is_file, is_tree, lock_of
-from factory.store.export_cache import BUFFER, FIRST, FORMAT, LAST, Report
+from factory.store.cache_areas import AREAS, Area, Items, area_of, is_file, is_tree, lock_of
+from factory.store.cache_export import BUFFER, FIRST, FORMAT, LAST, Report
 from factory.util.atomic_files import sha256_of
 from factory.util.jsonio import load
 from factory.util.locks import held, held_if_free
 from factory.util.paths import Layout
 from factory.util.scratch import discard
 
-# Where each area unpacks: beside its items, so that putting them in place is a rename.
+# The folder of each area to unpack into: on the same disk as its items, so that a rename puts them in place.
 PARTIAL = ".importing"
 _BELONGS = {Items.FILES: is_file, Items.TREES: is_tree}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """How many items of an area came new, and how many were there already."""
+    """The numbers of an area's new items and of those that the cache had already."""
 
     area: str
     added: int
@@ -41,7 +41,7 @@ class Imported:
 
 
 def import_cache(layout: Layout, source: Path, report: Report) -> Sequence[Imported]:
-    """Merge an exported file into the cache; `report` is told of each job and layer that is not taken.
+    """Merge an exported file into the cache; report each job and layer that is not imported.
 
     Raises:
         StoreError: the file is damaged, unsafe, or of a newer factory, or the disk is full; nothing was imported.
@@ -50,7 +50,7 @@ def import_cache(layout: Layout, source: Path, report: Report) -> Sequence[Impor
     with held(layout.root / "import.lock", lambda: report("waiting for another import into this cache")):
         _discard_partial(layout)
         try:
-            with _explained(source):
+            with _errors_named(source):
                 _unpack(source, layout)
             return [
                 _merge(name, area, layout, report) for name, area in AREAS.items() if _partial(area, layout).is_dir()
@@ -69,26 +69,26 @@ def _discard_partial(layout: Layout) -> None:
 
 
 @contextmanager
-def _explained(source: Path) -> Iterator[None]:
-    """Errors of the file and of the disk, as one sentence."""
+def _errors_named(source: Path) -> Iterator[None]:
+    """Turn errors of the file and of the disk into StoreError."""
     try:
         yield
     except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, OverflowError) as error:
-        raise _refused(source, f"is damaged, or not what `factory cache export` writes: {error}") from error
+        raise _refused(source, f"damaged, or not written by `factory cache export`: {error}") from error
     except FileNotFoundError as error:
-        raise StoreError(f"there is no file {source}", hint="write one with: factory cache export FILE") from error
+        raise StoreError(f"{source}: file not found", hint="write one with: factory cache export FILE") from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise _refused(source, f"could not be unpacked: {error}") from error
+            raise _refused(source, f"cannot be unpacked: {error}") from error
         raise StoreError(
-            f"no room to unpack {source}: {error.strerror}",
-            hint="make room, or set FACTORY_CACHE to another folder; the cache is unchanged",
+            f"{source}: cannot be unpacked: {error.strerror}",
+            hint="free some space, or set FACTORY_CACHE to another folder; the cache is unchanged",
         ) from error
 
 
-def _refused(source: Path, what: str) -> StoreError:
+def _refused(source: Path, cause: str) -> StoreError:
     return StoreError(
-        f"{source} {what}", hint="the cache is unchanged; export again, and import only what a factory of yours wrote"
+        f"{source}: not imported: {cause}", hint="the cache is unchanged; export again, and import only your own files"
     )
 
 
@@ -101,25 +101,25 @@ def _unpack(source: Path, layout: Layout) -> None:
     ):
         _require_format(source, tar)
         while (info := tar.next()) is not None:
-            tar.members.clear()  # type: ignore[attr-defined]  # it would remember tens of thousands
+            tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep tens of thousands in memory
             if info.name == LAST:
                 if _note(tar, info).get("members") != unpacker.members:
-                    raise _refused(source, "has not as many members as it says")
+                    raise _refused(source, "damaged: its number of members differs from the stated one")
                 break
             unpacker.add(info, tar)
         else:
-            raise _refused(source, "is truncated: its last member is missing")
+            raise _refused(source, "truncated: its last member is missing")
     unpacker.finish()
 
 
 def _require_format(source: Path, tar: tarfile.TarFile) -> None:
     first = tar.next()
     if first is None or first.name != FIRST:
-        raise _refused(source, "is not what `factory cache export` writes")
+        raise _refused(source, "not written by `factory cache export`")
     written = _note(tar, first).get("format")
     if written != FORMAT:
         raise StoreError(
-            f"{source} has format {written}; this factory reads format {FORMAT}",
+            f"{source}: not imported: format {written}, but this factory reads format {FORMAT}",
             hint="import it with the version of the factory that exported it; the cache is unchanged",
         )
 
@@ -132,10 +132,10 @@ def _note(tar: tarfile.TarFile, info: tarfile.TarInfo) -> dict[str, object]:
 
 @dataclass(slots=True, kw_only=True)
 class _Unpacker:
-    """Accepts members in the archive's order and makes them below each area's PARTIAL folder.
+    """Checks members in the archive's order and creates them below each area's PARTIAL folder.
 
-    Links may point anywhere, as a root's do: nothing is ever written through one, since what lies beneath a name is
-    only accepted when that name is a folder of the archive itself.
+    Links may point anywhere, as in a root. Nothing is written through a link: a member is accepted only if its parent
+    is a folder of the archive itself.
     """
 
     source: Path
@@ -145,7 +145,7 @@ class _Unpacker:
     _folders: list[tuple[tarfile.TarInfo, Path]] = field(default_factory=list)
 
     def add(self, info: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
-        """Check one member and make it."""
+        """Check and create one member."""
         area = self._area(info)
         path = _partial(AREAS[area], self.layout) / PurePosixPath(info.name).relative_to(area)
         if AREAS[area].items is Items.FILES:
@@ -163,7 +163,7 @@ class _Unpacker:
         self.members += 1
 
     def finish(self) -> None:
-        """Settle the folders, the innermost first, and see that the items are what their names say."""
+        """Settle the folders, innermost first, and check items against their names."""
         for info, path in reversed(self._folders):
             settle(info, path)
         for name, area in AREAS.items():
@@ -177,55 +177,55 @@ class _Unpacker:
     def _area(self, info: tarfile.TarInfo) -> str:
         path, area = PurePosixPath(info.name), area_of(info.name)
         if path.is_absolute() or ".." in path.parts or str(path) != info.name or "\0" in info.name:
-            raise self._refuse(info, "has an unsafe name")
+            raise self._refuse(info, "unsafe name")
         if area is None or not _BELONGS[AREAS[area].items](path.relative_to(area).parts[0]):
-            raise self._refuse(info, "belongs to no area of a cache")
+            raise self._refuse(info, "not in an area of a cache")
         if info.name in self._kinds:
-            raise self._refuse(info, "is there twice")
+            raise self._refuse(info, "duplicate")
         return area
 
     def _check_file(self, info: tarfile.TarInfo) -> None:
         if not info.isreg():
-            raise self._refuse(info, "is not a regular file")
+            raise self._refuse(info, "not a regular file")
         if any(str(parent) in self._kinds for parent in PurePosixPath(info.name).parents):
-            raise self._refuse(info, "lies beneath a file")
+            raise self._refuse(info, "its parent is a file")
 
     def _check_in_tree(self, info: tarfile.TarInfo, depth: int) -> None:
         if not (info.isreg() or info.isdir() or info.issym() or info.islnk() or is_whiteout(info)):
-            raise self._refuse(info, "is a device or a pipe")
+            raise self._refuse(info, "a device or a pipe")
         if depth == 1 and not info.isdir():
-            raise self._refuse(info, "is not a folder")
+            raise self._refuse(info, "not a folder")
         if depth > 1 and self._kinds.get(str(PurePosixPath(info.name).parent)) != tarfile.DIRTYPE:
-            raise self._refuse(info, "does not lie in a folder of the archive")
+            raise self._refuse(info, "its parent is not a folder of the archive")
 
     def _link_target(self, info: tarfile.TarInfo, area: str) -> Path:
         item = PurePosixPath(info.name).relative_to(area).parts[0]
         kind = self._kinds.get(info.linkname)
         if kind not in tarfile.REGULAR_TYPES or not info.linkname.startswith(f"{area}/{item}/"):
-            raise self._refuse(info, f"is a hard link to {info.linkname!r}, not a file before it")
+            raise self._refuse(info, f"a hard link to {info.linkname!r}, which is no earlier file of the item")
         return _partial(AREAS[area], self.layout) / PurePosixPath(info.linkname).relative_to(area)
 
     def _require_marks(self, name: str, folder: Path, mark: str) -> None:
         for tree in folder.iterdir():
             if not (tree / mark).exists():
-                raise _refused(self.source, f"is damaged: {name}/{tree.name} has no {mark}")
+                raise _refused(self.source, f"damaged: {name}/{tree.name} has no {mark}")
 
     def _require_hashes(self, name: str, folder: Path) -> None:
         for path in folder.rglob("*"):
             if path.is_file() and sha256_of(path) != path.parent.name:
-                raise _refused(self.source, f"is damaged: {name}/{path.relative_to(folder)} has another hash")
+                raise _refused(self.source, f"damaged: {name}/{path.relative_to(folder)} has another sha256")
 
     def _require_records(self, folder: Path) -> None:
         for path in folder.glob("*"):
             try:
                 key = load(path, BuildRecord).key
             except StoreError as error:
-                raise _refused(self.source, f"holds a damaged build record, {path.name}") from error
+                raise _refused(self.source, f"damaged build record: {path.name}") from error
             if path.name != f"{key}.json":
-                raise _refused(self.source, f"holds the build record {path.name} under a wrong name")
+                raise _refused(self.source, f"build record with another key: {path.name}")
 
-    def _refuse(self, info: tarfile.TarInfo, what: str) -> StoreError:
-        return _refused(self.source, f"is unsafe: the member {info.name!r} {what}")
+    def _refuse(self, info: tarfile.TarInfo, cause: str) -> StoreError:
+        return _refused(self.source, f"unsafe member {info.name!r}: {cause}")
 
 
 def _merge(name: str, area: Area, layout: Layout, report: Report) -> Imported:
@@ -242,9 +242,9 @@ def _take_tree(tree: Path, name: str, area: Area, layout: Layout, report: Report
     final = area.folder(layout) / tree.name
     with held_if_free(lock_of(final)) as alone:
         if not alone:
-            report(f"{name}/{tree.name}: not imported, another process works on it")
+            report(f"{name}/{tree.name}: not imported: another process is working on it")
         elif final.exists():
-            report(f"{name}/{tree.name}: not imported, it is there already")
+            report(f"{name}/{tree.name}: not imported: it already exists")
         else:
             tree.rename(final)
             return True
