@@ -1,4 +1,4 @@
-"""Artifacts that stages pass on: sources, packages, wheels."""
+"""Values passed between stages: sources, packages, wheels."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the site tells of a wheel beside its release: one JSON file each, in the ledger, made from its build record.
+"""Reports of wheels in the ledger: one JSON file each, made from the build records.
 
-The ledger stays enough to write every page from, without the wheels and without the store that built them. A report may
-be written anew, when a wheel was checked on a further Python, say; releases never change.
+The ledger suffices to write every page, without the wheels and the store that built them. A report may change, for
+example when a wheel is checked on another Python; releases never change.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ REPORTS, FAILURES = "reports", "failures"
 T = TypeVar("T")
 
 
-# There are millions of these at once, none of which can be part of a cycle: hence `gc=False`, here and in the ledger.
+# `gc=False`, here and in the ledger: there are millions of these, and none can be part of a cycle.
 class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One run of a wheel's check, on a profile and a Python: what it showed, and how many seconds it took."""
+    """A run of a wheel's check on a profile and a Python: its output and its duration in seconds."""
 
     profile: str
     python: str
@@ -47,9 +47,9 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How many seconds a stage of the build took, of all processors too, and bytes of memory at its peak.
+    """A stage of the build: its seconds, seconds of all processors, and peak memory in bytes.
 
-    The last two are 0 where nobody looked.
+    The last two are 0 if they were not measured.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A log beside a wheel: of which stage, for a check on which Python, and the sha256 of the file."""
+    """A log published with a wheel: its stage, its Python for a check, and the file's sha256."""
 
     stage: str
     python: str
@@ -74,7 +74,7 @@ class Dispatched(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a library is from: a package of Debian (`deb`), with its architecture, or a project's wheel (`pypi`)."""
+    """A library's package: of Debian (`deb`), with an architecture, or a project's wheel (`pypi`)."""
 
     kind: str
     name: str
@@ -83,7 +83,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Bundled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A library that the repair put into the wheel: its path and sha256 there, and what it is from, if known."""
+    """A library that the repair copied into the wheel: its path, its sha256, its package if known."""
 
     path: str
     sha256: str
@@ -91,9 +91,9 @@ class Bundled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the audit of a wheel's libraries says. `glibc` is the newest version that one needs, as in "2.38".
+    """A wheel's libraries according to the audit; `glibc` is the newest version needed ("2.38").
 
-    `bundled` is None in reports of a time when nobody looked. `sboms` are the paths of bills of materials that the
+    `bundled` is None in reports from before it was recorded. `sboms` are the paths of bills of materials that the
     package's own build put into the wheel (PEP 770).
     """
 
@@ -106,11 +106,11 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How a wheel was made and checked. `finished` is UTC in ISO 8601; `requirements` are `name==version`.
+    """The build and checks of a wheel; `finished` is UTC in ISO 8601, `requirements` are `name==version`.
 
-    `repacked_from` names the distribution's package that it was made of, where nothing was compiled here, and
-    `repacked` are all of its packages that were. `logs` are those that lie beside the wheel. `recipe` is the recipe's
-    name, which for some is another than the project's, and empty in reports of a time when nobody noted it.
+    `contents` is None if no record has an audit. `repacked_from` names the distribution's package that the wheel was
+    made of, if nothing was compiled, and `repacked` lists all such packages. `recipe` is the recipe's name, which may
+    differ from the project's; it is empty in reports from before it was recorded.
     """
 
     record: str
@@ -131,7 +131,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class WheelReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A published wheel in its own words (summary and licence) and, where we built it, the build."""
+    """A published wheel's summary and licence and, if it was built here, its build."""
 
     filename: str
     summary: str
@@ -165,7 +165,7 @@ def _package(origin: LibraryOrigin | None) -> Package | None:
 
 
 def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tuple[Log, ...] = ()) -> Build:
-    """What `records` say of one wheel: the one that made it, and those of its checks on further Pythons."""
+    """Combine a wheel's records: the one of its build, and those of its checks on other Pythons."""
     made = next((record for record in records if not record.wheel_of), records[0])
     return Build(
         record=made.wheel_of or made.key,
@@ -207,22 +207,22 @@ def _checks(records: Iterable[BuildRecord]) -> Iterable[Check]:
 
 
 def report_path(ledger: Path, project: str, filename: str) -> Path:
-    """Where the report of a published wheel lies."""
+    """Return the path of a published wheel's report."""
     return ledger / project / REPORTS / f"{filename}.json"
 
 
 def write_report(ledger: Path, project: str, report: WheelReport) -> bool:
-    """Keep a report; returns whether it says something new."""
+    """Write a report; return whether it changed."""
     return write_if_changed(report_path(ledger, project, report.filename), dumps(report).encode())
 
 
 def write_failures(
     ledger: Path, failures: Sequence[BuildFailure], succeeded: Mapping[tuple[str, str], str] | None = None
 ) -> None:
-    """Keep these failures, and forget others that are mended.
+    """Write these failures, and remove others that are fixed.
 
-    `succeeded` has the time at which a recipe's last build that ended well was finished, by its name and Python. What
-    another machine's store knows of stays until then.
+    `succeeded` maps a recipe's name and Python to the time of its last successful build. Failures from another
+    machine's store stay until then.
 
     Raises:
         PublishError: a failure in the ledger is damaged; the message names it.
@@ -231,7 +231,7 @@ def write_failures(
     for path, failure in kept.items():
         write_if_changed(path, dumps(failure).encode())
     for path in ledger.glob(f"[!.]*/{FAILURES}/*.json"):
-        if path not in kept and _is_mended(_read(str(path), BuildFailure), succeeded or {}):
+        if path not in kept and _is_fixed(_read(str(path), BuildFailure), succeeded or {}):
             path.unlink()
             with suppress(OSError):  # not empty
                 path.parent.rmdir()
@@ -242,12 +242,12 @@ def _failure_path(ledger: Path, failure: BuildFailure) -> Path:
     return ledger / (failure.project or failure.name) / FAILURES / f"{failure.name}-{failure.python}.json"
 
 
-def _is_mended(failure: BuildFailure, succeeded: Mapping[tuple[str, str], str]) -> bool:
+def _is_fixed(failure: BuildFailure, succeeded: Mapping[tuple[str, str], str]) -> bool:
     return succeeded.get((failure.name, failure.python), "") >= failure.finished
 
 
 def read_reports(ledger: Path, project: str) -> Mapping[str, WheelReport]:
-    """The reports of a project's wheels by file name.
+    """Read the reports of a project's wheels, by file name.
 
     Raises:
         PublishError: a file is damaged; the message names it.
@@ -260,7 +260,7 @@ def read_reports(ledger: Path, project: str) -> Mapping[str, WheelReport]:
 
 
 def with_reports(releases: Iterable[Release], ledger: Path) -> Iterator[tuple[Release, WheelReport | None]]:
-    """Each release with its report, if it has one, by project and file name; a project's are read when it comes.
+    """Yield each release with its report or None, ordered by project and file name.
 
     Raises:
         PublishError: as `read_reports`.
@@ -272,7 +272,7 @@ def with_reports(releases: Iterable[Release], ledger: Path) -> Iterator[tuple[Re
 
 
 def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:
-    """A project's builds that failed, one for each recipe and Python.
+    """Read a project's failed builds, one for each recipe and Python.
 
     Raises:
         PublishError: a file is damaged; the message names it.
@@ -281,7 +281,7 @@ def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:
 
 
 def _files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
-    """The names and paths of a project's files of one kind; there may be very many."""
+    """The names and paths of a project's files of one kind."""
     try:
         with os.scandir(ledger / project / kind) as entries:
             return sorted((entry.name, entry.path) for entry in entries if entry.name.endswith(".json"))
@@ -299,6 +299,6 @@ def _read(path: str, kind: type[T]) -> T:
 
 def _damaged(path: Path | str, reason: object) -> PublishError:
     return PublishError(
-        f"the ledger file {path} is damaged: {reason}",
-        hint="remove it and run: factory index; it is made anew from the build record",
+        f"{path}: ledger file is damaged: {reason}",
+        hint="remove it and run: factory index; that writes it again from the build record",
     )

@@ -1,4 +1,4 @@
-"""What the ledger keeps of builds, for the site."""
+"""Reports and failures in the ledger."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def made() -> BuildRecord:
     )
 
 
-def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_report_round_trip(tmp_path: Path) -> None:
     report = WheelReport(filename="demo-1.0-py3-none-any.whl", summary="A demo", license="MIT")
     assert write_report(tmp_path, "demo", structs.replace(report, build=build_of([made()], EMPTY)))
     (read,) = read_reports(tmp_path, "demo").values()
@@ -50,7 +50,7 @@ def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
     assert not write_report(tmp_path, "demo", read)
 
 
-def test_checks_on_a_further_python_join_the_build_that_made_the_wheel() -> None:
+def test_build_combines_checks_of_all_pythons() -> None:
     check = CheckResult(profile="rv64gc", passed=True, seconds=2.0, shown="Paris", facts={}, python="3.14")
     further = replace(record("f" * 64), wheel_of=made().key, checks=(check,))
     build = build_of([made(), further], EMPTY)
@@ -58,17 +58,17 @@ def test_checks_on_a_further_python_join_the_build_that_made_the_wheel() -> None
     assert [(each.python, each.profile) for each in build.checks] == [("3.13", "rv64gc"), ("3.14", "rv64gc")]
 
 
-def test_a_damaged_report_is_named_with_its_cure(tmp_path: Path) -> None:
+def test_damaged_report_names_file_and_command(tmp_path: Path) -> None:
     path = report_path(tmp_path, "demo", "demo-1.0-py3-none-any.whl")
     path.parent.mkdir(parents=True)
     for text in ("{", "[]", '{"filename": "x"}', '{"filename": "x", "summary": "", "license": "", "build": 3}'):
         path.write_text(text)
-        with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.json is damaged") as caught:
+        with pytest.raises(PublishError, match=r"demo-1\.0-py3-none-any\.whl\.json: ledger file is damaged") as caught:
             read_reports(tmp_path, "demo")
-        assert "made anew" in str(caught.value.hint)
+        assert "factory index" in str(caught.value.hint)
 
 
-def test_a_failure_is_kept_until_a_later_build_ended_well(tmp_path: Path) -> None:
+def test_failure_is_kept_until_later_success(tmp_path: Path) -> None:
     write_failures(tmp_path, [FAILURE])
     assert read_failures(tmp_path, "demo") == (FAILURE,)
     write_failures(tmp_path, [], {("demo", "3.13"): "2025-12-31T00:00:00+00:00"})
@@ -77,7 +77,7 @@ def test_a_failure_is_kept_until_a_later_build_ended_well(tmp_path: Path) -> Non
     assert not (tmp_path / "demo").exists()
 
 
-def test_the_failures_of_two_recipes_are_those_of_the_project_that_both_make(tmp_path: Path) -> None:
+def test_failures_of_two_recipes_share_their_project(tmp_path: Path) -> None:
     repacked = replace(FAILURE, name="demo-debian", project="demo")
     write_failures(tmp_path, [FAILURE, repacked])
     assert read_failures(tmp_path, "demo") == (FAILURE, repacked)
@@ -93,10 +93,10 @@ def test_the_failures_of_two_recipes_are_those_of_the_project_that_both_make(tmp
         (["Classifier: Programming Language :: C"], ("", "")),
     ],
 )
-def test_a_wheels_summary_and_licence_are_a_line_each(lines: list[str], words: tuple[str, str], tmp_path: Path) -> None:
+def test_summary_and_licence_are_one_line_each(lines: list[str], words: tuple[str, str], tmp_path: Path) -> None:
     assert read_summary(with_words(tmp_path, *lines)) == words
 
 
-def test_absurdly_long_words_are_cut(tmp_path: Path) -> None:
+def test_long_summary_and_licence_are_truncated(tmp_path: Path) -> None:
     summary, licence = read_summary(with_words(tmp_path, f"Summary: {'x' * 100_000}", f"License: {'y' * 100_000}"))
     assert (len(summary), len(licence), summary[-1]) == (300, 300, "…")

@@ -1,4 +1,4 @@
-"""Bills of materials, judged by CycloneDX's own schema."""
+"""Bills of materials, validated with CycloneDX's own schema."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def content_of(build: Build, **words: object) -> dict[str, Any]:
     return content
 
 
-def test_it_names_the_wheel_its_source_and_its_patches() -> None:
+def test_sbom_has_wheel_source_and_patches() -> None:
     patches = (*build().patches, Patch(name="0002-fix.patch", upstream_status="Backport [1.11]"))
     wheel = content_of(made(patches=patches))["metadata"]["component"]
     assert (wheel["name"], wheel["version"], wheel["licenses"]) == ("alpha", "1.0", [{"expression": "BSD-3-Clause"}])
@@ -67,7 +67,7 @@ def test_it_names_the_wheel_its_source_and_its_patches() -> None:
     )
 
 
-def test_it_names_the_libraries_in_the_wheel_by_their_packages() -> None:
+def test_sbom_has_bundled_libraries_by_package() -> None:
     content = content_of(made())
     assert [each["purl"] for each in content["components"] if "purl" in each] == [
         "pkg:deb/debian/libgfortran5@1:14.2.0~rc1-19%2Bb1?arch=riscv64",
@@ -77,46 +77,46 @@ def test_it_names_the_libraries_in_the_wheel_by_their_packages() -> None:
     assert content["dependencies"][0]["dependsOn"] == [f"{ALPHA}/{each.path}" for each in (FORTRAN, BLAS, UNKNOWN)]
 
 
-def test_it_names_what_built_the_wheel() -> None:
+def test_sbom_has_toolchain_and_requirements() -> None:
     content = content_of(made())
     tools = [(each["name"], each["version"]) for each in content["formulation"][0]["components"]]
     assert tools == [("g++-14-riscv64-linux-gnu", "14.2.0-19cross1"), ("cython", "3.3.1")]
     assert content["metadata"]["timestamp"] == "2026-01-02T02:00:00+00:00"
 
 
-def test_it_names_a_distributions_packages_where_nothing_was_compiled() -> None:
+def test_sbom_of_repacked_wheel_has_its_packages() -> None:
     content = content_of(made(repacked_from="Debian's python3-spam 1.0+dfsg-2", repacked=(SPAM,)))
     (package,) = content["metadata"]["component"]["pedigree"]["ancestors"]
     assert package["purl"] == "pkg:deb/debian/python3-spam@1.0%2Bdfsg-2?arch=riscv64&upstream=spam"
     assert package["hashes"] == [{"alg": "SHA-256", "content": SPAM.sha256}]
 
 
-def test_package_urls_are_as_their_own_library_writes_them() -> None:
+def test_package_urls_are_canonical() -> None:
     text = json.dumps([content_of(made(repacked_from="x", repacked=(SPAM,))), content_of(made())])
     found = [part.partition('"')[0] for part in text.split('"purl": "')[1:]]
     assert len(found) == 11
     assert [PackageURL.from_string(purl).to_string() for purl in found] == found
 
 
-def test_it_leads_to_those_that_the_packages_own_build_put_into_the_wheel() -> None:
+def test_sbom_refers_to_sboms_in_the_wheel() -> None:
     inside = "alpha-1.0.dist-info/sboms/alpha crates.json"
     wheel = content_of(made(contents=structs.replace(CONTENTS, sboms=(inside,))))["metadata"]["component"]
     assert wheel["externalReferences"] == [{"type": "bom", "url": "alpha-1.0.dist-info/sboms/alpha%20crates.json"}]
 
 
-def test_what_is_no_spdx_expression_is_told_as_it_is_written() -> None:
+def test_sbom_has_other_licences_by_name() -> None:
     wheel = content_of(made(), license="BSD, see the file")["metadata"]["component"]
     assert wheel["licenses"] == [{"license": {"name": "BSD, see the file"}}]
     assert "licenses" not in content_of(made(), license="")["metadata"]["component"]
 
 
-def test_the_same_report_gives_the_same_bytes_and_another_one_another_serial_number() -> None:
+def test_sbom_serial_number_depends_on_content() -> None:
     assert content_of(made()) == content_of(made())
     assert content_of(made())["serialNumber"] != content_of(made(mode="native"))["serialNumber"]
 
 
 @pytest.mark.parametrize("text", [sanitize(text) for text in MARKUP])
-def test_text_of_strangers_leaves_it_valid(text: str) -> None:
+def test_sbom_of_hostile_text_is_valid(text: str) -> None:
     package = Package(kind="deb", name=text, version=text, architecture=text)
     content_of(
         made(
@@ -134,7 +134,7 @@ def test_text_of_strangers_leaves_it_valid(text: str) -> None:
     )
 
 
-def test_every_wheel_that_was_built_has_one_beside_it_and_no_other(tmp_path: Path) -> None:
+def test_sboms_are_written_for_built_wheels_only(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     releases = Ledger(ledger.folder).read()
     written = write_sboms(releases, ledger.folder, tmp_path / "out")
@@ -146,7 +146,7 @@ def test_every_wheel_that_was_built_has_one_beside_it_and_no_other(tmp_path: Pat
     assert write_sboms(releases, ledger.folder, tmp_path / "out") == (tmp_path / f"out/files/{ALPHA}.cdx.json",)
 
 
-def test_only_what_its_own_files_are_older_than_is_left_alone(tmp_path: Path) -> None:
+def test_sbom_newer_than_its_inputs_is_not_written(tmp_path: Path) -> None:
     ledger, out = make_ledger(tmp_path), tmp_path / "out"
     releases = Ledger(ledger.folder).read()
     (path, _other) = write_sboms(releases, ledger.folder, out)
@@ -158,7 +158,7 @@ def test_only_what_its_own_files_are_older_than_is_left_alone(tmp_path: Path) ->
     assert write_sboms(releases, ledger.folder, out) == (path,)
 
 
-def test_what_is_right_after_a_change_of_the_program_is_made_once_more_and_not_each_time(tmp_path: Path) -> None:
+def test_sbom_is_compared_once_after_program_change(tmp_path: Path) -> None:
     ledger, out = make_ledger(tmp_path), tmp_path / "out"
     releases = Ledger(ledger.folder).read()
     paths = write_sboms(releases, ledger.folder, out)

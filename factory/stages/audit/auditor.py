@@ -1,10 +1,10 @@
-"""Is a wheel what its tag says? Instructions, ABI, glibc symbols, run paths and stacks of every ELF file in it.
+"""Audit of a wheel: instructions, ABI, glibc symbols, run paths and stacks of its ELF files.
 
-A library may hold code beyond the baseline only if the recipe declares that it is entered after run-time detection. A
-declaration that no longer fits the wheel is a violation too, so that it can't hide a later mistake.
+A library may contain code beyond the baseline only if the recipe declares it as dispatched: entered after run-time
+detection. A declaration that matches nothing is a violation too, since it could hide a later mistake.
 
-Build paths: one in NEEDED, SONAME or a run path breaks the library elsewhere, so it is a violation. In other strings
-(assertions, debug information) it is harmless, so it is a note. Static archives are not read: nothing loads them.
+A build path in NEEDED, SONAME or a run path breaks the library on other machines: a violation. In other strings
+(assertions, debug information) it is a note. Static archives are not read, since nothing loads them.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What holds for every library of one wheel: the glibc that the tag (or else the target) promises, the globs."""
+    """Limits of a wheel's libraries: glibc of the tag, or else of the target, and the dispatched globs."""
 
     glibc: Version
     dispatched: tuple[str, ...]
 
 
 def audit_wheel(wheel: Path, options: AuditOptions, target: Target) -> AuditReport:
-    """Audit one wheel against its own tag, the recipe's declarations and the target.
+    """Audit a wheel against its own tag, the recipe's declarations and the target.
 
     Raises:
-        AuditFailed: if `wheel` is no readable wheel. What is wrong inside a readable one is in the report.
+        AuditFailed: `wheel` is not a readable wheel. The report has the findings of a readable one.
     """
     tags = _tags_of_name(wheel)
     platforms = sorted({tag.platform for tag in tags})
@@ -90,11 +90,13 @@ def _tags_of_name(wheel: Path) -> frozenset[Tag]:
     try:
         return parse_wheel_filename(wheel.name)[3]
     except InvalidWheelFilename as error:
-        raise AuditFailed(f"{wheel.name} is not a wheel's file name", hint="give the path of a .whl file") from error
+        raise AuditFailed(
+            f"{wheel.name}: not a wheel's file name: {error}", hint="give the path of a .whl file"
+        ) from error
 
 
 def _glibc_promised(platforms: Sequence[str], target: Target) -> Version:
-    """The lowest glibc of the platform tags; the target's where they name none."""
+    """Return the lowest glibc of the platform tags; the target's if they name none."""
     matches = [match for match in map(PLATFORM.fullmatch, platforms) if match and match[1]]
     return min(((int(match[1]), int(match[2])) for match in matches), default=target.glibc_floor)
 
@@ -120,7 +122,7 @@ def _check_platforms(platforms: Sequence[str], target: Target) -> Iterator[Findi
                 kind="tag", library="", message=f"the platform tag {platform} is not one of riscv64 with glibc"
             )
         elif match[1] is None:
-            message = f"{platform} promises no glibc version; compared with the target's {_dotted(target.glibc_floor)}"
+            message = f"{platform} names no glibc version; compared with the target's {_dotted(target.glibc_floor)}"
             yield Finding(kind="tag", library="", message=message, violation=False)
         elif (int(match[1]), int(match[2])) > target.glibc_floor:
             message = f"the platform tag {platform} is above the target's {target.platform_ceiling}"
@@ -149,19 +151,19 @@ def _check_duplicates(libraries: Sequence[LibraryReport]) -> Iterator[Finding]:
 def _check_globs(options: AuditOptions, libraries: Sequence[LibraryReport]) -> Iterator[Finding]:
     for glob in options.dispatched:
         if not any(_fits(library.path, glob) for library in libraries):
-            message = "declared as run-time dispatched, but no library of the wheel fits"
+            message = "declared as run-time dispatched, but matches no library of the wheel"
             detail = f'remove "{glob}" from [audit] dispatched in the recipe, or correct it'
             yield Finding(kind="dispatched", library=glob, message=message, detail=detail)
 
 
 def _fits(path: str, glob: str) -> bool:
-    """Does a glob fit a path? Folder by folder: a `*` never crosses a slash, so a glob covers no more than it shows."""
+    """Match a path with a glob, folder by folder: `*` never crosses a slash."""
     folders, globs = path.split("/"), glob.split("/")
     return len(folders) == len(globs) and all(map(fnmatchcase, folders, globs))
 
 
 def _audit_library(path: str, data: bytes, limits: Limits) -> tuple[list[LibraryReport], list[Finding]]:
-    """The report on one ELF file; only a finding where it can't be read."""
+    """Return the report on one ELF file, or only a finding if it is malformed."""
     try:
         facts = read_elf(data)
     except MalformedElf as error:
@@ -195,7 +197,7 @@ def _report(path: str, data: bytes, facts: ElfFacts, limits: Limits) -> LibraryR
 
 
 def _extension_uses(data: bytes, code: Sequence[CodeRange]) -> Iterator[ExtensionUse]:
-    """Sum up the excess of all code ranges; symbols are read only where there is something to locate."""
+    """Sum up the instructions of all code ranges beyond the baseline; read symbols only if there are any."""
     excess = [(part, found) for part in code for found in find_excess(part.data)]
     symbols = SymbolMap(data) if excess else None
     counts: Counter[str] = Counter()
@@ -247,7 +249,7 @@ def _check_instructions(report: LibraryReport) -> Iterator[Finding]:
 
 
 def _check_loading(path: str, facts: ElfFacts) -> Iterator[Finding]:
-    """What the dynamic loader would stumble over, or should not have to do."""
+    """Check what concerns the dynamic loader: paths, text relocations, the stack."""
     for entry in facts.run_path:
         if not re.match(r"\$ORIGIN(/|$)|\$\{ORIGIN\}(/|$)", entry):
             message = f"the run path {entry!r} is not relative to $ORIGIN"
@@ -276,7 +278,7 @@ def _check_glibc(path: str, facts: ElfFacts, promised: Version) -> Iterator[Find
 
 
 def _highest(versions: Sequence[str], family: str) -> str | None:
-    """The highest version of a family ("GLIBC" of "GLIBC_2.38"), as "2.38"."""
+    """Return the highest version of a family ("GLIBC" of "GLIBC_2.38"), as "2.38"."""
     implied: Mapping[str, Version] = {"GLIBC_ABI_DT_RELR": DT_RELR_GLIBC}
     numbers = [implied[name] for name in versions if name in implied and name.startswith(f"{family}_")]
     numbers += [
@@ -286,7 +288,7 @@ def _highest(versions: Sequence[str], family: str) -> str | None:
 
 
 def version_numbers(version: str) -> Version:
-    """A version such as "2.38" as what can be compared."""
+    """Parse a version such as "2.38" into comparable numbers."""
     return tuple(int(part) for part in version.split("."))
 
 

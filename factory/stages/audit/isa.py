@@ -1,7 +1,7 @@
-"""Finds the instructions of a code section that an rv64gc processor doesn't have, and names their extensions.
+"""Scanner for instructions beyond rv64gc in a code section, and their extensions.
 
-The instruction stream alone decides. Neither attributes nor mapping symbols are believed: stripped libraries have no
-mapping symbols, and `.word` is a common way to write vector code for an assembler that doesn't know it.
+Only the instruction stream decides, neither attributes nor mapping symbols: stripped libraries have no mapping symbols,
+and code for assemblers without vector support often has vector instructions as `.word`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Halfwords = npt.NDArray[np.uint16]
 Words = npt.NDArray[np.uint32]
 Labels = npt.NDArray[np.uint8]
 
-# What rv64gc consists of, the hints, and the properties (no instructions) of the RVA20 profile.
+# The parts of rv64gc, the hints, and the properties (no instructions) of the RVA20 profile.
 BASELINE_NAMES = frozenset(
     (
         *("i", "m", "a", "f", "d", "g", "c", "zicsr", "zifencei", "zicntr", "zihpm"),
@@ -35,7 +35,7 @@ CHUNK = 1 << 22  # halfwords: bounds the memory of one step, whatever the size o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One instruction: `offset` in bytes from the start of the code, `encoding` of `size` bytes (2 or 4)."""
+    """An instruction: `offset` in bytes from the start of the code, `encoding` of `size` bytes (2 or 4)."""
 
     offset: int
     encoding: int
@@ -44,7 +44,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excess:
-    """The instructions of one extension beyond the baseline: how many, and the first few."""
+    """The instructions of one extension beyond the baseline: number and first examples."""
 
     extension: str
     count: int
@@ -52,11 +52,11 @@ class Excess:
 
 
 def find_excess(code: bytes | memoryview) -> tuple[Excess, ...]:
-    """Find the instructions in `code` (little-endian, starting with an instruction) that rv64gc doesn't have.
+    """Find instructions beyond rv64gc in `code`, which is little-endian and starts with an instruction.
 
-    The names are those of extensions ("V", "Zba", ...), "custom-N" for vendors' opcodes, "privileged" for what programs
-    can't run, and "unknown" for encodings that no extension known here defines. All-zero halfwords are padding: the
-    ISA defines them as illegal for ever. A last halfword that begins a 32-bit instruction is not looked at.
+    The names are those of extensions ("V", "Zba", ...), "custom-N" for vendors' opcodes, "privileged" for instructions
+    that programs cannot run, and "unknown" for encodings that no extension known here defines. All-zero halfwords are
+    padding: the ISA defines them as permanently illegal. A truncated last instruction is ignored.
     """
     halfwords = np.frombuffer(code, dtype="<u2", count=len(code) // 2)
     counts: dict[str, int] = {}
@@ -86,16 +86,16 @@ def instruction_starts(halfwords: Halfwords) -> npt.NDArray[np.bool_]:
 
 
 def extension_of(encoding: int, size: int) -> str:
-    """The extension that one instruction of `size` bytes (2 or 4) belongs to: "rv64gc", or a name of `find_excess`."""
+    """Return the extension of an instruction of `size` bytes (2 or 4): "rv64gc" or a name of `find_excess`."""
     if size == 2:
         return _names()[int(_short_labels()[encoding])]
     return _names()[int(_label_words(np.array([encoding], dtype=np.uint32))[0])]
 
 
 def extensions_beyond_baseline(arch: str) -> tuple[str, ...]:
-    """The extensions of an architecture string (Tag_RISCV_arch: "rv64i2p1_m2p0_v1p0") that rv64gc doesn't have.
+    """List the extensions of a Tag_RISCV_arch ("rv64i2p1_m2p0_v1p0") beyond rv64gc.
 
-    Versions are left out. A string that isn't one of a 64-bit architecture is beyond the baseline as a whole.
+    Versions are omitted. A string of no 64-bit architecture is beyond the baseline as a whole.
     """
     base, *others = (re.sub(r"\d+p\d+$", "", part) for part in arch.lower().split("_"))
     parts = re.fullmatch(r"rv64([a-rt-wy0-9]+)([szx].*)?", base)
@@ -112,7 +112,7 @@ def _is_long(halfwords: Halfwords) -> npt.NDArray[np.bool_]:
 
 
 def _chunks(halfwords: Halfwords) -> Iterator[tuple[int, int]]:
-    """Cut the code where an instruction is known to start: after a halfword that doesn't end in 11."""
+    """Split the code where an instruction surely starts: after a halfword that doesn't end in 11."""
     begin = 0
     while begin < len(halfwords):
         end = min(begin + CHUNK, len(halfwords))
@@ -148,7 +148,7 @@ def _example(halfwords: Halfwords, index: int) -> Example:
 
 
 def _label_words(words: Words) -> Labels:
-    """The label (index into `_names()`) of each 32-bit instruction."""
+    """Return the label (index into `_names()`) of each 32-bit instruction."""
     labels = np.zeros(len(words), dtype=np.uint8)
     open_at = np.flatnonzero(~_surely_baseline()[_key(words)])
     unique, inverse = np.unique(words[open_at], return_inverse=True)
@@ -157,18 +157,18 @@ def _label_words(words: Words) -> Labels:
 
 
 def _match(values: npt.NDArray[np.unsignedinteger], patterns: tuple[Pattern, ...], default: str) -> Labels:
-    """The label of the first pattern that fits each value, or that of `default`."""
+    """Return the label of the first pattern that matches each value, or that of `default`."""
     labels = np.full(len(values), _names().index(default), dtype=np.uint8)
     for pattern in reversed(patterns):
         labels[values & pattern.mask == pattern.match] = _names().index(pattern.extension)
     return labels
 
 
-KEY_MASK = 0xFE00707F  # opcode, funct3 and funct7: what decides nearly every instruction
+KEY_MASK = 0xFE00707F  # opcode, funct3 and funct7 identify nearly every instruction
 
 
 def _key(words: Words) -> Words:
-    """Opcode, funct3 and funct7 as a number below 2**15 (the two lowest bits are 11 in every 32-bit instruction)."""
+    """Opcode, funct3 and funct7 as a number below 2**15; the two lowest bits are always 11."""
     opcode, funct3, funct7 = words >> np.uint32(2), words >> np.uint32(12), words >> np.uint32(25)
     key: Words = (opcode & np.uint32(0x1F)) | (funct3 & np.uint32(7)) << np.uint32(5) | funct7 << np.uint32(8)
     return key
@@ -176,7 +176,7 @@ def _key(words: Words) -> Words:
 
 @cache
 def _surely_baseline() -> npt.NDArray[np.bool_]:
-    """For each key: does it alone say that the instruction is in the baseline?"""
+    """For each key: whether all its instructions are in the baseline."""
     keys = np.arange(1 << 15, dtype=np.uint32)
     words = 3 | (keys & 0x1F) << 2 | (keys & 0xE0) << 7 | keys >> 8 << 25
     sure = np.zeros(1 << 15, dtype=bool)
@@ -188,12 +188,12 @@ def _surely_baseline() -> npt.NDArray[np.bool_]:
 
 @cache
 def _short_labels() -> Labels:
-    """The label of every possible halfword as a 16-bit instruction."""
+    """The label of every halfword as a 16-bit instruction."""
     return _match(np.arange(1 << 16, dtype=np.uint16), short_patterns(), BASELINE)
 
 
 @cache
 def _names() -> tuple[str, ...]:
-    """Labels are indices into this; the baseline is 0."""
+    """The extensions by their labels; the baseline is 0."""
     found = {pattern.extension for pattern in (*long_patterns(), *short_patterns())}
     return (BASELINE, *sorted((found | {UNKNOWN}) - {BASELINE}))

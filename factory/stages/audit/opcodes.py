@@ -1,12 +1,16 @@
-"""The encodings that an rv64gc processor runs, and those that extensions and vendors add.
+"""Encodings of rv64gc, of ratified extensions and of vendors.
 
 The facts are from the RISC-V Instruction Set Manual, volume I (unprivileged): the chapter "RV32/64G Instruction Set
 Listings" and the chapters of the ratified extensions. Baseline means IMAFDC, Zicsr and Zifencei. Hints (pause, ntl.*,
 prefetch.*, lpad) lie in encodings that the base ISA defines as doing nothing, so they are part of the baseline here.
 
 Compared with GNU objdump 2.44 over every 16-bit encoding and every combination of opcode, funct3 and funct7. The
-differences are on purpose: objdump shows all CSRs, reserved rounding modes and c.addi16sp with 0; it shows neither
-fences with reserved fields (which the manual tells processors to ignore) nor exact conversions with a rounding mode.
+differences are intended: objdump shows all CSRs, reserved rounding modes and c.addi16sp with 0; it shows neither fences
+with reserved fields (which processors must ignore) nor exact conversions with a rounding mode.
+
+Compared with the tables of riscv-opcodes in tinyrv 0.1.0: the ratified extensions agree. Those tables cannot replace
+these: they contain drafts whose encodings collide with ratified ones (P with the vector cryptography), and neither the
+CSRs of user code, nor reserved encodings, nor vendors' opcodes.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ S, D, H, Q = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """The instructions of `extension` whose bits under `mask` equal `match`."""
+    """The instructions of `extension`: those with the bits `match` under `mask`."""
 
     extension: str
     mask: int
@@ -52,7 +56,7 @@ class Pattern:
 
 
 def _row(extension: str, **fields: int | tuple[int, ...]) -> list[Pattern]:
-    """The patterns with these values in these fields: one for each combination where a field has several values."""
+    """Return the patterns with these values in these fields: one for each combination of values."""
     choices = [(value,) if isinstance(value, int) else value for value in fields.values()]
     mask = sum(((1 << FIELDS[name][1]) - 1) << FIELDS[name][0] for name in fields)
     places = [FIELDS[name][0] for name in fields]
@@ -68,12 +72,12 @@ def _row(extension: str, **fields: int | tuple[int, ...]) -> list[Pattern]:
 
 @cache
 def long_patterns() -> tuple[Pattern, ...]:
-    """The 32-bit instructions; where two patterns fit, the first one counts."""
+    """Return the patterns of 32-bit instructions; the first that matches counts."""
     return (*_integer(), *_float(), *_atomic(), *_system(), *_scalar_extensions(), *_float_extensions(), *_vector())
 
 
 def _integer() -> list[Pattern]:
-    """RV64I and M. Any fence is one: implementations ignore its reserved fields, and pause is a fence."""
+    """RV64I and M. All fences are included: processors ignore reserved fields, and pause is a fence."""
     return [
         *_row(BASELINE, opcode=(LUI, AUIPC, JAL)),
         *_row(BASELINE, opcode=JALR, funct3=0),
@@ -96,7 +100,7 @@ def _integer() -> list[Pattern]:
 
 
 def _float_of(extension: str, fmt: int) -> list[Pattern]:
-    """What F, D, Zfh and Q have alike, each with its own `fmt`."""
+    """The common instructions of F, D, Zfh and Q, each with its own `fmt`."""
     width = {S: 2, D: 3, H: 1, Q: 4}[fmt]
     return [
         *_row(extension, opcode=(LOAD_FP, STORE_FP), funct3=width),
@@ -136,7 +140,7 @@ def _atomic() -> list[Pattern]:
 
 
 def _system() -> list[Pattern]:
-    """Zicsr with the CSRs that user code may name; `unimp` is a write to one of them, the read-only `cycle`."""
+    """Zicsr with the CSRs of user code; `unimp` is a write to one of them, the read-only `cycle`."""
     return [
         *_row(BASELINE, opcode=SYSTEM, funct3=0, rd=0, rs1=0, imm12=(0, 1)),
         *_row("Zawrs", opcode=SYSTEM, funct3=0, rd=0, rs1=0, imm12=(0x0D, 0x1D)),
@@ -155,7 +159,7 @@ def _system() -> list[Pattern]:
 
 
 def _scalar_extensions() -> list[Pattern]:
-    """Bit manipulation, scalar cryptography, conditional zero, and the opcodes left to vendors."""
+    """Bit manipulation, scalar cryptography, conditional zero, and vendors' opcodes."""
     return [
         *_row("Zba", opcode=OP, funct3=(2, 4, 6), funct7=0x10),
         *_row("Zba", opcode=OP_32, funct3=(2, 4, 6), funct7=0x10),
@@ -220,9 +224,9 @@ def _vector() -> list[Pattern]:
 
 @cache
 def short_patterns() -> tuple[Pattern, ...]:
-    """The 16-bit encodings that RV64C with D leaves open; all others are in the baseline.
+    """Return the 16-bit encodings beyond RV64C with D; all others are in the baseline.
 
-    Zcmp and Zcmt have the encodings of c.fsdsp, so they can't be told apart, and can't be in a hard-float library.
+    Zcmp and Zcmt share the encodings of c.fsdsp, so they cannot be in a hard-float library.
     """
     zcb = ((0xFC03, 0x8000), (0xFC03, 0x8400), (0xFC03, 0x8800), (0xFC43, 0x8C00), (0xFC63, 0x9C41))
     zcb_unary = ((0xFC7F, 0x9C61 + step) for step in range(0, 0x18, 4))

@@ -1,4 +1,4 @@
-"""What the audit found in a wheel: as values, as text for people, as JSON for programs."""
+"""Report of an audit: values, text for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing to know about a wheel or, where `library` is not empty, about a file in it.
+    """A violation or note about a wheel or, if `library` is not empty, about a file in it.
 
-    `kind` is a word for programs ("isa", "glibc", "run-path", ...); `detail` says what to do, where that is known. What
-    is not a violation is a note. The `library` of a declaration that fits no file is the declared glob.
+    `kind` is a word for programs ("isa", "glibc", "run-path", ...); `detail` is the remedy, if known. `library` is the
+    glob for a declaration that matches no file.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """One instruction in a library: section, address, its encoding in hexadecimal, the nearest symbol if any."""
+    """An instruction in a library: section, address, encoding in hexadecimal, nearest symbol."""
 
     section: str
     address: int
@@ -45,7 +45,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtensionUse:
-    """The instructions of one extension beyond the baseline in one library: how many, and the first few."""
+    """A library's instructions of one extension beyond the baseline: number and first examples."""
 
     extension: str
     count: int
@@ -57,10 +57,10 @@ class ExtensionUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryReport:
-    """One ELF file: `path` in the wheel, `size` in bytes, and what it declares and contains.
+    """The audit of one ELF file: `path` in the wheel, `size` in bytes, extensions, dependencies.
 
-    `arch` is its Tag_RISCV_arch, `declares` the extensions named there that the baseline doesn't have, `uses` the
-    instructions that it doesn't have. `glibc` and `glibcxx` are the highest symbol versions needed ("2.38", "3.4.32").
+    `arch` is its Tag_RISCV_arch, `declares` the extensions beyond the baseline in it, `uses` the instructions of such
+    extensions. `glibc` and `glibcxx` are the highest symbol versions needed ("2.38", "3.4.32").
     """
 
     path: str
@@ -108,7 +108,7 @@ class AuditReport:
         return not self.violations
 
     def to_json(self) -> dict[str, Any]:
-        """For `factory audit --json` and build records; `version` counts changes of this form."""
+        """Return the JSON of `factory audit --json`; `version` is incremented with its format."""
         return {
             "version": VERSION,
             "wheel": self.wheel,
@@ -121,19 +121,19 @@ class AuditReport:
 
 
 def require_clean(report: AuditReport) -> None:
-    """Stop here unless the wheel is what its tag and its recipe promise.
+    """Raise an error unless the wheel is what its tag and its recipe promise.
 
     Raises:
-        AuditFailed: with every violation, and what to write into the recipe or to change in the build.
+        AuditFailed: the report has violations; the hint says what to change in the recipe or the build.
     """
     if report.ok:
         return
-    lines = [f"{report.wheel} is not what it promises:", *(f"  {finding}" for finding in report.violations)]
+    lines = [f"{report.wheel}: the audit failed:", *(f"  {finding}" for finding in report.violations)]
     raise AuditFailed("\n".join(lines), hint=_hint(report))
 
 
 def render_text(report: AuditReport) -> str:
-    """The report for `factory audit`: libraries with what is special about them, notes, violations, a verdict."""
+    """Format the report for `factory audit`: libraries, notes, violations, verdict."""
     blocks = [report.wheel, *(line for library in report.libraries for line in _library_lines(library))]
     blocks += [f"  note: {finding}" for finding in report.notes]
     blocks += [f"  violation: {finding}" for finding in report.violations]
@@ -171,11 +171,11 @@ def _hint(report: AuditReport) -> str | None:
 
 
 def _dispatch_hint(libraries: Sequence[str]) -> str:
-    """What to change in the build, or else the recipe's lines for libraries beyond the baseline on purpose."""
+    """Return the options to look for in the build, and the recipe's lines for dispatched libraries."""
     listed = ", ".join(f'"{library}"' for library in libraries)
     return (
         "build for the baseline (-march=rv64gc -mabi=lp64d: look for -march, -mcpu or a SIMD option in the build);\n"
-        "        or, if that code is entered only after run-time detection, say so in the recipe:\n"
+        "        or, if that code is entered only after run-time detection, declare it in the recipe:\n"
         f"          [audit]\n          dispatched = [{listed}]"
     )
 

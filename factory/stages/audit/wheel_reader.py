@@ -1,4 +1,4 @@
-"""Reads a wheel without trusting it: sizes are limited, and nothing is written to disk under a member's name."""
+"""Reader of untrusted wheels: sizes are limited, and nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SBOM = re.compile(r"[^/]+\.dist-info/sboms/.*[^/]")
 
 
 class WheelFile:
-    """An opened wheel, its members already found acceptable."""
+    """An open wheel whose members were checked."""
 
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._archive = archive
@@ -34,15 +34,15 @@ class WheelFile:
         self._name = name
 
     def tags(self) -> frozenset[Tag]:
-        """The tags in the WHEEL file.
+        """Return the tags in the WHEEL file.
 
         Raises:
-            AuditFailed: unless there is exactly one WHEEL file, of a sensible size.
+            AuditFailed: there is not exactly one WHEEL file, or it is too large.
         """
         found = [info for info in self._members if PurePosixPath(info.filename).match("*.dist-info/WHEEL")]
         found = [info for info in found if info.filename.count("/") == 1]
         if len(found) != 1 or found[0].file_size > METADATA_BYTES:
-            raise AuditFailed(f"{self._name} has no .dist-info/WHEEL file, or more than one: it is not a wheel")
+            raise AuditFailed(f"{self._name}: not a wheel: no .dist-info/WHEEL file, or more than one")
         text = self._archive.read(found[0]).decode("utf-8", errors="replace")
         lines = HeaderParser().parsestr(text).get_all("Tag", [])
         return frozenset(tag for line in lines for tag in _parsed(line))
@@ -52,7 +52,7 @@ class WheelFile:
         return tuple(sorted(info.filename for info in self._members if SBOM.fullmatch(info.filename)))
 
     def elf_files(self) -> Iterator[tuple[str, bytes]]:
-        """Each member that starts as an ELF file: its path in the wheel, and its bytes (one at a time in memory)."""
+        """Yield path and bytes of each ELF file, one at a time in memory."""
         for info in sorted(self._members, key=lambda info: info.filename):
             with self._archive.open(info) as file:
                 start = file.read(len(MAGIC))
@@ -65,25 +65,25 @@ def open_wheel(path: Path) -> Iterator[WheelFile]:
     """Open a wheel for reading.
 
     Raises:
-        AuditFailed: if it is missing, no zip archive, damaged, or has members that no honest wheel has. Damage inside a
-            member shows while it is read.
+        AuditFailed: the file is missing, not a zip archive, damaged, or has implausible members. Damage inside a
+            member is found when it is read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            _refuse_the_absurd(archive, path)
+            _check_members(archive, path)
             yield WheelFile(archive, path.name)
     except OSError as error:
-        raise AuditFailed(f"{path} can't be read: {error.strerror or error}", hint="is the path right?") from error
+        raise AuditFailed(f"{path}: cannot be read: {error.strerror or error}", hint="check the path") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise AuditFailed(f"{path.name} is not a readable zip archive: {error}", hint="build it anew") from error
+        raise AuditFailed(f"{path.name}: not a readable zip archive: {error}", hint="build the wheel again") from error
 
 
-def _refuse_the_absurd(archive: zipfile.ZipFile, path: Path) -> None:
+def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     members = archive.infolist()
     total = sum(info.file_size for info in members)
     ratio = total / max(path.stat().st_size, 1)
     if len(members) > MEMBERS:
-        raise _refusal(path, f"it has {len(members)} members, more than {MEMBERS}")
+        raise _refusal(path, f"{len(members)} members, more than {MEMBERS}")
     if total > TOTAL_BYTES or (total > SUSPICIOUS_BYTES and ratio > SUSPICIOUS_RATIO):
         raise _refusal(path, f"it unpacks to {total} bytes, {ratio:.0f} times its own size")
     names = Counter(info.filename for info in members)
@@ -91,7 +91,7 @@ def _refuse_the_absurd(archive: zipfile.ZipFile, path: Path) -> None:
         if info.file_size > MEMBER_BYTES:
             raise _refusal(path, f"{info.filename!r} unpacks to {info.file_size} bytes, more than {MEMBER_BYTES}")
         if names[info.filename] > 1:
-            raise _refusal(path, f"it has {info.filename!r} more than once")
+            raise _refusal(path, f"duplicate member {info.filename!r}")
         if _leaves_the_wheel(info.filename):
             raise _refusal(path, f"{info.filename!r} would be installed outside its folder")
 
@@ -101,11 +101,9 @@ def _leaves_the_wheel(name: str) -> bool:
 
 
 def _refusal(path: Path, reason: str) -> AuditFailed:
-    return AuditFailed(
-        f"{path.name} is refused: {reason}", hint="no build backend writes such a wheel: where is it from?"
-    )
+    return AuditFailed(f"{path.name}: refused: {reason}", hint="no build backend writes such a wheel: check its origin")
 
 
 def _parsed(line: str) -> frozenset[Tag]:
-    """One `Tag:` line; an empty set if it isn't one, which then differs from the file name's."""
+    """Parse a `Tag:` line; an empty set, which matches no file name, if it is invalid."""
     return parse_tag(line.strip()) if line.count("-") == 2 else frozenset()

@@ -44,7 +44,7 @@ def messages(report: AuditReport) -> list[str]:
     return [finding.message for finding in report.violations]
 
 
-def test_a_plain_library_passes(tmp_path: Path) -> None:
+def test_audit_of_baseline_library_passes(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: PLAIN}))
     assert report.ok
     assert report.notes == ()
@@ -52,11 +52,11 @@ def test_a_plain_library_passes(tmp_path: Path) -> None:
     assert render_text(report).splitlines()[-1] == "ok: 1 ELF file"
 
 
-def test_a_vector_instruction_in_an_undeclared_library_fails_and_the_hint_is_the_recipe_line(tmp_path: Path) -> None:
+def test_audit_of_undeclared_vector_code_fails_with_recipe_line(tmp_path: Path) -> None:
     with pytest.raises(AuditFailed) as failure:
         require_clean(audit(wheel(tmp_path, {LIBRARY: VECTOR})))
     assert failure.value.message.splitlines() == [
-        "vectors_c-1.0-cp313-cp313-manylinux_2_39_riscv64.whl is not what it promises:",
+        "vectors_c-1.0-cp313-cp313-manylinux_2_39_riscv64.whl: the audit failed:",
         f"  {LIBRARY}: contains instructions beyond rv64gc: "
         "2 x V (first: 0x0d0077d7 at .text 0x1002 (vectors_c_sum+0x0))",
     ]
@@ -65,7 +65,7 @@ def test_a_vector_instruction_in_an_undeclared_library_fails_and_the_hint_is_the
     assert f'[audit]\n          dispatched = ["{LIBRARY}"]' in hint
 
 
-def test_the_same_library_passes_when_it_is_declared(tmp_path: Path) -> None:
+def test_audit_of_declared_vector_code_passes(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: VECTOR}), "vectors_c.*.so")
     require_clean(report)
     (library,) = report.libraries
@@ -74,13 +74,13 @@ def test_the_same_library_passes_when_it_is_declared(tmp_path: Path) -> None:
     assert [(use.extension, use.count) for use in library.uses] == [("V", 2)]
 
 
-def test_vector_code_is_found_though_the_attributes_claim_the_baseline(tmp_path: Path) -> None:
+def test_audit_ignores_attributes_of_vector_code(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: LYING}))
     assert report.libraries[0].declares == ()
     assert messages(report)[0].startswith("contains instructions beyond rv64gc: 2 x V")
 
 
-def test_vector_code_is_found_without_attributes_symbols_or_section_headers(tmp_path: Path) -> None:
+def test_audit_finds_vector_code_without_section_headers(tmp_path: Path) -> None:
     bare = Image(text=VECTOR_TEXT, arch=None, section_headers=False)
     report = audit_image(tmp_path, bare)
     assert messages(report) == [
@@ -91,7 +91,7 @@ def test_vector_code_is_found_without_attributes_symbols_or_section_headers(tmp_
     ]
 
 
-def test_what_a_library_needs_and_declares_is_found_without_section_headers(tmp_path: Path) -> None:
+def test_audit_reads_needs_without_section_headers(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(versions=("GLIBC_2.17", "GLIBC_2.99"), arch=RV64GCV, section_headers=False))
     assert messages(report) == [
         "built for more than rv64gc: its attributes declare v zve32f zvl128b",
@@ -99,7 +99,7 @@ def test_what_a_library_needs_and_declares_is_found_without_section_headers(tmp_
     ]
 
 
-def test_versions_that_no_segment_holds_are_a_violation(tmp_path: Path) -> None:
+def test_audit_of_versions_outside_segments_fails(tmp_path: Path) -> None:
     image = Image(versions=("GLIBC_2.99",)).build()
     versions = struct.pack("<Q", DT_VERNEED)
     beyond = image.index(versions) + len(versions)
@@ -107,33 +107,33 @@ def test_versions_that_no_segment_holds_are_a_violation(tmp_path: Path) -> None:
     assert messages(report) == ["not a readable ELF file (no segment contains the address 0xffffffffffffffff)"]
 
 
-def test_attributes_beyond_the_baseline_are_a_violation_even_without_such_an_instruction(tmp_path: Path) -> None:
+def test_audit_of_attributes_beyond_baseline_fails(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: CLAIMING}))
     assert messages(report) == ["built for more than rv64gc: its attributes declare v zve32f zvl128b"]
 
 
-def test_a_declaration_that_fits_no_library_is_a_violation(tmp_path: Path) -> None:
+def test_audit_of_declaration_without_match_fails(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: VECTOR}), LIBRARY, "lib/*_v.so")
     assert [str(finding) for finding in report.violations] == [
-        "lib/*_v.so: declared as run-time dispatched, but no library of the wheel fits"
+        "lib/*_v.so: declared as run-time dispatched, but matches no library of the wheel"
     ]
     with pytest.raises(AuditFailed, match=r'remove "lib/\*_v.so" from \[audit\] dispatched'):
         require_clean(report)
 
 
-def test_the_suggested_recipe_line_keeps_what_is_declared_and_drops_what_is_stale(tmp_path: Path) -> None:
+def test_hint_keeps_valid_declarations_and_drops_stale_ones(tmp_path: Path) -> None:
     path = wheel(tmp_path, {"a_v.so": VECTOR, "b.so": LYING})
     with pytest.raises(AuditFailed) as failure:
         require_clean(audit(path, "a_*.so", "gone.so"))
     assert 'dispatched = ["a_*.so", "b.so"]' in (failure.value.hint or "")
 
 
-def test_a_star_in_a_declaration_does_not_cross_folders(tmp_path: Path) -> None:
+def test_declaration_star_does_not_cross_folders(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {f"deep/lib/{LIBRARY}": VECTOR}), "deep/*")
     assert [finding.kind for finding in report.violations] == ["isa", "dispatched"]
 
 
-def test_a_declared_library_within_the_baseline_is_noted(tmp_path: Path) -> None:
+def test_audit_of_declared_baseline_library_has_note(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: PLAIN}), LIBRARY)
     assert report.ok
     assert [note.message for note in report.notes] == ["declared as run-time dispatched, but within the baseline"]
@@ -159,68 +159,68 @@ def test_a_declared_library_within_the_baseline_is_noted(tmp_path: Path) -> None
         (Image(versions=("GLIBC_PRIVATE",)), "needs private symbols of glibc (GLIBC_PRIVATE)"),
     ],
 )
-def test_a_library_that_would_not_load_elsewhere_is_refused(tmp_path: Path, image: Image, message: str) -> None:
+def test_audit_of_unloadable_library_fails(tmp_path: Path, image: Image, message: str) -> None:
     assert messages(audit_image(tmp_path, image)) == [message]
 
 
 @pytest.mark.parametrize("run_path", ["$ORIGIN", "$ORIGIN/../x.libs", "${ORIGIN}/lib:$ORIGIN", ""])
-def test_run_paths_relative_to_the_library_pass(tmp_path: Path, run_path: str) -> None:
+def test_audit_of_relative_run_path_passes(tmp_path: Path, run_path: str) -> None:
     assert audit_image(tmp_path, Image(runpath=run_path)).ok
 
 
-def test_the_lowest_glibc_of_several_platform_tags_counts(tmp_path: Path) -> None:
+def test_audit_uses_lowest_glibc_of_platform_tags(tmp_path: Path) -> None:
     tag = "cp313-cp313-manylinux_2_35_riscv64.manylinux_2_39_riscv64"
     inside = ["cp313-cp313-manylinux_2_35_riscv64", "cp313-cp313-manylinux_2_39_riscv64"]
     path = wheel(tmp_path, {LIBRARY: Image(versions=("GLIBC_ABI_DT_RELR",)).build()}, tag=tag, tags_inside=inside)
     assert messages(audit(path)) == ["needs glibc 2.36, the tag promises 2.35"]
 
 
-def test_the_highest_versions_are_reported_by_number_not_by_text(tmp_path: Path) -> None:
+def test_audit_compares_versions_as_numbers(tmp_path: Path) -> None:
     versions = ("GLIBC_2.4", "GLIBC_2.27", "GLIBCXX_3.4.9", "GLIBCXX_3.4.32", "CXXABI_1.3")
     (library,) = audit_image(tmp_path, Image(versions=versions)).libraries
     assert (library.glibc, library.glibcxx) == ("2.27", "3.4.32")
 
 
-def test_a_tag_above_the_target_is_refused(tmp_path: Path) -> None:
+def test_audit_of_tag_above_target_fails(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(), tag="cp313-cp313-manylinux_2_41_riscv64")
     assert messages(report) == ["the platform tag manylinux_2_41_riscv64 is above the target's manylinux_2_39_riscv64"]
 
 
-def test_an_unrepaired_wheel_is_compared_with_the_target(tmp_path: Path) -> None:
+def test_audit_of_unrepaired_wheel_uses_target(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(versions=("GLIBC_2.41",)), tag="cp313-cp313-linux_riscv64")
     assert messages(report) == ["needs glibc 2.41, the tag promises 2.39"]
-    assert "promises no glibc version" in report.notes[0].message
+    assert "names no glibc version" in report.notes[0].message
 
 
-def test_a_wheel_for_another_platform_is_refused(tmp_path: Path) -> None:
+def test_audit_of_wheel_for_other_platform_fails(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(), tag="cp313-cp313-musllinux_1_2_riscv64")
     assert messages(report) == ["the platform tag musllinux_1_2_riscv64 is not one of riscv64 with glibc"]
 
 
-def test_a_file_name_that_disagrees_with_the_wheel_file_is_refused(tmp_path: Path) -> None:
+def test_audit_of_tags_that_differ_from_wheel_file_fails(tmp_path: Path) -> None:
     path = wheel(tmp_path, {LIBRARY: PLAIN}, tags_inside=["cp312-cp312-manylinux_2_39_riscv64"])
     assert messages(audit(path)) == [
         "the file name says cp313-cp313-manylinux_2_39_riscv64, its WHEEL file says cp312-cp312-manylinux_2_39_riscv64"
     ]
 
 
-def test_a_pure_wheel_with_a_library_is_refused(tmp_path: Path) -> None:
+def test_audit_of_pure_wheel_with_library_fails(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: PLAIN}, tag="py3-none-any"))
     assert messages(report) == [f"tagged for any platform, but holds 1 ELF file(s), such as {LIBRARY}"]
 
 
-def test_a_platform_wheel_without_a_library_is_noted(tmp_path: Path) -> None:
+def test_audit_of_platform_wheel_without_library_has_note(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {"vectors_c.py": b"pass\n"}))
     assert report.ok
     assert [note.message for note in report.notes] == ["tagged for riscv64, but holds no ELF file"]
 
 
-def test_two_copies_of_a_library_are_refused(tmp_path: Path) -> None:
+def test_audit_of_duplicate_libraries_fails(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {"lib/libx.so": PLAIN, "lib/libx.so.1": PLAIN}))
     assert [str(finding) for finding in report.violations] == ["lib/libx.so: the same bytes as lib/libx.so.1"]
 
 
-def test_a_build_path_in_a_string_is_a_note(tmp_path: Path) -> None:
+def test_audit_of_build_path_in_string_has_note(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(strings=b"/build/src/sum.c\0/usr/share/x\0"))
     assert report.ok
     assert [note.message for note in report.notes] == [
@@ -228,14 +228,14 @@ def test_a_build_path_in_a_string_is_a_note(tmp_path: Path) -> None:
     ]
 
 
-def test_a_damaged_library_is_a_violation_and_the_others_are_audited(tmp_path: Path) -> None:
+def test_audit_of_malformed_library_continues_with_others(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {"a.so": PLAIN[:200], LIBRARY: VECTOR}))
     assert [(finding.library, finding.kind) for finding in report.violations] == [("a.so", "elf"), (LIBRARY, "isa")]
     assert report.violations[0].message.startswith("not a readable ELF file (")
 
 
 @given(st.lists(st.tuples(st.integers(0, len(VECTOR) - 1), st.integers(0, 255)), min_size=1, max_size=20))
-def test_a_mutilated_library_is_read_or_refused_but_never_crashes_the_audit(changes: list[tuple[int, int]]) -> None:
+def test_reader_of_mutated_elf_raises_only_malformed_elf(changes: list[tuple[int, int]]) -> None:
     data = bytearray(VECTOR)
     for position, value in changes:
         data[position] = value
@@ -243,7 +243,7 @@ def test_a_mutilated_library_is_read_or_refused_but_never_crashes_the_audit(chan
         read_elf(bytes(data))
 
 
-def test_an_address_is_described_by_the_symbol_it_lies_in_or_comes_after() -> None:
+def test_symbol_map_describes_addresses() -> None:
     symbols = SymbolMap(Image(text=bytes(32), symbols={"f": (0, 4), "g": (8, 4)}).build())
     assert symbols.describe(0x1002) == "f+0x2"
     assert symbols.describe(0x1006) == "after f"
@@ -251,7 +251,7 @@ def test_an_address_is_described_by_the_symbol_it_lies_in_or_comes_after() -> No
     assert SymbolMap(b"\x7fELF").describe(0) is None
 
 
-def test_the_json_report_has_a_version_and_everything_a_program_needs(tmp_path: Path) -> None:
+def test_json_report_has_version_and_all_fields(tmp_path: Path) -> None:
     report = json.loads(json.dumps(audit(wheel(tmp_path, {LIBRARY: VECTOR})).to_json()))
     assert (report["version"], report["ok"]) == (1, False)
     assert report["violations"][0]["kind"] == "isa"
@@ -271,9 +271,7 @@ def run_command(*argv: str) -> int:
     return run(parser.parse_args(argv))
 
 
-def test_the_command_prints_text_and_returns_the_exit_code_of_a_failed_audit(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_audit_command_prints_text_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(wheel(tmp_path, {LIBRARY: VECTOR}))
     assert run_command(path) == AuditFailed.exit_code
     assert f"  violation: {LIBRARY}: contains instructions beyond rv64gc" in capsys.readouterr().out
@@ -281,54 +279,54 @@ def test_the_command_prints_text_and_returns_the_exit_code_of_a_failed_audit(
     assert f"  {LIBRARY}  (run-time dispatched)" in capsys.readouterr().out
 
 
-def test_the_command_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_audit_command_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(str(wheel(tmp_path, {LIBRARY: PLAIN})), "--json") == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
 
 
-def test_a_file_that_is_no_wheel_is_refused_in_words(tmp_path: Path) -> None:
+def test_audit_of_other_file_fails(tmp_path: Path) -> None:
     other = tmp_path / "notes.txt"
-    with pytest.raises(AuditFailed, match=r"notes\.txt is not a wheel's file name"):
+    with pytest.raises(AuditFailed, match=r"notes\.txt: not a wheel's file name"):
         audit(other)
     broken = tmp_path / "vectors_c-1.0-cp313-cp313-manylinux_2_39_riscv64.whl"
-    with pytest.raises(AuditFailed, match=r"can't be read: No such file"):
+    with pytest.raises(AuditFailed, match=r"cannot be read: No such file"):
         audit(broken)
     broken.write_bytes(b"no archive")
-    with pytest.raises(AuditFailed, match=r"is not a readable zip archive"):
+    with pytest.raises(AuditFailed, match=r"not a readable zip archive"):
         audit(broken)
     with zipfile.ZipFile(broken, "w") as archive:
         archive.writestr(LIBRARY, PLAIN)
-    with pytest.raises(AuditFailed, match=r"has no \.dist-info/WHEEL file"):
+    with pytest.raises(AuditFailed, match=r"no \.dist-info/WHEEL file"):
         audit(broken)
 
 
-def test_a_member_whose_bytes_were_changed_is_refused(tmp_path: Path) -> None:
+def test_audit_of_damaged_member_fails(tmp_path: Path) -> None:
     path = wheel(tmp_path, {LIBRARY: PLAIN})
     data = bytearray(path.read_bytes())
     data[len(LIBRARY) + 30 + 20] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(AuditFailed, match=r"is not a readable zip archive"):
+    with pytest.raises(AuditFailed, match=r"not a readable zip archive"):
         audit(path)
 
 
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audit_of_zip_bomb_fails_before_unpacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheel_reader, "SUSPICIOUS_BYTES", 1 << 20)
     path = wheel(tmp_path, {LIBRARY: PLAIN, "model.bin": bytes(2 << 20)})
-    with pytest.raises(AuditFailed, match=r"is refused: it unpacks to \d+ bytes, \d+ times its own size"):
+    with pytest.raises(AuditFailed, match=r"refused: it unpacks to \d+ bytes, \d+ times its own size"):
         audit(path)
 
 
-def test_a_member_that_claims_an_absurd_size_is_refused(tmp_path: Path) -> None:
+def test_audit_of_oversized_member_fails(tmp_path: Path) -> None:
     path = wheel(tmp_path, {LIBRARY: PLAIN})
     data = bytearray(path.read_bytes())
     entry = data.index(b"PK\x01\x02")
     struct.pack_into("<I", data, entry + 24, 0xFFFFFFF0)
     path.write_bytes(data)
-    with pytest.raises(AuditFailed, match=r"is refused: it unpacks to 42949"):
+    with pytest.raises(AuditFailed, match=r"refused: it unpacks to 42949"):
         audit(path)
 
 
 @pytest.mark.parametrize("name", ["../evil.so", "/etc/evil.so", "a/../../evil.so", "..\\evil.so"])
-def test_a_member_that_leaves_the_wheel_is_refused(tmp_path: Path, name: str) -> None:
+def test_audit_of_member_outside_wheel_fails(tmp_path: Path, name: str) -> None:
     with pytest.raises(AuditFailed, match=r"would be installed outside its folder"):
         audit(wheel(tmp_path, {name: PLAIN}))

@@ -1,4 +1,4 @@
-"""The scanner: instruction starts, the encodings of rv64gc, the names of what lies beyond it."""
+"""The scanner: instruction starts, encodings of rv64gc, names of extensions."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ def excess_by_walking(halfwords: list[int]) -> dict[str, list[int]]:
 
 
 @given(HALFWORDS)
-def test_instruction_starts_equal_those_of_a_sequential_walk(halfwords: list[int]) -> None:
+def test_instruction_starts_equal_sequential_walk(halfwords: list[int]) -> None:
     assert instruction_starts(np.array(halfwords, dtype=np.uint16)).tolist() == starts_by_walking(halfwords)
 
 
 @given(halfwords=HALFWORDS, chunk=st.integers(1, 9))
-def test_the_scan_equals_a_sequential_walk_wherever_the_code_is_cut(halfwords: list[int], chunk: int) -> None:
+def test_scan_of_any_chunk_size_equals_sequential_walk(halfwords: list[int], chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(isa, "CHUNK", chunk)
         excess = find_excess(np.array(halfwords, dtype="<u2").tobytes())
@@ -121,44 +121,44 @@ def test_the_scan_equals_a_sequential_walk_wherever_the_code_is_cut(halfwords: l
 
 
 @pytest.mark.parametrize("encoding", WITHIN, ids=lambda encoding: WITHIN[encoding])
-def test_the_baseline_and_its_hints_are_no_excess(encoding: int) -> None:
+def test_baseline_instruction_is_no_excess(encoding: int) -> None:
     assert extension_of(encoding, 4) == BASELINE
     assert find_excess(code(encoding)) == ()
 
 
 @pytest.mark.parametrize(("encoding", "extension"), BEYOND.items(), ids=[f"{w:#010x}-{e}" for w, e in BEYOND.items()])
-def test_an_instruction_beyond_the_baseline_is_named_by_its_extension(encoding: int, extension: str) -> None:
+def test_long_instruction_has_its_extension(encoding: int, extension: str) -> None:
     assert extension_of(encoding, 4) == extension
 
 
 @pytest.mark.parametrize(("encoding", "extension"), SHORT.items(), ids=[f"{word:#06x}" for word in SHORT])
-def test_short_instructions_are_named_by_their_extension(encoding: int, extension: str) -> None:
+def test_short_instruction_has_its_extension(encoding: int, extension: str) -> None:
     assert extension_of(encoding, 2) == extension
 
 
 @given(st.integers(0, (1 << 30) - 1))
-def test_no_encoding_belongs_to_the_baseline_and_to_an_extension(number: int) -> None:
+def test_encoding_is_in_baseline_or_extension_only(number: int) -> None:
     word = number << 2 | 3
     fitting = {pattern.extension for pattern in long_patterns() if word & pattern.mask == pattern.match}
     assert BASELINE not in fitting or fitting <= {BASELINE, "privileged"}
 
 
-def test_zero_padding_between_functions_is_not_a_finding() -> None:
+def test_zero_padding_is_no_excess() -> None:
     assert find_excess(code(0x8082) + bytes(64) + code(0x8082)) == ()
 
 
-def test_the_second_half_of_a_long_instruction_is_never_read_as_an_instruction() -> None:
+def test_second_half_of_long_instruction_is_skipped() -> None:
     lui_with_vector_like_upper_half = 0x77D70537
     assert find_excess(code(lui_with_vector_like_upper_half, 0x0D00, 0x8082)) == ()
 
 
-def test_an_example_gives_offset_encoding_and_size() -> None:
+def test_example_has_offset_encoding_and_size() -> None:
     (found,) = find_excess(code(0x8082, VSETVLI, 0x8082))
     assert (found.extension, found.count) == ("V", 1)
     assert found.examples == (isa.Example(offset=2, encoding=VSETVLI, size=4),)
 
 
-def test_an_instruction_cut_off_at_the_end_and_an_odd_byte_are_not_looked_at() -> None:
+def test_truncated_last_instruction_is_ignored() -> None:
     assert find_excess(code(0x8082) + b"\xd7\x77\x00") == ()
     assert find_excess(b"") == ()
 
@@ -177,12 +177,12 @@ def test_an_instruction_cut_off_at_the_end_and_an_odd_byte_are_not_looked_at() -
         ("nonsense", ("nonsense",)),
     ],
 )
-def test_an_architecture_string_is_compared_by_extension_names(arch: str, beyond: tuple[str, ...]) -> None:
+def test_architecture_string_is_compared_by_extension(arch: str, beyond: tuple[str, ...]) -> None:
     assert extensions_beyond_baseline(arch) == beyond
 
 
 @pytest.mark.environment
-def test_gnu_objdump_agrees_on_every_short_encoding(native_objdump: list[str], tmp_path: Path) -> None:
+def test_short_encodings_agree_with_objdump(native_objdump: list[str], tmp_path: Path) -> None:
     shorts = [word for word in range(1 << 16) if word & 3 != 3]
     known = disassemble(b"".join(word.to_bytes(2, "little") for word in shorts), native_objdump, tmp_path)
     ours = [extension_of(word, 2) == BASELINE for word in shorts]
@@ -194,7 +194,7 @@ def test_gnu_objdump_agrees_on_every_short_encoding(native_objdump: list[str], t
 
 
 @pytest.mark.environment
-def test_gnu_objdump_agrees_on_integer_and_atomic_encodings(native_objdump: list[str], tmp_path: Path) -> None:
+def test_integer_and_atomic_encodings_agree_with_objdump(native_objdump: list[str], tmp_path: Path) -> None:
     words = [
         opcode | 10 << 7 | funct3 << 12 | 11 << 15 | rs2 << 20 | funct7 << 25
         for opcode, funct3 in product((0x03, 0x13, 0x1B, 0x23, 0x2F, 0x33, 0x3B, 0x63, 0x67), range(8))
