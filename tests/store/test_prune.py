@@ -120,7 +120,7 @@ def test_statistics_come_from_the_layer_with_ccache(tmp_path: Path) -> None:
 def test_prune_with_days_below_one_fails(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["cache", "prune", "--days", "0"])
-    assert "at least 1: a build that runs may use what is younger" in capsys.readouterr().err
+    assert "at least 1" in capsys.readouterr().err
 
 
 @pytest.mark.environment
