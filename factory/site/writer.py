@@ -99,8 +99,8 @@ def write_site(ledger: Ledger, out: Path, *, force: bool = False) -> tuple[str, 
     changed += _remove(_projects_in(out) - set(names), out)
     overview = render_overview([entries[name] for name in names], site)
     folders = sorted({name.rpartition("/")[0] for name in overview if "/" in name})
-    there = {*_files_in(folders, out), *(name for name in _entries(out, folders=False) if _is_page(name, overview))}
-    changed += _write(overview.items(), there, out)
+    existing = {*_files_in(folders, out), *(name for name in _entries(out, folders=False) if _is_page(name, overview))}
+    changed += _write(overview.items(), existing, out)
     written = {name: before[name] for name in set(names) - set(stale)}
     # Last of all: a change right after the writing may not change the folder's time.
     for name in stale:
@@ -166,25 +166,25 @@ def _each(work: Callable[[str], Done], names: Sequence[str]) -> list[Done]:
 def write_project(name: str, *, ledger: Path, out: Path, site: Site) -> Done:
     """Write one project's pages, and return its name, its entry and the changed pages."""
     project = load_project(Ledger(ledger), name)
-    there = set(_files_in((f"project/{name}", f"simple/{name}"), out))
-    return name, make_entry(project, site), _write(render_project(project, site), there, out)
+    existing = set(_files_in((f"project/{name}", f"simple/{name}"), out))
+    return name, make_entry(project, site), _write(render_project(project, site), existing, out)
 
 
-def _write(pages: Iterable[tuple[str, str]], there: set[str], out: Path) -> list[str]:
-    """Write the pages and remove others that are `there`; return all changes.
+def _write(pages: Iterable[tuple[str, str]], existing: set[str], out: Path) -> list[str]:
+    """Write the pages, remove other existing ones, and return all changes.
 
     The others are of versions that are no longer listed, or were left by an interrupted run.
     """
     changed = []
     for name, text in pages:
         path, content = f"{out}/{name}", encode_page(text)
-        if name not in there:
+        if name not in existing:
             write_file(path, content)
             changed.append(name)
         elif write_if_changed(path, content):
             changed.append(name)
-        there.discard(name)
-    gone = sorted(there)
+        existing.discard(name)
+    gone = sorted(existing)
     for name in gone:
         (out / name).unlink()
     return changed + gone
