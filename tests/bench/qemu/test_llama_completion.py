@@ -2,7 +2,7 @@
 
 import pytest
 
-from factory.bench.qemu.llama_completion import Request, read_timings
+from factory.bench.qemu.llama_completion import TIME_LIMIT, Request, read_timings
 from factory.errors import CommandFailed
 
 PRINTED = """\
@@ -42,5 +42,6 @@ def test_limited_command_is_the_published_one() -> None:
     request = Request(prompt="hello", tokens=100, threads=2, seconds=90)
     command = request.limited_command("/build", "/build/llama-completion", "/build/model.gguf")
     assert command[:3] == ["python3", "/build/time_limit.py", "90"]
+    assert TIME_LIMIT.is_file()
     assert command[3:10] == ["/build/llama-completion", "-m", "/build/model.gguf", "-p", "hello", "-n", "100"]
     assert command[-2:] == ["-t", "2"]
