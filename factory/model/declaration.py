@@ -38,7 +38,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneOf:
-    """The known names for a string, or for the strings of a list; without `names`, any.
+    """The known names for a string or the strings of a list; without `names`, any.
 
     With `globs`, a list may hold globs of names. `if_empty` is the error message for an empty list.
     """

@@ -116,7 +116,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _key_lines(text: str) -> Iterator[tuple[KeyPath, int]]:
-    """Yield each table and key of a valid TOML text with the line of its first mention."""
+    """Yield each table and key of a valid TOML text with its first line."""
     table: KeyPath = ()
     seen: set[KeyPath] = set()
     for line, statement in _statements(text):

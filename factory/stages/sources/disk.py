@@ -14,7 +14,7 @@ from factory.util.atomic_files import sha256_of
 
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
-    """Raise SourceError for a full disk or an exceeded quota while writing to `folder`."""
+    """Raise SourceError for a full disk or quota while writing to `folder`."""
     try:
         yield
     except OSError as error:

@@ -13,7 +13,7 @@ EXACTLY = ("--strip=1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mism
 
 
 def run_patch(patch: Path, folder: Path, rejected: str, log: LogSink) -> None:
-    """Apply a patch in `folder`; hunks that fail go to the file `rejected` (`-`: none).
+    """Apply a patch in `folder`; failed hunks go to the file `rejected` (`-`: none).
 
     Raises:
         CommandFailed: a hunk doesn't fit; the folder is then half patched.

@@ -127,7 +127,7 @@ def test_metadata_behind_a_link_needs_the_tree(tmp_path: Path, log: MemoryLog) -
 
 
 def test_metadata_of_hostile_archive_is_refused(tmp_path: Path, log: MemoryLog) -> None:
-    """The checks of unpacking hold for reading too: nothing of a refused archive is used."""
+    """The checks of unpacking hold for reading too."""
     source = cached(tmp_path, tar_bytes([file_entry("s/PKG-INFO", CORE.encode()), file_entry("../x")]))
     with pytest.raises(SourceError, match=r"the member '\.\./x' has '\.\.' in its name"):
         read_without_fetch(source, tmp_path, log)
@@ -141,7 +141,7 @@ def test_metadata_of_another_project_is_refused(tmp_path: Path, log: MemoryLog) 
 
 @pytest.mark.parametrize("names", [("first",), ("first", "second"), ("second", "first"), ("second",)])
 def test_metadata_from_overlay_equals_that_of_its_tree(tmp_path: Path, log: MemoryLog, names: tuple[str, ...]) -> None:
-    """An overlay with a pyproject.toml decides the metadata; a PKG-INFO on top of it counts again."""
+    """A pyproject.toml invalidates PKG-INFO below it, but not above it."""
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
     (tmp_path / "first/pyproject.toml").write_text('[project]\nname = "part"\nversion = "2"\n')
