@@ -12,5 +12,5 @@ FILE = re.compile(r"([^.]+)-([0-9a-f]{8})(\..+)")
 
 
 def is_bundled(path: str) -> bool:
-    """Whether a path in a wheel is that of a bundled library."""
+    """Return whether a path in a wheel is that of a bundled library."""
     return PurePosixPath(path).parts[0].endswith(FOLDER)

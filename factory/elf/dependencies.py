@@ -1,4 +1,4 @@
-"""Dependencies of a wheel's ELF files: the libraries that they need, and the symbols of those that are left out."""
+"""Dependencies of a wheel's ELF files: needed libraries, symbols of left-out ones."""
 
 from __future__ import annotations
 

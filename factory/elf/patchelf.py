@@ -1,4 +1,4 @@
-"""Changes of ELF files by patchelf: their names, the libraries that they need, their run paths."""
+"""Changes of ELF files by patchelf: SONAME, needed libraries, run path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Symbols of ELF files: those that a file defines, those that it needs, and functions by address."""
+"""Symbols of ELF files: defined ones, needed ones, functions by address."""
 
 from __future__ import annotations
 

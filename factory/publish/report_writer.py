@@ -1,4 +1,4 @@
-"""Reports of published wheels, written into the ledger from build records and the wheels themselves."""
+"""Reports of published wheels, written into the ledger from build records."""
 
 from __future__ import annotations
 

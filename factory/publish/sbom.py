@@ -1,4 +1,4 @@
-"""Bill of materials of each wheel that was built here, as CycloneDX JSON: made of its release and report alone.
+"""Bills of materials of wheels built here, as CycloneDX JSON from their reports.
 
 It lists the wheel with its licence, the source with its patches (or the distribution's packages that the wheel was
 repacked from), the bundled libraries, and the tools of the build. The same report gives the same bytes: the serial

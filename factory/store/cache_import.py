@@ -1,4 +1,4 @@
-"""Import of an exported cache: unpacked and checked beside the cache's items, then renamed into place.
+"""Import of an exported cache: unpacked, checked, then renamed into place.
 
 Existing items of the cache stay unchanged.
 """

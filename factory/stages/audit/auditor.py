@@ -1,4 +1,4 @@
-"""Audit of a wheel: instructions, ABI, glibc symbols, run paths and stacks of its ELF files.
+"""Audit of a wheel's ELF files: instructions, ABI, glibc symbols, run paths.
 
 A library may contain code beyond the baseline only if the recipe declares it as dispatched: entered after run-time
 detection. A declaration that matches nothing is a violation too, since it could hide a later mistake.

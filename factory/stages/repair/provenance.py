@@ -1,4 +1,4 @@
-"""The packages of bundled libraries: Debian's, by dpkg's file lists, or wheels, by their RECORD."""
+"""Packages of bundled libraries: by dpkg's file lists, or by a wheel's RECORD."""
 
 from __future__ import annotations
 
