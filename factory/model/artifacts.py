@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from factory.model.target import PYTHONS
+from factory.model.target import FIRST_PYTHON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,4 +98,4 @@ class StoredWheel:
     sha256: str
     record_key: str
     profiles: tuple[str, ...]
-    pythons: tuple[str, ...] = PYTHONS[:1]
+    pythons: tuple[str, ...] = (FIRST_PYTHON,)

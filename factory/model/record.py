@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory.model.artifacts import AppliedPatch, BinaryPackage, LibraryOrigin, PackagePin
-from factory.model.target import PYTHONS, TOOLCHAINS, Target
+from factory.model.target import FIRST_PYTHON, FIRST_TOOLCHAIN, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class CheckResult:
     seconds: float
     shown: str
     facts: Mapping[str, object]
-    python: str = PYTHONS[0]
+    python: str = FIRST_PYTHON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class BuildRecord:
     wheel: str = ""
     wheel_sha256: str = ""
     wheel_of: str = ""
-    built_with: str = TOOLCHAINS[0]
+    built_with: str = FIRST_TOOLCHAIN
     comparison: bool = False
     repacked_from: str = ""
     repacked: tuple[BinaryPackage, ...] = ()

@@ -10,9 +10,13 @@ from factory.model.distribution import DEFAULT_DISTRIBUTION
 # The Python versions that wheels are built for, the default first.
 PYTHONS = DEFAULT_DISTRIBUTION.pythons
 
-
 # The toolchains for C and C++, the default first.
 TOOLCHAINS = ("gcc", "clang")
+
+# Meaning of records, ledger entries and content keys that name no Python or toolchain. They were written when there was
+# only this one. It is fixed: it does not follow the defaults above.
+FIRST_PYTHON = "3.13"
+FIRST_TOOLCHAIN = "gcc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from factory.model.job import Job
 from factory.model.recipe import Recipe
-from factory.model.target import TOOLCHAINS, Target
+from factory.model.target import FIRST_TOOLCHAIN, TOOLCHAINS, Target
 from factory.util.jsonio import dumps, identify
 
 # Version of the factory's own build, repair and audit logic; increment when wheels change.
@@ -32,7 +32,7 @@ def content_key(
     recipe = job.recipe
     digest = hashlib.sha256()
     # In native mode the environment key covers every installed compiler, not the chosen one.
-    compilers = [] if job.toolchain == TOOLCHAINS[0] else [f"toolchain {job.toolchain}"]
+    compilers = [] if job.toolchain == FIRST_TOOLCHAIN else [f"toolchain {job.toolchain}"]
     described = (dumps(target), identify(_deciding(recipe), recipe.directory))
     for text in (str(BUILD_LOGIC), *described, environment_key, *inputs, *compilers, *sorted(dependency_wheels)):
         digest.update(f"{len(text)}:{text}".encode())

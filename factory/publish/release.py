@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from factory.model.target import PYTHONS
+from factory.model.target import FIRST_PYTHON
 
 FORMAT = 1  # of the ledger's entries
 _SHA256 = r"(?a)\A[0-9a-f]{64}\Z"
@@ -32,7 +32,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="bu
 
     record: str
     profiles: tuple[str, ...]
-    pythons: tuple[str, ...] = PYTHONS[:1]  # the first entries were written when there was one Python only
+    pythons: tuple[str, ...] = (FIRST_PYTHON,)
 
 
 class Mirrored(msgspec.Struct, frozen=True, tag_field="kind", tag="mirrored"):

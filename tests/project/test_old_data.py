@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,6 +150,32 @@ def test_content_keys_stay_the_same() -> None:
             inputs, target = ["5" * 64, "qemu 11.1"], replace(Target(), python=python)
             found[f"{name} {python} {toolchain}"] = content_key(job, inputs, target, "e" * 64, patches, ["f" * 64])
     assert found == json.loads((DATA / "keys.json").read_text())
+
+
+OTHER_DEFAULT = """
+from dataclasses import replace
+from factory.model import distribution
+distribution.DEFAULT_DISTRIBUTION = replace(distribution.TRIXIE, python="3.15")
+from factory.model.artifacts import StoredWheel
+from factory.model.record import CheckResult
+from factory.model.target import PYTHONS
+from factory.publish.ledger_entry import load_entry
+entry = load_entry({folder!r}, {name!r})
+check = CheckResult(profile="k1", passed=True, seconds=1.0, shown="", facts={{}})
+wheel = StoredWheel(path="", sha256="", record_key="", profiles=())
+print(PYTHONS[0], *entry.origin.pythons, check.python, *wheel.pythons)
+"""
+
+
+def test_old_data_with_other_default_python_is_unchanged(ledger: Ledger) -> None:
+    """Entries and records that name no Python keep their meaning when the default moves."""
+    path = ledger.folder / "engine" / f"{ENGINE}.json"
+    entry = json.loads(path.read_text())
+    entry["origin"].pop("pythons", None)
+    path.write_text(json.dumps(entry))
+    program = OTHER_DEFAULT.format(folder=str(path.parent), name=path.name)
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == ["3.15", "3.13", "3.13", "3.13"]
 
 
 def test_ledger_entries_keep_their_values_and_bytes(ledger: Ledger) -> None:
