@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.errors import RecipeError
 from factory.model.recipe import PACKAGE_TABLE, ROOT_TABLE, CheckOptions, ModelPin, Recipe
@@ -64,6 +64,22 @@ def load_recipes(root: Path, kinds: SourceKinds) -> dict[str, Recipe]:
     if problems:
         raise RecipeError("\n".join(problems), hint=CORRECT_THESE)
     return recipes
+
+
+def shadowing_projects(root: Path) -> frozenset[NormalizedName]:
+    """Return the projects that recipes may publish although the package index has them.
+
+    Only the tables `package` of `root/*/recipe.toml` are read.
+
+    Raises:
+        RecipeError: a file is not TOML.
+    """
+    tables = (Document(file).data.get(PACKAGE_TABLE) for file in root.glob(f"*/{RECIPE_FILE}"))
+    return frozenset(
+        canonicalize_name(str(table.get("distribution") or table.get("name")))
+        for table in tables
+        if isinstance(table, Mapping) and table.get("shadows-upstream") is True
+    )
 
 
 def load_models(path: Path) -> dict[str, ModelPin]:

@@ -14,7 +14,7 @@ from factory.errors import RecipeError
 from factory.model.recipe import Recipe, RepackOptions
 from factory.model.source import Overlay
 from factory.model.target import DEFAULT_PROFILES
-from factory.recipes.loader import load_models
+from factory.recipes.loader import load_models, shadowing_projects
 from factory.stages.sources.deb import DebSource
 from factory.stages.sources.debian import DebianPackaging, DebianSource
 from factory.stages.sources.local import LocalSource
@@ -374,3 +374,16 @@ def test_versions_in_overlays_match_the_recipes() -> None:
             named = map(Requirement, chain(project.get("dependencies", ()), *extras))
             ours = {item.name: str(item.specifier) for item in named if item.name in recipes}
             assert ours == {name: f"=={recipes[canonicalize_name(name)].version}" for name in ours}, folder
+
+
+def test_shadowing_projects_need_only_the_package_table(tmp_path: Path) -> None:
+    tables = {
+        "one": 'name = "One"\nshadows-upstream = true',
+        "two": 'name = "two"\ndistribution = "Two_X"\nshadows-upstream = true',
+        "three": 'name = "three"',
+        "four": 'name = "four"\nshadows-upstream = "yes"',
+    }
+    for name, text in tables.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.toml").write_text(f"[package]\n{text}\n")
+    assert shadowing_projects(tmp_path) == {"one", "two-x"}

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from factory.cli.console import Reporter, print_table
 from factory.errors import IndexDiffers, PublishError
 from factory.host.ownership import owned_by_user
@@ -27,9 +25,8 @@ from factory.publish.report_writer import BuildHistory, write_reports
 from factory.publish.reports import with_reports
 from factory.publish.simple_api import install_lines
 from factory.publish.verify import find_differences
-from factory.recipes.loader import load_recipes
+from factory.recipes.loader import shadowing_projects
 from factory.site.config import load_settings
-from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.store.store import Store
 from factory.util.paths import Layout, checkout, default_layout
 
@@ -112,8 +109,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
 
     store, folder = Store(layout.store), args.ledger or default_ledger(args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
-    recipes = load_recipes(checkout() / "recipes", SOURCE_KINDS)
-    shadowing = frozenset(canonicalize_name(each.project) for each in recipes.values() if each.shadows_upstream)
+    shadowing = shadowing_projects(checkout() / "recipes")
     terms = Terms(may_shadow=shadowing, base=args.url, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two concurrent publishers, the later one writes the pages of both.
