@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from factory.errors import FactoryError, TimeLimitReached
 from factory.model.job import Job
-from factory.model.record import BuildFailure, BuildRecord
+from factory.model.record import AuditSummary, BuildFailure, BuildRecord
 from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.incremental import ends_untouched
 from factory.pipeline.job import Records, prepare_job
@@ -19,6 +19,8 @@ from factory.pipeline.order import STAGES, StageRunner
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
 from factory.pipeline.scheduler import require_all_done, run_graph
+from factory.stages.audit.auditor import audit_wheel
+from factory.stages.audit.summary import summarize
 from factory.util.failure_hints import is_machines_fault
 from factory.util.jsonio import timestamp
 from factory.util.scratch import discard
@@ -98,9 +100,18 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
 def _reuse(existing: BuildRecord, job: Job, run: Run) -> BuildRecord:
     run.reporter.line(f"{job.label}: already built, {existing.wheel}")
     run.store.forget_failure(existing)
+    if existing.audit is None:
+        existing = run.store.add_checked(replace(existing, audit=_audit_stored(existing, job, run)))
     if existing.comparison != job.comparison:  # the recipe's order of toolchains has changed
         return run.store.add_checked(replace(existing, comparison=job.comparison))
     return existing
+
+
+def _audit_stored(record: BuildRecord, job: Job, run: Run) -> AuditSummary:
+    """Audit a stored wheel whose record an older factory wrote without the audit's summary."""
+    with run.stages(job.label, record.key)("audit") as log:
+        log.write(f"# {record.wheel}: the build record has no audit summary\n")
+        return summarize(audit_wheel(run.store.wheel_path(record), job.recipe.audit, record.target))
 
 
 def _remove(folder: Path) -> None:
