@@ -45,13 +45,4 @@ def _reuse_description(candidate: StoredWheel, origin: Origin, published: Releas
         return None
     if not candidate.path.is_file() or candidate.path.stat().st_size != published.size:
         return None
-    return Release(
-        filename=published.filename,
-        project=published.project,
-        version=published.version,
-        sha256=published.sha256,
-        size=published.size,
-        requires_python=published.requires_python,
-        metadata_sha256=published.metadata_sha256,
-        origin=origin,
-    )
+    return replace(published.description(), origin=origin)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from factory.model.target import FIRST_PYTHON
 
@@ -78,6 +79,19 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag
     provenance_sha256: Sha256 | None = None
     listed: bool = True
     yanked_upstream: Reason | None = None
+
+    def description(self) -> Release:
+        """Return only the wheel's own facts, as `describe_wheel` reads them."""
+        return replace(self, **_PUBLISHING_DEFAULTS)
+
+
+# Fields that publishing adds; the wheel has all others.
+PUBLISHING_FIELDS = frozenset(
+    {"yanked", "uploaded", "url", "tracks", "provenance_url", "provenance_sha256", "listed", "yanked_upstream"}
+)
+_PUBLISHING_DEFAULTS = {
+    field.name: field.default for field in msgspec.structs.fields(Release) if field.name in PUBLISHING_FIELDS
+}
 
 
 def now() -> str:

@@ -4,9 +4,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from factory.errors import PublishError
 from factory.publish import wheel_metadata
+from factory.publish.release import PUBLISHING_FIELDS
 from factory.publish.wheel_metadata import describe_wheel, read_metadata
 from tests.support.wheelmaker import BUILT, make_wheel, write_zip
 
@@ -21,6 +23,15 @@ def test_describe_wheel_has_normalized_name_and_metadata_hash(tmp_path: Path) ->
     assert (release.project, release.version, release.requires_python) == ("demo-thing", "1.0", ">=3.9")
     assert release.metadata_sha256 == hashlib.sha256(read_metadata(path)).hexdigest()
     assert release.size == path.stat().st_size
+
+
+def test_description_equals_description_of_the_wheel(tmp_path: Path) -> None:
+    """Publishing describes a known wheel from its ledger entry; no fact of the wheel is lost."""
+    described = describe_wheel(make_wheel(tmp_path, "demo", requires_python=">=3.9"), BUILT)
+    added = {name: not getattr(described, name) if name == "listed" else "added" for name in PUBLISHING_FIELDS}
+    published = structs.replace(described, **added)
+    assert all(getattr(published, name) != getattr(described, name) for name in PUBLISHING_FIELDS)
+    assert published.description() == described
 
 
 @pytest.mark.parametrize(
