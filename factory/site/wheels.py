@@ -21,6 +21,7 @@ from factory.site.states import BUILT, MISSING, PURE, UNCHECKED, UPSTREAM
 from factory.util.wheel_tags import serves
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)", re.ASCII)
+RELEASE_FIELDS = tuple(field.name for field in msgspec.structs.fields(Release))
 
 
 class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -107,12 +108,12 @@ def _log_names(stage: str, python: str) -> tuple[str, str]:
 
 def sanitize_release(release: Release) -> Release:
     """Sanitize the text of a release for pages; simple pages keep the original."""
-    yanked, requires_python = sanitize(release.yanked or ""), sanitize(release.requires_python or "")
-    if (yanked, requires_python) == (release.yanked or "", release.requires_python or ""):
-        return release
-    return replace(
-        release, yanked=yanked if release.yanked else release.yanked, requires_python=requires_python or None
-    )
+    changed = {
+        name: clean
+        for name in RELEASE_FIELDS
+        if isinstance(text := getattr(release, name), str) and (clean := sanitize(text)) != text
+    }
+    return replace(release, **changed) if changed else release
 
 
 def profiles_of(wheels: Iterable[Wheel]) -> tuple[str, ...]:

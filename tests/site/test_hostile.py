@@ -31,6 +31,7 @@ from factory.site.inputs import Site
 from factory.site.overview_pages import make_entry, render_overview
 from factory.site.project_pages import render_project
 from factory.site.projects import Project, make_project
+from factory.site.wheels import sanitize_release
 from factory.site.writer import encode_page, write_site
 from factory.util.jsonio import convert, dumps
 from tests.support.browser import Browser, chromium
@@ -129,6 +130,14 @@ def test_harmless_replaces_harmful_characters_only(text: str) -> None:
     assert shown.encode().decode() == shown
     assert sanitize(shown) == shown
     assert len(shown) <= len(text)
+
+
+def test_sanitize_release_covers_every_text_field() -> None:
+    plain = release(ALPHA)
+    fields = [field.name for field in structs.fields(plain) if field.name not in ("size", "origin", "listed")]
+    clean = sanitize_release(structs.replace(plain, **dict.fromkeys(fields, "a\u202eb")))
+    assert {getattr(clean, name) for name in fields} == {sanitize("a\u202eb")}
+    assert sanitize_release(plain) is plain
 
 
 def test_harmless_keeps_text_of_any_language() -> None:
