@@ -46,9 +46,10 @@ def long(session: nox.Session) -> None:
 
 @nox.session
 def reference(session: nox.Session) -> None:
-    """Write the recipe reference and its JSON schema into docs/."""
+    """Write the generated docs and the board finder's constants."""
     session.install("-e", ".")
     session.run("python", "-m", "factory.cli.recipe_reference")
+    session.run("python", "-m", "factory.cli.finder_constants")
 
 
 @nox.session

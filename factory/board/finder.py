@@ -19,9 +19,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+# Start of constants from factory/model/, written by `.ci/nox reference`.
 # The Pythons of the wheels, and the newest glibc that a wheel may need.
 PYTHONS = ("3.13", "3.14")
 GLIBC = (2, 39)
+# Name, minimal VLEN and extensions of each profile with RVV 1.0, the most demanding first.
+VECTOR_PROFILES: Sequence[tuple[str, int, frozenset[str]]] = (
+    ("vlen1024", 1024, frozenset({"zvfh"})),
+    ("vlen512", 512, frozenset({"zvfh"})),
+    ("rva23", 128, frozenset({"zvfhmin", "zfa", "zicond"})),
+    ("k1", 256, frozenset({"zvfh"})),
+    ("rvv128", 128, frozenset()),
+)
+# End of constants from factory/model/.
 
 # Documentation/arch/riscv/hwprobe.rst of Linux: keys, and bits of IMA_EXT_0.
 HWPROBE, FLUSH_ICACHE = 258, 259
@@ -51,14 +61,6 @@ DRAFT_CORES = re.compile(r"thead,c9(06|10|20)\b")
 # VLEN in bits of known cores, for use when the register is not readable.
 KNOWN_VLEN = {"spacemit,x60": 256, "spacemit,x100": 256, "thead,c908": 128, "sifive,x280": 512}
 
-# Name, minimal VLEN and extensions of each profile with RVV 1.0, the most demanding first.
-VECTOR_PROFILES: Sequence[tuple[str, int, frozenset[str]]] = (
-    ("vlen1024", 1024, frozenset({"zvfh"})),
-    ("vlen512", 512, frozenset({"zvfh"})),
-    ("rva23", 128, frozenset({"zvfhmin", "zfa", "zicond"})),
-    ("k1", 256, frozenset({"zvfh"})),
-    ("rvv128", 128, frozenset()),
-)
 RVA22 = frozenset({"zba", "zbb", "zbs"})
 
 

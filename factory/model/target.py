@@ -37,13 +37,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A named CPU that wheels are checked on; `qemu_cpu` is the value of QEMU_CPU."""
+    """A named CPU that wheels are checked on; `qemu_cpu` is the value of QEMU_CPU.
+
+    `vlen` is the least length of vector registers in bits, 0 without RVV 1.0. `needs` are extensions besides V by which
+    the board finder recognizes a profile with vectors, named as in its EXTENSION_BITS.
+    """
 
     name: str
     qemu_cpu: str
     stands_for: str
+    vlen: int = 0
+    needs: tuple[str, ...] = ()
 
 
+# From the plainest to the most demanding. QEMU 11.1 supports VLEN up to 1024.
 # Measured with qemu-user 11.1 by riscv_hwprobe in the guest. Plain `rv64,v=false` still has Zba, Zbb and Zbs and
 # does not test the baseline; sifive-u54 does.
 PROFILES: Mapping[str, Profile] = {
@@ -51,15 +58,37 @@ PROFILES: Mapping[str, Profile] = {
     for profile in (
         Profile(name="rv64gc", qemu_cpu="sifive-u54", stands_for="SiFive U54 and U74: nothing beyond the baseline"),
         Profile(name="rva22", qemu_cpu="rva22s64", stands_for="SiFive P550: RVA22 without vectors"),
-        Profile(name="rvv128", qemu_cpu="rva22s64,v=true,vlen=128", stands_for="first RVV 1.0 cores: no Zvfh"),
+        Profile(
+            name="rvv128", qemu_cpu="rva22s64,v=true,vlen=128", stands_for="first RVV 1.0 cores: no Zvfh", vlen=128
+        ),
         Profile(
             name="k1",
             qemu_cpu="rva22s64,v=true,vlen=256,zfh=true,zvfh=true",
             stands_for="SpacemiT K1 (BPI-F3, Jupiter)",
+            vlen=256,
+            needs=("zvfh",),
         ),
-        Profile(name="rva23", qemu_cpu="rva23s64", stands_for="the RVA23 profile: V and Zvfhmin, not Zvfh"),
-        Profile(name="vlen512", qemu_cpu="max,vlen=512", stands_for="wide vectors, every extension on"),
-        Profile(name="vlen1024", qemu_cpu="max,vlen=1024", stands_for="SpacemiT K3's A100 cores: VLEN 1024"),
+        Profile(
+            name="rva23",
+            qemu_cpu="rva23s64",
+            stands_for="the RVA23 profile: V and Zvfhmin, not Zvfh",
+            vlen=128,
+            needs=("zvfhmin", "zfa", "zicond"),
+        ),
+        Profile(
+            name="vlen512",
+            qemu_cpu="max,vlen=512",
+            stands_for="wide vectors, every extension on",
+            vlen=512,
+            needs=("zvfh",),
+        ),
+        Profile(
+            name="vlen1024",
+            qemu_cpu="max,vlen=1024",
+            stands_for="SpacemiT K3's A100 cores: VLEN 1024",
+            vlen=1024,
+            needs=("zvfh",),
+        ),
     )
 }
 

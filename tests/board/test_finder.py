@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from factory.board import finder
 from factory.board.finder import Cpu, Machine, judge, of_cpuinfo, profile_of, read_cpuinfo
+from factory.cli import finder_constants
+from factory.cli.finder_constants import update
 from factory.model.protocols import Command
-from factory.model.target import PROFILES, PYTHONS, Target
+from factory.model.target import PROFILES, PYTHONS, Profile, Target
 from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.support.boards import C920V2, D1, SAMPLES
 from tests.support.logs import MemoryLog
@@ -233,9 +236,26 @@ def test_pip_without_riscv64_tags_is_too_old(tmp_path: Path) -> None:
     assert (found["pip"], found["tags"]) == ("19.2.3", False)
 
 
-def test_finder_constants_equal_the_targets() -> None:
-    assert {name for name, _, _ in finder.VECTOR_PROFILES} | {"rv64gc", "rva22"} == set(PROFILES)
+def test_finder_constants_are_up_to_date() -> None:
+    text = SCRIPT.read_text(encoding="utf-8")
+    assert update(text) == text, "run: .ci/nox reference"
     assert (PYTHONS, Target().glibc_floor) == (finder.PYTHONS, finder.GLIBC)
+
+
+def test_update_replaces_the_finders_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Profile(name="wide", qemu_cpu="max", stands_for="a test", vlen=2048, needs=("zvfh", "zfa"))
+    monkeypatch.setattr(finder_constants, "PROFILES", {"plain": PROFILES["rvv128"], "wide": wide})
+    monkeypatch.setattr(finder_constants, "PYTHONS", ("3.15",))
+    constants: dict[str, Any] = {}
+    exec(update(SCRIPT.read_text(encoding="utf-8")), constants | {"__name__": "finder"}, constants)
+    assert constants["PYTHONS"] == ("3.15",)
+    wide_needs, no_needs = frozenset({"zvfh", "zfa"}), frozenset[str]()
+    assert constants["VECTOR_PROFILES"] == (("wide", 2048, wide_needs), ("rvv128", 128, no_needs))
+
+
+def test_finder_recognizes_needs_of_every_profile() -> None:
+    for profile in PROFILES.values():
+        assert set(profile.needs) <= finder.EXTENSION_BITS.keys(), f"add a bit to {SCRIPT.name} for {profile.name}"
 
 
 def test_finder_is_one_file_for_python_3_8() -> None:
@@ -259,7 +279,6 @@ def test_finder_alone_returns_1_for_problems(tmp_path: Path) -> None:
 
 @pytest.mark.environment
 def test_finder_on_each_profile_finds_it(clean_root: RootfsEnvironment, tmp_path: Path, log: MemoryLog) -> None:
-    vlens = {"rvv128": 128, "k1": 256, "rva23": 128, "vlen512": 512, "vlen1024": 1024}
     with clean_root.open(tmp_path / "work") as sandbox:
         (sandbox.work / SCRIPT.name).write_bytes(SCRIPT.read_bytes())
         for name, profile in PROFILES.items():
@@ -267,7 +286,7 @@ def test_finder_on_each_profile_finds_it(clean_root: RootfsEnvironment, tmp_path
             sandbox.run(Command(["sh", "-c", command], cpu=profile.qemu_cpu), log=log)
             found = json.loads((sandbox.work / "answer.json").read_text())
             cpu = found["cpu"]
-            assert (found["profile"], cpu["vlen"], cpu["asked"]) == (name, vlens.get(name, 0), "hwprobe")
+            assert (found["profile"], cpu["vlen"], cpu["asked"]) == (name, profile.vlen, "hwprobe")
             assert (found["problems"], found["notes"], found["tags"]) == ([], [], True)
 
 
