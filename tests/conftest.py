@@ -82,6 +82,12 @@ def native_objdump(layout: Layout) -> list[str]:
     return native_command(DebianLayers(layer_store(layout)).native_tools().tree, "riscv64-linux-gnu-objdump")
 
 
+@pytest.fixture(scope="session")
+def native_qemu(layout: Layout) -> list[str]:
+    """Return the command of the native tools' QEMU."""
+    return native_command(DebianLayers(layer_store(layout)).native_tools().tree, "qemu-riscv64")
+
+
 @pytest.fixture
 def fresh_cache(layout: Layout, tmp_path: Path, hybrid: RootfsEnvironment, clean_root: RootfsEnvironment) -> Path:
     return make_cache(tmp_path / "cache", layout)
