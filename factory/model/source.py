@@ -62,7 +62,9 @@ class Source(Tagged, ABC):
     def fetch(self, cache: Path, destination: Path, log: LogSink) -> SourceTree:
         """Put the source into a new folder in `destination`; `cache` keeps downloads.
 
-        Parts and the overlay are not included.
+        Parts and the overlay are not included. The folder's modification time is the source's date: that of its newest
+        file. Later stages keep it, and repacked wheels get it. The result's `sha256` has 64 lowercase hexadecimal
+        digits, also for a source that is not one archive; bills of materials state it.
 
         Raises:
             SourceError: it cannot be found or downloaded, differs from its pin, or is not safe to unpack.
