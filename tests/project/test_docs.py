@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from factory.cli.main import make_parser
 from factory.recipes.loader import RECIPE_FILE, load_recipe
@@ -27,6 +28,11 @@ def code_lines(document: Path) -> list[str]:
 def factory_lines(document: Path) -> list[str]:
     lines = [part.strip() for line in code_lines(document) for part in line.partition("#")[0].split("&&")]
     return [line for line in lines if line.startswith("factory ")]
+
+
+@pytest.mark.parametrize("workflow", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_workflow_is_yaml(workflow: Path) -> None:
+    assert yaml.safe_load(workflow.read_text())["jobs"]
 
 
 def test_workflow_commands_are_valid() -> None:
