@@ -28,7 +28,7 @@ from factory.util.scratch import discard
 
 
 def stored_beside(wheel: Path, store: Store) -> list[Path]:
-    """Publishable wheels of the store other than this one, which may depend on them."""
+    """Return the publishable wheels of the store that this one may depend on."""
     return [other.path for other in store.published_candidates() if other.path.name != wheel.name]
 
 

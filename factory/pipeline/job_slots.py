@@ -18,7 +18,7 @@ WAIT_SECONDS = 0.5
 
 
 def processors() -> int:
-    """Number of processors available to this process."""
+    """Return the number of processors available to this process."""
     return len(os.sched_getaffinity(0))
 
 

@@ -281,7 +281,7 @@ def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:
 
 
 def _files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
-    """The names and paths of a project's files of one kind."""
+    """Return the names and paths of a project's files of one kind."""
     try:
         with os.scandir(ledger / project / kind) as entries:
             return sorted((entry.name, entry.path) for entry in entries if entry.name.endswith(".json"))

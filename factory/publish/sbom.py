@@ -132,7 +132,7 @@ def _wheel(release: Release, report: WheelReport, build: Build) -> Component:
 
 
 def _pedigree(release: Release, build: Build) -> Component:
-    """The sources of the wheel, and the patches of them."""
+    """Return the sources of the wheel, with their patches."""
     pedigree: Component = {"ancestors": _ancestors(release, build)}
     if build.patches:
         pedigree["patches"] = [_patch(patch) for patch in build.patches]
@@ -163,7 +163,7 @@ def _patch(patch: Patch) -> Component:
 
 
 def _library(release: Release, bundled: Bundled) -> Component:
-    """A bundled library, under the name of its package if that is known."""
+    """Return a bundled library, named after its package if that is known."""
     name = PurePosixPath(bundled.path).name
     component: Component = {
         "type": "library",
@@ -186,7 +186,7 @@ def _dependencies(wheel: Component, libraries: Sequence[Component]) -> list[Comp
 
 
 def _tools(build: Build) -> list[Component]:
-    """The toolchain, from Debian, and the build requirements."""
+    """Return the toolchain, from Debian, and the build requirements."""
     requirements = (each.partition("==") for each in build.requirements)
     return [
         *(_tool("application", "deb", name, version) for name, version in sorted(build.toolchain.items())),
@@ -206,13 +206,13 @@ def _purl(kind: str, name: str, version: str, **qualifiers: str) -> str:
 
 
 def _hashes(sha256: str) -> Sequence[Mapping[str, str]]:
-    """An empty list if there is no hash, as for a source that is a local folder."""
+    """Return the hash in a list, empty for a source that has none, as a local folder."""
     return [{"alg": "SHA-256", "content": sha256}] if SHA256.fullmatch(sha256) else []
 
 
 @lru_cache
 def _licence(text: str) -> Mapping[str, object]:
-    """An SPDX expression if the text is one, else a named licence."""
+    """Return an SPDX expression if the text is one, else a named licence."""
     try:
         return {"expression": str(canonicalize_license_expression(text))}
     except (InvalidLicenseExpression, ValueError):

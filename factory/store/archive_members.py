@@ -133,7 +133,7 @@ def _time_text(nanoseconds: int) -> str:
 
 
 def _nanoseconds(info: tarfile.TarInfo) -> int:
-    """The member's time; tarfile's own number is not precise enough."""
+    """Return the member's time; tarfile's own number is not precise enough."""
     seconds, _, rest = info.pax_headers.get("mtime", "0").partition(".")
     try:
         return int(seconds) * _SECOND + int(rest[:9].ljust(9, "0"))

@@ -115,12 +115,15 @@ def _remove(folder: Path, report: Report) -> int:
 
 
 def _folders(area: Path) -> Sequence[Path]:
-    """The layers or jobs of an area, without the folder of a running import, whose name begins with a dot."""
+    """Return the layers or jobs of an area.
+
+    The folder of a running import, whose name begins with a dot, is excluded.
+    """
     return sorted(path for path in area.glob("[!.]*") if path.is_dir())
 
 
 def _last_use(layer: Path) -> float:
-    """The time of the layer's last use: each build touches its description."""
+    """Return the time of the layer's last use: each build touches its description."""
     description = layer / "layer.json"
     return description.stat().st_mtime if description.is_file() else 0.0
 
@@ -130,7 +133,7 @@ def _last_change(job: Path) -> float:
 
 
 def _size(folder: Path) -> int:
-    """The size on disk in bytes; files with several names count once."""
+    """Return the size on disk in bytes; files with several names count once."""
     sizes = {(status.st_dev, status.st_ino): status.st_blocks * 512 for status in _statuses(folder)}
     return sum(sizes.values())
 

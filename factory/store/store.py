@@ -110,7 +110,7 @@ class Store:
         return [record for record in self.records() if record.checks and not record.comparison]
 
     def _stored(self, newest: BuildRecord, checked: Sequence[BuildRecord]) -> StoredWheel:
-        """A wheel, from its newest record and its records for each Python."""
+        """Return a wheel, from its newest record and its records for each Python."""
         records = [record for record in checked if record.wheel_sha256 == newest.wheel_sha256]
         return StoredWheel(
             path=self.wheel_path(newest),
@@ -133,7 +133,7 @@ class Store:
 
 
 def _without_build_tag(wheel: str) -> tuple[str, ...]:
-    """The name, version, Python, ABI and platform of a wheel's file name."""
+    """Return the name, version, Python, ABI and platform of a wheel's file name."""
     parts = wheel.split("-")
     return (*parts[:2], *parts[-3:])
 

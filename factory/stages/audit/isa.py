@@ -188,12 +188,12 @@ def _surely_baseline() -> npt.NDArray[np.bool_]:
 
 @cache
 def _short_labels() -> Labels:
-    """The label of every halfword as a 16-bit instruction."""
+    """Return the label of every halfword as a 16-bit instruction."""
     return _match(np.arange(1 << 16, dtype=np.uint16), short_patterns(), BASELINE)
 
 
 @cache
 def _names() -> tuple[str, ...]:
-    """The extensions by their labels; the baseline is 0."""
+    """Return the extensions by label; the baseline is 0."""
     found = {pattern.extension for pattern in (*long_patterns(), *short_patterns())}
     return (BASELINE, *sorted((found | {UNKNOWN}) - {BASELINE}))

@@ -100,7 +100,7 @@ def _integer() -> list[Pattern]:
 
 
 def _float_of(extension: str, fmt: int) -> list[Pattern]:
-    """The common instructions of F, D, Zfh and Q, each with its own `fmt`."""
+    """Return the common instructions of F, D, Zfh and Q for one `fmt`."""
     width = {S: 2, D: 3, H: 1, Q: 4}[fmt]
     return [
         *_row(extension, opcode=(LOAD_FP, STORE_FP), funct3=width),

@@ -32,6 +32,6 @@ def summarize(report: AuditReport) -> AuditSummary:
 
 
 def _extensions(library: LibraryReport) -> tuple[str, ...]:
-    """The extensions beyond the baseline, without the parts of V."""
+    """Return the extensions beyond the baseline, without the parts of V."""
     names = {name.lower() for name in (*(use.extension for use in library.uses), *library.declares)}
     return tuple(sorted(name for name in names if "v" not in names or not name.startswith(PARTS_OF_V)))

@@ -48,7 +48,7 @@ class WheelFile:
         return frozenset(tag for line in lines for tag in _parsed(line))
 
     def sboms(self) -> tuple[str, ...]:
-        """The paths of the bills of materials (PEP 770)."""
+        """Return the paths of the bills of materials (PEP 770)."""
         return tuple(sorted(info.filename for info in self._members if SBOM.fullmatch(info.filename)))
 
     def elf_files(self) -> Iterator[tuple[str, bytes]]:
