@@ -34,7 +34,10 @@ class MalformedElf(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeRange:
-    """An executable section, or segment of a file without section headers; `address` is that of its first byte."""
+    """An executable section, or segment of a file without section headers.
+
+    `address` is that of its first byte.
+    """
 
     name: str
     address: int
@@ -46,7 +49,7 @@ class ElfFacts:
     """A file's headers, dynamic section and code.
 
     `arch` is Tag_RISCV_arch, None if the file has no such attribute. `stack` holds the flags (PF_*) of PT_GNU_STACK,
-    None if there is none. `versions` are the symbol versions needed from other libraries ("GLIBC_2.38").
+    Return None if there is none. `versions` are the symbol versions needed from other libraries ("GLIBC_2.38").
     """
 
     kind: str

@@ -49,7 +49,10 @@ class Sandbox(Protocol):
 
 
 class Reporter(Protocol):
-    """Progress of a run, for a person; stages of several packages may be open at once, in several threads."""
+    """Progress of a run, for a person.
+
+    Stages of several packages may be open at once, in several threads.
+    """
 
     def overall(self, total: int, *, at_once: int) -> AbstractContextManager[None]:
         """Announce `total` packages, `at_once` of them at the same time, while the body runs."""

@@ -28,7 +28,10 @@ Find = Callable[[Release], Path | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildHistory:
-    """All build records of a store, the oldest first, and its failures; `cache` holds the logs that these name."""
+    """All build records of a store, the oldest first, and its failures.
+
+    `cache` holds the logs that these name.
+    """
 
     records: Sequence[BuildRecord]
     failures: Sequence[BuildFailure]

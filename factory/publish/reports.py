@@ -91,10 +91,10 @@ class Bundled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A wheel's libraries according to the audit; `glibc` is the newest version needed ("2.38").
+    """A wheel's libraries according to the audit.
 
-    `bundled` is None in reports from before it was recorded. `sboms` are the paths of bills of materials that the
-    package's own build put into the wheel (PEP 770).
+    `glibc` is the newest version needed ("2.38"). `bundled` is None in reports from before it was recorded. `sboms` are
+    the paths of bills of materials that the package's own build put into the wheel (PEP 770).
     """
 
     libraries: int
@@ -106,11 +106,12 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The build and checks of a wheel; `finished` is UTC in ISO 8601, `requirements` are `name==version`.
+    """The build and checks of a wheel.
 
-    `contents` is None if no record has an audit. `repacked_from` names the distribution's package that the wheel was
-    made of, if nothing was compiled, and `repacked` lists all such packages. `recipe` is the recipe's name, which may
-    differ from the project's; it is empty in reports from before it was recorded.
+    `finished` is UTC in ISO 8601, `requirements` are `name==version`. `contents` is None if no record has an audit.
+    `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled, and `repacked`
+    lists all such packages. `recipe` is the recipe's name, which may differ from the project's; it is empty in reports
+    from before it was recorded.
     """
 
     record: str
@@ -140,7 +141,10 @@ class WheelReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def contents_of(records: Sequence[BuildRecord]) -> Contents | None:
-    """Describe a wheel's contents as its newest audit recorded them; None if no record has an audit's summary."""
+    """Describe a wheel's contents as its newest audit recorded them.
+
+    Return None if no record has an audit's summary.
+    """
     found = [(record.audit, record.library_origins) for record in records if record.audit is not None]
     if not found:
         return None

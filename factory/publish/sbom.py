@@ -34,9 +34,9 @@ def sbom_name(filename: str) -> str:
 
 
 def write_sboms(releases: Sequence[Release], ledger: Path, out: Path, *, force: bool = False) -> tuple[Path, ...]:
-    """Write `<out>/files/<wheel>.cdx.json` of every wheel built here; return new and changed ones.
+    """Write `<out>/files/<wheel>.cdx.json` of every wheel built here.
 
-    A file newer than its inputs is not read, unless `force`.
+    Return new and changed ones. A file newer than its inputs is not read, unless `force`.
 
     Raises:
         PublishError: a report of the ledger is damaged.

@@ -89,7 +89,7 @@ class DeclaredField:
 
     @property
     def required(self) -> bool:
-        """Whether the key must be given."""
+        """True if the key must be given."""
         return self.default is dataclasses.MISSING and self.factory is dataclasses.MISSING
 
 

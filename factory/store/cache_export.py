@@ -142,7 +142,10 @@ def _raise(error: OSError) -> None:
 
 @contextmanager
 def _renamed(target: Path) -> Iterator[IO[bytes]]:
-    """Yield a file that gets its name when it is complete; overwrite the rest of an interrupted run."""
+    """Yield a file that gets its name when it is complete.
+
+    Overwrite the rest of an interrupted run.
+    """
     partial = target.with_name(f".{target.name}.partial")
     try:
         with partial.open("wb") as file:

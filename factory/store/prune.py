@@ -86,9 +86,9 @@ def compiler_statistics(layout: Layout) -> CompilerStatistics | None:
 
 
 def prune(layout: Layout, days: int, report: Report) -> int:
-    """Remove partial layers, and builds and layers unused for `days` days; return the freed bytes.
+    """Remove partial layers, and builds and layers unused for `days` days.
 
-    The store stays unchanged, and so do items that another process is working on.
+    Return the freed bytes. The store stays unchanged, and so do items that another process is working on.
     """
     oldest = time.time() - days * DAY
     freed = 0
@@ -102,7 +102,10 @@ def prune(layout: Layout, days: int, report: Report) -> int:
 
 
 def _remove(folder: Path, report: Report) -> int:
-    """Remove a layer or a job; rename it first, so that an interrupted removal leaves nothing that looks finished."""
+    """Remove a layer or a job.
+
+    Rename it first, so that an interrupted removal leaves nothing that looks finished.
+    """
     name = folder.name.removesuffix(PARTIAL)
     with held_if_free(lock_of(folder.with_name(name))) as alone:
         if not alone:

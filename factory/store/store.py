@@ -99,7 +99,10 @@ class Store:
         return [self._stored(record, checked) for record in newest.values() if _passed(record)]
 
     def candidate(self, wheel: Path) -> StoredWheel | None:
-        """Return the file `wheel` with its passed checks; None if no record has these bytes and passed."""
+        """Return the file `wheel` with its passed checks.
+
+        Return None if no record has these bytes and passed.
+        """
         sha256, checked = sha256_of(wheel), self._checked()
         records = [each for each in checked if (each.wheel, each.wheel_sha256) == (wheel.name, sha256)]
         if not records or not _passed(records[-1]):

@@ -197,7 +197,10 @@ def _report(path: str, data: bytes, facts: ElfFacts, limits: Limits) -> LibraryR
 
 
 def _extension_uses(data: bytes, code: Sequence[CodeRange]) -> Iterator[ExtensionUse]:
-    """Sum up the instructions of all code ranges beyond the baseline; read symbols only if there are any."""
+    """Sum up the instructions of all code ranges beyond the baseline.
+
+    Read symbols only if there are any.
+    """
     excess = [(part, found) for part in code for found in find_excess(part.data)]
     symbols = SymbolMap(data) if excess else None
     counts: Counter[str] = Counter()

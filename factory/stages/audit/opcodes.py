@@ -140,7 +140,10 @@ def _atomic() -> list[Pattern]:
 
 
 def _system() -> list[Pattern]:
-    """Zicsr with the CSRs of user code; `unimp` is a write to one of them, the read-only `cycle`."""
+    """Zicsr with the CSRs of user code.
+
+    `unimp` is a write to one of them, the read-only `cycle`.
+    """
     return [
         *_row(BASELINE, opcode=SYSTEM, funct3=0, rd=0, rs1=0, imm12=(0, 1)),
         *_row("Zawrs", opcode=SYSTEM, funct3=0, rd=0, rs1=0, imm12=(0x0D, 0x1D)),

@@ -18,7 +18,10 @@ from factory.util.log import LogSink
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """One build of a package: its sandbox, recipe, metadata and Python; at most `jobs` compilers at once."""
+    """One build of a package: its sandbox, recipe, metadata and Python.
+
+    At most `jobs` compilers at once.
+    """
 
     sandbox: Sandbox
     recipe: Recipe
@@ -49,7 +52,10 @@ class Builder(Protocol):
         ...
 
     def install_requirements(self, build: Build, wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
-        """Install the build requirements while the network is on; `wheels` are our own builds of some of them."""
+        """Install the build requirements while the network is on.
+
+        `wheels` are our own builds of some of them.
+        """
         ...
 
     def build_wheel(self, build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWheel:

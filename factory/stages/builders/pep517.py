@@ -104,7 +104,10 @@ def make_venv(build: Build) -> None:
 
 
 def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
-    """Install requirements, some as our `wheels`; return the contents of the virtual environment."""
+    """Install requirements, some as our `wheels`.
+
+    Return the contents of the virtual environment.
+    """
     _uv_install(build, requirements, _offer(build.work, wheels))
     return _installed(build)
 

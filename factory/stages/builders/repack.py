@@ -107,7 +107,9 @@ def packages_of(source: Path, recipe: Recipe) -> dict[str, Path]:
 
 
 def merge(packages: Mapping[str, Path], files: Path) -> dict[Path, str]:
-    """Merge the packages' files into `files`, as in a system's root; return each file's package.
+    """Merge the packages' files into `files`, as in a system's root.
+
+    Return each file's package.
 
     Raises:
         BuildFailed: two packages have the same file.
@@ -184,7 +186,10 @@ def link_together(tree: Path, folders: Sequence[Path], recipe: Recipe, log: LogS
 
 
 def _run_path(each: LinkedFile, closure: Closure) -> str | None:
-    """Return the run path from a file to the wheel's libraries that it needs; None if it needs none."""
+    """Return the run path from a file to the wheel's libraries that it needs.
+
+    Return None if it needs none.
+    """
     needed = set(map(closure.rename, each.needed))
     folders = {other.path.parent for other in closure.own if other.path.name in needed}
     entries = {str(PurePosixPath("$ORIGIN", os.path.relpath(folder, each.path.parent))) for folder in folders}

@@ -60,7 +60,10 @@ def _disagreements(options: CheckOptions, first: CheckResult, other: CheckResult
 
 
 def _logits_apart(options: CheckOptions, first: CheckResult, other: CheckResult, *, steps: int) -> list[str]:
-    """List differences in the logits of the first steps; with a tolerance, all logits must be present."""
+    """List differences in the logits of the first steps.
+
+    With a tolerance, all logits must be present.
+    """
     pairs = list(zip(_logits(first)[:steps], _logits(other)[:steps], strict=False))
     distances = [_distance(left, right) for left, right in pairs]
     if options.logits_tolerance and len(pairs) < steps:
@@ -78,7 +81,10 @@ def _logits_apart(options: CheckOptions, first: CheckResult, other: CheckResult,
 
 
 def _distance(left: Mapping[int, float], right: Mapping[int, float]) -> float:
-    """Return the largest difference of one step's logits; infinity if one is not finite or none is common."""
+    """Return the largest difference of one step's logits.
+
+    It is infinite if a value is not finite or none is common.
+    """
     common = left.keys() & right.keys()
     if not common or not all(map(math.isfinite, (*left.values(), *right.values()))):
         return math.inf

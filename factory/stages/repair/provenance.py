@@ -36,10 +36,10 @@ class Candidate:
 def find_origins(
     wheel: Path, candidates: Sequence[Candidate], known: Mapping[Path, LibraryOrigin], roots: Roots
 ) -> dict[str, LibraryOrigin]:
-    """Map each bundled library's path in the wheel to its package; a library of no known package is absent.
+    """Map each bundled library's path in the wheel to its package.
 
-    A library is identified with a candidate by its name and eight digits of its sha256. `known` are the packages of
-    files that no package manager installed.
+    A library of no known package is absent. A library is identified with a candidate by its name and eight digits of
+    its sha256. `known` are the packages of files that no package manager installed.
 
     Raises:
         RepairFailed: `wheel` is not a zip archive.

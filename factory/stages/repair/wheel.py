@@ -62,9 +62,10 @@ def repair(
     epoch: str,
     log: LogSink,
 ) -> RepairedWheel:
-    """Write the repaired wheel to the folder `out`; one that already has its final tags keeps its bytes.
+    """Write the repaired wheel to the folder `out`.
 
-    `epoch` is the modification time, in seconds, of the files in the wheel.
+    One that already has its final tags keeps its bytes. `epoch` is the modification time, in seconds, of the files in
+    the wheel.
 
     Raises:
         RepairFailed: no platform tag at or below the target's holds, or a needed library is missing.
@@ -122,7 +123,10 @@ def _is_repaired(wheel: Path) -> bool:
 
 
 def _slim(tree: Path, strip: Sequence[str], log: LogSink) -> bool:
-    """Strip an unpacked wheel's ELF files and remove copies of them; return whether there are any."""
+    """Strip an unpacked wheel's ELF files and remove copies of them.
+
+    Return whether there are any.
+    """
     libraries = [path for path in sorted(tree.rglob("*")) if is_elf(path)]
     for path in libraries:
         run([*strip, "--strip-unneeded", str(path)], log=log, what=f"strip {path.name}")
@@ -135,7 +139,10 @@ def _slim(tree: Path, strip: Sequence[str], log: LogSink) -> bool:
 def _relink(
     tree: Path, folders: Sequence[Path], wheel: str, options: RepairOptions, tools: RepairTools, log: LogSink
 ) -> list[Candidate]:
-    """Relink the wheel's files, and copies of libraries in `folders` in the first of these; return those libraries."""
+    """Relink the wheel's files, and copies of libraries in `folders` in the first of these.
+
+    Return those libraries.
+    """
     changed = folders[0]
     try:
         closure = find_closure(own_files(tree), folders, original_names(folders), options.left_out)

@@ -101,7 +101,10 @@ def extract(
 def mmdebstrap_command(
     tree: Path, selection: Selection, distribution: Distribution, mirror: str | None, apt_options: Sequence[str]
 ) -> list[str]:
-    """Return the command that makes a tree; without `mirror`, mmdebstrap uses the suite's default one."""
+    """Return the command that makes a tree.
+
+    Without `mirror`, mmdebstrap uses the suite's default one.
+    """
     return [
         "mmdebstrap",
         "--mode=root",
