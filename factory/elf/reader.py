@@ -49,7 +49,7 @@ class ElfFacts:
     """A file's headers, dynamic section and code.
 
     `arch` is Tag_RISCV_arch, None if the file has no such attribute. `stack` holds the flags (PF_*) of PT_GNU_STACK,
-    Return None if there is none. `versions` are the symbol versions needed from other libraries ("GLIBC_2.38").
+    None if there is none. `versions` are the symbol versions needed from other libraries ("GLIBC_2.38").
     """
 
     kind: str
