@@ -117,7 +117,7 @@ def test_judge_problem_names_its_fix(change: dict[str, object], words: str) -> N
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"python": "3.11.2"}, "most wheels are for Python 3.13 and 3.14; Python 3.11 gets only"),
+        ({"python": "3.11.2"}, f"most wheels are for Python {' and '.join(PYTHONS)}; Python 3.11 gets only"),
         ({"glibc": (2, 36)}, "a tag above manylinux_2_36"),
         ({"pip": "", "tags": None}, "Python without pip"),
     ],
