@@ -13,4 +13,4 @@ FILE = re.compile(r"([^.]+)-([0-9a-f]{8})(\..+)")
 
 def is_bundled(path: str) -> bool:
     """Return whether a path in a wheel is that of a bundled library."""
-    return PurePosixPath(path).parts[0].endswith(FOLDER)
+    return any(folder.endswith(FOLDER) for folder in PurePosixPath(path).parts[:1])

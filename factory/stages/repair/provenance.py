@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
@@ -92,10 +93,18 @@ def _wheel_of(library: Path) -> LibraryOrigin | None:
         return None
     path = library.relative_to(folder).as_posix()
     for installed in distributions(path=[str(folder)]):
-        if any(file.as_posix() == path for file in installed.files or ()):
+        if _records(installed, path) and {"Name", "Version"} <= set(installed.metadata):
             name = canonicalize_name(installed.metadata["Name"])
             return LibraryOrigin(kind="pypi", name=name, version=installed.version)
     return None
+
+
+def _records(installed: Distribution, path: str) -> bool:
+    """Report whether the RECORD of a distribution has the path; a damaged one has none."""
+    try:
+        return any(file.as_posix() == path for file in installed.files or ())
+    except (ValueError, csv.Error):  # the build can change the file
+        return False
 
 
 def _debian_package(library: Path, tree: Path, roots: Roots) -> LibraryOrigin | None:

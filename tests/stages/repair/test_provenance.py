@@ -113,6 +113,25 @@ def test_origin_in_site_packages_is_wheel_with_record(tmp_path: Path, roots: Roo
     assert origin_of(file, file, roots) == LibraryOrigin(kind="pypi", name="open-blas", version="0.3")
 
 
+@pytest.mark.parametrize(
+    ("record", "metadata"),
+    [
+        ("blas/lib/libopenblas.so,sha256=a,many\n", "Name: open-blas\nVersion: 0.3\n"),
+        ("blas/lib/libopenblas.so,,\n", "Version: 0.3\n"),
+        ("blas/lib/libopenblas.so,,\n", "Name: open-blas\n"),
+    ],
+)
+def test_origin_in_site_packages_with_damaged_files_is_absent(
+    record: str, metadata: str, tmp_path: Path, roots: Roots
+) -> None:
+    """A build can change the files of its virtual environment."""
+    site = tmp_path / "venv/lib/python3.13/site-packages"
+    file = write(site / "blas/lib/libopenblas.so", "blas")
+    write(site / "open_blas-0.3.dist-info/METADATA", f"Metadata-Version: 2.1\n{metadata}")
+    write(site / "open_blas-0.3.dist-info/RECORD", record)
+    assert origin_of(file, file, roots) is None
+
+
 def test_origin_that_builder_knows_is_kept(tmp_path: Path) -> None:
     file = write(tmp_path / "files/usr/lib/libprotobuf.so.32", "x")
     known = LibraryOrigin(kind="deb", name="libprotobuf32t64", version="3.21", architecture="riscv64")
@@ -131,7 +150,7 @@ def test_origin_of_unknown_library_is_absent(tmp_path: Path, roots: Roots) -> No
 
 
 def test_bundled_libraries_are_those_of_the_top_folder(tmp_path: Path) -> None:
-    members = {"demo.libs/libz-1.so": "", "demo/libx.so": "", "demo/x.libs/liby.so": ""}
+    members = {"demo.libs/libz-1.so": "", "demo/libx.so": "", "demo/x.libs/liby.so": "", "./": ""}
     assert bundled_libraries(write_zip(tmp_path / "demo.whl", members)) == ["demo.libs/libz-1.so"]
 
 
