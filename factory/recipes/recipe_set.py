@@ -66,6 +66,11 @@ def find_recipe(name: str, recipes: Mapping[str, Recipe]) -> Recipe:
     name = canonicalize_name(name)
     if name in recipes:
         return recipes[name]
+    raise RecipeError(f"there is no recipe for {name!r}", hint=_suggestion(name, recipes))
+
+
+def _suggestion(name: str, recipes: Mapping[str, Recipe]) -> str:
+    if not recipes:
+        return "there are no recipes here: run this in the project's folder, or name it with --checkout DIR"
     close = difflib.get_close_matches(name, recipes, n=1)
-    suggestion = f"did you mean {close[0]!r}?" if close else f"known recipes: {', '.join(sorted(recipes))}"
-    raise RecipeError(f"there is no recipe for {name!r}", hint=suggestion)
+    return f"did you mean {close[0]!r}?" if close else f"known recipes: {', '.join(sorted(recipes))}"
