@@ -77,13 +77,13 @@ def _files_of_overlay(overlay: Overlay) -> Files:
 
 def _parse(folder: str, files: Files) -> ProjectMetadata:
     pyproject = _parse_pyproject(folder, files)
-    project = _parse_core(files, pyproject)
-    system = pyproject.get("build-system", {"requires": list(DEFAULT_REQUIRES)})
+    project = _parse_core(folder, files, pyproject)
+    system = _table(pyproject, "build-system", {"requires": list(DEFAULT_REQUIRES)}, folder)
     return ProjectMetadata(
         name=project.get("name"),
         version=project.get("version"),
-        build_backend=_string(system, "build-backend", folder) or DEFAULT_BACKEND,
-        build_requires=_strings(system, "requires", folder),
+        build_backend=_string(system, "build-system.build-backend", folder) or DEFAULT_BACKEND,
+        build_requires=_strings(system, "build-system.requires", folder),
         backend_path=_backend_path(system, folder),
         requires_python=project.get("requires_python", ""),
         dependencies=tuple(project.get("requires_dist", ())),
@@ -105,46 +105,60 @@ def _parse_pyproject(folder: str, files: Files) -> dict[str, Any]:
         raise _invalid(folder, str(error)) from error
 
 
-def _parse_core(files: Files, pyproject: dict[str, Any]) -> RawMetadata:
+def _parse_core(folder: str, files: Files, pyproject: dict[str, Any]) -> RawMetadata:
     if PKG_INFO in files:
         raw, _unparsed = parse_email(files[PKG_INFO])
         return raw
-    return _from_project_table(pyproject.get("project", {}))
+    return _from_project_table(_table(pyproject, "project", {}, folder), folder)
 
 
-def _from_project_table(project: dict[str, Any]) -> RawMetadata:
+def _from_project_table(project: dict[str, Any], folder: str) -> RawMetadata:
     """Return a [project] table under the names of core metadata (PEP 621)."""
     raw: RawMetadata = {}
     if "name" in project:
-        raw["name"] = project["name"]
+        raw["name"] = _string(project, "project.name", folder)
     if "version" in project:
-        raw["version"] = project["version"]
-    raw["requires_python"] = project.get("requires-python", "")
-    raw["requires_dist"] = project.get("dependencies", [])
-    text = project.get("license", "")
-    raw["license"] = text if isinstance(text, str) else text.get("text", "")
+        raw["version"] = _string(project, "project.version", folder)
+    raw["requires_python"] = _string(project, "project.requires-python", folder)
+    raw["requires_dist"] = list(_strings({"dependencies": [], **project}, "project.dependencies", folder))
+    raw["license"] = _license(project, folder)
     return raw
 
 
+def _license(project: dict[str, Any], folder: str) -> str:
+    """Return the license: a string or, in older files, the text of a table."""
+    if isinstance(project.get("license", ""), str):
+        return _string(project, "project.license", folder)
+    return _string(_table(project, "project.license", {}, folder), "project.license.text", folder)
+
+
+def _table(tables: dict[str, Any], path: str, default: dict[str, Any], folder: str) -> dict[str, Any]:
+    table = tables.get(path.rpartition(".")[2], default)
+    if not isinstance(table, dict):
+        raise _invalid(folder, f"{path} must be a table")
+    return table
+
+
 def _backend_path(system: dict[str, Any], folder: str) -> tuple[str, ...]:
-    paths = _strings(system, "backend-path", folder) if "backend-path" in system else ()
+    paths = _strings(system, "build-system.backend-path", folder) if "backend-path" in system else ()
     for path in paths:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise _invalid(folder, f"build-system.backend-path {path!r} leaves the source")
     return paths
 
 
-def _string(system: dict[str, Any], key: str, folder: str) -> str:
-    value = system.get(key, "")
+def _string(table: dict[str, Any], path: str, folder: str) -> str:
+    """Return the string of the table's key that ends `path`, empty if it is missing."""
+    value = table.get(path.rpartition(".")[2], "")
     if not isinstance(value, str):
-        raise _invalid(folder, f"build-system.{key} must be a string")
+        raise _invalid(folder, f"{path} must be a string")
     return value
 
 
-def _strings(system: dict[str, Any], key: str, folder: str) -> tuple[str, ...]:
-    value = system.get(key)
+def _strings(table: dict[str, Any], path: str, folder: str) -> tuple[str, ...]:
+    value = table.get(path.rpartition(".")[2])
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _invalid(folder, f"build-system.{key} must be a list of strings")
+        raise _invalid(folder, f"{path} must be a list of strings")
     return tuple(value)
 
 

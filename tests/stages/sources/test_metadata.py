@@ -83,6 +83,14 @@ def test_project_table_is_read_without_pkg_info(tmp_path: Path) -> None:
             "build-system.backend-path '../x' leaves the source",
         ),
         ("[build-system\n", "Expected ']'"),
+        ("build-system = 1\n", "build-system must be a table"),
+        ("project = 1\n", "project must be a table"),
+        ("[project]\nname = 1\n", "project.name must be a string"),
+        ("[project]\nversion = 1.0\n", "project.version must be a string"),
+        ("[project]\nrequires-python = 3\n", "project.requires-python must be a string"),
+        ("[project]\ndependencies = 'x'\n", "project.dependencies must be a list of strings"),
+        ("[project]\nlicense = 1\n", "project.license must be a table"),
+        ("[project]\nlicense = {text = 1}\n", "project.license.text must be a string"),
     ],
 )
 def test_invalid_pyproject_is_reported(tmp_path: Path, text: str, expected: str) -> None:
