@@ -25,7 +25,8 @@ def describe_candidate(candidate: StoredWheel, published: Release | None) -> Rel
     name = candidate.path.name
     if not candidate.profiles:
         raise PublishError(
-            f"{name}: cannot publish: its checks passed on no ISA profile", hint=f"run: factory check {candidate.path}"
+            f"{name}: cannot publish: its checks passed on no ISA profile",
+            hint=f"run: factory build {name.partition('-')[0].replace('_', '-')}",
         )
     origin = Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
     release = _reuse_description(candidate, origin, published) or describe_wheel(candidate.path, origin)
