@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,10 +50,26 @@ METADATA = ProjectMetadata(
 )
 
 
+def pack_wheel(name: str, folder: Path) -> Path:
+    """Pack a wheel of the old data, its members uncompressed and in the order of RECORD: always the same bytes."""
+    members = DATA / "wheels" / name
+    (record,) = members.glob("*.dist-info/RECORD")
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        for line in record.read_text().splitlines():
+            path = line.partition(",")[0]
+            archive.writestr(zipfile.ZipInfo(path), (members / path).read_bytes())
+    return folder / name
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """Copy the old cache."""
-    return shutil.copytree(DATA / "cache", tmp_path / "cache")
+    """Copy the old cache, with the wheel of its record."""
+    copy = shutil.copytree(DATA / "cache", tmp_path / "cache")
+    wheel = pack_wheel("openblas_ilp64-0.3.34-py3-none-manylinux_2_38_riscv64.whl", tmp_path)
+    folder = copy / "store/wheels" / sha256_of(wheel)
+    folder.mkdir(parents=True)
+    wheel.rename(folder / wheel.name)
+    return copy
 
 
 @pytest.fixture
@@ -208,7 +225,10 @@ def test_pages_of_the_old_ledger_keep_their_bytes(ledger: Ledger, tmp_path: Path
 def test_publishing_an_old_ledger_changes_no_entry(ledger: Ledger, tmp_path: Path) -> None:
     before = tree_of(ledger.folder)
     output = tmp_path / "out"
-    shutil.copytree(DATA / "wheels", output / "files")
+    (output / "files").mkdir(parents=True)
+    for name in (ENGINE, "pure_lib-2.0-py3-none-any.whl"):
+        pack_wheel(name, output / "files")
+    engine = sha256_of(output / "files" / ENGINE)
     publication = publish(
         (),
         ledger=ledger,
@@ -223,4 +243,4 @@ def test_publishing_an_old_ledger_changes_no_entry(ledger: Ledger, tmp_path: Pat
     assert before.items() <= tree_of(ledger.folder).items()
     published = tree_of(output)
     assert json.loads((DATA / "pages.json").read_text()).items() <= published.items()
-    assert published[f"files/{ENGINE}"] == sha256_of(DATA / "wheels" / ENGINE)
+    assert published[f"files/{ENGINE}"] == engine
