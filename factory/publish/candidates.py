@@ -8,6 +8,7 @@ from factory.errors import PublishError
 from factory.model.artifacts import StoredWheel
 from factory.publish.provenance import read_provenance
 from factory.publish.release import Built, Origin, Release
+from factory.publish.wheel_filename import parse_filename
 from factory.publish.wheel_metadata import describe_wheel
 
 
@@ -26,7 +27,7 @@ def describe_candidate(candidate: StoredWheel, published: Release | None) -> Rel
     if not candidate.profiles:
         raise PublishError(
             f"{name}: cannot publish: its checks passed on no ISA profile",
-            hint=f"run: factory build {name.partition('-')[0].replace('_', '-')}",
+            hint=f"run: factory build {parse_filename(name)[0]}",
         )
     origin = Built(record=candidate.record_key, profiles=candidate.profiles, pythons=candidate.pythons)
     release = _reuse_description(candidate, origin, published) or describe_wheel(candidate.path, origin)
