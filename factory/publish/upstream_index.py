@@ -16,16 +16,10 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
-from pypi_simple import (
-    ACCEPT_ANY,
-    DistributionPackage,
-    NoSuchProjectError,
-    PyPISimple,
-    UnsupportedContentTypeError,
-    UnsupportedRepoVersionError,
-)
+from pypi_simple import ACCEPT_ANY, DistributionPackage
 
 from factory.errors import PublishError
+from factory.host.index_page import UNREADABLE, read_page
 from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
 from factory.publish.release import SHA256, TIME_FORMAT, URL, Mirrored, Release
 from factory.publish.wheel_filename import parse_filename
@@ -34,7 +28,6 @@ from factory.publish.wheel_metadata import METADATA_LIMIT, METADATA_SUFFIX
 CHECK_NETWORK = "check the network, the proxy variables and pip's index configuration (pip config list)"
 CHUNK_BYTES = 1 << 16
 NO_REASON = "its project yanked it and gave no reason"
-_UNREADABLE = (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +73,10 @@ class Upstream:
             PublishError: the index can't be read.
         """
         try:
-            page = PyPISimple(self.url, session=self.session).get_project_page(project, timeout=TIMEOUT_SECONDS)
-        except NoSuchProjectError:
-            return ()
-        except _UNREADABLE as error:
+            page = read_page(project, self.url, self.session)
+        except UNREADABLE as error:
             raise self._unreadable(project, error) from error
-        return page.packages
+        return () if page is None else page.packages
 
     def linked(self, release: Release) -> Release:
         """Return a copied file as a link to the original, see `wheels`.

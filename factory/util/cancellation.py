@@ -44,6 +44,13 @@ class Stop:
         if self._reason is not None:
             raise self._reason()
 
+    def wait(self, seconds: float) -> None:
+        """Wait; raise the reason as soon as the run is cancelled."""
+        cancelled = threading.Event()
+        with self.ended_by(cancelled.set):
+            cancelled.wait(seconds)
+        self.check()
+
     @contextmanager
     def ended_by(self, end: Callable[[], None]) -> Iterator[None]:
         """Register `end()` as the way to end the body early."""

@@ -12,7 +12,8 @@ import requests
 from urllib3.exceptions import HTTPError as BrokenBody
 
 from factory.errors import SourceError
-from factory.host.index_session import BACKOFF_SECONDS, RETRIES, TIMEOUT_SECONDS, without_secrets
+from factory.host.index_session import RETRIES, TIMEOUT_SECONDS, wait_before_retry, without_secrets
+from factory.host.transfer import TransferLimit
 from factory.stages.sources.disk import cache_slot, explain_full_disk, publish
 from factory.util import cancellation
 from factory.util.atomic_files import sha256_of
@@ -20,17 +21,22 @@ from factory.util.locks import held
 from factory.util.log import LogSink
 
 CHUNK_BYTES = 64 * 1024
+# An attempt that brings less has failed.
+LEAST_PROGRESS_BYTES = 16 * 1024
+# The largest wheels and source archives have some gigabytes.
+MAX_FILE_BYTES = 8 * 1024**3
 PROGRESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file on a server with its sha256; `hint` is for failed downloads."""
+    """A file on a server with its sha256 and its size, if known; `hint` is for failed downloads."""
 
     url: str
     name: str
     sha256: str
     hint: str = "check the network, the proxy variables and pip's index configuration (pip config list), and run again"
+    size: int | None = None
 
 
 def download(file: RemoteFile, cache: Path, session: requests.Session, log: LogSink) -> Path:
@@ -86,20 +92,22 @@ def _fetch_checked(file: RemoteFile, part: Path, session: requests.Session, log:
 def _fetch_whole(file: RemoteFile, part: Path, session: requests.Session, log: LogSink) -> tuple[str, int]:
     """Request until the file is complete; return its sha256 and the resumed offset.
 
-    Only attempts that bring nothing count as failures, so a bad line still gets a large file through.
+    Only attempts that bring next to nothing count as failures, so a bad line still gets a large file through.
     """
     failures = 0
     while True:
         before = _size(part)
         try:
             return _fetch_rest(file, part, session, log)
+        except TransferLimit as error:
+            raise _unreachable(file, str(error)) from error
         except BrokenBody as error:
-            failures = 0 if _size(part) > before else failures + 1
+            failures = 0 if _size(part) >= before + LEAST_PROGRESS_BYTES else failures + 1
             reason = without_secrets(str(error))
             if failures > RETRIES:
                 raise _unreachable(file, reason) from error
         log.write(f"{file.name}: the connection broke ({reason}); resuming at {_size(part)} bytes\n")
-        time.sleep(BACKOFF_SECONDS * 2**failures)
+        wait_before_retry(failures)
 
 
 def _fetch_rest(file: RemoteFile, part: Path, session: requests.Session, log: LogSink) -> tuple[str, int]:
@@ -113,11 +121,14 @@ def _fetch_rest(file: RemoteFile, part: Path, session: requests.Session, log: Lo
             log.write(f"{file.name}: the server does not resume; starting again from zero\n")
             digest, offset = hashlib.sha256(), 0
         progress = _Progress(file.name, offset, response, log)
+        limit = MAX_FILE_BYTES if file.size is None else file.size
         with part.open("ab" if offset else "wb") as output:
             for piece in response.raw.stream(CHUNK_BYTES, decode_content=False):
                 output.write(piece)
                 digest.update(piece)
                 progress.add(len(piece))
+                if progress.done > limit:
+                    raise _too_large(file, limit, part)
                 cancellation.current().check()
     return digest.hexdigest(), offset
 
@@ -127,16 +138,25 @@ class _Progress:
 
     def __init__(self, name: str, offset: int, response: requests.Response, log: LogSink) -> None:
         self._name = name
-        self._done = offset
+        self.done = offset
         self._total = offset + int(response.headers.get("Content-Length", 0))
         self._log = log
         self._next = time.monotonic() + PROGRESS_SECONDS
 
     def add(self, size: int) -> None:
-        self._done += size
+        self.done += size
         if time.monotonic() >= self._next:
             self._next += PROGRESS_SECONDS
-            self._log.write(f"{self._name}: {self._done / 1e6:.1f} of {self._total / 1e6:.1f} MB\n")
+            self._log.write(f"{self._name}: {self.done / 1e6:.1f} of {self._total / 1e6:.1f} MB\n")
+
+
+def _too_large(file: RemoteFile, limit: int, part: Path) -> SourceError:
+    part.unlink()
+    states = "the limit is" if file.size is None else "the index states"
+    return SourceError(
+        f"{file.name}: the download is larger than allowed: {states} {limit} bytes",
+        hint="the index or a proxy serves another file, or one without an end: do not use it",
+    )
 
 
 def _size(part: Path) -> int:

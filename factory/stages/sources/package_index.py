@@ -8,16 +8,11 @@ from pathlib import Path
 
 import requests
 from packaging.version import InvalidVersion, Version
-from pypi_simple import (
-    DistributionPackage,
-    NoSuchProjectError,
-    PyPISimple,
-    UnsupportedContentTypeError,
-    UnsupportedRepoVersionError,
-)
+from pypi_simple import DistributionPackage
 
 from factory.errors import SourceError
-from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.host.index_page import UNREADABLE, read_page
+from factory.host.index_session import open_session, read_index_config, without_secrets
 from factory.stages.sources.download import RemoteFile, download
 from factory.util.log import LogSink
 
@@ -38,23 +33,25 @@ def download_file(project: str, version: str, kind: str, sha256: str, cache: Pat
         if package.is_yanked:
             log.write(f"warning: {package.filename} is yanked: {package.yanked_reason or 'no reason given'}\n")
         log.write(f"downloading {without_secrets(package.url)}\n")
-        return download(RemoteFile(url=package.url, name=package.filename, sha256=sha256), cache, session, log)
+        file = RemoteFile(url=package.url, name=package.filename, sha256=sha256, size=package.size)
+        return download(file, cache, session, log)
 
 
 def _list_packages(project: str, index: str, session: requests.Session) -> list[DistributionPackage]:
     try:
-        return PyPISimple(index, session=session).get_project_page(project, timeout=TIMEOUT_SECONDS).packages
-    except NoSuchProjectError as error:
-        raise SourceError(
-            f"{project}: the package index {index} has no such project",
-            hint="check package.name in the recipe, and pip's index configuration (pip config list)",
-        ) from error
-    except (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
+        page = read_page(project, index, session)
+    except UNREADABLE as error:
         raise SourceError(
             f"{project}: the package index {index} can't be read: {without_secrets(str(error))}",
             hint="check the network, the proxy variables and pip's index configuration (pip config list)",
             machines_fault=True,
         ) from error
+    if page is None:
+        raise SourceError(
+            f"{project}: the package index {index} has no such project",
+            hint="check package.name in the recipe, and pip's index configuration (pip config list)",
+        )
+    return page.packages
 
 
 def choose(

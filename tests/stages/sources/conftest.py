@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from factory.host import index_session
-from factory.stages.sources import download
 from tests.support.archives import Entry, tar_bytes
 from tests.support.index_server import IndexServer, serve
 
@@ -14,8 +13,7 @@ from tests.support.index_server import IndexServer, serve
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexServer]:
     """Serve an index and configure pip with it; waits between attempts are short."""
-    for module in (index_session, download):
-        monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(index_session, "BACKOFF_SECONDS", 0.001)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
     with serve() as server:

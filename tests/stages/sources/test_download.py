@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from factory.errors import SourceError, TimeLimitReached
+from factory.host import transfer
 from factory.host.index_session import RETRIES, open_session, read_index_config
 from factory.stages.sources.download import RemoteFile, download
 from factory.util import cancellation
+from tests.support import bad_servers
+from tests.support.bad_servers import Answer, bad_server
 from tests.support.index_server import IndexServer
 from tests.support.logs import MemoryLog
 
@@ -84,14 +87,43 @@ def test_part_file_of_a_killed_process_is_resumed(
     assert served.downloads() == ["bytes=500000-"]
 
 
-def test_cancelled_run_ends_within_a_download(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
-    file = RemoteFile(url=f"{served.url}/files/{NAME}", name=NAME, sha256=SHA256)
-    with open_session(read_index_config()) as session, cancellation.working_under(cancellation.Stop()) as stop:
-        stop.request(TimeLimitReached)
-        with pytest.raises(TimeLimitReached):
+def test_cancelled_run_ends_within_a_download(tmp_path: Path, log: MemoryLog) -> None:
+    """The server sends a part and hangs; the part is kept."""
+    with bad_server(bad_servers.silent_within_body) as server, cancellation.time_limit(0.5, TimeLimitReached):
+        file = RemoteFile(url=server.url, name=NAME, sha256=SHA256)
+        with open_session(read_index_config()) as session, pytest.raises(TimeLimitReached):
             download(file, tmp_path, session, log)
-    assert part.is_file()
-    assert get(served, tmp_path, log).read_bytes() == CONTENT
+    assert next(tmp_path.rglob("*.part")).stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("size", [None, 5_000_000])
+@pytest.mark.parametrize("answer", [bad_servers.endless, bad_servers.endless_chunks])
+def test_endless_download_is_refused(
+    tmp_path: Path,
+    log: MemoryLog,
+    index: IndexServer,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Answer,
+    size: int | None,
+) -> None:
+    monkeypatch.setattr("factory.stages.sources.download.MAX_FILE_BYTES", 5_000_000)
+    with bad_server(answer) as server, open_session(read_index_config()) as session:
+        file = RemoteFile(url=server.url, name=NAME, sha256=SHA256, size=size)
+        with pytest.raises(SourceError, match=r"larger than allowed: .* 5000000 bytes"):
+            download(file, tmp_path, session, log)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("answer", [bad_servers.trickling_body, bad_servers.trickling_chunks])
+def test_trickling_download_is_refused(
+    tmp_path: Path, log: MemoryLog, index: IndexServer, monkeypatch: pytest.MonkeyPatch, answer: Answer
+) -> None:
+    monkeypatch.setattr(transfer, "RATE_SECONDS", 0.5)
+    with bad_server(answer) as server, open_session(read_index_config()) as session:
+        file = RemoteFile(url=server.url, name=NAME, sha256=SHA256)
+        with pytest.raises(SourceError, match=r"the server sent \d+ bytes in \d+ s") as caught:
+            download(file, tmp_path, session, log)
+    assert caught.value.machines_fault
 
 
 def test_complete_part_file_needs_no_request(served: IndexServer, tmp_path: Path, log: MemoryLog, part: Path) -> None:
