@@ -50,6 +50,8 @@ KINDS = {
 }
 THREADS = 32
 IDLE_SECONDS = 60
+# Seconds between cheroot's looks at idle connections; `stop` waits for the next one.
+POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -84,6 +86,7 @@ def _open(root: Path, host: str, port: int, on_request: Callable[[str], None] | 
         )
     server = Server((host, port), Application(root.resolve(), on_request), numthreads=THREADS, timeout=IDLE_SECONDS)
     server.software = "factory-index"
+    server.expiration_interval = POLL_SECONDS
     try:
         server.prepare()
     except (OSError, OverflowError) as error:
