@@ -6,7 +6,7 @@ Its projects, and links to their files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -53,18 +53,24 @@ class Upstream:
             raise self._unreadable(project, error) from error
         return page
 
-    def wheels(self, project: str, hashes: Collection[str]) -> tuple[Release, ...]:
-        """Return the wheels of a project with these sha256, as linked releases.
+    def wheels(
+        self, project: str, hashes: Collection[str], is_wanted: Callable[[str], bool] = bool
+    ) -> tuple[Release, ...]:
+        """Return the wheels of a project with these sha256 and a wanted file name, as linked releases.
 
-        `url` is None for an address with a query: that may be a signature or token, which must not be published, and
-        without which the address may not work.
+        An index that lists no METADATA is asked for that of each wheel. `url` is None for an address with a query: that
+        may be a signature or token, which must not be published, and without which the address may not work.
 
         Raises:
             PublishError: the index can't be read.
         """
-        wanted = [package for package in self.packages(project) if package.digests.get("sha256", "").lower() in hashes]
-        found = (self._release(package, project) for package in wanted)
-        return tuple(release for release in found if release is not None)
+        listed = [package for package in self.packages(project) if package.digests.get("sha256", "").lower() in hashes]
+        versions = ((package, _version_of(package, project)) for package in listed)
+        return tuple(
+            self._release(package, project, version)
+            for package, version in versions
+            if version is not None and is_wanted(package.filename)
+        )
 
     def packages(self, project: str) -> Sequence[DistributionPackage]:
         """Return all files of a project; none if the index has no such project.
@@ -83,21 +89,12 @@ class Upstream:
 
         Unchanged if the index lacks the original.
         """
-        found = self.wheels(release.project, (release.sha256,))
-        return next((original for original in found if original.filename == release.filename), release)
+        found = self.wheels(release.project, (release.sha256,), release.filename.__eq__)
+        return next(iter(found), release)
 
-    def _release(self, package: DistributionPackage, project: str) -> Release | None:
-        """Describe a wheel of the project as a release.
-
-        None for other files, and without a web address.
-        """
+    def _release(self, package: DistributionPackage, project: str, version: str) -> Release:
+        """Describe a wheel of the project as a release."""
         url = _bare(package.url)
-        try:
-            stated, version = parse_filename(package.filename)
-        except PublishError:
-            return None
-        if stated != project or not URL.fullmatch(url):
-            return None
         metadata = (package.metadata_digests or {}).get("sha256", "").lower()
         if not SHA256.fullmatch(metadata):
             metadata = self._metadata(url, project, version)
@@ -161,6 +158,15 @@ def configured_upstream() -> Iterator[Upstream]:
     config = read_index_config()
     with open_session(config) as session:
         yield Upstream(url=config.url, session=session)
+
+
+def _version_of(package: DistributionPackage, project: str) -> str | None:
+    """Return the version of a wheel of the project, None for other files and without a web address."""
+    try:
+        stated, version = parse_filename(package.filename)
+    except PublishError:
+        return None
+    return version if stated == project and URL.fullmatch(_bare(package.url)) else None
 
 
 def _public(url: str) -> str | None:

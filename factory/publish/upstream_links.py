@@ -93,8 +93,11 @@ def _hashes(pins: Iterable[Pin], ours: set[str]) -> dict[str, set[str]]:
 
 def _found(wanted: Mapping[str, set[str]], known: Collection[str], upstream: Upstream) -> list[Release]:
     """Return wheels with these hashes that are published, or usable on the target."""
-    found = [release for project in sorted(wanted) for release in upstream.wheels(project, wanted[project])]
-    return [release for release in found if release.filename in known or _is_usable(release.filename)]
+
+    def is_wanted(filename: str) -> bool:
+        return filename in known or _is_usable(filename)
+
+    return [each for project in sorted(wanted) for each in upstream.wheels(project, wanted[project], is_wanted)]
 
 
 def _require_links(releases: Sequence[Release]) -> None:

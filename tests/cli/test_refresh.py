@@ -54,6 +54,17 @@ def test_all_that_a_requirement_needs_on_riscv64_is_linked(upstream: Upstream, t
     assert refreshed(tmp_path, "web") == ()
 
 
+def test_metadata_is_fetched_of_usable_wheels_only(upstream: Upstream, tmp_path: Path) -> None:
+    """An index without METADATA on its pages is asked for it, wheel by wheel."""
+    for tag in ("py3-none-any", RISCV, X86):
+        upstream.add("markup", tag=tag)
+    upstream.hide_metadata("markup")
+    usable = {release.filename for release in refreshed(tmp_path, "markup")}
+    fetched = {line.split()[1] for line in upstream.asked if ".metadata " in line}
+    assert usable == {f"markup-1.0-{RISCV}.whl", "markup-1.0-py3-none-any.whl"}
+    assert fetched == {f"/files/{name}.metadata" for name in usable}
+
+
 def test_what_we_build_is_not_linked(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("markup", "9.0")
     upstream.add("web", requires=["markup"])

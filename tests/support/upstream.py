@@ -31,6 +31,14 @@ class Upstream:
         yanked = {replace(each, yanked=reason) if each.project == name else each: path for each, path in files.items()}
         write_simple(list(yanked), yanked.__getitem__, self.folder / "out")
 
+    def hide_metadata(self, name: str) -> None:
+        """Remove METADATA from its page, as older indexes do."""
+        page = self.folder / "out/simple" / name / "index.v1+json"
+        content = json.loads(page.read_text())
+        for file in content["files"]:
+            del file["core-metadata"]
+        page.write_text(json.dumps(content))
+
     def sign(self, name: str) -> None:
         """Give its files the addresses of a storage that wants a signature; neither METADATA nor sizes are told."""
         page = self.folder / "out/simple" / name / "index.v1+json"
