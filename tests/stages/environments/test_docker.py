@@ -266,7 +266,8 @@ with DockerEnvironment(root=root, store=layer_store(Layout(folder))).open(folder
 def test_open_in_user_namespace_requires_machine_root(tmp_path: Path) -> None:
     command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", OPEN, str(tmp_path)]
     refused = subprocess.run(command, capture_output=True, text=True)
-    assert "PrerequisiteMissing: " in refused.stderr and "user namespace" in refused.stderr
+    assert "PrerequisiteMissing: " in refused.stderr
+    assert "user namespace" in refused.stderr
     assert "hint: run the command as root" in refused.stderr
 
 
