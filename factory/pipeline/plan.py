@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -73,8 +73,22 @@ def requirement_names(requirements: Iterable[str], python: str) -> set[Normalize
         "platform_python_implementation": "CPython",
         "extra": "",
     }
-    parsed = (Requirement(text) for text in requirements)
+    parsed = [_parse(text) for text in requirements]
     return {canonicalize_name(item.name) for item in parsed if item.marker is None or item.marker.evaluate(environment)}
+
+
+def _parse(text: str) -> Requirement:
+    """Parse a requirement; a source's are valid, unless an older factory read them.
+
+    Raises:
+        RecipeError: it is invalid.
+    """
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        raise RecipeError(
+            f"{text}: invalid requirement: {error}", hint="correct it in the source, by a patch"
+        ) from error
 
 
 def _earlier(job: JobId, pythons: Sequence[str], jobs: Collection[JobId]) -> frozenset[str]:

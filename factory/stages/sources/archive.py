@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import bz2
 import calendar
+import errno
 import gzip
 import io
 import lzma
 import os
 import shutil
+import struct
 import sys
 import zipfile
 import zlib
@@ -47,11 +49,24 @@ _DAMAGED = (
     EOFError,
     OverflowError,
     RecursionError,
+    # Numbers and names in headers that are none.
+    ValueError,
+    struct.error,
+    KeyError,
+    IndexError,
     # OSError: gzip's and bz2's own. The other two: zipfile's, for encryption and for unknown compression.
     OSError,
     RuntimeError,
     NotImplementedError,
 )
+
+# Errors of the file system that are the archive's fault: names and times that it doesn't take, links in a loop.
+_BAD_MEMBER = (
+    errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP,
+    errno.EOVERFLOW,
+)  # fmt: skip
+# Files with metadata have some kilobytes; the largest descriptions some hundreds.
+MAX_METADATA_BYTES = 16 * 1024**2
 
 
 def unpack(archive: Path, destination: Path, limits: Limits = DEFAULT_LIMITS) -> Path:
@@ -68,14 +83,21 @@ def unpack(archive: Path, destination: Path, limits: Limits = DEFAULT_LIMITS) ->
     """
     reader = _reader(archive)
     work = destination / _WORK
-    shutil.rmtree(work, ignore_errors=True)
+    _remove(work)
     try:
         with explain_full_disk(destination), _explain_damage(archive):
             top = reader(archive, work, limits)
             _settle_folders(work / top)
             return _move(work / top, destination / top)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder; a source may have a file or a link in its place."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def read_top_files(archive: Path, names: Collection[str]) -> tuple[str, dict[str, bytes]] | None:
@@ -98,7 +120,22 @@ def read_top_files(archive: Path, names: Collection[str]) -> tuple[str, dict[str
         found = {paths[path]: info for info in tar if (path := PurePosixPath(info.name)) in paths}
         if not all(info.isreg() for info in found.values()):
             return None
+        for info in found.values():
+            require_metadata_size(f"{archive.name}: {info.name}", info.size)
         return top, {name: _content(tar, info) for name, info in found.items()}
+
+
+def require_metadata_size(name: str, size: int) -> None:
+    """Refuse a file with metadata that is too large to be read into memory.
+
+    Raises:
+        SourceError: naming it.
+    """
+    if size > MAX_METADATA_BYTES:
+        raise SourceError(
+            f"{name}: too large for a file with metadata: {size} bytes, at most {MAX_METADATA_BYTES}",
+            hint="look at the source by hand before you trust it",
+        )
 
 
 def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
@@ -121,7 +158,7 @@ def _explain_damage(archive: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.errno is not None and error.errno not in _BAD_MEMBER:
             raise  # the file system's error, not the archive's
         raise SourceError(
             f"{archive.name}: the archive is damaged: {error or type(error).__name__}",
@@ -131,7 +168,7 @@ def _explain_damage(archive: Path) -> Iterator[None]:
 
 def _move(folder: Path, final: Path) -> Path:
     """Rename into place: the old tree, none, or the complete new one is there."""
-    if final.exists():
+    if os.path.lexists(final):
         old = folder.parent / f"{_WORK}-old"
         final.rename(old)
     return folder.rename(final)
@@ -155,7 +192,7 @@ def _unpack_tar(opener: TarOpener) -> Callable[[Path, Path, Limits], str]:
 
 
 def _tar_member(info: tarfile.TarInfo) -> Member:
-    return Member(name=info.name, kind=_tar_kind(info), size=info.size, target=info.linkname)
+    return Member(name=info.name, kind=_tar_kind(info), size=info.size, target=info.linkname, time=info.mtime)
 
 
 def _tar_kind(info: tarfile.TarInfo) -> Kind:

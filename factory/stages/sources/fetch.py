@@ -37,7 +37,8 @@ def _insert(folder: str, part: SourceTree, tree: SourceTree) -> None:
     """Move a part's tree to its folder of the source; keep the source's date."""
     target = tree.path / folder
     date = tree.path.stat().st_mtime
-    if target.exists() or not target.parent.resolve().is_relative_to(tree.path.resolve()):
+    inside = Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(tree.path))
+    if os.path.lexists(target) or not inside:
         raise SourceError(
             f"{part.path.name}: cannot become {folder} of {tree.path.name}: it exists, or leaves the source",
             hint="name another folder in source.parts",

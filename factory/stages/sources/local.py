@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -32,14 +35,15 @@ class LocalSource(Source):
         """Copy the folder's source files: see `Source.fetch`.
 
         Raises:
-            SourceError: the folder is missing, a link leaves it, or its files have another hash than the pinned one.
+            SourceError: the folder is missing or can't be copied, a link leaves it, or its files have another hash
+                than the pinned one.
         """
         folder, work = self._existing_path(), destination / ".copying"
         shutil.rmtree(work, ignore_errors=True)
-        with explain_full_disk(destination):
+        with explain_full_disk(destination), _explain_unreadable(self.project):
             work.mkdir(parents=True)
             _copy(folder, work)
-        sha256 = tree_sha256(work)
+            sha256 = tree_sha256(work)
         log.write(f"copied {self.path}, sha256 {sha256}\n")
         self._require(sha256)
         final = destination / f"{self.project}-{self.version}"
@@ -50,9 +54,10 @@ class LocalSource(Source):
         """Return the hash of the folder's files as they are now.
 
         Raises:
-            SourceError: the folder is missing.
+            SourceError: the folder is missing, or can't be read.
         """
-        return tree_sha256(self._existing_path())
+        with _explain_unreadable(self.project):
+            return tree_sha256(self._existing_path())
 
     def _existing_path(self) -> Path:
         if not self.path.is_dir():
@@ -81,8 +86,23 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _check_link(root: Path, link: Path) -> None:
-    if link.readlink().is_absolute() or not link.resolve().is_relative_to(root.resolve()):
+    # Not Path.resolve, which raises for a loop of links.
+    if link.readlink().is_absolute() or not Path(os.path.realpath(link)).is_relative_to(os.path.realpath(root)):
         raise SourceError(
             f"{link} is a link to {link.readlink()}, which leaves the source folder {root}",
             hint="copy the file there, or pin the folder that holds both",
         )
+
+
+@contextmanager
+def _explain_unreadable(project: str) -> Iterator[None]:
+    """Raise SourceError for files that vanish or can't be read, but not for the disk that is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        raise SourceError(
+            f"{project}: {error.filename or 'the source folder'}: can't be read: {error.strerror or error}",
+            hint="correct the file's permissions, or remove it from the source; leave the folder alone meanwhile",
+        ) from error

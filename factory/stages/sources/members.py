@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+import math
 import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from factory.errors import SourceError
+from factory.stages.sources.source_files import MAX_PATH_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,12 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+# File systems of Linux limit each name of a path to this many bytes.
+MAX_NAME_BYTES = 255
+# Times that every file system keeps, in seconds from 1970: 1901 to 2446.
+# Of a member's name in messages.
+SHOWN_CHARACTERS = 100
+FIRST_TIME, LAST_TIME = -(2**31), 15 * 10**9
 
 
 class Kind(enum.Enum):
@@ -41,12 +49,13 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """An entry of an archive: its unpacked size in bytes, and a link's target."""
+    """An entry of an archive: its unpacked size in bytes, a link's target, its time in seconds since 1970."""
 
     name: str
     kind: Kind
     size: int = 0
     target: str = ""
+    time: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,6 +79,8 @@ class MemberCheck:
         path = self._safe_path(member)
         if member.kind in (Kind.DEVICE, Kind.FIFO):
             raise self._refuse(member, f"is a {member.kind.value}")
+        if not math.isfinite(member.time) or not FIRST_TIME <= member.time <= LAST_TIME:
+            raise self._refuse(member, f"has an impossible time, {member.time}")
         self._count(member)
         self._check_collision(member, path)
         self._kinds[path] = member.kind
@@ -90,6 +101,10 @@ class MemberCheck:
             raise self._error(f"holds {listed} at its top; a source archive has exactly one folder there")
         if self._kinds.get(PurePosixPath(tops[0]), Kind.FOLDER) is not Kind.FOLDER:
             raise self._error(f"holds {tops[0]!r} at its top, which is not a folder")
+        if tops[0].startswith("."):
+            raise self._error(f"holds {tops[0]!r} at its top, a hidden folder")
+        if not tops[0].isprintable():
+            raise self._error(f"holds {tops[0]!r} at its top, a name that can't be printed")
         self._check_parents()
         return tops[0]
 
@@ -99,11 +114,21 @@ class MemberCheck:
             raise self._refuse(member, "has an absolute name")
         if ".." in path.parts:
             raise self._refuse(member, "has '..' in its name")
-        if not path.parts or "\0" in member.name:
-            raise self._refuse(member, "has an empty name or one with a NUL")
+        if not path.parts or "\0" in member.name + member.target:
+            raise self._refuse(member, "has an empty name, or a NUL in its name or target")
+        self._check_lengths(member)
         return path
 
+    def _check_lengths(self, member: Member) -> None:
+        for text in (member.name, member.target):
+            if len(_encoded(text)) > MAX_PATH_BYTES:
+                raise self._refuse(member, f"has a path of more than {MAX_PATH_BYTES} bytes")
+            if any(len(_encoded(part)) > MAX_NAME_BYTES for part in PurePosixPath(text).parts):
+                raise self._refuse(member, f"has a name of more than {MAX_NAME_BYTES} bytes in its path")
+
     def _count(self, member: Member) -> None:
+        if member.size < 0:
+            raise self._refuse(member, f"has an impossible size, {member.size}")
         self._total += member.size
         if len(self._kinds) >= self.limits.members:
             raise self._refuse(member, f"exceeds the limit of {self.limits.members} members: the archive is a bomb")
@@ -146,7 +171,8 @@ class MemberCheck:
                     raise self._error(f"{str(path)!r} lies beneath {str(parent)!r}, which is a {kind.value}")
 
     def _refuse(self, member: Member, what: str) -> SourceError:
-        return self._error(f"the member {member.name!r} {what}")
+        shown = member.name if len(member.name) <= SHOWN_CHARACTERS else f"{member.name[:SHOWN_CHARACTERS]}..."
+        return self._error(f"the member {shown!r} {what}")
 
     def _error(self, what: str) -> SourceError:
         return SourceError(
@@ -165,6 +191,10 @@ def check_members(archive: str, archive_bytes: int, members: Iterable[Member], l
     for member in members:
         check.accept(member)
     return check.top_folder()
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _without_leading_ups(target: PurePosixPath) -> tuple[str, ...]:

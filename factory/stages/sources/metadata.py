@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.metadata import RawMetadata, parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
 
 from factory.errors import SourceError
 from factory.model.artifacts import SourceTree
 from factory.model.job import ProjectMetadata
 from factory.model.source import Overlay, Source
-from factory.stages.sources.archive import read_top_files
+from factory.stages.sources.archive import read_top_files, require_metadata_size
 from factory.stages.sources.identity import require_identity
 from factory.stages.sources.overlay import existing
 from factory.util.log import LogSink
@@ -22,6 +26,10 @@ from factory.util.log import LogSink
 DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 DEFAULT_REQUIRES = ("setuptools >= 40.8.0",)
 PKG_INFO, PYPROJECT, SETUP = "PKG-INFO", "pyproject.toml", "setup.py"
+
+PATCH = "patch the source, or report it upstream"
+# Characters of a source's own text in messages.
+SHOWN = 200
 
 # Contents of the files of a source's top folder that have its metadata, by their names.
 Files = Mapping[str, bytes]
@@ -62,7 +70,10 @@ def read_without_fetch(source: Source, cache: Path, log: LogSink) -> ProjectMeta
 
 
 def _files_in(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in (PKG_INFO, PYPROJECT, SETUP) if (folder / name).is_file()}
+    paths = [folder / name for name in (PKG_INFO, PYPROJECT, SETUP) if (folder / name).is_file()]
+    for path in paths:
+        require_metadata_size(f"{folder.name}/{path.name}", path.stat().st_size)
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def _files_of_overlay(overlay: Overlay) -> Files:
@@ -79,6 +90,16 @@ def _parse(folder: str, files: Files) -> ProjectMetadata:
     pyproject = _parse_pyproject(folder, files)
     project = _parse_core(folder, files, pyproject)
     system = _table(pyproject, "build-system", {"requires": list(DEFAULT_REQUIRES)}, folder)
+    if PKG_INFO in files:
+        dependencies, python = f"{folder}/{PKG_INFO}: Requires-Dist", f"{folder}/{PKG_INFO}: Requires-Python"
+    else:
+        dependencies = f"{folder}/{PYPROJECT}: project.dependencies"
+        python = f"{folder}/{PYPROJECT}: project.requires-python"
+    _check_requirements(dependencies, project.get("requires_dist", ()))
+    _check_requirements(
+        f"{folder}/{PYPROJECT}: build-system.requires", _strings(system, "build-system.requires", folder)
+    )
+    _check_requires_python(python, project.get("requires_python", ""))
     return ProjectMetadata(
         name=project.get("name"),
         version=project.get("version"),
@@ -101,7 +122,7 @@ def _parse_pyproject(folder: str, files: Files) -> dict[str, Any]:
         )
     try:
         return tomllib.loads(files[PYPROJECT].decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _invalid(folder, str(error)) from error
 
 
@@ -130,6 +151,33 @@ def _license(project: dict[str, Any], folder: str) -> str:
     if isinstance(project.get("license", ""), str):
         return _string(project, "project.license", folder)
     return _string(_table(project, "project.license", {}, folder), "project.license.text", folder)
+
+
+def _check_requirements(subject: str, requirements: Iterable[str]) -> None:
+    """Require requirements whose markers can be evaluated.
+
+    Raises:
+        SourceError: naming the first other one.
+    """
+    for text in requirements:
+        try:
+            marker = Requirement(text).marker
+            if marker is not None:
+                marker.evaluate({"extra": ""})
+        except (InvalidRequirement, InvalidVersion, UndefinedComparison, UndefinedEnvironmentName) as error:
+            cause = str(error).splitlines()[0]
+            raise SourceError(
+                f"{subject}: invalid requirement {text[:SHOWN]!r}: {cause[:SHOWN]}", hint=PATCH
+            ) from error
+
+
+def _check_requires_python(subject: str, text: str) -> None:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise SourceError(
+            f"{subject}: invalid version specifier {text[:SHOWN]!r}: installers would ignore it", hint=PATCH
+        ) from error
 
 
 def _table(tables: dict[str, Any], path: str, default: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -163,4 +211,4 @@ def _strings(table: dict[str, Any], path: str, folder: str) -> tuple[str, ...]:
 
 
 def _invalid(folder: str, cause: str) -> SourceError:
-    return SourceError(f"{folder}/pyproject.toml: {cause}", hint="patch the source, or report it upstream")
+    return SourceError(f"{folder}/pyproject.toml: {cause}", hint=PATCH)

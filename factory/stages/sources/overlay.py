@@ -60,8 +60,12 @@ def _check(file: Path, target: Path, tree: SourceTree) -> None:
     if file.is_symlink():
         raise SourceError(f"the overlay's {file} is a link", hint="put the file itself there")
     place = target.relative_to(tree.path)
-    if target.is_symlink() or target.is_dir() or not target.parent.resolve().is_relative_to(tree.path.resolve()):
+    if target.is_symlink() or target.is_dir() or not _is_inside(target.parent, tree.path):
         raise SourceError(
             f"the overlay's {file} can't be laid over the source: {place} is a folder or a link there",
             hint="choose another name for it",
         )
+
+
+def _is_inside(folder: Path, root: Path) -> bool:
+    return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root))  # Path.resolve raises for link loops

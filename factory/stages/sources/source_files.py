@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from factory.errors import SourceError
 from factory.util.atomic_files import sha256_of
 
 IGNORED = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "__pycache__", ".eggs", ".nox", ".tox"})
@@ -15,6 +17,8 @@ IGNORED_SUFFIXES = (".pyc", ".egg-info")
 IGNORED_AT_TOP = frozenset({"build", "dist"})
 # A folder with one of these is a cache (bford.info/cachedir names the first) or a virtual environment.
 CACHE_MARKERS = ("CACHEDIR.TAG", "pyvenv.cfg")
+# Longest path in a source, in bytes: builds add folders of their own, and Linux opens no path of more than 4,095.
+MAX_PATH_BYTES = 1024
 
 
 def tree_sha256(root: Path) -> str:
@@ -37,14 +41,55 @@ def tree_sha256(root: Path) -> str:
 
 
 def source_files(root: Path) -> Iterator[Path]:
-    """Iterate over the source files and links of a folder, sorted by name."""
+    """Iterate over the source files and links of a folder, sorted by name.
+
+    Raises:
+        SourceError: it holds a special file, a path that is too long, or a folder that can't be read.
+    """
     found: list[Path] = []
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=_raise_unreadable):
         here = Path(folder)
+        _require_short(here, root)
         links = [name for name in folders if (here / name).is_symlink()]
         folders[:] = [name for name in folders if name not in links and not _is_ignored(here / name, root)]
         found.extend(here / name for name in [*links, *files] if not _is_ignored(here / name, root))
+    for path in found:
+        _require_short(path, root)
+        _require_file_or_link(path)
     return iter(sorted(found, key=lambda path: path.relative_to(root).as_posix()))
+
+
+def _raise_unreadable(error: OSError) -> None:
+    raise SourceError(
+        f"{error.filename}: can't be read: {error.strerror}",
+        hint="correct the folder's permissions, or remove it from the source",
+    ) from error
+
+
+def _require_short(path: Path, root: Path) -> None:
+    if (length := len(os.fsencode(path.relative_to(root)))) > MAX_PATH_BYTES:
+        shown = path.relative_to(root).as_posix()[:80]
+        raise SourceError(
+            f"{root}: a path in it is too long: {length} bytes, at most {MAX_PATH_BYTES}: {shown}...",
+            hint="remove it from the source, or shorten it",
+        )
+
+
+def _require_file_or_link(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise SourceError(
+            f"{path}: can't be part of a source: {_SPECIAL.get(stat.S_IFMT(mode), 'a special file')}",
+            hint="remove it from the folder",
+        )
+
+
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device file",
+    stat.S_IFBLK: "a device file",
+}
 
 
 def _is_ignored(path: Path, root: Path) -> bool:
