@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from factory.host.docker_engine import connect
 from tests.support.checkouts import PACKAGES, Checkout
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.environment
 
@@ -78,10 +77,10 @@ def test_cibuildwheel_killed_leaves_no_container(docker_engine: None, fresh_cach
     more = '[build.environment]\nCIBW_BEFORE_ALL = "sleep 600"'
     checkout = make(tmp_path / "checkout", fresh_cache, more)
     running = checkout.start("build", "own-configuration")
-    await_that(lambda: "sh -c 'sleep 600'" in checkout.log("own-configuration-1.0", "build"))
+    wait_until(lambda: "sh -c 'sleep 600'" in checkout.log("own-configuration-1.0", "build"))
     assert len(containers()) == 1
     os.kill(running.pid, signal.SIGKILL)
-    await_that(lambda: containers() == [])
+    wait_until(lambda: containers() == [])
 
 
 def test_without_an_engine_it_says_what_to_install(fresh_cache: Path, tmp_path: Path) -> None:
@@ -89,13 +88,6 @@ def test_without_an_engine_it_says_what_to_install(fresh_cache: Path, tmp_path: 
     finished = checkout.factory("build", "own-configuration", DOCKER_HOST="unix:///nowhere")
     assert finished.returncode == 4
     assert "Docker engine unix:///nowhere: connection failed" in finished.stderr
-
-
-def await_that(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def containers() -> list[str]:

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util.atomic_files import sha256_of
 from factory.util.paths import Layout
 from tests.support.checkouts import ONE_PROFILE, Checkout, make_checkout
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.environment
 
@@ -167,14 +167,10 @@ def test_rootless_killed_build_resumes_with_bytes_of_root_build(
     killed = user.start([factory, "build", "vectors-c"], checkout)
     assert killed.stdout is not None
     assert any("vectors-c 1.0: build: started" in line for line in killed.stdout)
-    while len(user.processes()) < 2:
-        time.sleep(0.05)
+    wait_until(lambda: len(user.processes()) >= 2, process=killed)
     killed.kill()
     killed.wait()
-    deadline = time.monotonic() + 10
-    while user.processes() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert user.processes() == []
+    wait_until(lambda: user.processes() == [])
     status, said = user.run([factory, "build", "vectors-c"], checkout)
     assert status == 0, said
     (wheel,) = user.cache.glob("store/wheels/*/*.whl")

@@ -15,6 +15,7 @@ from factory.errors import TimeLimitReached
 from factory.util.atomic_files import sha256_of
 from tests.support.checkouts import ONE_PROFILE, Checkout, add_recipe, make_checkout
 from tests.support.processes import survivors
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.environment
 
@@ -83,9 +84,7 @@ def kill_at_half_an_object(checkout: Checkout) -> float:
     """Build until an object is half written, then kill -9; returns the seconds that it took."""
     before, started = half_written(checkout), time.monotonic()
     with checkout.start(*BUILD) as process:
-        while half_written(checkout) in ([], before):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.1)
+        wait_until(lambda: half_written(checkout) not in ([], before), seconds=1800, process=process)
         process.kill()
     assert survivors(checkout.cache) == []
     return time.monotonic() - started
@@ -128,9 +127,7 @@ def test_build_in_five_slices_gives_same_bytes(fresh_cache: Path, tmp_path: Path
 def test_build_killed_discards_half_written_library(fresh_cache: Path, tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE)
     with checkout.start("build", "vectors-c") as process:
-        while "backend_call" not in checkout.log("vectors-c-1.0", "build"):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
+        wait_until(lambda: "backend_call" in checkout.log("vectors-c-1.0", "build"), seconds=1800, process=process)
         process.kill()
     # setuptools takes a library that is newer than its sources for finished.
     (half,) = (path / "work/src/build" / LIBRARY for path in fresh_cache.glob("jobs/vectors-c-*[0-9a-f]"))

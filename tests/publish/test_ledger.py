@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from factory.publish.wheel_filename import parse_filename
 from factory.util.atomic_files import write_if_changed
 from tests.support.publishers import add_bytes, add_many
 from tests.support.releases import RELEASE
+from tests.support.waiting import wait_until
 from tests.support.wheelmaker import make_wheel, release_of
 
 ENTRY = Path("demo") / "demo-1.0-py3-none-any.whl.json"
@@ -285,13 +285,18 @@ for number in itertools.count(int(sys.argv[2])):
 """
 
 
+def count_entries(folder: Path) -> int:
+    return sum(1 for _ in folder.rglob("*.json"))
+
+
 def test_publisher_killed_between_writes_keeps_ledger(tmp_path: Path) -> None:
     for attempt in range(4):
         argv = [sys.executable, "-c", PUBLISH_FOREVER, str(tmp_path), str(attempt * 1_000_000 + 1)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
             assert child.stdout is not None
             first = child.stdout.readline()
-            time.sleep(0.05 + 0.037 * attempt)
+            before = count_entries(tmp_path)
+            wait_until(lambda: count_entries(tmp_path) > before + attempt, process=child)  # noqa: B023 - at once
             os.kill(child.pid, signal.SIGKILL)
             added = {first.strip(), *child.stdout.read().split()}
         assert added <= {release.version for release in Ledger(tmp_path).read()}

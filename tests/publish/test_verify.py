@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 from msgspec.structs import replace
 from packaging.version import Version
 
@@ -26,6 +27,7 @@ from factory.publish.sbom import write_sboms
 from factory.site.writer import write_site
 from tests.support.ledgers import build
 from tests.support.upstream import Upstream
+from tests.support.waiting import settle
 from tests.support.wheelmaker import make_wheel, release_of
 
 
@@ -102,7 +104,7 @@ def test_changed_files_are_restored_with_force(index: Index) -> None:
     pages = ["index", "--pages-only", "--output", str(index.output), "--ledger", str(index.ledger)]
     assert main(pages) == 0
     sbom = index.wheel.with_name(f"{index.wheel.name}.cdx.json")
-    time.sleep(0.1)
+    settle(index.output.parent)
     for path in (index.output / "project/demo/1.0.html", sbom):
         path.write_text("not by rename, which nobody sees")
     assert main(pages) == 0
@@ -123,23 +125,30 @@ def test_pages_of_versions_that_are_not_listed_any_more_go(index: Index) -> None
     assert index.verify() == 0
 
 
-def test_a_publisher_that_is_at_work_is_waited_for(index: Index) -> None:
+def test_verify_waits_for_a_working_publisher(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     assert index.verify() == 0  # all that it imports is there
-    begun = threading.Event()
+    begun, waiting = threading.Event(), threading.Event()
+    acquire = FileLock.acquire
+
+    def acquire_and_note(lock: FileLock, *arguments: Any, **options: Any) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            waiting.set()
+        return acquire(lock, *arguments, **options)
 
     def publish() -> None:
         ledger = Ledger(index.ledger)
         with ledger.locked():
             release = release_of(make_wheel(index.output / "files", "demo", "1.2"))
             begun.set()
-            time.sleep(0.5)
+            assert waiting.wait(60)
             ledger.add(release)
             write_simple(ledger.read(), lambda each: index.output / "files" / each.filename, index.output)
             write_site(ledger, index.output)
 
+    monkeypatch.setattr(FileLock, "acquire", acquire_and_note)
     with ThreadPoolExecutor() as pool:
         publisher = pool.submit(publish)
-        assert begun.wait(10)
+        assert begun.wait(60)
         assert index.verify() == 0
         publisher.result()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,10 @@ from factory.site.projects import Project, load_project
 from factory.site.verify import page_differences
 from factory.site.writer import STATE_FILE, write_site
 from tests.support.ledgers import ALPHA_NEXT, PURE, make_ledger, release
+from tests.support.waiting import settle
 from tests.support.wheelmaker import tree_of
 
 BETA = "beta-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"
-
-
-def settle() -> None:
-    """Wait until the times of folders are old enough to be trusted."""
-    time.sleep(2 * writer.UNSURE_SECONDS)
 
 
 def written(ledger: Ledger, out: Path) -> set[str]:
@@ -41,7 +36,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def test_site_of_same_ledger_has_same_bytes(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path / "one")
-    settle()
+    settle(tmp_path)
     write_site(ledger, tmp_path / "two")
     one, two = tree_of(tmp_path / "one"), tree_of(tmp_path / "two")
     del one[STATE_FILE], two[STATE_FILE]
@@ -86,7 +81,7 @@ def test_simple_pages_agree_with_simple_api(ledger: Ledger, tmp_path: Path) -> N
 def test_new_wheel_rewrites_its_project_and_overview(ledger: Ledger, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_site(ledger, out)
-    settle()
+    settle(tmp_path)
     assert written(ledger, out) == set()
     ledger.add(release(BETA))
     names = written(ledger, out)
@@ -96,11 +91,11 @@ def test_new_wheel_rewrites_its_project_and_overview(ledger: Ledger, tmp_path: P
 
 
 def test_unchanged_project_is_not_read(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle()
+    settle(tmp_path)
     write_site(ledger, tmp_path)
-    settle()
+    settle(tmp_path)
     write_site(ledger, tmp_path)
-    settle()
+    settle(tmp_path)
     ledger.update([replace(release(ALPHA_NEXT), yanked="no")])
     read: list[str] = []
 
@@ -115,7 +110,7 @@ def test_unchanged_project_is_not_read(ledger: Ledger, tmp_path: Path, monkeypat
 
 def test_removed_page_is_written_again(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
-    settle()
+    settle(tmp_path)
     for name in ("project/alpha/1.0.html", "simple/plain-text/index.html", "boards/k1.html"):
         (tmp_path / name).unlink()
         assert name in written(ledger, tmp_path)
@@ -131,7 +126,7 @@ def test_damaged_state_file_changes_no_page(ledger: Ledger, tmp_path: Path) -> N
 
 def test_changed_settings_rewrite_every_page(ledger: Ledger, tmp_path: Path) -> None:
     write_site(ledger, tmp_path)
-    settle()
+    settle(tmp_path)
     (ledger.folder.parent / "site.toml").write_text('title = "Wheels of ours"\n')
     assert {"project/alpha/1.0.html", "index.html"} <= written(ledger, tmp_path)
 
@@ -144,9 +139,9 @@ def test_changed_program_rewrites_every_page(
     monkeypatch.setattr(factory, "__file__", str(program / "__init__.py"))
     out, name = tmp_path / "out", "project/alpha/1.0.html"
     for _ in range(2):
-        settle()
+        settle(tmp_path)
         write_site(ledger, out)
-    settle()
+    settle(tmp_path)
     (out / name).write_text("written without rename, so the folder's time stays")
     assert written(ledger, out) == set()
     with (program / module).open("a") as file:

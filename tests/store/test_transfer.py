@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -32,6 +31,7 @@ from factory.util.atomic_files import sha256_of
 from factory.util.log import LogFile
 from factory.util.paths import Layout
 from tests.support.records import record
+from tests.support.waiting import wait_until
 
 JOB, OBJECT = "demo-0123456789abcdef", "work/objects/a.o"
 ODD_TIME = 1_700_000_000_123_456_789
@@ -329,9 +329,7 @@ def test_killed_export_leaves_no_file(tmp_path: Path) -> None:
     target.parent.mkdir()
     (layout.jobs / JOB / "work/large").write_bytes(os.urandom(50_000_000))
     process = subprocess.Popen([sys.executable, "-c", EXPORT, str(layout.root), str(target)])
-    while not list(target.parent.iterdir()):
-        assert process.poll() is None
-        time.sleep(0.005)
+    wait_until(lambda: list(target.parent.iterdir()), process=process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not target.exists()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from factory.errors import TimeLimitReached
 from factory.util import cancellation
+from tests.support.waiting import wait_until
 
 NINJA = """
 rule slow
@@ -25,8 +25,5 @@ pathlib.Path("backend-went-on").write_text(str(status))
 
 
 def ask_when_both_are_begun(work: Path, stop: cancellation.Stop) -> None:
-    for _ in range(600):
-        if (work / "one").is_file() and (work / "two").is_file():
-            break
-        time.sleep(0.1)
+    wait_until(lambda: (work / "one").is_file() and (work / "two").is_file())
     stop.request(TimeLimitReached)

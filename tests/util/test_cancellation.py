@@ -14,6 +14,7 @@ from factory.util.locks import held
 from factory.util.process import run
 from tests.support.checkpoints import steps
 from tests.support.logs import MemoryLog
+from tests.support.waiting import wait_until
 
 TIDY = """
 trap 'rm -f {half}; exit 1' TERM
@@ -45,8 +46,7 @@ def test_command_that_ends_early_leaves_no_descendants(tmp_path: Path) -> None:
 
 def request_after(stop: cancellation.Stop, file: Path) -> None:
     """Ask for the end as soon as the file is there."""
-    while not file.exists():
-        time.sleep(0.02)
+    wait_until(file.exists)
     stop.request(TimeLimitReached)
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.util.log import LogFile
 from factory.util.process import run
+from tests.support.waiting import wait_until
 
 
 def test_run_without_log_returns_output() -> None:
@@ -70,15 +70,11 @@ def test_run_command_ends_with_killed_factory(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     script = f"from factory.util.process import run; run(['sh', '-c', 'echo $$ > {marker}; exec sleep 1000'])"
     parent = subprocess.Popen([sys.executable, "-c", script])
-    while not (marker.is_file() and marker.read_text().strip()):
-        time.sleep(0.05)
+    wait_until(lambda: marker.is_file() and marker.read_text().strip(), process=parent)
     child = int(marker.read_text())
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 10
-    while is_running(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_running(child)
+    wait_until(lambda: not is_running(child))
 
 
 def is_running(pid: int) -> bool:

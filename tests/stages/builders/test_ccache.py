@@ -20,6 +20,7 @@ from factory.util.log import LogFile
 from factory.util.paths import Layout
 from tests.support.http_storage import http_storage
 from tests.support.layer_stores import layer_store
+from tests.support.waiting import wait_until
 
 
 def test_default_settings_limit_size_and_share_nothing() -> None:
@@ -146,7 +147,7 @@ def test_a_second_machine_finds_in_redis_what_the_first_compiled(tmp_path: Path,
         port = free.getsockname()[1]
     server = subprocess.Popen([program, "--port", str(port), "--save", "", "--dir", str(tmp_path)])
     try:
-        wait_for(port)
+        wait_until(lambda: accepts(port))
         found = share(tmp_path, hybrid, f"redis://127.0.0.1:{port}")
     finally:
         server.terminate()
@@ -163,13 +164,9 @@ def redis_server() -> str:
     return shutil.which("redis-server") or pytest.skip("Debian's package redis-server can't be installed here")
 
 
-def wait_for(port: int) -> None:
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.05)
+def accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.environment

@@ -27,6 +27,7 @@ from tests.support.checkouts import make_checkout
 from tests.support.interruption import BACKEND, NINJA, ask_when_both_are_begun
 from tests.support.layer_stores import layer_store
 from tests.support.logs import MemoryLog
+from tests.support.waiting import wait_until
 
 NO_ENGINE = "unix:///nowhere/docker.sock"
 
@@ -189,16 +190,11 @@ def test_killed_process_leaves_no_container_and_no_image(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
     process = subprocess.Popen([sys.executable, "-c", SLEEP, str(tmp_path)])
-    while not (tmp_path / "started").is_file():
-        assert process.poll() is None
-        time.sleep(0.1)
+    wait_until((tmp_path / "started").is_file, seconds=1800, process=process)
     process.kill()
     process.wait()
     with connect() as client:
-        deadline = time.monotonic() + 10
-        while (left := owned(client.api.containers(all=True), process.pid)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert left == []
+        wait_until(lambda: owned(client.api.containers(all=True), process.pid) == [])
         assert len(owned(client.api.images(), process.pid)) == 1
         with contained.open(tmp_path / "work") as sandbox:
             sandbox.run(Command(["true"]), log=log)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from factory.stages.environments.layers import Layer, LayerStore
 from factory.util.log import LogFile, LogSink
 from factory.util.paths import Layout
 from tests.support.layer_stores import layer_store
+from tests.support.waiting import wait_until
 
 PINS = (PackagePin(name="libc6", version="2.41-12", architecture="riscv64"),)
 
@@ -94,9 +94,8 @@ DebianLayers(layer_store(Layout(Path(sys.argv[1])))).native_tools()
 def test_killed_bootstrap_restarts_with_equal_result(tmp_path: Path) -> None:
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     process = subprocess.Popen([sys.executable, "-c", BOOTSTRAP, str(cut)])
-    while not list(cut.glob("layers/native-*.partial/tree/opt/native/usr/bin")):
-        assert process.poll() is None
-        time.sleep(0.1)
+    programs = "layers/native-*.partial/tree/opt/native/usr/bin"
+    wait_until(lambda: list(cut.glob(programs)), seconds=1800, process=process)
     process.kill()
     process.wait()
     assert not list(cut.glob("layers/native-*/layer.json"))
