@@ -1,4 +1,4 @@
-"""Program that writes the recipe reference and the JSON schema into a docs folder: `python -m` this module."""
+"""Write the recipe reference and the JSON schema into a docs folder: `python -m` this."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _INTERPRETERS = ("Py", "_Py")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
-    """A wheel's own ELF files and the external libraries that these need, by their names after renaming.
+    """A wheel's own ELF files and their external libraries, by names after renaming.
 
     `left_out` are the SONAMEs of libraries that the wheel does without.
     """
@@ -75,10 +75,11 @@ def unneeded(closure: Closure) -> list[str]:
 
 
 def original_names(folders: Sequence[Path]) -> Rename:
-    """Map the name of a library that another wheel bundled to its original SONAME, if `folders` have the same file.
+    """Map the names of libraries that other wheels bundled to their original SONAMEs.
 
-    A wheel linked with such a wheel's library then bundles one copy of what both need, not two: the first of that
-    SONAME in `folders`, since a distribution's libraries of one SONAME are interchangeable.
+    Only libraries of which `folders` have the same file are mapped. A wheel linked with such a wheel's library then
+    bundles one copy of what both need, not two: the first of that SONAME in `folders`, since a distribution's libraries
+    of one SONAME are interchangeable.
     """
 
     @cache
@@ -105,7 +106,7 @@ def missing_symbols(closure: Closure) -> dict[Path, frozenset[NeededSymbol]]:
 def link_change(
     each: LinkedFile, closure: Closure, missing: Collection[NeededSymbol] = (), stub: str = ""
 ) -> LinkChange:
-    """Return the change of a file: needed libraries renamed, each listed once, left-out ones dropped.
+    """Return a file's new list of libraries: renamed, each once, without left-out ones.
 
     If symbols of the left-out ones are `missing`, the library `stub` takes their place.
     """

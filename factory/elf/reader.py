@@ -68,7 +68,7 @@ class ElfFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedFile:
-    """An ELF file's SONAME, empty if it has none, and the names of the libraries that it needs."""
+    """An ELF file's SONAME (empty if it has none) and the names of the libraries it needs."""
 
     path: Path
     soname: str
@@ -76,7 +76,7 @@ class LinkedFile:
 
 
 def is_elf(path: Path) -> bool:
-    """Return whether a path is a regular file, not a link to one, with the magic number of ELF."""
+    """Report whether a path is a regular file, not a link, with ELF's magic number."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -118,7 +118,10 @@ def opened(path: Path) -> Iterator[ELFFile]:
 
 @contextmanager
 def _errors_named(subject: str = "") -> Iterator[None]:
-    """Turn every exception into MalformedElf: pyelftools raises many types for damaged files, down to KeyError."""
+    """Turn every exception into MalformedElf.
+
+    pyelftools raises many types for damaged files, down to KeyError.
+    """
     try:
         yield
     except MalformedElf as error:
@@ -181,7 +184,10 @@ def _arch(elf: ELFFile) -> str | None:
 
 
 def _attribute_tables(elf: ELFFile) -> Iterator[RISCVAttributesSection]:
-    """Yield .riscv.attributes as section headers have it, then as program headers do: either may be missing."""
+    """Yield .riscv.attributes by section headers, then by program headers.
+
+    Either may be missing.
+    """
     yield from (section for section in bounded(elf.iter_sections()) if isinstance(section, RISCVAttributesSection))
     for segment in bounded(elf.iter_segments()):
         if segment["p_type"] == "PT_RISCV_ATTRIBUTES" and segment["p_filesz"]:
@@ -189,7 +195,7 @@ def _attribute_tables(elf: ELFFile) -> Iterator[RISCVAttributesSection]:
 
 
 def _needed_versions(elf: ELFFile, tags: list[DynamicTag]) -> tuple[str, ...]:
-    """Return the versions that the loader looks for: it uses the dynamic tags, not the section headers."""
+    """Return the versions that the loader looks for, by the dynamic tags as it does."""
     values = {tag.entry.d_tag: tag.entry.d_val for tag in tags}
     if "DT_VERNEED" not in values:
         return ()
@@ -216,7 +222,10 @@ def _offset(elf: ELFFile, address: int) -> int:
 
 
 def _code(elf: ELFFile, data: bytes) -> Iterator[CodeRange]:
-    """Yield executable sections or, without section headers, executable segments, which hold some data too."""
+    """Yield executable sections or, without section headers, executable segments.
+
+    Segments hold some data too.
+    """
     found = False
     for section in bounded(elf.iter_sections()):
         if section["sh_flags"] & SHF_EXECINSTR and section["sh_type"] != "SHT_NOBITS":

@@ -95,7 +95,10 @@ class SymbolMap:
             self._symbols = []
 
     def describe(self, address: int) -> str | None:
-        """Return the symbol that contains the address, as "name+0x12", or else the last one below, as "after name"."""
+        """Return the symbol at the address, as "name+0x12".
+
+        If none contains it, return the last one below, as "after name".
+        """
         index = bisect_right(self._symbols, (address, LAST)) - 1
         if index < 0:
             return None

@@ -48,7 +48,7 @@ def _read(project: str, index: str, session: requests.Session) -> ProjectPage | 
 
 
 def _is_login(response: requests.Response, address: str) -> bool:
-    """Report whether a page without files asks for a login: by a form, or after a redirect to another page."""
+    """Report whether a page without files asks for a login, by a form or a redirect."""
     text = response.content.lower()
     if b"<html" not in text and b"<form" not in text:
         return False

@@ -56,7 +56,7 @@ def read_index_config(environment: Mapping[str, str] = os.environ) -> IndexConfi
 
 
 def open_session(config: IndexConfig) -> requests.Session:
-    """Return a session that retries failed connections, transient HTTP statuses and truncated pages."""
+    """Return a session that retries failed connections, transient errors and cut pages."""
     retry = Retry(
         total=RETRIES,
         read=READ_RETRIES,
@@ -92,7 +92,7 @@ def without_secrets(text: str) -> str:
 
 
 class _IndexSession(requests.Session):
-    """A session that repeats requests for truncated pages and keeps credentials off plain connections."""
+    """A session that retries truncated pages and sends no credentials over plain HTTP."""
 
     def request(self, method: str | bytes, url: str | bytes, **options: Any) -> requests.Response:  # type: ignore[override]
         """Send a request, again where its body breaks off, unless the caller streams it."""
@@ -104,7 +104,7 @@ class _IndexSession(requests.Session):
         return super().request(method, url, **options)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Set the credentials of a redirected request: none where a redirect led from https to http."""
+        """Set a redirected request's credentials: none after a redirect from https to http."""
         came_from = [each.url for each in (*response.history, response)]
         if _is_plain(prepared_request.url) and not all(map(_is_plain, came_from)):
             prepared_request.headers.pop("Authorization", None)

@@ -47,7 +47,7 @@ class LimitedAdapter(HTTPAdapter):
 
 
 def interruptible(call: Callable[[], T], seconds: float) -> T:
-    """Return `call()`, which runs in a thread that is abandoned after `seconds`, or when the run is cancelled.
+    """Return `call()`, run in a thread that is abandoned after `seconds` or on cancellation.
 
     Raises:
         TransferLimit: the time has passed.

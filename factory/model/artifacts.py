@@ -37,7 +37,7 @@ class PackagePin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinaryPackage:
-    """A distribution's package that a wheel was repacked from, with the source package that it was built of.
+    """A distribution's package that a wheel was repacked from, and its source package.
 
     `sha256` is that of the package's file.
     """
@@ -63,7 +63,7 @@ class LibraryOrigin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltWheel:
-    """A wheel from the build backend, not yet repaired, and the build requirements that made it.
+    """A wheel from the build backend, not yet repaired, and its build requirements.
 
     `library_folders` hold shared libraries that the wheel may be linked with; `library_origins` has the packages of
     those libraries that the builder itself unpacked.
@@ -92,7 +92,7 @@ class RepairedWheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWheel:
-    """A wheel in the store, the key of its build record, and the profiles and Pythons on which its checks passed."""
+    """A stored wheel, the key of its build record, and the profiles and Pythons it passed on."""
 
     path: Path
     sha256: str

@@ -12,7 +12,7 @@ from factory.model.target import FIRST_PYTHON, FIRST_TOOLCHAIN, Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """A run of the check on one profile and one Python: its output, its reported facts, its duration in seconds."""
+    """A check on one profile and one Python: output, reported facts, duration in seconds."""
 
     profile: str
     passed: bool
@@ -40,7 +40,7 @@ class StageRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchedLibrary:
-    """A library with code beyond the baseline, entered after run-time detection: its path in the wheel."""
+    """A library with code beyond the baseline, entered after run-time detection."""
 
     path: str
     extensions: tuple[str, ...]

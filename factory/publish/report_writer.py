@@ -50,7 +50,7 @@ class _LogCopies:
 def write_reports(
     releases: Sequence[Release], ledger: Path, history: BuildHistory, find: Find, out: Path, *, force: bool = False
 ) -> None:
-    """Write the reports of `releases` and the failed builds into the ledger, and the logs into `<out>/files/`.
+    """Write reports of `releases` and failed builds into the ledger, logs into `<out>/files/`.
 
     A release without a file or a record on this machine keeps its report. `force` compares every log, even if it seems
     unchanged.

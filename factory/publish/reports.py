@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 # `gc=False`, here and in the ledger: there are millions of these, and none can be part of a cycle.
 class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A run of a wheel's check on a profile and a Python: its output and its duration in seconds."""
+    """A check of a wheel on a profile and a Python: output and duration in seconds."""
 
     profile: str
     python: str
@@ -67,14 +67,14 @@ class Log(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Dispatched(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A library of the wheel with code beyond the baseline, entered only after run-time detection."""
+    """A library with code beyond the baseline, entered only after run-time detection."""
 
     path: str
     extensions: tuple[str, ...]
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A library's package: of Debian (`deb`), with an architecture, or a project's wheel (`pypi`)."""
+    """A library's package: Debian's (`deb`, with an architecture) or a wheel (`pypi`)."""
 
     kind: str
     name: str
@@ -83,7 +83,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Bundled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A library that the repair copied into the wheel: its path, its sha256, its package if known."""
+    """A library copied into the wheel by the repair: path, sha256, package if known."""
 
     path: str
     sha256: str
@@ -169,7 +169,7 @@ def _package(origin: LibraryOrigin | None) -> Package | None:
 
 
 def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tuple[Log, ...] = ()) -> Build:
-    """Combine a wheel's records: the one of its build, and those of its checks on other Pythons."""
+    """Combine the record of a wheel's build with those of its checks on other Pythons."""
     made = next((record for record in records if not record.wheel_of), records[0])
     return Build(
         record=made.wheel_of or made.key,

@@ -56,7 +56,7 @@ def _write(path: Path, content: bytes) -> bool:
 
 
 def _is_stale(release: Release, program: int, ledger: Path, out: Path) -> bool:
-    """Compare its time with those of this `program`, of its entry in the ledger and of its report."""
+    """Report whether the SBOM is older than this `program`, its ledger entry or its report."""
     if not isinstance(release.origin, Built):
         return False
     written = changed_at(f"{out}/files/{sbom_name(release.filename)}")

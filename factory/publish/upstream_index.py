@@ -56,7 +56,7 @@ class Upstream:
     def wheels(
         self, project: str, hashes: Collection[str], is_wanted: Callable[[str], bool] = bool
     ) -> tuple[Release, ...]:
-        """Return the wheels of a project with these sha256 and a wanted file name, as linked releases.
+        """Return a project's wheels with these sha256 and wanted file names, as linked releases.
 
         An index that lists no METADATA is asked for that of each wheel. `url` is None for an address with a query: that
         may be a signature or token, which must not be published, and without which the address may not work.
@@ -161,7 +161,7 @@ def configured_upstream() -> Iterator[Upstream]:
 
 
 def _version_of(package: DistributionPackage, project: str) -> str | None:
-    """Return the version of a wheel of the project, None for other files and without a web address."""
+    """Return the version of a wheel of the project; None for other files and without URL."""
     try:
         stated, version = parse_filename(package.filename)
     except PublishError:

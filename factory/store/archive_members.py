@@ -1,4 +1,4 @@
-"""Files as members of a tar archive, with all attributes that builds and overlay roots use.
+"""Members of a tar archive, with all attributes that builds and overlay roots use.
 
 Times are kept to the nanosecond, since ninja and make compare them; owners as numbers, which a user namespace maps; and
 the extended attributes by which overlayfs marks folders that hide the layers below.

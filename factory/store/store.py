@@ -39,7 +39,7 @@ class Store:
         )
 
     def latest(self, name: str, python: str, toolchain: str | None = None) -> BuildRecord | None:
-        """Return a package's newest record for a Python: a publishable one, or one built with a given toolchain."""
+        """Return a package's newest publishable record for a Python, or that of a toolchain."""
         found = [
             record
             for record in self.records_of(name)

@@ -51,7 +51,7 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of a wheel's libraries: glibc of the tag, or else of the target, and the dispatched globs."""
+    """Limits of a wheel's libraries: glibc of the tag or the target, and dispatched globs."""
 
     glibc: Version
     dispatched: tuple[str, ...]

@@ -35,7 +35,7 @@ CHUNK = 1 << 22  # halfwords: bounds the memory of one step, whatever the size o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """An instruction: `offset` in bytes from the start of the code, `encoding` of `size` bytes (2 or 4)."""
+    """An instruction of `size` bytes (2 or 4): its `offset` in the code, its `encoding`."""
 
     offset: int
     encoding: int
@@ -52,7 +52,7 @@ class Excess:
 
 
 def find_excess(code: bytes | memoryview) -> tuple[Excess, ...]:
-    """Find instructions beyond rv64gc in `code`, which is little-endian and starts with an instruction.
+    """Find instructions beyond rv64gc in little-endian `code` that starts with one.
 
     The names are those of extensions ("V", "Zba", ...), "custom-N" for vendors' opcodes, "privileged" for instructions
     that programs cannot run, and "unknown" for encodings that no extension known here defines. All-zero halfwords are
@@ -86,7 +86,7 @@ def instruction_starts(halfwords: Halfwords) -> npt.NDArray[np.bool_]:
 
 
 def extension_of(encoding: int, size: int) -> str:
-    """Return the extension of an instruction of `size` bytes (2 or 4): "rv64gc" or a name of `find_excess`."""
+    """Return the extension of an instruction: "rv64gc" or a name of `find_excess`."""
     if size == 2:
         return _names()[int(_short_labels()[encoding])]
     return _names()[int(_label_words(np.array([encoding], dtype=np.uint32))[0])]
@@ -112,7 +112,7 @@ def _is_long(halfwords: Halfwords) -> npt.NDArray[np.bool_]:
 
 
 def _chunks(halfwords: Halfwords) -> Iterator[tuple[int, int]]:
-    """Split the code where an instruction surely starts: after a halfword that doesn't end in 11."""
+    """Split the code after halfwords that don't end in 11: there an instruction starts."""
     begin = 0
     while begin < len(halfwords):
         end = min(begin + CHUNK, len(halfwords))

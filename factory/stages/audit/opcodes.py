@@ -56,7 +56,7 @@ class Pattern:
 
 
 def _row(extension: str, **fields: int | tuple[int, ...]) -> list[Pattern]:
-    """Return the patterns with these values in these fields: one for each combination of values."""
+    """Return the patterns of these fields, one for each combination of their values."""
     choices = [(value,) if isinstance(value, int) else value for value in fields.values()]
     mask = sum(((1 << FIELDS[name][1]) - 1) << FIELDS[name][0] for name in fields)
     places = [FIELDS[name][0] for name in fields]
@@ -77,7 +77,10 @@ def long_patterns() -> tuple[Pattern, ...]:
 
 
 def _integer() -> list[Pattern]:
-    """RV64I and M. All fences are included: processors ignore reserved fields, and pause is a fence."""
+    """RV64I and M, with all fences.
+
+    Processors ignore reserved fields of fences, and pause is one.
+    """
     return [
         *_row(BASELINE, opcode=(LUI, AUIPC, JAL)),
         *_row(BASELINE, opcode=JALR, funct3=0),

@@ -45,7 +45,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtensionUse:
-    """A library's instructions of one extension beyond the baseline: number and first examples."""
+    """A library's instructions of one extension beyond the baseline: count and examples."""
 
     extension: str
     count: int
@@ -57,7 +57,7 @@ class ExtensionUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryReport:
-    """The audit of one ELF file: `path` in the wheel, `size` in bytes, extensions, dependencies.
+    """The audit of one ELF file: path in the wheel, size, extensions, dependencies.
 
     `arch` is its Tag_RISCV_arch, `declares` the extensions beyond the baseline in it, `uses` the instructions of such
     extensions. `glibc` and `glibcxx` are the highest symbol versions needed ("2.38", "3.4.32").
@@ -171,7 +171,7 @@ def _hint(report: AuditReport) -> str | None:
 
 
 def _dispatch_hint(libraries: Sequence[str]) -> str:
-    """Return the options to look for in the build, and the recipe's lines for dispatched libraries."""
+    """Return build options to look for, and the recipe's lines for dispatched libraries."""
     listed = ", ".join(f'"{library}"' for library in libraries)
     return (
         "build for the baseline (-march=rv64gc -mabi=lp64d: look for -march, -mcpu or a SIMD option in the build);\n"

@@ -14,7 +14,7 @@ PARTS_OF_V = ("zve", "zvl")
 
 
 def summarize(report: AuditReport) -> AuditSummary:
-    """Summarize a clean report: in such a wheel, code beyond the baseline is declared as dispatched."""
+    """Summarize a clean report, where all code beyond the baseline is dispatched."""
     libraries = report.libraries
     own = {name for library in libraries for name in (library.soname, PurePosixPath(library.path).name) if name}
     return AuditSummary(

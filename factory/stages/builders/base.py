@@ -36,7 +36,7 @@ class Build:
         return self.sandbox.work
 
     def failed(self, what: str, error: CommandFailed, *, network: bool = False) -> BuildFailed:
-        """Return the failure of a command, with its last lines, a hint if one is known, and the log.
+        """Return the failure of a command: last lines, a hint if known, and the log.
 
         `network` is true if the command had the network.
         """
@@ -66,7 +66,7 @@ class Builder(Protocol):
 def build_failed(
     recipe: Recipe, what: str, error: CommandFailed, log: LogSink, *, network: bool = False
 ) -> BuildFailed:
-    """Return the failure of a build's command, with its last lines, a hint if one is known, and the log.
+    """Return the failure of a build's command: last lines, a hint if known, and the log.
 
     `network` is true if the command had the network.
     """

@@ -69,20 +69,23 @@ def fetch(sandbox: Sandbox, locks: Mapping[str, str], log: LogSink) -> None:
 
 
 def made_locks(work: Path) -> dict[str, str]:
-    """Return the Cargo.lock files that cargo generated where the source has none, as `fetch` takes them."""
+    """Return the Cargo.lock files that cargo generated, in the form that `fetch` takes."""
     note = work / MADE_LOCKS
     return dict(json.loads(note.read_text())) if note.is_file() else {}
 
 
 def put_back_locks(work: Path) -> None:
-    """Restore generated Cargo.lock files: an interrupted build resumes in a new copy of the source."""
+    """Restore generated Cargo.lock files in a new copy of the source."""
     for path, text in made_locks(work).items():
         if not (work / "src" / path).is_file():
             (work / "src" / path).write_text(text, encoding="utf-8")
 
 
 def _note_unlocked(work: Path, manifests: Sequence[PurePosixPath]) -> None:
-    """List missing Cargo.lock files before cargo generates them, so that a killed fetch can tell them apart."""
+    """List missing Cargo.lock files before cargo generates them.
+
+    A resumed fetch then knows which of them were generated.
+    """
     note = work / UNLOCKED
     if not note.is_file():
         locks = [manifest.with_name(LOCK) for manifest in manifests]

@@ -61,7 +61,7 @@ class CompilerCache:
 
     @contextmanager
     def shared(self, sandbox: Sandbox, variables: Mapping[str, str]) -> Iterator[Sandbox]:
-        """Connect the sandbox's ccache to the remote storage, if the root and the settings have one."""
+        """Connect the sandbox's ccache to the remote storage, if there is one."""
         if self.remote is None or "CCACHE_DIR" not in variables:
             yield sandbox
             return

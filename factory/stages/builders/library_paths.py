@@ -19,7 +19,7 @@ LIBRARIES = {"pkg_config": "..", "cmake.prefix": "lib"}
 
 
 def library_variables(venv: Path, inside: PurePosixPath) -> dict[str, str]:
-    """Return search-path variables for the virtual environment `venv`, mounted in the root at `inside`.
+    """Return search-path variables for the environment `venv`, mounted at `inside`.
 
     Empty variables are omitted.
     """
@@ -31,7 +31,7 @@ def library_variables(venv: Path, inside: PurePosixPath) -> dict[str, str]:
 
 
 def library_folders(venv: Path) -> tuple[Path, ...]:
-    """Return folders of `venv` with shared libraries that a build may link with, and their dependencies."""
+    """Return folders of `venv` with libraries to link with, and those of dependencies."""
     theirs = [folder for packages in site_packages(venv) for folder in sorted(packages.glob(f"*{bundled.FOLDER}"))]
     found = [(folder / where).resolve() for group, where in LIBRARIES.items() for folder in _named(venv, group)]
     return tuple(dict.fromkeys(folder for folder in (*found, *theirs) if folder.is_dir()))

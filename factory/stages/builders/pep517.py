@@ -67,7 +67,7 @@ PARALLEL_VARIABLES = ("CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_J
 
 
 def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
-    """Make the build's virtual environment from pyproject.toml and the backend's own requirements.
+    """Make the build's environment from pyproject.toml and the backend's requirements.
 
     `wheels` are our builds of some requirements; they take precedence over any index.
 

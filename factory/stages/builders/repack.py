@@ -133,9 +133,9 @@ def merge(packages: Mapping[str, Path], files: Path) -> dict[Path, str]:
 
 
 def take_python_files(files: Path, tree: Path, options: RepackOptions, log: LogSink) -> None:
-    """Copy the packages' Python files, with links followed, and the folders that the recipe places in the wheel.
+    """Copy the packages' Python files and the folders that the recipe places in the wheel.
 
-    Links without a target are left out.
+    Links are followed; those without a target are left out.
     """
     if not (files / PYTHON_FILES).is_dir():
         raise BuildFailed(

@@ -25,7 +25,7 @@ ILLEGAL_INSTRUCTION = (128 + 4, -4)
 
 
 def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink) -> None:
-    """Install the package with pip from the index at `index_url`, then the check's requirements.
+    """Install the package from the index at `index_url`, then the check's requirements.
 
     Required projects in `ours` (normalized names) come from that index, all others from the host's index.
 

@@ -28,7 +28,7 @@ SUFFIXES = ("", "t64", "-riscv64-cross")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A library that auditwheel may bundle: the file that it reads, and the original of that if it is a copy."""
+    """A library that auditwheel may bundle: its file, and the original of a copy."""
 
     file: Path
     original: Path
@@ -123,7 +123,7 @@ def _debian_package(library: Path, tree: Path, roots: Roots) -> LibraryOrigin | 
 
 
 def _listed_by(tree: Path, path: str) -> Iterator[tuple[str, str]]:
-    """Yield name and architecture (if stated) of the packages of a layer whose file list has the path."""
+    """Yield name and architecture (if stated) of a layer's packages that list the path."""
     paths = {path, path.removeprefix("/usr")}  # packages of before the merge of /lib and /usr/lib
     for listed in sorted(tree.glob(FILE_LISTS)):
         if not paths.isdisjoint(listed.read_text(encoding="utf-8", errors="replace").splitlines()):
@@ -137,7 +137,10 @@ def _named_after(library: str, packages: Iterable[PackagePin]) -> LibraryOrigin 
 
 
 def _debian_names(library: str) -> Iterator[str]:
-    """Yield the names that Debian Policy 8.1 gives a library's package: `libgfortran.so.5.0.0` is in `libgfortran5`."""
+    """Yield the names of a library's package by Debian Policy 8.1.
+
+    `libgfortran.so.5.0.0` is in `libgfortran5`.
+    """
     stem, _, version = library.partition(".so")
     numbers = version.lstrip(".").split(".")
     joint = "-" if stem[-1:].isdigit() else ""

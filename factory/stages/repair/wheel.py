@@ -97,7 +97,7 @@ def repair(
 
 
 def give_build_tag(wheel: RepairedWheel, number: int, epoch: str, log: LogSink) -> RepairedWheel:
-    """Replace the wheel by one with a build tag: another file name, and the same content otherwise."""
+    """Replace the wheel by one with a build tag and otherwise the same content."""
     tags = [sys.executable, "-m", "wheel", "tags", "--build", str(number), "--remove", str(wheel.path)]
     run(tags, log=log, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, what="wheel tags")
     (tagged,) = wheel.path.parent.glob("*.whl")

@@ -30,7 +30,7 @@ PROGRESS_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file on a server with its sha256 and its size, if known; `hint` is for failed downloads."""
+    """A file on a server, its sha256, its size if known, and a hint for failed downloads."""
 
     url: str
     name: str

@@ -96,7 +96,7 @@ def _check_link(root: Path, link: Path) -> None:
 
 @contextmanager
 def _explain_unreadable(project: str) -> Iterator[None]:
-    """Raise SourceError for files that vanish or can't be read, but not for the disk that is written."""
+    """Raise SourceError for unreadable files, but not for errors of the disk written to."""
     try:
         yield
     except OSError as error:

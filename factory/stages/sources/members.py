@@ -49,7 +49,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """An entry of an archive: its unpacked size in bytes, a link's target, its time in seconds since 1970."""
+    """An archive's entry: unpacked size in bytes, link target, time in seconds since 1970."""
 
     name: str
     kind: Kind

@@ -1,4 +1,4 @@
-"""Call one PEP 517 hook; runs inside the build environment with its Python and only the standard library.
+"""Call one PEP 517 hook in the build environment, with only the standard library.
 
 Usage: python backend_call.py REQUEST.json ANSWER.json, in the source's folder. The request holds `backend`,
 `backend_path`, `hook` and `arguments`; the answer is the hook's return value, or null where the hook is missing.
