@@ -22,8 +22,7 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    args = make_parser(arguments).parse_args(arguments)
+    args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     with _sigterm_as_interrupt():
         return _run(args)
 
@@ -51,6 +50,28 @@ def _run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return StoreError.exit_code
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line.
+
+    argparse refuses positional arguments after an option that follows others, so the words after `--` are taken apart
+    for a command that runs them.
+    """
+    own, words = _split(arguments)
+    args = make_parser(own).parse_args(own)
+    if words:
+        args.command = [*args.command, *words]
+    return args
+
+
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Split the command line at `--` if its command runs the words after it."""
+    name = next(iter(arguments), "")
+    if "--" not in arguments or name not in COMMANDS or not getattr(load_command(name), "RUNS_COMMAND", False):
+        return arguments, ()
+    end = arguments.index("--")
+    return arguments[:end], arguments[end + 1 :]
 
 
 @contextmanager

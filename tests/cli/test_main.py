@@ -69,6 +69,26 @@ def test_a_wrong_command_is_refused_with_the_commands_there_are(capsys: pytest.C
     assert "'build'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("shell numpy --keep", []),
+        ("shell numpy -- sh -c x", ["sh", "-c", "x"]),
+        ("shell numpy --keep -- sh -c x", ["sh", "-c", "x"]),
+        ("shell --keep numpy --python 3.14 -- ls -- --keep", ["ls", "--", "--keep"]),
+        ("shell numpy ls", ["ls"]),
+    ],
+)
+def test_shell_takes_command_after_options(line: str, command: list[str]) -> None:
+    args = main.parse_arguments(line.split())
+    assert (args.name, args.command, args.keep) == ("numpy", command, "--keep" in line.partition(" -- ")[0])
+
+
+def test_dashes_end_the_options_of_other_commands() -> None:
+    args = main.parse_arguments(["retain", "--builds", "2", "--", "-odd"])
+    assert (args.builds, args.names) == (2, ["-odd"])
+
+
 def test_an_unknown_python_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main.main(["build", "numpy", "--python", "3.12"])

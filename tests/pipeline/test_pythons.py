@@ -108,7 +108,7 @@ def test_one_index_serves_both(checkout: Checkout, built: object, tmp_path: Path
 
 @pytest.mark.environment
 def test_the_shell_of_a_python_is_the_one_of_its_build(checkout: Checkout, built: object) -> None:
-    inside = checkout.factory("shell", "--python", "3.14", "vectors-c", "--", "python3.14", "-c", "print('here')")
+    inside = checkout.factory("shell", "vectors-c", "--python", "3.14", "--", "python3.14", "-c", "print('here')")
     assert (inside.returncode, inside.stdout) == (0, "here\n"), inside.stderr
 
 

@@ -12,6 +12,7 @@ from factory.pipeline.debug_shell import debug_root
 from factory.pipeline.job import prepare_package
 
 NEEDS_ROOT = True
+RUNS_COMMAND = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
