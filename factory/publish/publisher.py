@@ -91,19 +91,16 @@ def publish(
     with ledger.locked():
         published = ledger.read()
         locations = FileLocations(candidates, store=store, mirror=mirror, output=output)
-        built, notes = _describe_built(candidates, published, ledger, terms)
-        refetch(locations.missing_mirrored(published), target=target, cache=mirror, log=log)
         cache = ResolutionCache(ledger.folder, target)
-        open_cached = partial(open_mirror, target=target, cache=mirror, log=log)
-        dependencies = resolve_dependencies(built, published, locations, cache, open_cached)
+        built, notes = _describe_built(candidates, published, ledger, terms)
+        dependencies = _resolve(built, published, locations, cache, target=target, mirror=mirror, log=log)
         releases = [*built, *_describe_mirrored(dependencies, published, terms)]
         ledger.verify_all(releases)
         merged = _merge(published, built, releases)
-        changed = write_files(merged, locations.locate, output)
-        added = _record(merged, published, ledger)
+        publication = _write(merged, published, ledger, locations, output, (*dependencies.notes, *notes))
         if dependencies.found:
             cache.keep(dependencies.found, merged)
-        return Publication(releases=merged, added=added, changed=changed, notes=(*dependencies.notes, *notes))
+        return publication
 
 
 def _describe_built(
@@ -171,6 +168,22 @@ def _note_missing_metadata(built: Sequence[Release], uploaded: Sequence[Release]
     ]
 
 
+def _resolve(
+    built: Sequence[Release],
+    published: Sequence[Release],
+    locations: FileLocations,
+    cache: ResolutionCache,
+    *,
+    target: Target,
+    mirror: Path,
+    log: LogSink,
+) -> Dependencies:
+    """Fetch missing dependencies of published wheels, and resolve the wheels whose resolution is stale."""
+    refetch(locations.missing_mirrored(published), target=target, cache=mirror, log=log)
+    open_cached = partial(open_mirror, target=target, cache=mirror, log=log)
+    return resolve_dependencies(built, published, locations, cache, open_cached)
+
+
 def _describe_mirrored(dependencies: Dependencies, published: Sequence[Release], terms: Terms) -> Sequence[Release]:
     """Describe new dependencies as links to their own index, or as copies.
 
@@ -220,6 +233,20 @@ def _merge_origins(before: Origin, after: Origin) -> Origin:
         return before
     profiles = tuple(dict.fromkeys((*before.profiles, *after.profiles)))
     return Built(record=before.record, profiles=profiles, pythons=tuple(sorted({*before.pythons, *after.pythons})))
+
+
+def _write(
+    merged: tuple[Release, ...],
+    published: Sequence[Release],
+    ledger: Ledger,
+    locations: FileLocations,
+    output: Path,
+    notes: tuple[str, ...],
+) -> Publication:
+    """Write the files of the index, then the ledger that names them."""
+    changed = write_files(merged, locations.locate, output)
+    added = _record(merged, published, ledger)
+    return Publication(releases=merged, added=added, changed=changed, notes=notes)
 
 
 def _record(merged: Iterable[Release], published: Sequence[Release], ledger: Ledger) -> tuple[Release, ...]:
