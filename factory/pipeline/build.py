@@ -15,11 +15,10 @@ from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.incremental import ends_untouched
 from factory.pipeline.job import Records, prepare_job
 from factory.pipeline.metadata import describe
-from factory.pipeline.order import STAGES, StageRunner
+from factory.pipeline.order import STAGES, StageRunner, audit_into_log
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
 from factory.pipeline.scheduler import require_all_done, run_graph
-from factory.stages.audit.auditor import audit_wheel
 from factory.stages.audit.summary import summarize
 from factory.util.failure_hints import is_machines_fault
 from factory.util.jsonio import timestamp
@@ -111,7 +110,7 @@ def _audit_stored(record: BuildRecord, job: Job, run: Run) -> AuditSummary:
     """Audit a stored wheel whose record an older factory wrote without the audit's summary."""
     with run.stages(job.label, record.key)("audit") as log:
         log.write(f"# {record.wheel}: the build record has no audit summary\n")
-        return summarize(audit_wheel(run.store.wheel_path(record), job.recipe.audit, record.target))
+        return summarize(audit_into_log(run.store.wheel_path(record), job.recipe.audit, record.target, log))
 
 
 def _remove(folder: Path) -> None:

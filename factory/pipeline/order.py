@@ -11,13 +11,15 @@ from pathlib import Path
 from factory.errors import BuildFailed
 from factory.model.artifacts import AppliedPatch, BuiltWheel, PackagePin, RepairedWheel, SourceTree
 from factory.model.protocols import Sandbox
+from factory.model.recipe import AuditOptions
 from factory.model.record import AuditSummary, CheckResult
+from factory.model.target import Target
 from factory.pipeline.check import PackageCheck
 from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.incremental import discard_unless_noted, renew
 from factory.pipeline.job import PreparedJob
 from factory.pipeline.run import Run
-from factory.stages.audit.auditor import audit_wheel, render_text, require_clean
+from factory.stages.audit.auditor import AuditReport, audit_wheel, render_text, require_clean
 from factory.stages.audit.summary import summarize
 from factory.stages.builders.base import Build
 from factory.stages.builders.registry import builder_of
@@ -161,7 +163,13 @@ class StageRunner:
         return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
 
     def _audit(self, wheel: RepairedWheel, log: LogSink) -> AuditSummary:
-        report = audit_wheel(wheel.path, self.prepared.job.recipe.audit, self.prepared.config.target)
-        log.write(render_text(report))
+        report = audit_into_log(wheel.path, self.prepared.job.recipe.audit, self.prepared.config.target, log)
         require_clean(report)
         return summarize(report)
+
+
+def audit_into_log(wheel: Path, options: AuditOptions, target: Target, log: LogSink) -> AuditReport:
+    """Audit a wheel and write the report into the log."""
+    report = audit_wheel(wheel, options, target)
+    log.write(render_text(report))
+    return report
