@@ -26,9 +26,9 @@ def find_differences(releases: Sequence[Release], output: Path, further: Mapping
 
 
 def _files(releases: Sequence[Release], folder: Path, further: Mapping[str, str]) -> Iterator[str]:
-    """Compare `files/`. A linked file may be there too.
+    """Compare `files/`.
 
-    After a move its old address goes on working.
+    Linked files may be there too: the address of a wheel that was uploaded elsewhere later stays valid.
     """
     own = [release for release in releases if release.url is None or (folder / release.filename).is_file()]
     expected = {release.filename: release.sha256 for release in own}
