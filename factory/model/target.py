@@ -56,10 +56,13 @@ class Profile:
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile(name="rv64gc", qemu_cpu="sifive-u54", stands_for="SiFive U54 and U74: nothing beyond the baseline"),
+        Profile(name="rv64gc", qemu_cpu="sifive-u54", stands_for="SiFive U54 and U74: rv64gc, the baseline"),
         Profile(name="rva22", qemu_cpu="rva22s64", stands_for="SiFive P550: RVA22 without vectors"),
         Profile(
-            name="rvv128", qemu_cpu="rva22s64,v=true,vlen=128", stands_for="first RVV 1.0 cores: no Zvfh", vlen=128
+            name="rvv128",
+            qemu_cpu="rva22s64,v=true,vlen=128",
+            stands_for="first cores with RVV 1.0: VLEN 128, no Zvfh",
+            vlen=128,
         ),
         Profile(
             name="k1",
@@ -71,14 +74,14 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             name="rva23",
             qemu_cpu="rva23s64",
-            stands_for="the RVA23 profile: V and Zvfhmin, not Zvfh",
+            stands_for="RVA23 cores: V and Zvfhmin, no Zvfh",
             vlen=128,
             needs=("zvfhmin", "zfa", "zicond"),
         ),
         Profile(
             name="vlen512",
             qemu_cpu="max,vlen=512",
-            stands_for="wide vectors, every extension on",
+            stands_for="VLEN 512, with every extension of QEMU",
             vlen=512,
             needs=("zvfh",),
         ),
