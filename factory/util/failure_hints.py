@@ -3,36 +3,116 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
+from factory.util.debian_names import (
+    FROM_INDEX,
+    PYTHON_HEADERS,
+    RUST,
+    package_of_header,
+    package_of_library,
+    package_of_program,
+)
+
+# A pattern, and its hint: text with the pattern's groups as {0}, {1}, or a function of the groups.
+Known = Sequence[tuple[str, str | Callable[..., str]]]
+
+
+def _missing_program(name: str) -> str:
+    if name in RUST:
+        return f"the build calls {name}, which no build requirement shows: set rust = true in [build]"
+    if name in FROM_INDEX:
+        return f'the build calls {name}: add "{FROM_INDEX[name]}" to [build] requires'
+    package = package_of_program(name)
+    history = f"; {_NO_HISTORY}" if name == "git" else ""
+    if package is None:
+        return f"the build calls {name}: add the Debian package that has it to [build] apt"
+    return f'the build calls {name}: add "{package}" to [build] apt{history}'
+
+
+def _missing_library(name: str) -> str:
+    package = package_of_library(name)
+    return f'the library {name} is missing: add "{package}" to [build] apt, or what Debian calls its -dev package'
+
+
+def _missing_header(name: str) -> str:
+    top = name.split("/", maxsplit=1)[0]
+    if name.endswith("intrin.h") or name in ("arm_neon.h", "cpuid.h"):
+        return f"{name} is of another CPU: patch it out, or switch the code that needs it off"
+    if top in PYTHON_HEADERS:
+        return f'add "{PYTHON_HEADERS[top]}" to [build] requires, whose headers have {name}'
+    package = package_of_header(name)
+    if package is None:
+        return f"add the Debian package that has {name} to [build] apt"
+    return f'add "{package}", which has {name}, to [build] apt'
+
+
+def _fetched(name: str) -> str:
+    return (
+        f"the build wanted to download {name}, and the network is off: pin its source in the recipe as "
+        f'[source.parts."third_party/{name}"], and hand it in with [build.config-settings] '
+        f'"cmake.define.FETCHCONTENT_SOURCE_DIR_{name.upper()}" = "/build/src/third_party/{name}"'
+    )
+
+
+_NO_HISTORY = (
+    "if it asks git for the version, which a source without history cannot tell, give the version in "
+    "[build.environment] (SETUPTOOLS_SCM_PRETEND_VERSION for setuptools-scm), or patch the question out"
+)
+# Lines that the factory itself adds to a failed command's output (see factory.util.process).
+KILLED = r"^# (?:out of memory: |.* is out of memory$)"
 # Resources that this machine lacks, whatever it builds.
-LACKING: tuple[tuple[str, str], ...] = (
-    (r"No space left on device|Disk quota exceeded",
+LACKING: Known = (
+    (r"No space left on device|Disk quota exceeded|disk is full",
      "the disk is full: make room, or set FACTORY_CACHE to a folder on another one"),
     (r"container reached its memory limit",
      "give it more with FACTORY_DOCKER_MEMORY, or let fewer compilers run, with --jobs"),
-    (r"Killed signal terminated program|cc1plus.*Killed|virtual memory exhausted",
+    (r"Killed signal terminated program|cc1(?:plus)?.*Killed|virtual memory exhausted|Killed \(program "
+     r"|terminated with signal 9|signal: 9, SIGKILL|LLVM ERROR: out of memory|out of memory allocating \d"
+     r"|rustc-LLVM ERROR: out of memory|(?:^|\s)ld: .*memory exhausted|: Cannot allocate memory$",
      "a compiler ran out of memory: let fewer run, with [build] memory-per-job or --jobs"),
+    (KILLED,
+     "the machine ran out of memory: let less run at once, with --jobs, --recipes or [build] memory-per-job"),
 )  # fmt: skip
 # Output of uv, pip, cargo and curl about unreachable servers, for commands with network.
-UNREACHABLE: tuple[tuple[str, str], ...] = (
+UNREACHABLE: Known = (
     (r"Failed to fetch: |error sending request for url|Retry\(total=|spurious network error"
-     r"|Could(?:n't| not) (?:resolve|connect)|Temporary failure in name resolution|Network is unreachable",
+     r"|Could(?:n't| not) (?:resolve|connect)|Temporary failure in name resolution|Network is unreachable"
+     r"|^(?:the installation|pip install) hangs: ",
      "a server can't be reached: check the network, the proxy variables, and the package index that pip and uv, or the "
      "registries that cargo is configured with; then run again"),
 )  # fmt: skip
 # For commands without network.
-SEALED: tuple[tuple[str, str], ...] = (
-    (r"Temporary failure in name resolution|Could not resolve host|Network is unreachable",
+SEALED: Known = (
+    (r"could not find git for clone of (\S+?)(?:-populate)?$", _fetched),
+    (r"CMake step for (\S+) failed|Build step for (\S+) failed", _fetched),
+    (r"Failed to clone repository: '([^']+)'",
+     "the build wanted to clone {0}, and the network is off: pin that source in the recipe as [source.parts.FOLDER]"),
+    (r"(?:CMake Error[^\n]*\n\s*)?error: downloading '([^']+)' failed",
+     "the build wanted to download {0}, and the network is off: pin it in the recipe as [source.parts.FOLDER]"),
+    (r"Temporary failure in name resolution|Could not resolve host|Network is unreachable|Name or service not known",
      "the build wanted the network, which is off: give it the file as a source or a patch that looks elsewhere"),
 )  # fmt: skip
+# Straight quotes, and those that GCC prints in a UTF-8 locale.
+_QUOTE = "['\"`\u2018\u2019]?"
 # The first pattern that matches wins; the most specific ones come first.
-HINTS: tuple[tuple[str, str], ...] = (
+HINTS: Known = (
     (r"fatal error: Python\.h: No such file", "the root lacks Python's headers: report this, it should have them"),
-    (r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file", "add the Debian package that has {0} to [build] apt"),
-    (r"cannot find -l([\w+-]+)", "add the Debian package that has lib{0}.so to [build] apt"),
-    (r"Package '?([\w.+-]+)'?,? (?:required by .*)?(?:was )?not found", "add the package with {0}.pc to [build] apt"),
+    (r"fatal error: '?([\w./+-]+\.(?:h|hpp|hh|inc))'?(?:: No such file| file not found)", _missing_header),
+    (r"cannot find -l([\w+.-]+)|unable to find library -l([\w+.-]+)", _missing_library),
+    (r"Package '?([\w.+-]+)'?,? (?:required by .*)?(?:was )?not found", _missing_library),
+    (r"fatal: not a git repository|fatal: No names found|LookupError: setuptools-scm was unable", _NO_HISTORY),
+    (r"in _execute_child\n[\s\S]*FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'",
+     _missing_program),
+    (r"(?:^|: )([\w.+-]+): (?:command )?not found$", _missing_program),
+    (rf"(?:^|\s|/)env: {_QUOTE}([\w.+-]+){_QUOTE}: No such file or directory", _missing_program),
+    (r"make(?:\[\d+\])?: ([\w.+-]+): No such file or directory", _missing_program),
+    (r"Program '([\w.+-]+)[^']*' not found", _missing_program),
+    (r"can't find Rust compiler", lambda: _missing_program("cargo")),
+    (r"No CMAKE_Fortran_COMPILER could be found|Unknown compiler\(s\): \[\['gfortran'",
+     lambda: _missing_program("gfortran")),
     (r"Could NOT find (\w+)", "CMake misses {0}: add its -dev package to [build] apt, or switch it off"),
-    (r'Dependency "([\w.+-]+)" not found', "Meson misses {0}: add its -dev package to [build] apt"),
+    (r'Dependency "([\w.+-]+)" not found', _missing_library),
     (r"no matching package named `([^`]+)` found[\s\S]*offline mode",
      "the crate {0} was not fetched with the others: no Cargo.toml beside a Cargo.lock of the source asks for it"),
     (r"no matching package named `([^`]+)` found",
@@ -47,20 +127,34 @@ HINTS: tuple[tuple[str, str], ...] = (
     (r"may not be used on the (?:stable|beta) release channel", "the source wants unstable Rust, which Debian has not"),
     (r"No solution found when resolving dependencies",
      "a build requirement has no version for this Python, or our own recipe builds another version than it asks for"),
-    (r"unrecognized (?:command-line|command line) option .?(-m[\w=-]+)", "{0} is for another CPU: patch it out"),
-    (r"error: unknown (?:architecture|target)|#error .*[Aa]rchitecture", "the source doesn't know riscv64: patch it"),
+    (rf"unrecognized (?:command-line|command line) option {_QUOTE}(-m[\w=.+-]+)|error: {_QUOTE}"
+     rf"(-m(?:arch|cpu|tune|abi)=[\w.+-]+){_QUOTE}: |unsupported option {_QUOTE}(-m[\w=.+-]+)",
+     "{0} is for another CPU: take it out of the build's flags, by a setting or a patch"),
+    (rf"unknown cpu {_QUOTE}([\w.+-]+){_QUOTE} for {_QUOTE}(-m\w+)"
+     r"|unsupported argument '([\w.+-]+)' to option '(-m\w+)=?'",
+     lambda value, option: f"{option}={value} is for another CPU: take it out of the build's flags, by a setting or a "
+     "patch"),
+    (r"error: unknown (?:architecture|target)|#error .*[Aa]rchitecture|configure: error: [^\n]*(?:architecture|machine"
+     r"|riscv64)", "the source doesn't know riscv64: patch it"),
     (r"Illegal instruction|SIGILL", "code beyond the baseline ran: look for -march in the build's command lines"),
+    (r"^the build hangs: ",
+     "if it waits for something that can't come, patch that out; if it only prints nothing, make it print"),
 )  # fmt: skip
 
 
 def is_machines_fault(log: str, *, network: bool = False) -> bool:
     """Report whether a log shows a failure of this machine, not of the package."""
-    return any(re.search(pattern, log) for pattern, _ in (*LACKING, *(UNREACHABLE if network else ())))
+    return any(_search(pattern, log) for pattern, _ in (*LACKING, *(UNREACHABLE if network else ())))
 
 
 def hint_for(log: str, *, network: bool = False) -> str | None:
     """Return the hint for the first known failure in a command's log, or None."""
-    for pattern, hint in (*LACKING, *HINTS, *(UNREACHABLE if network else SEALED)):
-        if match := re.search(pattern, log):
-            return hint.format(*match.groups())
+    for pattern, hint in (*LACKING, *(() if network else SEALED), *HINTS, *(UNREACHABLE if network else ())):
+        if match := _search(pattern, log):
+            groups = [group for group in match.groups() if group]
+            return hint(*groups) if callable(hint) else hint.format(*groups)
     return None
+
+
+def _search(pattern: str, log: str) -> re.Match[str] | None:
+    return re.search(pattern, log, re.MULTILINE)

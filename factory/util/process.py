@@ -25,11 +25,15 @@ from factory.util.process_tree import end_workers
 from factory.util.resource_usage import watched
 
 TAIL_LINES, ERROR_LINES = 25, 6
+# Exit statuses of commands that were ended by SIGKILL, directly and in a shell or a sandbox.
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+# In lines of ours; failure_hints knows it.
+OUT_OF_MEMORY = "out of memory"
 # Error messages of compilers, linkers, ninja and Python. Commands that run in parallel with the failed one may print
 # much more after it.
 _ERROR = re.compile(
     r"(?:^|[\s:])(?:fatal )?(?:internal compiler )?error(?:\[\w+\])?: |^FAILED: |undefined reference to"
-    r"|^(?:CMake Error|ERROR\b)|^(?:\w+\.)*[A-Z]\w*(?:Error|Exception)(?:: |$)"
+    r"|^fatal: |^(?:CMake Error|ERROR\b)|^(?:\w+\.)*[A-Z]\w*(?:Error|Exception)(?:: |$)"
 )
 
 
@@ -75,7 +79,7 @@ def run(
         raise PrerequisiteMissing(f"{argv[0]}: program is not installed", hint="run: factory doctor")
     stop = cancellation.current()
     stop.check()
-    started = time.monotonic()
+    started, killed_before = time.monotonic(), kernel_kills()
     tail = Tail()
     collected: list[str] = []
     if log is not None:
@@ -94,6 +98,8 @@ def run(
         except BaseException:
             _end(child)
             raise
+    if status != 0 and kernel_kills() > killed_before:
+        note(f"# {OUT_OF_MEMORY}: the kernel ended a program while {what or argv[0]} ran", tail, log)
     conclude(what or argv[0], status, time.monotonic() - started, tail, log)
     return "".join(collected)
 
@@ -111,7 +117,24 @@ def conclude(what: str, status: int, seconds: float, tail: Tail, log: LogSink | 
         log.write(f"# exit {status} after {seconds:.1f} s\n")
     if status != 0:
         cancellation.current().check()
+        if status in KILLED and OUT_OF_MEMORY not in str(tail):
+            note(f"# {what} was killed, as the kernel does when a machine is {OUT_OF_MEMORY}", tail, log)
         raise CommandFailed(f"{what} {_describe(status)}", status=status, output=str(tail))
+
+
+def note(line: str, tail: Tail, log: LogSink | None) -> None:
+    """Add a line of our own to a command's output and log."""
+    tail.append(line)
+    if log is not None:
+        log.write(f"{line}\n")
+
+
+def kernel_kills() -> int:
+    """Return the number of processes that the kernel has ended for lack of memory; 0 where it doesn't tell."""
+    with contextlib.suppress(OSError):
+        match = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
+        return int(match[1]) if match else 0
+    return 0
 
 
 def tied(argv: Sequence[str]) -> list[str]:
@@ -171,7 +194,13 @@ def _end_cleanly(child: subprocess.Popen[str]) -> None:
         _end(child)
 
 
+def signal_of(status: int) -> signal.Signals | None:
+    """Return the signal that ended a command; bubblewrap and shells report it as 128 + its number."""
+    number = -status if status < 0 else status - 128
+    return signal.Signals(number) if number in set(signal.Signals) else None
+
+
 def _describe(status: int) -> str:
-    if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
+    if status < 0 or status in KILLED:
+        return f"was ended by {signal.Signals(-status if status < 0 else status - 128).name}"
     return f"failed with exit status {status}"

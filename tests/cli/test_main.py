@@ -15,7 +15,6 @@ from factory.cli import main
 from factory.cli.commands import COMMANDS, doctor
 from factory.host.doctor import examine, missing_packages
 from factory.model.target import PYTHONS
-from factory.util.failure_hints import hint_for
 from factory.util.paths import Layout
 
 KINDS = [
@@ -107,38 +106,6 @@ def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys:
         "factory: can't write /cache/x: No space left on device\n"
         "  hint: free disk space, or set FACTORY_CACHE to another folder; finished work is kept\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("log", "expected"),
-    [
-        ("src/x.c:3:10: fatal error: openssl/ssl.h: No such file or directory", "openssl/ssl.h"),
-        ("/opt/native/bin/ld: cannot find -lopenblas: No such file", "libopenblas.so"),
-        ("gcc: error: unrecognized command-line option '-mavx2'", "-mavx2"),
-        ('meson.build:9:1: ERROR: Dependency "lapack" not found, tried pkgconfig', "lapack"),
-        ("cc: fatal error: Killed signal terminated program cc1plus", "ran out of memory"),
-        ("error: no matching package named `itoa` found\nnote: offline mode (via `--offline`)", "itoa was not fetched"),
-        ("  no matching package named `itao` found", "have no crate itao"),
-        ("  failed to select a version for the requirement `itoa = '9'`", "no version of the crate fits: itoa = '9'"),
-        ("  checksum for `itoa v1.0.15` changed between lock files", "not the one that Cargo.lock names"),
-        ("  failed to get `itoa` as a dependency of package", "crate itoa can't be fetched"),
-        ("  a@1.0 requires rustc 1.99", "newer Rust than Debian has"),
-        ("error[E0554]: `#![feature]` may not be used on the stable release channel", "unstable Rust"),
-        ("curl: (6) Could not resolve host: example.org", "the network, which is off"),
-    ],
-)
-def test_known_failures_get_a_hint(log: str, expected: str) -> None:
-    assert expected in (hint_for(f"lines before\n{log}\nlines after") or "")
-
-
-def test_hint_tells_silent_server_from_sealed_build() -> None:
-    log = "  cause: dns error\n  cause: Temporary failure in name resolution"
-    assert "the network, which is off" in (hint_for(log) or "")
-    assert "a server can't be reached: check the network" in (hint_for(log, network=True) or "")
-
-
-def test_unknown_failures_get_none() -> None:
-    assert hint_for("error: expected ';' before '}' token") is None
 
 
 def test_doctor_explains_checks_and_fixes_missing_ones(tmp_path: Path) -> None:

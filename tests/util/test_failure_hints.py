@@ -1,0 +1,127 @@
+"""Hints for known failures, and faults of the machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from factory.util.debian_names import package_of_header, package_of_library, package_of_program
+from factory.util.failure_hints import hint_for, is_machines_fault
+
+CHILD = '  File "subprocess.py", line 1972, in _execute_child\n    raise child_exception_type(errno_num)\n'
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("src/x.c:3:10: fatal error: openssl/ssl.h: No such file or directory", "libssl-dev"),
+        ("/opt/native/bin/ld: cannot find -lopenblas: No such file", "libopenblas-dev"),
+        ("gcc: error: unrecognized command-line option '-mavx2'", "-mavx2"),
+        ('meson.build:9:1: ERROR: Dependency "lapack" not found, tried pkgconfig', "lapack"),
+        ("cc: fatal error: Killed signal terminated program cc1plus", "ran out of memory"),
+        ("error: no matching package named `itoa` found\nnote: offline mode (via `--offline`)", "itoa was not fetched"),
+        ("  no matching package named `itao` found", "have no crate itao"),
+        ("  failed to select a version for the requirement `itoa = '9'`", "no version of the crate fits: itoa = '9'"),
+        ("  checksum for `itoa v1.0.15` changed between lock files", "not the one that Cargo.lock names"),
+        ("  failed to get `itoa` as a dependency of package", "crate itoa can't be fetched"),
+        ("  a@1.0 requires rustc 1.99", "newer Rust than Debian has"),
+        ("error[E0554]: `#![feature]` may not be used on the stable release channel", "unstable Rust"),
+        ("curl: (6) Could not resolve host: example.org", "the network, which is off"),
+    ],
+)
+def test_known_failures_get_a_hint(log: str, expected: str) -> None:
+    assert expected in (hint_for(f"lines before\n{log}\nlines after") or "")
+
+
+def test_hint_tells_silent_server_from_sealed_build() -> None:
+    log = "  cause: dns error\n  cause: Temporary failure in name resolution"
+    assert "the network, which is off" in (hint_for(log) or "")
+    assert "a server can't be reached: check the network" in (hint_for(log, network=True) or "")
+
+
+def test_unknown_failures_get_none() -> None:
+    assert hint_for("error: expected ';' before '}' token") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"{CHILD}FileNotFoundError: [Errno 2] No such file or directory: 'git'", 'add "git" to [build] apt'),
+        (f"{CHILD}FileNotFoundError: [Errno 2] No such file or directory: 'cargo'", "rust = true in [build]"),
+        (f"{CHILD}FileNotFoundError: [Errno 2] No such file or directory: 'cmake'", 'add "cmake" to [build] requires'),
+        (f"{CHILD}FileNotFoundError: [Errno 2] No such file or directory: 'pg_config'", '"libpq-dev" to [build] apt'),
+        (
+            f"{CHILD}FileNotFoundError: [Errno 2] No such file or directory: 'frob'",
+            "calls frob: add the Debian package",
+        ),
+        ("/bin/sh: 1: swig: not found", '"swig"'),
+        ("bash: line 1: bison: command not found", '"bison"'),
+        ("/usr/bin/env: 'perl': No such file or directory", '"perl"'),
+        ("make[1]: nasm: No such file or directory", '"nasm"'),
+        ("meson.build:3:0: ERROR: Program 'flex' not found or not executable", '"flex"'),
+        ("error: can't find Rust compiler", "rust = true"),
+        ("fatal: not a git repository (or any of the parent directories): .git", "SETUPTOOLS_SCM_PRETEND_VERSION"),
+        ("ld: cannot find -lyajl: No such file or directory", '"libyajl-dev"'),
+        ("ld.lld: error: unable to find library -lz", '"zlib1g-dev"'),
+        ("Package 'libffi', required by 'virtual:world', not found", '"libffi-dev"'),
+        ("x.c:1:10: fatal error: 'zlib.h' file not found", '"zlib1g-dev"'),
+        ("x.c:1:10: fatal error: boost/any.hpp: No such file or directory", '"libboost-all-dev"'),
+        ("x.c:1:10: fatal error: pybind11/pybind11.h: No such file", 'add "pybind11" to [build] requires'),
+        ("x.c:1:10: fatal error: immintrin.h: No such file", "of another CPU"),
+        ("x.c:1:10: fatal error: arm_neon.h: No such file", "of another CPU"),
+        ("gcc: error: \u2018-march=native\u2019: ISA string must begin with rv32 or rv64", "-march=native is for"),
+        ("gcc: error: unrecognized command-line option \u2018-msse2\u2019", "-msse2 is for another CPU: take it out"),
+        ("cc1: error: unknown cpu \u2018skylake\u2019 for \u2018-mtune\u2019", "-mtune=skylake is for another CPU"),
+        ("clang: error: unsupported argument 'native' to option '-march='", "-march=native is for another CPU"),
+        ("clang: error: unsupported option '-mavx2' for target 'riscv64'", "-mavx2 is for another CPU"),
+        ("configure: error: unsupported architecture riscv64", "doesn't know riscv64"),
+        ("  error: could not find git for clone of fmt-populate", "FETCHCONTENT_SOURCE_DIR_FMT"),
+        ("  CMake step for fmt failed: 1", "the network is off"),
+        ("error: downloading 'https://example.com/x.zip' failed", "wanted to download https://example.com/x.zip"),
+        ("the build hangs: nothing printed for 4 h", "waits for something"),
+    ],
+)
+def test_hint_names_what_to_change(line: str, expected: str) -> None:
+    log = f"lines before\n{line}\nlines after"
+    assert expected in (hint_for(log) or "")
+    assert not is_machines_fault(log)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "c++: fatal error: Killed signal terminated program cc1plus",
+        "g++: internal compiler error: Killed (program cc1plus)",
+        "collect2: fatal error: ld terminated with signal 9 [Killed]",
+        "  process didn't exit successfully: `rustc` (signal: 9, SIGKILL: kill)",
+        "cc1plus: out of memory allocating 65536 bytes after a total of 1 bytes",
+        "LLVM ERROR: out of memory",
+        "# out of memory: the kernel ended a program while python ran",
+        "# python was killed, as the kernel does when a machine is out of memory",
+        "/usr/bin/ld: final link failed: No space left on device",
+        "OSError: [Errno 122] Disk quota exceeded",
+    ],
+)
+def test_lack_of_memory_and_disk_is_the_machines_fault(line: str) -> None:
+    log = f"lines before\n{line}\nlines after"
+    assert is_machines_fault(log)
+    assert hint_for(log)
+
+
+def test_hanging_installation_is_the_networks_fault() -> None:
+    log = "Resolved 3 packages\nthe installation hangs: nothing printed for 60 min"
+    assert is_machines_fault(log, network=True)
+    assert not is_machines_fault(log)
+
+
+@pytest.mark.parametrize("text", ["MemoryError: out of memory", "test_out_of_memory PASSED", "Killed 3 bugs"])
+def test_words_of_the_package_are_no_fault_of_the_machine(text: str) -> None:
+    assert not is_machines_fault(text)
+
+
+def test_debian_names_of_each_kind() -> None:
+    assert package_of_library("ssl") == package_of_header("openssl/ssl.h") == "libssl-dev"
+    assert package_of_library("libzmq") == "libzmq3-dev"
+    assert package_of_library("foo_bar") == "libfoo-bar-dev"
+    assert package_of_header("nothing.h") is None
+    assert package_of_program("msgfmt") == "gettext"
+    assert package_of_program("frob") is None
