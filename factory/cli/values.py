@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import re
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+from factory.util.durations import parse_duration
 
 
 def duration(text: str) -> int:
@@ -14,11 +13,7 @@ def duration(text: str) -> int:
     Raises:
         argparse.ArgumentTypeError: not a duration, or zero.
     """
-    match = _DURATION.fullmatch(text)
-    seconds = 0
-    if match is not None:
-        hours, minutes, rest = (int(number or 0) for number in match.groups())
-        seconds = hours * 3600 + minutes * 60 + rest
+    seconds = parse_duration(text)
     if seconds == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 5h30m, 90m or 45s")
     return seconds

@@ -14,6 +14,7 @@ from typing import Annotated
 from factory.model.artifacts import BinaryPackage
 from factory.model.declaration import (
     DEBIAN_PACKAGE,
+    DURATION,
     INSIDE_WHEEL,
     REQUIREMENT,
     SHA256,
@@ -193,6 +194,14 @@ class CheckOptions:
         metadata=about(
             "the profiles that the model runs on, by name or glob, if not on all; on others `FACTORY_MODEL` is empty",
             tables=(CHECK_TABLE,),
+        ),
+    )
+
+    time_limit: Annotated[str, DURATION] = field(
+        default="4h",
+        metadata=about(
+            "time after which the script is ended on a profile, such as `12h`; a script that prints nothing and uses "
+            "no processor time for 5 minutes is ended before"
         ),
     )
 

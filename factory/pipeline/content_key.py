@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from factory.model.job import Job
-from factory.model.recipe import Recipe
+from factory.model.recipe import CheckOptions, Recipe
 from factory.model.target import FIRST_TOOLCHAIN, TOOLCHAINS, Target
 from factory.util.jsonio import dumps, identify
 
@@ -46,7 +46,8 @@ def content_key(
 def _deciding(recipe: Recipe) -> Recipe:
     """Reset the recipe fields that change neither the wheel nor its checks.
 
-    These are memory and toolchain lists, permission to publish, and the project's own tests.
+    These are memory and toolchain lists, time limits, permission to publish, and the project's own tests.
     """
     build = replace(recipe.build, memory_per_job=0, toolchains=TOOLCHAINS[:1])
-    return replace(recipe, build=build, shadows_upstream=False, suite=None, file_sha256="")
+    check = replace(recipe.check, time_limit=CheckOptions().time_limit)
+    return replace(recipe, build=build, check=check, shadows_upstream=False, suite=None, file_sha256="")

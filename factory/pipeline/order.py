@@ -27,9 +27,14 @@ from factory.stages.environments.variables import SOURCE_DATE_EPOCH
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.prepare import prepare
+from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink
 from factory.util.scratch import discard
 
+# Of the build: linkers and compilers of large files print nothing for long, but they work.
+BUILD_LIMITS = HangLimits(silent=4 * 3600, idle=30 * 60)
+# uv prints nothing while it downloads, and waits for the network.
+INSTALL_LIMITS = HangLimits(silent=3600)
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
 
 
@@ -114,7 +119,8 @@ class StageRunner:
 
     def _install(self, sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
         builder = builder_of(self.prepared.job.recipe.build.builder)
-        return builder.install_requirements(self._build_value(sandbox, log), self.prepared.dependencies)
+        with hang_limits("the installation", INSTALL_LIMITS, log) as watched:
+            return builder.install_requirements(self._build_value(sandbox, watched), self.prepared.dependencies)
 
     def _compile(
         self, source: SourceTree, sandbox: Sandbox, requirements: tuple[PackagePin, ...], log: LogSink
@@ -123,8 +129,9 @@ class StageRunner:
         self._clear_partial_build(source, log)
         with self.run.slots.taken(options.memory_per_job) as grant:
             log.write(f"# compile jobs: {grant.jobs} {grant.reason}\n")
-            build = self._build_value(sandbox, log, grant.jobs)
-            return builder_of(options.builder).build_wheel(build, requirements)
+            with hang_limits("the build", BUILD_LIMITS, log) as watched:
+                build = self._build_value(sandbox, watched, grant.jobs)
+                return builder_of(options.builder).build_wheel(build, requirements)
 
     def _build_value(self, sandbox: Sandbox, log: LogSink, jobs: int = 1) -> Build:
         job = self.prepared.job

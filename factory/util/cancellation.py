@@ -39,6 +39,11 @@ class Stop:
         """True once the run is cancelled."""
         return self._reason is not None
 
+    def reason(self) -> BaseException:
+        """Return the exception for which the run is cancelled."""
+        assert self._reason is not None, "only a cancelled run has a reason"
+        return self._reason()
+
     def check(self) -> None:
         """Raise the reason if the run is cancelled."""
         if self._reason is not None:
@@ -87,9 +92,17 @@ def working_under(stop: Stop | None = None) -> Iterator[Stop]:
 
 
 @contextmanager
+def nested() -> Iterator[Stop]:
+    """Use a Stop of the body's own in the body, which is also requested when the surrounding one is."""
+    outer, inner = current(), Stop()
+    with outer.ended_by(lambda: inner.request(outer.reason)), working_under(inner):
+        yield inner
+
+
+@contextmanager
 def time_limit(seconds: float, reason: Callable[[], BaseException]) -> Iterator[Stop]:
-    """Cancel the body when `seconds` have passed."""
-    with working_under() as stop:
+    """Cancel the body, and nothing around it, when `seconds` have passed."""
+    with nested() as stop:
         timer = threading.Timer(seconds, stop.request, [reason])
         timer.daemon = True
         timer.start()

@@ -33,10 +33,25 @@ class Meter:
 
     def __init__(self) -> None:
         self.usage = Usage()
+        self._watch: _Watch | None = None
 
     def add(self, usage: Usage) -> None:
         """Add a command's usage."""
         self.usage = self.usage.with_another(usage)
+
+    @property
+    def processors(self) -> float | None:
+        """Processor time so far, with the running command's; None where no command is watched."""
+        return None if self._watch is None else self.usage.processors + self._watch.largest.processors
+
+    @contextmanager
+    def watching(self, watch: _Watch) -> Iterator[None]:
+        """Make the usage of a running command known while the body runs."""
+        self._watch = watch
+        try:
+            yield
+        finally:
+            self._watch = None
 
 
 _meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
@@ -51,6 +66,11 @@ def metered() -> Iterator[Meter]:
         yield meter
     finally:
         _meter.reset(token)
+
+
+def current_meter() -> Meter:
+    """Return this thread's meter; outside of `metered`, one that measures nothing."""
+    return _meter.get() or Meter()
 
 
 @contextmanager
@@ -68,7 +88,8 @@ def watched(child: Popen[str]) -> Iterator[None]:
     watcher = threading.Thread(target=watch.run, args=(ended,), daemon=True)
     watcher.start()
     try:
-        yield
+        with meter.watching(watch):
+            yield
         # Before it is reaped, its time and that of its children are available.
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

@@ -17,11 +17,16 @@ from factory.model.protocols import Command, Sandbox
 from factory.model.recipe import CheckOptions, Recipe
 from factory.model.record import CheckResult
 from factory.model.target import BASELINE_CPU, NATIVE_PROFILE, PROFILES
+from factory.stages.checks.signals import explain, was_killed
+from factory.util.durations import parse_duration
 from factory.util.failure_hints import hint_for, is_machines_fault
-from factory.util.log import LogSink
+from factory.util.hang_limits import HangLimits, hang_limits
+from factory.util.log import LogSink, Recording
 
-# bubblewrap reports a signal as 128 + its number; SIGILL is 4.
-ILLEGAL_INSTRUCTION = (128 + 4, -4)
+# A check that waits for itself uses no processor time; one that works need not print.
+IDLE_SECONDS = 300.0
+# pip prints little while it downloads.
+INSTALL_LIMITS = HangLimits(silent=3600)
 
 
 def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink) -> None:
@@ -36,10 +41,12 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
     required = recipe.check.requires
     from_index = [text for text in required if canonicalize_name(Requirement(text).name) in ours]
     from_host = [text for text in required if text not in from_index]
+    own = Command([*pip, f"{recipe.project}=={recipe.version}", *from_index], network=True)
+    others = [Command(["pip", "install", "--no-compile", *from_host], network=True)] if from_host else []
     try:
-        sandbox.run(Command([*pip, f"{recipe.project}=={recipe.version}", *from_index], network=True), log=log)
-        if from_host:
-            sandbox.run(Command(["pip", "install", "--no-compile", *from_host], network=True), log=log)
+        for command in (own, *others):
+            with hang_limits("pip install", INSTALL_LIMITS, log) as watched:
+                sandbox.run(command, log=watched)
     except CommandFailed as error:
         raise CheckFailed(
             f"{recipe.label}: pip install from the index failed:\n{error.output}",
@@ -54,10 +61,14 @@ def run_profiles(
     """Run the check on every profile, also after a failure, and return a result for each.
 
     `python` is the root's version of Python.
+
+    Raises:
+        CheckFailed: the machine ended a run for lack of memory, which says nothing about the package.
     """
     _provide(sandbox, recipe.check, model)
     results = (
-        _run_profile(sandbox, model if recipe.check.runs_model(profile) else None, profile, log) for profile in profiles
+        _run_profile(sandbox, recipe, model if recipe.check.runs_model(profile) else None, profile, log)
+        for profile in profiles
     )
     return tuple(replace(result, python=python) for result in results)
 
@@ -70,31 +81,37 @@ def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> Non
         shutil.copy(model, sandbox.work / model.name)
 
 
-def _run_profile(sandbox: Sandbox, model: Path | None, profile: str, log: LogSink) -> CheckResult:
+def _run_profile(sandbox: Sandbox, recipe: Recipe, model: Path | None, profile: str, log: LogSink) -> CheckResult:
     answer = sandbox.work / f"result-{profile}.json"
     answer.unlink(missing_ok=True)
     env = {
         "FACTORY_PROFILE": profile,
         "FACTORY_RESULT": f"/build/{answer.name}",
         "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONFAULTHANDLER": "1",
         "FACTORY_MODEL": f"/build/{model.name}" if model is not None else "",
     }
-    started = time.monotonic()
+    started, printed = time.monotonic(), Recording(log)
+    limits = HangLimits(total=parse_duration(recipe.check.time_limit), idle=IDLE_SECONDS)
     try:
         cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
-        sandbox.run(Command(["python", "/build/smoke.py"], env=env, cpu=cpu), log=log)
+        with hang_limits("the check", limits, printed) as watched:
+            sandbox.run(Command(["python", "/build/smoke.py"], env=env, cpu=cpu), log=watched)
         facts = json.loads(answer.read_text())
         shown, passed = str(facts.pop("shown")), True
     except CommandFailed as error:
-        facts, shown, passed = {}, _explain(error), False
+        if was_killed(error) or is_machines_fault(error.output):
+            raise _lacks_memory(recipe, profile, error) from error
+        facts, shown, passed = {}, explain(error, printed.text), False
     except (OSError, ValueError, KeyError, AttributeError) as error:
         facts, shown, passed = {}, f"smoke.py wrote no usable result: {error!r}", False
     log.write(f"# {profile}: {'passed' if passed else 'failed'}: {shown}\n")
     return CheckResult(profile=profile, passed=passed, seconds=time.monotonic() - started, shown=shown, facts=facts)
 
 
-def _explain(error: CommandFailed) -> str:
-    last = error.output.strip().splitlines()[-1:] or ["it printed nothing"]
-    if error.status in ILLEGAL_INSTRUCTION:
-        return f"illegal instruction (SIGILL): code beyond this CPU ran; last line: {last[0]}"
-    return f"{error.message}; last line: {last[0]}"
+def _lacks_memory(recipe: Recipe, profile: str, error: CommandFailed) -> CheckFailed:
+    return CheckFailed(
+        f"{recipe.label}: the check on {profile} was not finished: {error.message}:\n{error.output}",
+        hint=hint_for(error.output),
+        machines_fault=True,
+    )

@@ -1,0 +1,123 @@
+"""Runs of checks that end by signals and hang, with real processes in place of a root."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import CheckFailed
+from factory.model.protocols import Command
+from factory.model.recipe import CheckOptions, Recipe
+from factory.model.record import CheckResult
+from factory.stages.checks import runner
+from factory.stages.sources.local import LocalSource
+from factory.util import hang_limits
+from factory.util.log import LogSink
+from factory.util.process import run
+from factory.util.resource_usage import metered
+from tests.support.logs import MemoryLog
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSandbox:
+    """The machine itself as a root: a command's /build is the work folder."""
+
+    work: Path
+
+    def run(self, command: Command, *, log: LogSink) -> None:
+        argv = [sys.executable, *(word.replace("/build", str(self.work)) for word in command.argv[1:])]
+        env = {name: value.replace("/build", str(self.work)) for name, value in command.env.items()}
+        # As bubblewrap, a shell reports signals as 128 + their number.
+        script = 'ulimit -c 0; "$@"; exit $?'
+        run(["sh", "-c", script, "root", *argv], log=log, env={"PATH": os.environ["PATH"], **env}, what="python")
+
+
+Check = Callable[..., CheckResult]
+
+
+@pytest.fixture
+def check(tmp_path: Path, log: MemoryLog) -> Check:
+    """Run a script as the check of one profile."""
+
+    def run_script(script: str, **options: str) -> CheckResult:
+        (tmp_path / "smoke.py").write_text(script)
+        work = tmp_path / "work"
+        work.mkdir()
+        recipe = Recipe(
+            name="demo",
+            version="1.0",
+            directory=tmp_path,
+            source=LocalSource(project="demo", version="1.0", path=tmp_path),
+            check=replace(CheckOptions(script=tmp_path / "smoke.py"), **options),  # type: ignore[arg-type]
+        )
+        with metered():
+            return runner.run_profiles(HostSandbox(work=work), recipe, "3.13", None, ["rv64gc"], log)[0]
+
+    return run_script
+
+
+KILL = "import os, signal\ndef crash():\n    os.kill(os.getpid(), signal.{})\ncrash()\n"
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL"])
+def test_signal_is_named_with_python_frame(check: Check, tmp_path: Path, name: str) -> None:
+    result = check(KILL.format(name))
+    assert not result.passed
+    assert f"ended by {name}, " in result.shown
+    assert f"in crash, {tmp_path}/work/smoke.py:3" in result.shown
+
+
+def test_crash_in_native_code_names_the_frame(check: Check) -> None:
+    result = check("import ctypes\ndef read():\n    ctypes.string_at(0)\nread()\n")
+    assert result.shown.startswith("ended by SIGSEGV, a segmentation fault")
+    assert "string_at" in result.shown
+
+
+def test_abort_shows_the_last_words(check: Check) -> None:
+    words = (
+        "import os\nos.write(2, b\"terminate called after throwing an instance of 'std::bad_cast'\\n\")\nos.abort()\n"
+    )
+    assert "terminate called after throwing an instance of 'std::bad_cast'" in check(words).shown
+
+
+def test_crash_of_one_of_many_threads_is_found(check: Check) -> None:
+    script = (
+        "import ctypes, threading, time\n"
+        "for _ in range(30): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "def crash():\n    ctypes.string_at(0)\n"
+        "thread = threading.Thread(target=crash)\nthread.start()\nthread.join()\n"
+    )
+    result = check(script)
+    assert "ended by SIGSEGV" in result.shown
+    assert "string_at" in result.shown
+
+
+def test_exit_status_is_shown_with_the_last_line(check: Check) -> None:
+    assert check("print('twice')\nraise SystemExit(3)").shown == "python failed with exit status 3; last line: twice"
+
+
+def test_killed_check_is_the_machines_fault(check: Check) -> None:
+    with pytest.raises(CheckFailed, match=r"the check on rv64gc was not finished: .* SIGKILL") as caught:
+        check(KILL.format("SIGKILL"))
+    assert caught.value.machines_fault
+    assert "out of memory" in str(caught.value.hint)
+
+
+def test_hanging_check_ends_at_its_limit(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hang_limits, "POLL_SECONDS", 0.1)
+    result = check("print('loading', flush=True)\nwhile True: pass", time_limit="1s")
+    assert result.shown == "the check hangs: not finished after 1 s; it printed last: loading"
+    assert not result.passed
+
+
+def test_idle_check_ends_before_its_limit(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hang_limits, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "IDLE_SECONDS", 2.0)
+    shown = check("print('loading', flush=True)\nimport time\ntime.sleep(100)").shown
+    assert "nothing printed and no processor time used for" in shown
+    assert shown.endswith("it printed last: loading")
