@@ -40,10 +40,12 @@ class Row:
     started: float = field(default_factory=time.monotonic)
     last: str = ""
     done: float | None = None
+    printed: float = field(default_factory=time.monotonic)
     _first: tuple[float, float] | None = None
 
     def record_line(self, line: str) -> None:
         """Record a line of the stage's output."""
+        self.printed = time.monotonic()
         if line := line.strip():
             self.last = line
             self._measure(line)
@@ -62,6 +64,12 @@ class Row:
     @property
     def elapsed(self) -> str:
         return duration(time.monotonic() - self.started)
+
+    @property
+    def silence(self) -> str:
+        """Notice that nothing is printed; empty for the first minute."""
+        seconds = time.monotonic() - self.printed
+        return f"nothing printed for {duration(round(seconds))}" if seconds >= QUIET_SECONDS else ""
 
     @property
     def progress(self) -> str:
@@ -109,7 +117,8 @@ class Board:
             grid.add_column(no_wrap=True, width=width)
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for row in list(self._rows):
-            grid.add_row(*(Text(cell) for cell in (row.title, row.elapsed, row.progress, row.last)))
+            last = f"({row.silence}) {row.last}" if row.silence else row.last
+            grid.add_row(*(Text(cell) for cell in (row.title, row.elapsed, row.progress, last)))
         if self.total > 1:
             grid.add_row(Text(f"{self.done} of {self.total} done"))
         return grid
@@ -158,7 +167,8 @@ class Reporter:
                 self._board.remove(row)
         else:
             self.line(f"{row.title}: started")
-            yield self._progress_lines(row)
+            with self._progress_lines(row) as listener:
+                yield listener
 
     @contextmanager
     def _folded(self, row: Row, log: Path) -> Iterator[Callable[[str], None]]:
@@ -166,35 +176,67 @@ class Reporter:
         if not self._interleaved:
             self.line(f"::group::{row.title}")
             try:
-                yield self.line
+                with self._silence_lines(row) as listener:
+                    yield listener
             finally:
                 self.line("::endgroup::")
             return
         before = log.stat().st_size if log.is_file() else 0
         self.line(f"{row.title}: started")
         try:
-            yield self._progress_lines(row)
+            with self._progress_lines(row) as listener:
+                yield listener
         finally:
             with log.open(encoding="utf-8", errors="replace") as file:
                 file.seek(before)
                 self.line(f"::group::{row.title}\n{file.read().rstrip()}\n::endgroup::")
 
-    def _progress_lines(self, row: Row) -> Callable[[str], None]:
-        """Print a progress line now and then: CI systems end silent builds."""
-        shown = time.monotonic()
+    @contextmanager
+    def _progress_lines(self, row: Row) -> Iterator[Callable[[str], None]]:
+        """Print a progress line now and then, also without output: CI systems end silent builds."""
+        with _every(QUIET_SECONDS, lambda: self.line(_progress_line(row))):
+            yield row.record_line
+
+    @contextmanager
+    def _silence_lines(self, row: Row) -> Iterator[Callable[[str], None]]:
+        """Print each line of the output, and now and then that there is none."""
 
         def listener(line: str) -> None:
-            nonlocal shown
             row.record_line(line)
-            if time.monotonic() - shown >= QUIET_SECONDS:
-                shown = time.monotonic()
-                self.line(" | ".join(filter(None, (f"{row.title}: {row.elapsed}", row.progress, row.last))))
+            self.line(line)
 
-        return listener
+        def tell() -> None:
+            if row.silence:
+                self.line(_progress_line(row))
+
+        with _every(QUIET_SECONDS, tell):
+            yield listener
 
     def line(self, text: str) -> None:
         """Print one line."""
         self.console.print(text, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _every(interval: float, act: Callable[[], object]) -> Iterator[None]:
+    """Call `act` every `interval` seconds while the body runs."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(interval):
+            act()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _progress_line(row: Row) -> str:
+    return " | ".join(filter(None, (f"{row.title}: {row.elapsed}", row.progress, row.silence, row.last)))
 
 
 def duration(seconds: float) -> str:

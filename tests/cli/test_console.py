@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from factory.cli.console import QUIET_SECONDS, Reporter, Row, print_table
+from factory.cli.console import Reporter, Row, print_table
+from tests.support.waiting import wait_until
 
 
 def reported(tmp_path: Path, *, terminal: bool = False) -> str:
@@ -67,20 +68,42 @@ def test_ci_folds_of_parallel_builds_are_printed_whole(tmp_path: Path, monkeypat
     ]
 
 
-def test_log_gets_progress_lines_while_quiet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
-) -> None:
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    console = Console(file=io.StringIO(), width=80, highlight=False)
+def logged(tmp_path: Path, lines: list[str]) -> list[str]:
+    """Return the output of a stage that logs these lines and then nothing, until the output tells so."""
+    console = Console(file=io.StringIO(), width=120, highlight=False)
     with Reporter(console).stage("numpy 2.5.5", "build", tmp_path / "build.log") as log:
-        log.write("[1/4] a.c\n")
-        clock[0] = QUIET_SECONDS + 1
-        log.write("[2/4] b.c\n[3/4] c.c\n")
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert len(lines) == 3
-    assert lines[1].startswith("numpy 2.5.5: build: ")
-    assert " | 50%" in lines[1]
-    assert lines[1].endswith(" | [2/4] b.c")
+        for line in lines:
+            log.write(line)
+        wait_until(lambda: "nothing printed for" in console.file.getvalue())  # type: ignore[attr-defined]
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_log_gets_progress_lines_while_nothing_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr("factory.cli.console.QUIET_SECONDS", 0.2)
+    lines = logged(tmp_path, ["[1/4] a.c\n", "[2/4] b.c\n"])
+    assert lines[0] == "numpy 2.5.5: build: started"
+    told = next(line for line in lines if "nothing printed for" in line)
+    assert told.startswith("numpy 2.5.5: build: ")
+    assert " | 50% | nothing printed for " in told
+    assert told.endswith(" | [2/4] b.c")
+
+
+def test_ci_fold_tells_that_nothing_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setattr("factory.cli.console.QUIET_SECONDS", 0.2)
+    lines = logged(tmp_path, ["compiling\n"])
+    assert lines[:2] == ["::group::numpy 2.5.5: build", "compiling"]
+    assert [line for line in lines if "nothing printed for" in line]
+
+
+def test_board_tells_that_nothing_is_printed(clock: list[float]) -> None:
+    row = Row("numpy: build")
+    row.record_line("linking")
+    clock[0] = 59.0
+    assert row.silence == ""
+    clock[0] = 300.0
+    assert row.silence == "nothing printed for 5 min 0 s"
 
 
 @pytest.mark.parametrize(("line", "done"), [("[412/824] CXX x.o", 0.5), ("[ 25%] Building", 0.25), ("cc -c x.c", None)])
