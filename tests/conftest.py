@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,20 @@ def native_qemu(layout: Layout) -> list[str]:
 @pytest.fixture
 def fresh_cache(layout: Layout, tmp_path: Path, hybrid: RootfsEnvironment, clean_root: RootfsEnvironment) -> Path:
     return make_cache(tmp_path / "cache", layout)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 256 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a tiny tmpfs needs root")
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, text=True)
+    if mount.returncode != 0:
+        pytest.skip(f"this machine does not let root mount a tmpfs: {mount.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from factory.cli.commands import COMMANDS, load_command
 from factory.errors import FactoryError, StoreError
 from factory.host.privileges import become_root
+from factory.util.full_disk import FULL, describe_full_disk
 
 
 class Terminated(KeyboardInterrupt):
@@ -42,9 +43,9 @@ def _run(args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno not in (*FULL, errno.EROFS):
             raise
-        print(f"factory: can't write {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        print(f"factory: {describe_full_disk(error)}", file=sys.stderr)
         print(
             "  hint: free disk space, or set FACTORY_CACHE to another folder; finished work is kept",
             file=sys.stderr,

@@ -27,6 +27,7 @@ from factory.stages.environments.variables import SOURCE_DATE_EPOCH
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.prepare import prepare
+from factory.util.full_disk import file_system
 from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink
 from factory.util.scratch import discard
@@ -35,6 +36,8 @@ from factory.util.scratch import discard
 BUILD_LIMITS = HangLimits(silent=4 * 3600, idle=30 * 60)
 # uv prints nothing while it downloads, and waits for the network.
 INSTALL_LIMITS = HangLimits(silent=3600)
+# Of compilers and linkers.
+FULL_DISK = "No space left on device"
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
 
 
@@ -152,6 +155,8 @@ class StageRunner:
             yield
         except BuildFailed as error:
             recipe, config = self.prepared.job.recipe, self.prepared.config
+            if FULL_DISK in error.message:
+                error.hint = f"{file_system(self.prepared.work)}: {error.hint}"
             shell = f"look closer with: factory shell {recipe.name} {config.options(recipe)}"
             error.hint = f"{error.hint}; {shell}" if error.hint else shell
             raise

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from factory.util.full_disk import naming
+
 READ_BYTES = 1 << 13
 
 
@@ -123,7 +125,8 @@ def _replace(path: Path | str, fill: Callable[[int], object], *, durable: bool) 
     descriptor, temporary = _open_beside(path)
     try:
         try:
-            fill(descriptor)
+            with naming(path):
+                fill(descriptor)
             os.fchmod(descriptor, 0o644)  # independent of the umask: a web server of another user reads it
             if durable:
                 os.fsync(descriptor)

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from factory.util.full_disk import naming
+
 
 class LogSink(Protocol):
     """A sink for a stage's text, which is kept in full in a file and shown as progress."""
@@ -30,7 +32,7 @@ class LogFile:
         path.touch()
 
     def write(self, text: str) -> None:
-        with self.path.open("a", encoding="utf-8", errors="replace") as file:
+        with naming(self.path), self.path.open("a", encoding="utf-8", errors="replace") as file:
             file.write(text)
         if self._listener is not None:
             for line in text.splitlines():

@@ -102,10 +102,9 @@ def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr(doctor, "run", fail)
     assert main.main(["doctor"]) == errors.StoreError.exit_code
-    assert capsys.readouterr().err == (
-        "factory: can't write /cache/x: No space left on device\n"
-        "  hint: free disk space, or set FACTORY_CACHE to another folder; finished work is kept\n"
-    )
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message.startswith("factory: /cache/x: can't be written: No space left on device: the file system / has ")
+    assert hint == "  hint: free disk space, or set FACTORY_CACHE to another folder; finished work is kept"
 
 
 def test_doctor_explains_checks_and_fixes_missing_ones(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from pathlib import Path, PurePosixPath
 from factory.errors import SourceError
 from factory.stages.sources.disk import explain_full_disk
 from factory.stages.sources.members import DEFAULT_LIMITS, Kind, Limits, Member, check_members
+from factory.util.full_disk import FULL, naming
 
 # Debian 12's Python 3.11.2 has no extraction filters yet.
 if sys.version_info >= (3, 12):
@@ -185,10 +186,28 @@ def _unpack_tar(opener: TarOpener) -> Callable[[Path, Path, Limits], str]:
         with _open_tar(archive, opener) as tar:
             top = check_members(archive.name, archive.stat().st_size, map(_tar_member, tar), limits)
             work.mkdir(parents=True)
-            tar.extractall(work, filter="data")
+            _extract_all(tar, work)
         return top
 
     return read
+
+
+def _extract_all(tar: tarfile.TarFile, work: Path) -> None:
+    """Extract all members; an error of the disk names the member that was written."""
+    current = work
+
+    def noted() -> Iterator[tarfile.TarInfo]:
+        nonlocal current
+        for info in tar:
+            current = work / info.name
+            yield info
+
+    try:
+        tar.extractall(work, members=noted(), filter="data")
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(current)
+        raise
 
 
 def _tar_member(info: tarfile.TarInfo) -> Member:
@@ -254,7 +273,7 @@ def _extract_zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path
         path.mkdir(parents=True, exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with file.open(info) as source, path.open("wb") as target:
+    with naming(path), file.open(info) as source, path.open("wb") as target:
         shutil.copyfileobj(source, target)
     path.chmod(0o755 if info.external_attr >> 16 & 0o100 else 0o644)
     seconds = _zip_time(info.date_time)

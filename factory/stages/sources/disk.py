@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from factory.errors import SourceError
 from factory.util.atomic_files import sha256_of
+from factory.util.full_disk import FULL, describe_full_disk
 
 
 @contextmanager
@@ -18,10 +18,10 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         raise SourceError(
-            f"the disk is full: {error.strerror} while writing into {folder}",
+            describe_full_disk(error, folder),
             hint="free some space there, or choose a cache folder on another disk, and run again",
             machines_fault=True,
         ) from error

@@ -17,6 +17,7 @@ from factory.host.transfer import TransferLimit
 from factory.stages.sources.disk import cache_slot, explain_full_disk, publish
 from factory.util import cancellation
 from factory.util.atomic_files import sha256_of
+from factory.util.full_disk import naming
 from factory.util.locks import held
 from factory.util.log import LogSink
 
@@ -122,7 +123,7 @@ def _fetch_rest(file: RemoteFile, part: Path, session: requests.Session, log: Lo
             digest, offset = hashlib.sha256(), 0
         progress = _Progress(file.name, offset, response, log)
         limit = MAX_FILE_BYTES if file.size is None else file.size
-        with part.open("ab" if offset else "wb") as output:
+        with naming(part), part.open("ab" if offset else "wb") as output:
             for piece in response.raw.stream(CHUNK_BYTES, decode_content=False):
                 output.write(piece)
                 digest.update(piece)

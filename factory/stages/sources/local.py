@@ -17,6 +17,7 @@ from factory.model.declaration import SHA256, BesideRecipe, about
 from factory.model.source import Source
 from factory.stages.sources.disk import explain_full_disk
 from factory.stages.sources.source_files import source_files, tree_sha256
+from factory.util.full_disk import FULL
 from factory.util.log import LogSink
 
 
@@ -100,7 +101,7 @@ def _explain_unreadable(project: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno in (*FULL, errno.EROFS):
             raise
         raise SourceError(
             f"{project}: {error.filename or 'the source folder'}: can't be read: {error.strerror or error}",

