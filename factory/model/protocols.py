@@ -11,9 +11,10 @@ from typing import Protocol
 from factory.model.target import BASELINE_CPU
 from factory.util.log import LogSink
 
-# Mount points inside a root: the job's work folder, and the source below it.
+# Mount points inside a root: the job's work folder, the source below it, and the host's files for the command.
 BUILD = PurePosixPath("/build")
 SOURCE = BUILD / "src"
+INPUTS = PurePosixPath("/inputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,17 @@ class Command:
 
 
 class Sandbox(Protocol):
-    """An open root, with the host folder `work` at /build; other changes are discarded."""
+    """An open root, with the host folder `work` at /build; other changes are discarded.
+
+    Commands may write any file in `work`, so the host reads it through `factory.util.untrusted`. What the host gives
+    to commands is in the host folder `inputs`, which they see read-only at /inputs.
+    """
 
     @property
     def work(self) -> Path: ...
+
+    @property
+    def inputs(self) -> Path: ...
 
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command inside.

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from factory.errors import CheckFailed
 from factory.model.protocols import Command, Sandbox
 from factory.model.recipe import Recipe
@@ -98,12 +100,13 @@ class PackageCheck:
         """
         run, roots = self.run, self.run.roots
         python = run.config.target.python
+        caches = f"_check-{canonicalize_name(self.recipe.name)}"  # a check must not write what a build reads
         if not self.recipe.check.build_root:
-            with roots.environment_of(roots.check_root(python)).open(work, keep=run.keep) as sandbox:
+            with roots.environment_of(roots.check_root(python)).open(work, caches=caches, keep=run.keep) as sandbox:
                 yield sandbox
             return
         request = RootRequest(python=python, apt=self.recipe.build.apt, toolchain=run.config.toolchain)
-        with roots.environment_of(roots.build_root(request)).open(work, keep=run.keep) as sandbox:
+        with roots.environment_of(roots.build_root(request)).open(work, caches=caches, keep=run.keep) as sandbox:
             self._put_source(work, log)
             sandbox.run(Command([f"python{python}", "-m", "venv", BUILD_VENV]), log=log)
             yield sandbox

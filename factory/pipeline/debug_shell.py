@@ -19,7 +19,7 @@ def debug_root(prepared: PreparedJob, run: Run) -> Iterator[OpenedRoot]:
     """
     with prepared.locked(run):
         begin_look(prepared.folder, prepared.work)
-        with prepared.environment.open(prepared.work, keep=True, as_left=True) as root:
+        with prepared.environment.open(prepared.work, caches=prepared.caches, keep=True, as_left=True) as root:
             yield root
         if not ends_untouched(prepared.folder, prepared.work):
             run.reporter.line(f"{prepared.job.label}: /build has changed; the next build starts from a clean tree")

@@ -48,6 +48,11 @@ class PreparedJob:
         """Host folder mounted at /build."""
         return self.folder / "work"
 
+    @property
+    def caches(self) -> str:
+        """Name of the recipe's compiler and package caches."""
+        return canonicalize_name(self.job.recipe.name)
+
     @contextmanager
     def locked(self, run: Run) -> Iterator[None]:
         """Hold the job's folder against other processes."""

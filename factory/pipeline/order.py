@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from factory.errors import BuildFailed
@@ -114,11 +115,15 @@ class StageRunner:
     def _build(self, source: SourceTree) -> BuiltWheel:
         prepared, run, once = self.prepared, self.run, self.checkpoints.once
         environment = prepared.environment
-        with self._shell_hint(), environment.open(prepared.work, keep=run.keep) as sandbox:
+        with self._shell_hint(), self._opened() as sandbox:
             requirements = once("environment", tuple[PackagePin, ...], lambda log: self._install(sandbox, log))
-            run.compiler_cache.prepare(run.layout.compiler_cache)
+            run.compiler_cache.prepare(run.layout.compiler_caches / prepared.caches)
             with run.compiler_cache.shared(sandbox, environment.root.variables) as connected:
                 return once("build", BuiltWheel, lambda log: self._compile(source, connected, requirements, log))
+
+    def _opened(self) -> AbstractContextManager[Sandbox]:
+        prepared = self.prepared
+        return prepared.environment.open(prepared.work, caches=prepared.caches, keep=self.run.keep)
 
     def _install(self, sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
         builder = builder_of(self.prepared.job.recipe.build.builder)
@@ -138,7 +143,15 @@ class StageRunner:
 
     def _build_value(self, sandbox: Sandbox, log: LogSink, jobs: int = 1) -> Build:
         job = self.prepared.job
-        return Build(sandbox=sandbox, recipe=job.recipe, metadata=job.metadata, python=job.python, log=log, jobs=jobs)
+        return Build(
+            sandbox=sandbox,
+            folder=self.prepared.folder,
+            recipe=job.recipe,
+            metadata=job.metadata,
+            python=job.python,
+            log=log,
+            jobs=jobs,
+        )
 
     def _clear_partial_build(self, source: SourceTree, log: LogSink) -> None:
         """Bring the tree of an interrupted build into a state that it can resume from."""
@@ -167,7 +180,7 @@ class StageRunner:
         tools = RepairTools(
             roots={layer.tree: layer.packages for layer in root.layers},
             strip=self.run.roots.strip_command(root),
-            open_root=prepared.environment.open,
+            open_root=partial(prepared.environment.open, caches=prepared.caches),
         )
         out = prepared.folder / "repaired"
         wheel = repair(built, recipe.repair, prepared.config.target, tools, out, SOURCE_DATE_EPOCH, log)

@@ -38,7 +38,7 @@ AREAS: Mapping[str, Area] = {
     "layers": Area(folder=lambda layout: layout.layers, items=Items.TREES, mark="layer.json"),
     "mirror": Area(folder=lambda layout: layout.mirror),
     "metadata": Area(folder=lambda layout: layout.metadata),
-    "ccache": Area(folder=lambda layout: layout.compiler_cache),
+    "ccache": Area(folder=lambda layout: layout.compiler_caches),
     "logs": Area(folder=lambda layout: layout.logs),
     "jobs": Area(folder=lambda layout: layout.jobs, items=Items.TREES, mark="steps"),
     "store/wheels": Area(folder=lambda layout: layout.store / "wheels", hashed=True),

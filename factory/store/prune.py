@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from factory.host.native_programs import native_command
 from factory.store.cache_areas import lock_of
 from factory.store.cache_export import Report
+from factory.util.confinement import tool_command
 from factory.util.locks import held_if_free
 from factory.util.paths import Layout
 from factory.util.process import run
@@ -72,11 +74,16 @@ def compiler_statistics(layout: Layout) -> CompilerStatistics | None:
     """Return the counters of ccache; None before the layer of native tools exists."""
     # The layer's name is followed by a hash; other layers of native programs have names like native-python3.14.
     natives = sorted(layout.layers.glob("native-[0-9a-f]*/layer.json"), key=lambda path: path.stat().st_mtime)
-    if not natives or not layout.compiler_cache.is_dir():
+    if not natives or not layout.compiler_caches.is_dir():
         return None
-    command = native_command(natives[-1].with_name("tree"), "ccache")
-    printed = run([*command, "--print-stats"], env={"CCACHE_DIR": str(layout.compiler_cache), "PATH": os.defpath})
-    counters = {fields[0]: int(fields[1]) for line in printed.splitlines() if len(fields := line.split("\t")) == 2}
+    program = [*native_command(natives[-1].with_name("tree"), "ccache"), "--print-stats"]
+    counters: Counter[str] = Counter()
+    for folder in _folders(layout.compiler_caches):
+        # Builds can write the folder with its configuration.
+        command = tool_command(program, [])
+        printed = run(command, env={"CCACHE_DIR": str(folder), "PATH": os.defpath})
+        fields = (line.split("\t") for line in printed.splitlines())
+        counters.update({field[0]: int(field[1]) for field in fields if len(field) == 2})
     return CompilerStatistics(
         hits=counters["direct_cache_hit"] + counters["preprocessed_cache_hit"],
         misses=counters["cache_miss"],

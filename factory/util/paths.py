@@ -65,13 +65,13 @@ class Layout:
         return self.root / "benchmarks"
 
     @property
-    def compiler_cache(self) -> Path:
-        """The folder of ccache."""
+    def compiler_caches(self) -> Path:
+        """The folder of ccache for each recipe."""
         return self.root / "ccache"
 
     @property
-    def package_cache(self) -> Path:
-        """The caches of uv and pip, shared by all environments."""
+    def package_caches(self) -> Path:
+        """The caches of uv, pip and cargo for each recipe, shared by all environments."""
         return self.root / "packages"
 
 

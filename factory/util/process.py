@@ -65,11 +65,13 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     what: str | None = None,
+    show_command: bool = True,
 ) -> str:
     """Run a command and return its output (standard output and standard error together).
 
-    `env` replaces the whole environment. `what` names the command in errors, if its first word is not clear enough. A
-    cancelled command (see `factory.util.cancellation`) raises the reason.
+    `env` replaces the whole environment. `what` names the command in errors, if its first word is not clear enough. The
+    log has the command line unless `show_command` is false. A cancelled command (see `factory.util.cancellation`)
+    raises the reason.
 
     Raises:
         CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
@@ -82,7 +84,7 @@ def run(
     started, killed_before = time.monotonic(), kernel_kills()
     tail = Tail()
     collected: list[str] = []
-    if log is not None:
+    if log is not None and show_command:
         log.write(f"$ {shlex.join(argv)}\n")
     with _start(argv, env, cwd) as child, stop.ended_by(lambda: _end_cleanly(child)):
         assert child.stdout is not None

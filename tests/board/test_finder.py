@@ -279,7 +279,7 @@ def test_finder_alone_returns_1_for_problems(tmp_path: Path) -> None:
 
 @pytest.mark.environment
 def test_finder_on_each_profile_finds_it(clean_root: RootfsEnvironment, tmp_path: Path, log: MemoryLog) -> None:
-    with clean_root.open(tmp_path / "work") as sandbox:
+    with clean_root.open(tmp_path / "work", caches="test") as sandbox:
         (sandbox.work / SCRIPT.name).write_bytes(SCRIPT.read_bytes())
         for name, profile in PROFILES.items():
             command = f"python -I /build/{SCRIPT.name} --json > /build/answer.json"

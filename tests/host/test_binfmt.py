@@ -40,7 +40,7 @@ def rival(hybrid: RootfsEnvironment, tmp_path: Path) -> Iterator[str]:
 
 
 def who_runs(environment: RootfsEnvironment, work: Path) -> str:
-    with environment.open(work) as sandbox:
+    with environment.open(work, caches="test") as sandbox:
         sandbox.run(Command(["sh", "-c", WHO_RUNS]), log=LogFile(work.with_name("log")))
     return Path((work / "who").read_text().strip()).name
 

@@ -74,7 +74,7 @@ def test_index_publishes_it_and_check_installs_it_from_there(built: Checkout, tm
     assert published.returncode == 0, published.stderr
     assert "passed on rv64gc rvv128 k1 rva23 vlen1024" in published.stdout
     built_log, check_log = (index / "files" / f"{built.wheel().name}.{log}.txt" for log in ("build", "check-3.13"))
-    assert "$ /build/venv/bin/python /build/backend_call.py" in built_log.read_text()
+    assert "$ /build/venv/bin/python /inputs/backend_call.py" in built_log.read_text()
     assert "\n# vlen1024: passed: sum 499500.0\n" in check_log.read_text()
     assert check_log.name in (index / "project/vectors-c/1.0.html").read_text()
     verified = built.factory("index", "--verify", "--output", str(index), "--ledger", str(tmp_path / "ledger"))

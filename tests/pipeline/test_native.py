@@ -15,7 +15,7 @@ from factory.model.protocols import Command
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import MODES
-from factory.stages.environments.sandbox import OverlaySandbox
+from factory.stages.environments.sandbox import Caches, OverlaySandbox
 from factory.stages.environments.variables import BASE_PATH, COMMON
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogFile
@@ -33,6 +33,16 @@ CPU = "rva23s64"
 BUBBLEWRAP = """#!/bin/sh
 exec /build/bubblewrap/ld-linux-x86-64.so.2 --library-path /build/bubblewrap /build/bubblewrap/bwrap "$@"
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSandbox(OverlaySandbox):
+    """A sandbox that shows the machine's layers at /layers; the factory inside opens sandboxes of its own."""
+
+    machine_layers: Path
+
+    def _root(self) -> list[str]:
+        return [*OverlaySandbox._root(self), "--bind", str(self.machine_layers), "/layers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +80,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory, layout: Layout, hybrid: Ro
     install_dependencies(work, hybrid)
     root = MODES["emulated"](layer_store(layout), RootRequest(apt=tuple(FROM_DEBIAN.values())))
     variables = {"PATH": f"/build/bin:{BASE_PATH}", "PYTHONPATH": "/build/project", "FACTORY_CACHE": "/build/cache"}
-    sandbox = OverlaySandbox(
+    sandbox = BoardSandbox(
         layers=tuple(layer.tree for layer in root.layers),
         work=work,
         scratch=work.with_name("scratch"),
         environment={"HOME": COMMON["HOME"], "LANG": COMMON["LANG"], **variables},
-        binds={layout.layers.resolve(): "/layers"},
+        caches=Caches(packages=work.with_name("packages")),
+        installs_packages=True,
+        machine_layers=layout.layers.resolve(),
     )
     sandbox.prepare()
     return Machine(sandbox=sandbox)
@@ -100,7 +112,7 @@ def install_dependencies(work: Path, hybrid: RootfsEnvironment) -> None:
     install = ["uv", "pip", "install", "--python", "/build/factory/bin/python", "--overrides", "/build/there"]
     unset = ["env", "--unset=PYTHONDONTWRITEBYTECODE", "--unset=SOURCE_DATE_EPOCH"]
     log = LogFile(work.with_name("install.log"))
-    with hybrid.open(work) as sandbox:
+    with hybrid.open(work, caches="test") as sandbox:
         sandbox.run(
             Command(["uv", "venv", "--system-site-packages", "--python=/usr/bin/python3", "/build/factory"]), log=log
         )

@@ -110,7 +110,7 @@ def test_packages_of_a_distribution_become_a_wheel_that_says_so(
 def compile_libraries(work: Path, environment: RootfsEnvironment, log: MemoryLog) -> dict[str, Path]:
     """Compile libraries with versioned names, as a distribution does, and an extension that needs one."""
     made = {}
-    with environment.open(work) as sandbox:
+    with environment.open(work, caches="test") as sandbox:
         for name, source in SOURCES.items():
             (work / f"{name}.c").write_text(source)
             soname = f"{name}.so" if name == "fast" else f"{name}.so.1"

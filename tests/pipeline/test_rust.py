@@ -69,7 +69,7 @@ def test_rust_build_scripts_run_on_build_machine(with_rust: RootfsEnvironment, t
         for program in /tmp/host /tmp/target; do od -An -j18 -N1 -tu1 $program; done
     """
     log = LogFile(tmp_path / "log")
-    with with_rust.open(tmp_path / "work") as sandbox:
+    with with_rust.open(tmp_path / "work", caches="test") as sandbox:
         sandbox.run(Command(["sh", "-c", f"({script}) > /build/said"]), log=log)
     said = (tmp_path / "work/said").read_text().split()
     assert said == ["build", "machine", "target", "62", "243"]  # EM_X86_64, EM_RISCV

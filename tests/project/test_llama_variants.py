@@ -57,7 +57,7 @@ def work(layout: Layout, hybrid: RootfsEnvironment, tmp_path_factory: pytest.Tem
     patches.apply(patches.select(ROOT / "patches", llama().source), source, log)
     shutil.copy(Path(__file__).with_name("scores.cpp"), folder)
     ggml = source.path.relative_to(folder) / "vendor/llama.cpp/ggml"
-    with hybrid.open(folder) as sandbox:
+    with hybrid.open(folder, caches="test") as sandbox:
         for variant, defines in DEFINES.items():
             includes = [f"-I{ggml}/src", f"-I{ggml}/include"]
             sandbox.run(Command(["g++", "-std=c++17", *defines, *includes, "scores.cpp", "-o", variant]), log=log)
@@ -72,7 +72,7 @@ def taken(
     hybrid: RootfsEnvironment, work: Path, machines: Mapping[str, list[str]], cpu: str = BASELINE_CPU
 ) -> dict[str, set[str]]:
     """Return the variants with a score above 0, for each machine."""
-    with hybrid.open(work) as sandbox:
+    with hybrid.open(work, caches="test") as sandbox:
         sandbox.run(Command(["python3", "-c", ASK, json.dumps([machines, list(DEFINES)])], cpu=cpu), log=MemoryLog())
     return {name: set(found) for name, found in json.loads((work / "taken.json").read_text()).items()}
 

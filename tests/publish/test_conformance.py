@@ -194,7 +194,7 @@ def test_first_pip_with_riscv64_installs_and_older_refuses(
 ) -> None:
     log = LogFile(tmp_path / "log")
     install = ["--isolated", "install", "--no-compile", "--no-cache-dir", "engine"]
-    with serve(index) as base, clean_root.open(tmp_path / "work") as sandbox:
+    with serve(index) as base, clean_root.open(tmp_path / "work", caches="test") as sandbox:
         for version in (FIRST_PIP, LAST_PIP_WITHOUT):
             unpack(f"pip=={version}", sandbox.work / version)
         options = [*install, f"--index-url={base}/simple/", "--target=/build/site"]
@@ -212,7 +212,7 @@ def test_current_pip_and_uv_install_by_hash_on_riscv64(
     log = LogFile(tmp_path / "log")
     wheels = {"engine==1.0": ENGINE, "pure-lib==2.0": PURE}
     hashed = [f"{pin} --hash=sha256:{sha256_of(index / 'files' / name)}\n" for pin, name in wheels.items()]
-    with serve(index) as base, clean_root.open(tmp_path / "work") as sandbox:
+    with serve(index) as base, clean_root.open(tmp_path / "work", caches="test") as sandbox:
         (sandbox.work / "wanted.txt").write_text("".join(hashed))
         unpack("pip", sandbox.work / "pip")
         unpack("uv", sandbox.work / "uv", "--only-binary=:all:", "--platform=manylinux_2_31_riscv64")

@@ -111,7 +111,7 @@ def test_empty_cache_has_no_usage_and_nothing_to_prune(tmp_path: Path) -> None:
 
 def test_statistics_come_from_the_layer_with_ccache(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    layout.compiler_cache.mkdir()
+    layout.compiler_caches.mkdir()
     (layout.layers / "native-python3.14-07f663acda227281").mkdir(parents=True)
     (layout.layers / "native-python3.14-07f663acda227281/layer.json").touch()
     assert compiler_statistics(layout) is None
@@ -133,7 +133,7 @@ def test_usage_prints_counters_of_ccache(
 ) -> None:
     own = Layout(tmp_path)
     own.layers.symlink_to(layout.layers)
-    with RootfsEnvironment(root=hybrid.root, layout=own).open(own.jobs / "demo/work") as sandbox:
+    with RootfsEnvironment(root=hybrid.root, layout=own).open(own.jobs / "demo/work", caches="test") as sandbox:
         (sandbox.work / "a.c").write_text("int a;\n")
         for _ in range(3):
             sandbox.run(Command(["gcc", "-c", "a.c"]), log=LogFile(tmp_path / "log"))

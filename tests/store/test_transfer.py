@@ -48,7 +48,7 @@ def make_cache(root: Path) -> Layout:
     (job / "work/venv").symlink_to("/usr/lib/python3")
     os.link(job / OBJECT, job / "work/objects/b.o")
     write(layout.logs / "demo/build.log", "log")
-    write(layout.compiler_cache / "0/1/hashR", "compiled")
+    write(layout.compiler_caches / "0/1/hashR", "compiled")
     write(layout.layers / "base-0123456789abcdef/layer.json", "{}")
     write(layout.layers / "base-0123456789abcdef/tree/bin/su", "su")
     (layout.layers / "base-0123456789abcdef/tree/bin/su").chmod(0o4755)
@@ -121,10 +121,10 @@ def test_import_twice_reports_existing_items(packed: Path, tmp_path: Path) -> No
 def test_import_keeps_existing_files(packed: Path, tmp_path: Path) -> None:
     two = Layout(tmp_path / "two")
     write(two.jobs / JOB / OBJECT, "its own")
-    write(two.compiler_cache / "0/1/hashR", "its own")
+    write(two.compiler_caches / "0/1/hashR", "its own")
     bring(packed, two)
     assert (two.jobs / JOB / OBJECT).read_text() == "its own"
-    assert (two.compiler_cache / "0/1/hashR").read_text() == "its own"
+    assert (two.compiler_caches / "0/1/hashR").read_text() == "its own"
     assert Store(two.store).record("1" * 64) is not None
 
 

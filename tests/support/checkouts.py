@@ -103,5 +103,5 @@ def make_cache(cache: Path, layout: Layout) -> Path:
     """Make an empty cache that shares layers and downloaded packages with the machine's cache."""
     cache.mkdir(parents=True)
     (cache / "layers").symlink_to(layout.layers)
-    (cache / "packages").symlink_to(layout.package_cache)
+    (cache / "packages").symlink_to(layout.package_caches)
     return cache

@@ -14,7 +14,7 @@ def said(
     environment: RootfsEnvironment, work: Path, script: str, *, network: bool = False, cpu: str = BASELINE_CPU
 ) -> str:
     """Run a shell script in the root and return its output."""
-    with environment.open(work) as sandbox:
+    with environment.open(work, caches="test") as sandbox:
         command = ["sh", "-c", f"({script}) > /build/said"]
         sandbox.run(Command(command, network=network, cpu=cpu), log=LogFile(work.with_name("said.log")))
     return (work / "said").read_text().strip()

@@ -17,7 +17,7 @@ from factory.bench.instructions.counter import count_instructions
 from factory.bench.instructions.libraries import Libraries, mapped_libraries, relative
 from factory.bench.instructions.trace import Instruction
 from factory.errors import FactoryError, RecipeError
-from factory.model.protocols import BUILD, Command, Sandbox
+from factory.model.protocols import INPUTS, Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.model.target import PROFILES
 from factory.pipeline.check import PackageCheck, stored_beside
@@ -25,6 +25,7 @@ from factory.pipeline.run import Run
 from factory.stages.audit.wheel_reader import open_wheel
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
+from factory.util.untrusted import UntrustedFolder
 
 SCRIPT = "bench.py"
 ANSWER = "answer"
@@ -94,8 +95,8 @@ def _measure_wheel(
         check = PackageCheck(recipe=exactly, run=run)
         index = check.write_index(wheel, stored_beside(wheel, run.store), folder, log)
         with check.installed(index, folder / "work", log) as sandbox:
-            shutil.copy(script, sandbox.work / SCRIPT)
-            shutil.copy(run_case.__file__, sandbox.work / Path(run_case.__file__).name)
+            shutil.copy(script, sandbox.inputs / SCRIPT)
+            shutil.copy(run_case.__file__, sandbox.inputs)
             runner = Runner(sandbox=sandbox, packages=packages_with_libraries(wheel), log=log)
             cases = select_cases(runner.cases(), wanted_cases, script)
             return [
@@ -193,8 +194,8 @@ class Runner:
         return path.partition(INSTALLED)[2].partition("/")[0] in self.packages
 
     def _answer(self) -> str:
-        return (self.sandbox.work / ANSWER).read_text(encoding="utf-8")
+        return UntrustedFolder(self.sandbox.work).read_text(ANSWER)
 
 
 def _command(*case: str) -> list[str]:
-    return ["python", str(BUILD / Path(run_case.__file__).name), str(BUILD / SCRIPT), *case]
+    return ["python", str(INPUTS / Path(run_case.__file__).name), str(INPUTS / SCRIPT), *case]

@@ -8,12 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Event
 
 from factory.bench.instructions.trace import LOG_ITEMS, Instruction, TraceCounter
 from factory.model.protocols import BUILD, Command, Sandbox
 from factory.util.log import LogSink
+from factory.util.untrusted import UntrustedFolder
 
 PIPE = "trace"
 PIPE_BYTES = 1 << 20
@@ -42,27 +42,28 @@ def count_instructions(
         FactoryError: QEMU's log is incomplete.
     """
     pipe = sandbox.work / PIPE
-    pipe.unlink(missing_ok=True)
+    UntrustedFolder(sandbox.work).remove(PIPE)
     os.mkfifo(pipe)
     variables = {**(env or {}), **DETERMINISTIC, "QEMU_LOG": LOG_ITEMS, "QEMU_LOG_FILENAME": str(BUILD / PIPE)}
     if ranges:
         variables["QEMU_DFILTER"] = ",".join(f"{part.start:#x}..{part.stop - 1:#x}" for part in ranges)
     counter, writer_exited = TraceCounter(), Event()
+    # Opened for writing too, the pipe reports no end of file before the writer opens it. Opened before the command,
+    # which can replace it.
+    descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
     with ThreadPoolExecutor(1) as reader:
-        reading = reader.submit(_read, pipe, counter, writer_exited)
+        reading = reader.submit(_read, descriptor, counter, writer_exited)
         try:
             sandbox.run(Command(argv, env=variables, cpu=cpu), log=log)
         finally:
             writer_exited.set()
             reading.result()
-            pipe.unlink()
+            UntrustedFolder(sandbox.work).remove(PIPE)
     return counter.instructions()
 
 
-def _read(pipe: Path, counter: TraceCounter, writer_exited: Event) -> None:
-    """Feed the counter until the writer has exited and the pipe is empty."""
-    # Opened for writing too, the pipe reports no end of file before the writer opens it.
-    descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+def _read(descriptor: int, counter: TraceCounter, writer_exited: Event) -> None:
+    """Feed the counter until the writer has exited and the pipe is empty; close the pipe."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         while True:

@@ -20,7 +20,7 @@ from factory.bench.virtual_machine import DISKS, MOUNT, Hardware, VirtualMachine
 from factory.errors import CommandFailed
 from factory.model.artifacts import PackagePin
 from factory.model.distribution import DEFAULT_DISTRIBUTION
-from factory.model.protocols import BUILD, Command, Sandbox
+from factory.model.protocols import BUILD, INPUTS, Command, Sandbox
 from factory.model.target import PROFILES, PYTHONS
 from factory.pipeline.build import build
 from factory.pipeline.job_slots import processors
@@ -142,9 +142,9 @@ class QemuBenchmark:
     def _run_in_root(self, cell: Cell, request: Request, model: Model, log: LogSink) -> str:
         printed = Recording(log)
         program = f"{BUILD}/{PROGRAMS}/llama-completion"
-        command = request.limited_command(str(BUILD), program, f"{BUILD}/{model.path.name}")
+        command = request.limited_command(str(BUILD), program, f"{INPUTS}/{model.path.name}")
         with self._open_root() as sandbox:
-            copy_atomically(model.path, sandbox.work / model.path.name)
+            copy_atomically(model.path, sandbox.inputs / model.path.name)
             sandbox.run(Command(command, cpu=PROFILES[cell.profile].qemu_cpu), log=printed)
         return printed.text
 
@@ -166,7 +166,7 @@ class QemuBenchmark:
     def _open_root(self) -> Iterator[Sandbox]:
         """Open a clean root with the programs below BUILD."""
         environment = self._run.roots.environment_of(self._run.roots.check_root(PYTHONS[0]))
-        with environment.open(self._unpack_tools("root")) as sandbox:
+        with environment.open(self._unpack_tools("root"), caches="_bench") as sandbox:
             yield sandbox
 
     def _unpack_tools(self, name: str) -> Path:
@@ -205,9 +205,9 @@ class QemuBenchmark:
 
         with self._stages(f"types of {name}") as log, self._open_root() as sandbox:
             printed = Recording(log)
-            unquantized = sandbox.work / "unquantized.gguf"
+            unquantized = sandbox.inputs / "unquantized.gguf"
             write_unquantized(self._shape, unquantized)
-            quantize = [f"{BUILD}/{PROGRAMS}/llama-quantize", "--dry-run", f"{BUILD}/{unquantized.name}", name]
+            quantize = [f"{BUILD}/{PROGRAMS}/llama-quantize", "--dry-run", f"{INPUTS}/{unquantized.name}", name]
             sandbox.run(Command(quantize), log=printed)
             unquantized.unlink()
         types = read_types(printed.text)

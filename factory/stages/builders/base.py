@@ -14,16 +14,19 @@ from factory.model.protocols import Sandbox
 from factory.model.recipe import Recipe
 from factory.util.failure_hints import hint_for, is_machines_fault
 from factory.util.log import LogSink
+from factory.util.untrusted import UntrustedFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
     """One build of a package: its sandbox, recipe, metadata and Python.
 
-    At most `jobs` compilers at once.
+    At most `jobs` compilers at once. `folder` is the job's folder on the host, which commands in the sandbox cannot
+    reach: notes of earlier runs and the finished wheel are there.
     """
 
     sandbox: Sandbox
+    folder: Path
     recipe: Recipe
     metadata: ProjectMetadata
     python: str
@@ -34,6 +37,16 @@ class Build:
     def work(self) -> Path:
         """Host folder mounted at /build."""
         return self.sandbox.work
+
+    @property
+    def outputs(self) -> UntrustedFolder:
+        """The same folder, for files that the build wrote."""
+        return UntrustedFolder(self.sandbox.work)
+
+    @property
+    def out(self) -> Path:
+        """Host folder for the finished wheel."""
+        return self.folder / "built"
 
     def failed(self, what: str, error: CommandFailed, *, network: bool = False) -> BuildFailed:
         """Return the failure of a command: last lines, a hint if known, and the log.

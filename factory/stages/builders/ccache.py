@@ -14,10 +14,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from factory.errors import EnvironmentSetupError
-from factory.model.protocols import BUILD, Command, Sandbox
+from factory.model.protocols import INPUTS, Command, Sandbox
 from factory.stages.builders.inside import relay
-from factory.util.atomic_files import write_if_changed
 from factory.util.log import LogSink
+from factory.util.untrusted import UntrustedFolder
 
 SIZE_VARIABLE = "FACTORY_CCACHE_SIZE"
 REMOTE_VARIABLE = "FACTORY_CCACHE_REMOTE"
@@ -30,7 +30,7 @@ CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 # The root's native Python, without the packages of the build.
 WITH_RELAY = f"""#!/bin/sh
-VIRTUAL_ENV=/nonexistent /opt/native/bin/python-pure {BUILD}/{FOLDER}/relay.py {PORT} {BUILD}/{FOLDER}/socket
+VIRTUAL_ENV=/nonexistent /opt/native/bin/python-pure {INPUTS}/{FOLDER}/relay.py {PORT} {INPUTS}/{FOLDER}/socket
 exec "$@"
 """
 
@@ -56,8 +56,9 @@ class CompilerCache:
     remote: RemoteStorage | None = None
 
     def prepare(self, folder: Path) -> None:
-        """Write the size limit into the cache folder, for builds and debug shells."""
-        write_if_changed(folder / "ccache.conf", f"max_size = {self.size}\n".encode())
+        """Write the size limit into a recipe's cache folder, for builds and debug shells."""
+        folder.mkdir(parents=True, exist_ok=True)
+        UntrustedFolder(folder).write("ccache.conf", f"max_size = {self.size}\n".encode())
 
     @contextmanager
     def shared(self, sandbox: Sandbox, variables: Mapping[str, str]) -> Iterator[Sandbox]:
@@ -65,7 +66,7 @@ class CompilerCache:
         if self.remote is None or "CCACHE_DIR" not in variables:
             yield sandbox
             return
-        folder = sandbox.work / FOLDER
+        folder = sandbox.inputs / FOLDER
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         shutil.copy(relay.__file__, folder / "relay.py")
@@ -154,8 +155,12 @@ class _ConnectedSandbox:
     def work(self) -> Path:
         return self.sandbox.work
 
+    @property
+    def inputs(self) -> Path:
+        return self.sandbox.inputs
+
     def run(self, command: Command, *, log: LogSink) -> None:
         setting = self.remote.setting if command.network else self.remote.relayed
-        argv = command.argv if command.network else [f"{BUILD}/{FOLDER}/run", *command.argv]
+        argv = command.argv if command.network else [f"{INPUTS}/{FOLDER}/run", *command.argv]
         variables = {"CCACHE_REMOTE_STORAGE": setting, **command.env}
         self.sandbox.run(replace(command, argv=argv, env=variables), log=log)

@@ -15,17 +15,17 @@ from pathlib import Path
 
 from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, PackagePin
-from factory.model.protocols import BUILD, SOURCE, Command
+from factory.model.protocols import INPUTS, SOURCE, Command
 from factory.stages.builders.base import Build
 from factory.stages.builders.pep517 import parallel_variables
 
 IN_MANYLINUX = True
-WHEELS = BUILD / "wheels"
+WHEELS = INPUTS / "wheels"
 
 
 def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
     """Offer `wheels`, our builds of some requirements; cibuildwheel installs the rest."""
-    folder = build.work / WHEELS.name
+    folder = build.sandbox.inputs / WHEELS.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for wheel in wheels:
@@ -34,19 +34,19 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
 
 
 def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWheel:
-    """Run cibuildwheel for one Python; returns the wheel, in work/wheel.
+    """Run cibuildwheel for one Python; returns the wheel.
 
     Raises:
         BuildFailed: with the tail of its output.
     """
-    out = build.work / "wheel"
-    shutil.rmtree(out, ignore_errors=True)
-    command = ["cibuildwheel", "--platform", "linux", "--archs", "riscv64", "--output-dir", "../wheel", "."]
+    shutil.rmtree(build.out, ignore_errors=True)
+    # Outside of the folder that the container's commands can write: cibuildwheel itself is a program of the host.
+    command = ["cibuildwheel", "--platform", "linux", "--archs", "riscv64", "--output-dir", str(build.out), "."]
     try:
         build.sandbox.run(Command(command, env=_variables(build), cwd=SOURCE, network=True), log=build.log)
     except CommandFailed as error:
         raise build.failed("cibuildwheel failed", error, network=True) from error
-    wheels = sorted(out.glob("*.whl"))
+    wheels = sorted(build.out.glob("*.whl"))
     if len(wheels) != 1:
         raise BuildFailed(f"{build.recipe.label}: cibuildwheel: made {len(wheels)} wheels for one Python")
     return BuiltWheel(path=wheels[0], requirements=requirements)

@@ -11,6 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 
 from factory.elf import bundled
+from factory.util.untrusted import UnsafeOutput, is_beneath
 
 # Entry point group -> variable that build programs read.
 GROUPS = {"pkg_config": "PKG_CONFIG_PATH", "cmake.prefix": "CMAKE_PREFIX_PATH"}
@@ -31,10 +32,18 @@ def library_variables(venv: Path, inside: PurePosixPath) -> dict[str, str]:
 
 
 def library_folders(venv: Path) -> tuple[Path, ...]:
-    """Return folders of `venv` with libraries to link with, and those of dependencies."""
+    """Return folders of `venv` with libraries to link with, and those of dependencies.
+
+    Raises:
+        UnsafeOutput: a file in one of them is a link that leads out of `venv`, which builds can write.
+    """
     theirs = [folder for packages in site_packages(venv) for folder in sorted(packages.glob(f"*{bundled.FOLDER}"))]
     found = [(folder / where).resolve() for group, where in LIBRARIES.items() for folder in _named(venv, group)]
-    return tuple(dict.fromkeys(folder for folder in (*found, *theirs) if folder.is_dir()))
+    folders = dict.fromkeys(folder for folder in (*found, *theirs) if is_beneath(folder, venv) and folder.is_dir())
+    for path in (path for folder in folders for path in folder.iterdir()):
+        if not is_beneath(path, venv):
+            raise UnsafeOutput(f"{path.name[:200]!r} in the build's {venv.name}: it is a link that leads out of it")
+    return tuple(folders)
 
 
 def site_packages(venv: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from packaging.utils import parse_wheel_filename
 
 from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, PackagePin
-from factory.model.protocols import BUILD, SOURCE, Command
+from factory.model.protocols import BUILD, INPUTS, SOURCE, Command
 from factory.model.recipe import Recipe
 from factory.stages.builders import cargo
 from factory.stages.builders.base import Build
@@ -26,7 +26,10 @@ IN_MANYLINUX = False
 HOOK = Path(__file__).parent / "inside/backend_call.py"
 VENV = PurePosixPath("/build/venv")
 PYTHON = f"{VENV}/bin/python"
-OWN_WHEELS = PurePosixPath("/build/own-wheels.txt")
+OWN_WHEELS = INPUTS / "own-wheels.txt"
+# Files that a build leaves in its folder.
+ANSWER, INSTALLED, WHEEL = "answer.json", "requirements.json", "wheel"
+REQUEST = "request.json"
 # First line of cython.py, for `python -m cython`: Python under QEMU replaces itself with the native Python.
 HAND_OVER = (
     '__name__ == "__main__" and __import__("os").uname().machine == "riscv64" and __import__("os").execv('
@@ -74,7 +77,7 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
     Raises:
         BuildFailed: a requirement can't be resolved or installed, the backend's hook fails, or a crate is missing.
     """
-    offered = _offer(build.work, wheels)
+    offered = _offer(build.sandbox.inputs, wheels)
     try:
         make_venv(build)
         _uv_install(build, build.metadata.build_requires, offered)
@@ -108,52 +111,69 @@ def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Pat
 
     Return the contents of the virtual environment.
     """
-    _uv_install(build, requirements, _offer(build.work, wheels))
+    _uv_install(build, requirements, _offer(build.sandbox.inputs, wheels))
     return _installed(build)
 
 
 def _installed(build: Build) -> tuple[PackagePin, ...]:
-    listing = f"uv pip list --python {PYTHON} --format json > /build/requirements.json"
+    listing = f"rm -rf {BUILD}/{INSTALLED} && uv pip list --python {PYTHON} --format json > {BUILD}/{INSTALLED}"
     build.sandbox.run(Command(["sh", "-c", listing]), log=build.log)
-    listed = json.loads((build.work / "requirements.json").read_text())
-    return tuple(PackagePin(name=item["name"], version=item["version"]) for item in listed)
+    try:
+        listed = json.loads(build.outputs.read_text(INSTALLED))
+        return tuple(PackagePin(name=str(item["name"]), version=str(item["version"])) for item in listed)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BuildFailed(f"{build.recipe.label}: {INSTALLED}: not uv's list of packages: {error!r}") from error
 
 
 def _fetch_crates(build: Build) -> None:
     try:
-        cargo.fetch(build.sandbox, build.metadata.cargo_locks, build.log)
+        cargo.fetch(build)
     except CommandFailed as error:
         raise build.failed("crates could not be fetched", error, network=True) from error
 
 
 def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWheel:
-    """Call the backend's build_wheel with the network off; return the wheel in work/wheel.
+    """Call the backend's build_wheel with the network off; return a copy of the wheel in `build.out`.
 
     At most `build.jobs` compilers run at once, as far as the backend can be told.
 
     Raises:
         BuildFailed: with the tail of the build's output.
     """
-    out, backend = build.work / "wheel", build.metadata.build_backend
-    cargo.put_back_locks(build.work)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
+    cargo.put_back_locks(build)
     try:
-        name = _call(build, "build_wheel", {"wheel_directory": "/build/wheel"})
+        name = _call(build, "build_wheel", {"wheel_directory": f"{BUILD}/{WHEEL}"})
     except CommandFailed as error:
-        raise build.failed(f"{backend}: build_wheel failed", error) from error
-    wheel = out / Path(str(name)).name
-    if not wheel.is_file():
-        raise BuildFailed(f"{build.recipe.label}: {backend}: reported the wheel {name!r} but did not write it")
+        raise build.failed(f"{build.metadata.build_backend}: build_wheel failed", error) from error
     return BuiltWheel(
-        path=wheel,
+        path=_take_wheel(build, name),
         requirements=requirements,
         library_folders=library_folders(build.work / VENV.name),
-        cargo_locks=cargo.made_locks(build.work),
+        cargo_locks=cargo.made_locks(build.folder),
     )
 
 
-def _offer(work: Path, wheels: Sequence[Path]) -> list[str]:
+def _take_wheel(build: Build, reported: object) -> Path:
+    """Copy the wheel that the backend reported out of the build's folder.
+
+    Raises:
+        BuildFailed: there is no such file, or its name is not that of a wheel.
+    """
+    subject = f"{build.recipe.label}: {build.metadata.build_backend}"
+    name = PurePosixPath(str(reported)).name
+    try:
+        parse_wheel_filename(name)
+    except ValueError as error:
+        raise BuildFailed(f"{subject}: reported the wheel {str(reported)[:200]!r}: {error}") from error
+    shutil.rmtree(build.out, ignore_errors=True)
+    try:
+        build.outputs.copy(f"{WHEEL}/{name}", build.out / name)
+    except FileNotFoundError as error:
+        raise BuildFailed(f"{subject}: reported the wheel {name!r} but did not write it") from error
+    return build.out / name
+
+
+def _offer(inputs: Path, wheels: Sequence[Path]) -> list[str]:
     """Return uv options that pin projects to our wheels.
 
     Each wheel gets its own folder, since uv's cache identifies a wheel by its path.
@@ -161,11 +181,11 @@ def _offer(work: Path, wheels: Sequence[Path]) -> list[str]:
     lines = []
     for wheel in wheels:
         folder = f"wheels/{sha256_of(wheel)}"
-        (work / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copy(wheel, work / folder)
+        (inputs / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(wheel, inputs / folder)
         project = parse_wheel_filename(wheel.name)[0]
-        lines.append(f"{project} @ {(BUILD / folder / wheel.name).as_uri()}\n")
-    (work / OWN_WHEELS.name).write_text("".join(lines))
+        lines.append(f"{project} @ {(INPUTS / folder / wheel.name).as_uri()}\n")
+    (inputs / OWN_WHEELS.name).write_text("".join(lines))
     return ["--constraints", str(OWN_WHEELS)] if lines else []  # uv warns about an empty file
 
 
@@ -176,8 +196,8 @@ def _uv_install(build: Build, requirements: Sequence[str], offered: Sequence[str
 
 
 def _call(build: Build, hook: str, arguments: Mapping[str, object]) -> object:
-    metadata, work = build.metadata, build.work
-    shutil.copy(HOOK, work / HOOK.name)
+    metadata, inputs = build.metadata, build.sandbox.inputs
+    shutil.copy(HOOK, inputs / HOOK.name)
     settings = config_settings(metadata.build_backend, build.recipe, build.jobs)
     request = {
         "backend": metadata.build_backend,
@@ -185,10 +205,13 @@ def _call(build: Build, hook: str, arguments: Mapping[str, object]) -> object:
         "hook": hook,
         "arguments": {**arguments, "config_settings": settings},
     }
-    (work / "request.json").write_text(json.dumps(request))
-    command = [PYTHON, f"/build/{HOOK.name}", "/build/request.json", "/build/answer.json"]
+    (inputs / REQUEST).write_text(json.dumps(request))
+    command = [PYTHON, f"{INPUTS}/{HOOK.name}", f"{INPUTS}/{REQUEST}", f"{BUILD}/{ANSWER}"]
     build.sandbox.run(Command(command, cwd=SOURCE, env=_variables(build)), log=build.log)
-    return json.loads((work / "answer.json").read_text())
+    try:
+        return json.loads(build.outputs.read_text(ANSWER))
+    except (OSError, ValueError) as error:
+        raise BuildFailed(f"{build.recipe.label}: {metadata.build_backend}: {hook} left no answer: {error}") from error
 
 
 def config_settings(backend: str, recipe: Recipe, jobs: int) -> dict[str, object]:

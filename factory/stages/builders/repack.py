@@ -60,17 +60,17 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
 
 
 def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWheel:
-    """Make the wheel in work/wheel.
+    """Make the wheel in `build.out`.
 
     Raises:
         BuildFailed: the packages hold no Python project of that name and version, two have the same file, a licence is
             missing, or a tool failed.
     """
     recipe, log = build.recipe, build.log
-    files, tree, out = (build.work.resolve() / name for name in ("files", "tree", "wheel"))
-    for folder in (files, tree, out):
+    files, tree = (build.work.resolve() / name for name in ("files", "tree"))
+    for folder in (files, tree, build.out):
         shutil.rmtree(folder, ignore_errors=True)
-    out.mkdir()
+    build.out.mkdir(parents=True)
     owners = merge(packages_of(build.work / "src", recipe), files)
     take_python_files(files, tree, recipe.build.repack, log)
     folders = (*(files / name for name in LIBRARIES), *library_folders(build.work / VENV.name))
@@ -81,11 +81,11 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
         take_licences(files, tree, taken, recipe)
         take_licences_of_wheels(build.work / VENV.name, tree)
         write_wheel_file(tree, recipe, build.python)
-        command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(out)]
+        command = [sys.executable, "-m", "wheel", "pack", str(tree), "--dest-dir", str(build.out)]
         run(command, log=log, env={**os.environ, **_date(build.work / "src")}, what="packing the wheel")
     except CommandFailed as error:
         raise build.failed("packing the wheel failed", error) from error
-    (wheel,) = out.glob("*.whl")
+    (wheel,) = build.out.glob("*.whl")
     origins = library_origins({path: owners[path] for path in bundled if path in owners}, recipe)
     return BuiltWheel(path=wheel, requirements=requirements, library_folders=folders, library_origins=origins)
 

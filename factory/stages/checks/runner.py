@@ -13,16 +13,19 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import CheckFailed, CommandFailed
-from factory.model.protocols import Command, Sandbox
+from factory.model.protocols import BUILD, INPUTS, Command, Sandbox
 from factory.model.recipe import CheckOptions, Recipe
 from factory.model.record import CheckResult
 from factory.model.target import BASELINE_CPU, NATIVE_PROFILE, PROFILES
 from factory.stages.checks.signals import explain, was_killed
+from factory.util.atomic_files import copy_atomically
 from factory.util.durations import parse_duration
 from factory.util.failure_hints import hint_for, is_machines_fault
 from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink, Recording
+from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
+SCRIPT = "smoke.py"
 # A check that waits for itself uses no processor time; one that works need not print.
 IDLE_SECONDS = 300.0
 # pip prints little while it downloads.
@@ -74,36 +77,38 @@ def run_profiles(
 
 
 def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> None:
-    """Copy the script and the model into the root's work folder."""
+    """Give the script and the model to the root's commands."""
     if options.script is not None:
-        shutil.copy(options.script, sandbox.work / "smoke.py")
+        shutil.copy(options.script, sandbox.inputs / SCRIPT)
     if model is not None:
-        shutil.copy(model, sandbox.work / model.name)
+        copy_atomically(model, sandbox.inputs / model.name)
 
 
 def _run_profile(sandbox: Sandbox, recipe: Recipe, model: Path | None, profile: str, log: LogSink) -> CheckResult:
-    answer = sandbox.work / f"result-{profile}.json"
-    answer.unlink(missing_ok=True)
+    answer, outputs = f"result-{profile}.json", UntrustedFolder(sandbox.work)
+    outputs.remove(answer)
     env = {
         "FACTORY_PROFILE": profile,
-        "FACTORY_RESULT": f"/build/{answer.name}",
+        "FACTORY_RESULT": f"{BUILD}/{answer}",
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONFAULTHANDLER": "1",
-        "FACTORY_MODEL": f"/build/{model.name}" if model is not None else "",
+        "FACTORY_MODEL": f"{INPUTS}/{model.name}" if model is not None else "",
     }
     started, printed = time.monotonic(), Recording(log)
     limits = HangLimits(total=parse_duration(recipe.check.time_limit), idle=IDLE_SECONDS)
     try:
         cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
         with hang_limits("the check", limits, printed) as watched:
-            sandbox.run(Command(["python", "/build/smoke.py"], env=env, cpu=cpu), log=watched)
-        facts = json.loads(answer.read_text())
+            sandbox.run(Command(["python", f"{INPUTS}/{SCRIPT}"], env=env, cpu=cpu), log=watched)
+        facts = json.loads(outputs.read_text(answer))
         shown, passed = str(facts.pop("shown")), True
     except CommandFailed as error:
         if was_killed(error) or is_machines_fault(error.output):
             raise _lacks_memory(recipe, profile, error) from error
         facts, shown, passed = {}, explain(error, printed.text), False
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except UnsafeOutput as error:
+        facts, shown, passed = {}, error.message, False
+    except (OSError, ValueError, KeyError, AttributeError, RecursionError) as error:
         facts, shown, passed = {}, f"smoke.py wrote no usable result: {error!r}", False
     log.write(f"# {profile}: {'passed' if passed else 'failed'}: {shown}\n")
     return CheckResult(profile=profile, passed=passed, seconds=time.monotonic() - started, shown=shown, facts=facts)

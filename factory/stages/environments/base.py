@@ -68,11 +68,13 @@ class Environment(Protocol):
     @property
     def root(self) -> Root: ...
 
-    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[OpenedRoot]:
-        """Open the root with the host folder `work` at /build.
+    def open(
+        self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False
+    ) -> AbstractContextManager[OpenedRoot]:
+        """Open the root with the host folder `work` at /build, and the compiler and package caches of that name.
 
-        All other changes are discarded at the end, unless they are to be kept: then the root can be opened `as_left`,
-        with the changes of the last time.
+        A package's code can write its caches, so no other package has the same. All other changes are discarded at the
+        end, unless they are to be kept: then the root can be opened `as_left`, with the changes of the last time.
         """
         ...
 

@@ -26,7 +26,7 @@ from factory.stages.environments.debian.packages import (
 )
 from factory.stages.environments.debian.rust import rust_packages
 from factory.stages.environments.layers import Layer, LayerStore, content_key
-from factory.stages.environments.sandbox import SealedSandbox
+from factory.stages.environments.sandbox import SealedSandbox, caches_of
 from factory.stages.environments.variables import BASE_PATH, CHECK_VENV, COMMON, debian_variables
 from factory.util.log import LogSink
 from factory.util.paths import Layout
@@ -64,7 +64,7 @@ def machine_check_root(store: LayerStore, python: str) -> Root:
     )
 
     def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
-        with plain.open(tree.with_name("work")) as sandbox:
+        with plain.open(tree.with_name("work"), caches="_layers") as sandbox:
             sandbox.run(Command([f"python{python}", "-m", "venv", CHECK_VENV]), log=log)
             (sandbox.scratch / "opt").rename(tree / "opt")
         return ()
@@ -110,18 +110,16 @@ class NativeEnvironment:
     root: Root
     layout: Layout
 
-    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[MachineSandbox]:
-        """Open the machine with the host folder `work` at /build.
-
-        Other changes go to a temporary folder next to it.
-        """
-        self.layout.package_cache.mkdir(parents=True, exist_ok=True)
+    def open(
+        self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False
+    ) -> AbstractContextManager[MachineSandbox]:
+        """Open the machine; see Environment.open. Other changes go to a temporary folder next to `work`."""
         sandbox = MachineSandbox(
             over=tuple(layer.tree for layer in self.root.layers[1:]),
             work=work,
             scratch=work.with_name(f"{work.name}.root"),
             environment=self.root.variables,
-            binds={self.layout.package_cache: "/packages"},
+            caches=caches_of(self.layout, caches, self.root.variables),
         )
         return sandbox.opened(keep=keep, as_left=as_left)
 

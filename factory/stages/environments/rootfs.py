@@ -10,10 +10,13 @@ from pathlib import Path
 from factory.model.protocols import Command
 from factory.stages.environments.base import Root
 from factory.stages.environments.layers import Layer, LayerStore
-from factory.stages.environments.sandbox import OverlaySandbox
+from factory.stages.environments.sandbox import OverlaySandbox, caches_of
 from factory.stages.environments.variables import BASE_PATH, COMMON
 from factory.util.log import LogSink
 from factory.util.paths import Layout
+
+# Name of the package cache of layers, which only Debian's packages and our own scripts use.
+LAYERS = "_layers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,24 +26,21 @@ class RootfsEnvironment:
     root: Root
     layout: Layout
 
-    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> AbstractContextManager[OverlaySandbox]:
-        """Open the root with the host folder `work` at /build.
+    def open(
+        self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False
+    ) -> AbstractContextManager[OverlaySandbox]:
+        """Open the root; see Environment.open. The writable layer is a temporary folder next to `work`."""
+        return self.sandbox(work, caches).opened(keep=keep, as_left=as_left)
 
-        The writable layer is a temporary folder next to it.
-        """
-        return self.sandbox(work).opened(keep=keep, as_left=as_left)
-
-    def sandbox(self, work: Path) -> OverlaySandbox:
-        """Return the sandbox that `open` opens."""
-        binds = {self.layout.package_cache: "/packages", self.layout.compiler_cache: "/ccache"}
-        for folder in binds:
-            folder.mkdir(parents=True, exist_ok=True)
+    def sandbox(self, work: Path, caches: str, *, installs_packages: bool = False) -> OverlaySandbox:
+        """Return the sandbox that `open` opens, or one in which apt can install packages."""
         return OverlaySandbox(
             layers=tuple(layer.tree for layer in self.root.layers),
             work=work,
             scratch=work.with_name(f"{work.name}.root"),
             environment=self.root.variables,
-            binds=binds,
+            caches=caches_of(self.layout, caches, self.root.variables),
+            installs_packages=installs_packages,
         )
 
 
@@ -60,9 +60,10 @@ def change_root(
 ) -> None:
     """Run commands over `below` and move the files that they wrote to `tree`."""
     root = Root(layers=below, variables={**COMMON, "PATH": BASE_PATH, "DEBIAN_FRONTEND": "noninteractive"})
-    environment = RootfsEnvironment(root=root, layout=layout)
-    work = tree.with_name("work")
-    with environment.open(work) as sandbox:
+    sandbox = RootfsEnvironment(root=root, layout=layout).sandbox(
+        tree.with_name("work"), LAYERS, installs_packages=True
+    )
+    with sandbox.opened(keep=False, as_left=False):
         for command in commands:
             sandbox.run(Command(command, network=network), log=log)
         tree.rmdir()

@@ -5,37 +5,77 @@ from __future__ import annotations
 import os
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from factory.errors import EnvironmentSetupError
+from factory.errors import CommandFailed, EnvironmentSetupError
+from factory.host.control_groups import control_group
 from factory.host.network import host_network
-from factory.model.protocols import BUILD, Command
+from factory.model.protocols import BUILD, INPUTS, Command
+from factory.util.confinement import NAMESPACES, default_limits, limited, proc_options, sealed_options
 from factory.util.log import LogSink
+from factory.util.paths import Layout
 from factory.util.process import attach, run
 from factory.util.scratch import discard
 
 HOSTNAME = "riscv64-builder"
 # Native programs read it instead of the host's; QEMU answers riscv64 programs itself.
 CPUINFO = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u54-mc\n"
+# Without the capability to do so, tar must not give files to the users that an archive names.
+COMMON_VARIABLES = {"TAR_OPTIONS": "--no-same-owner"}
+# Temporary caches of commands without network.
+WITHOUT_PACKAGES = {"UV_CACHE_DIR": "/tmp/uv", "PIP_CACHE_DIR": "/tmp/pip"}
 # Mounts in the command's own mount namespace end with it.
-MOUNT_AND_RUN = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && ulimit -c 0 && exec "$@"'
+MOUNT_AND_RUN = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caches:
+    """Cache folders of one recipe, and whether its root has a compiler that uses ccache.
+
+    The package cache is for commands with network only.
+    """
+
+    packages: Path
+    compiler: Path | None = None
+
+    def binds(self, *, network: bool) -> dict[Path, str]:
+        """Map the host folders to their mount points; missing folders are made."""
+        found = {self.packages: "/packages"} if network else {}
+        if self.compiler is not None:
+            found[self.compiler] = "/ccache"
+        for folder in found:
+            folder.mkdir(parents=True, exist_ok=True)
+        return found
+
+
+def caches_of(layout: Layout, name: str, variables: Mapping[str, str]) -> Caches:
+    """Return the caches called `name` of a root with these variables."""
+    compiler = layout.compiler_caches / name if "CCACHE_DIR" in variables else None
+    return Caches(packages=layout.package_caches / name, compiler=compiler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSandbox(ABC):
     """A sandbox under bubblewrap; subclasses define its root.
 
-    `scratch` is the folder of temporary files; `binds` maps further writable host folders to paths inside.
+    `scratch` is the folder of temporary files. Commands have no capabilities, unless the sandbox is for Debian's own
+    package installation (`installs_packages`).
     """
 
     work: Path
     scratch: Path
     environment: Mapping[str, str]
-    binds: Mapping[Path, str]
+    caches: Caches
+    installs_packages: bool = False
+
+    @property
+    def inputs(self) -> Path:
+        """Host folder that commands see read-only at /inputs."""
+        return inputs_of(self.work)
 
     @contextmanager
     def opened(self, *, keep: bool, as_left: bool) -> Iterator[Self]:
@@ -51,27 +91,34 @@ class SealedSandbox(ABC):
 
     def prepare(self) -> None:
         """Make the folders that a command needs."""
-        for folder in (self.work, self.scratch):
+        for folder in (self.work, self.inputs, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)
         (self.scratch / "cpuinfo").write_text(CPUINFO)
 
     def close(self) -> None:
-        """Discard the changes outside `work` and `binds`."""
+        """Discard the changes outside `work` and the caches."""
         discard(self.scratch)
+        discard(self.inputs)
 
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command in the root; see Sandbox."""
         log.write(f"[in the root] $ {shlex.join(command.argv)}\n")
-        run(self.host_argv(command), log=_Quiet(log), what=command.program)
+        limits = default_limits()
+        with control_group(limits) as group:
+            argv = group.command(limited(self.host_argv(command, "--new-session"), limits))
+            try:
+                run(argv, log=log, what=command.program, show_command=False)
+            except CommandFailed as error:
+                raise _with_limit(error, group.reached(), log) from error
 
     def interact(self, command: Command) -> int:
         """Run a command with this process's own terminal; returns its exit status."""
         terminal = {"TERM": os.environ.get("TERM", "dumb")}
         return attach(self.host_argv(replace(command, env={**command.env, **terminal})))
 
-    def host_argv(self, command: Command) -> list[str]:
-        """Return the host's command line that runs a command in the root."""
-        return [*self._bubblewrap(command), *command.argv]
+    def host_argv(self, command: Command, *options: str) -> list[str]:
+        """Return the host's command line that runs a command in the root; `options` are bubblewrap's."""
+        return [*self._bubblewrap(command, options), *command.argv]
 
     @abstractmethod
     def _root(self) -> list[str]:
@@ -81,22 +128,41 @@ class SealedSandbox(ABC):
         """Return the mount point of a file, which can be a link in the root."""
         return path
 
-    def _bubblewrap(self, command: Command) -> list[str]:
-        seal = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--die-with-parent"]
-        mounts = [*self._root(), "--dev", "/dev", "--proc", "/proc"]
+    def _bubblewrap(self, command: Command, options: Sequence[str]) -> list[str]:
+        seal = [*(NAMESPACES if self.installs_packages else sealed_options()), "--hostname", HOSTNAME, *options]
+        mounts = [*self._root(), "--dev", "/dev", *proc_options()]
         mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
-        for host, inside in {self.work: str(BUILD), **self.binds}.items():
+        mounts += ["--bind", str(self.work), str(BUILD), "--ro-bind", str(self.inputs), str(INPUTS)]
+        for host, inside in self.caches.binds(network=command.network).items():
             mounts += ["--bind", str(host), inside]
-        variables = {**self.environment, **command.env, "QEMU_CPU": command.cpu}
         if command.network:
-            shown = host_network()
-            variables = {**shown.environment, **variables}
-            for host, inside in shown.files.items():
+            for host, inside in host_network().files.items():
                 mounts += ["--ro-bind", str(host), self._place(inside)]
         else:
             seal.append("--unshare-net")
+        variables = command_variables(command, self.environment)
         settings = [word for name, value in variables.items() for word in ("--setenv", name, value)]
         return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(command.cwd), "--"]
+
+
+def command_variables(command: Command, root: Mapping[str, str]) -> dict[str, str]:
+    """Return a command's variables; `root` are those of its root."""
+    network = host_network().environment if command.network else {}
+    sealed = {} if command.network else WITHOUT_PACKAGES
+    return {**COMMON_VARIABLES, **network, **root, **sealed, **command.env, "QEMU_CPU": command.cpu}
+
+
+def inputs_of(work: Path) -> Path:
+    """Return the folder of the host's files for commands in the root with the folder `work`."""
+    return work.with_name(f"{work.name}.inputs")
+
+
+def _with_limit(error: CommandFailed, reached: str | None, log: LogSink) -> CommandFailed:
+    """Return the failure with the limit that the command reached, if any, as the last line of its output."""
+    if reached is None:
+        return error
+    log.write(f"{reached}\n")
+    return CommandFailed(error.message, status=error.status, output=f"{error.output}\n{reached}".lstrip())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +177,12 @@ class OverlaySandbox(SealedSandbox):
         for name in ("upper", "workdir", "merged"):
             (self.scratch / name).mkdir(exist_ok=True)
 
-    def host_argv(self, command: Command) -> list[str]:
+    def host_argv(self, command: Command, *options: str) -> list[str]:
         """Return the host's command line, which mounts the layers first."""
         return [
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
             *(self._overlay_options(), str(self.scratch / "merged")),
-            *SealedSandbox.host_argv(self, command),
+            *SealedSandbox.host_argv(self, command, *options),
         ]
 
     def _root(self) -> list[str]:
@@ -137,18 +203,3 @@ class OverlaySandbox(SealedSandbox):
 def in_user_namespace() -> bool:
     """Report if this is a user namespace, where overlayfs needs the option userxattr."""
     return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Quiet:
-    """A log without bubblewrap's long command line; it has the command inside."""
-
-    log: LogSink
-
-    @property
-    def path(self) -> Path:
-        return self.log.path
-
-    def write(self, text: str) -> None:
-        if not text.startswith(("$ unshare ", "$ bwrap ")):
-            self.log.write(text)

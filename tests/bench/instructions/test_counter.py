@@ -53,7 +53,7 @@ def loops(hybrid: RootfsEnvironment, tmp_path_factory: pytest.TempPathFactory) -
     work = tmp_path_factory.mktemp("counting") / "work"
     work.mkdir()
     shutil.copy(Path(__file__).with_name("loops.c"), work)
-    with hybrid.open(work) as sandbox:
+    with hybrid.open(work, caches="test") as sandbox:
         sandbox.run(Command(["gcc", "-O1", "-static", "-o", "/build/loops", "/build/loops.c"]), log=MemoryLog())
         yield Loops(sandbox=sandbox, ranges=functions((work / "loops").read_bytes()))
 

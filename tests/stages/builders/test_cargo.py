@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from factory.host.network import CA_INSIDE, host_network
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Command
 from factory.model.recipe import BuildOptions, Recipe
+from factory.stages.builders.base import Build
 from factory.stages.builders.cargo import fetch, find_manifests, made_locks, needs_rust, put_back_locks
 from factory.stages.sources.pypi import PypiSource
 from factory.util.log import LogSink
@@ -84,6 +86,7 @@ class Nowhere:
 
     def __init__(self, work: Path) -> None:
         self.work = work
+        self.inputs = work / "inputs"
 
     def run(self, command: Command, *, log: LogSink) -> None:
         lock = self.work / "src/Cargo.lock"
@@ -91,9 +94,15 @@ class Nowhere:
             lock.write_text("made")
 
 
-def fetched(work: Path, log: MemoryLog, **locks: str) -> dict[str, str]:
-    fetch(Nowhere(work), {name.replace("_", "."): text for name, text in locks.items()}, log)
-    return made_locks(work)
+def build_in(folder: Path, log: MemoryLog, **locks: str) -> Build:
+    """Return a build in the job's folder, whose metadata has the Cargo.lock files."""
+    metadata = replace(project(), cargo_locks={name.replace("_", "."): text for name, text in locks.items()})
+    return Build(sandbox=Nowhere(folder), folder=folder, recipe=recipe(), metadata=metadata, python="3.13", log=log)
+
+
+def fetched(folder: Path, log: MemoryLog, **locks: str) -> dict[str, str]:
+    fetch(build_in(folder, log, **locks))
+    return made_locks(folder)
 
 
 def test_generated_lock_differs_from_lock_of_source(tmp_path: Path, log: MemoryLog) -> None:
@@ -109,7 +118,7 @@ def test_generated_lock_is_restored_in_new_copy_of_source(tmp_path: Path, log: M
     fetched(tmp_path, log)
     lock.unlink()
     assert made_locks(tmp_path) == {"Cargo.lock": "made"}
-    put_back_locks(tmp_path)
+    put_back_locks(build_in(tmp_path, log))
     assert lock.read_text() == "made"
 
 

@@ -66,9 +66,9 @@ class Machine:
 
     def run(self, script: str, *, network: bool = False) -> str:
         """Run a shell script as a build stage does; return its output."""
-        self.cache.prepare(self.layout.compiler_cache)
+        self.cache.prepare(self.layout.compiler_caches / "test")
         before = self.log.path.stat().st_size
-        with self.environment.open(self.work) as sandbox:
+        with self.environment.open(self.work, caches="test") as sandbox:
             (self.work / "a.c").write_text("int NAME(void) { return 1; }\n")
             with self.cache.shared(sandbox, self.environment.root.variables) as connected:
                 connected.run(Command(["sh", "-c", script], network=network), log=self.log)

@@ -55,7 +55,7 @@ def write_sources(sandbox: Sandbox) -> Path:
 def test_make_takes_the_number_from_the_variables(
     jobs: int, overlapping: bool, hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
-    with hybrid.open(tmp_path / "work") as sandbox:
+    with hybrid.open(tmp_path / "work", caches="test") as sandbox:
         (write_sources(sandbox) / "Makefile").write_text(MAKE)
         sandbox.run(
             Command(["make"], cwd=SOURCE, env=pep517.variables("setuptools.build_meta", make_recipe(), jobs)), log=log
@@ -68,11 +68,13 @@ def test_ninja_below_meson_takes_the_number_too(hybrid: RootfsEnvironment, tmp_p
     metadata = ProjectMetadata(
         name="parts", version="1.0", build_backend="mesonpy", build_requires=("meson-python>=0.17",)
     )
-    with hybrid.open(tmp_path / "work") as sandbox:
+    with hybrid.open(tmp_path / "work", caches="test") as sandbox:
         source = write_sources(sandbox)
         (source / "meson.build").write_text(MESON)
         (source / "pyproject.toml").write_text('[project]\nname = "parts"\nversion = "1.0"\n')
-        build = Build(sandbox=sandbox, recipe=recipe, metadata=metadata, python="3.13", log=log)
+        build = Build(
+            sandbox=sandbox, folder=sandbox.work.parent, recipe=recipe, metadata=metadata, python="3.13", log=log
+        )
         built = pep517.build_wheel(build, pep517.install_requirements(build, ()))
         assert built.path.name == "parts-1.0-cp313-cp313-linux_riscv64.whl"
         assert not (sandbox.work / "overlapping").exists(), log.text

@@ -42,7 +42,7 @@ def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> 
     )
     (sandbox.work / "src").mkdir(exist_ok=True)
     (sandbox.work / "src/noop.py").touch()
-    build = Build(sandbox=sandbox, recipe=recipe, metadata=wanted, python="3.13", log=log)
+    build = Build(sandbox=sandbox, folder=sandbox.work.parent, recipe=recipe, metadata=wanted, python="3.13", log=log)
     pep517.install_requirements(build, (wheel,))
     (installed,) = sandbox.work.glob("venv/lib/python3*/site-packages/spam_of_ours.py")
     return installed.read_text()
@@ -51,7 +51,7 @@ def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> 
 def test_offered_wheel_of_same_name_with_other_bytes_is_used(
     hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
-    with hybrid.open(tmp_path / "work") as sandbox:
+    with hybrid.open(tmp_path / "work", caches="test") as sandbox:
         for text in ("first = 1\n", "second = 2\n"):
             wheel = write_wheel(tmp_path / text[0], text)
             assert install(sandbox, "spam-of-ours", wheel, log) == text
@@ -61,7 +61,7 @@ def test_offered_wheel_wins_over_newer_version_on_index(
     hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = write_wheel(tmp_path / "ours", "ours = 1\n")
-    with serve() as index, hybrid.open(tmp_path / "work") as sandbox:
+    with serve() as index, hybrid.open(tmp_path / "work", caches="test") as sandbox:
         for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
             monkeypatch.setenv(name, index.simple)
         for name in ("NO_PROXY", "no_proxy"):

@@ -31,7 +31,7 @@ def test_stopped_build_leaves_no_partial_files_and_processes(
     work.mkdir()
     (work / file).write_text(text)
     (work / "backend.py").write_text(BACKEND)
-    with cancellation.working_under() as stop, hybrid.open(work) as sandbox:
+    with cancellation.working_under() as stop, hybrid.open(work, caches="test") as sandbox:
         asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
         asker.start()
         with pytest.raises(TimeLimitReached):

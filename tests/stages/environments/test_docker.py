@@ -42,7 +42,7 @@ def contained(docker_engine: None, clean_root: RootfsEnvironment, layout: Layout
 def test_image_has_riscv64_architecture_and_content_key(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
-    with contained.open(tmp_path / "work") as sandbox, connect() as client:
+    with contained.open(tmp_path / "work", caches="test") as sandbox, connect() as client:
         sandbox.run(Command(["python", "-c", "import platform, sys; print(platform.machine(), sys.prefix)"]), log=log)
         image = client.images.get(image_tag(contained.root.layers, ImageConfig(variables=contained.root.variables)))
     assert "riscv64 /opt/venv\n" in log.text
@@ -64,7 +64,7 @@ def test_containers_see_the_same_root_as_rootfs(
     seen = []
     for environment in (contained, clean_root):
         work = tmp_path / type(environment).__name__
-        with environment.open(work) as sandbox:
+        with environment.open(work, caches="test") as sandbox:
             sandbox.run(Command(["sh", "-c", f"({script}) > /build/seen"]), log=LogFile(tmp_path / "log"))
         seen.append((work / "seen").read_text())
     assert seen[0] == seen[1]
@@ -75,7 +75,7 @@ def test_changes_with_network_are_visible_without_it(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
     interfaces = "tail -n +3 /proc/net/dev | wc -l"
-    with contained.open(tmp_path / "work") as sandbox:
+    with contained.open(tmp_path / "work", caches="test") as sandbox:
         sandbox.run(Command(["sh", "-c", "echo one > /opt/one"]), log=log)
         sandbox.run(Command(["sh", "-c", f"echo $(cat /opt/one) two > /opt/two; {interfaces}"], network=True), log=log)
         sandbox.run(Command(["sh", "-c", f"cat /opt/two; {interfaces}"]), log=log)
@@ -87,15 +87,15 @@ def test_changes_with_network_are_visible_without_it(
 @pytest.mark.environment
 def test_changes_are_discarded_unless_kept(contained: DockerEnvironment, tmp_path: Path, log: MemoryLog) -> None:
     work, look = tmp_path / "work", ["sh", "-c", "cat /opt/left || true"]
-    with contained.open(work, keep=True) as sandbox:
+    with contained.open(work, keep=True, caches="test") as sandbox:
         sandbox.run(Command(["sh", "-c", "echo still here > /opt/left"]), log=log)
-    with contained.open(work, keep=True, as_left=True) as sandbox:
+    with contained.open(work, keep=True, as_left=True, caches="test") as sandbox:
         sandbox.run(Command(look), log=log)
     assert "\nstill here\n" in log.text
-    with contained.open(work, keep=True) as sandbox:
+    with contained.open(work, keep=True, caches="test") as sandbox:
         sandbox.run(Command(look), log=log)
     assert "cat: /opt/left: No such file" in log.text
-    with contained.open(work, as_left=True) as sandbox:
+    with contained.open(work, as_left=True, caches="test") as sandbox:
         sandbox.run(Command(look), log=log)
     assert log.text.count("still here") == 2  # the command that wrote it has the words too
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
@@ -104,17 +104,17 @@ def test_changes_are_discarded_unless_kept(contained: DockerEnvironment, tmp_pat
 @pytest.mark.environment
 def test_kept_image_is_removed_after_its_folder(contained: DockerEnvironment, tmp_path: Path, log: MemoryLog) -> None:
     with connect() as client:
-        with contained.open(tmp_path / "one", keep=True) as sandbox:
+        with contained.open(tmp_path / "one", keep=True, caches="test") as sandbox:
             sandbox.run(Command(["touch", "/opt/left"]), log=log)
         assert len(owned(client.api.images(), tmp_path / "one")) == 1
         shutil.rmtree(tmp_path / "one")
-        with contained.open(tmp_path / "two"):
+        with contained.open(tmp_path / "two", caches="test"):
             assert owned(client.api.images(), tmp_path / "one") == []
 
 
 @pytest.mark.environment
 def test_command_errors_equal_those_of_rootfs(contained: DockerEnvironment, tmp_path: Path, log: MemoryLog) -> None:
-    with contained.open(tmp_path / "work") as sandbox:
+    with contained.open(tmp_path / "work", caches="test") as sandbox:
         with pytest.raises(CommandFailed, match=r"^sh failed with exit status 7$") as caught:
             sandbox.run(Command(["sh", "-c", "echo the reason; printf 'caf\\351'; exit 7"]), log=log)
         assert (caught.value.status, caught.value.output) == (7, "the reason\ncaf\ufffd")
@@ -131,7 +131,7 @@ def test_command_errors_equal_those_of_rootfs(contained: DockerEnvironment, tmp_
 def test_output_is_logged_while_command_runs(contained: DockerEnvironment, tmp_path: Path) -> None:
     came: list[float] = []
     log = LogFile(tmp_path / "log", lambda line: came.append(time.monotonic()))
-    with contained.open(tmp_path / "work") as sandbox:
+    with contained.open(tmp_path / "work", caches="test") as sandbox:
         sandbox.run(Command(["sh", "-c", "echo first; sleep 2; echo last"]), log=log)
     _, first, last, _ = came
     assert last - first > 1.5
@@ -142,7 +142,7 @@ def test_memory_limit_is_reported_with_hint(
     contained: DockerEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACTORY_DOCKER_MEMORY", "300m")
-    with contained.open(tmp_path / "work") as sandbox, pytest.raises(CommandFailed) as caught:
+    with contained.open(tmp_path / "work", caches="test") as sandbox, pytest.raises(CommandFailed) as caught:
         sandbox.run(Command(["python", "-c", "x = bytearray(1_000_000_000)"]), log=log)
     assert caught.value.status == 128 + 9
     assert caught.value.output.endswith("the container reached its memory limit of 0.3 GB")
@@ -158,7 +158,7 @@ def test_stopped_build_leaves_no_partial_files(
     (work / "build.ninja").write_text(NINJA)
     (work / "backend.py").write_text(BACKEND)
     environment = DockerEnvironment(root=hybrid.root, store=layer_store(layout))
-    with cancellation.working_under(cancellation.Stop()) as stop, environment.open(work) as sandbox:
+    with cancellation.working_under(cancellation.Stop()) as stop, environment.open(work, caches="test") as sandbox:
         asker = threading.Thread(target=ask_when_both_are_begun, args=(work, stop))
         asker.start()
         with pytest.raises(TimeLimitReached):
@@ -196,7 +196,7 @@ def test_killed_process_leaves_no_container_and_no_image(
     with connect() as client:
         wait_until(lambda: owned(client.api.containers(all=True), process.pid) == [])
         assert len(owned(client.api.images(), process.pid)) == 1
-        with contained.open(tmp_path / "work") as sandbox:
+        with contained.open(tmp_path / "work", caches="test") as sandbox:
             sandbox.run(Command(["true"]), log=log)
             assert len(owned(client.api.containers(all=True), os.getpid())) == 1
         assert owned(client.api.images(), process.pid) == []

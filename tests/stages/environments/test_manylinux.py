@@ -84,7 +84,7 @@ def manylinux(layout: Layout) -> RootfsEnvironment:
 def said(environment: RootfsEnvironment, work: Path, command: str) -> str:
     """Return the output of a shell command in the root."""
     log = MemoryLog()
-    with environment.open(work) as sandbox:
+    with environment.open(work, caches="test") as sandbox:
         sandbox.run(Command(["bash", "-c", command]), log=log)
     return log.text
 
@@ -143,7 +143,7 @@ def test_auditwheel_is_limited_to_target_glibc(manylinux: RootfsEnvironment, tmp
     work = tmp_path / "work"
     work.mkdir()
     (work / "new.c").write_text(TOO_NEW)
-    with manylinux.open(work) as sandbox:
+    with manylinux.open(work, caches="test") as sandbox:
         sandbox.run(Command(["gcc", "-shared", "-fPIC", "-o", "new.so", "new.c"]), log=MemoryLog())
         write_wheel(work, "new-1-py3-none-linux_riscv64.whl", work / "new.so")
         with pytest.raises(CommandFailed) as caught:

@@ -95,8 +95,10 @@ def test_cython_for_later_python_runs_natively(build_root: RootfsEnvironment, py
         /build/venv/bin/python -c 'import double, sys; print(double.twice(21), sys.version_info[:2])' > /build/said
     """
     log = LogFile(tmp_path / "log")
-    with build_root.open(tmp_path / "work") as sandbox:
-        build = Build(sandbox=sandbox, recipe=recipe, metadata=wanted, python=python, log=log)
+    with build_root.open(tmp_path / "work", caches="test") as sandbox:
+        build = Build(
+            sandbox=sandbox, folder=sandbox.work.parent, recipe=recipe, metadata=wanted, python=python, log=log
+        )
         pep517.install_requirements(build, ())
         sandbox.run(Command(["sh", "-c", script]), log=log)
     assert (tmp_path / "work/venv/bin/cython").read_text().startswith("#!/opt/native/bin/python-pure\n")

@@ -106,11 +106,11 @@ def test_changes_outside_work_folder_are_discarded(hybrid: RootfsEnvironment, tm
 
 def test_kept_changes_are_visible_only_with_as_left(hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog) -> None:
     look = ["sh", "-c", "ls /usr/left 2>/dev/null || echo gone"]
-    with hybrid.open(tmp_path / "work", keep=True) as sandbox:
+    with hybrid.open(tmp_path / "work", keep=True, caches="test") as sandbox:
         sandbox.run(Command(["touch", "/usr/left"]), log=log)
     for as_left, seen in ((True, "/usr/left"), (False, "gone")):
         log.text = ""
-        with hybrid.open(tmp_path / "work", keep=True, as_left=as_left) as sandbox:
+        with hybrid.open(tmp_path / "work", keep=True, as_left=as_left, caches="test") as sandbox:
             sandbox.run(Command(look), log=log)
         assert seen in log.text.splitlines()
 
@@ -123,7 +123,7 @@ def test_close_leaves_no_mounts(hybrid: RootfsEnvironment, tmp_path: Path) -> No
 def test_failed_command_reports_status_and_last_lines(hybrid: RootfsEnvironment, tmp_path: Path) -> None:
     with (
         pytest.raises(CommandFailed, match="sh failed with exit status 7") as caught,
-        hybrid.open(tmp_path / "work") as sandbox,
+        hybrid.open(tmp_path / "work", caches="test") as sandbox,
     ):
         sandbox.run(Command(["sh", "-c", "echo the reason; exit 7"]), log=LogFile(tmp_path / "log"))
     assert caught.value.output == "the reason"
@@ -236,8 +236,10 @@ def test_native_cmake_and_cython_see_riscv64_machine(hybrid: RootfsEnvironment, 
         'file(WRITE seen "${CMAKE_HOST_SYSTEM_PROCESSOR} ${CMAKE_SYSTEM_PROCESSOR} ${CMAKE_LIBRARY_ARCHITECTURE}")\n'
     )
     log = LogFile(tmp_path / "log")
-    with hybrid.open(tmp_path / "work") as sandbox:
-        build = Build(sandbox=sandbox, recipe=recipe, metadata=wanted, python="3.13", log=log)
+    with hybrid.open(tmp_path / "work", caches="test") as sandbox:
+        build = Build(
+            sandbox=sandbox, folder=sandbox.work.parent, recipe=recipe, metadata=wanted, python="3.13", log=log
+        )
         pep517.install_requirements(build, ())
         sandbox.run(Command(["sh", "-c", "cd src && cmake -G Ninja -B /tmp/b . && cython -3 x.pyx"]), log=log)
         as_module = (

@@ -1,8 +1,9 @@
 """The environment of cibuildwheel: the host, and an engine with the image.
 
-cibuildwheel runs on the host and starts containers. They have the host's network, certificates and package indexes,
-the job's folder and the compiler cache, but not the host's file system, which cibuildwheel mounts by default. A killed
-build leaves no container: the image's entry point ends with its input, and the engine then removes the container.
+cibuildwheel runs on the host and starts containers. They have the host's network, certificates and package indexes, the
+files for the build and the recipe's compiler cache, but not the host's file system, which cibuildwheel mounts by
+default. A killed build leaves no container: the image's entry point ends with its input, and the engine then removes
+the container.
 """
 
 from __future__ import annotations
@@ -20,14 +21,22 @@ from typing import TYPE_CHECKING
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.host.docker_engine import connect, engine_errors
 from factory.host.network import host_network
-from factory.model.protocols import BUILD, Command
+from factory.model.protocols import BUILD, INPUTS, Command
 from factory.stages.environments.base import Root
-from factory.stages.environments.docker.environment import PLATFORM, require_machine_root, shown_cpuinfo
+from factory.stages.environments.docker.environment import (
+    PLATFORM,
+    ULIMITS,
+    limits,
+    require_machine_root,
+    shown_cpuinfo,
+)
 from factory.stages.environments.docker.image import ensure_image
 from factory.stages.environments.docker.labels import OWNER_LABEL, own_label, remove_abandoned
 from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.manylinux import IMAGE_REPOSITORY, manylinux_image
+from factory.stages.environments.sandbox import inputs_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
+from factory.util.confinement import default_limits
 from factory.util.log import LogSink
 from factory.util.process import attach, run
 
@@ -36,6 +45,8 @@ if TYPE_CHECKING:
 
 # Variables of cibuildwheel itself; all others are for the container.
 PREFIX = "CIBW_"
+# A project's before-all commands install Debian packages.
+APT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
 # The engine provides these files itself.
 ENGINE_FILES = {"/etc/hosts", "/etc/resolv.conf"}
 
@@ -48,7 +59,9 @@ class CibuildwheelEnvironment:
     store: LayerStore
 
     @contextmanager
-    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[CibuildwheelSandbox]:
+    def open(
+        self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False
+    ) -> Iterator[CibuildwheelSandbox]:
         """Load the image if it is missing; cibuildwheel keeps no container.
 
         Raises:
@@ -57,14 +70,15 @@ class CibuildwheelEnvironment:
         require_machine_root()
         if shutil.which("docker") is None:
             raise PrerequisiteMissing("the program 'docker' is not installed", hint="apt-get install docker.io")
-        for folder in (work, self.store.layout.compiler_cache):
+        compiler_cache = self.store.layout.compiler_caches / caches
+        for folder in (work, inputs_of(work), compiler_cache):
             folder.mkdir(parents=True, exist_ok=True)
         with connect() as client, shown_cpuinfo(work) as cpuinfo:
             yield CibuildwheelSandbox(
                 image=self._image(client),
                 work=work,
-                binds={work: str(BUILD), self.store.layout.compiler_cache: "/ccache"},
-                shown={cpuinfo: "/proc/cpuinfo"},
+                compiler_cache=compiler_cache,
+                shown={cpuinfo: "/proc/cpuinfo", inputs_of(work): str(INPUTS)},
             )
 
     def _image(self, client: DockerClient) -> str:
@@ -78,15 +92,20 @@ class CibuildwheelEnvironment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CibuildwheelSandbox:
-    """A sandbox for cibuildwheel.
+    """A sandbox for cibuildwheel, which copies the source into its container.
 
-    `binds` and the read-only `shown` map host paths to paths in containers.
+    `shown` maps host paths to paths in containers, where they are read-only.
     """
 
     image: str
     work: Path
-    binds: Mapping[Path, str]
+    compiler_cache: Path
     shown: Mapping[Path, str]
+
+    @property
+    def inputs(self) -> Path:
+        """Host folder that containers see read-only at /inputs."""
+        return inputs_of(self.work)
 
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run cibuildwheel. Variables CIBW_* are for itself, all others for its container."""
@@ -111,9 +130,8 @@ class CibuildwheelSandbox:
         terminal = ["--tty"] if sys.stdin.isatty() else []
         mode = "host" if command.network else "none"
         start = ["docker", "run", "--interactive", *terminal, f"--platform={PLATFORM}", "--pull=never"]
-        return attach(
-            [*start, *self._create_args(command.env, mode), f"--workdir={command.cwd}", self.image, *command.argv]
-        )
+        start += [*self._create_args(command.env, mode), f"--volume={self.work}:{BUILD}", f"--workdir={command.cwd}"]
+        return attach([*start, self.image, *command.argv])
 
     def _create_args(self, variables: Mapping[str, str], network: str = "host") -> list[str]:
         host = host_network()
@@ -122,8 +140,13 @@ class CibuildwheelSandbox:
             "--rm",
             f"--label={OWNER_LABEL}={own_label()}",
             f"--network={network}",
-            "--ulimit=core=0:0",
-            *(f"--volume={path}:{inside}" for path, inside in self.binds.items()),
+            "--security-opt=no-new-privileges",
+            "--cap-drop=ALL",
+            *(f"--cap-add={name}" for name in APT_CAPABILITIES),
+            f"--pids-limit={default_limits().processes}",
+            f"--memory={limits().memory}",
+            *(f"--ulimit={name}={value}:{value}" for name, value in ULIMITS.items()),
+            f"--volume={self.compiler_cache}:/ccache",
             *(f"--volume={path}:{inside}:ro" for path, inside in shown.items()),
             *(f"--env={name}={value}" for name, value in {**host.environment, **variables}.items()),
         ]

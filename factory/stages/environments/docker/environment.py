@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.host.docker_engine import address, connect, engine_errors
 from factory.host.network import host_network
-from factory.model.protocols import BUILD, Command
+from factory.model.protocols import BUILD, INPUTS, Command
 from factory.stages.environments.base import Root
 from factory.stages.environments.docker.image import REPOSITORY, ImageConfig, ensure_image
 from factory.stages.environments.docker.labels import (
@@ -39,11 +39,21 @@ from factory.stages.environments.docker.labels import (
     remove_image,
 )
 from factory.stages.environments.layers import LayerStore
-from factory.stages.environments.sandbox import CPUINFO, HOSTNAME, in_user_namespace
+from factory.stages.environments.sandbox import (
+    CPUINFO,
+    HOSTNAME,
+    Caches,
+    caches_of,
+    command_variables,
+    in_user_namespace,
+    inputs_of,
+)
 from factory.util import cancellation
+from factory.util.confinement import FILE_BYTES, default_limits
 from factory.util.log import LogSink
 from factory.util.process import Tail, attach, conclude
 from factory.util.process_tree import end_workers
+from factory.util.scratch import discard
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -52,8 +62,7 @@ if TYPE_CHECKING:
 
 MEMORY_VARIABLE = "FACTORY_DOCKER_MEMORY"
 CPUS_VARIABLE = "FACTORY_DOCKER_CPUS"
-# The rest is for the machine itself.
-MEMORY_SHARE = 0.9
+ULIMITS = {"core": 0, "fsize": FILE_BYTES}
 PLATFORM = "linux/riscv64"
 KEPT_REPOSITORY = f"{REPOSITORY}-kept"
 # The shell stays as the init process, which reaps orphaned processes.
@@ -77,9 +86,8 @@ def limits(variables: Mapping[str, str] = os.environ) -> Limits:
     from docker.errors import DockerException
     from docker.utils import parse_bytes
 
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
-        memory = int(parse_bytes(variables.get(MEMORY_VARIABLE) or int(total * MEMORY_SHARE)))
+        memory = int(parse_bytes(variables.get(MEMORY_VARIABLE) or default_limits().memory))
     except DockerException as error:
         raise EnvironmentSetupError(f"{MEMORY_VARIABLE}: {error}", hint="use a size such as 6g or 800m") from error
     cpus = variables.get(CPUS_VARIABLE)
@@ -97,8 +105,8 @@ class DockerEnvironment:
     store: LayerStore
 
     @contextmanager
-    def open(self, work: Path, *, keep: bool = False, as_left: bool = False) -> Iterator[ContainerSandbox]:
-        """Open the root with the host folder `work` at /build; kept changes are an image.
+    def open(self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False) -> Iterator[ContainerSandbox]:
+        """Open the root; see Environment.open. Kept changes are an image.
 
         Raises:
             PrerequisiteMissing: no engine answers, or we are root only in a user namespace.
@@ -106,12 +114,16 @@ class DockerEnvironment:
         require_machine_root()
         allowed = limits()
         kept = f"{KEPT_REPOSITORY}:{sha256(os.fsencode(work)).hexdigest()[:16]}"
+        if not as_left:
+            discard(inputs_of(work))
+        for folder in (work, inputs_of(work)):
+            folder.mkdir(parents=True, exist_ok=True)
         with connect() as client, shown_cpuinfo(work) as cpuinfo:
             sandbox = ContainerSandbox(
                 client=client,
                 image=self._image(client, kept, as_left=as_left),
                 work=work,
-                binds=self._binds(work),
+                caches=caches_of(self.store.layout, caches, self.root.variables),
                 cpuinfo=cpuinfo,
                 environment=self.root.variables,
                 limits=allowed,
@@ -133,13 +145,6 @@ class DockerEnvironment:
             remove_image(client, kept)
         config = ImageConfig(variables=self.root.variables)
         return ensure_image(client, self.root.layers, config, self.store.open_stage, "image for Docker")
-
-    def _binds(self, work: Path) -> dict[Path, str]:
-        layout = self.store.layout
-        binds = {work: str(BUILD), layout.package_cache: "/packages", layout.compiler_cache: "/ccache"}
-        for folder in binds:
-            folder.mkdir(parents=True, exist_ok=True)
-        return binds
 
 
 def require_machine_root() -> None:
@@ -177,13 +182,18 @@ class ContainerSandbox:
     client: DockerClient
     image: str
     work: Path
-    binds: Mapping[Path, str]
+    caches: Caches
     cpuinfo: Path
     environment: Mapping[str, str]
     limits: Limits
     _running: dict[bool, _Running] = field(default_factory=dict)
     _last: _Running | None = None
     _saved: str | None = None
+
+    @property
+    def inputs(self) -> Path:
+        """Host folder that commands see read-only at /inputs."""
+        return inputs_of(self.work)
 
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command in a container; see Sandbox."""
@@ -216,7 +226,7 @@ class ContainerSandbox:
             raise PrerequisiteMissing(
                 "the program 'docker' is not installed", hint="apt-get install docker-cli, or docker.io"
             )
-        variables = {**self._variables(command), "TERM": os.environ.get("TERM", "dumb")}
+        variables = {**command_variables(command, self.environment), "TERM": os.environ.get("TERM", "dumb")}
         settings = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
         terminal = ["--tty"] if sys.stdin.isatty() else []
         with engine_errors("open a shell"):
@@ -230,6 +240,8 @@ class ContainerSandbox:
             if keep and self._last is not None:
                 self._last.save(folder_label(self.work), kept)
             self._stop()
+            if not keep:
+                discard(self.inputs)
             leftovers = [self._saved, None if keep else kept]
             for image in filter(None, leftovers):
                 remove_image(self.client, image)
@@ -267,7 +279,10 @@ class ContainerSandbox:
             memswap_limit=self.limits.memory,
             nano_cpus=None if self.limits.cpus is None else int(self.limits.cpus * 1e9),
             shm_size=self.limits.memory // 2,
-            ulimits=[Ulimit(name="core", soft=0, hard=0)],
+            pids_limit=default_limits().processes,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            ulimits=[Ulimit(name=name, soft=value, hard=value) for name, value in ULIMITS.items()],
             use_config_proxy=False,
         )
         connection = container.attach_socket(params={"stdin": 1, "stream": 1})
@@ -277,18 +292,19 @@ class ContainerSandbox:
     def _mounts(self, *, network: bool) -> list[Mount]:
         from docker.types import Mount
 
-        shown = {self.cpuinfo: "/proc/cpuinfo", **(host_network().files if network else {})}
+        files = host_network().files if network else {}
+        shown = {self.cpuinfo: "/proc/cpuinfo", self.inputs: str(INPUTS), **files}
+        written = {self.work: str(BUILD)} | self.caches.binds(network=network)
         mounts = [Mount(inside, str(host), type="bind", read_only=True) for host, inside in shown.items()]
-        return mounts + [Mount(inside, str(host), type="bind") for host, inside in self.binds.items()]
+        return mounts + [Mount(inside, str(host), type="bind") for host, inside in written.items()]
 
     def _create_execution(self, container: Container, command: Command) -> Any:
         return self.client.api.exec_create(
-            container.id, list(command.argv), environment=self._variables(command), workdir=str(command.cwd)
+            container.id,
+            list(command.argv),
+            environment=command_variables(command, self.environment),
+            workdir=str(command.cwd),
         )
-
-    def _variables(self, command: Command) -> dict[str, str]:
-        shown = host_network().environment if command.network else {}
-        return {**shown, **self.environment, **command.env, "QEMU_CPU": command.cpu}
 
     def _reached_memory_limit(self, container: Container, since: float) -> bool:
         """Report if a process was killed for lack of memory; events can be a second late."""

@@ -1,0 +1,94 @@
+"""Confinement of commands that run a package's code or read its files.
+
+bubblewrap gives them namespaces of their own, no capabilities and no way to new ones. They cannot become more than they
+are: a process with the number 0 of root but without capabilities still owns root's files, so kernel settings in /proc
+are read-only too. Limits end a fork bomb or a runaway linker before the machine suffers; when memory runs out, the
+kernel kills confined processes first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from factory.errors import CommandFailed
+from factory.util.process import run
+
+# Files and folders of /proc that root's processes may write without a capability. bubblewrap covers some of them, by
+# a test that a user namespace misleads.
+PROC_SETTINGS = ("sys", "sysrq-trigger", "irq", "bus", "fs", "mtrr", "scsi", "acpi", "driver", "pressure")
+NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent")
+# Linux's own user namespace: settings and keys of the machine's root are not those of the command's root.
+USER_NAMESPACE = ("--unshare-user", "--uid", "0", "--gid", "0", "--disable-userns")
+NO_CAPABILITIES = ("--cap-drop", "ALL")
+# Threads count too. Builds with 128 compilers need some 700.
+PROCESSES, PROCESSES_PER_PROCESSOR = 4096, 64
+# The rest is for the machine itself.
+MEMORY_SHARE = 0.9
+FILE_BYTES = 64 << 30
+# The kernel chooses by this score, of -1000 to 1000, whom to kill when memory runs out.
+FIRST_TO_BE_KILLED = "1000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of a command: processes with their threads, bytes of memory, and bytes of one file."""
+
+    processes: int
+    memory: int
+    file_bytes: int = FILE_BYTES
+
+
+def default_limits() -> Limits:
+    """Return the limits for this machine's processors and memory."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    processors = os.cpu_count() or 1
+    return Limits(processes=PROCESSES + PROCESSES_PER_PROCESSOR * processors, memory=int(total * MEMORY_SHARE))
+
+
+def sealed_options() -> list[str]:
+    """Return bubblewrap's options for a command in its own namespaces, without capabilities.
+
+    There is no user namespace where the machine allows none.
+    """
+    return [*NAMESPACES, *(USER_NAMESPACE if has_user_namespaces() else ()), *NO_CAPABILITIES]
+
+
+def proc_options() -> list[str]:
+    """Return bubblewrap's options for /proc, with the machine's settings read-only."""
+    settings = [f"/proc/{name}" for name in PROC_SETTINGS if Path("/proc", name).exists()]
+    return ["--proc", "/proc", *(word for path in settings for word in ("--ro-bind", path, path))]
+
+
+def limited(argv: Sequence[str], limits: Limits) -> list[str]:
+    """Return the command line with resource limits, which its child processes inherit.
+
+    Linux exempts root from the limit of processes: see `factory.host.control_groups`.
+    """
+    resources = [f"--nproc={limits.processes}", f"--fsize={limits.file_bytes}", "--core=0"]
+    return ["prlimit", *resources, "choom", "--adjust", FIRST_TO_BE_KILLED, "--", *argv]
+
+
+def tool_command(argv: Sequence[str], writable: Sequence[Path]) -> list[str]:
+    """Return the command line of a program of this machine that reads a build's output.
+
+    The machine's files are read-only, except for the folders `writable`; temporary files are in memory.
+    """
+    folders = [word for folder in writable for word in ("--bind", str(folder), str(folder))]
+    mounts = ["--ro-bind", "/", "/", "--dev", "/dev", *proc_options(), "--tmpfs", "/tmp", *folders]
+    return limited(
+        ["bwrap", *sealed_options(), "--unshare-net", "--new-session", *mounts, "--", *argv], default_limits()
+    )
+
+
+@cache
+def has_user_namespaces() -> bool:
+    """Report if the machine allows a command's own user namespace."""
+    try:
+        run(["bwrap", *NAMESPACES, *USER_NAMESPACE, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "true"])
+    except CommandFailed:
+        return False
+    return True
