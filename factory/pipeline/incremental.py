@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from factory.model.protocols import SOURCE
 from factory.util.scratch import discard
+from factory.util.untrusted import is_beneath
 
 NINJA_LOG = ".ninja_log"
 NOTES = (NINJA_LOG, ".rustc_info.json")
@@ -30,12 +32,13 @@ LOOKED_INTO = "looked-into"
 T = TypeVar("T")
 
 
-def renew(tree: Path, make: Callable[[Path], T]) -> T:
-    """Replace a source tree by the one that `make(folder)` writes.
+def renew(tree: Path, folder: Path, make: Callable[[Path], T]) -> T:
+    """Replace a source tree by the one that `make(path)` writes.
 
-    Files that an interrupted build can resume from are kept. Safe to kill at any moment: the next call resumes.
+    Files that an interrupted build can resume from are kept. New and old trees are in `folder`, which a build cannot
+    write, unlike the tree's own folder. Safe to kill at any moment: the next call resumes.
     """
-    partial, new = (tree.with_name(f"{tree.name}.{state}") for state in ("partial", "new"))
+    partial, new = (folder / f"{tree.name}.{state}" for state in ("partial", "new"))
     _replace_tree(new, tree)
     discard(partial)
     made = make(partial)
@@ -46,12 +49,16 @@ def renew(tree: Path, make: Callable[[Path], T]) -> T:
 
 def _replace_tree(new: Path, tree: Path) -> None:
     """Put a new copy, if any, in place of a source tree, with the files to keep."""
-    old = tree.with_name(f"{tree.name}.old")
+    old = new.with_name(f"{tree.name}.old")
     if new.is_dir():
-        keep_noted_trees(tree, new)
-        discard(old)
-        if tree.is_dir():
+        tree.parent.mkdir(parents=True, exist_ok=True)
+        if tree.is_dir() and not tree.is_symlink():
+            # A build can leave trees that are too deep to walk through; it then starts from the beginning.
+            with suppress(OSError, RecursionError):
+                keep_noted_trees(tree, new)
+            discard(old)
             tree.rename(old)
+        discard(tree)
         new.rename(tree)
     discard(old)
 
@@ -72,7 +79,7 @@ def keep_noted_trees(old: Path, new: Path) -> None:
             for folder in tree.glob(pattern):
                 discard(folder)
         destination = new / tree.relative_to(old)
-        if not destination.exists():
+        if not os.path.lexists(destination) and is_beneath(destination.parent, new):
             destination.parent.mkdir(parents=True, exist_ok=True)
             tree.rename(destination)
 
@@ -83,21 +90,25 @@ def _move_older(old: Path, new: Path, than: int, except_for: Sequence[Path]) -> 
         folders[:] = [folder for folder in folders if Path(name, folder) not in except_for]
         for path in (Path(name, file) for file in files):
             if path.lstat().st_mtime_ns <= than:
-                _move(path, new / path.relative_to(old))
+                _move(path, old, new)
 
 
 def _move_finished(old: Path, new: Path, tree: Path) -> None:
     """Move files outside of the tree that its ninja has logged and `new` lacks."""
     for path in map(Path, _finished(old, tree)):
         if path.is_relative_to(old) and not path.is_relative_to(tree) and path.is_file():
-            _move(path, new / path.relative_to(old))
+            _move(path, old, new)
 
 
-def _move(path: Path, destination: Path) -> None:
-    """Move a file unless the destination has the same time.
+def _move(path: Path, old: Path, new: Path) -> None:
+    """Move a file to the same place in `new`, unless that has a file of the same time.
 
-    Copies keep a source's times; patches change them.
+    Copies keep a source's times; patches change them. A path that leads out of one of the trees by a link of the
+    build's is left alone.
     """
+    destination = new / path.relative_to(old)
+    if not is_beneath(path.parent, old) or not is_beneath(destination.parent, new):
+        return
     if not os.path.lexists(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
     elif destination.is_dir() or destination.lstat().st_mtime_ns == path.lstat().st_mtime_ns:

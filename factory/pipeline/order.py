@@ -22,6 +22,7 @@ from factory.pipeline.job import PreparedJob
 from factory.pipeline.run import Run
 from factory.stages.audit.auditor import AuditReport, audit_wheel, render_text, require_clean
 from factory.stages.audit.summary import summarize
+from factory.stages.audit.wheel_reader import open_wheel
 from factory.stages.builders.base import Build
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
@@ -110,7 +111,7 @@ class StageRunner:
             tree = SourceTree(path=copy, sha256=source.sha256)
             return prepare(self.prepared.job.recipe.source, self.prepared.patches, tree, log)
 
-        return renew(self.prepared.work / "src", make)
+        return renew(self.prepared.work / "src", self.prepared.folder, make)
 
     def _build(self, source: SourceTree) -> BuiltWheel:
         prepared, run, once = self.prepared, self.run, self.checkpoints.once
@@ -181,8 +182,11 @@ class StageRunner:
             roots={layer.tree: layer.packages for layer in root.layers},
             strip=self.run.roots.strip_command(root),
             open_root=partial(prepared.environment.open, caches=prepared.caches),
+            layers=self.run.layout.layers,
         )
         out = prepared.folder / "repaired"
+        with open_wheel(built.path):  # refuses members that must not be unpacked
+            pass
         wheel = repair(built, recipe.repair, prepared.config.target, tools, out, SOURCE_DATE_EPOCH, log)
         number = recipe.build_number
         return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel

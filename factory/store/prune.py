@@ -12,10 +12,9 @@ from pathlib import Path
 from factory.host.native_programs import native_command
 from factory.store.cache_areas import lock_of
 from factory.store.cache_export import Report
-from factory.util.confinement import tool_command
+from factory.util.confinement import run_tool
 from factory.util.locks import held_if_free
 from factory.util.paths import Layout
-from factory.util.process import run
 from factory.util.scratch import discard
 
 DAY = 86400.0
@@ -76,12 +75,12 @@ def compiler_statistics(layout: Layout) -> CompilerStatistics | None:
     natives = sorted(layout.layers.glob("native-[0-9a-f]*/layer.json"), key=lambda path: path.stat().st_mtime)
     if not natives or not layout.compiler_caches.is_dir():
         return None
-    program = [*native_command(natives[-1].with_name("tree"), "ccache"), "--print-stats"]
+    layer = natives[-1].with_name("tree")
+    program = [*native_command(layer, "ccache"), "--print-stats"]
     counters: Counter[str] = Counter()
     for folder in _folders(layout.compiler_caches):
         # Builds can write the folder with its configuration.
-        command = tool_command(program, [])
-        printed = run(command, env={"CCACHE_DIR": str(folder), "PATH": os.defpath})
+        printed = run_tool(program, readable=[layer, folder], env={"CCACHE_DIR": str(folder)})
         fields = (line.split("\t") for line in printed.splitlines())
         counters.update({field[0]: int(field[1]) for field in fields if len(field) == 2})
     return CompilerStatistics(

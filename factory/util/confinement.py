@@ -9,13 +9,16 @@ kernel kills confined processes first.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from factory.errors import CommandFailed
-from factory.util.process import run
+from factory.util.log import LogSink
+from factory.util.process import run, with_own_programs
 
 # Files and folders of /proc that root's processes may write without a capability. bubblewrap covers some of them, by
 # a test that a user namespace misleads.
@@ -29,6 +32,8 @@ PROCESSES, PROCESSES_PER_PROCESSOR = 4096, 64
 # The rest is for the machine itself.
 MEMORY_SHARE = 0.9
 FILE_BYTES = 64 << 30
+# Folders of the system's programs and libraries.
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "etc")
 # The kernel chooses by this score, of -1000 to 1000, whom to kill when memory runs out.
 FIRST_TO_BE_KILLED = "1000"
 
@@ -72,16 +77,41 @@ def limited(argv: Sequence[str], limits: Limits) -> list[str]:
     return ["prlimit", *resources, "choom", "--adjust", FIRST_TO_BE_KILLED, "--", *argv]
 
 
-def tool_command(argv: Sequence[str], writable: Sequence[Path]) -> list[str]:
-    """Return the command line of a program of this machine that reads a build's output.
+def run_tool(
+    argv: Sequence[str],
+    *,
+    readable: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    env: Mapping[str, str] | None = None,
+    log: LogSink | None = None,
+    what: str | None = None,
+) -> str:
+    """Run a program of this machine that reads a build's output, confined; returns its output.
 
-    The machine's files are read-only, except for the folders `writable`; temporary files are in memory.
+    It sees the system's programs, this Python and the folders `readable`, and may write the folders `writable`; its
+    temporary files are in the first of these. Of this process's environment it has nothing but PATH.
+
+    Raises:
+        CommandFailed: see `factory.util.process.run`.
     """
-    folders = [word for folder in writable for word in ("--bind", str(folder), str(folder))]
-    mounts = ["--ro-bind", "/", "/", "--dev", "/dev", *proc_options(), "--tmpfs", "/tmp", *folders]
-    return limited(
-        ["bwrap", *sealed_options(), "--unshare-net", "--new-session", *mounts, "--", *argv], default_limits()
-    )
+    shown = [Path(sys.prefix), Path(sys.base_prefix), *readable]
+    mounts = [word for name in SYSTEM for word in _shown(Path("/", name))] + ["--dev", "/dev", *proc_options()]
+    mounts += [word for path in dict.fromkeys(shown) for word in ("--ro-bind", str(path), str(path))]
+    mounts += [word for path in writable for word in ("--bind", str(path), str(path))]
+    variables = {**with_own_programs(os.environ), **(env or {})}
+    kept = {name: variables[name] for name in ("PATH", *(env or {}))} | {"LANG": "C.UTF-8"}
+    if writable:
+        kept["TMPDIR"] = str(writable[0])
+    if log is not None:
+        log.write(f"$ {shlex.join(argv)}\n")
+    command = ["bwrap", *sealed_options(), "--unshare-net", "--new-session", *mounts, "--", *argv]
+    return run(limited(command, default_limits()), env=kept, log=log, what=what or argv[0], show_command=False)
+
+
+def _shown(path: Path) -> list[str]:
+    if path.is_symlink():
+        return ["--symlink", str(path.readlink()), str(path)]
+    return ["--ro-bind", str(path), str(path)] if path.is_dir() else []
 
 
 @cache

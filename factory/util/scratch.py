@@ -13,6 +13,8 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from factory.util.process import run
+
 
 @contextmanager
 def own_folder(jobs: Path, kind: str, package: str, *, keep: bool) -> Iterator[Path]:
@@ -33,10 +35,17 @@ def own_folder(jobs: Path, kind: str, package: str, *, keep: bool) -> Iterator[P
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder with a root filesystem, if it exists."""
+    """Remove a folder with a root filesystem or a build, if it exists; of a link, remove the link itself."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+        return
     if folder.exists():
-        # Debian's root filesystems have folders that their owner may not write.
-        shutil.rmtree(folder, onerror=lambda function, path, _: _force(function, path))
+        try:
+            # Debian's root filesystems have folders that their owner may not write.
+            shutil.rmtree(folder, onerror=lambda function, path, _: _force(function, path))
+        except (RecursionError, OSError):
+            # Python's function fails on very deep trees and long paths.
+            run(["rm", "--recursive", "--force", "--one-file-system", "--", str(folder)])
 
 
 def _force(function: Callable[[str], object], path: str) -> None:

@@ -97,7 +97,7 @@ class Killed(BaseException):
 
 def renewed(work: Path) -> None:
     """Replace the tree of an interrupted build by a new copy of a source of one file."""
-    renew(work / "src", lambda copy: write(copy, "x.c"))
+    renew(work / "src", work, lambda copy: write(copy, "x.c"))
 
 
 def test_renewal_killed_at_any_step_keeps_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

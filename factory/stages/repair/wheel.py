@@ -7,10 +7,8 @@ to undo the renaming by a build requirement's own repair, and to remove needed l
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -33,8 +31,8 @@ from factory.model.target import Target
 from factory.stages.repair.provenance import Candidate, Roots, bundled_libraries, candidates_in, find_origins
 from factory.stages.repair.stub_library import compile_stub
 from factory.util.atomic_files import sha256_of
+from factory.util.confinement import run_tool
 from factory.util.log import LogSink
-from factory.util.process import run, with_own_programs
 
 # The last one has libraries of native compilers that the root itself may lack, such as Fortran's.
 LIBRARY_FOLDERS = ("usr/lib/riscv64-linux-gnu", "usr/lib", "opt/native/usr/riscv64-linux-gnu/lib")
@@ -45,12 +43,19 @@ class RepairTools:
     """The parts of the build environment that the repair uses.
 
     `roots` are the layers of its root filesystem, with the libraries to bundle; `strip` is the command that strips
-    riscv64 files; `open_root` opens the root with a work folder, to compile in it.
+    riscv64 files; `open_root` opens the root with a work folder, to compile in it; `layers` is the folder of all
+    layers.
     """
 
     roots: Roots
     strip: Sequence[str]
     open_root: Callable[[Path], AbstractContextManager[Sandbox]]
+    layers: Path
+
+    @property
+    def readable(self) -> list[Path]:
+        """Folders that confined programs read; they see the machine's own in any case."""
+        return [self.layers, *(tree for tree in self.roots if tree != Path("/"))]
 
 
 def repair(
@@ -79,17 +84,16 @@ def repair(
         return _with_origins(wheel, candidates_in(of_roots, bundled_libraries(wheel.path)), built, tools)
     (out / "slim").mkdir(parents=True)
     slimmed = out / "slim" / built.path.name
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
     folders = [out / "changed", *built.library_folders, *of_roots]
     folders[0].mkdir()
     candidates: list[Candidate] = []
-    with _unpacked(built.path, slimmed) as tree:
-        compiled = _slim(tree, tools.strip, log)
+    with _unpacked(built.path, slimmed, out / "tree") as tree:
+        compiled = _slim(tree, tools, log)
         if compiled:
             candidates = _relink(tree, folders, built.path.name, options, tools, log)
     if not compiled:
         return _final(Path(shutil.copy(built.path, out)))
-    _auditwheel(slimmed, folders, out, environment, log)
+    _auditwheel(slimmed, folders, out, epoch, tools, log)
     wheels = [path for path in out.iterdir() if path.suffix == ".whl"]
     if len(wheels) != 1:
         raise RepairFailed(f"{built.path.name}: auditwheel made {len(wheels)} wheels, not one")
@@ -99,37 +103,40 @@ def repair(
 def give_build_tag(wheel: RepairedWheel, number: int, epoch: str, log: LogSink) -> RepairedWheel:
     """Replace the wheel by one with a build tag and otherwise the same content."""
     tags = [sys.executable, "-m", "wheel", "tags", "--build", str(number), "--remove", str(wheel.path)]
-    run(tags, log=log, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, what="wheel tags")
+    folder = wheel.path.parent
+    run_tool(tags, writable=[folder], env={"SOURCE_DATE_EPOCH": epoch}, log=log, what="wheel tags")
     (tagged,) = wheel.path.parent.glob("*.whl")
     return replace(_final(tagged), library_origins=wheel.library_origins)
 
 
 @contextmanager
-def _unpacked(wheel: Path, packed: Path) -> Iterator[Path]:
-    """Yield the folder of a wheel's files, and pack them afterwards.
+def _unpacked(wheel: Path, packed: Path, folder: Path) -> Iterator[Path]:
+    """Unpack a wheel to a new folder, and pack it afterwards.
 
     Like auditwheel's InWheel, but without changing the current folder, which all threads share.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder).resolve()
-        zip2dir(wheel, tree)
-        yield tree
-        rewrite_record(tree)
-        dir2zip(tree, packed, zlib.Z_DEFAULT_COMPRESSION, None)
+    folder.mkdir()
+    tree = folder.resolve()
+    zip2dir(wheel, tree)
+    yield tree
+    rewrite_record(tree)
+    dir2zip(tree, packed, zlib.Z_DEFAULT_COMPRESSION, None)
+    shutil.rmtree(tree)
 
 
 def _is_repaired(wheel: Path) -> bool:
     return all(tag.platform.startswith("manylinux") for tag in parse_wheel_filename(wheel.name)[3])
 
 
-def _slim(tree: Path, strip: Sequence[str], log: LogSink) -> bool:
+def _slim(tree: Path, tools: RepairTools, log: LogSink) -> bool:
     """Strip an unpacked wheel's ELF files and remove copies of them.
 
     Return whether there are any.
     """
     libraries = [path for path in sorted(tree.rglob("*")) if is_elf(path)]
     for path in libraries:
-        run([*strip, "--strip-unneeded", str(path)], log=log, what=f"strip {path.name}")
+        command = [*tools.strip, "--strip-unneeded", str(path)]
+        run_tool(command, readable=tools.readable, writable=[path.parent], log=log, what=f"strip {path.name}")
     for path in copies(libraries):
         log.write(f"removed {path.relative_to(tree)}: a copy of another library in the same folder\n")
         path.unlink()
@@ -203,11 +210,12 @@ def _needed(path: Path) -> tuple[str, ...]:
         raise RepairFailed(str(error)) from error
 
 
-def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, environment: dict[str, str], log: LogSink) -> None:
+def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, epoch: str, tools: RepairTools, log: LogSink) -> None:
     command = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "--only-plat"]
     command += ["--ldpaths", ":".join(map(str, folders)), "--wheel-dir", str(out), str(wheel)]
     try:
-        run(command, log=log, env=with_own_programs(environment), what="auditwheel")
+        seen, variables = [*tools.readable, *folders], {"SOURCE_DATE_EPOCH": epoch}
+        run_tool(command, readable=seen, writable=[out], env=variables, log=log, what="auditwheel")
     except CommandFailed as error:
         raise RepairFailed(
             f"{wheel.name}: auditwheel failed:\n{error.output}", hint=f"see the whole log: {log.path}"

@@ -51,7 +51,7 @@ def no_root(work: Path) -> AbstractContextManager[Sandbox]:
     raise AssertionError(f"nothing is to be compiled in {work}")
 
 
-NO_TOOLS = RepairTools(roots={}, strip=["no-such-program"], open_root=no_root)
+NO_TOOLS = RepairTools(roots={}, strip=["no-such-program"], open_root=no_root, layers=Path("layers"))
 
 
 REPAIRED = {"x.py": "as the project's repair left it"}

@@ -1,0 +1,25 @@
+"""Printable text: output of package builds that commands neither a terminal nor GitHub's runner."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from factory.publish.safe_text import sanitize
+
+# Escape sequences for colours; commands of GitHub's runner at the start of a line, and its older ones.
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+RUNNER_LINE = re.compile(r"^(\s*)::", re.MULTILINE)
+RUNNER_COMMAND = re.compile(r"##\[")
+
+
+def printable(text: str) -> str:
+    """Return output of a package's build as text that commands neither a terminal nor GitHub's runner.
+
+    A terminal obeys control characters. The runner obeys lines that begin with `::`, also after spaces, and `##[`
+    anywhere in a line.
+    """
+    shown = sanitize(COLOUR.sub("", text))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        shown = RUNNER_COMMAND.sub(lambda match: f"{match[0][0]} {match[0][1:]}", RUNNER_LINE.sub(r"\1> ::", shown))
+    return shown
