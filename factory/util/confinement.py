@@ -96,7 +96,7 @@ def run_tool(
     """
     shown = [Path(sys.prefix), Path(sys.base_prefix), *readable]
     mounts = [word for name in SYSTEM for word in _shown(Path("/", name))] + ["--dev", "/dev", *proc_options()]
-    mounts += [word for path in dict.fromkeys(shown) for word in ("--ro-bind", str(path), str(path))]
+    mounts += [word for path in dict.fromkeys(shown) for word in ("--ro-bind-try", str(path), str(path))]
     mounts += [word for path in writable for word in ("--bind", str(path), str(path))]
     variables = {**with_own_programs(os.environ), **(env or {})}
     kept = {name: variables[name] for name in ("PATH", *(env or {}))} | {"LANG": "C.UTF-8"}
