@@ -25,16 +25,20 @@ from tests.support.logs import MemoryLog
 
 @dataclass(frozen=True, kw_only=True)
 class HostSandbox:
-    """The machine itself as a root: a command's /build is the work folder."""
+    """The machine itself as a root: a command's /build and /inputs are folders of the machine."""
 
     work: Path
+    inputs: Path
 
     def run(self, command: Command, *, log: LogSink) -> None:
-        argv = [sys.executable, *(word.replace("/build", str(self.work)) for word in command.argv[1:])]
-        env = {name: value.replace("/build", str(self.work)) for name, value in command.env.items()}
+        argv = [sys.executable, *map(self._outside, command.argv[1:])]
+        env = {name: self._outside(value) for name, value in command.env.items()}
         # As bubblewrap, a shell reports signals as 128 + their number.
         script = 'ulimit -c 0; "$@"; exit $?'
         run(["sh", "-c", script, "root", *argv], log=log, env={"PATH": os.environ["PATH"], **env}, what="python")
+
+    def _outside(self, text: str) -> str:
+        return text.replace("/build", str(self.work)).replace("/inputs", str(self.inputs))
 
 
 Check = Callable[..., CheckResult]
@@ -46,8 +50,9 @@ def check(tmp_path: Path, log: MemoryLog) -> Check:
 
     def run_script(script: str, **options: str) -> CheckResult:
         (tmp_path / "smoke.py").write_text(script)
-        work = tmp_path / "work"
-        work.mkdir()
+        sandbox = HostSandbox(work=tmp_path / "work", inputs=tmp_path / "inputs")
+        sandbox.work.mkdir()
+        sandbox.inputs.mkdir()
         recipe = Recipe(
             name="demo",
             version="1.0",
@@ -56,7 +61,7 @@ def check(tmp_path: Path, log: MemoryLog) -> Check:
             check=replace(CheckOptions(script=tmp_path / "smoke.py"), **options),  # type: ignore[arg-type]
         )
         with metered():
-            return runner.run_profiles(HostSandbox(work=work), recipe, "3.13", None, ["rv64gc"], log)[0]
+            return runner.run_profiles(sandbox, recipe, "3.13", None, ["rv64gc"], log)[0]
 
     return run_script
 
@@ -69,7 +74,7 @@ def test_signal_is_named_with_python_frame(check: Check, tmp_path: Path, name: s
     result = check(KILL.format(name))
     assert not result.passed
     assert f"ended by {name}, " in result.shown
-    assert f"in crash, {tmp_path}/work/smoke.py:3" in result.shown
+    assert f"in crash, {tmp_path}/inputs/smoke.py:3" in result.shown
 
 
 def test_crash_in_native_code_names_the_frame(check: Check) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.errors import RepairFailed
+from factory.errors import CommandFailed, RepairFailed
 from factory.model.artifacts import BuiltWheel, RepairedWheel
 from factory.model.protocols import Sandbox
 from factory.model.recipe import RepairOptions
@@ -84,11 +84,30 @@ def with_library(folder: Path) -> Path:
 
 
 def test_repair_keeps_the_current_folder(tmp_path: Path) -> None:
+    before, seen = Path.cwd(), set()
+
+    class Witness(MemoryLog):
+        def write(self, text: str) -> None:
+            seen.add(Path.cwd())
+
     wheel = BuiltWheel(path=with_library(tmp_path), requirements=())
-    tools = replace(NO_TOOLS, strip=["sh", "-c", f"pwd > {tmp_path}/seen"])
+    tools = replace(NO_TOOLS, strip=["true"])
     with pytest.raises(RepairFailed, match=r"libmpi\.so\.40"):
-        repair(wheel, RepairOptions(), Target(), tools, tmp_path / "out", "0", MemoryLog())
-    assert (tmp_path / "seen").read_text() == f"{Path.cwd()}\n"
+        repair(wheel, RepairOptions(), Target(), tools, tmp_path / "out", "0", Witness())
+    assert seen == {before}
+
+
+def test_strip_sees_and_writes_the_wheel_only(tmp_path: Path) -> None:
+    secret, log = tmp_path / "secret", MemoryLog()
+    secret.write_text("the machine's")
+    script = f"echo $HOME; cat {secret}; echo changed > {secret}; grep CapEff /proc/self/status; exit 1"
+    tools = replace(NO_TOOLS, strip=["sh", "-c", script])
+    wheel = BuiltWheel(path=with_library(tmp_path), requirements=())
+    with pytest.raises(CommandFailed):
+        repair(wheel, RepairOptions(), Target(), tools, tmp_path / "out", "0", log)
+    assert secret.read_text() == "the machine's"
+    assert "the machine's" not in log.text
+    assert "CapEff:\t0000000000000000" in log.text
 
 
 def test_repair_leaving_out_unneeded_library_fails(tmp_path: Path) -> None:
