@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import zipfile
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from factory.util.atomic_files import sha256_of
 from factory.util.locks import held
 from tests.support.checkouts import ONE_PROFILE, SUMS, Checkout, make_checkout
 from tests.support.processes import survivors
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.environment
 
@@ -195,8 +195,8 @@ def test_build_killed_at_every_stage_gives_same_wheel(built: Checkout, fresh_cac
     assert sha256_of(checkout.wheel()) == sha256_of(built.wheel())
 
 
-# The short stages would be over.
-SECONDS_INTO = {"environment": 1.0, "build": 3.0, "check": 3.0}
+# Log texts in the middle of the long stages; the short ones would be over.
+MIDDLES = {"environment": "$ uv pip install", "build": "building 'vectors_c'", "check": "smoke.py"}
 
 
 def kill_at(checkout: Checkout, stage: str) -> None:
@@ -210,7 +210,9 @@ def kill_at(checkout: Checkout, stage: str) -> None:
                 break
         else:
             pytest.fail(f"never came to {stage}: {seen}")
-        time.sleep(SECONDS_INTO.get(stage, 0.0))
+        wait_until(
+            lambda: MIDDLES.get(stage, "") in checkout.log("vectors-c-1.0", stage), seconds=1800, process=process
+        )
         process.kill()
     assert survivors(checkout.cache) == []
 
