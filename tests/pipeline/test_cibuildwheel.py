@@ -87,7 +87,7 @@ def test_without_an_engine_it_says_what_to_install(fresh_cache: Path, tmp_path: 
     checkout = make(tmp_path / "checkout", fresh_cache)
     finished = checkout.factory("build", "own-configuration", DOCKER_HOST="unix:///nowhere")
     assert finished.returncode == 4
-    assert "Docker engine unix:///nowhere: connection failed" in finished.stderr
+    assert "Docker engine unix:///nowhere: " in finished.stderr
 
 
 def containers() -> list[str]:

@@ -92,8 +92,10 @@ def test_plan_excluded_python_is_refused() -> None:
     needs = {"old": replace(metadata(), requires_python=">=3.9,<3.14")}
     with pytest.raises(RecipeError) as caught:
         jobs_for(["old"], ["3.13", "3.14"], needs)
-    assert caught.value.message == "old 1.0 can't be built for Python 3.14: it requires Python >=3.9,<3.14"
-    assert caught.value.hint == "build it with --python 3.13"
+    assert caught.value.message.startswith("old 1.0 ")
+    assert " Python 3.14: " in caught.value.message
+    assert caught.value.message.endswith(" >=3.9,<3.14")
+    assert (caught.value.hint or "").endswith(" --python 3.13")
 
 
 def test_plan_later_patch_release_is_accepted() -> None:

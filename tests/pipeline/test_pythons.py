@@ -72,7 +72,7 @@ def test_wheel_for_both_pythons_is_built_once(checkout: Checkout, built: subproc
     assert first.wheel.startswith("stable_c-1.0-cp311-abi3-manylinux_2_")
     assert (second.wheel_sha256, second.wheel_of) == (first.wheel_sha256, first.key)
     assert [record.checks[0].shown for record in (first, second)] == ["6.0 on 3.13", "6.0 on 3.14"]
-    assert f"stable-c 1.0 for Python 3.14: built for Python 3.13, {first.wheel}" in built.stderr
+    assert f"built for Python 3.13, {first.wheel}" in built.stderr
     assert "stable-c 1.0 for Python 3.14: build: started" not in built.stderr
     assert [stage.stage for stage in second.stages] == [stage.stage for stage in first.stages]
 
@@ -129,7 +129,6 @@ def test_excluded_python_fails_before_environment_is_made(tmp_path: Path) -> Non
     add_recipe(tmp_path, "stable-c", more=ONE_PROFILE, smoke=smoke("stable-c"), packages=source.parent)
     failed = Checkout(root=tmp_path, cache=tmp_path / "cache").factory("build", "stable-c", *BOTH)
     assert failed.returncode == RecipeError.exit_code
-    message = "stable-c 1.0 can't be built for Python 3.14: it requires Python >=3.11,<3.14"
-    assert message in failed.stderr
-    assert "build it with --python 3.13" in failed.stderr
+    for words in ("stable-c 1.0 ", " Python 3.14: ", ">=3.11,<3.14", "--python 3.13"):
+        assert words in failed.stderr
     assert not (tmp_path / "cache").exists()

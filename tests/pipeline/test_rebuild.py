@@ -37,7 +37,8 @@ def test_rebuild_gives_recorded_bytes_until_input_changes(fresh_cache: Path, tmp
     recipe.write_text(recipe.read_text().replace("build = 2", "build = 3"))
     refused = checkout.factory("rebuild", "vectors-c", "--verify")
     assert refused.returncode == RebuildImpossible.exit_code
-    assert "vectors-c 1.0 can't be rebuilt as recorded: its recipe.toml has changed" in refused.stderr
+    assert "vectors-c 1.0 " in refused.stderr
+    assert "recipe.toml" in refused.stderr
 
 
 def test_rebuild_with_timestamp_names_differing_file(fresh_cache: Path, tmp_path: Path) -> None:
@@ -52,4 +53,4 @@ def test_what_was_never_built_has_no_record(fresh_cache: Path, tmp_path: Path) -
     refused = make_checkout(tmp_path / "checkout", fresh_cache).factory("rebuild", "vectors-c")
     assert refused.returncode == StoreError.exit_code
     assert "vectors-c: no build record" in refused.stderr
-    assert "run: factory build vectors-c" in refused.stderr
+    assert "factory build vectors-c" in refused.stderr

@@ -221,15 +221,15 @@ def test_rootless_without_any_binfmt_has_hint_for_administrator(installed: Path,
     enter = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", hide, "sh"]
     status, said = user.run([*enter, installed / "venv/bin/python", "-c", REGISTER, "/bin/true"])
     assert status != 0
-    assert "PrerequisiteMissing: binfmt_misc: registering QEMU for riscv64 programs failed" in said
-    assert "an administrator can run `sudo factory setup`" in said
+    assert "PrerequisiteMissing: binfmt_misc: " in said
+    assert "sudo factory setup" in said
 
 
 def test_root_does_not_use_roots_that_were_made_without(user: User, checkout: Path) -> None:
     refused = Checkout(root=checkout, cache=user.cache).factory("build", "vectors-c")
     assert refused.returncode == PrerequisiteMissing.exit_code
-    assert f"made in a user namespace by the user with id {user.uid}" in refused.stderr
-    assert "FACTORY_PRIVILEGE=namespace, or export FACTORY_CACHE=" in refused.stderr
+    assert f" id {user.uid}" in refused.stderr
+    assert "FACTORY_PRIVILEGE=namespace" in refused.stderr
 
 
 def test_rootless_refuses_cache_made_with_sudo(factory: Path, installed: Path, user: User) -> None:
@@ -237,17 +237,17 @@ def test_rootless_refuses_cache_made_with_sudo(factory: Path, installed: Path, u
     cache.mkdir()
     status, said = user.run([factory, "setup"], FACTORY_CACHE=str(cache), FACTORY_PRIVILEGE=NAMESPACE)
     assert status == PrerequisiteMissing.exit_code
-    assert f"the cache {cache} belongs to root" in said
-    assert f"hint: export FACTORY_CACHE=/another/folder, or remove it: sudo rm -r {cache}" in said
+    assert f" {cache} belongs to root" in said
+    assert f"sudo rm -r {cache}" in said
 
 
 def test_rootless_hint_for_subordinate_ids_works(factory: Path) -> None:
     with added_user(f"factory-{os.getpid()}-bare", "--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0") as bare:
         status, said = bare.run([factory, "setup"], FACTORY_PRIVILEGE=NAMESPACE)
         assert status == PrerequisiteMissing.exit_code
-        assert f"user {bare.name} has no subordinate ids in /etc/subuid and /etc/subgid" in said
+        assert f"user {bare.name} has no subordinate ids" in said
         command = said.partition("hint: sudo ")[2]
         assert command.startswith("usermod --add-subuids "), said
         subprocess.run(shlex.split(command), check=True)
         status, said = bare.run([factory, "doctor"], FACTORY_PRIVILEGE=NAMESPACE)
-        assert "ok      privileges: not needed: each command has a user namespace" in said
+        assert "ok      privileges: not needed" in said

@@ -93,11 +93,8 @@ def kill_at_half_an_object(checkout: Checkout) -> float:
 def cut_at_limit(checkout: Checkout, seconds: float) -> None:
     limited = checkout.factory(*BUILD, "--time-limit", f"{math.ceil(seconds)}s")
     assert limited.returncode == TimeLimitReached.exit_code, limited.stderr
-    assert limited.stderr.endswith(
-        "factory: the time limit has passed\n"
-        "  interrupted: speed-cpp 1.0 (finished: source, patch, environment)\n"
-        "  hint: run the same command to resume; finished steps are kept\n"
-    )
+    (interrupted,) = (line for line in limited.stderr.splitlines() if line.startswith("  interrupted: "))
+    assert "speed-cpp 1.0 (finished: source, patch, environment)" in interrupted
     assert survivors(checkout.cache) == []
 
 

@@ -89,7 +89,7 @@ def test_mirror_names_missing_wheel_and_its_dependent(upstream: Upstream, tmp_pa
     engine = make_wheel(tmp_path / "ours", "engine", requires=["between"])
     with pytest.raises(PublishError) as caught:
         mirror(tmp_path, engine)
-    assert caught.value.message.startswith("engine==1.0: cannot resolve for riscv64 from wheels only:")
+    assert caught.value.message.startswith("engine==1.0: cannot resolve")
     assert "nowheel" in caught.value.message
     assert "between" in caught.value.message
     assert str(caught.value.hint).startswith("write a recipe")

@@ -241,7 +241,7 @@ def test_shadowed_name_is_refused_without_permission(upstream: Upstream, tmp_pat
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
     with pytest.raises(PublishError) as caught:
         publish_to(tmp_path, candidate)
-    assert caught.value.message.startswith("demo: cannot publish: the package index already has projects")
+    assert caught.value.message.startswith("demo: cannot publish: the package index already")
     assert "shadows-upstream = true" in str(caught.value.hint)
     assert Ledger(tmp_path / "ledger").read() == ()
     (release,) = publish_to(tmp_path, candidate, terms=Terms(may_shadow=frozenset({"demo"}))).releases
@@ -265,9 +265,8 @@ def test_an_index_that_can_not_be_asked_publishes_nothing(tmp_path: Path, monkey
     monkeypatch.setattr(index_session, "RETRIES", 0)
     with pytest.raises(PublishError) as caught:
         publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "demo")))
-    assert caught.value.message.startswith(
-        "demo: cannot read its page on the package index http://127.0.0.1:1/simple/:"
-    )
+    assert caught.value.message.startswith("demo: cannot read its page")
+    assert " http://127.0.0.1:1/simple/:" in caught.value.message
     assert "secret" not in caught.value.message
     assert "pip config list" in str(caught.value.hint)
     assert Ledger(tmp_path / "ledger").read() == ()
@@ -407,9 +406,7 @@ def test_provenance_of_another_file_is_refused_with_both_hashes(tmp_path: Path, 
     add_provenance(candidate.path, "0" * 64, *([candidate.sha256] if own_too else []))
     with pytest.raises(PublishError) as caught:
         publish_to(tmp_path, candidate)
-    assert caught.value.message.startswith(
-        f"{candidate.path.name}.provenance: provenance of another file: it has attestations"
-    )
+    assert caught.value.message.startswith(f"{candidate.path.name}.provenance: provenance of another file")
     assert "0" * 64 in caught.value.message
     assert caught.value.message.endswith(f"the wheel has sha256 {candidate.sha256}")
     assert "attest this file" in str(caught.value.hint)

@@ -121,21 +121,24 @@ same-tokens = -1
 [check.expect.cpu]
 k1 = "x"
 """
-    assert problems_of(tmp_path, text) == [
-        "recipe.toml:2: package.version: is missing",
-        "recipe.toml:3: package.name: 'eggs' is not the folder's name, 'spam'",
-        "recipe.toml:4: package.verison: unknown key; did you mean 'version'?",
-        "recipe.toml:7: source.kind: unknown value 'pipy'; did you mean 'pypi'?",
-        "recipe.toml:11: build.builder: unknown value 'pep571'; did you mean 'pep517'?",
-        "recipe.toml:12: build.apt: 'Not A Package' is not the name of a Debian package",
-        "recipe.toml:16: build.enviroment: unknown key; did you mean 'environment'?",
-        'recipe.toml:18: build.config-settings."a.b": must be a string or a list of strings, not a whole number',
-        "recipe.toml:25: check.profiles: unknown value 'rvv218'; did you mean 'rvv128'?",
-        "recipe.toml:26: check.script: 'smok.py' is not a file beside this recipe",
-        "recipe.toml:27: check.logits-tolerance: must be a number, not a string",
-        "recipe.toml:28: check.same-tokens: must not be negative",
-        "recipe.toml:30: check.expect.cpu.k1: is not one of the recipe's profiles: rv64gc, rvv218",
-    ]
+    expected = {
+        "recipe.toml:2: package.version: ": "missing",
+        "recipe.toml:3: package.name: 'eggs' ": "'spam'",
+        "recipe.toml:4: package.verison: ": "'version'",
+        "recipe.toml:7: source.kind: unknown value 'pipy'": "'pypi'",
+        "recipe.toml:11: build.builder: unknown value 'pep571'": "'pep517'",
+        "recipe.toml:12: build.apt: 'Not A Package' ": "Debian package",
+        "recipe.toml:16: build.enviroment: ": "'environment'",
+        'recipe.toml:18: build.config-settings."a.b": ': "must be a string",
+        "recipe.toml:25: check.profiles: unknown value 'rvv218'": "'rvv128'",
+        "recipe.toml:26: check.script: 'smok.py' ": "not a file",
+        "recipe.toml:27: check.logits-tolerance: ": "must be a number",
+        "recipe.toml:28: check.same-tokens: ": "negative",
+        "recipe.toml:30: check.expect.cpu.k1: ": "rv64gc, rvv218",
+    }
+    for problem, (place, word) in zip(problems_of(tmp_path, text), expected.items(), strict=True):
+        assert problem.startswith(place)
+        assert word in problem.removeprefix(place)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +211,9 @@ def test_error_has_a_hint(tmp_path: Path) -> None:
 def test_unknown_model_is_reported_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text(MODELS)
     found = problems_of(tmp_path, SMALLEST + '[check]\nmodel = "tniy"\n')
-    assert found == ["recipe.toml:8: check.model: unknown value 'tniy'; did you mean 'tiny'? (models.toml)"]
+    (problem,) = found
+    assert problem.startswith("recipe.toml:8: check.model: unknown value 'tniy'")
+    assert "'tiny'" in problem
 
 
 def test_models_without_models_toml_are_not_checked(tmp_path: Path) -> None:
@@ -242,12 +247,10 @@ def test_local_source_is_relative_to_the_recipe(tmp_path: Path) -> None:
     recipe: Recipe = load_recipe(write(tmp_path, text))
     assert isinstance(recipe.source, LocalSource)
     assert recipe.source.path.resolve() == tmp_path / "project"
-    assert problems_of(tmp_path, text.replace("../project", "nowhere")) == [
-        "recipe.toml:6: source.path: 'nowhere' is not a folder beside this recipe"
-    ]
-    assert problems_of(tmp_path, text.replace("../project", "/tmp")) == [
-        "recipe.toml:6: source.path: must be relative to the recipe's folder"
-    ]
+    (problem,) = problems_of(tmp_path, text.replace("../project", "nowhere"))
+    assert problem.startswith("recipe.toml:6: source.path: 'nowhere' is not a folder")
+    (problem,) = problems_of(tmp_path, text.replace("../project", "/tmp"))
+    assert problem.startswith("recipe.toml:6: source.path: must be relative")
 
 
 def test_overlay_permits_source_of_another_project(tmp_path: Path) -> None:

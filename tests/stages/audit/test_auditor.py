@@ -86,9 +86,8 @@ def test_audit_finds_vector_code_without_section_headers(tmp_path: Path) -> None
     assert messages(report) == [
         "contains instructions beyond rv64gc: 2 x V (first: 0x0d0077d7 at segment 1 0x1002)",
     ]
-    assert [note.message for note in report.notes] == [
-        "has no architecture attribute: judged by its instructions alone"
-    ]
+    (note,) = report.notes
+    assert note.message.startswith("has no architecture attribute")
 
 
 def test_audit_reads_needs_without_section_headers(tmp_path: Path) -> None:
@@ -104,7 +103,9 @@ def test_audit_of_versions_outside_segments_fails(tmp_path: Path) -> None:
     versions = struct.pack("<Q", DT_VERNEED)
     beyond = image.index(versions) + len(versions)
     report = audit(wheel(tmp_path, {LIBRARY: image[:beyond] + bytes([255] * 8) + image[beyond + 8 :]}))
-    assert messages(report) == ["not a readable ELF file (no segment contains the address 0xffffffffffffffff)"]
+    (message,) = messages(report)
+    assert message.startswith("not a readable ELF file ")
+    assert "0xffffffffffffffff" in message
 
 
 def test_audit_of_attributes_beyond_baseline_fails(tmp_path: Path) -> None:
@@ -114,9 +115,8 @@ def test_audit_of_attributes_beyond_baseline_fails(tmp_path: Path) -> None:
 
 def test_audit_of_declaration_without_match_fails(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: VECTOR}), LIBRARY, "lib/*_v.so")
-    assert [str(finding) for finding in report.violations] == [
-        "lib/*_v.so: declared as run-time dispatched, but matches no library of the wheel"
-    ]
+    (finding,) = report.violations
+    assert str(finding).startswith("lib/*_v.so: declared as run-time dispatched, ")
     with pytest.raises(AuditFailed, match=r'remove "lib/\*_v.so" from \[audit\] dispatched'):
         require_clean(report)
 
@@ -183,7 +183,11 @@ def test_audit_compares_versions_as_numbers(tmp_path: Path) -> None:
 
 def test_audit_of_tag_above_target_fails(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(), tag="cp313-cp313-manylinux_2_41_riscv64")
-    assert messages(report) == ["the platform tag manylinux_2_41_riscv64 is above the target's manylinux_2_39_riscv64"]
+    (message,) = messages(report)
+    assert [word for word in message.split() if "manylinux" in word] == [
+        "manylinux_2_41_riscv64",
+        "manylinux_2_39_riscv64",
+    ]
 
 
 def test_audit_of_unrepaired_wheel_uses_target(tmp_path: Path) -> None:
@@ -199,9 +203,9 @@ def test_audit_of_wheel_for_other_platform_fails(tmp_path: Path) -> None:
 
 def test_audit_of_tags_that_differ_from_wheel_file_fails(tmp_path: Path) -> None:
     path = wheel(tmp_path, {LIBRARY: PLAIN}, tags_inside=["cp312-cp312-manylinux_2_39_riscv64"])
-    assert messages(audit(path)) == [
-        "the file name says cp313-cp313-manylinux_2_39_riscv64, its WHEEL file says cp312-cp312-manylinux_2_39_riscv64"
-    ]
+    (message,) = messages(audit(path))
+    assert " cp313-cp313-manylinux_2_39_riscv64, " in message
+    assert message.endswith(" cp312-cp312-manylinux_2_39_riscv64")
 
 
 def test_audit_of_pure_wheel_with_library_fails(tmp_path: Path) -> None:
@@ -223,9 +227,9 @@ def test_audit_of_duplicate_libraries_fails(tmp_path: Path) -> None:
 def test_audit_of_build_path_in_string_has_note(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(strings=b"/build/src/sum.c\0/usr/share/x\0"))
     assert report.ok
-    assert [note.message for note in report.notes] == [
-        "1 string(s) look like paths of a build machine, such as /build/src/sum.c"
-    ]
+    (note,) = report.notes
+    assert note.message.startswith("1 string(s) ")
+    assert note.message.endswith(" /build/src/sum.c")
 
 
 def test_audit_of_malformed_library_continues_with_others(tmp_path: Path) -> None:

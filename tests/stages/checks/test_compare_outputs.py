@@ -70,7 +70,7 @@ def test_missing_fact_fails() -> None:
 
 def test_tokens_that_differ_too_early_fail() -> None:
     seen = [result("rv64gc", tokens=[1, 2, 3, 4]), result("k1", tokens=[1, 9, 3, 4])]
-    with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc; the recipe wants 3"):
+    with pytest.raises(CheckFailed, match=r"k1: the first 1 tokens .* 3\n"):
         require(recipe(same_tokens=3, logits_tolerance=1.0), seen)
 
 
@@ -80,7 +80,7 @@ def test_no_tokens_at_all_are_not_equal_tokens() -> None:
 
 
 def test_profile_with_fewer_tokens_fails() -> None:
-    with pytest.raises(CheckFailed, match="k1: the first 1 tokens are those of rv64gc; the recipe wants 3"):
+    with pytest.raises(CheckFailed, match=r"k1: the first 1 tokens .* 3\n"):
         require(recipe(same_tokens=3), [result("rv64gc", tokens=[1, 2, 3]), result("k1", tokens=[1])])
 
 

@@ -39,7 +39,7 @@ def test_unknown_debian_package_reports_name_and_hint(layout: Layout, below: tup
     with pytest.raises(EnvironmentSetupError, match=r"no-such-package: installation failed") as caught:
         DebianLayers(layer_store(layout)).packages(below, ("no-such-package",))
     assert "Unable to locate package no-such-package" in caught.value.message
-    assert "check the names with apt-cache in Debian 13 (trixie)" in (caught.value.hint or "")
+    assert "Debian 13 (trixie)" in (caught.value.hint or "")
 
 
 def test_packages_from_mirror_in_mid_update_succeed_on_retry(

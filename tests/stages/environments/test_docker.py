@@ -145,7 +145,7 @@ def test_memory_limit_is_reported_with_hint(
     with contained.open(tmp_path / "work", caches="test") as sandbox, pytest.raises(CommandFailed) as caught:
         sandbox.run(Command(["python", "-c", "x = bytearray(1_000_000_000)"]), log=log)
     assert caught.value.status == 128 + 9
-    assert caught.value.output.endswith("the container reached its memory limit of 0.3 GB")
+    assert "memory limit of 0.3 GB" in caught.value.output.splitlines()[-1]
     assert "FACTORY_DOCKER_MEMORY" in (hint_for(caught.value.output) or "")
 
 
@@ -223,7 +223,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_connect_without_engine_reports_address_and_hint(no_engine: None) -> None:
-    with pytest.raises(PrerequisiteMissing, match=f"Docker engine {NO_ENGINE}: connection failed") as caught, connect():
+    with pytest.raises(PrerequisiteMissing, match=f"^Docker engine {NO_ENGINE}: ") as caught, connect():
         pass
     assert caught.value.hint is not None
     assert "apt-get install docker.io" in caught.value.hint
@@ -241,7 +241,7 @@ def test_build_without_engine_exits_with_prerequisite_status(fresh_cache: Path, 
     checkout = make_checkout(tmp_path / "checkout", fresh_cache)
     failed = checkout.factory("build", "vectors-c", "--environment", "docker", DOCKER_HOST=NO_ENGINE)
     assert failed.returncode == PrerequisiteMissing.exit_code
-    assert f"Docker engine {NO_ENGINE}: connection failed" in failed.stderr
+    assert f"Docker engine {NO_ENGINE}: " in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
@@ -264,7 +264,7 @@ def test_open_in_user_namespace_requires_machine_root(tmp_path: Path) -> None:
     refused = subprocess.run(command, capture_output=True, text=True)
     assert "PrerequisiteMissing: " in refused.stderr
     assert "user namespace" in refused.stderr
-    assert "hint: run the command as root" in refused.stderr
+    assert "as root" in refused.stderr
 
 
 def test_limits_default_to_machine_and_follow_variables() -> None:

@@ -111,7 +111,9 @@ def test_missing_interpreter_lists_available_ones(manylinux: RootfsEnvironment, 
         f"{ensure} cp313-cp313 cp314-cp314 && echo both; {ensure} cp39-cp39 || echo status $?",
     )
     assert "\nboth\n" in text
-    assert "this image has no cp39-cp39 but cp313-cp313 cp314-cp314: set CIBW_BUILD\nstatus 1\n" in text
+    assert "no cp39-cp39 " in text
+    assert " cp313-cp313 cp314-cp314: " in text
+    assert "\nstatus 1\n" in text
 
 
 @pytest.mark.environment

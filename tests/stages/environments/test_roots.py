@@ -19,7 +19,8 @@ on_x86 = pytest.mark.skipif(binfmt.is_native(), reason="about machines that are 
 def test_native_mode_and_environment_need_riscv64_machine(mode: str, environment: str, option: str) -> None:
     with pytest.raises(PrerequisiteMissing, match=f"^{option} native: needs a riscv64 machine") as caught:
         require_machine(mode, environment)
-    assert caught.value.hint == "use --mode hybrid, or --mode emulated for Debian's own compilers under QEMU"
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("use --mode hybrid")
 
 
 @on_x86
@@ -30,8 +31,6 @@ def test_default_mode_on_x86_is_hybrid() -> None:
 
 
 def test_machine_without_packages_reports_install_command() -> None:
-    with pytest.raises(
-        PrerequisiteMissing, match="this machine lacks Debian packages: libno-such-dev, no-such-package"
-    ) as caught:
+    with pytest.raises(PrerequisiteMissing, match=": libno-such-dev, no-such-package") as caught:
         machine_layer(("no-such-package", "libno-such-dev"))
     assert caught.value.hint == "apt-get install --no-install-recommends libno-such-dev no-such-package"

@@ -121,7 +121,7 @@ def test_hostile_member_is_refused_by_name(
 
 def test_file_below_a_link_is_refused(make_tar: MakeTar, tmp_path: Path) -> None:
     entries = [special_entry("s/d", SYMLINK, "e"), special_entry("s/e", FOLDER), file_entry("s/d/x")]
-    assert "'s/d/x' lies beneath 's/d', which is a symbolic link" in refusal(make_tar(*entries), tmp_path / "out")
+    assert "'s/d/x' lies beneath 's/d'" in refusal(make_tar(*entries), tmp_path / "out")
 
 
 def test_archive_without_a_top_folder_is_refused(make_tar: MakeTar, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_too_many_bytes_are_refused(make_tar: MakeTar, tmp_path: Path) -> None:
 def test_too_high_a_ratio_is_refused(make_tar: MakeTar, tmp_path: Path) -> None:
     archive = make_tar(file_entry("s/zeros", bytes(1_000_000)))
     found = refusal(archive, tmp_path / "out", Limits(ratio_floor=100_000))
-    assert "the member 's/zeros' unpacks to more than 100 times the archive's size: a bomb" in found
+    assert "the member 's/zeros' unpacks to more than 100 times" in found
 
 
 def test_bomb_is_refused_before_decompression(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_packaging_applies_patches_but_those_left_out(
 
 def test_packaging_names_unknown_and_failed_patches(mirror: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     error = refusal(packaged(mirror, "third.patch"), tmp_path, log)
-    assert error.message == "spam_1.0+ds-2.debian.tar.xz: cannot leave out third.patch: there is no such patch"
+    assert error.message.startswith("spam_1.0+ds-2.debian.tar.xz: cannot leave out third.patch: ")
     assert "patches are: first.patch, second.patch" in str(error)
     error = refusal(packaged(mirror, "first.patch"), tmp_path, log)
     assert error.message.startswith("the distribution's second.patch does not apply to spam-1.0\n")
