@@ -13,11 +13,13 @@ from factory.errors import CheckFailed
 from factory.model.protocols import Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
+from factory.pipeline.illegal_instruction import describe
 from factory.pipeline.run import Run
 from factory.publish.server import serve
 from factory.publish.trial_index import write_trial_index
 from factory.stages.checks import runner
 from factory.stages.checks.compare_outputs import require_passed
+from factory.stages.checks.faults import Fault
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.variables import BUILD_VENV
 from factory.stages.sources import patches
@@ -73,7 +75,9 @@ class PackageCheck:
             )
         model = self._model(log)
         with self.installed(index, work, log) as sandbox:
-            results = runner.run_profiles(sandbox, recipe, config.target.python, model, profiles, log)
+            results = runner.run_profiles(
+                sandbox, recipe, config.target.python, model, profiles, log, describe=self._describe
+            )
         for result in results:
             self.run.reporter.line(f"{config.label(recipe)}: {result.profile}: {result.shown}")
         require_passed(recipe, results, config.label(recipe), config.options(recipe))
@@ -116,6 +120,11 @@ class PackageCheck:
         tree = fetch(source, run.layout.downloads, work / "source", log)
         prepare(source, patches.select(run.recipes.patches, source), tree, log)
         tree.path.rename(work / "src")
+
+    def _describe(self, fault: Fault) -> str:
+        """Describe an illegal instruction, with the disassembler of this run's roots."""
+        roots = self.run.roots
+        return describe(fault, roots.disassembler(roots.check_root(self.run.config.target.python)))
 
     def _model(self, log: LogSink) -> Path | None:
         pins = self.run.recipes.models_of(self.recipe)

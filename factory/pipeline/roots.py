@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from factory.errors import EnvironmentSetupError
 from factory.model.recipe import Recipe
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import Environment, Root, RootRequest
@@ -13,7 +14,7 @@ from factory.stages.environments.docker.cibuildwheel import CibuildwheelEnvironm
 from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.manylinux import manylinux_root
 from factory.stages.environments.registry import ENVIRONMENTS, OWN_CHECK_ROOTS, OWN_ROOTS
-from factory.stages.environments.roots import MODES, check_root, strip_command
+from factory.stages.environments.roots import MODES, binutils_command, check_root, strip_command
 
 # One root at a time: their layers overlap, and the kernel has one table of interpreters.
 _ROOT_LOCK = threading.Lock()
@@ -54,3 +55,10 @@ class RootProvider:
     def strip_command(self, root: Root) -> Sequence[str]:
         """Return the host command that strips riscv64 files of a build root."""
         return strip_command(self.store, root)
+
+    def disassembler(self, root: Root) -> Sequence[str]:
+        """Return the host command of objdump for riscv64 code; empty if no layer has it."""
+        try:
+            return binutils_command(self.store, root, "objdump")
+        except EnvironmentSetupError:
+            return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -17,12 +18,14 @@ from factory.model.protocols import BUILD, INPUTS, Command, Sandbox
 from factory.model.recipe import CheckOptions, Recipe
 from factory.model.record import CheckResult
 from factory.model.target import BASELINE_CPU, NATIVE_PROFILE, PROFILES
+from factory.stages.checks.faults import Describe, locate
 from factory.stages.checks.signals import explain, was_killed
 from factory.util.atomic_files import copy_atomically
 from factory.util.durations import parse_duration
 from factory.util.failure_hints import hint_for, is_machines_fault
 from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink, Recording
+from factory.util.process import signal_of
 from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
 SCRIPT = "smoke.py"
@@ -59,18 +62,25 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
 
 
 def run_profiles(
-    sandbox: Sandbox, recipe: Recipe, python: str, model: Path | None, profiles: Sequence[str], log: LogSink
+    sandbox: Sandbox,
+    recipe: Recipe,
+    python: str,
+    model: Path | None,
+    profiles: Sequence[str],
+    log: LogSink,
+    *,
+    describe: Describe = lambda fault: fault.place,
 ) -> tuple[CheckResult, ...]:
     """Run the check on every profile, also after a failure, and return a result for each.
 
-    `python` is the root's version of Python.
+    `python` is the root's version of Python; `describe` describes the fault of an illegal instruction.
 
     Raises:
         CheckFailed: the machine ended a run for lack of memory, which says nothing about the package.
     """
     _provide(sandbox, recipe.check, model)
     results = (
-        _run_profile(sandbox, recipe, model if recipe.check.runs_model(profile) else None, profile, log)
+        _run_profile(sandbox, recipe, model if recipe.check.runs_model(profile) else None, profile, log, describe)
         for profile in profiles
     )
     return tuple(replace(result, python=python) for result in results)
@@ -84,7 +94,9 @@ def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> Non
         copy_atomically(model, sandbox.inputs / model.name)
 
 
-def _run_profile(sandbox: Sandbox, recipe: Recipe, model: Path | None, profile: str, log: LogSink) -> CheckResult:
+def _run_profile(
+    sandbox: Sandbox, recipe: Recipe, model: Path | None, profile: str, log: LogSink, describe: Describe
+) -> CheckResult:
     answer, outputs = f"result-{profile}.json", UntrustedFolder(sandbox.work)
     outputs.remove(answer)
     env = {
@@ -96,16 +108,19 @@ def _run_profile(sandbox: Sandbox, recipe: Recipe, model: Path | None, profile: 
     }
     started, printed = time.monotonic(), Recording(log)
     limits = HangLimits(total=parse_duration(recipe.check.time_limit), idle=IDLE_SECONDS)
+    cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
+    command = Command(["python", f"{INPUTS}/{SCRIPT}"], env=env, cpu=cpu)
     try:
-        cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
         with hang_limits("the check", limits, printed) as watched:
-            sandbox.run(Command(["python", f"{INPUTS}/{SCRIPT}"], env=env, cpu=cpu), log=watched)
+            sandbox.run(command, log=watched)
         facts = json.loads(outputs.read_text(answer))
         shown, passed = str(facts.pop("shown")), True
     except CommandFailed as error:
         if was_killed(error) or is_machines_fault(error.output):
             raise _lacks_memory(recipe, profile, error) from error
-        facts, shown, passed = {}, explain(error, printed.text), False
+        fault = locate(sandbox, command, limits, log) if signal_of(error.status) == signal.SIGILL else None
+        shown = explain(error, printed.text) + (f"; {describe(fault)}" if fault else "")
+        facts, passed = {}, False
     except UnsafeOutput as error:
         facts, shown, passed = {}, error.message, False
     except (OSError, ValueError, KeyError, AttributeError, RecursionError) as error:

@@ -90,7 +90,12 @@ def check_root(store: LayerStore, python: str) -> Root:
 
 def strip_command(store: LayerStore, root: Root) -> list[str]:
     """Return the host command that strips riscv64 files."""
-    program = f"{DEFAULT_DISTRIBUTION.triplet}-strip"
+    return binutils_command(store, root, "strip")
+
+
+def binutils_command(store: LayerStore, root: Root, tool: str) -> list[str]:
+    """Return the host command of a tool of binutils for riscv64 files, such as `objdump`."""
+    program = f"{DEFAULT_DISTRIBUTION.triplet}-{tool}"
     if binfmt.is_native():
         return native_programs.program_command([layer.tree for layer in root.layers], program)
     return native_programs.native_command(DebianLayers(store).native_tools().tree, program)
