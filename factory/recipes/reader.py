@@ -140,7 +140,8 @@ def read_table(
 
     Fields that the table lacks and that have a default are omitted.
 
-    `given` are values of fields that the table lacks, and `known` are keys of it that are read elsewhere.
+    `given` are values of fields that the table lacks or has with a mistake, and `known` are keys of it that are read
+    elsewhere.
 
     Raises:
         Refused: the value is no table.
@@ -154,7 +155,7 @@ def read_table(
             try:
                 values[field.name] = read(child, field.hint)
             except Refused:
-                if field.required:
+                if field.required and field.name not in values:
                     values[field.name] = _blank(field.hint, value.context)
         elif field.required and field.name not in values:
             child.problem("is missing")
@@ -262,7 +263,10 @@ def _read_source(value: Value, _: Any) -> Source:
     content, kind = value.of("a table", dict), value.child(KIND)
     name = read(kind, str) if KIND in content else ""
     if name not in context.kinds:  # the known keys depend on the kind
-        kind.problem(unknown(name, context.kinds) if KIND in content else "is missing")
+        if KIND not in content:
+            kind.problem("is missing")
+        elif name:
+            kind.problem(unknown(name, context.kinds))
         return UnreadSource(project=context.project, version=context.version, sha256="")
     own = value.path == (SOURCE_TABLE,)
     given = {"project": context.project, "version": context.version} if own else {}
