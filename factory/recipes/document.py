@@ -96,14 +96,16 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RecipeError(f"{path}:1: cannot be read: {error.strerror}") from error
+        raise RecipeError(
+            f"{path}:1: cannot be read: {error.strerror}", hint="make it a file that you may read"
+        ) from error
 
 
 def _decode(path: Path, content: bytes) -> str:
     try:
         return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}:1: is not UTF-8 text (byte {error.start})") from error
+        raise RecipeError(f"{path}:1: is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from error
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
@@ -112,7 +114,10 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         match = _SYNTAX_ERROR.match(str(error))
         line = (match and match["line"]) or max(len(text.splitlines()), 1)
-        raise RecipeError(f"{path}:{line}: not TOML: {match['what'] if match else error}") from None
+        raise RecipeError(
+            f"{path}:{line}: not TOML: {match['what'] if match else error}",
+            hint="correct this line; the rest of the file was not read",
+        ) from None
 
 
 def _key_lines(text: str) -> Iterator[tuple[KeyPath, int]]:

@@ -1,0 +1,25 @@
+"""TOML documents that cannot be parsed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.errors import RecipeError
+from factory.recipes.document import Document
+from factory.recipes.loader import shadowing_projects
+from tests.support.recipes import SMALLEST, write
+
+
+@pytest.mark.parametrize("content", [b"x = [1,\n", b"\xff"])
+def test_damaged_document_error_has_line_and_hint(tmp_path: Path, content: bytes) -> None:
+    file = write(tmp_path, SMALLEST) / "recipe.toml"
+    file.write_bytes(content)
+    with pytest.raises(RecipeError, match=r"recipe\.toml:1: .*\n  hint: "):
+        shadowing_projects(tmp_path)
+
+
+def test_missing_document_error_has_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"none\.toml:1: cannot be read: .*\n  hint: "):
+        Document(tmp_path / "none.toml")
