@@ -212,7 +212,7 @@ class _Unpacker:
 
     def _require_hashes(self, name: str, folder: Path) -> None:
         for path in folder.rglob("*"):
-            if path.is_file() and sha256_of(path) != path.parent.name:
+            if path.is_file() and not _is_provenance(path) and sha256_of(path) != path.parent.name:
                 raise _refused(self.source, f"damaged: {name}/{path.relative_to(folder)} has another sha256")
 
     def _require_records(self, folder: Path) -> None:
@@ -226,6 +226,11 @@ class _Unpacker:
 
     def _refuse(self, info: tarfile.TarInfo, cause: str) -> StoreError:
         return _refused(self.source, f"unsafe member {info.name!r}: {cause}")
+
+
+def _is_provenance(path: Path) -> bool:
+    """Report whether a file is the provenance of the wheel beside it, which publishing verifies."""
+    return path.name.endswith(".whl.provenance") and path.with_suffix("").is_file()
 
 
 def _merge(name: str, area: Area, layout: Layout, report: Report) -> Imported:

@@ -277,8 +277,18 @@ UNSAFE = {
     ],
     "jobs/x-0123456789abcdef has no steps": [member("jobs/x-0123456789abcdef", FOLDER)],
     "has another sha256": [member(f"store/wheels/{'a' * 64}/x.whl")],
+    "x.whl.provenance has another sha256": [member(f"store/wheels/{'a' * 64}/x.whl.provenance")],
     "damaged build record": [member("store/records/x.json")],
 }
+
+
+def test_import_brings_provenance_beside_its_wheel(tmp_path: Path) -> None:
+    layout = make_cache(tmp_path / "one")
+    (wheel,) = layout.store.glob("wheels/*/*.whl")
+    write(wheel.with_name(f"{wheel.name}.provenance"), "{}")
+    export(layout, tmp_path / "cache.tar.zst")
+    bring(tmp_path / "cache.tar.zst", Layout(tmp_path / "two"))
+    assert contents(tmp_path / "two/store") == contents(tmp_path / "one/store")
 
 
 @pytest.mark.parametrize("message", UNSAFE)
