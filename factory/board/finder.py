@@ -446,7 +446,10 @@ def as_json(machine: Machine, verdict: Verdict) -> str:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--cpuinfo", metavar="FILE", help="judge a machine by its /proc/cpuinfo; - reads standard input"
+        "--cpuinfo",
+        type=_read_sample,
+        metavar="FILE",
+        help="judge a machine by its /proc/cpuinfo; - reads standard input",
     )
     parser.add_argument("--index-url", default="URL/simple/", metavar="URL", help="index address for the pip command")
     parser.add_argument("--json", action="store_true", help="print all facts as JSON")
@@ -454,14 +457,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the verdict; return 1 if there are problems."""
-    machine = of_cpuinfo(_read_sample(args.cpuinfo)) if args.cpuinfo else read_machine()
+    machine = read_machine() if args.cpuinfo is None else of_cpuinfo(args.cpuinfo)
     verdict = judge(machine)
     print(as_json(machine, verdict) if args.json else describe(machine, verdict, args.index_url))
     return 1 if verdict.problems else 0
 
 
 def _read_sample(path: str) -> str:
-    return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8", errors="replace")
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -236,6 +236,13 @@ def test_pip_without_riscv64_tags_is_too_old(tmp_path: Path) -> None:
     assert (found["pip"], found["tags"]) == ("19.2.3", False)
 
 
+def test_missing_cpuinfo_is_a_usage_error(tmp_path: Path) -> None:
+    asked = [sys.executable, str(SCRIPT), "--cpuinfo", str(tmp_path / "none")]
+    finished = subprocess.run(asked, capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert f"argument --cpuinfo: {tmp_path}/none: cannot be read" in finished.stderr
+
+
 def test_finder_constants_are_up_to_date() -> None:
     text = SCRIPT.read_text(encoding="utf-8")
     assert update(text) == text, "run: .ci/nox reference"
