@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from factory.model.recipe import CheckOptions, Recipe
 from factory.model.target import PROFILES
 from factory.pipeline.illegal_instruction import describe, extensions, vector_setting
 from factory.stages.checks.faults import Fault, parse_fault
 from factory.stages.checks.runner import SCRIPT, run_profiles
 from factory.stages.environments.rootfs import RootfsEnvironment
-from tests.stages.checks.test_compare_outputs import recipe
+from factory.stages.sources.local import LocalSource
 from tests.support.logs import MemoryLog
 
 RVV128 = "rv64imafdcv_zicsr_zifencei_zba_zbb_zbs"
@@ -96,6 +97,12 @@ run(bytes.fromhex("{code}"))
 """
 
 
+def recipe(folder: Path) -> Recipe:
+    source = LocalSource(project="demo", version="1.0", path=folder)
+    check = CheckOptions(script=folder / SCRIPT)
+    return Recipe(name="demo", version="1.0", directory=folder, source=source, check=check)
+
+
 @pytest.mark.environment
 @pytest.mark.parametrize(
     ("profile", "code", "expected"),
@@ -120,7 +127,7 @@ def test_illegal_instruction_of_check_is_described(
     with clean_root.open(tmp_path / "work", caches="test") as sandbox:
         result = run_profiles(
             sandbox,
-            recipe(script=tmp_path / SCRIPT),
+            recipe(tmp_path),
             "3.13",
             None,
             [profile],
