@@ -64,10 +64,11 @@ def test_relay_passes_bytes_of_parallel_connections() -> None:
 def test_relay_keeps_idle_connection_open() -> None:
     with server(Echo) as port, relayed(port) as connect, connect() as one:
         answers = one.makefile("rb")
-        for question in (b"first\n", b"second\n"):
-            one.sendall(question)
-            assert answers.readline() == question
-            time.sleep(2 * PATIENCE)
+        one.sendall(b"first\n")
+        assert answers.readline() == b"first\n"
+        time.sleep(2 * PATIENCE)  # an idle time that is longer than the relay's patience
+        one.sendall(b"second\n")
+        assert answers.readline() == b"second\n"
 
 
 @pytest.mark.parametrize("handler", [None, Silent], ids=["down", "silent"])
@@ -78,7 +79,7 @@ def test_relay_rests_after_failed_server(handler: type[socketserver.BaseRequestH
     if handler is None:
         waited = ask_twice(port)
     assert waited[0] < PATIENCE + 1
-    assert waited[1] < 0.1
+    assert waited[1] < PATIENCE
     assert REST_SECONDS >= 30
 
 
