@@ -28,6 +28,8 @@ RATE_SECONDS = 60.0
 LEAST_BYTES_PER_SECOND = 1024
 # A page of an index, unpacked; the largest known ones have some megabytes.
 PAGE_BYTES = 32 * 1024**2
+# Any other body: more than the largest files that are published.
+FILE_BYTES = 16 * 1024**3
 CHUNK_BYTES = 64 * 1024
 
 
@@ -39,10 +41,10 @@ class LimitedAdapter(HTTPAdapter):
     """An adapter whose requests and bodies keep the limits of this module."""
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
-        """Send a request; a body that the caller doesn't stream is at most PAGE_BYTES."""
+        """Send a request; a body has at most PAGE_BYTES, one that the caller streams FILE_BYTES."""
         response = interruptible(lambda: super(LimitedAdapter, self).send(request, **options), ANSWER_SECONDS)
         whole = not options.get("stream") or response.is_redirect
-        response.raw = _LimitedBody(response.raw, PAGE_BYTES if whole else None)
+        response.raw = _LimitedBody(response.raw, PAGE_BYTES if whole else FILE_BYTES)
         return response
 
 
@@ -79,7 +81,7 @@ def interruptible(call: Callable[[], T], seconds: float) -> T:
 class _LimitedBody:
     """The body of an answer: `limit` bytes at most, at the least rate."""
 
-    def __init__(self, raw: BaseHTTPResponse, limit: int | None) -> None:
+    def __init__(self, raw: BaseHTTPResponse, limit: int) -> None:
         self._raw = raw
         self._limit = limit
 
@@ -93,9 +95,10 @@ class _LimitedBody:
             while piece := self._read(rate, amt, decode_content):
                 stop.check()
                 total += len(piece)
-                if self._limit is not None and total > self._limit:
+                if total > self._limit:
                     raise TransferLimit(f"the answer is larger than {self._limit / 1e6:.0f} MB")
                 yield piece
+        stop.check()  # a body without a length ends where _wake ended the connection
 
     def _read(self, rate: _Rate, amount: int, decode_content: bool | None) -> bytes:
         try:

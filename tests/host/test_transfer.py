@@ -86,6 +86,19 @@ def test_endless_page_is_refused(answer: Answer, monkeypatch: pytest.MonkeyPatch
         page(server)
 
 
+@pytest.mark.parametrize("answer", ENDLESS, ids=lambda answer: answer.__name__)
+def test_endless_streamed_file_is_refused(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A published file is compared with its hash as it arrives: it must end."""
+    monkeypatch.setattr(transfer, "FILE_BYTES", 3_000_000)
+    with (
+        bad_server(answer) as server,
+        open_session(IndexConfig(url=server.simple)) as session,
+        session.get(server.url, stream=True, timeout=5) as response,
+        pytest.raises(TransferLimit),
+    ):
+        list(response.iter_content(1 << 16))
+
+
 def test_gzip_bomb_of_page_is_bounded_in_memory() -> None:
     bomb = gzip.compress(bytes(3_000_000_000 // 100))
     bomb = bomb * 100  # members of a gzip file may follow each other
