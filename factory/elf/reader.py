@@ -5,51 +5,41 @@ The files are untrusted: every iteration is bounded, and every exception of pyel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import cast
 
 from elftools.construct import Container
 from elftools.elf.dynamic import DynamicSegment, DynamicTag
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.relocation import RelocationTable
 from elftools.elf.sections import RISCVAttributesSection, StringTableSection
 
+from factory.elf.bounds import MalformedElf, bounded
+from factory.elf.code import CodeRange, code_ranges
+from factory.elf.functions import Extents, read_functions
+
 MAGIC = b"\x7fELF"
-SHF_EXECINSTR = 4
-PF_X = 1
 DF_TEXTREL = 4
-LIMIT = 100_000  # sections, dynamic tags, version entries: far above what any linker writes
-
-Item = TypeVar("Item")
-
-
-class MalformedElf(ValueError):
-    """A file that starts as an ELF file and cannot be read as one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeRange:
-    """An executable section, or segment of a file without section headers.
-
-    `address` is that of its first byte.
-    """
-
-    name: str
-    address: int
-    data: bytes
+PF_W = 2
+R_NONE = 0  # R_RISCV_NONE: linkers leave such entries in place of relocations that they dropped
+RELOCATIONS = SYMBOLS = 10_000_000
+ATOMIC = "__atomic_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElfFacts:
     """A file's headers, dynamic section and code.
 
-    `arch` is Tag_RISCV_arch, None if the file has no such attribute. `stack` holds the flags (PF_*) of PT_GNU_STACK,
-    None if there is none. `versions` are the symbol versions needed from other libraries ("GLIBC_2.38").
+    `arch` is Tag_RISCV_arch, None if the file has no such attribute; `arch_error` is set if it has no readable one.
+    `stack` holds the flags (PF_*) of PT_GNU_STACK, None if there is none. `version_needs` are the libraries that symbol
+    versions are needed of, and the versions ("GLIBC_2.38"). `text_relocations` is the linker's mark, `relocated` the
+    address of the first relocation in memory that is not writable. `undefined` and `defined` are symbols of libatomic.
     """
 
     kind: str
@@ -57,13 +47,24 @@ class ElfFacts:
     bits: int
     flags: int
     arch: str | None
+    arch_error: str
     soname: str | None
     needed: tuple[str, ...]
     run_path: tuple[str, ...]
     text_relocations: bool
+    relocated: int | None
     stack: int | None
-    versions: tuple[str, ...]
+    version_needs: tuple[tuple[str, str], ...]
+    undefined: frozenset[str]
+    defined: frozenset[str]
     code: tuple[CodeRange, ...]
+    functions: Extents
+    objects: Extents
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Symbol versions needed of other libraries."""
+        return tuple(version for _, version in self.version_needs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +133,17 @@ def _errors_named(subject: str = "") -> Iterator[None]:
 
 def _facts(elf: ELFFile, data: bytes) -> ElfFacts:
     tags = _dynamic_tags(elf)
+    arch, arch_error = _arch(elf)
+    text_relocations = any(_allows_text_relocations(tag) for tag in tags)
+    atomics = dict(_atomics(elf)) if ATOMIC.encode() in data else {}
+    functions, objects = read_functions(elf, data)
     return ElfFacts(
         kind=str(elf.header["e_type"]),
         machine=str(elf.header["e_machine"]),
         bits=elf.elfclass,
         flags=elf.header["e_flags"],
-        arch=_arch(elf),
+        arch=arch,
+        arch_error=arch_error,
         soname=next(iter(_strings(tags, "DT_SONAME", "soname")), None),
         needed=_strings(tags, "DT_NEEDED", "needed"),
         run_path=tuple(
@@ -146,10 +152,15 @@ def _facts(elf: ELFFile, data: bytes) -> ElfFacts:
             if paths  # the loader ignores an empty one; an empty entry is the current folder
             for entry in paths.split(":")
         ),
-        text_relocations=any(_allows_text_relocations(tag) for tag in tags),
+        text_relocations=text_relocations,
+        relocated=_first_text_relocation(elf) if text_relocations else None,
         stack=next((s["p_flags"] for s in bounded(elf.iter_segments()) if s["p_type"] == "PT_GNU_STACK"), None),
-        versions=_needed_versions(elf, tags),
-        code=tuple(_code(elf, data)),
+        version_needs=_needed_versions(elf, tags),
+        undefined=frozenset(name for name, undefined in atomics.items() if undefined),
+        defined=frozenset(name for name, undefined in atomics.items() if not undefined),
+        code=tuple(code_ranges(elf, data)),
+        functions=functions,
+        objects=objects,
     )
 
 
@@ -172,8 +183,47 @@ def _allows_text_relocations(tag: DynamicTag) -> bool:
     return bool(tag.entry.d_tag == "DT_TEXTREL")
 
 
-def _arch(elf: ELFFile) -> str | None:
-    """Return Tag_RISCV_arch of the first attribute subsection, that of the whole file."""
+def _first_text_relocation(elf: ELFFile) -> int | None:
+    """Return the address of the first relocation that changes memory which is not writable."""
+    fixed = [
+        (segment["p_vaddr"], segment["p_vaddr"] + segment["p_memsz"])
+        for segment in bounded(elf.iter_segments())
+        if segment["p_type"] == "PT_LOAD" and not segment["p_flags"] & PF_W
+    ]
+    for segment in bounded(elf.iter_segments()):
+        if not isinstance(segment, DynamicSegment):
+            continue
+        for table in cast(Mapping[str, RelocationTable], segment.get_relocation_tables()).values():
+            for relocation in bounded(table.iter_relocations(), RELOCATIONS):
+                address = relocation["r_offset"]
+                nothing = "r_info_type" in relocation.entry and relocation["r_info_type"] == R_NONE
+                if not nothing and any(begin <= address < end for begin, end in fixed):
+                    return int(address)
+    return None
+
+
+def _atomics(elf: ELFFile) -> Iterator[tuple[str, bool]]:
+    """Yield dynamic symbols of libatomic, and whether another file must define each."""
+    for segment in bounded(elf.iter_segments()):
+        if isinstance(segment, DynamicSegment):
+            for symbol in bounded(segment.iter_symbols(), SYMBOLS):
+                undefined = symbol["st_shndx"] == "SHN_UNDEF"
+                if symbol.name.startswith(ATOMIC) and not (undefined and symbol["st_info"]["bind"] == "STB_WEAK"):
+                    yield symbol.name, undefined
+
+
+def _arch(elf: ELFFile) -> tuple[str | None, str]:
+    """Return Tag_RISCV_arch of the whole file, and the reason if it cannot be read.
+
+    The dynamic loader reads no attributes, and strip and patchelf may leave a header that points at other bytes.
+    """
+    try:
+        return _arch_of_tables(elf), ""
+    except Exception as error:  # see `_errors_named`
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _arch_of_tables(elf: ELFFile) -> str | None:
     for table in _attribute_tables(elf):
         for part in islice(table.iter_subsections(), 1):
             for scope in islice(part.iter_subsubsections(), 1):
@@ -194,16 +244,16 @@ def _attribute_tables(elf: ELFFile) -> Iterator[RISCVAttributesSection]:
             yield RISCVAttributesSection(_header(segment["p_offset"], segment["p_filesz"]), "", elf)
 
 
-def _needed_versions(elf: ELFFile, tags: list[DynamicTag]) -> tuple[str, ...]:
-    """Return the versions that the loader looks for, by the dynamic tags as it does."""
+def _needed_versions(elf: ELFFile, tags: list[DynamicTag]) -> tuple[tuple[str, str], ...]:
+    """Return the libraries and versions that the loader looks for."""
     values = {tag.entry.d_tag: tag.entry.d_val for tag in tags}
     if "DT_VERNEED" not in values:
         return ()
     strings = StringTableSection(_header(_offset(elf, values["DT_STRTAB"]), values["DT_STRSZ"]), "", elf)
     header = _header(_offset(elf, values["DT_VERNEED"]), entries=values["DT_VERNEEDNUM"])
     return tuple(
-        str(version.name)
-        for _library, versions in bounded(GNUVerNeedSection(header, "", elf, strings).iter_versions())
+        (str(library.name), str(version.name))
+        for library, versions in bounded(GNUVerNeedSection(header, "", elf, strings).iter_versions())
         for version in bounded(versions)
     )
 
@@ -219,40 +269,3 @@ def _offset(elf: ELFFile, address: int) -> int:
     if offset is None:
         raise MalformedElf(f"no segment contains the address {address:#x}")
     return int(offset)
-
-
-def _code(elf: ELFFile, data: bytes) -> Iterator[CodeRange]:
-    """Yield executable sections or, without section headers, executable segments.
-
-    Segments hold some data too.
-    """
-    found = False
-    for section in bounded(elf.iter_sections()):
-        if section["sh_flags"] & SHF_EXECINSTR and section["sh_type"] != "SHT_NOBITS":
-            found = True
-            content = _slice(data, section["sh_offset"], section["sh_size"])
-            yield CodeRange(name=section.name, address=section["sh_addr"], data=content)
-    if found:
-        return
-    for number, segment in enumerate(bounded(elf.iter_segments())):
-        if segment["p_type"] == "PT_LOAD" and segment["p_flags"] & PF_X:
-            content = _slice(data, segment["p_offset"], segment["p_filesz"])
-            yield CodeRange(name=f"segment {number}", address=segment["p_vaddr"], data=content)
-
-
-def _slice(data: bytes, offset: int, size: int) -> bytes:
-    if offset + size > len(data):
-        raise MalformedElf(f"{size} bytes of code at offset {offset} are beyond the end of the file")
-    return data[offset : offset + size]
-
-
-def bounded(items: Iterable[Item], limit: int = LIMIT) -> Iterator[Item]:
-    """Yield items up to a limit.
-
-    Raises:
-        MalformedElf: there are more.
-    """
-    for count, item in enumerate(items):
-        if count == limit:
-            raise MalformedElf(f"a table has more than {limit} entries")
-        yield item

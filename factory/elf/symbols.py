@@ -12,7 +12,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
 from elftools.elf.sections import Symbol, SymbolTableSection
 
-from factory.elf.reader import bounded, opened
+from factory.elf.bounds import bounded
+from factory.elf.reader import opened
 
 SYMBOL_LIMIT = 10_000_000
 LAST = 1 << 64  # no symbol is larger

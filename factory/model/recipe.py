@@ -132,6 +132,17 @@ class AuditOptions:
         default=(),
         metadata=about("globs of libraries whose code beyond rv64gc is entered only after run-time detection"),
     )
+    pure: bool = field(
+        default=False,
+        metadata=about("`true` where a wheel without compiled code is wanted, though the source has some to compile"),
+    )
+    provided: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            "needed libraries, by SONAME, that are neither in the wheel nor on every system: a package that the wheel "
+            "requires loads them first"
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from factory.elf.bounds import MalformedElf
 from factory.elf.dependencies import Closure, find_closure, link_change, original_names, own_files
-from factory.elf.reader import LinkedFile, MalformedElf
+from factory.elf.reader import LinkedFile
 from factory.elf.symbols import NeededSymbol
 from factory.util.atomic_files import sha256_of
 from tests.support.elf_images import Image

@@ -7,18 +7,20 @@ and code for assemblers without vector support often has vector instructions as 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from factory.stages.audit.opcodes import BASELINE, UNKNOWN, Pattern, long_patterns, short_patterns
+from factory.stages.audit.opcodes import BASELINE, PRIVILEGED, UNKNOWN, Pattern, long_patterns, short_patterns
 
 Halfwords = npt.NDArray[np.uint16]
 Words = npt.NDArray[np.uint32]
 Labels = npt.NDArray[np.uint8]
+Indexes = npt.NDArray[np.int64]
+Fields = tuple[tuple[int, int, int], ...]
 
 # The parts of rv64gc, the hints, and the properties (no instructions) of the RVA20 profile.
 BASELINE_NAMES = frozenset(
@@ -29,45 +31,86 @@ BASELINE_NAMES = frozenset(
         *("ziccif", "ziccrse", "ziccamoa", "zicclsm", "za128rs"),
     )
 )
-EXAMPLES = 3
+# Direct jumps: mask and match, whether 32 bits long, and the parts of the distance: lowest bit, width, place in it.
+# From the chapters on RV32I and the "C" extension: jal, branches, c.j, c.beqz and c.bnez.
+JUMPS: tuple[tuple[int, int, bool, Fields], ...] = (
+    (0x7F, 0x6F, True, ((12, 8, 12), (20, 1, 11), (21, 10, 1), (31, 1, 20))),
+    (0x7F, 0x63, True, ((7, 1, 11), (8, 4, 1), (25, 6, 5), (31, 1, 12))),
+    (
+        0xE003,
+        0xA001,
+        False,
+        ((2, 1, 5), (3, 3, 1), (6, 1, 7), (7, 1, 6), (8, 1, 10), (9, 2, 8), (11, 1, 4), (12, 1, 11)),
+    ),
+    (0xC003, 0xC001, False, ((2, 1, 5), (3, 2, 1), (5, 2, 6), (10, 2, 3), (12, 1, 8))),
+)
+NONE: Indexes = np.zeros(0, dtype=np.int64)
 CHUNK = 1 << 22  # halfwords: bounds the memory of one step, whatever the size of the section
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """An instruction of `size` bytes (2 or 4): its `offset` in the code, its `encoding`."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scan:
+    """Instructions beyond the baseline: ascending offsets in bytes, `label_names()` indexes."""
 
-    offset: int
-    encoding: int
-    size: int
+    offsets: npt.NDArray[np.int64]
+    labels: Labels
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excess:
-    """The instructions of one extension beyond the baseline: number and first examples."""
-
-    extension: str
-    count: int
-    examples: tuple[Example, ...]
+    def of(self, *names: str) -> npt.NDArray[np.bool_]:
+        """Mark the instructions of these extensions."""
+        return np.isin(self.labels, [label_names().index(name) for name in names])
 
 
-def find_excess(code: bytes | memoryview) -> tuple[Excess, ...]:
-    """Find instructions beyond rv64gc in little-endian `code` that starts with one.
+def scan(code: bytes | memoryview, starts: Iterable[int] = ()) -> Scan:
+    """Find instructions beyond rv64gc in little-endian code that starts with an instruction.
 
     The names are those of extensions ("V", "Zba", ...), "custom-N" for vendors' opcodes, "privileged" for instructions
-    that programs cannot run, and "unknown" for encodings that no extension known here defines. All-zero halfwords are
-    padding: the ISA defines them as permanently illegal. A truncated last instruction is ignored.
+    that programs cannot run, "counters" for performance counters, and "unknown" for encodings that no extension known
+    here defines. All-zero halfwords are padding: the ISA defines them as permanently illegal. A truncated last
+    instruction is ignored.
+
+    Data between functions can make the sweep read halves of two instructions as one. It therefore starts anew at
+    `starts` (offsets of functions) and at targets of direct jumps and branches.
     """
-    halfwords = np.frombuffer(code, dtype="<u2", count=len(code) // 2)
-    counts: dict[str, int] = {}
-    examples: dict[str, list[Example]] = {}
+    halfwords = _halfwords(code)
+    marks, found = _sweep(halfwords)
+    functions = [start // 2 for start in starts if not start & 1]
+    targets = [_targets(halfwords, begin + np.flatnonzero(marks[begin:end])) for begin, end in _chunks(halfwords)]
+    found.update(_walk_all(halfwords, marks, functions, np.unique(np.concatenate([NONE, *targets])).tolist()))
+    return _as_scan(found)
+
+
+def sweep(code: bytes | memoryview) -> Scan:
+    """Find instructions beyond rv64gc in one linear sweep, see `scan`."""
+    return _as_scan(_sweep(_halfwords(code))[1])
+
+
+def merge(scans: Sequence[Scan]) -> Scan:
+    """Join scans of the same bytes."""
+    offsets, first = np.unique(np.concatenate([each.offsets for each in scans]), return_index=True)
+    return Scan(offsets=offsets, labels=np.concatenate([each.labels for each in scans])[first])
+
+
+def _as_scan(found: Mapping[int, int]) -> Scan:
+    at = sorted(found)
+    labels = np.array([found[index] for index in at], dtype=np.uint8)
+    return Scan(offsets=2 * np.array(at, dtype=np.int64), labels=labels)
+
+
+def _halfwords(code: bytes | memoryview) -> Halfwords:
+    return np.frombuffer(code, dtype="<u2", count=len(code) // 2)
+
+
+def _sweep(halfwords: Halfwords) -> tuple[npt.NDArray[np.bool_], dict[int, int]]:
+    """Return the starts of instructions, and labels beyond the baseline by index."""
+    marks = np.zeros(len(halfwords), dtype=bool)
+    found: dict[int, int] = {}
     for begin, end in _chunks(halfwords):
-        for extension, found, first in _excess_of_chunk(halfwords, begin, end):
-            counts[extension] = counts.get(extension, 0) + found
-            examples.setdefault(extension, []).extend(first)
-    return tuple(
-        Excess(extension=name, count=counts[name], examples=tuple(examples[name][:EXAMPLES])) for name in sorted(counts)
-    )
+        part = halfwords[begin:end]
+        marks[begin:end] = instruction_starts(part)
+        labels = _labels(part, marks[begin:end])
+        at = np.flatnonzero(labels)
+        found.update(zip((begin + at).tolist(), labels[at].tolist(), strict=True))
+    return marks, found
 
 
 def instruction_starts(halfwords: Halfwords) -> npt.NDArray[np.bool_]:
@@ -86,10 +129,13 @@ def instruction_starts(halfwords: Halfwords) -> npt.NDArray[np.bool_]:
 
 
 def extension_of(encoding: int, size: int) -> str:
-    """Return the extension of an instruction: "rv64gc" or a name of `find_excess`."""
+    """Return the extension of a 2-byte or 4-byte instruction.
+
+    It is "rv64gc" or a name of `scan`.
+    """
     if size == 2:
-        return _names()[int(_short_labels()[encoding])]
-    return _names()[int(_label_words(np.array([encoding], dtype=np.uint32))[0])]
+        return label_names()[int(_short_labels()[encoding])]
+    return label_names()[int(_label_words(np.array([encoding], dtype=np.uint32))[0])]
 
 
 def extensions_beyond_baseline(arch: str) -> tuple[str, ...]:
@@ -112,7 +158,7 @@ def _is_long(halfwords: Halfwords) -> npt.NDArray[np.bool_]:
 
 
 def _chunks(halfwords: Halfwords) -> Iterator[tuple[int, int]]:
-    """Split the code after halfwords that don't end in 11: there an instruction starts."""
+    """Split the code after halfwords that do not end in 11: an instruction starts there."""
     begin = 0
     while begin < len(halfwords):
         end = min(begin + CHUNK, len(halfwords))
@@ -122,33 +168,100 @@ def _chunks(halfwords: Halfwords) -> Iterator[tuple[int, int]]:
         begin = end
 
 
-def _excess_of_chunk(halfwords: Halfwords, begin: int, end: int) -> Iterator[tuple[str, int, list[Example]]]:
-    part = halfwords[begin:end]
-    starts = instruction_starts(part)
+def _labels(part: Halfwords, starts: npt.NDArray[np.bool_]) -> Labels:
+    """Return the label of the instruction at each start; 0 elsewhere, and for the baseline."""
     long = _is_long(part)
     labels = np.zeros(len(part), dtype=np.uint8)
     short_at = np.flatnonzero(starts & ~long)
     labels[short_at] = _short_labels()[part[short_at]]
     long_at = np.flatnonzero(starts[:-1] & long[:-1])
     labels[long_at] = _label_words(_join(part[long_at], part[long_at + 1]))
-    for label in np.unique(labels[labels != 0]):
-        at = np.flatnonzero(labels == label)
-        yield _names()[label], len(at), [_example(halfwords, begin + int(i)) for i in at[:EXAMPLES]]
+    return labels
 
 
 def _join(low: Halfwords, high: Halfwords) -> Words:
     return low.astype(np.uint32) | (high.astype(np.uint32) << np.uint32(16))
 
 
-def _example(halfwords: Halfwords, index: int) -> Example:
-    low = int(halfwords[index])
-    if low & 3 != 3:
-        return Example(offset=2 * index, encoding=low, size=2)
-    return Example(offset=2 * index, encoding=low | int(halfwords[index + 1]) << 16, size=4)
+def encoding_at(code: bytes | memoryview, offset: int) -> tuple[int, int]:
+    """Return an instruction's encoding and size in bytes (2 or 4)."""
+    low = int.from_bytes(code[offset : offset + 2], "little")
+    return (low, 2) if low & 3 != 3 else (int.from_bytes(code[offset : offset + 4], "little"), 4)
+
+
+def _targets(halfwords: Halfwords, at: Indexes) -> Indexes:
+    """Return the indexes to which direct jumps and branches at the indexes `at` lead."""
+    short = halfwords[at].astype(np.int64)
+    joined = _join(halfwords[at], halfwords[np.minimum(at + 1, len(halfwords) - 1)]).astype(np.int64)
+    found = [NONE]
+    for mask, match, long, fields in JUMPS:
+        values = joined if long else short
+        fitting = values & mask == match
+        found.append(at[fitting] + _distance(values[fitting], fields) // 2)
+    targets = np.unique(np.concatenate(found))
+    inside: Indexes = targets[(targets >= 0) & (targets < len(halfwords))]
+    return inside
+
+
+def jump_distance(encoding: int, size: int) -> int:
+    """Return how far, in bytes, a direct jump or branch leads; 0 for another instruction."""
+    for mask, match, long, fields in JUMPS:
+        if long == (size == 4) and encoding & mask == match:
+            return int(_distance(np.array([encoding], dtype=np.int64), fields)[0])
+    return 0
+
+
+def _distance(encodings: Indexes, fields: Fields) -> Indexes:
+    distance = np.zeros(len(encodings), dtype=np.int64)
+    for low, width, place in fields:
+        distance |= (encodings >> low & (1 << width) - 1) << place
+    sign = 1 << max(place + width for _, width, place in fields) - 1
+    return (distance ^ sign) - sign
+
+
+def _walk_all(
+    halfwords: Halfwords, marks: npt.NDArray[np.bool_], functions: Iterable[int], targets: Iterable[int]
+) -> dict[int, int]:
+    """Return the labels beyond the baseline that the linear sweep missed, by index.
+
+    Data that reads as a jump leads anywhere. A walk from the target of a jump counts only if it reads no encoding that
+    is certainly no instruction of a program.
+    """
+    found: dict[int, int] = {}
+    for seed in functions:
+        walk, _ = _walk(halfwords, marks, seed)
+        marks[list(walk)] = True
+        found.update((index, label) for index, label in walk.items() if label)
+    no_program = {label_names().index(UNKNOWN), label_names().index(PRIVILEGED)}
+    refused = np.zeros(len(halfwords), dtype=bool)
+    known = marks.copy()  # with the refused ones, so that no part is walked twice
+    for seed in targets:
+        walk, end = _walk(halfwords, known, seed)
+        known[list(walk)] = True
+        if no_program & set(walk.values()) or (end < len(halfwords) and refused[end]):
+            refused[list(walk)] = True
+        else:
+            found.update((index, label) for index, label in walk.items() if label)
+    return found
+
+
+def _walk(halfwords: Halfwords, marks: npt.NDArray[np.bool_], index: int) -> tuple[dict[int, int], int]:
+    """Return the labels from an index to the next known start, and that start."""
+    walk: dict[int, int] = {}
+    while index < len(halfwords) and not marks[index]:
+        low = int(halfwords[index])
+        if low & 3 != 3:
+            walk[index] = int(_short_labels()[low])
+            index += 1
+            continue
+        if index + 1 < len(halfwords):
+            walk[index] = int(_label_words(np.array([low | int(halfwords[index + 1]) << 16], dtype=np.uint32))[0])
+        index += 2
+    return walk, index
 
 
 def _label_words(words: Words) -> Labels:
-    """Return the label (index into `_names()`) of each 32-bit instruction."""
+    """Return the label (index into `label_names()`) of each 32-bit instruction."""
     labels = np.zeros(len(words), dtype=np.uint8)
     open_at = np.flatnonzero(~_surely_baseline()[_key(words)])
     unique, inverse = np.unique(words[open_at], return_inverse=True)
@@ -158,9 +271,9 @@ def _label_words(words: Words) -> Labels:
 
 def _match(values: npt.NDArray[np.unsignedinteger], patterns: tuple[Pattern, ...], default: str) -> Labels:
     """Return the label of the first pattern that matches each value, or that of `default`."""
-    labels = np.full(len(values), _names().index(default), dtype=np.uint8)
+    labels = np.full(len(values), label_names().index(default), dtype=np.uint8)
     for pattern in reversed(patterns):
-        labels[values & pattern.mask == pattern.match] = _names().index(pattern.extension)
+        labels[values & pattern.mask == pattern.match] = label_names().index(pattern.extension)
     return labels
 
 
@@ -193,7 +306,7 @@ def _short_labels() -> Labels:
 
 
 @cache
-def _names() -> tuple[str, ...]:
+def label_names() -> tuple[str, ...]:
     """Return the extensions by label; the baseline is 0."""
     found = {pattern.extension for pattern in (*long_patterns(), *short_patterns())}
     return (BASELINE, *sorted((found | {UNKNOWN}) - {BASELINE}))

@@ -21,6 +21,9 @@ from itertools import product
 
 BASELINE = "rv64gc"
 UNKNOWN = "unknown"
+PRIVILEGED = "privileged"
+# Reads of `cycle`, `instret` and `hpmcounter*`: rv64gc has them, but the kernel decides whether programs may.
+COUNTERS = "counters"
 
 # name -> (lowest bit, width) of the fields of a 32-bit instruction
 FIELDS = {
@@ -42,7 +45,8 @@ BRANCH, JALR, JAL, SYSTEM = 0x63, 0x67, 0x6F, 0x73
 FUSED = (MADD, MSUB, NMSUB, NMADD)
 CUSTOM = {0x0B: "custom-0", 0x2B: "custom-1", 0x5B: "custom-2", 0x7B: "custom-3"}
 ROUNDING = (0, 1, 2, 3, 4, 7)  # funct3 5 and 6 are reserved rounding modes
-CSR_OPS = (1, 2, 3, 5, 6, 7)
+CSR_WRITES, CSR_READS = (1, 5), (2, 3, 6, 7)
+CSR_OPS = (*CSR_WRITES, *CSR_READS)
 S, D, H, Q = 0, 1, 2, 3
 
 
@@ -145,7 +149,9 @@ def _atomic() -> list[Pattern]:
 def _system() -> list[Pattern]:
     """Zicsr with the CSRs of user code.
 
-    `unimp` is a write to one of them, the read-only `cycle`.
+    `unimp` is a write to one of them, the read-only `cycle`. From version 6.6, Linux lets programs read `time` alone
+    by default (kernel.perf_user_access is 1; Linux commit cc4c07c89aad, "drivers: perf: Implement perf event mmap
+    support in the SBI backend").
     """
     return [
         *_row(BASELINE, opcode=SYSTEM, funct3=0, rd=0, rs1=0, imm12=(0, 1)),
@@ -155,10 +161,12 @@ def _system() -> list[Pattern]:
         *_row("Zkr", opcode=SYSTEM, funct3=CSR_OPS, imm12=0x015),
         *_row("Zcmt", opcode=SYSTEM, funct3=CSR_OPS, imm12=0x017),
         *_row(BASELINE, opcode=SYSTEM, funct3=CSR_OPS, imm12=(1, 2, 3)),
-        *_row(BASELINE, opcode=SYSTEM, funct3=CSR_OPS, funct7=0x60),
+        *_row(BASELINE, opcode=SYSTEM, funct3=CSR_WRITES, funct7=0x60),
+        *_row(BASELINE, opcode=SYSTEM, funct3=CSR_READS, imm12=0xC01),
+        *_row(COUNTERS, opcode=SYSTEM, funct3=CSR_READS, imm12=(0xC00, *range(0xC02, 0xC20))),
         Pattern(extension="Zimop", mask=0xB3C0707F, match=0x81C04073),
         Pattern(extension="Zimop", mask=0xB200707F, match=0x82004073),
-        *_row("privileged", opcode=SYSTEM),
+        *_row(PRIVILEGED, opcode=SYSTEM),
         *_row("Zicbom", opcode=MISC_MEM, funct3=2, rd=0, imm12=(0, 1, 2)),
         *_row("Zicboz", opcode=MISC_MEM, funct3=2, rd=0, imm12=4),
     ]

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 
 from factory.elf.bundled import is_bundled
 from factory.model.record import AuditSummary, DispatchedLibrary
-from factory.stages.audit.auditor import version_numbers
 from factory.stages.audit.report import AuditReport, LibraryReport
+from factory.stages.audit.versions import version_numbers
 
 # Prefixes of the extensions that V consists of.
 PARTS_OF_V = ("zve", "zvl")

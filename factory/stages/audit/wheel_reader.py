@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.parser import HeaderParser
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from packaging.tags import Tag, parse_tag
 
@@ -22,7 +24,24 @@ TOTAL_BYTES = 8 << 30
 SUSPICIOUS_BYTES = 256 << 20  # from here on the ratio counts
 SUSPICIOUS_RATIO = 100  # compiled code shrinks 2 to 6 times; deflate can do 1000
 METADATA_BYTES = 1 << 20
+CONTENT_BYTES = 512 << 20  # larger files other than ELF are not looked into
+BLOCK = 1 << 20
+WHEEL = re.compile(r"[^/]+\.dist-info/WHEEL")
 SBOM = re.compile(r"[^/]+\.dist-info/sboms/.*[^/]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A file of a wheel; `content` is None for a large one that is not ELF."""
+
+    path: str
+    size: int
+    sha256: bytes
+    content: bytes | None
+
+    @property
+    def is_elf(self) -> bool:
+        return self.content is not None and self.content.startswith(MAGIC)
 
 
 class WheelFile:
@@ -39,13 +58,29 @@ class WheelFile:
         Raises:
             AuditFailed: there is not exactly one WHEEL file, or it is too large.
         """
-        found = [info for info in self._members if PurePosixPath(info.filename).match("*.dist-info/WHEEL")]
-        found = [info for info in found if info.filename.count("/") == 1]
+        lines = HeaderParser().parsestr(self._wheel_text()).get_all("Tag", [])
+        return frozenset(tag for line in lines for tag in _parsed(line))
+
+    def is_pure(self) -> bool:
+        """Return whether the WHEEL file says that the wheel is installed as pure Python.
+
+        Raises:
+            AuditFailed: there is not exactly one WHEEL file, or it is too large.
+        """
+        return str(HeaderParser().parsestr(self._wheel_text()).get("Root-Is-Purelib", "")).strip().lower() == "true"
+
+    def _wheel_text(self) -> str:
+        found = [info for info in self._members if WHEEL.fullmatch(info.filename)]
         if len(found) != 1 or found[0].file_size > METADATA_BYTES:
             raise AuditFailed(f"{self._name}: not a wheel: no .dist-info/WHEEL file, or more than one")
-        text = self._archive.read(found[0]).decode("utf-8", errors="replace")
-        lines = HeaderParser().parsestr(text).get_all("Tag", [])
-        return frozenset(tag for line in lines for tag in _parsed(line))
+        return self._archive.read(found[0]).decode("utf-8", errors="replace")
+
+    def metadata(self, name: str, limit: int = METADATA_BYTES) -> bytes | None:
+        """Return a file of the .dist-info folder; None if it is missing or too large."""
+        found = [info for info in self._members if re.fullmatch(rf"[^/]+\.dist-info/{re.escape(name)}", info.filename)]
+        if len(found) != 1 or found[0].file_size > limit:
+            return None
+        return self._archive.read(found[0])
 
     def sboms(self) -> tuple[str, ...]:
         """Return the paths of the bills of materials (PEP 770)."""
@@ -53,11 +88,30 @@ class WheelFile:
 
     def elf_files(self) -> Iterator[tuple[str, bytes]]:
         """Yield path and bytes of each ELF file, one at a time in memory."""
+        yield from ((each.path, each.content) for each in self.members() if each.content is not None and each.is_elf)
+
+    def members(self) -> Iterator[Member]:
+        """Yield the files, sorted by path, one at a time in memory."""
         for info in sorted(self._members, key=lambda info: info.filename):
             with self._archive.open(info) as file:
                 start = file.read(len(MAGIC))
-                if start == MAGIC:
-                    yield info.filename, start + file.read()
+                if start == MAGIC or info.file_size <= CONTENT_BYTES:
+                    content = start + file.read()
+                    digest = hashlib.sha256(content).digest()
+                    yield Member(path=info.filename, size=len(content), sha256=digest, content=content)
+                    continue
+                hashed = hashlib.sha256(start)
+                while block := file.read(BLOCK):
+                    hashed.update(block)
+            yield Member(path=info.filename, size=info.file_size, sha256=hashed.digest(), content=None)
+
+    def digest(self, path: str, algorithm: str) -> bytes:
+        """Return the digest of a file."""
+        hashed = hashlib.new(algorithm)
+        with self._archive.open(path) as file:
+            while block := file.read(BLOCK):
+                hashed.update(block)
+        return hashed.digest()
 
 
 @contextmanager

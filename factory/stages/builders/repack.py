@@ -20,9 +20,10 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from factory.elf.bounds import MalformedElf
 from factory.elf.dependencies import Closure, find_closure, link_change, own_files
 from factory.elf.patchelf import relink
-from factory.elf.reader import LinkedFile, MalformedElf
+from factory.elf.reader import LinkedFile
 from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, LibraryOrigin, PackagePin
 from factory.model.recipe import Recipe, RepackOptions

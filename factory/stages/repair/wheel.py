@@ -19,9 +19,10 @@ from auditwheel.tools import dir2zip, zip2dir
 from auditwheel.wheeltools import rewrite_record
 from packaging.utils import parse_wheel_filename
 
+from factory.elf.bounds import MalformedElf
 from factory.elf.dependencies import find_closure, link_change, missing_symbols, original_names, own_files, unneeded
 from factory.elf.patchelf import relink
-from factory.elf.reader import MalformedElf, is_elf, read_links
+from factory.elf.reader import is_elf, read_links
 from factory.elf.symbols import NeededSymbol
 from factory.errors import CommandFailed, RepairFailed
 from factory.model.artifacts import BuiltWheel, RepairedWheel

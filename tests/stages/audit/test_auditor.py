@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.cli.commands.audit import configure, run
-from factory.elf.reader import MalformedElf, read_elf
+from factory.elf.bounds import MalformedElf
+from factory.elf.reader import read_elf
 from factory.elf.symbols import SymbolMap
 from factory.errors import AuditFailed
 from factory.model.recipe import AuditOptions
@@ -36,8 +37,8 @@ def audit(path: Path, *dispatched: str) -> AuditReport:
     return audit_wheel(path, AuditOptions(dispatched=dispatched), Target())
 
 
-def audit_image(folder: Path, image: Image, **options: str) -> AuditReport:
-    return audit(wheel(folder, {LIBRARY: image.build()}, **options))
+def audit_image(folder: Path, image: Image, path: str = f"vectors/{LIBRARY}", **options: str) -> AuditReport:
+    return audit(wheel(folder, {path: image.build()}, **options))
 
 
 def messages(report: AuditReport) -> list[str]:
@@ -152,7 +153,7 @@ def test_audit_of_declared_baseline_library_has_note(tmp_path: Path) -> None:
         (Image(runpath="$ORIGINAL"), "the run path '$ORIGINAL' is not relative to $ORIGIN"),
         (Image(needed=("/build/libm.so",)), "'/build/libm.so' in SONAME or NEEDED is a path"),
         (Image(soname="out/x.so"), "'out/x.so' in SONAME or NEEDED is a path"),
-        (Image(text_relocations=True), "has text relocations"),
+        (Image(text_relocations=True, relocated={0: 2}), "has text relocations (first: 0x1000)"),
         (Image(stack=None), "asks for an executable stack (no PT_GNU_STACK header)"),
         (Image(stack=READ_WRITE_EXEC), "asks for an executable stack (an executable PT_GNU_STACK header)"),
         (Image(versions=("GLIBC_2.34", "GLIBC_2.40")), "needs glibc 2.40, the tag promises 2.39"),
@@ -192,8 +193,10 @@ def test_audit_of_tag_above_target_fails(tmp_path: Path) -> None:
 
 def test_audit_of_unrepaired_wheel_uses_target(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(versions=("GLIBC_2.41",)), tag="cp313-cp313-linux_riscv64")
-    assert messages(report) == ["needs glibc 2.41, the tag promises 2.39"]
-    assert "names no glibc version" in report.notes[0].message
+    assert [(each.kind, each.message) for each in report.violations] == [
+        ("tag", "the platform tag linux_riscv64 names no glibc: such a wheel is for the machine that built it"),
+        ("glibc", "needs glibc 2.41, the tag promises 2.39"),
+    ]
 
 
 def test_audit_of_wheel_for_other_platform_fails(tmp_path: Path) -> None:

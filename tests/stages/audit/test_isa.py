@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 from itertools import product
 from pathlib import Path
@@ -13,8 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.stages.audit import isa
-from factory.stages.audit.isa import extension_of, extensions_beyond_baseline, find_excess, instruction_starts
-from factory.stages.audit.opcodes import BASELINE, UNKNOWN, long_patterns
+from factory.stages.audit.isa import (
+    Scan,
+    encoding_at,
+    extension_of,
+    extensions_beyond_baseline,
+    instruction_starts,
+    jump_distance,
+    label_names,
+    scan,
+    sweep,
+)
+from factory.stages.audit.opcodes import BASELINE, COUNTERS, UNKNOWN, long_patterns
 from tests.support.elf_images import RV64GC, RV64GCV, VSETVLI, code
 
 HALFWORDS = st.lists(
@@ -104,6 +115,13 @@ def excess_by_walking(halfwords: list[int]) -> dict[str, list[int]]:
     return found
 
 
+def by_extension(found: Scan) -> dict[str, list[int]]:
+    offsets: dict[str, list[int]] = {}
+    for offset, label in zip(found.offsets.tolist(), found.labels.tolist(), strict=True):
+        offsets.setdefault(label_names()[label], []).append(offset)
+    return offsets
+
+
 @given(HALFWORDS)
 def test_instruction_starts_equal_sequential_walk(halfwords: list[int]) -> None:
     assert instruction_starts(np.array(halfwords, dtype=np.uint16)).tolist() == starts_by_walking(halfwords)
@@ -113,17 +131,14 @@ def test_instruction_starts_equal_sequential_walk(halfwords: list[int]) -> None:
 def test_scan_of_any_chunk_size_equals_sequential_walk(halfwords: list[int], chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(isa, "CHUNK", chunk)
-        excess = find_excess(np.array(halfwords, dtype="<u2").tobytes())
-    expected = excess_by_walking(halfwords)
-    assert {found.extension: found.count for found in excess} == {name: len(at) for name, at in expected.items()}
-    for found in excess:
-        assert [example.offset for example in found.examples] == expected[found.extension][: isa.EXAMPLES]
+        swept = sweep(np.array(halfwords, dtype="<u2").tobytes())
+    assert by_extension(swept) == excess_by_walking(halfwords)
 
 
 @pytest.mark.parametrize("encoding", WITHIN, ids=lambda encoding: WITHIN[encoding])
 def test_baseline_instruction_is_no_excess(encoding: int) -> None:
     assert extension_of(encoding, 4) == BASELINE
-    assert find_excess(code(encoding)) == ()
+    assert by_extension(scan(code(encoding))) == {}
 
 
 @pytest.mark.parametrize(("encoding", "extension"), BEYOND.items(), ids=[f"{w:#010x}-{e}" for w, e in BEYOND.items()])
@@ -144,23 +159,73 @@ def test_encoding_is_in_baseline_or_extension_only(number: int) -> None:
 
 
 def test_zero_padding_is_no_excess() -> None:
-    assert find_excess(code(0x8082) + bytes(64) + code(0x8082)) == ()
+    assert by_extension(scan(code(0x8082) + bytes(64) + code(0x8082))) == {}
 
 
 def test_second_half_of_long_instruction_is_skipped() -> None:
     lui_with_vector_like_upper_half = 0x77D70537
-    assert find_excess(code(lui_with_vector_like_upper_half, 0x0D00, 0x8082)) == ()
+    assert by_extension(scan(code(lui_with_vector_like_upper_half, 0x0D00, 0x8082))) == {}
 
 
-def test_example_has_offset_encoding_and_size() -> None:
-    (found,) = find_excess(code(0x8082, VSETVLI, 0x8082))
-    assert (found.extension, found.count) == ("V", 1)
-    assert found.examples == (isa.Example(offset=2, encoding=VSETVLI, size=4),)
+def test_scan_has_offset_and_encoding() -> None:
+    text = code(0x8082, VSETVLI, 0x8082)
+    assert by_extension(scan(text)) == {"V": [2]}
+    assert encoding_at(text, 2) == (VSETVLI, 4)
+    assert encoding_at(text, 0) == (0x8082, 2)
 
 
 def test_truncated_last_instruction_is_ignored() -> None:
-    assert find_excess(code(0x8082) + b"\xd7\x77\x00") == ()
-    assert find_excess(b"") == ()
+    assert by_extension(scan(code(0x8082) + b"\xd7\x77\x00")) == {}
+    assert by_extension(scan(b"")) == {}
+
+
+# A halfword that reads as the start of a long instruction swallows the first half of the vector instruction behind it.
+TRAP = struct.pack("<H", 0x0013)
+
+
+def test_linear_sweep_alone_loses_step() -> None:
+    assert by_extension(sweep(code(0x8082) + TRAP + code(VSETVLI, 0x8082))) == {}
+
+
+def test_scan_starts_anew_at_functions() -> None:
+    assert by_extension(scan(code(0x8082) + TRAP + code(VSETVLI, 0x8082), [4])) == {"V": [4]}
+
+
+@pytest.mark.parametrize(
+    ("jump", "distance"),
+    [
+        (0xA019, 6),  # c.j
+        (0xC119, 6),  # c.beqz a0
+        (0xE119, 6),  # c.bnez a0
+        (0x0080006F, 8),  # j
+        (0x00B50463, 8),  # beq a0,a1
+        (0xFE5FF0EF, -28),  # jal
+        (0xFE0518E3, -16),  # bnez a0
+        (0x8082, 0),  # ret
+    ],
+)
+def test_jump_has_its_distance(jump: int, distance: int) -> None:
+    assert jump_distance(jump, 4 if jump & 3 == 3 else 2) == distance
+
+
+@pytest.mark.parametrize("jump", [0xA011, 0x0060006F, 0x00B50363])
+def test_scan_starts_anew_at_targets_of_jumps(jump: int) -> None:
+    text = code(jump) + TRAP + code(VSETVLI, 0x8082)
+    (found,) = by_extension(scan(text)).items()
+    assert found == ("V", [len(text) - 6])
+
+
+def test_target_that_reads_as_data_is_no_start() -> None:
+    """A table may read as a jump; the bytes there then read as anything."""
+    vsetvli_a5_t1, load_of_no_width = 0x0D0377D7, 0x00007003
+    assert by_extension(scan(code(0xA011) + TRAP + code(vsetvli_a5_t1, load_of_no_width))) == {}
+    assert by_extension(scan(code(0xA011) + TRAP + code(vsetvli_a5_t1, 0x8082))) == {"V": [4]}
+
+
+def test_time_is_no_counter() -> None:
+    assert extension_of(0xC0102573, 4) == BASELINE
+    counters = (0xC0002573, 0xC0202573, 0xC0302573, 0xC1F02573)
+    assert {extension_of(each, 4) for each in counters} == {COUNTERS}
 
 
 @pytest.mark.parametrize(
