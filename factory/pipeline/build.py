@@ -130,7 +130,7 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
     if known is not None:
         return _check_again(runner, known, others)
     made = runner.make_wheel()
-    audit = runner.audit(made.repaired)
+    audit = runner.audit(made)
     checks = runner.check(made.repaired.path, others)
     job, config, root = prepared.job, prepared.config, prepared.environment.root
     recipe = job.recipe

@@ -27,6 +27,7 @@ from factory.stages.builders.base import Build
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
+from factory.stages.sources.compiled import compiled_source
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.prepare import prepare
 from factory.util.full_disk import file_system
@@ -70,14 +71,14 @@ class StageRunner:
         repaired = once("repair", RepairedWheel, lambda log: self._repair(built, log))
         return MadeWheel(source=source, patches=applied, built=built, repaired=repaired)
 
-    def audit(self, wheel: RepairedWheel) -> AuditSummary | None:
+    def audit(self, made: MadeWheel) -> AuditSummary | None:
         """Audit the wheel; None if a factory that kept no summary finished the stage.
 
         Raises:
             AuditFailed: the wheel is not what its tag or recipe promises.
         """
         kind: type[AuditSummary | str] = AuditSummary | str  # type: ignore[assignment]
-        summary = self.checkpoints.once("audit", kind, lambda log: self._audit(wheel, log))
+        summary = self.checkpoints.once("audit", kind, lambda log: self._audit(made, log))
         return summary if isinstance(summary, AuditSummary) else None
 
     def check(self, wheel: Path, others: Sequence[Path]) -> tuple[CheckResult, ...]:
@@ -191,14 +192,17 @@ class StageRunner:
         number = recipe.build_number
         return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
 
-    def _audit(self, wheel: RepairedWheel, log: LogSink) -> AuditSummary:
-        report = audit_into_log(wheel.path, self.prepared.job.recipe.audit, self.prepared.config.target, log)
+    def _audit(self, made: MadeWheel, log: LogSink) -> AuditSummary:
+        options, target = self.prepared.job.recipe.audit, self.prepared.config.target
+        report = audit_into_log(made.repaired.path, options, target, log, compiled_source(made.source))
         require_clean(report)
         return summarize(report)
 
 
-def audit_into_log(wheel: Path, options: AuditOptions, target: Target, log: LogSink) -> AuditReport:
-    """Audit a wheel and write the report into the log."""
-    report = audit_wheel(wheel, options, target)
+def audit_into_log(
+    wheel: Path, options: AuditOptions, target: Target, log: LogSink, compiled_source: str = ""
+) -> AuditReport:
+    """Audit a wheel, as `audit_wheel` does, and write the report into the log."""
+    report = audit_wheel(wheel, options, target, compiled_source=compiled_source)
     log.write(render_text(report))
     return report
