@@ -26,6 +26,7 @@ from factory.stages.audit.wheel_reader import open_wheel
 from factory.stages.builders.base import Build
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
+from factory.stages.repair.declaration import add_declaration
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources.compiled import compiled_source
 from factory.stages.sources.fetch import fetch
@@ -190,6 +191,7 @@ class StageRunner:
             pass
         wheel = repair(built, recipe.repair, prepared.config.target, tools, out, SOURCE_DATE_EPOCH, log)
         number = recipe.build_number
+        wheel = add_declaration(wheel, recipe.audit)
         return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
 
     def _audit(self, made: MadeWheel, log: LogSink) -> AuditSummary:
