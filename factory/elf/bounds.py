@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 LIMIT = 100_000  # sections, dynamic tags, version entries: far above what any linker writes
+HIGHEST = 1 << 62  # above any address of a program
 
 Item = TypeVar("Item")
 

@@ -10,7 +10,7 @@ from enum import Enum
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import Segment
 
-from factory.elf.bounds import MalformedElf, bounded
+from factory.elf.bounds import HIGHEST, MalformedElf, bounded
 
 SHF_ALLOC, SHF_EXECINSTR = 2, 4
 PF_X = 1
@@ -111,6 +111,8 @@ def _checked(ranges: Sequence[Described], data: bytes) -> Iterator[CodeRange]:
 
 
 def _range(name: str, part: Interval, address: int, claim: Claim, data: bytes) -> CodeRange:
+    if not 0 <= address < HIGHEST:
+        raise MalformedElf(f"code at the address {address:#x}, where no program has any")
     return CodeRange(name=name, address=address, data=data[part[0] : part[1]], claim=claim)
 
 

@@ -14,7 +14,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from factory.elf.bounds import bounded
+from factory.elf.bounds import HIGHEST, bounded
 
 STT_OBJECT, STT_FUNC = 1, 2
 SYMBOL = np.dtype(
@@ -24,7 +24,6 @@ PT_GNU_EH_FRAME = "PT_GNU_EH_FRAME"
 # Version and encodings of .eh_frame_hdr as GNU ld and lld write it (Linux Standard Base, "The .eh_frame_hdr section"):
 # pointers of 4 bytes, relative to themselves or to the section.
 EH_FRAME_HDR = bytes([1, 0x1B, 0x03, 0x3B])
-HIGHEST = 1 << 62  # above any address of a program
 
 Numbers = npt.NDArray[np.int64]
 

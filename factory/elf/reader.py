@@ -29,6 +29,7 @@ DF_TEXTREL = 4
 PF_W = 2
 R_NONE = 0  # R_RISCV_NONE: linkers leave such entries in place of relocations that they dropped
 RELOCATIONS = SYMBOLS = 10_000_000
+VERSIONS = 10_000
 ATOMIC = "__atomic_"
 
 
@@ -251,11 +252,12 @@ def _needed_versions(elf: ELFFile, tags: list[DynamicTag]) -> tuple[tuple[str, s
         return ()
     strings = StringTableSection(_header(_offset(elf, values["DT_STRTAB"]), values["DT_STRSZ"]), "", elf)
     header = _header(_offset(elf, values["DT_VERNEED"]), entries=values["DT_VERNEEDNUM"])
-    return tuple(
+    needs = (
         (str(library.name), str(version.name))
-        for library, versions in bounded(GNUVerNeedSection(header, "", elf, strings).iter_versions())
-        for version in bounded(versions)
+        for library, versions in bounded(GNUVerNeedSection(header, "", elf, strings).iter_versions(), VERSIONS)
+        for version in versions
     )
+    return tuple(bounded(needs, VERSIONS))
 
 
 def _header(offset: int, size: int = 0, entries: int = 0) -> Container:

@@ -190,13 +190,15 @@ def wheel(
     *,
     tag: str = "cp313-cp313-manylinux_2_39_riscv64",
     tags_inside: Iterable[str] | None = None,
+    pure: bool = False,
     name: str = "vectors_c-1.0",
 ) -> Path:
     """Write a wheel with these files, a WHEEL file and a RECORD."""
     lines = "".join(f"Tag: {text}\n" for text in ([tag] if tags_inside is None else tags_inside))
+    of_wheel = f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: {str(pure).lower()}\n{lines}"
     metadata = {
         f"{name}.dist-info/METADATA": b"Metadata-Version: 2.1\nName: vectors-c\nVersion: 1.0\n",
-        f"{name}.dist-info/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\n{lines}".encode(),
+        f"{name}.dist-info/WHEEL": of_wheel.encode(),
     }
     members = {**files, **metadata}
     record = "".join(_record_line(path, data) for path, data in members.items()) + f"{name}.dist-info/RECORD,,\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -135,7 +135,7 @@ def extension_of(encoding: int, size: int) -> str:
     """
     if size == 2:
         return label_names()[int(_short_labels()[encoding])]
-    return label_names()[int(_label_words(np.array([encoding], dtype=np.uint32))[0])]
+    return label_names()[_label_of(encoding)]
 
 
 def extensions_beyond_baseline(arch: str) -> tuple[str, ...]:
@@ -255,9 +255,15 @@ def _walk(halfwords: Halfwords, marks: npt.NDArray[np.bool_], index: int) -> tup
             index += 1
             continue
         if index + 1 < len(halfwords):
-            walk[index] = int(_label_words(np.array([low | int(halfwords[index + 1]) << 16], dtype=np.uint32))[0])
+            walk[index] = _label_of(low | int(halfwords[index + 1]) << 16)
         index += 2
     return walk, index
+
+
+@lru_cache(maxsize=1 << 16)
+def _label_of(word: int) -> int:
+    """Return the label of one 32-bit instruction."""
+    return int(_label_words(np.array([word], dtype=np.uint32))[0])
 
 
 def _label_words(words: Words) -> Labels:

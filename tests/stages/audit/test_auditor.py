@@ -37,8 +37,8 @@ def audit(path: Path, *dispatched: str) -> AuditReport:
     return audit_wheel(path, AuditOptions(dispatched=dispatched), Target())
 
 
-def audit_image(folder: Path, image: Image, path: str = f"vectors/{LIBRARY}", **options: str) -> AuditReport:
-    return audit(wheel(folder, {path: image.build()}, **options))
+def audit_image(folder: Path, image: Image, tag: str = "cp313-cp313-manylinux_2_39_riscv64") -> AuditReport:
+    return audit(wheel(folder, {f"vectors/{LIBRARY}": image.build()}, tag=tag))
 
 
 def messages(report: AuditReport) -> list[str]:
