@@ -13,6 +13,7 @@ import pytest
 
 from factory.errors import TimeLimitReached
 from factory.util.atomic_files import sha256_of
+from factory.util.paths import Layout
 from tests.support.checkouts import ONE_PROFILE, Checkout, add_recipe, make_checkout
 from tests.support.processes import survivors
 from tests.support.waiting import wait_until
@@ -55,10 +56,15 @@ LIBRARY = "lib.linux-riscv64-cpython-313/vectors_c.cpython-313-riscv64-linux-gnu
 BUILD = ("build", "speed-cpp", "--jobs", "1")
 
 
+def compiler_cache(cache: Path) -> Path:
+    """Return the folder that builds of speed-cpp have as /ccache."""
+    return Layout(cache).compiler_caches / "speed-cpp"
+
+
 def speed_checkout(root: Path, cache: Path) -> Checkout:
     add_recipe(root, "speed-cpp", more=LAUNCHED, smoke=SPEED)
-    tools = cache / "ccache"
-    tools.mkdir()
+    tools = compiler_cache(cache)
+    tools.mkdir(parents=True)
     (tools / "finish-some").write_text(FINISH_SOME)
     (tools / "finish-some").chmod(0o755)
     (tools / "finished").write_text("")
@@ -66,13 +72,13 @@ def speed_checkout(root: Path, cache: Path) -> Checkout:
 
 
 def allow(checkout: Checkout, objects: int) -> None:
-    (checkout.cache / "ccache/allowed").write_text(str(objects))
-    shutil.rmtree(checkout.cache / "ccache/busy", ignore_errors=True)
+    (compiler_cache(checkout.cache) / "allowed").write_text(str(objects))
+    shutil.rmtree(compiler_cache(checkout.cache) / "busy", ignore_errors=True)
 
 
 def compiled(checkout: Checkout) -> Counter[str]:
     """How often the compiler finished each object, in all slices."""
-    return Counter(SOURCE.findall((checkout.cache / "ccache/finished").read_text()))
+    return Counter(SOURCE.findall((compiler_cache(checkout.cache) / "finished").read_text()))
 
 
 def half_written(checkout: Checkout) -> list[Path]:
@@ -118,7 +124,7 @@ def test_build_in_five_slices_gives_same_bytes(fresh_cache: Path, tmp_path: Path
     assert checkout.factory(*BUILD).returncode == 0
     assert compiled(checkout) == dict.fromkeys(names, 2)
     assert sha256_of(checkout.wheel()) == cut
-    assert not (fresh_cache / "ccache/overlapping").exists()
+    assert not (compiler_cache(fresh_cache) / "overlapping").exists()
 
 
 def test_build_killed_discards_half_written_library(fresh_cache: Path, tmp_path: Path) -> None:
