@@ -1,4 +1,4 @@
-"""Printable text: output of package builds that commands neither a terminal nor GitHub's runner."""
+"""Printable text: build output without commands to a terminal or GitHub's runner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUNNER_COMMAND = re.compile(r"##\[")
 
 
 def printable(text: str) -> str:
-    """Return output of a package's build as text that commands neither a terminal nor GitHub's runner.
+    """Return build output without commands to a terminal or GitHub's runner.
 
     A terminal obeys control characters. The runner obeys lines that begin with `::`, also after spaces, and `##[`
     anywhere in a line.

@@ -1,4 +1,4 @@
-"""Descriptions of illegal instructions: code for another CPU, or an encoding that is reserved on each."""
+"""Descriptions of illegal instructions: for another CPU, or reserved on each."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _missing(fault: Fault, extension: str, encoding: int, setting: str | None) -
 
 
 def extensions(isa: str) -> frozenset[str]:
-    """Return the extensions in the kernel's `isa` line, such as `rv64imafdcv_zba_zvfh`; empty for other text."""
+    """Return the extensions in the kernel's `isa` line; empty for other text."""
     match = re.match(r"rv(?:32|64)([a-y]+)((?:_?[sxz]\w+)*)", isa.lower())
     return frozenset({*match[1], *filter(None, match[2].split("_"))}) if match else frozenset()
 
@@ -93,7 +93,7 @@ def _compiler_hint(encoding: int, setting: str | None) -> str:
 
 
 def disassemble(encoding: int, size: int, disassembler: Sequence[str]) -> str:
-    """Return an instruction's text in backquotes, or its encoding where objdump is not available."""
+    """Return an instruction in backquotes, or its encoding if objdump is not available."""
     unknown = f"`.{size}byte {encoding:#x}`"
     if not disassembler:
         return unknown

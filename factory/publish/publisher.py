@@ -178,7 +178,7 @@ def _resolve(
     mirror: Path,
     log: LogSink,
 ) -> Dependencies:
-    """Fetch missing dependencies of published wheels, and resolve the wheels whose resolution is stale."""
+    """Fetch missing dependencies of published wheels, and resolve stale wheels."""
     refetch(locations.missing_mirrored(published), target=target, cache=mirror, log=log)
     open_cached = partial(open_mirror, target=target, cache=mirror, log=log)
     return resolve_dependencies(built, published, locations, cache, open_cached)

@@ -229,7 +229,7 @@ class _Unpacker:
 
 
 def _is_provenance(path: Path) -> bool:
-    """Report whether a file is the provenance of the wheel beside it, which publishing verifies."""
+    """Report whether a file is the provenance of the wheel beside it."""
     return path.name.endswith(".whl.provenance") and path.with_suffix("").is_file()
 
 

@@ -93,7 +93,7 @@ def working_under(stop: Stop | None = None) -> Iterator[Stop]:
 
 @contextmanager
 def nested() -> Iterator[Stop]:
-    """Use a Stop of the body's own in the body, which is also requested when the surrounding one is."""
+    """Use an own Stop in the body, which is also requested when the outer one is."""
     outer, inner = current(), Stop()
     with outer.ended_by(lambda: inner.request(outer.reason)), working_under(inner):
         yield inner

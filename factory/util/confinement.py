@@ -40,7 +40,7 @@ FIRST_TO_BE_KILLED = "1000"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of a command: processes with their threads, bytes of memory, and bytes of one file."""
+    """Limits of a command: processes with threads, bytes of memory, bytes of one file."""
 
     processes: int
     memory: int

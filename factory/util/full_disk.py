@@ -14,7 +14,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Set the file on the error of a full disk that doesn't name it, as those of writing don't."""
+    """Set the file on a full disk's error that names none, as those of writing."""
     try:
         yield
     except OSError as error:
@@ -24,7 +24,7 @@ def naming(path: Path | str) -> Iterator[None]:
 
 
 def describe_full_disk(error: OSError, folder: Path | None = None) -> str:
-    """Return `<file>: can't be written: <cause>: <file system>`; `folder` is for errors that name no file."""
+    """Return `<file>: can't be written: <cause>: <file system>`; else name `folder`."""
     # Of a copy, the second file is the one that is written.
     name = error.filename2 or error.filename or folder
     if name is None:

@@ -132,7 +132,7 @@ def note(line: str, tail: Tail, log: LogSink | None) -> None:
 
 
 def kernel_kills() -> int:
-    """Return the number of processes that the kernel has ended for lack of memory; 0 where it doesn't tell."""
+    """Return the number of processes that the kernel ended for lack of memory, 0 if unknown."""
     with contextlib.suppress(OSError):
         match = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
         return int(match[1]) if match else 0
@@ -197,7 +197,7 @@ def _end_cleanly(child: subprocess.Popen[str]) -> None:
 
 
 def signal_of(status: int) -> signal.Signals | None:
-    """Return the signal that ended a command; bubblewrap and shells report it as 128 + its number."""
+    """Return the signal that ended a command; shells report it as 128 + its number."""
     number = -status if status < 0 else status - 128
     return signal.Signals(number) if number in set(signal.Signals) else None
 

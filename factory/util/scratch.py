@@ -35,7 +35,7 @@ def own_folder(jobs: Path, kind: str, package: str, *, keep: bool) -> Iterator[P
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder with a root filesystem or a build, if it exists; of a link, remove the link itself."""
+    """Remove the folder of a root or a build, if it exists; of a link, the link itself."""
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
         return

@@ -1,4 +1,4 @@
-"""Folders that a package's build can write: read and written without following a name out of them.
+"""Folders that a package's build can write, used without following names out of them.
 
 A build may plant a link, a FIFO or a huge file under any name that the host opens later. Each part of a path is opened
 relative to the one before, and links are refused.

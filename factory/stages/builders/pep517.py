@@ -133,7 +133,7 @@ def _fetch_crates(build: Build) -> None:
 
 
 def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWheel:
-    """Call the backend's build_wheel with the network off; return a copy of the wheel in `build.out`.
+    """Call the backend's build_wheel offline; return a copy of the wheel in `build.out`.
 
     At most `build.jobs` compilers run at once, as far as the backend can be told.
 

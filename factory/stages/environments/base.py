@@ -71,7 +71,7 @@ class Environment(Protocol):
     def open(
         self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False
     ) -> AbstractContextManager[OpenedRoot]:
-        """Open the root with the host folder `work` at /build, and the compiler and package caches of that name.
+        """Open the root with the host folder `work` at /build, and the caches of that name.
 
         A package's code can write its caches, so no other package has the same. All other changes are discarded at the
         end, unless they are to be kept: then the root can be opened `as_left`, with the changes of the last time.

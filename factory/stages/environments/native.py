@@ -113,7 +113,7 @@ class NativeEnvironment:
     def open(
         self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False
     ) -> AbstractContextManager[MachineSandbox]:
-        """Open the machine; see Environment.open. Other changes go to a temporary folder next to `work`."""
+        """Open the machine; see Environment.open. Other changes go to a folder next to `work`."""
         sandbox = MachineSandbox(
             over=tuple(layer.tree for layer in self.root.layers[1:]),
             work=work,

@@ -29,7 +29,7 @@ class RootfsEnvironment:
     def open(
         self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False
     ) -> AbstractContextManager[OverlaySandbox]:
-        """Open the root; see Environment.open. The writable layer is a temporary folder next to `work`."""
+        """Open the root; see Environment.open. The writable layer is a folder next to `work`."""
         return self.sandbox(work, caches).opened(keep=keep, as_left=as_left)
 
     def sandbox(self, work: Path, caches: str, *, installs_packages: bool = False) -> OverlaySandbox:

@@ -117,7 +117,7 @@ class SealedSandbox(ABC):
         return attach(self.host_argv(replace(command, env={**command.env, **terminal})))
 
     def host_argv(self, command: Command, *options: str) -> list[str]:
-        """Return the host's command line that runs a command in the root; `options` are bubblewrap's."""
+        """Return the host's command line for a command in the root; `options` are bubblewrap's."""
         return [*self._bubblewrap(command, options), *command.argv]
 
     @abstractmethod
@@ -158,7 +158,7 @@ def inputs_of(work: Path) -> Path:
 
 
 def _with_limit(error: CommandFailed, reached: str | None, log: LogSink) -> CommandFailed:
-    """Return the failure with the limit that the command reached, if any, as the last line of its output."""
+    """Return the failure, with a reached limit as the last line of its output."""
     if reached is None:
         return error
     log.write(f"{reached}\n")

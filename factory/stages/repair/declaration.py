@@ -26,7 +26,7 @@ IS_RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
 
 
 def add_declaration(wheel: RepairedWheel, options: AuditOptions) -> RepairedWheel:
-    """Add the declaration file to a wheel and its RECORD; a wheel without declarations keeps its bytes.
+    """Add the declaration file to a wheel and its RECORD, if there are declarations.
 
     Raises:
         RepairFailed: the wheel has no RECORD, or a declaration of its own.

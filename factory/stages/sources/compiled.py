@@ -26,7 +26,7 @@ def compiled_source(tree: SourceTree) -> str:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Yield the paths of files, relative to the source, outside of folders for tests and documentation."""
+    """Yield files' paths in the source, without folders for tests and documentation."""
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name.lower() not in ASIDE and not name.startswith(".")]
         for name in names:
