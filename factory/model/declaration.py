@@ -92,6 +92,6 @@ REQUIREMENT = Rule(refusal="{value} is not a requirement as PEP 508 defines it",
 VARIABLE = matching(r"[A-Za-z_][A-Za-z0-9_]*", "is not the name of an environment variable")
 INSIDE_WHEEL = Rule(refusal="{value} must be a path inside the wheel", holds=is_inside)
 INSIDE_SOURCE = Rule(refusal="{value} must be the path of a folder inside the source", holds=is_inside)
-DURATION = matching(r"(?=\d)(\d+h)?(\d+m)?(\d+s)?", "{value} is not a duration, such as '5h30m', '90m' or '45s'")
+DURATION = matching(r"(?=.*[1-9])(\d+h)?(\d+m)?(\d+s)?", "{value} is not a duration, such as '5h30m', '90m' or '45s'")
 # Debian Policy 5.6.1, with the `=version` that apt-get takes.
 DEBIAN_PACKAGE = matching(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?", "{value} is not the name of a Debian package")

