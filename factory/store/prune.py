@@ -15,7 +15,7 @@ from factory.store.cache_export import Report
 from factory.util.confinement import run_tool
 from factory.util.locks import held_if_free
 from factory.util.paths import Layout
-from factory.util.scratch import discard
+from factory.util.scratch import discard, is_abandoned, is_foreign
 
 DAY = 86400.0
 PARTIAL = ".partial"
@@ -94,7 +94,8 @@ def compiler_statistics(layout: Layout) -> CompilerStatistics | None:
 def prune(layout: Layout, days: int, report: Report) -> int:
     """Remove partial layers, and builds and layers unused for `days` days.
 
-    Return the freed bytes. The store stays unchanged, and so do items that another process is working on.
+    Scratch folders of killed processes are removed too. Return the freed bytes.
+    The store stays unchanged, and so do items that another process is working on.
     """
     oldest = time.time() - days * DAY
     freed = 0
@@ -104,6 +105,9 @@ def prune(layout: Layout, days: int, report: Report) -> int:
     for job in _folders(layout.jobs):
         if _last_change(job) < oldest:
             freed += _remove(job, report)
+    for scratch in _folders(layout.scratch):
+        if is_abandoned(scratch) or (is_foreign(scratch) and _last_change(scratch) < oldest):
+            freed += _remove_scratch(scratch, report)
     return freed
 
 
@@ -119,6 +123,14 @@ def _remove(folder: Path, report: Report) -> int:
             return 0
         size = _size(folder)
         discard(folder.rename(folder.with_name(name + PARTIAL)))
+    report(f"{folder.parent.name}/{folder.name}: removed, {size / 1e6:.1f} MB")
+    return size
+
+
+def _remove_scratch(folder: Path, report: Report) -> int:
+    """Remove a scratch folder, which no other process resumes from."""
+    size = _size(folder)
+    discard(folder)
     report(f"{folder.parent.name}/{folder.name}: removed, {size / 1e6:.1f} MB")
     return size
 

@@ -37,6 +37,11 @@ class Layout:
         return self.root / "jobs"
 
     @property
+    def scratch(self) -> Path:
+        """A folder for each running check, benchmark and rebuild."""
+        return self.root / "scratch"
+
+    @property
     def metadata(self) -> Path:
         """Metadata of sources, by the sources' sha256."""
         return self.root / "metadata"

@@ -1,7 +1,4 @@
-"""Scratch folders below jobs/, one for each process.
-
-Two commands for one package may run concurrently.
-"""
+"""Scratch folders of processes, each named by its process so that those of killed ones are found."""
 
 from __future__ import annotations
 
@@ -17,21 +14,55 @@ from factory.util.process import run
 
 
 @contextmanager
-def own_folder(jobs: Path, kind: str, package: str, *, keep: bool) -> Iterator[Path]:
-    """Provide a folder for a package, removed after the body unless `keep`.
+def own_folder(scratch: Path, kind: str, package: str, *, keep: bool) -> Iterator[Path]:
+    """Provide a folder below `scratch` for a package, removed after the body unless `keep`.
 
-    Its name has this process's number, so that folders of killed processes are found and removed here.
+    Two commands for one package may run concurrently. Unless `keep`, folders of killed processes are removed too.
     """
     if not keep:
-        for folder in jobs.glob(f"{kind}-*"):
-            if not Path("/proc", folder.name.rpartition("-")[2]).is_dir():
-                discard(folder)
-    folder = jobs / f"{kind}-{canonicalize_name(package)}-{os.getpid()}"
+        for other in scratch.glob(f"{kind}-*"):
+            if is_abandoned(other):
+                discard(other)
+    folder = scratch / f"{kind}-{canonicalize_name(package)}-{_own_mark()}"
     try:
         yield folder
     finally:
         if not keep:
             discard(folder)
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Report if a scratch folder's process has ended; False for one of another PID namespace."""
+    process, started, namespace = _mark_of(folder)
+    return namespace == _namespace() and _started(process) != started
+
+
+def is_foreign(folder: Path) -> bool:
+    """Report if a scratch folder is of another PID namespace, whose processes can't be seen from here."""
+    return _mark_of(folder)[2] != _namespace()
+
+
+def _own_mark() -> str:
+    """Return this process's number, its start and its PID namespace: a number alone is given again."""
+    return f"{os.getpid()}.{_started(str(os.getpid()))}.{_namespace()}"
+
+
+def _mark_of(folder: Path) -> tuple[str, str, str]:
+    process, _, rest = folder.name.rpartition("-")[2].partition(".")
+    started, _, namespace = rest.partition(".")
+    return process, started, namespace
+
+
+def _started(process: str) -> str:
+    """Return a process's start in clock ticks since boot; empty if it has ended."""
+    try:
+        return Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _namespace() -> str:
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def discard(folder: Path) -> None:

@@ -91,7 +91,7 @@ def _measure_wheel(
     log: LogSink,
 ) -> list[Measurement]:
     exactly = replace(recipe, version=str(parse_wheel_filename(wheel.name)[1]))
-    with own_folder(run.layout.jobs, "bench", recipe.name, keep=run.keep) as folder:
+    with own_folder(run.layout.scratch, "bench", recipe.name, keep=run.keep) as folder:
         check = PackageCheck(recipe=exactly, run=run)
         index = check.write_index(wheel, stored_beside(wheel, run.store), folder, log)
         with check.installed(index, folder / "work", log) as sandbox:

@@ -229,7 +229,7 @@ def measure(cells: Sequence[Cell], request: Request, run: Run, *, force: bool) -
         require_library("gguf", f"models with random weights ({', '.join(RANDOM)})")
     records = build([TOOLS], PYTHONS[:1], run)
     (tools,) = (record for record in records if record.name == TOOLS)
-    with own_folder(run.layout.jobs, "bench", TOOLS, keep=run.keep) as folder:
+    with own_folder(run.layout.scratch, "bench", TOOLS, keep=run.keep) as folder:
         bench = QemuBenchmark(run, run.store.wheel_path(tools), folder)
         return [bench.measure(cell, request, force=force) for cell in cells]
 

@@ -71,7 +71,7 @@ def _check(check: PackageCheck, args: argparse.Namespace) -> tuple[CheckResult, 
         )
     profiles = args.profile or check.profiles
     open_stage = run.stages(run.config.label(recipe))
-    with own_folder(run.layout.jobs, "check", recipe.name, keep=run.keep) as folder, open_stage("check") as log:
+    with own_folder(run.layout.scratch, "check", recipe.name, keep=run.keep) as folder, open_stage("check") as log:
         if args.index is not None:
             return check.run_check(args.index, folder / "work", profiles, log)
         wheel = _built(recipe, run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from factory.store.store import Store
 from factory.util.atomic_files import copy_atomically
 from factory.util.paths import short
 from factory.util.process import attach
-from factory.util.scratch import discard
+from factory.util.scratch import own_folder
 
 DEFAULT_OUTPUT = Path("dist/rebuilt")
 NEEDS_ROOT = True
@@ -45,16 +44,12 @@ def run(args: argparse.Namespace) -> int:
     """Rebuild the wheel; with --verify, fail if it differs from the recorded one."""
     chosen = make_run(args)
     record = find_record(args.name, args.record, chosen.store)
-    folder = chosen.layout.jobs / f"rebuild-{record.name}-{os.getpid()}"
-    try:
+    with own_folder(chosen.layout.scratch, "rebuild", record.name, keep=args.keep) as folder:
         rebuilt = rebuild(record, chosen, folder).path
         args.output.mkdir(parents=True, exist_ok=True)
         wheel = args.output / rebuilt.name
         copy_atomically(rebuilt, wheel)
         restore_owner(args.output)
-    finally:
-        if not args.keep:
-            discard(folder)
     chosen.reporter.line(f"rebuilt: {wheel}")
     if args.verify:
         verify(chosen.store.wheel_path(record), wheel)

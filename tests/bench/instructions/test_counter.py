@@ -121,4 +121,4 @@ def test_bench_instructions_counts_in_own_libraries(fresh_cache: Path, tmp_path:
         element.text for element in ElementTree.fromstring(plot.read_text()).iter("{http://www.w3.org/2000/svg}text")
     ]
     assert {"integer", "float", "loads", "branches"} <= set(shown)
-    assert not list(fresh_cache.glob("jobs/bench-*"))
+    assert not list(fresh_cache.glob("scratch/bench-*"))
