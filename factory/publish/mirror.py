@@ -23,10 +23,13 @@ from factory.publish.resolver import Pin, Unresolvable, closed_environment, open
 from factory.publish.simple_api import write_html
 from factory.publish.wheel_filename import parse_filename
 from factory.publish.wheel_metadata import describe_wheel
+from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink
 from factory.util.process import run
 from factory.util.wheel_tags import serves
 
+# pip prints little while it downloads.
+DOWNLOAD_LIMITS = HangLimits(silent=3600)
 LOWEST_GLIBC_MINOR = 27  # glibc 2.27 is the first that runs on riscv64
 # The origin of wheels built here, whose records and profiles don't matter to the mirror.
 OURS = Built(record="", profiles=())
@@ -162,7 +165,8 @@ def _download(lines: Sequence[str], target: Target, cache: Path, log: LogSink) -
         argv += ["--dest", folder, "--progress-bar=off", "--no-input", "--disable-pip-version-check"]
         argv += [*_target_options(target)]
         try:
-            run(argv, log=log, what="pip download")
+            with hang_limits("pip download", DOWNLOAD_LIMITS, log) as watched:
+                run(argv, log=watched, what="pip download")
         except CommandFailed as error:
             raise PublishError(
                 f"pip download: cannot fetch dependencies to mirror:\n{error.output}",

@@ -18,10 +18,15 @@ from packaging.utils import canonicalize_name
 
 from factory.errors import CommandFailed, PublishError
 from factory.host.pip import UV_VARIABLES, pip_settings, uv_variables
+from factory.util import cancellation
+from factory.util.durations import show_duration
+from factory.util.hang_limits import TIMED_OUT
 from factory.util.log import LogSink
 from factory.util.process import run
 
 UV_PLATFORM = "riscv64-unknown-linux"  # to uv this is manylinux_2_39
+# An index that sends a byte now and then meets uv's own time-outs.
+RESOLVE_SECONDS = 1800.0
 NO_SOLUTION = 1  # uv's exit status; others mean that an index could not be asked
 
 
@@ -86,7 +91,13 @@ def compile_requirements(
     argv = [sys.executable, "-m", "uv", "pip", "compile", str(wanted), "--output-file", str(answer), "--quiet"]
     argv += ["--python", sys.executable, "--no-python-downloads", "--python-version", python]
     argv += ["--no-header", *options]
-    return run(argv, env=environment, what="uv pip compile")
+    with cancellation.time_limit(RESOLVE_SECONDS, _too_slow):
+        return run(argv, env=environment, what="uv pip compile")
+
+
+def _too_slow() -> CommandFailed:
+    cause = f"uv pip compile: not finished after {show_duration(RESOLVE_SECONDS)}"
+    return CommandFailed(cause, status=TIMED_OUT, output=cause)
 
 
 def _parse(text: str) -> tuple[Pin, ...]:
