@@ -37,6 +37,8 @@ def _cause(fault: Fault, encoding: int, size: int) -> str:
     if encoding in TRAPS:
         return "a trap that the compiler put there: code that must not be reached was, or __builtin_trap() was called"
     extension = extension_of(encoding, size)
+    if extension == "privileged":
+        return "an instruction of operating systems, which no program may use"
     if extension == UNKNOWN:
         return "no ratified extension has this encoding: data that runs as code, or code for a vendor's CPU"
     setting = vector_setting(fault.before) if encoding & 0x7F == OP_V else None

@@ -44,6 +44,7 @@ def fault(code: bytes, before: bytes = b"", isa: str = RVV128) -> Fault:
         (fault(words(SH1ADD), isa=RV64GC), "code for another CPU: it needs Zba,"),
         (fault(words(UNIMP)), "a trap that the compiler put there"),
         (fault(b"\0\0\0\0"), "a trap that the compiler put there"),
+        (fault(words(0x10500073)), "an instruction of operating systems"),  # wfi
         (fault(words(CUSTOM)), "another CPU"),
     ],
 )
