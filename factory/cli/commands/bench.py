@@ -11,7 +11,7 @@ from factory.bench.plots import require_plots, write_svg
 from factory.bench.results import Results
 from factory.cli.commands import bench_instructions, bench_kernels, bench_qemu
 from factory.cli.console import print_table
-from factory.host.ownership import restore_owner
+from factory.host.ownership import owned_by_user
 from factory.util.jsonio import dumps
 
 NEEDS_ROOT = True
@@ -52,5 +52,5 @@ def show(results: Results, *, json: bool, plot: Path | None) -> None:
             print(line)
         print_table(results.headings, results.rows)
     if plot is not None:
-        write_svg(results.chart, plot)
-        restore_owner(plot)
+        with owned_by_user(plot):
+            write_svg(results.chart, plot)

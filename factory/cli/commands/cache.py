@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from factory.cli.console import Reporter, print_table
-from factory.host.ownership import restore_owner
+from factory.host.ownership import owned_by_user
 from factory.store.cache_areas import AREAS, ON_REQUEST
 from factory.store.cache_export import export_cache
 from factory.store.cache_import import import_cache
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> None:
     reporter, started = Reporter(), time.monotonic()
     areas = [name for name in AREAS if name not in ON_REQUEST or getattr(args, name)]
-    items = export_cache(default_layout(), args.file, areas, reporter.line)
-    restore_owner(args.file)
+    with owned_by_user(args.file):
+        items = export_cache(default_layout(), args.file, areas, reporter.line)
     size = args.file.stat().st_size / 1e6
     reporter.line(f"{args.file}: {items} items, {size:.1f} MB, in {time.monotonic() - started:.1f} s")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from factory.cli.options import add_build_options, make_run
 from factory.host.docker_engine import connect, engine_errors
+from factory.host.ownership import owned_by_user
 from factory.model.target import PYTHONS
 from factory.pipeline.run import Run
 from factory.stages.environments.base import Root, RootRequest
@@ -55,7 +56,7 @@ def _write(root: Root, archive: Path, name: str | None, run: Run) -> str:
     config = manylinux_image(root)
     # Engines refuse an archive whose image has no tag.
     tag = ":".join(repository_and_tag(name)) if name else image_tag(root.layers, config, IMAGE_REPOSITORY)
-    with run.stages("environment")("manylinux image"):
+    with owned_by_user(archive), run.stages("environment")("manylinux image"):
         write_pieces(archive, image_archive([layer.tree for layer in root.layers], config, tag))
     run.reporter.line(f"load it with: docker load --input {archive}")
     return tag

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from factory.cli.commands.index import configure_publishing, publish_and_show
 from factory.errors import PublishError
-from factory.host.ownership import restore_owner
+from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
 from factory.publish.wheel_metadata import write_metadata
 from factory.store.store import Store
@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     if args.write_metadata is None:
         publish_and_show(candidates, args, layout)
         return 0
-    for each in candidates:
-        print(write_metadata(each.path, args.write_metadata))
-    restore_owner(args.write_metadata)
+    with owned_by_user(args.write_metadata):
+        for each in candidates:
+            print(write_metadata(each.path, args.write_metadata))
     return 0
 
 

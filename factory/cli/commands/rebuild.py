@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from factory.cli.console import print_table
 from factory.cli.options import DEFAULT_MODE, add_root_options, make_run
 from factory.errors import NotReproducible, StoreError
-from factory.host.ownership import restore_owner
+from factory.host.ownership import owned_by_user
 from factory.model.record import BuildRecord
 from factory.pipeline.rebuild import rebuild
 from factory.pipeline.wheel_diff import Difference, compare_wheels
@@ -44,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     """Rebuild the wheel; with --verify, fail if it differs from the recorded one."""
     chosen = make_run(args)
     record = find_record(args.name, args.record, chosen.store)
-    with own_folder(chosen.layout.scratch, "rebuild", record.name, keep=args.keep) as folder:
+    # The owner is set last: while the scratch folder exists, the wheel is a further name of a file in it.
+    scratch = own_folder(chosen.layout.scratch, "rebuild", record.name, keep=args.keep)
+    with owned_by_user(args.output), scratch as folder:
         rebuilt = rebuild(record, chosen, folder).path
-        args.output.mkdir(parents=True, exist_ok=True)
         wheel = args.output / rebuilt.name
         copy_atomically(rebuilt, wheel)
-        restore_owner(args.output)
     chosen.reporter.line(f"rebuilt: {wheel}")
     if args.verify:
         verify(chosen.store.wheel_path(record), wheel)
