@@ -22,6 +22,7 @@ from pathlib import Path
 
 import factory
 from factory.publish.ledger import Ledger
+from factory.publish.output_folder import STATE_FILE
 from factory.publish.reports import FAILURES, REPORTS
 from factory.site.inputs import Site, load_site
 from factory.site.overview_pages import Entry, Pages, make_entry, render_overview
@@ -31,7 +32,6 @@ from factory.site.sitemaps import SITEMAP
 from factory.util.atomic_files import changed_at, write_file, write_if_changed
 from factory.util.jsonio import DAMAGED, decode, encode
 
-STATE_FILE = ".pages.json"
 PARALLEL_FROM = 64  # projects; fewer are written faster without starting processes
 CHUNK = 2  # projects that a process takes at a time
 UNSURE_SECONDS = 0.05  # a folder changed so recently may change again within one tick of the file system's clock

@@ -12,10 +12,10 @@ from factory.cli.commands.index import default_ledger
 from factory.cli.main import main, make_parser
 from factory.errors import PublishError, StoreError
 from factory.publish.ledger import Ledger
+from factory.publish.output_folder import STATE_FILE
 from factory.publish.release import Mirrored
 from factory.publish.reports import WheelReport, write_report
 from factory.publish.wheel_metadata import describe_wheel
-from factory.site.writer import STATE_FILE
 from tests.support.ledgers import build
 from tests.support.wheelmaker import make_wheel, release_of, tree_of
 

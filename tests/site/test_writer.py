@@ -12,12 +12,13 @@ from msgspec.structs import replace
 import factory
 from factory.errors import PublishError
 from factory.publish.ledger import Ledger
+from factory.publish.output_folder import STATE_FILE
 from factory.publish.reports import write_failures
 from factory.publish.simple_api import simple_pages
 from factory.site import writer
 from factory.site.projects import Project, load_project
 from factory.site.verify import page_differences
-from factory.site.writer import STATE_FILE, write_site
+from factory.site.writer import write_site
 from tests.support.ledgers import ALPHA_NEXT, PURE, make_ledger, release
 from tests.support.waiting import settle
 from tests.support.wheelmaker import tree_of

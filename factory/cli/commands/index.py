@@ -19,6 +19,7 @@ from factory.publish.file_locations import FileLocations
 from factory.publish.ledger import Ledger
 from factory.publish.ledger_history import find_uncommitted, find_violations, has_history
 from factory.publish.logs import log_name
+from factory.publish.output_folder import claim
 from factory.publish.publisher import Publication, Terms, publish
 from factory.publish.release import Built, Release
 from factory.publish.report_writer import BuildHistory, write_reports
@@ -114,6 +115,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two concurrent publishers, the later one writes the pages of both.
     with owned_by_user(args.output, folder), stage as log, ledger.locked():
+        claim(args.output, ledger)
         publication = publish(
             candidates,
             ledger=ledger,
@@ -153,6 +155,7 @@ def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> N
     if not ledger.folder.is_dir():
         raise PublishError(f"{ledger.folder}: no ledger in this folder", hint="name its folder: --ledger DIR")
     with owned_by_user(output, ledger.folder), ledger.locked():
+        claim(output, ledger)
         sboms = write_sboms(ledger.read(), ledger.folder, output, force=force)
         changed = [*sboms, *write_site(ledger, output, force=force)]
     print(f"{len(changed)} files new or changed in {output}")
