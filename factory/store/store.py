@@ -15,6 +15,7 @@ from factory.model.artifacts import RepairedWheel, StoredWheel
 from factory.model.record import BuildFailure, BuildRecord
 from factory.util.atomic_files import sha256_of
 from factory.util.jsonio import load, save
+from factory.util.wheel_tags import is_portable
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Store:
         """Return the publishable wheels: the newest checked one of each version and tags."""
         checked = self._checked()
         newest = {_without_build_tag(record.wheel): record for record in checked}
-        return [self._stored(record, checked) for record in newest.values() if _passed(record)]
+        return [self._stored(record, checked) for record in newest.values() if _is_publishable(record)]
 
     def candidate(self, wheel: Path) -> StoredWheel | None:
         """Return the file `wheel` with its passed checks.
@@ -105,7 +106,7 @@ class Store:
         """
         sha256, checked = sha256_of(wheel), self._checked()
         records = [each for each in checked if (each.wheel, each.wheel_sha256) == (wheel.name, sha256)]
-        if not records or not _passed(records[-1]):
+        if not records or not _is_publishable(records[-1]):
             return None
         return replace(self._stored(records[-1], checked), path=wheel)
 
@@ -141,5 +142,6 @@ def _without_build_tag(wheel: str) -> tuple[str, ...]:
     return (*parts[:2], *parts[-3:])
 
 
-def _passed(record: BuildRecord) -> bool:
-    return all(check.passed for check in record.checks)
+def _is_publishable(record: BuildRecord) -> bool:
+    """Return whether the wheel passed its checks and has a tag that says where it runs."""
+    return all(check.passed for check in record.checks) and is_portable(record.wheel)

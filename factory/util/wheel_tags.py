@@ -31,6 +31,11 @@ def serves(wheel: str, python: str) -> bool:
     return not _accepted_tags(python).isdisjoint(_tags_of("-".join(wheel.rsplit("-", 3)[1:])))
 
 
+def is_portable(wheel: str) -> bool:
+    """Return whether no platform tag is plain `linux_riscv64`, which is for the machine that built the wheel."""
+    return all(glibc_of(platform) != (0, 0) for platform in wheel.removesuffix(".whl").rsplit("-", 1)[1].split("."))
+
+
 @cache
 def _accepted_tags(python: str) -> frozenset[tuple[str, str]]:
     version = tuple(int(part) for part in python.split("."))

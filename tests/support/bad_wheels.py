@@ -86,6 +86,14 @@ INSTRUCTIONS = (
     text_plant("rdinstret", 0xC0202573, kind="counters"),
     text_plant("hpmcounter3", 0xC0302573, kind="counters"),
     text_plant("hpmcounter31", 0xC1F02573, kind="counters"),
+    Plant(
+        what="rdcycle in a library that the recipe declares as dispatched",
+        kind="counters",
+        violation=False,
+        image=Image(text=code(0xC0002573, RET)),
+        path="demo/kernels_v.so",
+        options=DISPATCHED,
+    ),
     Plant(what="a declaration that matches nothing", kind="dispatched", image=PLAIN, options=DISPATCHED),
     Plant(
         what="vector code in another folder than the declared one",

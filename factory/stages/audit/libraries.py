@@ -72,7 +72,9 @@ def check_code(report: LibraryReport, use: CodeUse) -> Iterator[Finding]:
     if use.counters:
         message = f"reads performance counters: {use.counters}; Linux 6.6 and newer end a program that does"
         detail = "read the time instead: rdtime, or clock_gettime (cycle, instret and hpmcounter need perf's consent)"
-        yield Finding(kind="counters", library=report.path, message=message, detail=detail)
+        yield Finding(
+            kind="counters", library=report.path, message=message, detail=detail, violation=not report.dispatched
+        )
     if use.tables:
         message = f"probably data in a code section, no instructions: {use.tables}"
         yield Finding(kind="data", library=report.path, message=message, violation=False)
