@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from factory.errors import NotReproducible, RebuildImpossible, StoreError
 from factory.util.atomic_files import sha256_of
-from tests.support.checkouts import ONE_PROFILE, Checkout, make_checkout
+from tests.support.checkouts import ONE_PROFILE, Checkout, make_checkout, own_factory
 
 pytestmark = pytest.mark.environment
 
@@ -47,6 +48,21 @@ def test_rebuild_with_timestamp_names_differing_file(fresh_cache: Path, tmp_path
     assert rebuilt.returncode == NotReproducible.exit_code, rebuilt.stderr
     assert "vectors_c.cpython-313-riscv64-linux-gnu.so" in rebuilt.stdout
     assert "not reproducible" in rebuilt.stderr
+
+
+def test_dispatched_wheel_is_audited_and_rebuilt_elsewhere(fresh_cache: Path, tmp_path: Path) -> None:
+    """The wheel carries its declaration, which is part of its bytes."""
+    more = '[audit]\ndispatched = ["vectors_c*.so"]\n[check]\nprofiles = ["rvv128"]\n'
+    checkout = make_checkout(tmp_path / "checkout", fresh_cache, kind="vector", more=more)
+    built = checkout.factory("build", "vectors-c")
+    assert built.returncode == 0, built.stderr
+    (tmp_path / "elsewhere").mkdir()
+    copied = shutil.copy(checkout.wheel(), tmp_path / "elsewhere")
+    audited = own_factory("audit", str(copied))
+    assert audited.returncode == 0, audited.stdout
+    assert "(run-time dispatched)" in audited.stdout
+    rebuilt = checkout.factory("rebuild", "vectors-c", "--verify")
+    assert f"same bytes: sha256 {sha256_of(checkout.wheel())}" in rebuilt.stderr, rebuilt.stderr
 
 
 def test_what_was_never_built_has_no_record(fresh_cache: Path, tmp_path: Path) -> None:
