@@ -73,9 +73,9 @@ def scan(code: bytes | memoryview, starts: Iterable[int] = ()) -> Scan:
     """
     halfwords = _halfwords(code)
     marks, found = _sweep(halfwords)
-    functions = [start // 2 for start in starts if not start & 1]
+    functions = np.array([start // 2 for start in starts if not start & 1], dtype=np.int64)
     targets = [_targets(halfwords, begin + np.flatnonzero(marks[begin:end])) for begin, end in _chunks(halfwords)]
-    found.update(_walk_all(halfwords, marks, functions, np.unique(np.concatenate([NONE, *targets])).tolist()))
+    found.update(_walk_all(halfwords, marks, functions, np.unique(np.concatenate([NONE, *targets]))))
     return _as_scan(found)
 
 
@@ -220,7 +220,7 @@ def _distance(encodings: Indexes, fields: Fields) -> Indexes:
 
 
 def _walk_all(
-    halfwords: Halfwords, marks: npt.NDArray[np.bool_], functions: Iterable[int], targets: Iterable[int]
+    halfwords: Halfwords, marks: npt.NDArray[np.bool_], functions: Indexes, targets: Indexes
 ) -> dict[int, int]:
     """Return the labels beyond the baseline that the linear sweep missed, by index.
 
@@ -228,14 +228,14 @@ def _walk_all(
     is certainly no instruction of a program.
     """
     found: dict[int, int] = {}
-    for seed in functions:
+    for seed in _missed(functions, marks):
         walk, _ = _walk(halfwords, marks, seed)
         marks[list(walk)] = True
         found.update((index, label) for index, label in walk.items() if label)
     no_program = {label_names().index(UNKNOWN), label_names().index(PRIVILEGED)}
     refused = np.zeros(len(halfwords), dtype=bool)
     known = marks.copy()  # with the refused ones, so that no part is walked twice
-    for seed in targets:
+    for seed in _missed(targets, marks):
         walk, end = _walk(halfwords, known, seed)
         known[list(walk)] = True
         if no_program & set(walk.values()) or (end < len(halfwords) and refused[end]):
@@ -243,6 +243,13 @@ def _walk_all(
         else:
             found.update((index, label) for index, label in walk.items() if label)
     return found
+
+
+def _missed(seeds: Indexes, marks: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the indexes that are no known starts of instructions."""
+    inside = seeds[seeds < len(marks)]
+    missed: list[int] = inside[~marks[inside]].tolist()
+    return missed
 
 
 def _walk(halfwords: Halfwords, marks: npt.NDArray[np.bool_], index: int) -> tuple[dict[int, int], int]:
