@@ -22,6 +22,7 @@ from factory.pipeline.scheduler import require_all_done, run_graph
 from factory.stages.audit.summary import summarize
 from factory.util.failure_hints import is_machines_fault
 from factory.util.jsonio import timestamp
+from factory.util.redaction import redact
 from factory.util.scratch import discard
 from factory.util.wheel_tags import serves
 
@@ -70,7 +71,7 @@ def _record_failure(job: Job, error: Exception, run: Run) -> None:
             python=job.python,
             stage=error.stage,
             finished=timestamp(),
-            message=error.message.replace(str(run.layout.root), "$FACTORY_CACHE"),
+            message=redact(error.message.replace(str(run.layout.root), "$FACTORY_CACHE")),
             project=canonicalize_name(job.recipe.distribution),
         )
     )

@@ -16,6 +16,7 @@ from factory.publish.reports import Log
 from factory.publish.safe_text import sanitize
 from factory.util.atomic_files import changed_at, sha256_of, write_if_changed
 from factory.util.paths import short
+from factory.util.redaction import redact
 
 PUBLISHED = ("build", "check")
 MAX_CHARACTERS = 4_000_000  # of a log's text; most of them are of its end, which has the failure
@@ -99,7 +100,7 @@ def clean_log(text: str, cache: Path) -> str:
 
     This removes escape sequences, credentials and the cache's path, and limits the length.
     """
-    hidden = _CREDENTIALS.sub("", text.replace(str(cache), "$FACTORY_CACHE"))
+    hidden = redact(_CREDENTIALS.sub("", text.replace(str(cache), "$FACTORY_CACHE")))
     lines = (line.rpartition("\r")[2] for line in _shortened(hidden).replace("\r\n", "\n").split("\n"))
     return "\n".join(sanitize(_TERMINAL.sub("", line)) for line in lines)
 

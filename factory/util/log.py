@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from factory.util.full_disk import naming
+from factory.util.redaction import redact
 
 
 class LogSink(Protocol):
@@ -23,7 +24,10 @@ OpenStage = Callable[[str], AbstractContextManager[LogSink]]
 
 
 class LogFile:
-    """A stage's log, appended to `path` immediately, so that a killed run leaves its output."""
+    """A stage's log, appended to `path` immediately, so that a killed run leaves its output.
+
+    Known secrets are hidden in it, if each is within the text of one call.
+    """
 
     def __init__(self, path: Path, listener: Callable[[str], None] | None = None) -> None:
         self.path = path
@@ -32,6 +36,7 @@ class LogFile:
         path.touch()
 
     def write(self, text: str) -> None:
+        text = redact(text)
         with naming(self.path), self.path.open("a", encoding="utf-8", errors="replace") as file:
             file.write(text)
         if self._listener is not None:
@@ -55,5 +60,5 @@ class Recording:
         return "".join(self._written)
 
     def write(self, text: str) -> None:
-        self._written.append(text)
+        self._written.append(redact(text))
         self._log.write(text)

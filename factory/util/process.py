@@ -22,6 +22,7 @@ from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.util import cancellation
 from factory.util.log import LogSink
 from factory.util.process_tree import end_workers
+from factory.util.redaction import redact
 from factory.util.resource_usage import watched
 
 TAIL_LINES, ERROR_LINES = 25, 6
@@ -48,7 +49,8 @@ class Tail:
         self._last: deque[str] = deque(maxlen=TAIL_LINES)
 
     def append(self, line: str) -> None:
-        """Add a line, without its newline."""
+        """Add a line, without its newline and known secrets."""
+        line = redact(line)
         if len(self._last) == TAIL_LINES and _ERROR.search(self._last[0]):
             self._errors.append(self._last[0])
         self._last.append(line)
@@ -66,12 +68,13 @@ def run(
     cwd: Path | None = None,
     what: str | None = None,
     show_command: bool = True,
+    inherited: Sequence[int] = (),
 ) -> str:
     """Run a command and return its output (standard output and standard error together).
 
     `env` replaces the whole environment. `what` names the command in errors, if its first word is not clear enough. The
-    log has the command line unless `show_command` is false. A cancelled command (see `factory.util.cancellation`)
-    raises the reason.
+    log has the command line unless `show_command` is false. The command keeps the open files `inherited`. A cancelled
+    command (see `factory.util.cancellation`) raises the reason.
 
     Raises:
         CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
@@ -86,7 +89,7 @@ def run(
     collected: list[str] = []
     if log is not None and show_command:
         log.write(f"$ {shlex.join(argv)}\n")
-    with _start(argv, env, cwd) as child, stop.ended_by(lambda: _end_cleanly(child)):
+    with _start(argv, env, cwd, inherited) as child, stop.ended_by(lambda: _end_cleanly(child)):
         assert child.stdout is not None
         try:
             with watched(child):
@@ -153,12 +156,14 @@ def with_own_programs(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}"}
 
 
-def attach(argv: Sequence[str]) -> int:
+def attach(argv: Sequence[str], *, env: Mapping[str, str] | None = None, inherited: Sequence[int] = ()) -> int:
     """Run a command with this process's input and output; returns its exit status."""
-    return subprocess.call(list(argv))
+    return subprocess.call(list(argv), env=env, pass_fds=inherited)
 
 
-def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None) -> subprocess.Popen[str]:
+def _start(
+    argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None, inherited: Sequence[int]
+) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
             tied(argv),
@@ -170,6 +175,7 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None)
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
+            pass_fds=inherited,
         )
     except FileNotFoundError as error:
         if error.filename == str(cwd):
