@@ -1,6 +1,7 @@
 """Network configuration for roots: CA bundle, proxies and package indexes.
 
-Companies have proxies that intercept TLS, and their own indexes. Roots get nothing else of the host's environment.
+Companies have proxies that intercept TLS, and their own indexes. Roots get nothing else of the host's environment. All
+of it is for commands with network only, and cargo's registries with their tokens for those that fetch crates.
 """
 
 from __future__ import annotations
@@ -8,11 +9,17 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from netrc import NetrcParseError, netrc
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from factory.host.cargo import cargo_settings
 from factory.host.pip import pip_settings, uv_variables
+from factory.host.secrets import learn_secrets
+from factory.host.user_settings import netrc_files, user_environment
+from factory.host.uv import with_userinfo
 
 CA_INSIDE = "/etc/ssl/certs/ca-certificates.crt"
 CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CARGO_HTTP_CAINFO")
@@ -23,26 +30,35 @@ PIP_VARIABLES = {
     "extra-index-url": "PIP_EXTRA_INDEX_URL",
     "trusted-host": "PIP_TRUSTED_HOST",
 }
-RESOLVER_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/netrc")
+RESOLVER_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostNetwork:
-    """Variables and read-only files (host path -> inside) of commands with network."""
+    """Variables and read-only files (host path -> inside) of commands with network.
+
+    `crates` are further variables of commands that fetch crates. Variables can have secrets, files have none.
+    """
 
     environment: Mapping[str, str]
     files: Mapping[Path, str]
+    crates: Mapping[str, str] = field(default_factory=dict)
+
+    def variables(self, *, crates: bool) -> dict[str, str]:
+        """Return the variables of a command."""
+        return {**(self.crates if crates else {}), **self.environment}
 
 
 def host_network(environment: Mapping[str, str] = os.environ) -> HostNetwork:
-    """Return the host's network configuration."""
-    variables = _proxies(environment) | _indexes(environment) | cargo_settings(environment)
+    """Return the host's network configuration; its secrets are hidden in logs from now on."""
+    learn_secrets(environment)
+    variables = _proxies(environment) | _indexes(environment)
     files = {Path(name): name for name in RESOLVER_FILES if Path(name).is_file()}
     bundle = ca_bundle(environment)
     if bundle is not None:
         files[bundle] = CA_INSIDE
         variables |= dict.fromkeys(CA_VARIABLES, CA_INSIDE)
-    return HostNetwork(environment=variables, files=files)
+    return HostNetwork(environment=variables, files=files, crates=cargo_settings(environment))
 
 
 def ca_bundle(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -57,11 +73,36 @@ def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _indexes(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return pip's configured indexes as variables of pip and uv."""
+    """Return pip's and uv's configured indexes as variables, with their passwords of netrc."""
     pip = {key: value for key, value in pip_settings(environment).items() if key in PIP_VARIABLES}
     shown = {PIP_VARIABLES[key]: value for key, value in pip.items()}
-    for_uv = uv_variables(pip, environment) | {
-        name: environment[name] for name in ("UV_INSECURE_HOST",) if name in environment
-    }
+    for_uv = uv_variables(pip, environment)
     for_uv.pop("UV_FIND_LINKS", None)
-    return shown | for_uv
+    logins = _logins(user_environment(environment))
+    return {
+        **{
+            name: " ".join(_with_login(url, logins) for url in value.split())
+            for name, value in (shown | for_uv).items()
+        },
+        **{name: environment[name] for name in ("UV_INSECURE_HOST",) if name in environment},
+    }
+
+
+def _logins(environment: Mapping[str, str]) -> Mapping[str, tuple[str, str, str]]:
+    """Return user, account and password of netrc by host."""
+    for path in netrc_files(environment):
+        with suppress(NetrcParseError, OSError, UnicodeDecodeError):
+            return netrc(path).hosts
+    return {}
+
+
+def _with_login(url: str, logins: Mapping[str, tuple[str, str, str]]) -> str:
+    """Put a host's user and password into its index's address: netrc itself stays outside.
+
+    A default entry is for every host, so it is not used.
+    """
+    host = urlsplit(url).hostname or ""
+    if host not in logins or host == "default":
+        return url
+    user, _, password = logins[host]
+    return with_userinfo(url, user, password)

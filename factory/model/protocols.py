@@ -19,13 +19,17 @@ INPUTS = PurePosixPath("/inputs")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line for a sandbox, with its variables, folder, network and CPU."""
+    """A command line for a sandbox, with its variables, folder, network and CPU.
+
+    With `crates` it gets cargo's registries and their tokens too, if it has the network.
+    """
 
     argv: Sequence[str]
     _: KW_ONLY
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: PurePosixPath = BUILD
     network: bool = False
+    crates: bool = False
     cpu: str = BASELINE_CPU
 
     @property

@@ -28,8 +28,12 @@ HOME = BUILD / "cargo"
 VENDOR = f"""
 set -eu
 mkdir -p {HOME}
-printf %s "${{HOST_CARGO_CONFIG-}}" > {HOME}/host.toml
-cargo --config {HOME}/host.toml vendor --versioned-dirs --respect-source-config "$@" /build/crates > {HOME}/partial
+rm -f {HOME}/host.toml  # of an earlier factory's job
+# In memory: it can have secrets, and later commands see /build.
+host=$(mktemp -d -p /dev/shm)
+trap 'rm -r "$host"' EXIT
+printf %s "${{HOST_CARGO_CONFIG-}}" > "$host/host.toml"
+cargo --config "$host/host.toml" vendor --versioned-dirs --respect-source-config "$@" /build/crates > {HOME}/partial
 mv {HOME}/partial {HOME}/config.toml
 """
 DOWNLOADS = {"CARGO_HOME": "/packages/cargo"}
@@ -65,7 +69,7 @@ def fetch(build: Build) -> None:
     _note_unlocked(build, manifests)
     first, *others = map(str, manifests)
     words = ["--manifest-path", first, *(word for other in others for word in ("--sync", other))]
-    vendor = Command(["sh", "-c", VENDOR, "cargo", *words], env=DOWNLOADS, cwd=SOURCE, network=True)
+    vendor = Command(["sh", "-c", VENDOR, "cargo", *words], env=DOWNLOADS, cwd=SOURCE, network=True, crates=True)
     build.sandbox.run(vendor, log=build.log)
     _note_made(build)
 

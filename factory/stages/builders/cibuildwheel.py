@@ -17,6 +17,7 @@ from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, PackagePin
 from factory.model.protocols import INPUTS, SOURCE, Command
 from factory.stages.builders.base import Build
+from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.pep517 import parallel_variables
 
 IN_MANYLINUX = True
@@ -42,8 +43,10 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
     shutil.rmtree(build.out, ignore_errors=True)
     # Outside of the folder that the container's commands can write: cibuildwheel itself is a program of the host.
     command = ["cibuildwheel", "--platform", "linux", "--archs", "riscv64", "--output-dir", str(build.out), "."]
+    crates = needs_rust(build.metadata, build.recipe)
+    whole = Command(command, env=_variables(build), cwd=SOURCE, network=True, crates=crates)
     try:
-        build.sandbox.run(Command(command, env=_variables(build), cwd=SOURCE, network=True), log=build.log)
+        build.sandbox.run(whole, log=build.log)
     except CommandFailed as error:
         raise build.failed("cibuildwheel failed", error, network=True) from error
     wheels = sorted(build.out.glob("*.whl"))
