@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from factory.errors import CommandFailed, EnvironmentSetupError
-from factory.host.apt import MIRROR_VARIABLE, fetch_options, host_mirror
+from factory.host.apt import MIRROR_VARIABLE, fetch_options, host_mirror, secret_settings, without_login
 from factory.model.artifacts import PackagePin
 from factory.model.distribution import Distribution
 from factory.stages.environments.debian.packages import (
@@ -32,6 +33,7 @@ DPKG_OPTIONS = (
     "path-include=/usr/share/doc/*/copyright",
     "force-unsafe-io",
 )
+SECRET_PART = "etc/apt/apt.conf.d/98host-secrets"
 LIST_ARCHIVES = f'cd "$1/var/cache/apt/archives" && ls *.deb > "$1/{ARCHIVE_LIST}"'
 
 
@@ -126,14 +128,25 @@ def mmdebstrap_command(
 
 def _mmdebstrap(tree: Path, selection: Selection, distribution: Distribution, log: LogSink) -> None:
     mirror, options = distribution.mirror or host_mirror(), (*APT_OPTIONS, *fetch_options())
-    command = mmdebstrap_command(tree, selection, distribution, mirror, options)
     try:
-        run(contained(command), log=log, env=_clean_environment(), what="mmdebstrap")
+        with TemporaryDirectory(prefix="apt-") as folder:
+            secret = secret_settings(mirror).write(Path(folder), folder)
+            if secret is not None:
+                selection = replace(selection, hooks=[f"--setup-hook={_install_secret(secret)}", *selection.hooks])
+            bare = mirror and without_login(mirror)
+            command = mmdebstrap_command(tree, selection, distribution, bare, options)
+            run(contained(command), log=log, env=_clean_environment(), what="mmdebstrap")
+        (tree / SECRET_PART).unlink(missing_ok=True)
     except CommandFailed as error:
         raise EnvironmentSetupError(
             f"{distribution.name} {selection.architectures}: mmdebstrap failed:\n{error.output}",
             hint=f"read the log {log.path}; {RETRY_HINT}, or set {MIRROR_VARIABLE} to another mirror",
         ) from error
+
+
+def _install_secret(file: str) -> str:
+    """Return the hook that gives the tree's apt a file with secrets, which no finished tree has."""
+    return f'install -m 600 "{file}" "$1/{SECRET_PART}"'
 
 
 def _release_only(suite: str) -> str:
