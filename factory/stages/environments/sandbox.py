@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from factory.errors import CommandFailed, EnvironmentSetupError
+from factory.host.apt import host_mirror, secret_settings
 from factory.host.control_groups import control_group
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
@@ -104,21 +105,28 @@ class SealedSandbox(ABC):
         """Run a command in the root; see Sandbox."""
         log.write(f"[in the root] $ {shlex.join(command.argv)}\n")
         limits = default_limits()
-        with control_group(limits) as group:
-            argv = group.command(limited(self.host_argv(command, "--new-session"), limits))
+        if self.installs_packages and command.network:
+            command = self._with_apt_secrets(command)
+        with control_group(limits) as group, self._variables(command) as variables:
+            argv = group.command(limited(self.host_argv(command, variables, "--new-session"), limits))
             try:
-                run(argv, log=log, what=command.program, show_command=False)
+                run(argv, log=log, what=command.program, show_command=False, inherited=(variables,))
             except CommandFailed as error:
                 raise _with_limit(error, group.reached(), log) from error
 
     def interact(self, command: Command) -> int:
         """Run a command with this process's own terminal; returns its exit status."""
         terminal = {"TERM": os.environ.get("TERM", "dumb")}
-        return attach(self.host_argv(replace(command, env={**command.env, **terminal})))
+        command = replace(command, env={**command.env, **terminal})
+        with self._variables(command) as variables:
+            return attach(self.host_argv(command, variables), inherited=(variables,))
 
-    def host_argv(self, command: Command, *options: str) -> list[str]:
-        """Return the host's command line for a command in the root; `options` are bubblewrap's."""
-        return [*self._bubblewrap(command, options), *command.argv]
+    def host_argv(self, command: Command, variables: int, *options: str) -> list[str]:
+        """Return the host's command line for a command in the root.
+
+        `variables` is the open file with bubblewrap's options for them; `options` are further ones.
+        """
+        return [*self._bubblewrap(command, variables, options), *command.argv]
 
     @abstractmethod
     def _root(self) -> list[str]:
@@ -128,7 +136,23 @@ class SealedSandbox(ABC):
         """Return the mount point of a file, which can be a link in the root."""
         return path
 
-    def _bubblewrap(self, command: Command, options: Sequence[str]) -> list[str]:
+    def _with_apt_secrets(self, command: Command) -> Command:
+        """Give apt the machine's logins and proxies that are in no layer."""
+        configuration = secret_settings(host_mirror()).write(self.inputs, str(INPUTS))
+        return replace(command, env={"APT_CONFIG": configuration, **command.env}) if configuration else command
+
+    @contextmanager
+    def _variables(self, command: Command) -> Iterator[int]:
+        """Open a file in memory with the command's variables: every user can read command lines."""
+        variables = command_variables(command, self.environment)
+        settings = ["--clearenv", *(word for name, value in variables.items() for word in ("--setenv", name, value))]
+        with os.fdopen(os.memfd_create("variables"), "wb+") as file:
+            file.write(b"".join(os.fsencode(word) + b"\0" for word in settings))
+            file.flush()
+            file.seek(0)
+            yield file.fileno()
+
+    def _bubblewrap(self, command: Command, variables: int, options: Sequence[str]) -> list[str]:
         seal = [*(NAMESPACES if self.installs_packages else sealed_options()), "--hostname", HOSTNAME, *options]
         mounts = [*self._root(), "--dev", "/dev", *proc_options()]
         mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
@@ -140,14 +164,12 @@ class SealedSandbox(ABC):
                 mounts += ["--ro-bind", str(host), self._place(inside)]
         else:
             seal.append("--unshare-net")
-        variables = command_variables(command, self.environment)
-        settings = [word for name, value in variables.items() for word in ("--setenv", name, value)]
-        return ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(command.cwd), "--"]
+        return ["bwrap", *seal, *mounts, "--args", str(variables), "--chdir", str(command.cwd), "--"]
 
 
 def command_variables(command: Command, root: Mapping[str, str]) -> dict[str, str]:
     """Return a command's variables; `root` are those of its root."""
-    network = host_network().environment if command.network else {}
+    network = host_network().variables(crates=command.crates) if command.network else {}
     sealed = {} if command.network else WITHOUT_PACKAGES
     return {**COMMON_VARIABLES, **network, **root, **sealed, **command.env, "QEMU_CPU": command.cpu}
 
@@ -177,12 +199,12 @@ class OverlaySandbox(SealedSandbox):
         for name in ("upper", "workdir", "merged"):
             (self.scratch / name).mkdir(exist_ok=True)
 
-    def host_argv(self, command: Command, *options: str) -> list[str]:
+    def host_argv(self, command: Command, variables: int, *options: str) -> list[str]:
         """Return the host's command line, which mounts the layers first."""
         return [
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
             *(self._overlay_options(), str(self.scratch / "merged")),
-            *SealedSandbox.host_argv(self, command, *options),
+            *SealedSandbox.host_argv(self, command, variables, *options),
         ]
 
     def _root(self) -> list[str]:

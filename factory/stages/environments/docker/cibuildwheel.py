@@ -4,6 +4,9 @@ cibuildwheel runs on the host and starts containers. They have the host's networ
 files for the build and the recipe's compiler cache, but not the host's file system, which cibuildwheel mounts by
 default. A killed build leaves no container: the image's entry point ends with its input, and the engine then removes
 the container.
+
+Variables of the network can have secrets. docker gets them by name, and in the container's shell `env`, before whose
+commands cibuildwheel writes all variables, is no program: command lines are readable for every user.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +23,9 @@ from typing import TYPE_CHECKING
 
 from factory.errors import EnvironmentSetupError, PrerequisiteMissing
 from factory.host.docker_engine import connect, engine_errors
-from factory.host.network import host_network
+from factory.host.network import CA_VARIABLES, host_network
 from factory.model.protocols import BUILD, INPUTS, Command
+from factory.stages.environments import inside
 from factory.stages.environments.base import Root
 from factory.stages.environments.docker.environment import (
     PLATFORM,
@@ -49,6 +53,8 @@ PREFIX = "CIBW_"
 APT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
 # The engine provides these files itself.
 ENGINE_FILES = {"/etc/hosts", "/etc/resolv.conf"}
+SHELL_FILE = "cibuildwheel.bash"
+SHELL_VARIABLES = {"BASH_ENV": str(INPUTS / SHELL_FILE)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,7 @@ class CibuildwheelEnvironment:
         compiler_cache = self.store.layout.compiler_caches / caches
         for folder in (work, inputs_of(work), compiler_cache):
             folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(Path(inside.__file__).with_name(SHELL_FILE), inputs_of(work))
         with connect() as client, shown_cpuinfo(work) as cpuinfo:
             yield CibuildwheelSandbox(
                 image=self._image(client),
@@ -112,11 +119,14 @@ class CibuildwheelSandbox:
         if command.program != "cibuildwheel" or not command.network:
             raise EnvironmentSetupError(f"{command.program}: cannot run here: only cibuildwheel can, with network")
         own = {name: value for name, value in command.env.items() if name.startswith(PREFIX)}
-        inside = {name: value for name, value in command.env.items() if name not in own} | {"QEMU_CPU": command.cpu}
-        engine = f"docker; create_args: {shlex.join(self._create_args(inside))}; disable_host_mount: true"
+        others = {name: value for name, value in command.env.items() if name not in own} | {"QEMU_CPU": command.cpu}
+        by_name = _by_name(command, others)
+        arguments = self._create_args({**others, **SHELL_VARIABLES}, by_name)
+        engine = f"docker; create_args: {shlex.join(arguments)}; disable_host_mount: true"
         variables = {
             # Without the host's CIBW_* variables, which are for other projects.
             **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+            **by_name,
             "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
             **own,
             "CIBW_MANYLINUX_RISCV64_IMAGE": self.image,
@@ -130,12 +140,16 @@ class CibuildwheelSandbox:
         terminal = ["--tty"] if sys.stdin.isatty() else []
         mode = "host" if command.network else "none"
         start = ["docker", "run", "--interactive", *terminal, f"--platform={PLATFORM}", "--pull=never"]
-        start += [*self._create_args(command.env, mode), f"--volume={self.work}:{BUILD}", f"--workdir={command.cwd}"]
-        return attach([*start, self.image, *command.argv])
+        by_name = _by_name(command, command.env)
+        start += self._create_args(command.env, by_name, mode)
+        start += [f"--volume={self.work}:{BUILD}", f"--workdir={command.cwd}"]
+        return attach([*start, self.image, *command.argv], env={**os.environ, **by_name})
 
-    def _create_args(self, variables: Mapping[str, str], network: str = "host") -> list[str]:
+    def _create_args(self, variables: Mapping[str, str], by_name: Iterable[str], network: str = "host") -> list[str]:
+        """Return docker's options; it takes the variables `by_name` from its own environment."""
         host = host_network()
         shown = {path: inside for path, inside in host.files.items() if inside not in ENGINE_FILES} | dict(self.shown)
+        certificates = {name: value for name, value in host.environment.items() if name in CA_VARIABLES}
         return [
             "--rm",
             f"--label={OWNER_LABEL}={own_label()}",
@@ -148,5 +162,12 @@ class CibuildwheelSandbox:
             *(f"--ulimit={name}={value}:{value}" for name, value in ULIMITS.items()),
             f"--volume={self.compiler_cache}:/ccache",
             *(f"--volume={path}:{inside}:ro" for path, inside in shown.items()),
-            *(f"--env={name}={value}" for name, value in {**host.environment, **variables}.items()),
+            *(f"--env={name}={value}" for name, value in {**certificates, **variables}.items()),
+            *(f"--env={name}" for name in by_name),
         ]
+
+
+def _by_name(command: Command, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the network's variables that docker gets by name; the command's own `variables` precede them."""
+    found = host_network().variables(crates=command.crates) if command.network else {}
+    return {name: value for name, value in found.items() if name not in {*CA_VARIABLES, *variables}}

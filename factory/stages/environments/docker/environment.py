@@ -18,7 +18,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -227,12 +227,15 @@ class ContainerSandbox:
                 "the program 'docker' is not installed", hint="apt-get install docker-cli, or docker.io"
             )
         variables = {**command_variables(command, self.environment), "TERM": os.environ.get("TERM", "dumb")}
-        settings = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+        # By name: every user can read command lines, and the network's variables have secrets.
+        secret = set(host_network().variables(crates=command.crates)) & set(variables)
+        settings = [word for name, value in variables.items() for word in ("--env", _setting(name, value, secret))]
+        own = {**os.environ, **{name: variables[name] for name in secret}}
         terminal = ["--tty"] if sys.stdin.isatty() else []
         with engine_errors("open a shell"):
             container = self._container(network=command.network)
         options = ["--interactive", *terminal, "--workdir", str(command.cwd), *settings]
-        return attach(["docker", "--host", address(), "exec", *options, str(container.id), *command.argv])
+        return attach(["docker", "--host", address(), "exec", *options, str(container.id), *command.argv], env=own)
 
     def close(self, kept: str, *, keep: bool) -> None:
         """Remove the containers; with `keep`, commit their changes to the image `kept`."""
@@ -337,6 +340,11 @@ class _Running:
         with suppress(NotFound):
             self.container.kill()
             self.container.wait(condition="removed")
+
+
+def _setting(name: str, value: str, secret: Collection[str]) -> str:
+    """Return docker's word for a variable; a secret's value is in docker's own variable."""
+    return name if name in secret else f"{name}={value}"
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
