@@ -15,6 +15,7 @@ from factory.cli.commands import COMMANDS, load_command
 from factory.cli.printable import printable
 from factory.errors import FactoryError, StoreError
 from factory.host.privileges import become_root
+from factory.host.secrets import learn_secrets
 from factory.util.full_disk import FULL, describe_full_disk
 
 
@@ -33,6 +34,7 @@ def _run(args: argparse.Namespace) -> int:
     try:
         if args.needs_root:
             become_root()
+        learn_secrets()
         return int(args.run(args))
     except FactoryError as error:
         notes = "\n".join(getattr(error, "__notes__", ()))

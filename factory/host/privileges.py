@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pwd import getpwuid
 
 from factory.errors import CommandFailed, PrerequisiteMissing
-from factory.host import binfmt
+from factory.host import binfmt, cargo
+from factory.host.user_settings import handed_on, netrc_files
 from factory.util.paths import CACHE_VARIABLE, default_layout
 from factory.util.process import run
 
@@ -41,12 +43,15 @@ SETTINGS = (
 SUBORDINATE_IDS = 65536
 SUBORDINATE_FILES = (Path("/etc/subuid"), Path("/etc/subgid"))
 
-# sudo drops the environment. These configure network and packages, and are passed on.
+# sudo drops the environment. These configure network and packages, and are passed on by name: command lines can be read
+# by every user.
 PASSED = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CI", "GITHUB_ACTIONS", "TERM"),
 )
-PASSED_PREFIXES = ("FACTORY_", "PIP_", "UV_", "DOCKER_")
+PASSED_PREFIXES = ("FACTORY_", "PIP_", "UV_", "DOCKER_", *cargo.PREFIXES)
+# Without the current folder in the module path: root must not import another user's files from there.
+PYTHON_OPTIONS = ("-P",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,7 @@ def become_root() -> None:
     Raises:
         PrerequisiteMissing: we cannot become root, or the layers belong to another user.
     """
-    command = [sys.executable, "-m", "factory.cli", *sys.argv[1:]]
+    command = [sys.executable, *PYTHON_OPTIONS, "-m", "factory.cli", *sys.argv[1:]]
     if os.geteuid() == 0:
         _require_own_cache()
     elif privilege_method() == NAMESPACE:
@@ -71,9 +76,21 @@ def become_root() -> None:
         own = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
         os.execvpe(ENTER_NAMESPACE[0], [*ENTER_NAMESPACE, *command], own)
     else:
-        kept = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
-        kept[CACHE_VARIABLE] = str(default_layout().root)
-        os.execvp("sudo", ["sudo", *(f"{name}={value}" for name, value in kept.items()), *command])
+        kept = passed_variables(os.environ)
+        os.execvpe("sudo", ["sudo", f"--preserve-env={','.join(sorted(kept))}", *command], {**os.environ, **kept})
+
+
+def passed_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the command gets through sudo, with the places of the user's cache and settings."""
+    kept = {name: value for name, value in environment.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
+    netrc = next(netrc_files(environment), None)
+    return {
+        **kept,
+        **handed_on(environment),
+        CACHE_VARIABLE: str(default_layout().root),
+        # requests looks in root's home otherwise.
+        **({"NETRC": str(netrc)} if netrc else {}),
+    }
 
 
 def privilege_method() -> str:

@@ -44,9 +44,9 @@ def test_sudo_method_without_sudo_is_an_error(unprivileged_user: Path, monkeypat
 
 
 def test_sudo_gets_command_cache_and_network_settings(unprivileged_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Records its arguments; the real sudo asks for a password.
+    # Records its arguments and variables; the real sudo asks for a password.
     sudo, called = unprivileged_user / "sudo", unprivileged_user / "called"
-    sudo.write_text(f'#!/bin/sh\nfor word; do echo "$word"; done > {called}\n')
+    sudo.write_text(f'#!/bin/sh\nfor word; do echo "$word"; done > {called}\n/usr/bin/env > {called}.variables\n')
     sudo.chmod(0o755)
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
@@ -56,15 +56,18 @@ def test_sudo_gets_command_cache_and_network_settings(unprivileged_user: Path, m
     if os.fork() == 0:
         become_root()
     os.wait()
-    words = called.read_text().splitlines()
+    names, *words = called.read_text().splitlines()
+    variables = Path(f"{called}.variables").read_text().splitlines()
     settings = {
-        "https_proxy=http://proxy:3128",
-        "PIP_INDEX_URL=https://index.example/simple",
-        "FACTORY_CACHE=/somewhere",
+        "https_proxy": "http://proxy:3128",
+        "PIP_INDEX_URL": "https://index.example/simple",
+        "FACTORY_CACHE": "/somewhere",
     }
-    assert settings <= set(words)
-    assert not [word for word in words if word.startswith("EDITOR=")]
-    assert words[-5:] == [sys.executable, "-m", "factory.cli", "build", "numpy"]
+    assert {f"{name}={value}" for name, value in settings.items()} <= set(variables)
+    assert names.startswith("--preserve-env=")
+    assert settings.keys() <= set(names.partition("=")[2].split(","))
+    assert "EDITOR" not in names
+    assert words == [sys.executable, "-P", "-m", "factory.cli", "build", "numpy"]
 
 
 def test_setup_without_sudo_lists_missing_packages(unprivileged_user: Path) -> None:
@@ -88,7 +91,7 @@ def test_setup_installs_packages_through_sudo_first(unprivileged_user: Path, mon
     update, install, again = called.read_text().splitlines()
     assert update == "DEBIAN_FRONTEND=noninteractive apt-get update"
     assert install.startswith("DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ")
-    assert again.endswith(f"{sys.executable} -m factory.cli setup")
+    assert again.endswith(f"{sys.executable} -P -m factory.cli setup")
 
 
 def test_become_root_as_root_returns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
