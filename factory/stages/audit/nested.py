@@ -8,12 +8,12 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from io import BytesIO
 from typing import IO, Any
 
@@ -24,12 +24,13 @@ from factory.elf.reader import MAGIC
 BUDGET = 1 << 30  # bytes that all nested archives of a wheel unpack to
 DEPTH = 4
 FILES_BEHIND = 16  # for one file
+HEAD = 4096  # bytes at the start of an ELF file, in which few files are the same
 BLOCK = 1 << 20
 STATIC_ARCHIVES = (b"!<arch>\n", b"!<thin>\n")
 # A 64-bit little-endian header of version 1, then a program or library (ET_EXEC, ET_DYN) for RISC-V (243).
 HEADER = MAGIC + bytes([2, 1, 1])
 KINDS = (b"\x02\x00\xf3\x00", b"\x03\x00\xf3\x00")
-DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError)
+DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError, struct.error)
 UNREADABLE = (*DAMAGED, zipfile.BadZipFile, tarfile.TarError, zstandard.ZstdError, LookupError, OverflowError)
 ZIP, ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
 COMPRESSIONS: dict[bytes, Callable[[IO[bytes]], Any]] = {
@@ -61,7 +62,7 @@ class Nested:
 class Search:
     """A search through the files of one wheel, with one budget."""
 
-    left: int = field(default=BUDGET)
+    left: int = field(default_factory=lambda: BUDGET)
 
     def find(self, path: str, content: bytes) -> Iterator[Nested]:
         """Yield the ELF files inside a file; the file itself is not one of them."""
@@ -70,40 +71,56 @@ class Search:
     def _inside(self, path: str, content: bytes, depth: int) -> Iterator[Nested]:
         if content.startswith(STATIC_ARCHIVES):
             return
-        known: set[tuple[int, bytes]] = set()
-        if depth < DEPTH and not content.startswith(MAGIC):
+        known: dict[bytes, list[bytes]] = {}
+        if not content.startswith(MAGIC):
             try:
-                for name, inner in self._unpacked(content):
+                for name, inner in self._unpacked(content, depth):
                     where = f"{path}!{name}"
                     if inner.startswith(MAGIC):
-                        known.add((len(inner), sha256(inner).digest()))
+                        known.setdefault(inner[:HEAD], []).append(inner)
                         yield Nested(path=where, data=inner)
                     yield from self._inside(where, inner, depth + 1)
-            except TooLarge:
-                problem = f"unpacks, with the other archives in the wheel, to more than {BUDGET >> 20} MB"
-                yield Nested(path=path, problem=problem, too_large=True)
+            except TooLarge as error:
+                yield Nested(path=path, problem=str(error), too_large=True)
             except UNREADABLE as error:
                 yield Nested(path=path, problem=f"looks like an archive, and cannot be read as one ({error})")
         yield from _behind(path, content, known)
 
-    def _unpacked(self, content: bytes) -> Iterator[tuple[str, bytes]]:
-        """Yield names and contents of the files in an archive or a compressed file."""
+    def _unpacked(self, content: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
+        """Yield names and contents of the files in an archive or a compressed file; none of another file."""
         opener = next((each for magic, each in COMPRESSIONS.items() if content.startswith(magic)), None)
+        is_zip = content.startswith(ZIP) or ZIP_END in content[-(1 << 16) - 22 :]
+        is_tar = content[257:262] == b"ustar"
+        if not (opener or is_zip or is_tar):
+            return
+        if depth == DEPTH:
+            raise TooLarge(f"is an archive in archives, more than {DEPTH} deep")
         if opener is not None:
             with opener(BytesIO(content)) as file:
                 yield "", self._read(file)
-        elif content.startswith(ZIP) or ZIP_END in content[-(1 << 16) - 22 :]:
-            with zipfile.ZipFile(BytesIO(content)) as archive:
-                for info in archive.infolist():
-                    if not info.is_dir():
-                        with archive.open(info) as file:
-                            yield info.filename, self._read(file)
-        elif content[257:262] == b"ustar":
-            with tarfile.open(fileobj=BytesIO(content), mode="r:") as archive_of_tar:
-                for member in archive_of_tar:
-                    extracted = archive_of_tar.extractfile(member) if member.isreg() else None
+        elif is_zip:
+            yield from self._unzipped(content)
+        else:
+            with tarfile.open(fileobj=BytesIO(content), mode="r:") as archive:
+                for member in archive:
+                    extracted = archive.extractfile(member) if member.isreg() else None
                     if extracted is not None:
                         yield member.name, self._read(extracted)
+
+    def _unzipped(self, content: bytes) -> Iterator[tuple[str, bytes]]:
+        """Yield the files of a zip archive; one that cannot be read does not hide the others."""
+        failed: Exception | None = None
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            for info in archive.infolist():
+                try:
+                    with archive.open(info) as file:
+                        inner = self._read(file)
+                except UNREADABLE as error:
+                    failed = error
+                    continue
+                yield info.filename, inner
+        if failed is not None:
+            raise failed
 
     def _read(self, file: IO[bytes]) -> bytes:
         content = bytearray()
@@ -111,17 +128,17 @@ class Search:
             content += block
             self.left -= len(block)
             if self.left < 0:
-                raise TooLarge
+                raise TooLarge(f"unpacks, with the other archives in the wheel, to more than {BUDGET >> 20} MB")
         return bytes(content)
 
 
-def _behind(path: str, content: bytes, known: Collection[tuple[int, bytes]]) -> Iterator[Nested]:
-    """Yield ELF files that begin behind the first byte, except `known` ones."""
+def _behind(path: str, content: bytes, known: Mapping[bytes, Sequence[bytes]]) -> Iterator[Nested]:
+    """Yield ELF files that begin behind the first byte, except `known` ones, by their heads."""
     at = content.find(HEADER, 1)
     count = 0
     while at >= 0 and count < FILES_BEHIND:
-        here = content[at + 16 : at + 20] in KINDS
-        if here and not any(sha256(content[at : at + size]).digest() == digest for size, digest in known):
+        same = known.get(content[at : at + HEAD], ())
+        if content[at + 16 : at + 20] in KINDS and not any(content.startswith(each, at) for each in same):
             count += 1
             yield Nested(path=f"{path}!+{at:#x}", data=content[at:])
         at = content.find(HEADER, at + 1)
