@@ -18,6 +18,8 @@ from factory.host.privileges import become_root
 from factory.host.secrets import learn_secrets
 from factory.util.full_disk import FULL, describe_full_disk
 
+UMASK = 0o022
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM from `timeout`, a service manager or a CI runner; handled like Ctrl-C."""
@@ -31,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    # A user's umask must not decide about modes in wheels, nor hide what is published from a web server.
+    os.umask(UMASK)
     try:
         if args.needs_root:
             become_root()

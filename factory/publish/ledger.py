@@ -19,7 +19,7 @@ from factory.errors import PublishError
 from factory.publish.ledger_entry import encode_entry, load_entry
 from factory.publish.release import Release
 from factory.publish.wheel_filename import MAX_FILENAME_CHARACTERS, parse_filename
-from factory.util.atomic_files import is_file, write_if_changed
+from factory.util.atomic_files import is_file, make_folder, write_if_changed
 
 LOCK_TIMEOUT = 900.0  # seconds; the lock is held while the dependencies of new wheels are fetched
 
@@ -42,7 +42,7 @@ class Ledger:
             PublishError: another publisher held the lock for LOCK_TIMEOUT seconds, or the folder can't be written.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             self._lock.acquire()
         except PermissionError as error:
             raise PublishError(

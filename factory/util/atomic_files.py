@@ -15,6 +15,7 @@ from typing import IO
 from factory.util.full_disk import naming
 
 READ_BYTES = 1 << 13
+READABLE = 0o444
 
 
 def sha256_of(path: Path) -> str:
@@ -92,14 +93,29 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     _replace(path, lambda descriptor: _fill(descriptor, lambda file: file.writelines(pieces)), durable=False)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents, readable for all users whatever the umask."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+
+
 def copy_atomically(source: Path, path: Path) -> None:
-    """Place `source` at `path`, as a hard link if the file system permits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Place `source` at `path`, readable for all, as a hard link if the file system permits."""
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.link")
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)
+        if source.stat().st_mode & READABLE != READABLE:
+            temporary.chmod(0o644)
     except OSError:
+        temporary.unlink(missing_ok=True)
         with source.open("rb") as original:
             copy = partial(shutil.copyfileobj, original, length=1 << 20)
             _replace(path, lambda descriptor: _fill(descriptor, copy), durable=False)
@@ -151,7 +167,7 @@ def _open_beside(path: Path | str) -> tuple[int, str]:
     try:
         return os.open(temporary, flags, 0o600), temporary
     except FileNotFoundError:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(folder))
         return os.open(temporary, flags, 0o600), temporary
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -89,6 +90,23 @@ def test_index_pages_only_equals_full_index(output: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.endswith(told)
     assert run_index(*options, str(output), "--pages-only") == 0
     assert 'data-yanked="wrong sums"' in (output / "simple/demo/index.html").read_text()
+
+
+def test_index_with_strict_umask_is_readable(output: Path) -> None:
+    """A web server of another user reads folders and files, also a wheel that is a hard link of a private one."""
+    ledger = output.parent / "ledger"
+    wheel = make_wheel(output.parent / "cache/mirror", "demo")
+    Ledger(ledger).add(release_of(wheel))
+    wheel.chmod(0o600)
+    before = os.umask(0o077)
+    try:
+        assert run_index("--output", str(output), "--ledger", str(ledger)) == 0
+    finally:
+        os.umask(before)
+    modes = {path: path.stat().st_mode for path in (output, *output.rglob("*"))}
+    assert {path for path, mode in modes.items() if mode & 0o044 != 0o044} == set()
+    assert {path for path, mode in modes.items() if path.is_dir() and mode & 0o011 != 0o011} == set()
+    assert (output / "files" / wheel.name) in modes
 
 
 def test_pages_of_no_ledger_are_not_written(output: Path) -> None:

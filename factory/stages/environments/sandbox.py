@@ -29,6 +29,8 @@ CPUINFO = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarc
 COMMON_VARIABLES = {"TAR_OPTIONS": "--no-same-owner"}
 # Temporary caches of commands without network.
 WITHOUT_PACKAGES = {"UV_CACHE_DIR": "/tmp/uv", "PIP_CACHE_DIR": "/tmp/pip"}
+# Separators of overlayfs and of the dynamic linker.
+UNSUPPORTED = ":,;\\"
 # Mounts in the command's own mount namespace end with it.
 MOUNT_AND_RUN = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"'
 
@@ -212,9 +214,9 @@ class OverlaySandbox(SealedSandbox):
 
     def _overlay_options(self) -> str:
         paths = [*self.layers, self.scratch]
-        if any(mark in str(path) for path in paths for mark in ":,"):
+        if any(mark in str(path) for path in paths for mark in UNSUPPORTED):
             raise EnvironmentSetupError(
-                f"{self.scratch}: overlayfs does not support ':' and ',' in folder names",
+                f"{self.scratch}: folder names cannot have any of {UNSUPPORTED}",
                 hint="set FACTORY_CACHE to another folder",
             )
         lower = ":".join(str(path) for path in reversed(self.layers))

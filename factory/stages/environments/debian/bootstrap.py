@@ -34,6 +34,8 @@ DPKG_OPTIONS = (
     "force-unsafe-io",
 )
 SECRET_PART = "etc/apt/apt.conf.d/98host-secrets"
+# apt refuses paths with double quotes: it gets the folder of the tree under another name.
+BIND_AND_RUN = 'mount --bind "$1" "$2"; shift 2; exec "$@"'
 LIST_ARCHIVES = f'cd "$1/var/cache/apt/archives" && ls *.deb > "$1/{ARCHIVE_LIST}"'
 
 
@@ -134,8 +136,11 @@ def _mmdebstrap(tree: Path, selection: Selection, distribution: Distribution, lo
             if secret is not None:
                 selection = replace(selection, hooks=[f"--setup-hook={_install_secret(secret)}", *selection.hooks])
             bare = mirror and without_login(mirror)
-            command = mmdebstrap_command(tree, selection, distribution, bare, options)
-            run(contained(command), log=log, env=_clean_environment(), what="mmdebstrap")
+            point = Path(folder, "layer")
+            point.mkdir()
+            command = mmdebstrap_command(point / tree.name, selection, distribution, bare, options)
+            mounted = ["sh", "-ec", BIND_AND_RUN, "bind", str(tree.parent), str(point), *command]
+            run(contained(mounted), log=log, env=_clean_environment(), what="mmdebstrap")
         (tree / SECRET_PART).unlink(missing_ok=True)
     except CommandFailed as error:
         raise EnvironmentSetupError(
