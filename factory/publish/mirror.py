@@ -7,6 +7,7 @@ Projects that are built here are never taken from another index.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -166,7 +167,7 @@ def _download(lines: Sequence[str], target: Target, cache: Path, log: LogSink) -
         argv += [*_target_options(target)]
         try:
             with hang_limits("pip download", DOWNLOAD_LIMITS, log) as watched:
-                run(argv, log=watched, what="pip download")
+                run(argv, log=watched, what="pip download", env={**os.environ, "TMPDIR": folder})
         except CommandFailed as error:
             raise PublishError(
                 f"pip download: cannot fetch dependencies to mirror:\n{error.output}",

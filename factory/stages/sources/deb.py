@@ -42,7 +42,8 @@ class DebSource(Source):
         archive = self._archive(cache, log)
         log.write(f"unpacking {archive.name}, sha256 {self.sha256}\n")
         folder = destination / self.package
-        with tempfile.TemporaryDirectory() as scratch:
+        destination.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=destination) as scratch:
             files = Path(scratch) / f"{archive.name}.tar"
             with explain_full_disk(files.parent), _explain_package(archive):
                 run(["sh", "-c", 'dpkg-deb --fsys-tarfile "$1" > "$2"', "unpack", str(archive), str(files)], log=log)
