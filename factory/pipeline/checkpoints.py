@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from factory.errors import FactoryError
 from factory.model.record import StageRun
 from factory.util import cancellation
+from factory.util.atomic_files import make_folder, sync_trees
 from factory.util.jsonio import load, save
 from factory.util.log import LogSink, OpenStage
 from factory.util.resource_usage import Usage, metered
@@ -47,10 +48,11 @@ class Checkpoints:
     root: Path
     open_stage: OpenStage
 
-    def once(self, stage: str, kind: type[T], produce: Callable[[LogSink], T]) -> T:
+    def once(self, stage: str, kind: type[T], produce: Callable[[LogSink], T], *, files: bool = True) -> T:
         """Return the stage's value, of an earlier run or by `produce(log)`.
 
-        A failure names the stage that was running.
+        A failure names the stage that was running. `files`: the stage wrote files that later stages read; they are on
+        disk before the value is.
 
         Raises:
             BaseException: the reason for which the run was asked to stop, before the stage started.
@@ -72,6 +74,9 @@ class Checkpoints:
             processors=took.usage.processors,
             memory=took.usage.memory,
         )
+        if files:
+            make_folder(self.folder)
+            sync_trees(self.folder)
         save(path, Finished(value=value, run=run), self.root)
         self._spent_path(stage).unlink(missing_ok=True)
         return value

@@ -79,7 +79,7 @@ class StageRunner:
             AuditFailed: the wheel is not what its tag or recipe promises.
         """
         kind: type[AuditSummary | str] = AuditSummary | str  # type: ignore[assignment]
-        summary = self.checkpoints.once("audit", kind, lambda log: self._audit(made, log))
+        summary = self.checkpoints.once("audit", kind, lambda log: self._audit(made, log), files=False)
         return summary if isinstance(summary, AuditSummary) else None
 
     def check(self, wheel: Path, others: Sequence[Path]) -> tuple[CheckResult, ...]:
@@ -94,6 +94,7 @@ class StageRunner:
             "check",
             tuple[CheckResult, ...],
             lambda log: check.check_wheel(wheel, others, prepared.folder / "check", check.profiles, log),
+            files=False,
         )
 
     def _fetch(self, log: LogSink) -> SourceTree:

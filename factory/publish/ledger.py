@@ -42,7 +42,7 @@ class Ledger:
             PublishError: another publisher held the lock for LOCK_TIMEOUT seconds, or the folder can't be written.
         """
         try:
-            make_folder(self.folder)
+            make_folder(self.folder, durable=True)
             self._lock.acquire()
         except PermissionError as error:
             raise PublishError(

@@ -28,6 +28,7 @@ from factory.publish.provenance import provenance_path
 from factory.publish.release import Built, Mirrored, Origin, Release, now, sort_releases
 from factory.publish.resolution_cache import ResolutionCache
 from factory.publish.wheel_metadata import METADATA_SUFFIX, describe_wheel
+from factory.util.atomic_files import sync_trees
 from factory.util.log import LogSink
 
 
@@ -243,8 +244,10 @@ def _write(
     output: Path,
     notes: tuple[str, ...],
 ) -> Publication:
-    """Write the files of the index, then the ledger that names them."""
+    """Write the files of the index, on disk before the ledger that names them."""
     changed = write_files(merged, locations.locate, output)
+    if changed:
+        sync_trees(output)
     added = _record(merged, published, ledger)
     return Publication(releases=merged, added=added, changed=changed, notes=notes)
 

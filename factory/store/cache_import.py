@@ -20,7 +20,7 @@ from factory.model.record import BuildRecord
 from factory.store.archive_members import MemberInfo, create, is_whiteout, settle
 from factory.store.cache_areas import AREAS, Area, Items, area_of, is_file, is_tree, lock_of
 from factory.store.cache_export import BUFFER, FIRST, FORMAT, LAST, Report
-from factory.util.atomic_files import sha256_of
+from factory.util.atomic_files import sha256_of, sync_trees
 from factory.util.jsonio import load
 from factory.util.locks import held, held_if_free
 from factory.util.paths import Layout
@@ -234,6 +234,8 @@ def _is_provenance(path: Path) -> bool:
 
 
 def _merge(name: str, area: Area, layout: Layout, report: Report) -> Imported:
+    # Whatever this area's items name is on disk before them, and they before they get their names.
+    sync_trees(layout.root)
     partial, added, kept = _partial(area, layout), 0, 0
     trees = area.items is Items.TREES
     for path in sorted(partial.iterdir() if trees else partial.rglob("*")):

@@ -1,21 +1,22 @@
 """The store: finished wheels by their sha256, and build records by their content key.
 
-Files are written under another name and renamed, the record last: a wheel with a record is complete.
+Files are written under another name, synced to disk and renamed, the record last: a wheel with a record is complete.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from factory.errors import StoreError
 from factory.model.artifacts import RepairedWheel, StoredWheel
 from factory.model.record import BuildFailure, BuildRecord
-from factory.util.atomic_files import sha256_of
+from factory.util.atomic_files import copy_durably, sha256_of
 from factory.util.jsonio import load, save
 from factory.util.wheel_tags import is_portable
+
+# State of the wheels that this process has compared with their records.
+_WHOLE: dict[Path, tuple[int, int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,16 @@ class Store:
     root: Path
 
     def record(self, key: str) -> BuildRecord | None:
-        """Return the record with this content key; None if there is none or its wheel is missing."""
+        """Return the record with this content key; None if there is none or its wheel is missing or damaged."""
         path = self._record_path(key)
-        if not path.is_file():
-            return None
-        record = load(path, BuildRecord, self._cache)
-        return record if self.wheel_path(record).is_file() else None
+        record = load(path, BuildRecord, self._cache) if path.is_file() else None
+        return record if record is not None and self._is_whole(record) else None
 
     def records(self) -> list[BuildRecord]:
         """Return all records whose wheels exist, the oldest first."""
-        found = [self.record(path.stem) for path in (self.root / "records").glob("*.json")]
-        return sorted(
-            (record for record in found if record is not None), key=lambda record: (record.finished, record.key)
-        )
+        found = [load(path, BuildRecord, self._cache) for path in (self.root / "records").glob("*.json")]
+        present = [record for record in found if self.wheel_path(record).is_file()]
+        return sorted(present, key=lambda record: (record.finished, record.key))
 
     def latest(self, name: str, python: str, toolchain: str | None = None) -> BuildRecord | None:
         """Return a package's newest publishable record for a Python, or that of a toolchain."""
@@ -50,19 +48,13 @@ class Store:
         return found[-1] if found else None
 
     def records_of(self, name: str) -> list[BuildRecord]:
-        """Return a package's records, the oldest first."""
-        return [record for record in self.records() if record.name == name]
+        """Return a package's records whose wheels are whole, the oldest first."""
+        return [record for record in self.records() if record.name == name and self._is_whole(record)]
 
     def add(self, record: BuildRecord, wheel: RepairedWheel) -> BuildRecord:
         """Store a wheel and its record."""
         kept = replace(record, wheel=wheel.path.name, wheel_sha256=wheel.sha256)
-        destination = self.wheel_path(kept)
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        partial = destination.with_name(f".{destination.name}.partial")
-        shutil.copyfile(wheel.path, partial)
-        if sha256_of(partial) != wheel.sha256:
-            raise StoreError(f"{wheel.path}: file changed while it was copied", hint="run the build again")
-        partial.replace(destination)
+        copy_durably(wheel.path, self.wheel_path(kept), wheel.sha256)
         return self.add_checked(kept)
 
     def add_checked(self, record: BuildRecord) -> BuildRecord:
@@ -123,6 +115,19 @@ class Store:
             profiles=tuple(check.profile for check in newest.checks),
             pythons=tuple(sorted({record.target.python for record in records})),
         )
+
+    def _is_whole(self, record: BuildRecord) -> bool:
+        """Compare a wheel's bytes with its record, at its first use by this process and after each change."""
+        path = self.wheel_path(record)
+        if not path.is_file():
+            return False
+        status = path.stat()
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if _WHOLE.get(path) != state:
+            if sha256_of(path) != record.wheel_sha256:
+                return False
+            _WHOLE[path] = state
+        return True
 
     @property
     def _cache(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -12,9 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from factory.errors import StoreError
 from factory.util.full_disk import naming
 
 READ_BYTES = 1 << 13
+COPY_BYTES = 1 << 20
 READABLE = 0o444
 
 
@@ -93,16 +96,60 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     _replace(path, lambda descriptor: _fill(descriptor, lambda file: file.writelines(pieces)), durable=False)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, *, durable: bool = False) -> None:
     """Make a folder and its missing parents, readable for all users whatever the umask."""
     try:
         folder.mkdir()
     except FileExistsError:
         return
     except FileNotFoundError:
-        make_folder(folder.parent)
+        make_folder(folder.parent, durable=durable)
         folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
+    if durable:
+        sync(folder.parent)
+
+
+def copy_durably(source: Path, path: Path, sha256: str) -> None:
+    """Copy `source` to `path` by rename, so that it survives a power failure.
+
+    Processes that copy to the same path at once do not disturb each other.
+
+    Raises:
+        StoreError: the content has another sha256.
+    """
+    digest = hashlib.sha256()
+
+    def fill(file: IO[bytes]) -> None:
+        with source.open("rb") as original:
+            while piece := original.read(COPY_BYTES):
+                digest.update(piece)
+                file.write(piece)
+        if digest.hexdigest() != sha256:
+            raise StoreError(f"{source}: file changed while it was copied", hint="run the build again")
+
+    _replace(path, lambda descriptor: _fill(descriptor, fill), durable=True)
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to disk: only then does it survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_trees(folder: Path) -> None:
+    """Write all files of the folder's file system to disk, for very many files at once."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if libc.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
 
 
 def copy_atomically(source: Path, path: Path) -> None:
@@ -117,7 +164,7 @@ def copy_atomically(source: Path, path: Path) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         with source.open("rb") as original:
-            copy = partial(shutil.copyfileobj, original, length=1 << 20)
+            copy = partial(shutil.copyfileobj, original, length=COPY_BYTES)
             _replace(path, lambda descriptor: _fill(descriptor, copy), durable=False)
     else:
         temporary.replace(path)
@@ -138,7 +185,7 @@ def _fill(descriptor: int, fill: Callable[[IO[bytes]], object]) -> None:
 
 
 def _replace(path: Path | str, fill: Callable[[int], object], *, durable: bool) -> None:
-    descriptor, temporary = _open_beside(path)
+    descriptor, temporary = _open_beside(path, durable=durable)
     try:
         try:
             with naming(path):
@@ -153,10 +200,10 @@ def _replace(path: Path | str, fill: Callable[[int], object], *, durable: bool) 
         Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
-        _sync_folder(Path(path).parent)
+        sync(Path(path).parent)
 
 
-def _open_beside(path: Path | str) -> tuple[int, str]:
+def _open_beside(path: Path | str, *, durable: bool) -> tuple[int, str]:
     """Open a new temporary file in the folder of `path`, which is made if needed.
 
     Returns descriptor and name.
@@ -167,14 +214,5 @@ def _open_beside(path: Path | str) -> tuple[int, str]:
     try:
         return os.open(temporary, flags, 0o600), temporary
     except FileNotFoundError:
-        make_folder(Path(folder))
+        make_folder(Path(folder), durable=durable)
         return os.open(temporary, flags, 0o600), temporary
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write the folder to disk: only then does a rename survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

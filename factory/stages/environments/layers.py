@@ -10,6 +10,7 @@ from pathlib import Path
 
 from factory.errors import EnvironmentSetupError
 from factory.model.artifacts import PackagePin
+from factory.util.atomic_files import sync, sync_trees
 from factory.util.locks import held
 from factory.util.log import LogSink, OpenStage
 from factory.util.paths import Layout, short
@@ -70,7 +71,9 @@ def _make(folder: Path, key: str, make: MakeLayer, log: LogSink) -> None:
     packages = make(tree, log)
     description = {"key": key, "packages": [asdict(pin) for pin in packages]}
     (partial / "layer.json").write_text(json.dumps(description, indent=1) + "\n")
+    sync_trees(partial)
     partial.rename(folder)
+    sync(folder.parent)
 
 
 def _load(folder: Path, key: str) -> Layer:
