@@ -211,7 +211,7 @@ def build_once(case: Case, layout: Layout) -> Build:
         subject.recipe.label, f"{mode} build", layout.logs / "benchmarks" / f"{folder.name}.log"
     ) as log:
         opened: AbstractContextManager[Sandbox]
-        opened = root.open(work) if root is not None else nullcontext(open_host(work, layout))
+        opened = root.open(work, caches="_benchmarks") if root is not None else nullcontext(open_host(work, layout))
         try:
             with opened as sandbox:
                 return measure(mode, subject, sandbox, layout, log)
@@ -227,7 +227,15 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     tree.path.rename(work / "src")
     metadata = read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)
-    job = BuildJob(sandbox=timed, recipe=recipe, metadata=metadata, python=Target().python, log=log, jobs=processors())
+    job = BuildJob(
+        sandbox=timed,
+        folder=work.parent,
+        recipe=recipe,
+        metadata=metadata,
+        python=Target().python,
+        log=log,
+        jobs=processors(),
+    )
     installed = builder.install_requirements(job, ())
     requirements = timed.lap()
     builder.build_wheel(job, installed)

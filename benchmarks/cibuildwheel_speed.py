@@ -139,9 +139,10 @@ def run_once(subject: Subject, mode: str, root: Root, layout: Layout) -> Run:
             tree.path.rename(folder / "work/src")
             metadata = read_project_metadata(SourceTree(path=folder / "work/src", sha256=tree.sha256))
             environment = CibuildwheelEnvironment(root=root, store=LayerStore(layout=layout, open_stage=open_stage))
-            with environment.open(folder / "work") as sandbox, measured() as seconds:
+            with environment.open(folder / "work", caches="_benchmarks") as sandbox, measured() as seconds:
                 build = Build(
                     sandbox=sandbox,
+                    folder=folder,
                     recipe=recipe,
                     metadata=metadata,
                     python=Target().python,

@@ -13,8 +13,9 @@ import uv
 
 from factory.errors import PrerequisiteMissing
 from factory.host.network import CA_VARIABLES, ca_bundle, host_network
-from factory.model.protocols import BUILD, Command
+from factory.model.protocols import BUILD, INPUTS, Command
 from factory.model.target import Target
+from factory.stages.environments.sandbox import inputs_of
 from factory.stages.environments.variables import BASE_PATH, BUILD_VENV_PATH, COMMON
 from factory.util.log import LogSink
 from factory.util.paths import Layout
@@ -25,7 +26,7 @@ CARGO = shutil.which("cargo")
 PATH = f"/build/bin:{BUILD_VENV_PATH}:{BASE_PATH}" + (f":{Path(CARGO).parent}" if CARGO else "")
 VARIABLES = {**COMMON, "PATH": PATH}
 # Folders that are not mounted read-only: new ones inside, writable ones, and our own.
-OTHERWISE = ("dev", "proc", "tmp", BUILD.name, "packages")
+OTHERWISE = ("dev", "proc", "tmp", BUILD.name, INPUTS.name, "packages")
 
 
 # The Python of a root; the running Python replaces it.
@@ -39,6 +40,10 @@ class HostSandbox:
     work: Path
     package_cache: Path
 
+    @property
+    def inputs(self) -> Path:
+        return inputs_of(self.work)
+
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command on the host; see model.Sandbox."""
         argv = [sys.executable if word == ROOT_PYTHON else word for word in command.argv]
@@ -47,6 +52,7 @@ class HostSandbox:
         seal = ["--unshare-pid", "--unshare-ipc", "--die-with-parent", *([] if command.network else ["--unshare-net"])]
         mounts = [word for path in _top_folders() for word in ("--ro-bind", path, path)]
         mounts += ["--dev", "/dev", "--proc", "/proc", "--bind", "/tmp", "/tmp"]
+        mounts += ["--ro-bind", str(self.inputs), str(INPUTS)]
         mounts += ["--bind", str(self.work), str(BUILD), "--bind", str(self.package_cache), "/packages"]
         bubblewrap = ["bwrap", *seal, *mounts, "--clearenv", *settings, "--chdir", str(command.cwd), "--"]
         run([*bubblewrap, *argv], log=log, what=argv[0])
@@ -64,9 +70,11 @@ def open_host(work: Path, layout: Layout) -> HostSandbox:
             f"native builds: g++ or Python's headers ({headers}) are missing", hint="apt-get install g++ python3-dev"
         )
     (work / "bin").mkdir(parents=True)
-    layout.package_cache.mkdir(parents=True, exist_ok=True)
+    cache = layout.package_caches / "_benchmarks"
+    for folder in (cache, inputs_of(work)):
+        folder.mkdir(parents=True, exist_ok=True)
     (work / "bin/uv").symlink_to(uv.find_uv_bin())
-    return HostSandbox(work=work, package_cache=layout.package_cache)
+    return HostSandbox(work=work, package_cache=cache)
 
 
 def _top_folders() -> list[str]:

@@ -34,6 +34,10 @@ class TimedSandbox:
     def work(self) -> Path:
         return self.sandbox.work
 
+    @property
+    def inputs(self) -> Path:
+        return self.sandbox.inputs
+
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command and add its times."""
         self.sandbox.run(replace(command, argv=["sh", "-c", TIMED, "sh", *command.argv]), log=log)

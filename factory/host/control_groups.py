@@ -43,9 +43,9 @@ class ControlGroup:
     def reached(self) -> str | None:
         """Name the limit that the command reached, if it did."""
         if self._events("pids.events", "max"):
-            return f"it reached the limit of {self.limits.processes} processes"
+            return f"# the limit of {self.limits.processes} processes was reached"
         if self._events("memory.events", "oom_kill") or self._events("memory.oom_control", "oom_kill"):
-            return f"a process was killed at the limit of {self.limits.memory / 1e9:.1f} GB of memory"
+            return f"# out of memory: a process was killed at the limit of {self.limits.memory / 1e9:.1f} GB of memory"
         return None
 
     def _events(self, file: str, event: str) -> int:

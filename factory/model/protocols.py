@@ -22,6 +22,8 @@ class Command:
     """A command line for a sandbox, with its variables, folder, network and CPU.
 
     With `crates` it gets cargo's registries and their tokens too, if it has the network.
+    With `read_only`, it can write the build's folder and /tmp, but neither the root nor the virtual environment: later
+    commands, which may have the network, run what is there.
     """
 
     argv: Sequence[str]
@@ -30,6 +32,7 @@ class Command:
     cwd: PurePosixPath = BUILD
     network: bool = False
     crates: bool = False
+    read_only: bool = False
     cpu: str = BASELINE_CPU
 
     @property

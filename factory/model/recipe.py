@@ -143,6 +143,13 @@ class AuditOptions:
             "requires loads them first"
         ),
     )
+    in_wheel: bool = field(
+        default=False,
+        metadata=about(
+            "`true` to put the declarations above into the wheel, so that anyone can audit it; set it with the next "
+            "version or build number, since it changes the wheel's bytes"
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from factory.model.audit_declaration import encode_declaration
 from factory.model.job import Job
 from factory.model.recipe import CheckOptions, Recipe
 from factory.model.target import FIRST_TOOLCHAIN, TOOLCHAINS, Target
@@ -15,8 +14,6 @@ from factory.util.jsonio import dumps, identify
 
 # Version of the factory's own build, repair and audit logic; increment when wheels change.
 BUILD_LOGIC = 3
-# Version of the audit declaration; it is part of the key where the recipe declares something.
-DECLARED = "audit declaration 1"
 
 
 def content_key(
@@ -36,8 +33,7 @@ def content_key(
     digest = hashlib.sha256()
     # In native mode the environment key covers every installed compiler, not the chosen one.
     compilers = [] if job.toolchain == FIRST_TOOLCHAIN else [f"toolchain {job.toolchain}"]
-    declared = [DECLARED] if encode_declaration(recipe.audit) else []
-    described = (dumps(target), identify(_deciding(recipe), recipe.directory), *declared)
+    described = (dumps(target), identify(_deciding(recipe), recipe.directory))
     for text in (str(BUILD_LOGIC), *described, environment_key, *inputs, *compilers, *sorted(dependency_wheels)):
         digest.update(f"{len(text)}:{text}".encode())
     script = [recipe.check.script] if recipe.check.script is not None else []

@@ -24,7 +24,7 @@ from factory.stages.environments.base import Environment, RootRequest
 from factory.stages.sources import patches
 from factory.stages.sources.identity import identity
 from factory.util.locks import held
-from factory.util.paths import short
+from factory.util.paths import make_private, short
 
 Records = Mapping[JobId, BuildRecord]
 # Host programs that write the repaired wheel.
@@ -56,7 +56,7 @@ class PreparedJob:
     @contextmanager
     def locked(self, run: Run) -> Iterator[None]:
         """Hold the job's folder against other processes."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self.folder.parent)
         waiting = f"{self.job.label}: waiting for another process that builds it, or looks into it"
         with held(Path(f"{self.folder}.lock"), lambda: run.reporter.line(waiting)):
             yield

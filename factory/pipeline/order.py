@@ -192,7 +192,8 @@ class StageRunner:
             pass
         wheel = repair(built, recipe.repair, prepared.config.target, tools, out, SOURCE_DATE_EPOCH, log)
         number = recipe.build_number
-        wheel = add_declaration(wheel, recipe.audit)
+        if recipe.audit.in_wheel:
+            wheel = add_declaration(wheel, recipe.audit)
         return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
 
     def _audit(self, made: MadeWheel, log: LogSink) -> AuditSummary:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from factory.errors import CommandFailed
+from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.util.log import LogSink
 from factory.util.process import run, with_own_programs
 
@@ -28,6 +28,7 @@ NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgro
 USER_NAMESPACE = ("--unshare-user", "--uid", "0", "--gid", "0", "--disable-userns")
 NO_CAPABILITIES = ("--cap-drop", "ALL")
 # Threads count too. Builds with 128 compilers need some 700.
+PROCESSES_VARIABLE = "FACTORY_PROCESSES"
 PROCESSES, PROCESSES_PER_PROCESSOR = 4096, 64
 # The rest is for the machine itself.
 MEMORY_SHARE = 0.9
@@ -48,10 +49,18 @@ class Limits:
 
 
 def default_limits() -> Limits:
-    """Return the limits for this machine's processors and memory."""
+    """Return the limits for this machine's processors and memory; a variable sets that of processes.
+
+    Raises:
+        EnvironmentSetupError: the variable is not a number.
+    """
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    processors = os.cpu_count() or 1
-    return Limits(processes=PROCESSES + PROCESSES_PER_PROCESSOR * processors, memory=int(total * MEMORY_SHARE))
+    processes = PROCESSES + PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1)
+    try:
+        processes = int(os.environ.get(PROCESSES_VARIABLE) or processes)
+    except ValueError as error:
+        raise EnvironmentSetupError(f"{PROCESSES_VARIABLE}: {error}", hint="use a number such as 4096") from error
+    return Limits(processes=processes, memory=int(total * MEMORY_SHARE))
 
 
 def sealed_options() -> list[str]:

@@ -80,6 +80,12 @@ class Layout:
         return self.root / "packages"
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that other users of the machine cannot enter: builds may write programs of root's there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
 def short(key: str) -> str:
     """Shorten a content key to its first digits, as folder names have it."""
     return key[:SHORT_KEY]

@@ -6,6 +6,7 @@ relative to the one before, and links are refused.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -51,6 +52,18 @@ class UntrustedFolder:
             return self.read(path, limit).decode()
         except UnicodeDecodeError as error:
             raise _unsafe(path, f"it is not UTF-8: {error}") from error
+
+    def read_json(self, path: str, limit: int = TEXT_LIMIT) -> object:
+        """Return the value in a JSON file.
+
+        Raises:
+            UnsafeOutput: it is not JSON, or see the class.
+        """
+        try:
+            value: object = json.loads(self.read_text(path, limit))
+        except (ValueError, RecursionError) as error:
+            raise _unsafe(path, f"it is not JSON: {error}") from error
+        return value
 
     def copy(self, path: str, to: Path, limit: int = WHEEL_LIMIT) -> None:
         """Copy a file to a path outside."""

@@ -52,7 +52,7 @@ def test_rebuild_with_timestamp_names_differing_file(fresh_cache: Path, tmp_path
 
 def test_dispatched_wheel_is_audited_and_rebuilt_elsewhere(fresh_cache: Path, tmp_path: Path) -> None:
     """The wheel carries its declaration, which is part of its bytes."""
-    more = '[audit]\ndispatched = ["vectors_c*.so"]\n[check]\nprofiles = ["rvv128"]\n'
+    more = '[audit]\ndispatched = ["vectors_c*.so"]\nin-wheel = true\n[check]\nprofiles = ["rvv128"]\n'
     checkout = make_checkout(tmp_path / "checkout", fresh_cache, kind="vector", more=more)
     built = checkout.factory("build", "vectors-c")
     assert built.returncode == 0, built.stderr

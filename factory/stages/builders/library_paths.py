@@ -37,6 +37,8 @@ def library_folders(venv: Path) -> tuple[Path, ...]:
     Raises:
         UnsafeOutput: a file in one of them is a link that leads out of `venv`, which builds can write.
     """
+    if venv.is_symlink():
+        raise UnsafeOutput(f"the build's {venv.name}: it is a link")
     theirs = [folder for packages in site_packages(venv) for folder in sorted(packages.glob(f"*{bundled.FOLDER}"))]
     found = [(folder / where).resolve() for group, where in LIBRARIES.items() for folder in _named(venv, group)]
     folders = dict.fromkeys(folder for folder in (*found, *theirs) if is_beneath(folder, venv) and folder.is_dir())

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from packaging.utils import parse_wheel_filename
 
@@ -30,6 +31,8 @@ OWN_WHEELS = INPUTS / "own-wheels.txt"
 # Files that a build leaves in its folder.
 ANSWER, INSTALLED, WHEEL = "answer.json", "requirements.json", "wheel"
 REQUEST = "request.json"
+# Of a wheel's file name: file systems allow 255 bytes, and temporary files have longer names.
+NAME_LIMIT = 200
 # First line of cython.py, for `python -m cython`: Python under QEMU replaces itself with the native Python.
 HAND_OVER = (
     '__name__ == "__main__" and __import__("os").uname().machine == "riscv64" and __import__("os").execv('
@@ -119,9 +122,9 @@ def _installed(build: Build) -> tuple[PackagePin, ...]:
     listing = f"rm -rf {BUILD}/{INSTALLED} && uv pip list --python {PYTHON} --format json > {BUILD}/{INSTALLED}"
     build.sandbox.run(Command(["sh", "-c", listing]), log=build.log)
     try:
-        listed = json.loads(build.outputs.read_text(INSTALLED))
+        listed: Any = build.outputs.read_json(INSTALLED)
         return tuple(PackagePin(name=str(item["name"]), version=str(item["version"])) for item in listed)
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (FileNotFoundError, LookupError, TypeError) as error:
         raise BuildFailed(f"{build.recipe.label}: {INSTALLED}: not uv's list of packages: {error!r}") from error
 
 
@@ -164,7 +167,9 @@ def _take_wheel(build: Build, reported: object) -> Path:
     try:
         parse_wheel_filename(name)
     except ValueError as error:
-        raise BuildFailed(f"{subject}: reported the wheel {str(reported)[:200]!r}: {error}") from error
+        raise BuildFailed(f"{subject}: reported the wheel {str(reported)[:NAME_LIMIT]!r}: {error}") from error
+    if len(name) > NAME_LIMIT:
+        raise BuildFailed(f"{subject}: reported a wheel whose name has {len(name)} characters: more than {NAME_LIMIT}")
     shutil.rmtree(build.out, ignore_errors=True)
     try:
         build.outputs.copy(f"{WHEEL}/{name}", build.out / name)
@@ -207,11 +212,13 @@ def _call(build: Build, hook: str, arguments: Mapping[str, object]) -> object:
     }
     (inputs / REQUEST).write_text(json.dumps(request))
     command = [PYTHON, f"{INPUTS}/{HOOK.name}", f"{INPUTS}/{REQUEST}", f"{BUILD}/{ANSWER}"]
-    build.sandbox.run(Command(command, cwd=SOURCE, env=_variables(build)), log=build.log)
+    # The build may change its root: no command with network follows it.
+    read_only = hook != "build_wheel"
+    build.sandbox.run(Command(command, cwd=SOURCE, env=_variables(build), read_only=read_only), log=build.log)
     try:
-        return json.loads(build.outputs.read_text(ANSWER))
-    except (OSError, ValueError) as error:
-        raise BuildFailed(f"{build.recipe.label}: {metadata.build_backend}: {hook} left no answer: {error}") from error
+        return build.outputs.read_json(ANSWER)
+    except FileNotFoundError as error:
+        raise BuildFailed(f"{build.recipe.label}: {metadata.build_backend}: {hook} left no answer") from error
 
 
 def config_settings(backend: str, recipe: Recipe, jobs: int) -> dict[str, object]:

@@ -149,6 +149,9 @@ class MachineSandbox(SealedSandbox):
             options += ["--bind", str(self.scratch / name), str(MACHINE / name)]
         return [*options, "--tmpfs", HIDDEN]
 
+    def _own_folders(self) -> tuple[str, ...]:
+        return ("/opt", "/root")
+
     def _place(self, path: str) -> str:
         """Resolve links: network configuration files often link into /run."""
         return os.path.realpath(path)

@@ -16,15 +16,19 @@ from factory.host.apt import host_mirror, secret_settings
 from factory.host.control_groups import control_group
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
+from factory.stages.environments.variables import BUILD_VENV
 from factory.util.confinement import NAMESPACES, default_limits, limited, proc_options, sealed_options
+from factory.util.disk_guard import disk_guard
 from factory.util.log import LogSink
-from factory.util.paths import Layout
+from factory.util.paths import Layout, make_private
 from factory.util.process import attach, run
 from factory.util.scratch import discard
 
 HOSTNAME = "riscv64-builder"
 # Native programs read it instead of the host's; QEMU answers riscv64 programs itself.
 CPUINFO = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u54-mc\n"
+# Folder of the build's virtual environment, in the work folder.
+VENV = Path(BUILD_VENV).name
 # Without the capability to do so, tar must not give files to the users that an archive names.
 COMMON_VARIABLES = {"TAR_OPTIONS": "--no-same-owner"}
 # Temporary caches of commands without network.
@@ -51,7 +55,7 @@ class Caches:
         if self.compiler is not None:
             found[self.compiler] = "/ccache"
         for folder in found:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
         return found
 
 
@@ -109,7 +113,7 @@ class SealedSandbox(ABC):
         limits = default_limits()
         if self.installs_packages and command.network:
             command = self._with_apt_secrets(command)
-        with control_group(limits) as group, self._variables(command) as variables:
+        with control_group(limits) as group, disk_guard(self.work), self._variables(command) as variables:
             argv = group.command(limited(self.host_argv(command, variables, "--new-session"), limits))
             try:
                 run(argv, log=log, what=command.program, show_command=False, inherited=(variables,))
@@ -133,6 +137,10 @@ class SealedSandbox(ABC):
     @abstractmethod
     def _root(self) -> list[str]:
         """Return bubblewrap's options for the root."""
+
+    @abstractmethod
+    def _own_folders(self) -> tuple[str, ...]:
+        """Return the mount points of the root that commands can write."""
 
     def _place(self, path: str) -> str:
         """Return the mount point of a file, which can be a link in the root."""
@@ -161,12 +169,22 @@ class SealedSandbox(ABC):
         mounts += ["--bind", str(self.work), str(BUILD), "--ro-bind", str(self.inputs), str(INPUTS)]
         for host, inside in self.caches.binds(network=command.network).items():
             mounts += ["--bind", str(host), inside]
+        if command.read_only:
+            if has_venv(self.work):
+                mounts += ["--ro-bind", str(self.work / VENV), f"{BUILD}/{VENV}"]
+            mounts += ["--tmpfs", "/tmp"]
+            mounts += [word for path in self._own_folders() for word in ("--remount-ro", path)]
         if command.network:
             for host, inside in host_network().files.items():
                 mounts += ["--ro-bind", str(host), self._place(inside)]
         else:
             seal.append("--unshare-net")
         return ["bwrap", *seal, *mounts, "--args", str(variables), "--chdir", str(command.cwd), "--"]
+
+
+def has_venv(work: Path) -> bool:
+    """Report if the work folder has the build's virtual environment, not a link that a build put in its place."""
+    return (work / VENV).is_dir() and not (work / VENV).is_symlink()
 
 
 def command_variables(command: Command, root: Mapping[str, str]) -> dict[str, str]:
@@ -211,6 +229,9 @@ class OverlaySandbox(SealedSandbox):
 
     def _root(self) -> list[str]:
         return ["--bind", str(self.scratch / "merged"), "/"]
+
+    def _own_folders(self) -> tuple[str, ...]:
+        return ("/",)
 
     def _overlay_options(self) -> str:
         paths = [*self.layers, self.scratch]

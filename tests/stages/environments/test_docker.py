@@ -16,8 +16,9 @@ from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMis
 from factory.host.docker_engine import connect
 from factory.host.doctor import examine
 from factory.model.protocols import Command
-from factory.stages.environments.docker.environment import DockerEnvironment, Limits, limits
+from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.docker.image import ImageConfig, image_tag
+from factory.stages.environments.docker.limits import Limits, limits
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util import cancellation
 from factory.util.failure_hints import hint_for
@@ -253,7 +254,7 @@ from factory.stages.environments.base import Root
 from factory.util.paths import Layout
 from tests.support.layer_stores import layer_store
 folder, root = Path(sys.argv[1]), Root(layers=(), variables={})
-with DockerEnvironment(root=root, store=layer_store(Layout(folder))).open(folder / "work"):
+with DockerEnvironment(root=root, store=layer_store(Layout(folder))).open(folder / "work", caches="test"):
     pass
 """
 

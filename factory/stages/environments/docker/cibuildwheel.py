@@ -30,12 +30,12 @@ from factory.stages.environments.base import Root
 from factory.stages.environments.docker.environment import (
     PLATFORM,
     ULIMITS,
-    limits,
     require_machine_root,
     shown_cpuinfo,
 )
 from factory.stages.environments.docker.image import ensure_image
 from factory.stages.environments.docker.labels import OWNER_LABEL, own_label, remove_abandoned
+from factory.stages.environments.docker.limits import limits
 from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.manylinux import IMAGE_REPOSITORY, manylinux_image
 from factory.stages.environments.sandbox import inputs_of

@@ -38,18 +38,22 @@ from factory.stages.environments.docker.labels import (
     remove_abandoned,
     remove_image,
 )
+from factory.stages.environments.docker.limits import Limits, limits
 from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.sandbox import (
     CPUINFO,
     HOSTNAME,
+    VENV,
     Caches,
     caches_of,
     command_variables,
+    has_venv,
     in_user_namespace,
     inputs_of,
 )
 from factory.util import cancellation
 from factory.util.confinement import FILE_BYTES, default_limits
+from factory.util.disk_guard import disk_guard
 from factory.util.log import LogSink
 from factory.util.process import Tail, attach, conclude
 from factory.util.process_tree import end_workers
@@ -60,41 +64,11 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from docker.types import Mount
 
-MEMORY_VARIABLE = "FACTORY_DOCKER_MEMORY"
-CPUS_VARIABLE = "FACTORY_DOCKER_CPUS"
 ULIMITS = {"core": 0, "fsize": FILE_BYTES}
 PLATFORM = "linux/riscv64"
 KEPT_REPOSITORY = f"{REPOSITORY}-kept"
 # The shell stays as the init process, which reaps orphaned processes.
 WAIT_FOR_DISCONNECT = ("sh", "-c", "cat; exit")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of a container: bytes of memory, and CPUs (None: all)."""
-
-    memory: int
-    cpus: float | None = None
-
-
-def limits(variables: Mapping[str, str] = os.environ) -> Limits:
-    """Return the limits in the variables; by default 90 % of memory and all CPUs.
-
-    Raises:
-        EnvironmentSetupError: a value is malformed.
-    """
-    from docker.errors import DockerException
-    from docker.utils import parse_bytes
-
-    try:
-        memory = int(parse_bytes(variables.get(MEMORY_VARIABLE) or default_limits().memory))
-    except DockerException as error:
-        raise EnvironmentSetupError(f"{MEMORY_VARIABLE}: {error}", hint="use a size such as 6g or 800m") from error
-    cpus = variables.get(CPUS_VARIABLE)
-    try:
-        return Limits(memory=memory, cpus=float(cpus) if cpus else None)
-    except ValueError as error:
-        raise EnvironmentSetupError(f"{CPUS_VARIABLE}: {error}", hint="use a number such as 4 or 1.5") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,22 +172,30 @@ class ContainerSandbox:
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command in a container; see Sandbox."""
         log.write(f"[in the root] $ {shlex.join(command.argv)}\n")
-        started = time.time()
-        stop = cancellation.current()
-        stop.check()
-        with engine_errors(f"run {command.program}"):
-            container = self._container(network=command.network)
-            tail = Tail()
-            created = self._create_execution(container, command)
-            with stop.ended_by(lambda: _end_cleanly(self.client, created["Id"])):
-                for line in _lines(self.client.api.exec_start(created["Id"], stream=True)):
-                    tail.append(line.rstrip())
-                    log.write(line)
-            status = _status(self.client, created["Id"])
-            if status != 0 and self._reached_memory_limit(container, started):
-                reached = f"the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB"
-                tail.append(reached)
-                log.write(f"{reached}\n")
+        with disk_guard(self.work):
+            cancellation.current().check()
+            with engine_errors(f"run {command.program}"):
+                if not command.read_only:
+                    self._execute(self._container(network=command.network), command, log)
+                    return
+                running = self._start_read_only()
+                try:
+                    self._execute(running.container, command, log)
+                finally:
+                    running.stop()
+
+    def _execute(self, container: Container, command: Command, log: LogSink) -> None:
+        started, tail = time.time(), Tail()
+        created = self._create_execution(container, command)
+        with cancellation.current().ended_by(lambda: _end_cleanly(self.client, created["Id"])):
+            for line in _lines(self.client.api.exec_start(created["Id"], stream=True)):
+                tail.append(line.rstrip())
+                log.write(line)
+        status = _status(self.client, created["Id"])
+        if status != 0 and self._reached_memory_limit(container, started):
+            reached = f"# out of memory: the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB"
+            tail.append(reached)
+            log.write(f"{reached}\n")
         conclude(command.program, status, time.time() - started, tail, log)
 
     def interact(self, command: Command) -> int:
@@ -251,21 +233,30 @@ class ContainerSandbox:
 
     def _container(self, *, network: bool) -> Container:
         """Return the running container, with the changes of the last command."""
-        other = self._running.get(not network)
-        if other is not None and other is self._last and other.has_written():
-            self.image = self._saved = other.save(own_label())
-            self._stop()
+        if self._running.get(not network) is self._last:
+            self._save_changes()
         if network not in self._running:
             self._running[network] = self._start(network=network)
         self._last = self._running[network]
         return self._last.container
+
+    def _save_changes(self) -> None:
+        """Make the changes of the last command part of the image of the next container."""
+        if self._last is not None and self._last.has_written():
+            self.image = self._saved = self._last.save(own_label())
+            self._stop()
+
+    def _start_read_only(self) -> _Running:
+        """Start a container without network that cannot change the root."""
+        self._save_changes()
+        return self._start(network=False, read_only=True)
 
     def _stop(self) -> None:
         for running in self._running.values():
             running.stop()
         self._running.clear()
 
-    def _start(self, *, network: bool) -> _Running:
+    def _start(self, *, network: bool, read_only: bool = False) -> _Running:
         from docker.types import Ulimit
 
         container = self.client.containers.create(
@@ -276,7 +267,9 @@ class ContainerSandbox:
             platform=PLATFORM,
             hostname=HOSTNAME,
             network_mode="host" if network else "none",
-            mounts=self._mounts(network=network),
+            mounts=self._mounts(network=network, read_only=read_only),
+            read_only=read_only,
+            tmpfs={"/tmp": "exec"} if read_only else None,
             labels={OWNER_LABEL: own_label()},
             mem_limit=self.limits.memory,
             memswap_limit=self.limits.memory,
@@ -292,14 +285,16 @@ class ContainerSandbox:
         container.start()
         return _Running(container=container, connection=connection)
 
-    def _mounts(self, *, network: bool) -> list[Mount]:
+    def _mounts(self, *, network: bool, read_only: bool) -> list[Mount]:
         from docker.types import Mount
 
         files = host_network().files if network else {}
         shown = {self.cpuinfo: "/proc/cpuinfo", self.inputs: str(INPUTS), **files}
+        if read_only and has_venv(self.work):
+            shown[self.work / VENV] = f"{BUILD}/{VENV}"
         written = {self.work: str(BUILD)} | self.caches.binds(network=network)
-        mounts = [Mount(inside, str(host), type="bind", read_only=True) for host, inside in shown.items()]
-        return mounts + [Mount(inside, str(host), type="bind") for host, inside in written.items()]
+        mounts = [Mount(inside, str(host), type="bind") for host, inside in written.items()]
+        return mounts + [Mount(inside, str(host), type="bind", read_only=True) for host, inside in shown.items()]
 
     def _create_execution(self, container: Container, command: Command) -> Any:
         return self.client.api.exec_create(
