@@ -27,12 +27,15 @@ class Target:
     abi: str = "lp64d"
     glibc_floor: tuple[int, int] = (2, 39)
     baseline: str = "rv64gc"
-    python: str = PYTHONS[0]
+    python: str = FIRST_PYTHON  # of records that name none
 
     @property
     def platform_ceiling(self) -> str:
         """The highest platform tag a wheel may carry."""
         return f"manylinux_{self.glibc_floor[0]}_{self.glibc_floor[1]}_riscv64"
+
+
+DEFAULT_TARGET = Target(python=PYTHONS[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

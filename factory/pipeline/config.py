@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from factory.model.job import Job
 from factory.model.recipe import Recipe
-from factory.model.target import NATIVE_MODE, NATIVE_PROFILE, TOOLCHAINS, Target
+from factory.model.target import DEFAULT_TARGET, NATIVE_MODE, NATIVE_PROFILE, TOOLCHAINS, Target
 from factory.stages.environments.registry import DEFAULT_ENVIRONMENT
 from factory.stages.environments.roots import default_mode, require_machine
 
@@ -21,7 +21,7 @@ class BuildConfig:
         PrerequisiteMissing: this machine can't run the mode or the environment.
     """
 
-    target: Target = field(default_factory=Target)
+    target: Target = DEFAULT_TARGET
     mode: str = "hybrid"
     environment: str = DEFAULT_ENVIRONMENT
     toolchain: str = TOOLCHAINS[0]

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from factory.model.job import Job
-from factory.model.recipe import CheckOptions, Recipe
-from factory.model.target import FIRST_TOOLCHAIN, TOOLCHAINS, Target
+from factory.model.recipe import Recipe
+from factory.model.target import FIRST_TOOLCHAIN, PROFILES, Target
+from factory.pipeline.key_defaults import CPUS, DEFAULTS
 from factory.util.jsonio import dumps, identify
 
 # Version of the factory's own build, repair and audit logic; increment when wheels change.
@@ -24,7 +25,7 @@ def content_key(
     patches: Iterable[Path],
     dependency_wheels: Sequence[str],
 ) -> str:
-    """Return the sha256 over everything that decides a wheel's bytes and its checks.
+    """Return the sha256 over everything that decides a wheel's bytes and its checks, defaults included.
 
     `inputs` are the hashes of the source and of the check's model, and versions of host programs that change wheels;
     `dependency_wheels` are the hashes of our own wheels that the build installs.
@@ -33,7 +34,7 @@ def content_key(
     digest = hashlib.sha256()
     # In native mode the environment key covers every installed compiler, not the chosen one.
     compilers = [] if job.toolchain == FIRST_TOOLCHAIN else [f"toolchain {job.toolchain}"]
-    described = (dumps(target), identify(_deciding(recipe), recipe.directory))
+    described = (dumps(target), identify(_deciding(recipe), recipe.directory, DEFAULTS), *_cpus(recipe))
     for text in (str(BUILD_LOGIC), *described, environment_key, *inputs, *compilers, *sorted(dependency_wheels)):
         digest.update(f"{len(text)}:{text}".encode())
     script = [recipe.check.script] if recipe.check.script is not None else []
@@ -48,6 +49,12 @@ def _deciding(recipe: Recipe) -> Recipe:
 
     These are memory and toolchain lists, time limits, permission to publish, and the project's own tests.
     """
-    build = replace(recipe.build, memory_per_job=0, toolchains=TOOLCHAINS[:1])
-    check = replace(recipe.check, time_limit=CheckOptions().time_limit)
+    build = replace(recipe.build, memory_per_job=0, toolchains=(FIRST_TOOLCHAIN,))
+    check = replace(recipe.check, time_limit=str(DEFAULTS["CheckOptions"]["time_limit"]))
     return replace(recipe, build=build, check=check, shadows_upstream=False, suite=None, file_sha256="")
+
+
+def _cpus(recipe: Recipe) -> list[str]:
+    """Describe the profiles of the check whose CPU is not the one that keys omit."""
+    cpus = {name: PROFILES[name].qemu_cpu for name in recipe.check.profiles if name in PROFILES}
+    return [f"profile {name}: {cpu}" for name, cpu in cpus.items() if CPUS.get(name) != cpu]

@@ -52,14 +52,16 @@ def dumps(value: object, root: Path = NO_ROOT) -> str:
     return json.dumps(_to_builtins(value, root), indent=1, sort_keys=True) + "\n"
 
 
-def identify(value: object, root: Path) -> str:
+Defaults = Mapping[str, Mapping[str, object]]
+
+
+def identify(value: object, root: Path, defaults: Defaults) -> str:
     """Return JSON text that identifies a dataclass.
 
-    It omits fields with default values and keeps mappings in their order.
-
-    A new field with a default value therefore changes no identity.
+    It omits fields that have the values of `defaults` (class -> field -> value) and keeps mappings in their order. The
+    defaults of the classes themselves may change: such a change changes identities.
     """
-    return json.dumps(_to_builtins(_without_defaults(value), root))
+    return json.dumps(_to_builtins(_without_defaults(value, defaults), root))
 
 
 def save(path: Path, value: object, root: Path = NO_ROOT) -> None:
@@ -123,23 +125,27 @@ def _to_builtins(value: object, root: Path) -> object:
     return msgspec.to_builtins(value, enc_hook=simplify)
 
 
-def _without_defaults(value: object) -> object:
+def _without_defaults(value: object, defaults: Defaults) -> object:
     """Replace dataclasses, at any depth, by mappings of their non-default fields."""
     if isinstance(value, Tagged):
-        stated = {name: _without_defaults(part) for name, part in _stated(value)}
+        stated = dict(_stated(value, defaults))
         return {"kind": value.kind} | {name: stated[name] for name in value.json_order if name in stated} | stated
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: _without_defaults(part) for name, part in _stated(value)}
+        return dict(_stated(value, defaults))
     if isinstance(value, Mapping):
-        return {name: _without_defaults(part) for name, part in value.items()}
+        return {name: _without_defaults(part, defaults) for name, part in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_without_defaults(part) for part in value]
+        return [_without_defaults(part, defaults) for part in value]
     return value
 
 
-def _stated(value: Any) -> Iterator[tuple[str, object]]:
+def _stated(value: Any, defaults: Defaults) -> Iterator[tuple[str, object]]:
+    own = defaults.get(type(value).__name__, {})
     for field in dataclasses.fields(value):
         part = getattr(value, field.name)
-        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if part != default:
-            yield field.name, part
+        if field.name in own and part == own[field.name]:
+            continue
+        stated = _without_defaults(part, defaults)
+        # A part that is a table of the recipe, with all its fields at their defaults.
+        if stated != {} or not dataclasses.is_dataclass(field.default):
+            yield field.name, stated

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,10 +68,17 @@ def test_load_generic_step_takes_its_kind(kind: type, value: object, tmp_path: P
     assert load(path, Step[kind], Path("/cache")) == Step(value=value, record=RECORD)  # type: ignore[valid-type]
 
 
-def test_identify_omits_defaults_and_keeps_mapping_order() -> None:
+def test_identify_omits_given_defaults_and_keeps_mapping_order() -> None:
     record = Record(names=(), seconds=0.5, log=Path("/recipes/demo/x"), facts={"b": None, "a": Path("/recipes/y")})
     text = '{"names": [], "seconds": 0.5, "log": "demo/x", "facts": {"b": null, "a": "y"}}'
-    assert identify(record, Path("/recipes")) == text
+    assert identify(record, Path("/recipes"), {"Record": {"later": None}}) == text
+    changed = {"Record": {"later": "of before", "seconds": 0.5}}
+    assert json.loads(identify(record, Path("/recipes"), changed)) == {
+        "names": [],
+        "log": "demo/x",
+        "facts": {"b": None, "a": "y"},
+        "later": None,
+    }
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"names": ["a"]}', FIRST_RECORD.replace("[", "[1,"), '"\\ud800"', "\xff"])

@@ -14,7 +14,7 @@ from factory.cli.console import Reporter, print_table
 from factory.errors import IndexDiffers, PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
-from factory.model.target import Target
+from factory.model.target import DEFAULT_TARGET
 from factory.publish.file_locations import FileLocations
 from factory.publish.ledger import Ledger
 from factory.publish.ledger_history import find_uncommitted, find_violations, has_history
@@ -122,7 +122,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
             output=args.output,
             store=store.wheels,
             mirror=layout.mirror,
-            target=Target(),
+            target=DEFAULT_TARGET,
             log=log,
             terms=terms,
         )
