@@ -32,7 +32,7 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
     },
     "RepackOptions": {"replaced": {}, "excluded": (), "placed": {}},
     "RepairOptions": {"left_out": ()},
-    "AuditOptions": {"dispatched": (), "pure": False, "provided": ()},
+    "AuditOptions": {"dispatched": (), "pure": False, "provided": (), "in_wheel": False},
     "CheckOptions": {
         "script": None,
         "model": None,
