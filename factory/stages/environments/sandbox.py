@@ -116,7 +116,9 @@ class SealedSandbox(ABC):
         with control_group(limits) as group, disk_guard(self.work), self._variables(command) as variables:
             argv = group.command(limited(self.host_argv(command, variables, "--new-session"), limits))
             try:
-                run(argv, log=log, what=command.program, show_command=False, inherited=(variables,))
+                run(
+                    argv, log=log, what=command.program, show_command=False, env=own_variables(), inherited=(variables,)
+                )
             except CommandFailed as error:
                 raise _with_limit(error, group.reached(), log) from error
 
@@ -125,7 +127,7 @@ class SealedSandbox(ABC):
         terminal = {"TERM": os.environ.get("TERM", "dumb")}
         command = replace(command, env={**command.env, **terminal})
         with self._variables(command) as variables:
-            return attach(self.host_argv(command, variables), inherited=(variables,))
+            return attach(self.host_argv(command, variables), env=own_variables(), inherited=(variables,))
 
     def host_argv(self, command: Command, variables: int, *options: str) -> list[str]:
         """Return the host's command line for a command in the root.
@@ -185,6 +187,11 @@ class SealedSandbox(ABC):
 def has_venv(work: Path) -> bool:
     """Report if the work folder has the build's virtual environment, not a link that a build put in its place."""
     return (work / VENV).is_dir() and not (work / VENV).is_symlink()
+
+
+def own_variables() -> dict[str, str]:
+    """Return the variables of bubblewrap itself, which its commands can read in /proc/1/environ."""
+    return {"PATH": os.environ.get("PATH", os.defpath)}
 
 
 def command_variables(command: Command, root: Mapping[str, str]) -> dict[str, str]:
