@@ -15,15 +15,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 # All canaries begin with it. Code of packages looks for it in two parts, so that it does not find itself.
-MARK = "cAnArY4me"
+PARTS = ("cAnArY", f"x{os.getpid()}x")
+MARK = "".join(PARTS)
 NAMES = ("proxy", "pip", "uv", "netrc", "uv-toml", "cargo", "cargo-publish", "cargo-file", "mirror")
 CANARIES = {name: f"{MARK}-{name}" for name in NAMES}
 # In HTTP's header a user and a password are one word.
 LOGINS = {name: b64encode(f"{name}:{secret}".encode()).decode() for name, secret in CANARIES.items()}
 # Reads all that a command can see of the machine; prints nothing but a number, since logs hide secrets.
-LOOK = r"""
+LOOK = rf"""
 import os, glob
-mark = ("cAnArY" + "4me").encode()
+mark = ("{PARTS[0]}" + "{PARTS[1]}").encode()
 def content(path):
     try:
         with open(path, "rb") as file:
@@ -33,11 +34,14 @@ def content(path):
 folders = ["/root", "/root/*", "/tmp", "/tmp/*", "/run", "/etc", "/etc/*", "/etc/*/*", "/dev/shm", "/dev/shm/*"]
 folders += ["/inputs", "/build", "/build/cargo", "/packages", "/packages/*"]
 places = ["/proc/*/environ", "/proc/*/cmdline"]
-places += [f"{folder}/{name}" for folder in folders for name in ("*", ".*")]
+places += [folder + "/" + name for folder in folders for name in ("*", ".*")]
 found = [path for place in places for path in glob.glob(place) if mark in content(path)]
 found += [name for name, value in os.environ.items() if mark.decode() in value]
-print(f"{len(found)} places with secrets: {found}", flush=True)
+print(len(found), "places with secrets:", found, flush=True)
 """
+
+
+NOTHING = "0 places with secrets: []"
 
 
 @dataclass
