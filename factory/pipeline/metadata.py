@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from factory.errors import PatchError
 from factory.model.artifacts import SourceTree
 from factory.model.job import ProjectMetadata
 from factory.model.recipe import Recipe
 from factory.model.source import Source
 from factory.pipeline.run import Run
+from factory.stages.sources import patches
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.identity import identity
 from factory.stages.sources.local import LocalSource
-from factory.stages.sources.metadata import read_project_metadata, read_without_fetch
-from factory.stages.sources.prepare import lay_over
+from factory.stages.sources.metadata import PKG_INFO, PYPROJECT, SETUP, read_project_metadata, read_without_fetch
+from factory.stages.sources.prepare import lay_over, read_patched
 from factory.util.jsonio import load, save
 from factory.util.locks import held
 from factory.util.log import LogSink
 from factory.util.scratch import discard
 
+METADATA_FILES = (PKG_INFO, PYPROJECT, SETUP)
+
 
 def describe(recipe: Recipe, run: Run) -> ProjectMetadata:
     """Return a recipe's metadata, with the build requirements that the recipe adds."""
-    metadata = _source_metadata(recipe.source, recipe.label, run)
+    source = recipe.source
+    selected = patches.select(run.recipes.patches, source)
+    if source.overlay is None and patches.touch_top_files(selected, METADATA_FILES):
+        metadata = _patched_metadata(source, selected, recipe.label, run)
+    else:
+        metadata = _source_metadata(source, recipe.label, run)
     return replace(metadata, build_requires=(*metadata.build_requires, *recipe.build.requires))
+
+
+def _patched_metadata(source: Source, selected: Sequence[Path], label: str, run: Run) -> ProjectMetadata:
+    """Return the metadata of a source whose patches change it, cached by the hash of both.
+
+    A patch that does not apply changes nothing here: the job's own stage reports it.
+    """
+
+    def read(scratch: Path, log: LogSink) -> ProjectMetadata:
+        try:
+            return read_patched(source, selected, fetch(source, run.layout.downloads, scratch, log), log)
+        except PatchError:
+            discard(scratch)
+            return read_project_metadata(fetch(source, run.layout.downloads, scratch, log))
+
+    digest = hashlib.sha256(identity(source).encode())
+    for patch in selected:
+        digest.update(hashlib.sha256(patch.read_bytes()).digest())
+    return _cached(digest.hexdigest(), read, label, run)
 
 
 def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
@@ -34,14 +64,24 @@ def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
     """
     if isinstance(source, LocalSource) and source.overlay is None:
         return read_project_metadata(SourceTree(path=source.path, sha256=""))
-    path = run.layout.metadata / f"{identity(source)}.json"
+    return _cached(identity(source), lambda scratch, log: _read_metadata(source, scratch, run, log), label, run)
+
+
+def _cached(key: str, read: Callable[[Path, LogSink], ProjectMetadata], label: str, run: Run) -> ProjectMetadata:
+    """Return the metadata with that key; read it if the cache has none, with a scratch folder for the source."""
+    path = run.layout.metadata / f"{key}.json"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         waiting = f"{label}: waiting for another process that reads its metadata"
         with held(path.with_suffix(".lock"), lambda: run.reporter.line(waiting)):
             if not path.is_file():
                 with run.stages(label)("metadata") as log:
-                    save(path, _read_metadata(source, path.with_suffix(".source"), run, log))
+                    scratch = path.with_suffix(".source")
+                    discard(scratch)
+                    try:
+                        save(path, read(scratch, log))
+                    finally:
+                        discard(scratch)
     return load(path, ProjectMetadata)
 
 
@@ -50,10 +90,6 @@ def _read_metadata(source: Source, scratch: Path, run: Run, log: LogSink) -> Pro
     metadata = read_without_fetch(source, run.layout.downloads, log)
     if metadata is not None:
         return metadata
-    discard(scratch)
-    try:
-        tree = fetch(source, run.layout.downloads, scratch, log)
-        lay_over(source, tree, log)
-        return read_project_metadata(tree)
-    finally:
-        discard(scratch)
+    tree = fetch(source, run.layout.downloads, scratch, log)
+    lay_over(source, tree, log)
+    return read_project_metadata(tree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
 from pathlib import Path
 
@@ -64,3 +65,58 @@ def test_metadata_of_one_source_is_read_by_one_process(
     waiting.join(10)
     assert found == [first]
     assert capsys.readouterr().err == "eggs 1: waiting for another process that reads its metadata\n"
+
+
+HEADER = "Subject: change\nDescription: of metadata\nUpstream-Status: Inappropriate [test]\n---\n"
+STATED = """[build-system]
+requires = ["meson-python"]
+build-backend = "mesonpy"
+[project]
+name = "eggs"
+version = "1"
+dynamic = ["requires-python"]
+dependencies = ["numpy"]
+"""
+CHANGED = STATED.replace('["meson-python"]', '["cython"]').replace("mesonpy", "other").replace("numpy", "scipy")
+PKG_INFO_TEXT = "Metadata-Version: 2.1\nName: eggs\nVersion: 1\nRequires-Python: >=3.10\nRequires-Dist: numpy\n"
+
+
+def diff_of(name: str, before: str, after: str) -> str:
+    lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}")
+    return "".join(lines)
+
+
+@pytest.fixture
+def patched(run: Run, tmp_path: Path) -> Recipe:
+    """Return the recipe of a source with PKG-INFO, which has a patch of pyproject.toml."""
+    source = tmp_path / "plain"
+    source.mkdir()
+    (source / "pyproject.toml").write_text(STATED)
+    (source / "PKG-INFO").write_text(PKG_INFO_TEXT)
+    folder = run.recipes.patches / "eggs/1"
+    folder.mkdir(parents=True)
+    (folder / "0001-change.patch").write_text(HEADER + diff_of("pyproject.toml", STATED, CHANGED))
+    pin = LocalSource(project="eggs", version="1", path=source)
+    return Recipe(name="eggs", version="1", directory=tmp_path, source=pin)
+
+
+def test_metadata_is_that_of_the_patched_source(run: Run, patched: Recipe, tmp_path: Path) -> None:
+    metadata = describe(patched, run)
+    assert (metadata.build_backend, metadata.build_requires) == ("other", ("cython",))
+    assert (metadata.dependencies, metadata.requires_python) == (("scipy",), ">=3.10")
+    assert (tmp_path / "plain/pyproject.toml").read_text() == STATED
+    assert not list(run.layout.metadata.glob("*.source"))
+
+
+def test_changed_patch_gives_other_metadata(run: Run, patched: Recipe) -> None:
+    before = describe(patched, run)
+    (patch,) = (run.recipes.patches / "eggs/1").iterdir()
+    patch.write_text(HEADER + diff_of("pyproject.toml", STATED, STATED.replace("mesonpy", "third")))
+    after = describe(patched, run)
+    assert (before.build_backend, after.build_backend, after.dependencies) == ("other", "third", ("numpy",))
+
+
+def test_patch_that_does_not_apply_is_left_to_its_stage(run: Run, patched: Recipe) -> None:
+    (patch,) = (run.recipes.patches / "eggs/1").iterdir()
+    patch.write_text(HEADER + diff_of("pyproject.toml", CHANGED, STATED))
+    assert describe(patched, run).build_backend == "mesonpy"

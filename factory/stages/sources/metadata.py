@@ -35,16 +35,17 @@ SHOWN = 200
 Files = Mapping[str, bytes]
 
 
-def read_project_metadata(tree: SourceTree) -> ProjectMetadata:
+def read_project_metadata(tree: SourceTree, *, patched: bool = False) -> ProjectMetadata:
     """Read the metadata of an unpacked source.
 
     The project is read from PKG-INFO, which every sdist has, else from the [project] table; [build-system] has its
-    standard defaults.
+    standard defaults. PKG-INFO does not know what a patch of pyproject.toml changed: if it is `patched`, the [project]
+    table counts, except for fields that it calls dynamic.
 
     Raises:
         SourceError: it is no Python project, or its pyproject.toml is not as PEP 518 and PEP 517 define it.
     """
-    return _parse(tree.path.name, _files_in(tree.path))
+    return _parse(tree.path.name, _files_in(tree.path), patched=patched)
 
 
 def read_without_fetch(source: Source, cache: Path, log: LogSink) -> ProjectMetadata | None:
@@ -86,9 +87,11 @@ def _files_of_overlay(overlay: Overlay) -> Files:
     return files
 
 
-def _parse(folder: str, files: Files) -> ProjectMetadata:
+def _parse(folder: str, files: Files, *, patched: bool = False) -> ProjectMetadata:
     pyproject = _parse_pyproject(folder, files)
     project = _parse_core(folder, files, pyproject)
+    if patched and PKG_INFO in files and "project" in pyproject:
+        project = _with_static_fields(project, pyproject["project"], folder)
     system = _table(pyproject, "build-system", {"requires": list(DEFAULT_REQUIRES)}, folder)
     if PKG_INFO in files:
         dependencies, python = f"{folder}/{PKG_INFO}: Requires-Dist", f"{folder}/{PKG_INFO}: Requires-Python"
@@ -131,6 +134,18 @@ def _parse_core(folder: str, files: Files, pyproject: dict[str, Any]) -> RawMeta
         raw, _unparsed = parse_email(files[PKG_INFO])
         return raw
     return _from_project_table(_table(pyproject, "project", {}, folder), folder)
+
+
+def _with_static_fields(raw: RawMetadata, project: Any, folder: str) -> RawMetadata:
+    """Replace fields of PKG-INFO by those of the [project] table that its backend does not compute."""
+    stated = _from_project_table(_table({"project": project}, "project", {}, folder), folder)
+    dynamic = _strings({"dynamic": [], **project}, "project.dynamic", folder)
+    fields = {"name": "name", "version": "version", "requires_dist": "dependencies"}
+    fields |= {"requires_python": "requires-python", "license": "license"}
+    static: dict[str, Any] = {name: stated[name] for name, key in fields.items() if key not in dynamic}  # type: ignore[literal-required]
+    if static.get("license"):
+        raw = {**raw, "license_expression": ""}
+    return {**raw, **static}  # type: ignore[typeddict-item]
 
 
 def _from_project_table(project: dict[str, Any], folder: str) -> RawMetadata:

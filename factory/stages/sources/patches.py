@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
@@ -140,6 +140,11 @@ def _check_paths(patch: Path) -> None:
     for path in _touched(patch):
         if path.is_absolute() or ".." in path.parts:
             raise PatchError(f"{patch}: changes {str(path)!r}, which leaves the source", hint="correct the path")
+
+
+def touch_top_files(patches: Sequence[Path], names: Collection[str]) -> bool:
+    """Report whether one of the patches changes a file of the source's top folder with one of these names."""
+    return any(str(path) in names for patch in patches for path in _touched(patch))
 
 
 def _touched(patch: Path) -> Iterator[PurePosixPath]:
