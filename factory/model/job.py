@@ -37,7 +37,8 @@ JobId = tuple[NormalizedName, str, str]
 class Job:
     """A recipe to build for a Python and toolchain, with the recipes that it needs.
 
-    `build_needs` and `run_needs` are the recipes whose wheels its build and its run need. `earlier` are the Pythons for
+    `build_needs` and `run_needs` are the recipes whose wheels its build and its run need; `check_needs` are the latter
+    with those that these need in turn. `earlier` are the Pythons for
     which the plan builds the same recipe first: their wheel may serve this Python too.
     """
 
@@ -47,6 +48,7 @@ class Job:
     toolchain: str = TOOLCHAINS[0]
     build_needs: frozenset[NormalizedName] = frozenset()
     run_needs: frozenset[NormalizedName] = frozenset()
+    check_needs: frozenset[NormalizedName] = frozenset()
     earlier: frozenset[str] = frozenset()
 
     @property

@@ -126,7 +126,7 @@ def _remove(folder: Path) -> None:
 
 def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
     prepared, store = runner.prepared, runner.run.store
-    others = _other_wheels(prepared.job, records, runner.run)
+    others = _needed_wheels(prepared.job, records, runner.run)
     known = _built_for_another_python(prepared.job, records, runner.run)
     if known is not None:
         return _check_again(runner, known, others)
@@ -163,14 +163,9 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
     return store.add(record, made.repaired)
 
 
-def _other_wheels(job: Job, records: Records, run: Run) -> list[Path]:
-    """Wheels of the run's other packages for the same Python, which the check may need."""
-    own, python, _ = job.id
-    return [
-        run.store.wheel_path(record)
-        for (name, other, comparison), record in records.items()
-        if name != own and other == python and not comparison
-    ]
+def _needed_wheels(job: Job, records: Records, run: Run) -> list[Path]:
+    """Wheels built here that the package needs at run time: never those of jobs that happen to be finished."""
+    return [run.store.wheel_path(records[name, job.python, ""]) for name in sorted(job.check_needs)]
 
 
 def _built_for_another_python(job: Job, records: Records, run: Run) -> BuildRecord | None:

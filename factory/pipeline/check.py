@@ -14,7 +14,10 @@ from factory.model.protocols import Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
 from factory.pipeline.illegal_instruction import describe
+from factory.pipeline.metadata import describe as describe_recipe
+from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
+from factory.publish.resolver import Unresolvable
 from factory.publish.server import serve
 from factory.publish.trial_index import write_trial_index
 from factory.stages.checks import runner
@@ -26,14 +29,23 @@ from factory.stages.sources import patches
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.models import download_model
 from factory.stages.sources.prepare import prepare
-from factory.store.store import Store
 from factory.util.log import LogSink
 from factory.util.scratch import discard
 
 
-def stored_beside(wheel: Path, store: Store) -> list[Path]:
-    """Return the publishable wheels of the store that this one may depend on."""
-    return [other.path for other in store.published_candidates() if other.path.name != wheel.name]
+def stored_needs(recipe: Recipe, run: Run) -> list[Path]:
+    """Return the newest stored wheels, for the run's Python, that the package needs at run time.
+
+    Raises:
+        StoreError: one is not built.
+    """
+    python = run.config.target.python
+    planned = plan(
+        [recipe.name], [python], run.recipes.by_name, lambda each: describe_recipe(each, run), [recipe.toolchain]
+    )
+    (job,) = (job for job in planned if job.id == (canonicalize_name(recipe.name), python, ""))
+    needed = [run.recipes.find(name) for name in sorted(job.check_needs)]
+    return [run.store.wheel_path(run.newest(each, python)) for each in needed]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +65,29 @@ class PackageCheck:
     ) -> tuple[CheckResult, ...]:
         """Run the check of `wheel` on `profiles`, with an index of it and `others`."""
         index = self.write_index(wheel, others, folder, log)
-        return self.run_check(index, folder / "work", profiles, log)
+        return self.run_check(index, folder / "work", profiles, log, wheel)
 
     def write_index(self, wheel: Path, others: Sequence[Path], folder: Path, log: LogSink) -> Path:
-        """Write an index of the wheel, `others` and their requirements; returns its folder."""
+        """Write an index of the wheel, `others` and their requirements; returns its folder.
+
+        Raises:
+            CheckFailed: a requirement has no wheel for the target.
+        """
         index, run = folder / "index", self.run
-        write_trial_index(wheel, others, target=run.config.target, mirror=run.layout.mirror, out=index, log=log)
+        try:
+            write_trial_index(wheel, others, target=run.config.target, mirror=run.layout.mirror, out=index, log=log)
+        except Unresolvable as error:
+            raise CheckFailed(error.message, hint=error.hint) from error
         return index
 
-    def run_check(self, index: Path, work: Path, profiles: Sequence[str], log: LogSink) -> tuple[CheckResult, ...]:
+    def run_check(
+        self, index: Path, work: Path, profiles: Sequence[str], log: LogSink, wheel: Path | None = None
+    ) -> tuple[CheckResult, ...]:
         """Install the package from the folder `index` in a clean root and run its check.
 
         Raises:
-            CheckFailed: the package doesn't install, a profile fails, or profiles disagree.
+            CheckFailed: the package doesn't install, another file than `wheel` is installed in the end, a profile
+                fails, or profiles disagree.
         """
         recipe, config = self.recipe, self.run.config
         if recipe.check.script is None:
@@ -75,6 +97,8 @@ class PackageCheck:
             )
         model = self._model(log)
         with self.installed(index, work, log) as sandbox:
+            if wheel is not None:
+                runner.require_installed(sandbox, recipe, wheel, log)
             results = runner.run_profiles(
                 sandbox, recipe, config.target.python, model, profiles, log, describe=self._describe
             )

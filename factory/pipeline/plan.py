@@ -45,12 +45,27 @@ def plan(
             recipe = find_recipe(name, recipes)
             jobs[each] = _job(recipe, python, comparison or recipe.toolchain, recipes, describe)
             waiting.extend(jobs[each].needs)
-    jobs = {each: replace(job, earlier=_earlier(each, pythons, jobs)) for each, job in jobs.items()}
+    jobs = {
+        each: replace(job, earlier=_earlier(each, pythons, jobs), check_needs=_run_closure(job, jobs))
+        for each, job in jobs.items()
+    }
     try:
         order = TopologicalSorter({each: job.needs for each, job in jobs.items()}).static_order()
         return [jobs[each] for each in order]
     except CycleError as error:
         raise RecipeError(f"recipes depend on each other: {' -> '.join(name for name, *_ in error.args[1])}") from error
+
+
+def _run_closure(job: Job, jobs: Mapping[JobId, Job]) -> frozenset[NormalizedName]:
+    """Return the recipes whose wheels a job's package needs at run time, directly or through others."""
+    own, python, _ = job.id
+    found: set[NormalizedName] = set()
+    waiting = set(job.run_needs)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= jobs[name, python, ""].run_needs - found
+    return frozenset(found - {own})
 
 
 def _named(recipe: Recipe, python: str, toolchains: Sequence[str]) -> list[JobId]:

@@ -237,3 +237,18 @@ def test_the_key_changes_with_everything_that_decides_the_wheel(tmp_path: Path) 
     patch.write_text("another patch")
     others.append(key())
     assert len({first, *others}) == len(others) + 1
+
+
+def test_check_needs_are_those_of_run_time_alone() -> None:
+    """Not build requirements, and not what the same run builds for others."""
+    needs = {
+        "llama": metadata(build=("cmaker",), run=("numpy",)),
+        "numpy": metadata(build=("openblas",), run=("runtime",)),
+        "openblas": metadata(),
+        "runtime": metadata(),
+        "cmaker": metadata(),
+        "other": metadata(run=("numpy",)),
+    }
+    jobs = {job.recipe.name: job for job in jobs_for(["llama", "other"], PYTHONS[:1], needs)}
+    assert jobs["llama"].check_needs == {"numpy", "runtime"}
+    assert jobs["openblas"].check_needs == frozenset()

@@ -20,7 +20,7 @@ from factory.errors import FactoryError, RecipeError
 from factory.model.protocols import INPUTS, Command, Sandbox
 from factory.model.recipe import Recipe
 from factory.model.target import PROFILES
-from factory.pipeline.check import PackageCheck, stored_beside
+from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.run import Run
 from factory.stages.audit.wheel_reader import open_wheel
 from factory.util.log import LogSink
@@ -93,7 +93,7 @@ def _measure_wheel(
     exactly = replace(recipe, version=str(parse_wheel_filename(wheel.name)[1]))
     with own_folder(run.layout.scratch, "bench", recipe.name, keep=run.keep) as folder:
         check = PackageCheck(recipe=exactly, run=run)
-        index = check.write_index(wheel, stored_beside(wheel, run.store), folder, log)
+        index = check.write_index(wheel, stored_needs(recipe, run), folder, log)
         with check.installed(index, folder / "work", log) as sandbox:
             shutil.copy(script, sandbox.inputs / SCRIPT)
             shutil.copy(run_case.__file__, sandbox.inputs)

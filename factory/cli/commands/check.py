@@ -13,7 +13,7 @@ from factory.errors import CheckFailed, PrerequisiteMissing, RecipeError
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
 from factory.model.target import NATIVE_MODE, PROFILES
-from factory.pipeline.check import PackageCheck, stored_beside
+from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.run import Run
 from factory.util.jsonio import dumps
 from factory.util.scratch import own_folder
@@ -75,7 +75,7 @@ def _check(check: PackageCheck, args: argparse.Namespace) -> tuple[CheckResult, 
         if args.index is not None:
             return check.run_check(args.index, folder / "work", profiles, log)
         wheel = _built(recipe, run)
-        return check.check_wheel(wheel, stored_beside(wheel, run.store), folder, profiles, log)
+        return check.check_wheel(wheel, stored_needs(recipe, run), folder, profiles, log)
 
 
 def _built(recipe: Recipe, run: Run) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import signal
 import time
+import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +31,13 @@ from factory.util.process import signal_of
 from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
 SCRIPT = "smoke.py"
+CONSTRAINTS, INSTALLED = "constraints.txt", "installed-record.txt"
+COPY_RECORD = """
+import sys
+from importlib.metadata import distribution
+with open(sys.argv[2], "w", encoding="utf-8") as file:
+    file.write(distribution(sys.argv[1]).read_text("RECORD") or "")
+"""
 # A check that waits for itself uses no processor time; one that works need not print.
 IDLE_SECONDS = 300.0
 # pip prints little while it downloads.
@@ -38,7 +47,8 @@ INSTALL_LIMITS = HangLimits(silent=3600)
 def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink) -> None:
     """Install the package from the index at `index_url`, then the check's requirements.
 
-    Required projects in `ours` (normalized names) come from that index, all others from the host's index.
+    Required projects in `ours` (normalized names) come from that index, all others from the host's index; these do not
+    replace the package by another version.
 
     Raises:
         CheckFailed: pip failed.
@@ -48,7 +58,9 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
     from_index = [text for text in required if canonicalize_name(Requirement(text).name) in ours]
     from_host = [text for text in required if text not in from_index]
     own = Command([*pip, f"{recipe.project}=={recipe.version}", *from_index], network=True)
-    others = [Command(["pip", "install", "--no-compile", *from_host], network=True)] if from_host else []
+    (sandbox.inputs / CONSTRAINTS).write_text(f"{recipe.project}=={recipe.version}\n")
+    constrained = ["pip", "install", "--no-compile", "--constraint", f"{INPUTS}/{CONSTRAINTS}"]
+    others = [Command([*constrained, *from_host], network=True)] if from_host else []
     try:
         for command in (own, *others):
             with hang_limits("pip install", INSTALL_LIMITS, log) as watched:
@@ -59,6 +71,38 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
             hint=hint_for(error.output, network=True),
             machines_fault=is_machines_fault(error.output, network=True),
         ) from error
+
+
+def require_installed(sandbox: Sandbox, recipe: Recipe, wheel: Path, log: LogSink) -> None:
+    """Compare the RECORD of the installed package with that of the wheel, if other packages were installed after it.
+
+    Raises:
+        CheckFailed: another build of the package is installed.
+    """
+    if not recipe.check.requires:
+        return
+    outputs = UntrustedFolder(sandbox.work)
+    outputs.remove(INSTALLED)
+    sandbox.run(Command(["python", "-I", "-c", COPY_RECORD, recipe.project, f"{BUILD}/{INSTALLED}"]), log=log)
+    missing = sorted(_own_files(wheel) - _hashed_files(outputs.read_text(INSTALLED)))
+    if missing:
+        raise CheckFailed(
+            f"{recipe.label}: the installed package is not the wheel {wheel.name}: {missing[0][0]} differs",
+            hint="a package in check.requires replaces its files: remove that from the recipe",
+        )
+
+
+def _own_files(wheel: Path) -> set[tuple[str, str]]:
+    """Return the files with hashes of a wheel's RECORD that are installed under the same names."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.count("/") == 1 and name.endswith(".dist-info/RECORD"))
+        text = archive.read(name).decode("utf-8")
+    data = f"{name.partition('.dist-info/')[0]}.data/"
+    return {(path, digest) for path, digest in _hashed_files(text) if not path.startswith(data)}
+
+
+def _hashed_files(record: str) -> set[tuple[str, str]]:
+    return {(row[0], row[1]) for row in csv.reader(record.splitlines()) if len(row) > 1 and row[1]}
 
 
 def run_profiles(
