@@ -1,7 +1,7 @@
 """binfmt_misc: the kernel's table of interpreters, for riscv64 programs by QEMU.
 
-Our entry has its own name, and the newest entry wins, so the host's entries stay as they are. If the host has a riscv64
-entry, ours is registered again so that it is the newer one. Flag F loads QEMU at registration, so roots need no copy of
+Our entry has its own name, and the newest entry wins, so the host's entries stay as they are. If the host has a newer
+riscv64 entry, ours is registered again. Flag F loads QEMU at registration, so roots need no copy of
 it; flag P keeps argv[0].
 
 Since Linux 6.7 a user namespace can have its own table, which hides the machine's. On older kernels an unprivileged
@@ -10,10 +10,13 @@ user needs an entry of the machine with a recent QEMU.
 
 from __future__ import annotations
 
+import fcntl
 import filecmp
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from factory.errors import CommandFailed, PrerequisiteMissing
@@ -21,6 +24,13 @@ from factory.util.process import run
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 ENTRY = "riscv64-wheel-factory"
+# While ENTRY is replaced.
+INTERIM = f"{ENTRY}-interim"
+# Only root can write there.
+LOCKS = Path("/run")
+REGISTRATION, USE = f"{ENTRY}.registration.lock", f"{ENTRY}.use.lock"
+# The descriptor of USE, open until this process ends.
+_USE: list[int] = []
 MOUNT = ("mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT))
 # The first major version with the CPUs of all profiles.
 OLDEST_QEMU = 10
@@ -53,16 +63,21 @@ def registered_interpreter() -> Path | None:
 def ensure_registered(qemu: Path) -> None:
     """Register QEMU for riscv64 programs; only our own entry is replaced.
 
+    While another process of the factory builds, an entry of ours that serves it is not replaced by another QEMU.
+
     Raises:
         PrerequisiteMissing: binfmt_misc is missing or not writable, and no other entry serves riscv64 programs.
     """
-    if is_native() or (_is_same(registered_interpreter(), qemu) and not rivals()):
+    if is_native():
         return
     try:
-        _mount()
-        if (BINFMT / ENTRY).exists():
-            (BINFMT / ENTRY).write_text("-1")
-        (BINFMT / "register").write_text(f":{ENTRY}:M::{MAGIC}:{MASK}:{qemu.resolve()}:PF")
+        with _locked(REGISTRATION):
+            alone = _is_only_user()
+            newest = _is_newest()
+            if newest and (not alone or _is_same(registered_interpreter(), qemu)):
+                return
+            _mount()
+            _register(qemu)
     except (OSError, CommandFailed) as error:
         if is_served():
             return
@@ -70,6 +85,64 @@ def ensure_registered(qemu: Path) -> None:
             f"binfmt_misc: registering QEMU for riscv64 programs failed: {error}",
             hint=f"work on the machine itself, or in a container started with --privileged; or {FOR_ALL}",
         ) from error
+
+
+def _register(qemu: Path) -> None:
+    """Register our entry, or replace it; an entry with the new QEMU serves programs that start meanwhile."""
+    interpreter = f"M::{MAGIC}:{MASK}:{qemu.resolve()}:PF"
+    replaced = (BINFMT / ENTRY).exists()
+    if replaced:
+        _remove(INTERIM)
+        (BINFMT / "register").write_text(f":{INTERIM}:{interpreter}")
+        _remove(ENTRY)
+    (BINFMT / "register").write_text(f":{ENTRY}:{interpreter}")
+    _remove(INTERIM)
+
+
+def _remove(entry: str) -> None:
+    if (BINFMT / entry).exists():
+        (BINFMT / entry).write_text("-1")
+
+
+def _is_newest() -> bool:
+    """Report if our entry is registered, later than all others for riscv64 programs: the kernel takes the newest."""
+    if registered_interpreter() is None:
+        return False
+    others = [(BINFMT / name).stat().st_mtime_ns for name in rivals()]
+    return (BINFMT / ENTRY).stat().st_mtime_ns > max(others, default=0)
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
+    """Hold a lock of this machine, whose table all caches share; without one where this process may not make it.
+
+    That is so in a user namespace, which has a table of its own.
+    """
+    with ExitStack() as opened:
+        with suppress(OSError):
+            descriptor = _open_lock(name)
+            opened.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+def _is_only_user() -> bool:
+    """Note until its end that this process runs riscv64 programs, and report if no other one of the factory does."""
+    try:
+        if not _USE:
+            _USE.append(_open_lock(USE))
+        fcntl.flock(_USE[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(_USE[0], fcntl.LOCK_SH)  # not for long: others hold it alone only under the lock of registration
+        return False
+    except OSError:
+        return True
+    fcntl.flock(_USE[0], fcntl.LOCK_SH)
+    return True
+
+
+def _open_lock(name: str) -> int:
+    return os.open(LOCKS / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def is_served() -> bool:
@@ -81,7 +154,7 @@ def is_served() -> bool:
 
 def rivals() -> list[str]:
     """Return the names of other enabled entries for riscv64 programs."""
-    entries = [path for path in BINFMT.glob("*") if path.name not in (ENTRY, "register", "status")]
+    entries = [path for path in BINFMT.glob("*") if path.name not in (ENTRY, INTERIM, "register", "status")]
     return sorted(path.name for path in entries if _starts_riscv64(path.read_text().splitlines()))
 
 

@@ -85,3 +85,69 @@ def test_is_served_needs_recent_qemu_with_flag_f(tmp_path: Path, version: str, f
     enter = ["unshare", "--user", "--map-root-user", "--mount"]
     command = [*enter, sys.executable, "-c", REGISTER_ANOTHER, str(tmp_path), version, flags]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == served
+
+
+# Registers a QEMU in a table of its own, whose locks are in the folder of the first argument; then waits for a line.
+USER = """
+import sys
+from pathlib import Path
+from factory.host import binfmt
+binfmt.LOCKS = Path(sys.argv[1])
+binfmt.ensure_registered(Path(sys.argv[2]))
+print(binfmt.registered_interpreter().name, (binfmt.BINFMT / binfmt.ENTRY).stat().st_mtime_ns, flush=True)
+sys.stdin.readline()
+"""
+# Several processes share one table.
+TOGETHER = """
+import subprocess, sys
+from pathlib import Path
+from factory.host import binfmt
+from factory.util.process import run
+run(binfmt.MOUNT)
+folder = Path(sys.argv[1])
+for name in ("one", "two"):
+    (folder / name).write_text(f"#!/bin/sh\\n# {name}\\n")
+    (folder / name).chmod(0o755)
+
+def start(name):
+    command = [sys.executable, "-c", sys.argv[2], str(folder), str(folder / name)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+def end(process):
+    process.communicate("\\n")
+
+first = start("one")
+print(registered := first.stdout.readline().strip())
+second = start("two")
+print(second.stdout.readline().strip() == registered)
+end(first)
+third = start("two")
+print(third.stdout.readline().strip() == registered)
+end(second)
+end(third)
+several = [start("two") for _ in range(4)]
+print(*(process.stdout.readline().split()[0] for process in several))
+for process in several:
+    end(process)
+print(sorted(path.name for path in binfmt.BINFMT.iterdir()))
+"""
+
+
+def test_register_while_others_build_keeps_the_entry(tmp_path: Path) -> None:
+    """The second process has another QEMU, but the first one builds; when all have ended, another may be registered."""
+    enter = ["unshare", "--user", "--map-root-user", "--mount"]
+    command = [*enter, sys.executable, "-c", TOGETHER, str(tmp_path), USER]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    registered, second, third, several, entries = ran.stdout.splitlines()
+    assert registered.startswith("one ")
+    assert (second, third, several) == ("True", "True", "two two two two")
+    assert entries == str(sorted([binfmt.ENTRY, "register", "status"]))
+
+
+def test_register_again_with_older_rival_changes_nothing(hybrid: RootfsEnvironment, layout: Layout, rival: str) -> None:
+    DebianLayers(layer_store(layout)).register_qemu()
+    before = (binfmt.BINFMT / binfmt.ENTRY).stat().st_mtime_ns
+    DebianLayers(layer_store(layout)).register_qemu()
+    assert (binfmt.BINFMT / binfmt.ENTRY).stat().st_mtime_ns == before
+    assert RIVAL.read_text() == rival
