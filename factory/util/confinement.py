@@ -78,12 +78,25 @@ def proc_options() -> list[str]:
 
 
 def limited(argv: Sequence[str], limits: Limits) -> list[str]:
-    """Return the command line with resource limits, which its child processes inherit.
-
-    Linux exempts root from the limit of processes: see `factory.host.control_groups`.
-    """
-    resources = [f"--nproc={limits.processes}", f"--fsize={limits.file_bytes}", "--core=0"]
+    """Return the command line with resource limits, which its child processes inherit."""
+    resources = [f"--fsize={limits.file_bytes}", "--core=0"]
     return ["prlimit", *resources, "choom", "--adjust", FIRST_TO_BE_KILLED, "--", *argv]
+
+
+def counted(argv: Sequence[str], limits: Limits) -> list[str]:
+    """Return the command line with the limit of processes, for a factory in a user's namespace.
+
+    Linux counts a user's processes in each namespace: in one of its own, a command does not use up what others may
+    start. It exempts the machine's root from this limit: see `factory.host.control_groups`.
+    """
+    if not in_user_namespace():
+        return list(argv)
+    return ["unshare", "--user", "--map-root-user", "--", "prlimit", f"--nproc={limits.processes}", *argv]
+
+
+def in_user_namespace() -> bool:
+    """Report if this is a user namespace, where overlayfs needs the option userxattr."""
+    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]
 
 
 def run_tool(

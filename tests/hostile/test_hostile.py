@@ -190,7 +190,8 @@ def test_no_package_gets_out_of_a_users_namespace(
     checkout = users_checkout(user.home / "hostile", user)
 
     def build(*arguments: str) -> str:
-        subprocess.run(["chown", "--recursive", str(user.uid), checkout.root.parent, user.cache / "ccache"], check=True)
+        made_by_root = (checkout.root.parent, user.cache / "ccache", user.cache / "packages")
+        subprocess.run(["chown", "--recursive", f"{user.uid}:{user.uid}", *made_by_root], check=True)
         return user.run([users_factory, *arguments], checkout.root, FACTORY_PRIVILEGE="namespace", **LIMITED)[1]
 
     with witness(checkout.root.parent) as seen:

@@ -17,7 +17,15 @@ from factory.host.control_groups import control_group
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
 from factory.stages.environments.variables import BUILD_VENV
-from factory.util.confinement import NAMESPACES, default_limits, limited, proc_options, sealed_options
+from factory.util.confinement import (
+    NAMESPACES,
+    counted,
+    default_limits,
+    in_user_namespace,
+    limited,
+    proc_options,
+    sealed_options,
+)
 from factory.util.disk_guard import disk_guard
 from factory.util.log import LogSink
 from factory.util.paths import Layout, make_private
@@ -181,7 +189,8 @@ class SealedSandbox(ABC):
                 mounts += ["--ro-bind", str(host), self._place(inside)]
         else:
             seal.append("--unshare-net")
-        return ["bwrap", *seal, *mounts, "--args", str(variables), "--chdir", str(command.cwd), "--"]
+        sealed = ["bwrap", *seal, *mounts, "--args", str(variables), "--chdir", str(command.cwd), "--"]
+        return sealed if self.installs_packages else counted(sealed, default_limits())
 
 
 def has_venv(work: Path) -> bool:
@@ -250,8 +259,3 @@ class OverlaySandbox(SealedSandbox):
         lower = ":".join(str(path) for path in reversed(self.layers))
         options = f"lowerdir={lower},upperdir={self.scratch / 'upper'},workdir={self.scratch / 'workdir'}"
         return f"{options},userxattr" if in_user_namespace() else options
-
-
-def in_user_namespace() -> bool:
-    """Report if this is a user namespace, where overlayfs needs the option userxattr."""
-    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]

@@ -48,11 +48,10 @@ from factory.stages.environments.sandbox import (
     caches_of,
     command_variables,
     has_venv,
-    in_user_namespace,
     inputs_of,
 )
 from factory.util import cancellation
-from factory.util.confinement import FILE_BYTES, default_limits
+from factory.util.confinement import FILE_BYTES, default_limits, in_user_namespace
 from factory.util.disk_guard import disk_guard
 from factory.util.log import LogSink
 from factory.util.process import Tail, attach, conclude
