@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +147,7 @@ def test_register_while_others_build_keeps_the_entry(tmp_path: Path) -> None:
 
 
 def test_register_again_with_older_rival_changes_nothing(hybrid: RootfsEnvironment, layout: Layout, rival: str) -> None:
+    time.sleep(0.05)  # longer than a tick of the clock that dates entries
     DebianLayers(layer_store(layout)).register_qemu()
     before = (binfmt.BINFMT / binfmt.ENTRY).stat().st_mtime_ns
     DebianLayers(layer_store(layout)).register_qemu()
