@@ -26,6 +26,9 @@ from factory.util.redaction import redact
 from factory.util.scratch import discard
 from factory.util.wheel_tags import serves
 
+# Marker in the folder of a finished job that is to be kept.
+KEPT = "kept"
+
 
 def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Sequence[str] = ()) -> list[BuildRecord]:
     """Build `names` and their dependencies for each of `pythons`, several at once.
@@ -82,6 +85,7 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
     with prepared.locked(run):
         existing = run.store.record(prepared.key)
         if existing is not None:
+            _clean_up(prepared.folder)
             return _reuse(existing, job, run)
         if not ends_untouched(prepared.folder, prepared.work):
             run.reporter.line(f"{job.label}: starts from a clean tree, since a shell changed the last build's")
@@ -92,9 +96,17 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
             record = _run_stages(StageRunner(prepared=prepared, checkpoints=checkpoints, run=run), records)
         except TimeLimitReached as error:
             raise TimeLimitReached(finished=tuple(each.stage for each in checkpoints.runs(STAGES))) from error
-        if not run.keep:
-            discard(prepared.folder)
+        if run.keep:
+            (prepared.folder / KEPT).touch()
+        else:
+            _remove(prepared.folder)
     return record
+
+
+def _clean_up(folder: Path) -> None:
+    """Remove the folder of a job that was killed after its record and before its own clean-up."""
+    if Checkpoints.has_finished(folder / "steps", STAGES[-1]) and not (folder / KEPT).exists():
+        _remove(folder)
 
 
 def _reuse(existing: BuildRecord, job: Job, run: Run) -> BuildRecord:
@@ -121,7 +133,8 @@ def _remove(folder: Path) -> None:
     """
     gone = folder.with_name(f"{folder.name}.partial")
     discard(gone)
-    discard(folder.rename(gone))
+    if folder.exists():
+        discard(folder.rename(gone))
 
 
 def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:

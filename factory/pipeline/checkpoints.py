@@ -81,6 +81,11 @@ class Checkpoints:
         self._spent_path(stage).unlink(missing_ok=True)
         return value
 
+    @staticmethod
+    def has_finished(folder: Path, stage: str) -> bool:
+        """Report whether a job with checkpoints in `folder` has finished a stage."""
+        return (folder / f"{stage}.json").is_file()
+
     @contextmanager
     def _spending(self, stage: str) -> Iterator[Callable[[], Spent]]:
         """Measure a run of a stage; yields its cost, with that of earlier runs.

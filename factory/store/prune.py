@@ -13,7 +13,7 @@ from factory.host.native_programs import native_command
 from factory.store.cache_areas import lock_of
 from factory.store.cache_export import Report
 from factory.util.confinement import run_tool
-from factory.util.locks import held_if_free
+from factory.util.locks import held_if_free, unused
 from factory.util.paths import Layout
 from factory.util.scratch import discard, is_abandoned, is_foreign
 
@@ -117,9 +117,9 @@ def _remove(folder: Path, report: Report) -> int:
     Rename it first, so that an interrupted removal leaves nothing that looks finished.
     """
     name = folder.name.removesuffix(PARTIAL)
-    with held_if_free(lock_of(folder.with_name(name))) as alone:
-        if not alone:
-            report(f"{folder.parent.name}/{name}: kept: another process is working on it")
+    with held_if_free(lock_of(folder.with_name(name))) as alone, unused(folder / "layer.json") as free:
+        if not alone or not free:
+            report(f"{folder.parent.name}/{name}: kept: another process is {'using' if alone else 'working on'} it")
             return 0
         size = _size(folder)
         discard(folder.rename(folder.with_name(name + PARTIAL)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -140,3 +142,31 @@ def test_usage_prints_counters_of_ccache(
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
     assert main(["cache", "info"]) == 0
     assert "ccache: 2 hits (0 remote), 1 misses" in capsys.readouterr().out
+
+
+USE_LAYER = """
+import sys
+from pathlib import Path
+from factory.stages.environments.layers import LayerStore
+from factory.util.paths import Layout
+from tests.support.logs import unreported
+print(LayerStore(layout=Layout(Path(sys.argv[1])), open_stage=unreported).ensure("kind", {}, lambda tree, log: ()).tree)
+sys.stdout.flush()
+sys.stdin.readline()
+"""
+
+
+def test_prune_keeps_layers_of_running_builds(tmp_path: Path) -> None:
+    """A build may run for more days than the least number that prune takes."""
+    layout = Layout(tmp_path)
+    words = [sys.executable, "-c", USE_LAYER, str(tmp_path)]
+    building = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert building.stdout is not None
+    layer = Path(building.stdout.readline().strip()).parent
+    age(layer, days=40)
+    assert pruned(layout) == [f"layers/{layer.name}: kept: another process is using it"]
+    assert layer.is_dir()
+    building.communicate("\n")
+    (said,) = pruned(layout)
+    assert said.startswith(f"layers/{layer.name}: removed")
+    assert not layer.exists()

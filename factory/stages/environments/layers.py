@@ -11,7 +11,7 @@ from pathlib import Path
 from factory.errors import EnvironmentSetupError
 from factory.model.artifacts import PackagePin
 from factory.util.atomic_files import sync, sync_trees
-from factory.util.locks import held
+from factory.util.locks import held, use
 from factory.util.log import LogSink, OpenStage
 from factory.util.paths import Layout, short
 from factory.util.scratch import discard
@@ -50,11 +50,11 @@ class LayerStore:
         """Return the layer of a definition; make it with `make` if it is missing.
 
         A layer is made in a temporary folder and renamed when complete, so an interrupted run leaves no partial layer.
-        Processes that need the same layer take turns.
+        Processes that need the same layer take turns. It is in use until this process ends, and not removed before.
         """
         key = content_key([kind, definition])
         folder = self.layout.layers / f"{kind}-{short(key)}"
-        if not (folder / "layer.json").is_file():
+        while not use(folder / "layer.json"):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with held(folder.with_name(f"{folder.name}.lock")):
                 if not (folder / "layer.json").is_file():
