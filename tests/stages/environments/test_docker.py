@@ -8,14 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMissing, TimeLimitReached
 from factory.host.docker_engine import connect
 from factory.host.doctor import examine
 from factory.model.protocols import Command
+from factory.stages.environments.docker import environment as docker
 from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.docker.image import ImageConfig, image_tag
 from factory.stages.environments.docker.limits import Limits, limits
@@ -279,3 +282,32 @@ def test_malformed_limit_names_variable(variable: str, value: str) -> None:
     with pytest.raises(EnvironmentSetupError, match=f"{variable}: .*{value}") as caught:
         limits({variable: value})
     assert (caught.value.hint or "").startswith("use a ")
+
+
+class ElsewhereEngine:
+    """An engine on another machine: its number of a command's process is that of a process of ours."""
+
+    def __init__(self, process: int) -> None:
+        self.api = self
+        self._process = process
+
+    def exec_inspect(self, _execution: str) -> dict[str, object]:
+        return {"Pid": self._process, "ContainerID": "0123456789abcdef" * 4}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_end_of_a_command_ends_nothing_outside_its_container(inside: bool) -> None:
+    """The second time it is in a sandbox, as a build of another factory is."""
+    sandbox = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"] if inside else []
+    process = subprocess.Popen([*sandbox, "sh", "-c", "sleep 60 & sleep 60"])
+    try:
+        wait_until(lambda: psutil.Process(process.pid).children(recursive=True))
+        docker._end_cleanly(ElsewhereEngine(process.pid), "execution")  # type: ignore[arg-type]
+        assert process.poll() is None
+        assert len(psutil.Process(process.pid).children(recursive=True)) >= 1
+    finally:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # the first one of a namespace takes the others with it
+                child.kill()
+        process.kill()
+        process.wait()

@@ -372,8 +372,21 @@ def _status(client: DockerClient, execution: str) -> int:
 
 def _end_cleanly(client: DockerClient, execution: str) -> None:
     """End a command: first its children, so that they can clean up, then itself."""
-    process = int(client.api.exec_inspect(execution)["Pid"])
-    if process != 0:  # 0: not started yet
+    state = client.api.exec_inspect(execution)
+    process, container = int(state["Pid"]), str(state["ContainerID"])
+    if is_in_container(process, container):
         end_workers(process, is_first=True)
+    if is_in_container(process, container):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
+
+
+def is_in_container(process: int, container: str) -> bool:
+    """Report if a number that the engine states is that of a process of the container.
+
+    With an engine elsewhere it is that of any process here. It is 0 before the command has started.
+    """
+    try:
+        return process != 0 and container in Path(f"/proc/{process}/cgroup").read_text()
+    except OSError:
+        return False
