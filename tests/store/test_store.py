@@ -1,5 +1,7 @@
 """The store: records, wheels and candidates for publication."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,3 +107,39 @@ def test_wheel_with_plain_linux_tag_is_no_candidate(tmp_path: Path) -> None:
     store.add(record(), replace(made, path=plain))
     assert store.published_candidates() == []
     assert store.candidate(plain) is None
+
+
+ADD = """
+import sys
+from pathlib import Path
+from factory.model.artifacts import RepairedWheel
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+from tests.support.records import record
+path, root, key = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] * 64
+print(flush=True)
+sys.stdin.readline()
+for _ in range(20):
+    Store(root).add(record(key), RepairedWheel(path=path, sha256=sha256_of(path), platform_tags=()))
+"""
+
+
+def test_jobs_with_the_same_bytes_at_once_are_all_stored(tmp_path: Path) -> None:
+    """Two toolchains may give the same wheel: the jobs write the same file, and each its own record."""
+    content = bytes(3_000_000)
+    path, root = wheel(tmp_path, content).path, tmp_path / "store"
+    words = [sys.executable, "-c", ADD, str(path), str(root)]
+    pipe = subprocess.PIPE
+    jobs = [subprocess.Popen([*words, key], stdin=pipe, stdout=pipe, stderr=pipe, text=True) for key in "abcd"]
+    for job in jobs:
+        assert job.stdout is not None
+        job.stdout.readline()
+    for job in jobs:
+        assert job.stdin is not None
+        job.stdin.write("\n")
+        job.stdin.flush()
+    assert [(job.communicate()[1], job.returncode) for job in jobs] == [("", 0)] * 4
+    stored = Store(root)
+    assert {each.key[0] for each in stored.records()} == set("abcd")
+    assert {stored.wheel_path(each).read_bytes() == content for each in stored.records()} == {True}
+    assert [each.name for each in root.rglob("*") if each.name.startswith(".")] == []
