@@ -118,13 +118,22 @@ def test_changed_default_changes_the_key(data: st.DataObject) -> None:
 
 
 OTHER_PROFILES = """
+import sys
+from dataclasses import replace
+from pathlib import Path
 from factory.model import target
 target.DEFAULT_PROFILES = ("rv64gc", "k1")
-from dataclasses import replace
-from factory.model.recipe import CheckOptions
-from tests.pipeline.test_content_key import RECIPE, key_of
-first = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
-print(key_of(RECIPE), key_of(replace(RECIPE, check=CheckOptions(profiles=first))))
+from factory.model.job import Job, ProjectMetadata
+from factory.model.recipe import CheckOptions, Recipe
+from factory.model.target import Target
+from factory.pipeline.content_key import content_key
+from factory.stages.sources.pypi import PypiSource
+metadata = ProjectMetadata(name=None, version=None, build_backend="x", build_requires=())
+source = PypiSource(project="demo", version="1.0", sha256="0" * 64)
+recipe = Recipe(name="demo", version="1.0", directory=Path("/recipes/demo"), source=source)
+first = CheckOptions(profiles=("rv64gc", "rvv128", "k1", "rva23", "vlen1024"))
+for each in (recipe, replace(recipe, check=first)):
+    print(content_key(Job(recipe=each, metadata=metadata), [], Target(), "", [], []))
 """
 
 
