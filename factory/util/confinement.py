@@ -35,6 +35,12 @@ MEMORY_SHARE = 0.9
 FILE_BYTES = 64 << 30
 # Folders of the system's programs and libraries.
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "etc")
+# Files and folders of /etc in which machines keep passwords; no command that sees the machine's /etc needs them.
+PRIVATE = (
+    *("environment", "fstab", "gitconfig", "gshadow", "netrc", "pip.conf", "shadow", "wgetrc"),
+    *("apt/apt.conf", "apt/auth.conf", "apt/sources.list", "uv/uv.toml", "xdg/pip/pip.conf", "xdg/uv/uv.toml"),
+    *("apt/apt.conf.d", "apt/auth.conf.d", "apt/sources.list.d", "docker", "profile.d", "ssl/private", "sudoers.d"),
+)
 # The kernel chooses by this score, of -1000 to 1000, whom to kill when memory runs out.
 FIRST_TO_BE_KILLED = "1000"
 
@@ -77,6 +83,13 @@ def proc_options() -> list[str]:
     return ["--proc", "/proc", *(word for path in settings for word in ("--ro-bind", path, path))]
 
 
+def private_options() -> list[str]:
+    """Return bubblewrap's options that hide the machine's passwords, for commands that see its /etc."""
+    found = [path for path in (Path("/etc", name) for name in PRIVATE) if path.exists() and not path.is_symlink()]
+    folders = [word for path in found if path.is_dir() for word in ("--tmpfs", str(path))]
+    return folders + [word for path in found if path.is_file() for word in ("--ro-bind", "/dev/null", str(path))]
+
+
 def limited(argv: Sequence[str], limits: Limits) -> list[str]:
     """Return the command line with resource limits, which its child processes inherit."""
     resources = [f"--fsize={limits.file_bytes}", "--core=0"]
@@ -117,7 +130,8 @@ def run_tool(
         CommandFailed: see `factory.util.process.run`.
     """
     shown = [Path(sys.prefix), Path(sys.base_prefix), *readable]
-    mounts = [word for name in SYSTEM for word in _shown(Path("/", name))] + ["--dev", "/dev", *proc_options()]
+    mounts = [word for name in SYSTEM for word in _shown(Path("/", name))]
+    mounts += [*private_options(), "--dev", "/dev", *proc_options()]
     mounts += [word for path in dict.fromkeys(shown) for word in ("--ro-bind-try", str(path), str(path))]
     mounts += [word for path in writable for word in ("--bind", str(path), str(path))]
     variables = {**with_own_programs(os.environ), **(env or {})}

@@ -127,6 +127,12 @@ def test_secret_of_variable_is_known(environment: dict[str, str], name: str, val
     assert "canary-variable" in host_secrets(environment | {name: value})
 
 
+def test_words_of_comments_are_no_secrets(environment: dict[str, str], tmp_path: Path) -> None:
+    write(tmp_path / ".netrc", "# login and password follow\nmachine a login b password canary-netrc\n")
+    write(tmp_path / ".config/pip/pip.conf", "# the password prompt is off\n[global]\nno-token = none\n")
+    assert not {"follow", "prompt", "none"} & host_secrets(environment)
+
+
 def test_root_by_sudo_reads_configuration_of_user(environment: dict[str, str], tmp_path: Path) -> None:
     """Root's own configuration does not count; sudo hands on no other variable."""
     write(tmp_path / ".config/pip/pip.conf", "[global]\nindex-url = https://pip.example/simple\n")

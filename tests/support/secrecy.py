@@ -59,6 +59,7 @@ def require_secrecy(factory: RunFactory, name: str, cache: Path, folder: Path, e
     with commands.watched():
         for words in (
             ("build", name, "--environment", environment),
+            ("shell", name, "--environment", environment, "--network", "--", "true"),
             ("index", "--output", str(folder / "index")),
             ("cache", "export", str(folder / "exported")),
         ):

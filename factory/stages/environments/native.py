@@ -28,6 +28,7 @@ from factory.stages.environments.debian.rust import rust_packages
 from factory.stages.environments.layers import Layer, LayerStore, content_key
 from factory.stages.environments.sandbox import SealedSandbox, caches_of
 from factory.stages.environments.variables import BASE_PATH, CHECK_VENV, COMMON, debian_variables
+from factory.util.confinement import private_options
 from factory.util.log import LogSink
 from factory.util.paths import Layout
 
@@ -147,7 +148,7 @@ class MachineSandbox(SealedSandbox):
                 options += ["--ro-bind", str(path), str(path)]
         for name in WRITABLE:
             options += ["--bind", str(self.scratch / name), str(MACHINE / name)]
-        return [*options, "--tmpfs", HIDDEN]
+        return [*options, *private_options(), "--tmpfs", HIDDEN]
 
     def _own_folders(self) -> tuple[str, ...]:
         return ("/opt", "/root")

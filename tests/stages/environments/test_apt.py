@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 
 from factory.errors import EnvironmentSetupError
+from factory.host.apt import MIRROR_VARIABLE, mirror_url
+from factory.model.distribution import DEFAULT_DISTRIBUTION
+from factory.stages.environments.debian import bootstrap
 from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.layers import Layer
 from factory.util.paths import Layout
 from factory.util.scratch import discard
+from tests.support.canaries import CANARIES, LOGINS, CommandLines, files_with_canaries
 from tests.support.debian_repository import Repository, debian_repository
+from tests.support.gateway import gateway
 from tests.support.layer_stores import layer_store
+from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
 
@@ -58,3 +64,37 @@ def test_packages_from_mirror_in_mid_update_succeed_on_retry(
         assert "tiny" in {package.name for package in layer.packages}
     finally:
         discard(layer.tree.parent)
+
+
+def test_password_of_mirror_is_in_no_tree_and_command_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: MemoryLog
+) -> None:
+    """It downloads by the machine's own mirror, behind a login."""
+    commands = CommandLines()
+    with gateway(mirror_url(), LOGINS["mirror"]) as place, commands.watched():
+        monkeypatch.setenv(MIRROR_VARIABLE, f"http://mirror:{CANARIES['mirror']}@{place}")
+        packages = bootstrap.extract(tmp_path / "made/tree", "amd64", ("dash",), DEFAULT_DISTRIBUTION, log)
+    assert "dash" in {package.name for package in packages}
+    assert (tmp_path / "made/tree/etc/apt/sources.list").read_text().count(f" http://{place} ") == 1
+    assert files_with_canaries(tmp_path) == []
+    assert commands.leaked == set()
+    assert "mmdebstrap" in commands.programs
+
+
+def test_password_of_mirror_is_in_no_layer_of_packages(
+    layout: Layout, below: tuple[Layer, ...], mirror: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.offer("secret-tiny")
+    commands = CommandLines()
+    with gateway(mirror.url, LOGINS["mirror"]) as place, commands.watched():
+        source = below[1].tree / "etc/apt/sources.list"
+        source.write_text(source.read_text().replace(mirror.url, f"http://{place}"))
+        monkeypatch.setenv(MIRROR_VARIABLE, f"http://mirror:{CANARIES['mirror']}@{place}")
+        layer = DebianLayers(layer_store(layout)).packages(below, ("secret-tiny",))
+    try:
+        assert "secret-tiny" in {package.name for package in layer.packages}
+        assert files_with_canaries(layer.tree.parent) == []
+    finally:
+        discard(layer.tree.parent)
+    assert commands.leaked == set()
+    assert "apt-get" in commands.programs
