@@ -106,7 +106,9 @@ def _backend_requirements(build: Build) -> Sequence[str]:
 def make_venv(build: Build) -> None:
     """Make an empty virtual environment for the build; replace an old one."""
     python = f"/usr/bin/python{build.python}"
-    build.sandbox.run(Command(["uv", "venv", "--quiet", "--clear", "--python", python, str(VENV)]), log=build.log)
+    command = ["uv", "venv", "--quiet", "--clear", "--python", python, str(VENV)]
+    # With uv's cache, which knows the interpreter: to ask it under QEMU takes a second.
+    build.sandbox.run(Command(command, network=True), log=build.log)
 
 
 def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
@@ -120,7 +122,7 @@ def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Pat
 
 def _installed(build: Build) -> tuple[PackagePin, ...]:
     listing = f"rm -rf {BUILD}/{INSTALLED} && uv pip list --python {PYTHON} --format json > {BUILD}/{INSTALLED}"
-    build.sandbox.run(Command(["sh", "-c", listing]), log=build.log)
+    build.sandbox.run(Command(["sh", "-c", listing], network=True), log=build.log)
     try:
         listed: Any = build.outputs.read_json(INSTALLED)
         return tuple(PackagePin(name=str(item["name"]), version=str(item["version"])) for item in listed)
