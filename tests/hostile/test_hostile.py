@@ -43,7 +43,9 @@ CONTAINERS = [
     "network",
     "processes-that-stay",
     "programs-of-root",
+    "question-plants-modules",
     "question-plants-programs",
+    "question-plants-tools",
     "root-of-other-processes",
     "wheel-folder-is-link",
     "check-reaches-out",
@@ -133,7 +135,10 @@ def require_contained(checkout: Checkout, seen: Witness, names: list[str], print
     texts = {name: logs(checkout, name) for name in names}
     assert [name for name, text in texts.items() if STARTED not in text] == [], printed[-20000:]
     lines = [
-        f"{name}: {line}" for name, text in texts.items() for line in text.splitlines() if line.startswith(ESCAPED)
+        f"{name}: {line}"
+        for name, text in texts.items()
+        for line in text.splitlines()
+        if line.lstrip().startswith(ESCAPED)  # uv indents what backends print
     ]
     assert lines + seen.changes() == []
     assert OWN_TRACEBACK.findall(printed) == []

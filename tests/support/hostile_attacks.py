@@ -228,7 +228,42 @@ QUESTION = {
         for path in ("bin/python", "lib/python3.13/site-packages/sitecustomize.py"):
             write("/build/venv/" + path, evil)
     """,
+    "question-plants-modules": """
+        for name in ("compileall", "os", "re", "sitecustomize", "struct"):
+            pathlib.Path("/build", name + ".py").write_text(PLANTED_MODULE)
+    """,
+    "question-plants-tools": """
+        os.makedirs("/build/native-maturin/bin")
+        for name in ("cp", "mktemp", "mkdir", "rm", "cargo", "python-pure"):
+            plant("/build/native-maturin/bin/" + name)
+        pathlib.Path("/build/src/Cargo.toml").write_text(CRATE)
+        answer(json.dumps(["maturin"]))
+    """,
+    "question-configures-uv": """
+        pathlib.Path("/build/uv.toml").write_text("index-url = 'http://127.0.0.1:%d/simple'\\n" % PORT)
+        answer(json.dumps(["flit_core"]))
+    """,
+    "question-configures-cargo": """
+        plant("/build/rustc")
+        settings = "[build]\\nrustc = '/build/rustc'\\n[resolver]\\nincompatible-rust-versions = 'fallback'\\n"
+        for folder in ("/build/src/.cargo", "/build/.cargo"):
+            os.makedirs(folder)
+            pathlib.Path(folder, "config.toml").write_text(settings)
+        pathlib.Path("/build/src/Cargo.toml").write_text(CRATE + "[dependencies]\\ncfg-if = '1'\\n")
+    """,
+    "question-answers-its-source": """
+        os.mkdir("/build/src/evil")
+        pathlib.Path("/build/src/evil/setup.py").write_text(PLANTED_MODULE)
+        answer(json.dumps(["evil @ file:///build/src/evil"]))
+    """,
+    "question-answers-a-path": """
+        os.mkdir("/build/src/evil")
+        pathlib.Path("/build/src/evil/setup.py").write_text(PLANTED_MODULE)
+        answer(json.dumps(["/build/src/evil"]))
+    """,
 }
+# Packages whose recipe says that they use cargo.
+RUST = frozenset({"question-plants-tools", "question-configures-cargo"})
 # When a check imports the installed module.
 CHECK = {
     "result-is-link": """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
 
-from tests.support.hostile_attacks import ALL
+from tests.support.hostile_attacks import ALL, RUST
 
 # Printed when the code of an attack begins, and when it gets what it should not.
 STARTED, ESCAPED = "ATTACK BEGINS", "ESCAPED"
@@ -39,6 +39,9 @@ PRELUDE = """
 import contextlib, ctypes, glob, json, os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, time, zipfile
 
 OUTSIDE, PORT, SOCKET, VICTIM, NAME = {outside!r}, {port}, {socket!r}, {victim}, {wheel!r}
+CRATE = "[package]\\nname = 'crate'\\nversion = '1.0.0'\\nedition = '2021'\\n[lib]\\npath = 'lib.rs'\\n"
+# Not to run: only commands with the network would.
+PLANTED_MODULE = "print('ESC' + 'APED: a planted module runs', flush=True)\\n"
 
 
 def escaped(text):
@@ -65,6 +68,11 @@ def write(path, text="planted"):
         with open(path, "w") as file:
             file.write(text)
     attempt("wrote " + path, action)
+
+
+def plant(path):
+    pathlib.Path(path).write_text("#!/bin/sh\\necho ESC'APED': $0 runs | tee /dev/stderr\\n")
+    os.chmod(path, 0o755)
 
 
 def replace_by_link(path, target):
@@ -165,7 +173,8 @@ def add_package(root: Path, name: str, machine: Machine) -> None:
     (source / "backend.py").write_text(f"{prelude}\nMODULE = {imported!r}\n{backend}")
     folder = root / "recipes" / name
     folder.mkdir(parents=True)
-    (folder / "recipe.toml").write_text(RECIPE.format(name=name, source=f"../../packages/{name}"))
+    recipe = RECIPE.format(name=name, source=f"../../packages/{name}")
+    (folder / "recipe.toml").write_text(recipe + ("[build]\nrust = true\n" if name in RUST else ""))
     if stage in ("", "check"):
         (folder / "smoke.py").write_text(SMOKE.format(module=module))
 

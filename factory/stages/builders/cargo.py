@@ -23,6 +23,8 @@ UNLOCKED = "unlocked-crates.json"
 # Texts of the Cargo.lock files that cargo generated instead, by path.
 MADE_LOCKS = "made-locks.json"
 HOME = BUILD / "cargo"
+# Folder of the fetch: cargo runs programs that the configuration in the current folder and those above it names.
+UNWRITTEN = PurePosixPath("/")
 # Downloads are cached for other builds. The host's configured registries (see factory/host) apply to downloads only:
 # the build reads all crates from one folder, and cargo verifies them against the checksums in Cargo.lock.
 VENDOR = f"""
@@ -67,9 +69,9 @@ def fetch(build: Build) -> None:
     if not manifests:
         return
     _note_unlocked(build, manifests)
-    first, *others = map(str, manifests)
+    first, *others = (str(SOURCE / manifest) for manifest in manifests)
     words = ["--manifest-path", first, *(word for other in others for word in ("--sync", other))]
-    vendor = Command(["sh", "-c", VENDOR, "cargo", *words], env=DOWNLOADS, cwd=SOURCE, network=True, crates=True)
+    vendor = Command(["sh", "-c", VENDOR, "cargo", *words], env=DOWNLOADS, cwd=UNWRITTEN, network=True, crates=True)
     build.sandbox.run(vendor, log=build.log)
     _note_made(build)
 

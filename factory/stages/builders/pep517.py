@@ -6,11 +6,13 @@ The native uv installs the build requirements with the network on; the backend r
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import parse_wheel_filename
 
 from factory.errors import BuildFailed, CommandFailed
@@ -41,7 +43,7 @@ HAND_OVER = (
 # If the root has native tools, replace installed riscv64 programs that are slow under QEMU. Cython is pure Python and
 # runs on the native Python. CMake and maturin are replaced by x86-64 programs of the same version; CMake still gets
 # riscv64 from the root's `uname`. Byte-compiling everything takes less time than one import of setuptools saves; files
-# for another Python may fail to compile.
+# for another Python may fail to compile. The backend was asked before, so what is in /build can be planted.
 NATIVE_TOOLS = f"""
 set -eu
 pure=/opt/native/bin/python-pure
@@ -53,14 +55,19 @@ if [ -f {VENV}/bin/cython ]; then
 fi
 make_native() {{
     version=$(echo "$packages/$1"-*.dist-info | sed "s|.*/$1-||; s|\\.dist-info||")
+    rm -rf "/build/native-$1"
     uv pip install --quiet --python {PYTHON} --python-platform x86_64-unknown-linux-gnu --only-binary :all: --no-deps \\
         --target "/build/native-$1" "$1==$version"
     cp "/build/native-$1/$2"/* "$3/"
 }}
 if [ -d "$packages/cmake/data/bin" ]; then make_native cmake cmake/data/bin "$packages/cmake/data/bin"; fi
 if [ -f {VENV}/bin/maturin ]; then make_native maturin bin {VENV}/bin; fi
-$pure -m compileall -q {VENV}/lib || true
+VIRTUAL_ENV=/nonexistent $pure -m compileall -q {VENV}/lib || true
 """
+# Folder of commands with network: uv and Python read settings and modules of the current one, which no build can write.
+UNWRITTEN = PurePosixPath("/")
+# uv would run the code that other addresses name, or put variables into them.
+ADDRESS = re.compile(r"(git\+)?https?://[^$]*")
 # Backends that can keep their build tree: with a stable path, killed builds resume and builds are reproducible.
 NINJA_BACKENDS = ("mesonpy", "scikit_build_core.build")
 KEPT_BUILD_TREE = {"build-dir": "/build/objects"}
@@ -85,7 +92,7 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
         make_venv(build)
         _uv_install(build, build.metadata.build_requires, offered)
         _uv_install(build, _backend_requirements(build), offered)
-        build.sandbox.run(Command(["sh", "-c", NATIVE_TOOLS], network=True), log=build.log)
+        build.sandbox.run(Command(["sh", "-c", NATIVE_TOOLS], cwd=UNWRITTEN, network=True), log=build.log)
         installed = _installed(build)
     except CommandFailed as error:
         raise build.failed("build requirements could not be installed", error, network=True) from error
@@ -197,9 +204,22 @@ def _offer(inputs: Path, wheels: Sequence[Path]) -> list[str]:
 
 
 def _uv_install(build: Build, requirements: Sequence[str], offered: Sequence[str]) -> None:
+    for text in requirements:
+        require_remote(text, build.recipe)
     if requirements:
         command = ["uv", "pip", "install", "--python", PYTHON, "--link-mode", "copy", *offered, "--", *requirements]
-        build.sandbox.run(Command(command, network=True), log=build.log)
+        build.sandbox.run(Command(command, cwd=UNWRITTEN, network=True), log=build.log)
+
+
+def require_remote(text: object, recipe: Recipe) -> None:
+    """Require a build requirement that is not in the source itself: uv would run its code with the network."""
+    subject = f"{recipe.label}: build requirement {str(text)[:NAME_LIMIT]!r}"
+    try:
+        address = Requirement(text if isinstance(text, str) else "").url
+    except InvalidRequirement as error:
+        raise BuildFailed(f"{subject}: not a requirement: {error}", hint="write NAME, with a version or not") from error
+    if address is not None and not ADDRESS.fullmatch(address):
+        raise BuildFailed(f"{subject}: not installed: its address is not of https", hint="name a project of the index")
 
 
 def _call(build: Build, hook: str, arguments: Mapping[str, object]) -> object:

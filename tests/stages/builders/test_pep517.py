@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from factory.errors import BuildFailed
 from factory.model.recipe import BuildOptions, Recipe
-from factory.stages.builders.pep517 import config_settings, variables
+from factory.stages.builders.pep517 import config_settings, require_remote, variables
 from factory.stages.sources.pypi import PypiSource
 
 
@@ -45,3 +46,23 @@ def test_ccache_depend_mode_is_on_for_ninja_backends(backend: str, listed: bool)
 
 def test_other_backends_get_the_recipes_settings_alone() -> None:
     assert config_settings("setuptools.build_meta", recipe(config_settings={"a": "b"}), 3) == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a[b]>=1; python_version > '3'", "a @ https://h/a.whl", "a @ git+https://h/a@v1"]
+)
+def test_build_requirement_of_an_index_is_accepted(text: str) -> None:
+    require_remote(text, recipe())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a @ file:///build/src", "a @ git+file:///build/src", "a @ /build/src", "a @ ./src", "/build/src", "-e ."),
+        *("a @ https://h/${UV_INDEX_URL}", "a @ ${X}", "a @ ssh://h/a", None, ["a"]),
+    ],
+)
+def test_build_requirement_of_the_source_is_refused(text: object) -> None:
+    """The installer would run its code with the network, and replaces variables in addresses."""
+    with pytest.raises(BuildFailed, match="build requirement"):
+        require_remote(text, recipe())
