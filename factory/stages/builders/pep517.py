@@ -115,7 +115,7 @@ def make_venv(build: Build) -> None:
     python = f"/usr/bin/python{build.python}"
     command = ["uv", "venv", "--quiet", "--clear", "--python", python, str(VENV)]
     # With uv's cache, which knows the interpreter: to ask it under QEMU takes a second.
-    build.sandbox.run(Command(command, network=True), log=build.log)
+    build.sandbox.run(Command(command, cwd=UNWRITTEN, network=True), log=build.log)
 
 
 def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
@@ -129,7 +129,7 @@ def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Pat
 
 def _installed(build: Build) -> tuple[PackagePin, ...]:
     listing = f"rm -rf {BUILD}/{INSTALLED} && uv pip list --python {PYTHON} --format json > {BUILD}/{INSTALLED}"
-    build.sandbox.run(Command(["sh", "-c", listing], network=True), log=build.log)
+    build.sandbox.run(Command(["sh", "-c", listing], cwd=UNWRITTEN, network=True), log=build.log)
     try:
         listed: Any = build.outputs.read_json(INSTALLED)
         return tuple(PackagePin(name=str(item["name"]), version=str(item["version"])) for item in listed)
