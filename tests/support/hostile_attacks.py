@@ -188,6 +188,17 @@ BUILD = {
         os.symlink(OUTSIDE, folder / "evil.libs")
         os.symlink(OUTSIDE, folder / "evil")
     """,
+    "entry-points-are-endless": """
+        folder = pathlib.Path(glob.glob("/build/venv/lib/python3*/site-packages")[0])
+        for name, path in (("a", "/dev/zero"), ("b", OUTSIDE + "/secret")):
+            (folder / f"{name}-1.dist-info").mkdir()
+            os.symlink(path, folder / f"{name}-1.dist-info/entry_points.txt")
+    """,
+    "entry-points-are-fifo": """
+        folder = pathlib.Path(glob.glob("/build/venv/lib/python3*/site-packages")[0])
+        (folder / "evil-1.dist-info").mkdir()
+        os.mkfifo(folder / "evil-1.dist-info/entry_points.txt")
+    """,
     "environment-is-link": """
         os.rename("/build/venv", "/build/venv.old")
         os.symlink(OUTSIDE, "/build/venv")

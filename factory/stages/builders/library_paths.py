@@ -6,17 +6,21 @@ scikit-build-core (`cmake.prefix`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from importlib.metadata import distributions
+from configparser import ConfigParser
+from configparser import Error as NotEntryPoints
 from pathlib import Path, PurePosixPath
 
 from factory.elf import bundled
-from factory.util.untrusted import UnsafeOutput, is_beneath
+from factory.util.untrusted import UnsafeOutput, UntrustedFolder, is_beneath
 
 # Entry point group -> variable that build programs read.
 GROUPS = {"pkg_config": "PKG_CONFIG_PATH", "cmake.prefix": "CMAKE_PREFIX_PATH"}
 # Entry point group -> folder of the shared libraries, relative to the folder that the entry point names.
 LIBRARIES = {"pkg_config": "..", "cmake.prefix": "lib"}
+ENTRY_POINTS = "*.dist-info/entry_points.txt"
+MODULE = re.compile(r"\w+(\.\w+)*")
 
 
 def library_variables(venv: Path, inside: PurePosixPath) -> dict[str, str]:
@@ -57,9 +61,20 @@ def _named(venv: Path, group: str) -> list[Path]:
     """Return the folders that a group's entry points name, sorted."""
     return sorted(
         {
-            packages / point.value.replace(".", "/")
+            packages / module.replace(".", "/")
             for packages in site_packages(venv)
-            for installed in distributions(path=[str(packages)])
-            for point in installed.entry_points.select(group=group)
+            for file in packages.glob(ENTRY_POINTS)
+            for module in _modules(venv, file, group)
         }
     )
+
+
+def _modules(venv: Path, file: Path, group: str) -> list[str]:
+    """Return the modules that the entry points of a group in a file name; a damaged file has none."""
+    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    try:
+        parser.read_string(UntrustedFolder(venv).read_text(file.relative_to(venv).as_posix()))
+    except (NotEntryPoints, FileNotFoundError):
+        return []
+    values = parser[group].values() if parser.has_section(group) else ()
+    return [value for value in values if MODULE.fullmatch(value)]
