@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from factory.model.protocols import SOURCE
 from factory.util.scratch import discard
-from factory.util.untrusted import is_beneath
+from factory.util.untrusted import UnsafeOutput, UntrustedFolder, is_beneath
 
 NINJA_LOG = ".ninja_log"
 NOTES = (NINJA_LOG, ".rustc_info.json")
@@ -121,10 +121,11 @@ def _finished(old: Path, tree: Path) -> Iterator[str]:
 
     Its lines are `start, end, time, output, hash`, separated by tabs, with outputs as the rules name them.
     """
-    log = tree / NINJA_LOG
-    if not log.is_file():
+    try:
+        log = UntrustedFolder(old).read((tree / NINJA_LOG).relative_to(old).as_posix())
+    except (FileNotFoundError, UnsafeOutput):
         return
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in log.decode(errors="replace").splitlines():
         fields = line.split("\t")
         if len(fields) == 5:
             named = PurePosixPath(fields[3])

@@ -326,6 +326,11 @@ RESUME = {
         pathlib.Path("/build/src/out/build.ninja").write_text("")
         raise SystemExit("planted")
     """,
+    "ninja-log-is-huge": """
+        with open("/build/src/.ninja_log", "wb") as file:
+            file.truncate(60 << 30)
+        raise SystemExit("planted")
+    """,
     "deep-tree-with-log": """
         pathlib.Path("/build/src/.ninja_log").write_text("# ninja log v5\\n")
         os.chdir("/build/src")
