@@ -1,4 +1,4 @@
-"""Printable text: build output without secrets and commands to a terminal or GitHub's runner."""
+"""Printable text: build output without secrets and without commands to its reader."""
 
 from __future__ import annotations
 

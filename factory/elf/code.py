@@ -20,7 +20,7 @@ Interval = tuple[int, int]
 
 
 class Claim(Enum):
-    """What the section headers say of bytes that are loaded as executable."""
+    """Section headers of bytes that are loaded as executable."""
 
     CODE = "code"
     DATA = "data"

@@ -28,7 +28,9 @@ class SecretSettings:
     logins: tuple[str, ...] = ()
 
     def write(self, folder: Path, seen_at: str) -> str | None:
-        """Write both files, for root alone, into a folder that apt sees at `seen_at`; return apt's configuration there.
+        """Write both files for root alone; return the path of apt's configuration.
+
+        apt sees the folder at `seen_at`.
 
         None stands for no secrets: there are no files.
         """
@@ -44,7 +46,7 @@ class SecretSettings:
 
 
 def secret_settings(mirror: str | None) -> SecretSettings:
-    """Return apt's settings with secrets of this machine, for a mirror with or without user and password."""
+    """Return apt's settings that hold secrets of this machine."""
     options = tuple(option for option in _all_fetch_options() if url_secrets(option))
     return SecretSettings(options=options, logins=_logins(mirror or ""))
 
@@ -80,7 +82,7 @@ def host_mirror() -> str | None:
 
 
 def fetch_options() -> tuple[str, ...]:
-    """Return the host's apt options for proxies, certificates and validity of lists, without those with secrets."""
+    """Return the host's apt options that hold no secret: proxies, certificates, list validity."""
     return tuple(option for option in _all_fetch_options() if not url_secrets(option))
 
 

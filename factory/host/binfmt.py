@@ -88,7 +88,7 @@ def ensure_registered(qemu: Path) -> None:
 
 
 def _register(qemu: Path) -> None:
-    """Register our entry, or replace it; an entry with the new QEMU serves programs that start meanwhile."""
+    """Register our entry, or replace it without a moment in which there is none."""
     interpreter = f"M::{MAGIC}:{MASK}:{qemu.resolve()}:PF"
     replaced = (BINFMT / ENTRY).exists()
     if replaced:
@@ -105,7 +105,7 @@ def _remove(entry: str) -> None:
 
 
 def _is_newest() -> bool:
-    """Report if our entry is registered, later than all others for riscv64 programs: the kernel takes the newest."""
+    """Report if our entry is the newest for riscv64 programs, which the kernel takes."""
     if registered_interpreter() is None:
         return False
     others = [(BINFMT / name).stat().st_mtime_ns for name in rivals()]
@@ -114,7 +114,7 @@ def _is_newest() -> bool:
 
 @contextmanager
 def _locked(name: str) -> Iterator[None]:
-    """Hold a lock of this machine, whose table all caches share; without one where this process may not make it.
+    """Hold the machine's lock of binfmt_misc, if this process may make it.
 
     That is so in a user namespace, which has a table of its own.
     """
@@ -127,7 +127,7 @@ def _locked(name: str) -> Iterator[None]:
 
 
 def _is_only_user() -> bool:
-    """Note until its end that this process runs riscv64 programs, and report if no other one of the factory does."""
+    """Mark this process as a user of the entry; report if it is the only one."""
     try:
         if not _USE:
             _USE.append(_open_lock(USE))

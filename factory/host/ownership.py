@@ -15,7 +15,7 @@ Identity = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """A file or folder that a command writes: its highest folder that may be new, and the earlier content."""
+    """A path that a command writes: its highest new folder, and the earlier content."""
 
     top: Path
     before: frozenset[Identity]
@@ -23,7 +23,7 @@ class Output:
 
 @contextmanager
 def owned_by_user(*paths: Path) -> Iterator[None]:
-    """Give the files and folders that the body makes at `paths` to the user who ran sudo, even after an error.
+    """Give what the body makes at `paths` to the user who ran sudo, even after an error.
 
     New parent folders are included. Files that were there before, links, and files with further names (of the store,
     say) keep their owner.
@@ -73,7 +73,7 @@ def _give(output: Output, user: int, group: int) -> None:
 
 
 def _give_one(name: str, folder: int, before: frozenset[Identity], user: int, group: int) -> None:
-    """Change the owner of a file that this run made, through a descriptor: its name may change at any time."""
+    """Change the owner of a file that this run made, through a descriptor."""
     try:
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     except FileNotFoundError:

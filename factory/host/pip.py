@@ -36,7 +36,7 @@ def _config_list(environment: tuple[tuple[str, str], ...]) -> str:
 
 
 def uv_variables(pip: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return uv's variables for indexes; what uv's own configuration lacks comes from the settings of pip."""
+    """Return uv's variables for indexes; pip's settings fill the gaps of uv's own."""
     own = uv_settings(user_environment(environment))
     found = {}
     for key, (name, _) in UV_VARIABLES.items():

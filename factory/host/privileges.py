@@ -81,7 +81,7 @@ def become_root() -> None:
 
 
 def passed_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that the command gets through sudo, with the places of the user's cache and settings."""
+    """Return the variables that the command gets through sudo."""
     kept = {name: value for name, value in environment.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
     netrc = next(netrc_files(environment), None)
     return {

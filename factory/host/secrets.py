@@ -41,7 +41,7 @@ def learn_secrets(environment: Mapping[str, str] | None = None) -> None:
 
 
 def host_secrets(environment: Mapping[str, str]) -> frozenset[str]:
-    """Return the secrets in the variables and in the configuration files of pip, uv, cargo, apt and netrc."""
+    """Return the secrets in variables and in configuration files of package tools."""
     found = secrets_in("\n".join(f"{name}={value}" for name, value in environment.items() if "@" in value))
     found |= {value for name, value in environment.items() if _SECRET_NAME.search(name) and len(value) >= MIN_VALUE}
     for path in configuration_files(environment):
@@ -62,7 +62,7 @@ def _matching(names: Iterable[str]) -> Iterator[Path]:
 
 
 def secrets_in(text: str) -> set[str]:
-    """Return the secrets in the text of a configuration file, in TOML or as pip and apt have it."""
+    """Return the secrets in a configuration file's text: TOML, or the form of pip and apt."""
     proxies = "\n".join(f"://{match['address']}" for match in _PROXY.finditer(text))
     values = {match["value"] for match in _SETTING.finditer(text) if len(match["value"]) >= MIN_VALUE}
     return url_secrets(text) | url_secrets(proxies) | values
@@ -78,7 +78,7 @@ def logins_in(text: str) -> set[str]:
 
 
 def configuration_files(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Yield the files in which pip, uv, cargo and apt keep addresses and secrets; they need not exist."""
+    """Yield the configuration files of pip, uv, cargo and apt; they need not exist."""
     own, folders = home(environment), configuration_folders(environment)
     yield from (Path(environment[name]) for name in ("PIP_CONFIG_FILE", "UV_CONFIG_FILE") if environment.get(name))
     yield from (folder / "pip/pip.conf" for folder in folders)

@@ -1,4 +1,4 @@
-"""Configuration files of the user who runs the factory, also when it restarted through sudo.
+"""Configuration files of the user who runs the factory, also through sudo.
 
 sudo replaces HOME and drops the variables that name other places, so they are handed on under names of the factory.
 """

@@ -21,7 +21,7 @@ _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<url>\w[\w+.-]*:.*)")
 
 
 def uv_settings(environment: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return uv's own indexes, by setting; variables precede the user's uv.toml, and that the machine's.
+    """Return uv's own indexes: variables first, then the user's uv.toml, then the machine's.
 
     Named indexes get their user and password from uv's variables for them.
 
@@ -62,7 +62,7 @@ def _read(path: Path) -> Mapping[str, object]:
 
 
 def _indexes(configured: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Return the indexes of a uv.toml; those of its table `pip` apply to `uv pip`, as in builds."""
+    """Return the indexes of a uv.toml; its table `pip` precedes, as for `uv pip`."""
     pip = configured.get("pip")
     tables = [configured, pip] if isinstance(pip, dict) else [configured]
     found: dict[str, tuple[str, ...]] = {}
@@ -85,7 +85,7 @@ def _words(value: object) -> tuple[str, ...]:
 
 
 def _with_password(index: str, environment: Mapping[str, str]) -> str:
-    """Return an index's address, with the user and password that uv reads from variables by the index's name."""
+    """Return an index's address with the login that variables give for its name."""
     match = _NAMED.fullmatch(index)
     if match is None:
         return index

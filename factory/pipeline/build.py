@@ -177,7 +177,7 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
 
 
 def _needed_wheels(job: Job, records: Records, run: Run) -> list[Path]:
-    """Wheels built here that the package needs at run time: never those of jobs that happen to be finished."""
+    """Return the wheels built here that the package needs at run time."""
     return [run.store.wheel_path(records[name, job.python, ""]) for name in sorted(job.check_needs)]
 
 

@@ -34,7 +34,7 @@ from factory.util.scratch import discard
 
 
 def stored_needs(recipe: Recipe, run: Run) -> list[Path]:
-    """Return the newest stored wheels, for the run's Python, that the package needs at run time.
+    """Return the newest stored wheels that the package needs at run time.
 
     Raises:
         StoreError: one is not built.

@@ -25,7 +25,7 @@ def content_key(
     patches: Iterable[Path],
     dependency_wheels: Sequence[str],
 ) -> str:
-    """Return the sha256 over everything that decides a wheel's bytes and its checks, defaults included.
+    """Return the sha256 over all that decides a wheel's bytes and checks, with defaults.
 
     `inputs` are the hashes of the source and of the check's model, and versions of host programs that change wheels;
     `dependency_wheels` are the hashes of our own wheels that the build installs.

@@ -1,4 +1,4 @@
-"""Values that content keys omit: the defaults of the recipe's fields, and the CPUs of profiles, when keys got them.
+"""Values that content keys omit: the first defaults of fields and CPUs of profiles.
 
 They are literals and never change, so keys of stored builds stay valid. When a default in the program changes, recipes
 that rely on it get another key, and are built and checked again; recipes that state the old value keep theirs.

@@ -68,7 +68,7 @@ def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
 
 
 def _cached(key: str, read: Callable[[Path, LogSink], ProjectMetadata], label: str, run: Run) -> ProjectMetadata:
-    """Return the metadata with that key; read it if the cache has none, with a scratch folder for the source."""
+    """Return the cached metadata with that key, or read it from the source."""
     path = run.layout.metadata / f"{key}.json"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ def plan(
 
 
 def _run_closure(job: Job, jobs: Mapping[JobId, Job]) -> frozenset[NormalizedName]:
-    """Return the recipes whose wheels a job's package needs at run time, directly or through others."""
+    """Return the recipes whose wheels a package needs at run time, also indirectly."""
     own, python, _ = job.id
     found: set[NormalizedName] = set()
     waiting = set(job.run_needs)

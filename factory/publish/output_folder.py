@@ -1,4 +1,4 @@
-"""Output folder of an index, in which unknown pages are removed: only a folder of ours is written."""
+"""Output folder of an index: only a folder of ours is written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def claim(output: Path, ledger: Ledger) -> None:
 
 
 def _foreign(output: Path, ledger: Ledger) -> str:
-    """Name something in a folder that is neither the ledger nor a file that the ledger names; "" if there is none."""
+    """Return the name of a file that no index has written; "" if there is none."""
     names = {path.name for path in output.iterdir()} if output.is_dir() else set()
     kept = ledger.folder.resolve()
     others = sorted(name for name in names if name != "files" and (output / name).resolve() != kept)

@@ -26,7 +26,7 @@ class Store:
     root: Path
 
     def record(self, key: str) -> BuildRecord | None:
-        """Return the record with this content key; None if there is none or its wheel is missing or damaged."""
+        """Return the record with this content key; None without a sound wheel."""
         path = self._record_path(key)
         record = load(path, BuildRecord, self._cache) if path.is_file() else None
         return record if record is not None and self._is_whole(record) else None
@@ -117,7 +117,7 @@ class Store:
         )
 
     def _is_whole(self, record: BuildRecord) -> bool:
-        """Compare a wheel's bytes with its record, at its first use by this process and after each change."""
+        """Compare a wheel's bytes with its record, once for each change of the file."""
         path = self.wheel_path(record)
         if not path.is_file():
             return False

@@ -132,7 +132,7 @@ def copy_durably(source: Path, path: Path, sha256: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Write a file, or the names in a folder, to disk: only then does it survive a power failure."""
+    """Write a file, or a folder's names, to disk, so that a power failure keeps it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -55,7 +55,7 @@ class Limits:
 
 
 def default_limits() -> Limits:
-    """Return the limits for this machine's processors and memory; a variable sets that of processes.
+    """Return the limits for this machine; a variable sets that of processes.
 
     Raises:
         EnvironmentSetupError: the variable is not a number.
@@ -84,7 +84,7 @@ def proc_options() -> list[str]:
 
 
 def private_options() -> list[str]:
-    """Return bubblewrap's options that hide the machine's passwords, for commands that see its /etc."""
+    """Return bubblewrap's options that hide passwords in the machine's /etc."""
     found = [path for path in (Path("/etc", name) for name in PRIVATE) if path.exists() and not path.is_symlink()]
     folders = [word for path in found if path.is_dir() for word in ("--tmpfs", str(path))]
     return folders + [word for path in found if path.is_file() for word in ("--ro-bind", "/dev/null", str(path))]
@@ -97,7 +97,7 @@ def limited(argv: Sequence[str], limits: Limits) -> list[str]:
 
 
 def counted(argv: Sequence[str], limits: Limits) -> list[str]:
-    """Return the command line with the limit of processes, for a factory in a user's namespace.
+    """Return the command line with the limit of processes, in a user's namespace.
 
     Linux counts a user's processes in each namespace: in one of its own, a command does not use up what others may
     start. It exempts the machine's root from this limit: see `factory.host.control_groups`.

@@ -19,7 +19,7 @@ POLL_SECONDS = 0.5
 
 @contextmanager
 def disk_guard(folder: Path) -> Iterator[None]:
-    """End the body's commands when they have used up the file system of `folder` but for a reserve.
+    """End the body's commands before they fill the file system of `folder`.
 
     Small commands may use the reserve itself.
 

@@ -58,7 +58,7 @@ def use(path: Path) -> bool:
 
 @contextmanager
 def unused(path: Path) -> Iterator[bool]:
-    """Keep others from using a file during the body; yields whether no process does. A missing file is unused."""
+    """Keep others from using a file during the body; yields false if one does already."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -81,7 +81,7 @@ class Layout:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that other users of the machine cannot enter: builds may write programs of root's there."""
+    """Make a folder that other users cannot enter: builds may write root's programs there."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
 

@@ -57,7 +57,7 @@ def redact(text: str) -> str:
 
 
 def url_secrets(text: str) -> set[str]:
-    """Return the secrets of all URLs in a text: passwords, tokens, and the pair as HTTP sends it."""
+    """Return the secrets of URLs in a text: passwords, tokens, and HTTP's Basic form."""
     found = set()
     for match in _USERINFO.finditer(text):
         user, password = match["user"], match["password"] or ""

@@ -1,4 +1,4 @@
-"""Scratch folders of processes, each named by its process so that those of killed ones are found."""
+"""Scratch folders of processes, named so that those of killed ones are found."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def is_abandoned(folder: Path) -> bool:
 
 
 def is_foreign(folder: Path) -> bool:
-    """Report if a scratch folder is of another PID namespace, whose processes can't be seen from here."""
+    """Report if a scratch folder is of another PID namespace, which cannot be seen."""
     return _mark_of(folder)[2] != _namespace()
 
 
 def _own_mark() -> str:
-    """Return this process's number, its start and its PID namespace: a number alone is given again."""
+    """Return this process's number, start and PID namespace: numbers are given again."""
     return f"{os.getpid()}.{_started(str(os.getpid()))}.{_namespace()}"
 
 

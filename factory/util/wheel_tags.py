@@ -32,7 +32,7 @@ def serves(wheel: str, python: str) -> bool:
 
 
 def is_portable(wheel: str) -> bool:
-    """Return whether no platform tag is plain `linux_riscv64`, which is for the machine that built the wheel."""
+    """Return whether no platform tag is plain `linux_riscv64`."""
     return all(glibc_of(platform) != (0, 0) for platform in wheel.removesuffix(".whl").rsplit("-", 1)[1].split("."))
 
 

@@ -32,7 +32,7 @@ __all__ = ["AuditReport", "Finding", "LibraryReport", "audit_wheel", "render_tex
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one pass over a wheel's files found.
+    """Findings of one pass over a wheel's files.
 
     `libraries` and `links` are its ELF files, `nested` those inside other files; the facts in `links` and
     `nested_links` are without the code.

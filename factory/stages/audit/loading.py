@@ -23,7 +23,7 @@ LIBATOMIC = "libatomic"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a wheel's library can count on.
+    """Libraries that a wheel's library can rely on.
 
     `glibc` is that of the tag, `names` are the file names and SONAMEs of all libraries in the wheel, `atomics` the
     symbols of libatomic that these define, and `provided` the libraries that other packages load.

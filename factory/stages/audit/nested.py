@@ -87,7 +87,7 @@ class Search:
         yield from _behind(path, content, known)
 
     def _unpacked(self, content: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
-        """Yield names and contents of the files in an archive or a compressed file; none of another file."""
+        """Yield names and contents of the files in an archive or a compressed file."""
         opener = next((each for magic, each in COMPRESSIONS.items() if content.startswith(magic)), None)
         is_zip = content.startswith(ZIP) or ZIP_END in content[-(1 << 16) - 22 :]
         is_tar = content[257:262] == b"ustar"

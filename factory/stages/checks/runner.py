@@ -74,7 +74,7 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
 
 
 def require_installed(sandbox: Sandbox, recipe: Recipe, wheel: Path, log: LogSink) -> None:
-    """Compare the RECORD of the installed package with that of the wheel, if other packages were installed after it.
+    """Compare the installed RECORD with the wheel's, if packages were installed later.
 
     Raises:
         CheckFailed: another build of the package is installed.
@@ -93,7 +93,7 @@ def require_installed(sandbox: Sandbox, recipe: Recipe, wheel: Path, log: LogSin
 
 
 def _own_files(wheel: Path) -> set[tuple[str, str]]:
-    """Return the files with hashes of a wheel's RECORD that are installed under the same names."""
+    """Return the files, with hashes, that a wheel installs under the names of its RECORD."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.count("/") == 1 and name.endswith(".dist-info/RECORD"))
         text = archive.read(name).decode("utf-8")

@@ -194,12 +194,12 @@ class SealedSandbox(ABC):
 
 
 def has_venv(work: Path) -> bool:
-    """Report if the work folder has the build's virtual environment, not a link that a build put in its place."""
+    """Report if the work folder has a virtual environment, not a link in its place."""
     return (work / VENV).is_dir() and not (work / VENV).is_symlink()
 
 
 def own_variables() -> dict[str, str]:
-    """Return the variables of bubblewrap itself, which its commands can read in /proc/1/environ."""
+    """Return bubblewrap's own variables: commands can read them in /proc/1/environ."""
     return {"PATH": os.environ.get("PATH", os.defpath)}
 
 

@@ -137,7 +137,7 @@ def _parse_core(folder: str, files: Files, pyproject: dict[str, Any]) -> RawMeta
 
 
 def _with_static_fields(raw: RawMetadata, project: Any, folder: str) -> RawMetadata:
-    """Replace fields of PKG-INFO by those of the [project] table that its backend does not compute."""
+    """Replace fields of PKG-INFO by those of [project] that no backend computes."""
     stated = _from_project_table(_table({"project": project}, "project", {}, folder), folder)
     dynamic = _strings({"dynamic": [], **project}, "project.dynamic", folder)
     fields = {"name": "name", "version": "version", "requires_dist": "dependencies"}

@@ -143,7 +143,7 @@ def _check_paths(patch: Path) -> None:
 
 
 def touch_top_files(patches: Sequence[Path], names: Collection[str]) -> bool:
-    """Report whether one of the patches changes a file of the source's top folder with one of these names."""
+    """Report whether a patch changes one of these files of the source's top folder."""
     return any(str(path) in names for patch in patches for path in _touched(patch))
 
 

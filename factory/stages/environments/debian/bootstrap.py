@@ -150,7 +150,7 @@ def _mmdebstrap(tree: Path, selection: Selection, distribution: Distribution, lo
 
 
 def _install_secret(file: str) -> str:
-    """Return the hook that gives the tree's apt a file with secrets, which no finished tree has."""
+    """Return the hook that gives the tree's apt a file with secrets for a while."""
     return f'install -m 600 "{file}" "$1/{SECRET_PART}"'
 
 

@@ -168,6 +168,6 @@ class CibuildwheelSandbox:
 
 
 def _by_name(command: Command, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the network's variables that docker gets by name; the command's own `variables` precede them."""
+    """Return the network's variables, without those that `variables` set."""
     found = host_network().variables(crates=command.crates) if command.network else {}
     return {name: value for name, value in found.items() if name not in {*CA_VARIABLES, *variables}}
