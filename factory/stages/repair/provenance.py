@@ -7,7 +7,9 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import Distribution, distributions
+from email.message import Message
+from email.parser import HeaderParser
+from io import StringIO
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
@@ -16,6 +18,7 @@ from factory.elf import bundled
 from factory.errors import RepairFailed
 from factory.model.artifacts import LibraryOrigin, PackagePin
 from factory.util.atomic_files import sha256_of
+from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
 # The tree of each layer of a root, lowest first, with its packages.
 Roots = Mapping[Path, Sequence[PackagePin]]
@@ -91,20 +94,30 @@ def _wheel_of(library: Path) -> LibraryOrigin | None:
     folder = next((each for each in library.parents if each.name == "site-packages"), None)
     if folder is None:
         return None
-    path = library.relative_to(folder).as_posix()
-    for installed in distributions(path=[str(folder)]):
-        if _records(installed, path) and {"Name", "Version"} <= set(installed.metadata):
-            name = canonicalize_name(installed.metadata["Name"])
-            return LibraryOrigin(kind="pypi", name=name, version=installed.version)
+    path, installed = library.relative_to(folder).as_posix(), UntrustedFolder(folder)
+    for info in sorted(each.name for each in folder.glob("*.dist-info")):
+        if _records(installed, info, path) and (metadata := _metadata(installed, info)):
+            return LibraryOrigin(kind="pypi", name=canonicalize_name(metadata["Name"]), version=metadata["Version"])
     return None
 
 
-def _records(installed: Distribution, path: str) -> bool:
-    """Report whether the RECORD of a distribution has the path; a damaged one has none."""
+def _records(installed: UntrustedFolder, info: str, path: str) -> bool:
+    """Report whether the RECORD in a .dist-info folder has the path; a damaged one has none."""
     try:
-        return any(file.as_posix() == path for file in installed.files or ())
-    except (ValueError, csv.Error):  # the build can change the file
+        rows = [row for row in csv.reader(StringIO(installed.read_text(f"{info}/RECORD"))) if row]
+        sound = all(len(row) == 3 and (not row[2] or row[2].isdigit()) for row in rows)
+        return sound and any(PurePosixPath(row[0]).as_posix() == path for row in rows)
+    except (FileNotFoundError, UnsafeOutput, csv.Error):  # the build can change the file
         return False
+
+
+def _metadata(installed: UntrustedFolder, info: str) -> Message | None:
+    """Return the METADATA in a .dist-info folder, if it has name and version."""
+    try:
+        found = HeaderParser().parsestr(installed.read_text(f"{info}/METADATA"))
+    except (FileNotFoundError, UnsafeOutput):
+        return None
+    return found if {"Name", "Version"} <= set(found) else None
 
 
 def _debian_package(library: Path, tree: Path, roots: Roots) -> LibraryOrigin | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,17 @@ def test_origin_in_site_packages_with_damaged_files_is_absent(
     file = write(site / "blas/lib/libopenblas.so", "blas")
     write(site / "open_blas-0.3.dist-info/METADATA", f"Metadata-Version: 2.1\n{metadata}")
     write(site / "open_blas-0.3.dist-info/RECORD", record)
+    assert origin_of(file, file, roots) is None
+
+
+@pytest.mark.parametrize("name", ["RECORD", "METADATA"])
+def test_origin_by_a_fifo_is_absent_and_does_not_wait(name: str, tmp_path: Path, roots: Roots) -> None:
+    site = tmp_path / "venv/lib/python3.13/site-packages"
+    file = write(site / "blas/lib/libopenblas.so", "blas")
+    write(site / "open_blas-0.3.dist-info/METADATA", "Name: open-blas\nVersion: 0.3\n")
+    write(site / "open_blas-0.3.dist-info/RECORD", "blas/lib/libopenblas.so,,\n")
+    (site / "open_blas-0.3.dist-info" / name).unlink()
+    os.mkfifo(site / "open_blas-0.3.dist-info" / name)
     assert origin_of(file, file, roots) is None
 
 
