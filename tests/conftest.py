@@ -24,9 +24,9 @@ from tests.support.dockerd import some_engine
 from tests.support.layer_stores import layer_store
 from tests.support.logs import MemoryLog
 from tests.support.upstream import Upstream
-from tests.support.users import installed, user, users_factory
+from tests.support.users import installed, sudoer, user, users_factory
 
-__all__ = ["installed", "user", "users_factory"]  # fixtures
+__all__ = ["installed", "sudoer", "user", "users_factory"]  # fixtures
 
 # Seconds for a test and its fixtures, which make layers on an empty cache; the longest first.
 DEADLINES = {"long": 4 * 3600, "main_job": 2 * 3600, "environment": 3600}

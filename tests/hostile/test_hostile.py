@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ CONTAINERS = [
     "result-is-link",
     "source-is-link",
 ]
+BY_SUDO = ["answer-is-link", "capabilities", "check-reaches-out", "kernel-settings", "locks-by-path", "mounts"]
 Build = Callable[..., str]
 # Of the factory itself; a backend may have one.
 OWN_TRACEBACK = re.compile(r'File "[^"]*/factory/[^"]*"')
@@ -148,6 +150,8 @@ def require_contained(checkout: Checkout, seen: Witness, names: list[str], print
     ]
     assert commands == []
     assert "\x1b" not in printed
+    closed = [checkout.cache / "jobs", *(checkout.cache / "ccache").glob("programs-of-root")]
+    assert [path for path in closed if path.stat().st_mode & 0o077] == []
     assert list(checkout.cache.glob("store/wheels/*/innocent-1.0-*.whl")), printed[-5000:]
 
 
@@ -202,3 +206,19 @@ def test_no_package_gets_out_of_a_users_namespace(
     with witness(checkout.root.parent) as seen:
         attacked(checkout, seen, CONTAINERS, build)
     discard(user.cache / "jobs")
+
+
+def test_no_package_gets_out_when_sudo_starts_it(
+    hostile_root: Checkout, sudoer: User, users_factory: Path, tmp_path: Path
+) -> None:
+    """The build is root's, as where root starts it: so a few attacks that go through its rights."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o055 != 0o055 and folder.is_relative_to(tempfile.gettempdir()):
+            folder.chmod(0o755)
+    variables = {"FACTORY_PRIVILEGE": "sudo", "FACTORY_CACHE": str(hostile_root.cache), **LIMITED}
+
+    def build(*arguments: str) -> str:
+        return sudoer.run([users_factory, *arguments], hostile_root.root, **variables)[1]
+
+    with witness(tmp_path) as seen:
+        attacked(hostile_root, seen, BY_SUDO, build)

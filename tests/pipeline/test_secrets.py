@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from factory.util.redaction import HIDDEN
 from tests.support.canaries import LOOK, NOTHING, Proxy, set_up
 from tests.support.checkouts import ONE_PROFILE, SUMS, Checkout, add_recipe, make_checkout
 from tests.support.secrecy import as_root, package_that_looks, proxy_with_requirement, require_secrecy
-from tests.support.users import User, added_user
+from tests.support.users import User
 
 pytestmark = pytest.mark.environment
 
@@ -70,21 +67,6 @@ def test_cibuildwheel_shows_secrets_nowhere(docker_engine: None, proxy: Proxy, c
     log = checkout.log("own-configuration-1.0", "build")
     assert f"//{HIDDEN}@uv-toml.example/simple/" in log
     assert "tested: 43" in log
-
-
-@pytest.fixture
-def sudoer(users_factory: Path) -> Iterator[User]:
-    """Add a user who may become root without a password."""
-    if shutil.which("sudo") is None:
-        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", "sudo"], check=True)
-    with added_user(f"factory-{os.getpid()}-sudo") as user:
-        rule = Path("/etc/sudoers.d", user.name)
-        rule.write_text(f"{user.name} ALL=(root) NOPASSWD: SETENV: ALL\n")
-        rule.chmod(0o440)
-        try:
-            yield user
-        finally:
-            rule.unlink()
 
 
 def test_sudo_uses_settings_of_user_and_shows_secrets_nowhere(

@@ -122,6 +122,21 @@ def user(users_factory: Path) -> Iterator[User]:
         yield user
 
 
+@pytest.fixture
+def sudoer(users_factory: Path) -> Iterator[User]:
+    """Add a user who may become root without a password."""
+    if shutil.which("sudo") is None:
+        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", "sudo"], check=True)
+    with added_user(f"factory-{os.getpid()}-sudo") as user:
+        rule = Path("/etc/sudoers.d", user.name)
+        rule.write_text(f"{user.name} ALL=(root) NOPASSWD: SETENV: ALL\n")
+        rule.chmod(0o440)
+        try:
+            yield user
+        finally:
+            rule.unlink()
+
+
 def move_layers(
     hybrid: RootfsEnvironment, clean_root: RootfsEnvironment, layout: Layout, user: User, users_factory: Path
 ) -> None:
