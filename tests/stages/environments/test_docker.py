@@ -183,7 +183,7 @@ from factory.util.log import LogFile
 from tests.support.layer_stores import layer_store
 store = layer_store(default_layout())
 work, root = Path(sys.argv[1]), check_root(store, PYTHONS[0])
-with DockerEnvironment(root=root, store=store).open(work) as sandbox:
+with DockerEnvironment(root=root, store=store).open(work, caches="test") as sandbox:
     sandbox.run(Command(["touch", "/opt/written"], network=True), log=LogFile(work / "log"))
     sandbox.run(Command(["sh", "-c", "echo started > /build/started; sleep 1000"]), log=LogFile(work / "log"))
 """
