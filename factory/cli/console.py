@@ -23,6 +23,7 @@ from rich.text import Text
 
 from factory.cli.printable import printable
 from factory.util.log import LogFile, LogSink
+from factory.util.repetition import repeated
 
 # Interval between progress lines of a stage where there is no terminal, in seconds.
 QUIET_SECONDS = 60.0
@@ -197,7 +198,7 @@ class Reporter:
     @contextmanager
     def _progress_lines(self, row: Row) -> Iterator[Callable[[str], None]]:
         """Print a progress line now and then, also without output: CI systems end silent builds."""
-        with _every(QUIET_SECONDS, lambda: self.line(_progress_line(row))):
+        with repeated(QUIET_SECONDS, lambda: self.line(_progress_line(row))):
             yield row.record_line
 
     @contextmanager
@@ -212,7 +213,7 @@ class Reporter:
             if row.silence:
                 self.line(_progress_line(row))
 
-        with _every(QUIET_SECONDS, tell):
+        with repeated(QUIET_SECONDS, tell):
             yield listener
 
     def line(self, text: str) -> None:
@@ -221,24 +222,6 @@ class Reporter:
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _every(interval: float, act: Callable[[], object]) -> Iterator[None]:
-    """Call `act` every `interval` seconds while the body runs."""
-    ended = threading.Event()
-
-    def repeat() -> None:
-        while not ended.wait(interval):
-            act()
-
-    thread = threading.Thread(target=repeat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _progress_line(row: Row) -> str:

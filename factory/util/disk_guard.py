@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from factory.errors import CommandFailed
 from factory.util import cancellation
+from factory.util.repetition import repeated
 
 # Left free for everything else: the smaller of these.
 RESERVE_BYTES, RESERVE_SHARE = 2 << 30, 0.05
@@ -29,22 +28,15 @@ def disk_guard(folder: Path) -> Iterator[None]:
     total, _, before = shutil.disk_usage(folder)
     reserve = min(RESERVE_BYTES, int(total * RESERVE_SHARE))
 
-    def watch() -> None:
-        while not ended.wait(POLL_SECONDS):
-            free = shutil.disk_usage(folder).free
-            if free < reserve < before - free:
-                stop.request(partial(_ended, folder, before - free, free))
-                return
+    def end_if_full() -> bool:
+        free = shutil.disk_usage(folder).free
+        full = free < reserve < before - free
+        if full:
+            stop.request(lambda: _ended(folder, before - free, free))
+        return full
 
-    with cancellation.nested() as stop:
-        ended = threading.Event()
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            watcher.join()
+    with cancellation.nested() as stop, repeated(POLL_SECONDS, end_if_full):
+        yield
 
 
 def _ended(folder: Path, written: int, free: int) -> CommandFailed:

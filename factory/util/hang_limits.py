@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from factory.errors import CommandFailed
 from factory.util import cancellation
 from factory.util.durations import show_duration
 from factory.util.log import LogSink
+from factory.util.repetition import repeated
 from factory.util.resource_usage import Meter, current_meter
 
 # Exit status of timeout(1).
@@ -50,14 +50,9 @@ def hang_limits(what: str, limits: HangLimits, log: LogSink) -> Iterator[LogSink
         CommandHangs: with the limit and the last lines.
     """
     with cancellation.nested() as stop:
-        watch, ended = _Watch(what, limits, log, stop, current_meter()), threading.Event()
-        watcher = threading.Thread(target=watch.run, args=(ended,), daemon=True)
-        watcher.start()
-        try:
+        watch = _Watch(what, limits, log, stop, current_meter())
+        with repeated(POLL_SECONDS, watch.end_if_hung):
             yield watch
-        finally:
-            ended.set()
-            watcher.join()
 
 
 class _Watch:
@@ -83,12 +78,12 @@ class _Watch:
             self._last.extend(line for line in text.splitlines() if line.strip())
         self._rest()
 
-    def run(self, ended: threading.Event) -> None:
-        """Watch until `ended` is set, or a limit is reached."""
-        while not ended.wait(POLL_SECONDS):
-            if cause := self._exceeded():
-                self._end(f"{self._what} hangs: {cause}")
-                return
+    def end_if_hung(self) -> bool:
+        """End the command if it has reached a limit, and report so."""
+        cause = self._exceeded()
+        if cause:
+            self._end(f"{self._what} hangs: {cause}")
+        return bool(cause)
 
     def _end(self, message: str) -> None:
         self._log.write(f"# {message}\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from subprocess import Popen
 
 import psutil
+
+from factory.util.repetition import repeated
 
 SAMPLE_SECONDS = 1.0
 
@@ -84,18 +85,15 @@ def watched(child: Popen[str]) -> Iterator[None]:
     if meter is None:
         yield
         return
-    watch, ended = _Watch(child.pid), threading.Event()
-    watcher = threading.Thread(target=watch.run, args=(ended,), daemon=True)
-    watcher.start()
+    watch = _Watch(child.pid)
     try:
-        with meter.watching(watch):
-            yield
-        # Before it is reaped, its time and that of its children are available.
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        with repeated(SAMPLE_SECONDS, watch.sample):
+            with meter.watching(watch):
+                yield
+            # Before it is reaped, its time and that of its children are available.
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     finally:
-        ended.set()
-        watcher.join()
         watch.sample()
         meter.add(watch.largest)
 
@@ -106,11 +104,6 @@ class _Watch:
     def __init__(self, root: int) -> None:
         self._root = root
         self.largest = Usage()
-
-    def run(self, ended: threading.Event) -> None:
-        """Sample until `ended` is set."""
-        while not ended.wait(SAMPLE_SECONDS):
-            self.sample()
 
     def sample(self) -> None:
         """Take one sample."""
