@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from factory.errors import BuildFailed, CommandFailed
@@ -15,6 +15,10 @@ from factory.model.recipe import Recipe
 from factory.util.failure_hints import hint_for, is_machines_fault
 from factory.util.log import LogSink
 from factory.util.untrusted import UntrustedFolder
+
+# Folder of commands with network, which no build can write: uv, Python and cargo read settings and modules of the
+# current folder, and cargo runs programs that those name.
+UNWRITTEN = PurePosixPath("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import BUILD, SOURCE, Command
 from factory.model.recipe import Recipe
-from factory.stages.builders.base import Build
+from factory.stages.builders.base import UNWRITTEN, Build
 from factory.util.atomic_files import write_file
 
 # A build requirement on one of these means that cargo compiles the project.
@@ -23,8 +23,6 @@ UNLOCKED = "unlocked-crates.json"
 # Texts of the Cargo.lock files that cargo generated instead, by path.
 MADE_LOCKS = "made-locks.json"
 HOME = BUILD / "cargo"
-# Folder of the fetch: cargo runs programs that the configuration in the current folder and those above it names.
-UNWRITTEN = PurePosixPath("/")
 # Downloads are cached for other builds. The host's configured registries (see factory/host) apply to downloads only:
 # the build reads all crates from one folder, and cargo verifies them against the checksums in Cargo.lock.
 VENDOR = f"""

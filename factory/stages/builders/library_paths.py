@@ -70,7 +70,7 @@ def _named(venv: Path, group: str) -> list[Path]:
 
 
 def _modules(venv: Path, file: Path, group: str) -> list[str]:
-    """Return the modules that the entry points of a group in a file name; a damaged file has none."""
+    """Return the modules in a file's entry points of a group; a damaged file has none."""
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     try:
         parser.read_string(UntrustedFolder(venv).read_text(file.relative_to(venv).as_posix()))

@@ -20,7 +20,7 @@ from factory.model.artifacts import BuiltWheel, PackagePin
 from factory.model.protocols import BUILD, INPUTS, SOURCE, Command
 from factory.model.recipe import Recipe
 from factory.stages.builders import cargo
-from factory.stages.builders.base import Build
+from factory.stages.builders.base import UNWRITTEN, Build
 from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.library_paths import library_folders, library_variables
 from factory.util.atomic_files import sha256_of
@@ -64,8 +64,6 @@ if [ -d "$packages/cmake/data/bin" ]; then make_native cmake cmake/data/bin "$pa
 if [ -f {VENV}/bin/maturin ]; then make_native maturin bin {VENV}/bin; fi
 VIRTUAL_ENV=/nonexistent $pure -m compileall -q {VENV}/lib || true
 """
-# Folder of commands with network: uv and Python read settings and modules of the current one, which no build can write.
-UNWRITTEN = PurePosixPath("/")
 # uv would run the code that other addresses name, or put variables into them.
 ADDRESS = re.compile(r"(git\+)?https?://[^$]*")
 # Backends that can keep their build tree: with a stable path, killed builds resume and builds are reproducible.
@@ -212,7 +210,13 @@ def _uv_install(build: Build, requirements: Sequence[str], offered: Sequence[str
 
 
 def require_remote(text: object, recipe: Recipe) -> None:
-    """Require a build requirement that is not in the source itself: uv would run its code with the network."""
+    """Require a build requirement that is not in the source itself.
+
+    uv would run its code with the network.
+
+    Raises:
+        BuildFailed: it is, or is no requirement.
+    """
     subject = f"{recipe.label}: build requirement {str(text)[:NAME_LIMIT]!r}"
     try:
         address = Requirement(text if isinstance(text, str) else "").url
