@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -130,7 +130,7 @@ def run_tool(
         CommandFailed: see `factory.util.process.run`.
     """
     shown = [Path(sys.prefix), Path(sys.base_prefix), *readable]
-    mounts = [word for name in SYSTEM for word in _shown(Path("/", name))]
+    mounts = system_options(SYSTEM)
     mounts += [*private_options(), "--dev", "/dev", *proc_options()]
     mounts += [word for path in dict.fromkeys(shown) for word in ("--ro-bind-try", str(path), str(path))]
     mounts += [word for path in writable for word in ("--bind", str(path), str(path))]
@@ -144,10 +144,15 @@ def run_tool(
     return run(limited(command, default_limits()), env=kept, log=log, what=what or argv[0], show_command=False)
 
 
-def _shown(path: Path) -> list[str]:
-    if path.is_symlink():
-        return ["--symlink", str(path.readlink()), str(path)]
-    return ["--ro-bind", str(path), str(path)] if path.is_dir() else []
+def system_options(names: Iterable[str]) -> list[str]:
+    """Return bubblewrap's options that show folders of the machine's root, read-only; links stay links."""
+    options: list[str] = []
+    for path in (Path("/", name) for name in names):
+        if path.is_symlink():
+            options += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            options += ["--ro-bind", str(path), str(path)]
+    return options
 
 
 @cache

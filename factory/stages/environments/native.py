@@ -28,7 +28,7 @@ from factory.stages.environments.debian.rust import rust_packages
 from factory.stages.environments.layers import Layer, LayerStore, content_key
 from factory.stages.environments.sandbox import SealedSandbox, caches_of
 from factory.stages.environments.variables import BASE_PATH, CHECK_VENV, COMMON, debian_variables
-from factory.util.confinement import private_options
+from factory.util.confinement import private_options, system_options
 from factory.util.log import LogSink
 from factory.util.paths import Layout
 
@@ -140,12 +140,7 @@ class MachineSandbox(SealedSandbox):
             shutil.copytree(layer, self.scratch, symlinks=True, dirs_exist_ok=True)
 
     def _root(self) -> list[str]:
-        options = []
-        for path in (MACHINE / name for name in SHOWN):
-            if path.is_symlink():
-                options += ["--symlink", str(path.readlink()), str(path)]
-            elif path.is_dir():
-                options += ["--ro-bind", str(path), str(path)]
+        options = system_options(SHOWN)
         for name in WRITABLE:
             options += ["--bind", str(self.scratch / name), str(MACHINE / name)]
         return [*options, *private_options(), "--tmpfs", HIDDEN]
