@@ -42,6 +42,7 @@ from factory.stages.environments.sandbox import inputs_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
 from factory.util.confinement import default_limits
 from factory.util.log import LogSink
+from factory.util.paths import make_private
 from factory.util.process import attach, run
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ class CibuildwheelEnvironment:
         if shutil.which("docker") is None:
             raise PrerequisiteMissing("the program 'docker' is not installed", hint="apt-get install docker.io")
         compiler_cache = self.store.layout.compiler_caches / caches
-        for folder in (work, inputs_of(work), compiler_cache):
+        for folder in (work, inputs_of(work)):
             folder.mkdir(parents=True, exist_ok=True)
+        make_private(compiler_cache)
         shutil.copy(Path(inside.__file__).with_name(SHELL_FILE), inputs_of(work))
         with connect() as client, shown_cpuinfo(work) as cpuinfo:
             yield CibuildwheelSandbox(
