@@ -10,6 +10,7 @@ from factory.model.artifacts import SourceTree
 from factory.model.source import Source
 from factory.stages.sources.identity import require_identity
 from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.source_files import leads_inside
 from factory.util.log import LogSink
 
 # Folder of the destination that parts of a source are unpacked in, before they are moved into it.
@@ -37,8 +38,7 @@ def _insert(folder: str, part: SourceTree, tree: SourceTree) -> None:
     """Move a part's tree to its folder of the source; keep the source's date."""
     target = tree.path / folder
     date = tree.path.stat().st_mtime
-    inside = Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(tree.path))
-    if os.path.lexists(target) or not inside:
+    if os.path.lexists(target) or not leads_inside(target.parent, tree.path):
         raise SourceError(
             f"{part.path.name}: cannot become {folder} of {tree.path.name}: it exists, or leaves the source",
             hint="name another folder in source.parts",

@@ -16,7 +16,7 @@ from factory.model.artifacts import SourceTree
 from factory.model.declaration import SHA256, BesideRecipe, about
 from factory.model.source import Source
 from factory.stages.sources.disk import explain_full_disk
-from factory.stages.sources.source_files import source_files, tree_sha256
+from factory.stages.sources.source_files import leads_inside, source_files, tree_sha256
 from factory.util.full_disk import FULL
 from factory.util.log import LogSink
 
@@ -87,8 +87,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _check_link(root: Path, link: Path) -> None:
-    # Not Path.resolve, which raises for a loop of links.
-    if link.readlink().is_absolute() or not Path(os.path.realpath(link)).is_relative_to(os.path.realpath(root)):
+    if link.readlink().is_absolute() or not leads_inside(link, root):
         raise SourceError(
             f"{link} is a link to {link.readlink()}, which leaves the source folder {root}",
             hint="copy the file there, or pin the folder that holds both",

@@ -10,7 +10,7 @@ from pathlib import Path
 from factory.errors import SourceError
 from factory.model.artifacts import SourceTree
 from factory.model.source import Overlay
-from factory.stages.sources.source_files import source_files, tree_sha256
+from factory.stages.sources.source_files import leads_inside, source_files, tree_sha256
 from factory.util.log import LogSink
 
 PKG_INFO = "PKG-INFO"
@@ -60,12 +60,8 @@ def _check(file: Path, target: Path, tree: SourceTree) -> None:
     if file.is_symlink():
         raise SourceError(f"the overlay's {file} is a link", hint="put the file itself there")
     place = target.relative_to(tree.path)
-    if target.is_symlink() or target.is_dir() or not _is_inside(target.parent, tree.path):
+    if target.is_symlink() or target.is_dir() or not leads_inside(target.parent, tree.path):
         raise SourceError(
             f"the overlay's {file} can't be laid over the source: {place} is a folder or a link there",
             hint="choose another name for it",
         )
-
-
-def _is_inside(folder: Path, root: Path) -> bool:
-    return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root))  # Path.resolve raises for link loops

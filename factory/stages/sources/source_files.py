@@ -40,6 +40,14 @@ def tree_sha256(root: Path) -> str:
     return digest.hexdigest()
 
 
+def leads_inside(path: Path, root: Path) -> bool:
+    """Report whether a path with its links followed is inside a folder.
+
+    A loop of links leads nowhere else, so it counts as inside; Path.resolve raises for one.
+    """
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
 def source_files(root: Path) -> Iterator[Path]:
     """Iterate over the source files and links of a folder, sorted by name.
 
