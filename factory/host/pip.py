@@ -14,8 +14,6 @@ from factory.host.uv import VARIABLES, uv_settings
 from factory.util.process import run
 from factory.util.redaction import learn, url_secrets
 
-# pip's setting -> uv's variable, and that variable's older name.
-UV_VARIABLES = VARIABLES
 _PIP_LINE = re.compile(r"^(?P<section>[\w:-]+)\.(?P<key>[\w-]+)=(?P<value>['\"].*['\"])$", re.MULTILINE)
 
 
@@ -39,7 +37,7 @@ def uv_variables(pip: Mapping[str, str], environment: Mapping[str, str] = os.env
     """Return uv's variables for indexes; pip's settings fill the gaps of uv's own."""
     own = uv_settings(user_environment(environment))
     found = {}
-    for key, (name, _) in UV_VARIABLES.items():
+    for key, (name, _) in VARIABLES.items():
         words = own.get(key) or tuple(pip.get(key, "").split())
         if words:
             found[name] = ("," if key == "find-links" else " ").join(words)

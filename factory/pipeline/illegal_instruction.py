@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from factory.errors import FactoryError
 from factory.stages.audit.isa import extension_of
@@ -103,9 +102,7 @@ def disassemble(encoding: int, size: int, disassembler: Sequence[str]) -> str:
         file.write(encoding.to_bytes(size, "little"))
         file.flush()
         try:
-            printed = run(
-                [*disassembler, "-D", "-z", "-b", "binary", "-m", "riscv:rv64", "-M", "max", str(Path(file.name))]
-            )
+            printed = run([*disassembler, "-D", "-z", "-b", "binary", "-m", "riscv:rv64", "-M", "max", file.name])
         except FactoryError:
             return unknown
     match = re.search(r"^\s*0:\s+[0-9a-f]+\s+(.+)$", printed, re.MULTILINE)

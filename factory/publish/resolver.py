@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import CommandFailed, PublishError
-from factory.host.pip import UV_VARIABLES, pip_settings, uv_variables
+from factory.host.pip import pip_settings, uv_variables
+from factory.host.uv import VARIABLES
 from factory.util import cancellation
 from factory.util.durations import show_duration
 from factory.util.hang_limits import TIMED_OUT
@@ -136,7 +137,7 @@ def host_environment() -> Mapping[str, str]:
 
 
 def _without_indexes() -> dict[str, str]:
-    names = {*(name for pair in UV_VARIABLES.values() for name in pair), "UV_INDEX_STRATEGY", "UV_NO_INDEX"}
+    names = {*(name for pair in VARIABLES.values() for name in pair), "UV_INDEX_STRATEGY", "UV_NO_INDEX"}
     return {name: value for name, value in os.environ.items() if name not in names}
 
 
