@@ -33,6 +33,17 @@ from tests.support.plants import (
     zipped,
 )
 
+
+def beyond_tag(version: str, library: str, glibc: str, of: str = "") -> Plant:
+    """Return a plant that needs a library's symbol version beyond its manylinux tag."""
+    return Plant(
+        what=f"{version} under manylinux_{glibc}{of}",
+        kind="symbol-version",
+        image=Image(versions=(version,), version_library=library),
+        tag=MANYLINUX.format(glibc),
+    )
+
+
 INSTRUCTIONS = (
     Plant(what="vector code", kind="isa", image=VECTOR),
     Plant(what="vector code whose attributes claim the baseline", kind="isa", image=HIDDEN),
@@ -191,24 +202,9 @@ LOADING = (
         image=Image(versions=("GLIBC_ABI_DT_RELR",)),
         tag=MANYLINUX.format("2_35"),
     ),
-    Plant(
-        what="GLIBCXX_3.4.29 under manylinux_2_31 (rapidfuzz's fuzz_cpp.so)",
-        kind="symbol-version",
-        image=Image(versions=("GLIBCXX_3.4.29",), version_library="libstdc++.so.6"),
-        tag=MANYLINUX.format("2_31"),
-    ),
-    Plant(
-        what="CXXABI_1.3.15 under manylinux_2_38",
-        kind="symbol-version",
-        image=Image(versions=("CXXABI_1.3.15",), version_library="libstdc++.so.6"),
-        tag=MANYLINUX.format("2_38"),
-    ),
-    Plant(
-        what="GCC_14.0.0 under manylinux_2_38",
-        kind="symbol-version",
-        image=Image(versions=("GCC_14.0.0",), version_library="libgcc_s.so.1"),
-        tag=MANYLINUX.format("2_38"),
-    ),
+    beyond_tag("GLIBCXX_3.4.29", "libstdc++.so.6", "2_31", " (rapidfuzz's fuzz_cpp.so)"),
+    beyond_tag("CXXABI_1.3.15", "libstdc++.so.6", "2_38"),
+    beyond_tag("GCC_14.0.0", "libgcc_s.so.1", "2_38"),
     Plant(what="a truncated library", kind="elf", files={LIBRARY: PLAIN.build()[:200]}),
     Plant(
         what="links that are stored as copies",
