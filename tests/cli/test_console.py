@@ -69,7 +69,7 @@ def test_ci_folds_of_parallel_builds_are_printed_whole(tmp_path: Path, monkeypat
 
 
 def logged(tmp_path: Path, lines: list[str]) -> list[str]:
-    """Return the output of a stage that logs these lines and then nothing, until the output tells so."""
+    """Return the output of a stage that logs these lines and then falls silent."""
     console = Console(file=io.StringIO(), width=120, highlight=False)
     with Reporter(console).stage("numpy 2.5.5", "build", tmp_path / "build.log") as log:
         for line in lines:

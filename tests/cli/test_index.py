@@ -93,7 +93,7 @@ def test_index_pages_only_equals_full_index(output: Path, capsys: pytest.Capture
 
 
 def test_index_with_strict_umask_is_readable(output: Path) -> None:
-    """A web server of another user reads folders and files, also a wheel that is a hard link of a private one."""
+    """Another user's web server reads all files, also hard links of private ones."""
     ledger = output.parent / "ledger"
     wheel = make_wheel(output.parent / "cache/mirror", "demo")
     Ledger(ledger).add(release_of(wheel))

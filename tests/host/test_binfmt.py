@@ -135,7 +135,7 @@ print(sorted(path.name for path in binfmt.BINFMT.iterdir()))
 
 
 def test_register_while_others_build_keeps_the_entry(tmp_path: Path) -> None:
-    """The second process has another QEMU, but the first one builds; when all have ended, another may be registered."""
+    """A second QEMU waits for the builds of the first one to end."""
     enter = ["unshare", "--user", "--map-root-user", "--mount"]
     command = [*enter, sys.executable, "-c", TOGETHER, str(tmp_path), USER]
     ran = subprocess.run(command, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Tests of control groups: where they are made, and what a command that reaches a limit gets."""
+"""Tests of control groups: their places, and commands that reach a limit."""
 
 from __future__ import annotations
 

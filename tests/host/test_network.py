@@ -1,4 +1,4 @@
-"""The network's variables have what downloads need, from every place where pip, uv, cargo and netrc keep it."""
+"""Tests of the network's variables, from each place of pip, uv, cargo and netrc."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ explicit = true
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Return the variables of a user with an empty home folder and no configuration of the machine."""
+    """Return the variables of a user with an empty home folder and nothing configured."""
     (tmp_path / "xdg").mkdir()
     return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
 

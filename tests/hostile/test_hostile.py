@@ -157,7 +157,7 @@ def require_contained(checkout: Checkout, seen: Witness, names: list[str], print
 
 @pytest.fixture
 def hostile_root(tmp_path: Path, fresh_cache: Path) -> Iterator[Checkout]:
-    """Make a checkout of root's; the trees that attacks leave are too deep for Python to remove."""
+    """Make a checkout of root's; remove trees afterwards that are too deep for Python."""
     yield Checkout(root=tmp_path / "checkout", cache=fresh_cache)
     discard(fresh_cache / "jobs")
 
@@ -211,7 +211,7 @@ def test_no_package_gets_out_of_a_users_namespace(
 def test_no_package_gets_out_when_sudo_starts_it(
     hostile_root: Checkout, sudoer: User, users_factory: Path, tmp_path: Path
 ) -> None:
-    """The build is root's, as where root starts it: so a few attacks that go through its rights."""
+    """Through sudo, the build is root's: a few attacks on its rights."""
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_mode & 0o055 != 0o055 and folder.is_relative_to(tempfile.gettempdir()):
             folder.chmod(0o755)

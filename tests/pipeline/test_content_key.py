@@ -1,4 +1,4 @@
-"""Content keys: each field that decides a wheel or its checks changes the key, and so does its default."""
+"""Tests of content keys: each deciding field and default changes the key."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_undeciding_fields_keep_the_key(
 
 @given(st.data())
 def test_changed_default_changes_the_key(data: st.DataObject) -> None:
-    """A default of the program is compared with the literal that keys omit, whichever field it is of."""
+    """Defaults of the program are compared with the literals that keys omit."""
     table, name = data.draw(st.sampled_from(DECIDING))
     kind = TABLES[table].__name__
     other = {**DEFAULTS, kind: {**DEFAULTS[kind], name: "a default of before"}}
@@ -169,7 +169,7 @@ def classes_of(kind: Any) -> Iterator[type]:
 
 
 def test_each_default_of_recipes_has_its_literal() -> None:
-    """A new field of recipes needs a line in DEFAULTS, else it changes the key of every stored build."""
+    """A new recipe field without a line in DEFAULTS would change every stored key."""
     kinds = {*classes_of(Recipe), *(each for kind in SOURCE_KINDS.values() for each in classes_of(kind))}
     missing = [
         f"{kind.__name__}.{field.name}"

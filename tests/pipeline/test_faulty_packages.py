@@ -49,7 +49,7 @@ subprocess.check_call(["./configure"])
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A package's files that differ from the plain ones, the exit status, and words of the error."""
+    """A package's unusual files, the exit status, and words of the error."""
 
     status: int
     words: tuple[str, ...]

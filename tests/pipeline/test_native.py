@@ -37,7 +37,7 @@ exec /build/bubblewrap/ld-linux-x86-64.so.2 --library-path /build/bubblewrap /bu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardSandbox(OverlaySandbox):
-    """A sandbox that shows the machine's layers at /layers; the factory inside opens sandboxes of its own."""
+    """A sandbox with the machine's layers at /layers, for a factory inside it."""
 
     machine_layers: Path
 

@@ -1,4 +1,4 @@
-"""Caches with odd names, and strict umasks: neither stops a build, nor do they change its wheel."""
+"""Tests of builds in caches with odd names and under strict umasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No secret of the machine gets to a command line, a build, a log, a record, an index or an exported cache."""
+"""Tests of secrets: none gets into command lines, builds, logs, records or exports."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_build_shows_secrets_nowhere(
 
 
 def test_cibuildwheel_shows_secrets_nowhere(docker_engine: None, proxy: Proxy, cache: Path, tmp_path: Path) -> None:
-    """All of such a build has the network, and so its commands the secrets; its log is published."""
+    """Such a build has the network and so the secrets; its log is published."""
     checkout = Checkout(root=tmp_path / "checkout", cache=cache)
     add_recipe(checkout.root, "own-configuration", more=CIBUILDWHEEL + ONE_PROFILE, smoke=ANSWER)
     require_secrecy(as_root(checkout, set_up(tmp_path / "home", proxy.port)), "own-configuration", cache, tmp_path)

@@ -1,4 +1,4 @@
-"""Output folders: an index removes unknown pages, so it is written only where no one else's files are."""
+"""Tests of output folders: no index is written over other people's files."""
 
 from __future__ import annotations
 

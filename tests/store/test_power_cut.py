@@ -1,4 +1,4 @@
-"""Power failures: what a record names is on disk before the record is, shown by a trace of the system calls."""
+"""Tests of power failures: files are on disk before the record that names them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ RECORDS = {
 
 @dataclass(slots=True)
 class Disk:
-    """What a power failure would lose: contents of files, and names in folders, that are not on disk."""
+    """Contents of files and names in folders that a power failure would lose."""
 
     contents: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)

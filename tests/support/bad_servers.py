@@ -1,4 +1,4 @@
-"""Web servers on the loopback interface that hang, trickle, break off, redirect or never end."""
+"""Web servers on loopback that hang, trickle, break off, redirect or never end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Write = Callable[[bytes], None]
 
 @dataclass(kw_only=True)
 class BadServer:
-    """A server's address, its requests (path, headers), and its end, which every hanging answer waits for."""
+    """A server's address, its requests (path, headers), and the event of its end."""
 
     url: str = ""
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)

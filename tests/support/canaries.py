@@ -1,4 +1,4 @@
-"""Canaries: secrets in every place where a machine keeps them, and a proxy with indexes that wants them."""
+"""Canaries: secrets in every usual place, and a proxy with indexes that wants them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NOTHING = "0 places with secrets: []"
 
 @dataclass
 class Proxy:
-    """A proxy on the loopback interface, behind which each host is an index; only that of pip has files."""
+    """A proxy on loopback, behind which each host is an index; only pip's has files."""
 
     files: dict[str, bytes]
     port: int = 0
@@ -104,7 +104,7 @@ def address(name: str, *, login: bool = True) -> str:
 
 
 def set_up(home: Path, port: int) -> dict[str, str]:
-    """Put canaries into files below the folder `home`; returns the variables with further ones."""
+    """Put canaries into files below `home`; returns variables with further ones."""
     files = {
         ".netrc": f"machine netrc.example login netrc password {CANARIES['netrc']}\n",
         ".config/pip/pip.conf": f"[global]\nindex-url = {address('pip')}\ntrusted-host = pip.example\n",

@@ -136,7 +136,7 @@ class Image:
             yield struct.pack("<IBBHQQ", names.add(name), 0x22 if self.weak else 0x12, 0, 0, 0, 0)
 
     def _tables(self, symbols: bytes, dynsym: int) -> Iterator[Section]:
-        """Yield .hash, .rela.dyn and the unwind tables, where something in the image asks for them."""
+        """Yield .hash, .rela.dyn and the unwind tables that the image asks for."""
         if self.undefined:
             number = len(symbols) // 24 + 1
             data = struct.pack("<III", 1, number, 0) + bytes(4 * number)
@@ -266,7 +266,7 @@ def _attributes(arch: str) -> bytes:
 
 
 def _unwind_table(functions: tuple[tuple[int, int], ...], at: int) -> bytes:
-    """.eh_frame_hdr at an address: a sorted table of functions, and behind it the start of each one's entry."""
+    """.eh_frame_hdr: a sorted table of functions, then the start of each one's entry."""
     entries_at = 12 + 8 * len(functions)
     table, entries = b"", b""
     for number, (offset, size) in enumerate(sorted(functions)):

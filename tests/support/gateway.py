@@ -13,7 +13,7 @@ import requests
 
 @contextmanager
 def gateway(upstream: str, login: str) -> Iterator[str]:
-    """Serve what `upstream` has to those who send `login`, as HTTP has it; yields host and port."""
+    """Serve `upstream` to those who send `login`; yields host and port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

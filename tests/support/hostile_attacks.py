@@ -1,4 +1,4 @@
-"""Attacks of a package on the machine that builds it: each is the code of a build backend or of a module.
+"""Attacks of a package on the machine that builds it, as code of a backend or module.
 
 The code runs with these names: `OUTSIDE`, a folder of the machine with the file `secret` and the empty folder `drop`;
 `PORT`, where a server of the machine listens on loopback, and `SOCKET`, its abstract socket; `VICTIM`, the number of a

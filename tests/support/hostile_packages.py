@@ -1,4 +1,4 @@
-"""Small packages that attack the machine: a source with its own build backend, and a recipe."""
+"""Packages that attack the machine: a source with a build backend, and a recipe."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Machine:
 
 
 def add_package(root: Path, name: str, machine: Machine) -> None:
-    """Add the package of an attack, or an innocent one, with its recipe to the checkout `root`.
+    """Add an attack's package, or an innocent one, with its recipe to a checkout.
 
     The wheel of a build that attacks has no check: it is not to be published.
     """

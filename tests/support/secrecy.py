@@ -1,4 +1,4 @@
-"""Commands of the factory among canaries, and a search for these in all that the commands show and make."""
+"""Commands of the factory among canaries, and a search for these in all results."""
 
 from __future__ import annotations
 

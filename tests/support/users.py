@@ -88,7 +88,7 @@ def added_user(name: str, *options: str) -> Iterator[User]:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Install a factory that every user may run; these tests' checkout and Python may be root's."""
+    """Install a factory that every user may run: the tests' own may be root's."""
     if shutil.which("newuidmap") is None:
         subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", "uidmap"], check=True)
     folder = Path(tempfile.mkdtemp(prefix="factory-"))
@@ -140,7 +140,7 @@ def sudoer(users_factory: Path) -> Iterator[User]:
 def move_layers(
     hybrid: RootfsEnvironment, clean_root: RootfsEnvironment, layout: Layout, user: User, users_factory: Path
 ) -> None:
-    """Export root's layers and import them as the user, whose namespace has the owners that their files need.
+    """Export root's layers and import them as the user, with the owners of the namespace.
 
     A user who has them already keeps them.
     """

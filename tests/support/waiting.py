@@ -17,7 +17,7 @@ POLL_SECONDS = 0.02
 def wait_until(
     holds: Callable[[], object], *, seconds: float = 60, process: subprocess.Popen[Any] | None = None
 ) -> None:
-    """Wait until the condition holds; fail after `seconds`, or when the process has ended before."""
+    """Wait until a condition holds; fail after `seconds` or at the process's end."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert process is None or process.poll() is None, process.communicate()

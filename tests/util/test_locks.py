@@ -1,4 +1,4 @@
-"""Files in use: they are used until the end of a process, and removed only while nobody uses them."""
+"""Tests of files in use: nobody removes them before their users end."""
 
 from __future__ import annotations
 

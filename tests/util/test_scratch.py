@@ -52,7 +52,7 @@ def test_own_folder_with_reused_pid_is_abandoned(tmp_path: Path) -> None:
 
 
 def test_own_folder_keeps_running_processes_and_other_names(tmp_path: Path) -> None:
-    """Recipes may be named check-x and bench-x; their jobs are elsewhere, and nothing but own folders matches here."""
+    """Jobs of recipes named check-x and bench-x are no scratch folders."""
     others = [tmp_path / "check-x-0123456789abcdef", tmp_path / "check-x-0123456789abcdef.lock"]
     others[0].mkdir()
     others[1].touch()

@@ -1,4 +1,4 @@
-"""Tests of folders that builds write: no name leads out, and nothing waits or fills the memory."""
+"""Tests of folders that builds write: no name leads out, waits or fills memory."""
 
 from __future__ import annotations
 

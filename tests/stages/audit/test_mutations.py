@@ -1,4 +1,4 @@
-"""Damaged ELF files: 400 mutations of a real library, and of a small one with every table that the reader knows."""
+"""Tests of damaged ELF files: 400 mutations of a real and of a small library."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ RICH = Image(
 
 
 def real_library() -> bytes:
-    """Return a real library, a small one of NumPy, as one for RISC-V: so that all of it is read."""
+    """Return a small library of NumPy, marked as one for RISC-V."""
     data = Path(numpy.linalg.lapack_lite.__file__).read_bytes()
     return data[:18] + RISCV + data[20:]
 
 
 def mutations(data: bytes, seed: int) -> Iterator[bytes]:
-    """Yield damaged copies: cut, with other bytes, and with extreme numbers, mostly in the headers and tables."""
+    """Yield damaged copies: cut, with other bytes, with extreme numbers."""
     chance = random.Random(seed)
     tables = [HEADER, struct.unpack_from("<Q", data, 40)[0]]
     for number in range(NUMBER):

@@ -1,4 +1,4 @@
-"""The plant family: each bad wheel is caught, each good one passes, and the docs have the table."""
+"""Tests of planted wheels: bad ones are caught, good ones pass, the docs list them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit declaration in a wheel: written by the repair, read by the audit, installed by pip."""
+"""Tests of the audit declaration: written by the repair, read by the audit."""
 
 from __future__ import annotations
 
