@@ -49,7 +49,7 @@ def build_once(package: str) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory(dir=default_layout().root) as folder:
         for name in SHARED:
             Path(folder, name).symlink_to(default_layout().root / name)
-        command = [sys.executable, "-m", "factory.cli.main", "build", package, "--json"]
+        command = [sys.executable, "-m", "factory.cli", "build", package, "--json"]
         started = time.monotonic()
         printed = run(command, env={**os.environ, CACHE_VARIABLE: folder}, cwd=ROOT)
         total = time.monotonic() - started
