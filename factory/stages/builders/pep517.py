@@ -66,6 +66,11 @@ VIRTUAL_ENV=/nonexistent $pure -m compileall -q {VENV}/lib || true
 """
 # uv would run the code that other addresses name, or put variables into them.
 ADDRESS = re.compile(r"(git\+)?https?://[^$]*")
+# Before the backend is asked: it imports most of itself, and compiling that under QEMU takes longer than all else.
+BYTE_COMPILE = f"""
+pure=/opt/native/bin/python-pure
+[ ! -x $pure ] || VIRTUAL_ENV=/nonexistent $pure -m compileall -q {VENV}/lib || true
+"""
 # Backends that can keep their build tree: with a stable path, killed builds resume and builds are reproducible.
 NINJA_BACKENDS = ("mesonpy", "scikit_build_core.build")
 KEPT_BUILD_TREE = {"build-dir": "/build/objects"}
@@ -89,6 +94,7 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
     try:
         make_venv(build)
         _uv_install(build, build.metadata.build_requires, offered)
+        build.sandbox.run(Command(["sh", "-c", BYTE_COMPILE], cwd=UNWRITTEN), log=build.log)
         _uv_install(build, _backend_requirements(build), offered)
         build.sandbox.run(Command(["sh", "-c", NATIVE_TOOLS], cwd=UNWRITTEN, network=True), log=build.log)
         installed = _installed(build)
