@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,10 +20,13 @@ from pathlib import Path
 from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.util.log import LogSink
 from factory.util.process import run, with_own_programs
+from factory.util.system_calls import seccomp_program
 
 # Files and folders of /proc that root's processes may write without a capability. bubblewrap covers some of them, by
 # a test that a user namespace misleads.
 PROC_SETTINGS = ("sys", "sysrq-trigger", "irq", "bus", "fs", "mtrr", "scsi", "acpi", "driver", "pressure")
+# Keys, memory and timers of the machine.
+PROC_PRIVATE = ("keys", "kcore", "timer_list")
 NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent")
 # Linux's own user namespace: settings and keys of the machine's root are not those of the command's root.
 USER_NAMESPACE = ("--unshare-user", "--uid", "0", "--gid", "0", "--disable-userns")
@@ -78,9 +82,28 @@ def sealed_options() -> list[str]:
 
 
 def proc_options() -> list[str]:
-    """Return bubblewrap's options for /proc, with the machine's settings read-only."""
+    """Return bubblewrap's options for /proc: the machine's settings are read-only, and private files hidden."""
     settings = [f"/proc/{name}" for name in PROC_SETTINGS if Path("/proc", name).exists()]
-    return ["--proc", "/proc", *(word for path in settings for word in ("--ro-bind", path, path))]
+    shown = [(path, path) for path in settings]
+    hidden = [("/dev/null", f"/proc/{name}") for name in PROC_PRIVATE if Path("/proc", name).exists()]
+    return ["--proc", "/proc", *(word for bind in (*shown, *hidden) for word in ("--ro-bind", *bind))]
+
+
+@contextmanager
+def memory_file(name: str, content: bytes) -> Iterator[int]:
+    """Provide an open file in memory, for a program that reads it once."""
+    with os.fdopen(os.memfd_create(name), "wb+") as file:
+        file.write(content)
+        file.flush()
+        file.seek(0)
+        yield file.fileno()
+
+
+@contextmanager
+def call_filter() -> Iterator[int]:
+    """Provide an open file with the filter of system calls, for bubblewrap's option --seccomp."""
+    with memory_file("seccomp", seccomp_program()) as descriptor:
+        yield descriptor
 
 
 def private_options() -> list[str]:
@@ -140,8 +163,10 @@ def run_tool(
         kept["TMPDIR"] = str(writable[0])
     if log is not None:
         log.write(f"$ {shlex.join(argv)}\n")
-    command = ["bwrap", *sealed_options(), "--unshare-net", "--new-session", *mounts, "--", *argv]
-    return run(limited(command, default_limits()), env=kept, log=log, what=what or argv[0], show_command=False)
+    with call_filter() as calls:
+        seal = [*sealed_options(), "--unshare-net", "--new-session", "--seccomp", str(calls)]
+        command = limited(["bwrap", *seal, *mounts, "--", *argv], default_limits())
+        return run(command, env=kept, log=log, what=what or argv[0], show_command=False, inherited=(calls,))
 
 
 def system_options(names: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.host.apt import host_mirror, secret_settings
@@ -19,10 +19,12 @@ from factory.model.protocols import BUILD, INPUTS, Command
 from factory.stages.environments.variables import BUILD_VENV
 from factory.util.confinement import (
     NAMESPACES,
+    call_filter,
     counted,
     default_limits,
     in_user_namespace,
     limited,
+    memory_file,
     proc_options,
     sealed_options,
 )
@@ -73,6 +75,13 @@ def caches_of(layout: Layout, name: str, variables: Mapping[str, str]) -> Caches
     return Caches(packages=layout.package_caches / name, compiler=compiler)
 
 
+class OpenFiles(NamedTuple):
+    """Open files that bubblewrap reads: its options for the command's variables, and the filter of system calls."""
+
+    variables: int
+    calls: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSandbox(ABC):
     """A sandbox under bubblewrap; subclasses define its root.
@@ -121,12 +130,10 @@ class SealedSandbox(ABC):
         limits = default_limits()
         if self.installs_packages and command.network:
             command = self._with_apt_secrets(command)
-        with control_group(limits) as group, disk_guard(self.work), self._variables(command) as variables:
-            argv = group.command(limited(self.host_argv(command, variables, "--new-session"), limits))
+        with control_group(limits) as group, disk_guard(self.work), self._files(command) as files:
+            argv = group.command(limited(self.host_argv(command, files, "--new-session"), limits))
             try:
-                run(
-                    argv, log=log, what=command.program, show_command=False, env=own_variables(), inherited=(variables,)
-                )
+                run(argv, log=log, what=command.program, show_command=False, env=own_variables(), inherited=files)
             except CommandFailed as error:
                 raise _with_limit(error, group.reached(), log) from error
 
@@ -134,15 +141,12 @@ class SealedSandbox(ABC):
         """Run a command with this process's own terminal; returns its exit status."""
         terminal = {"TERM": os.environ.get("TERM", "dumb")}
         command = replace(command, env={**command.env, **terminal})
-        with self._variables(command) as variables:
-            return attach(self.host_argv(command, variables), env=own_variables(), inherited=(variables,))
+        with self._files(command) as files:
+            return attach(self.host_argv(command, files), env=own_variables(), inherited=files)
 
-    def host_argv(self, command: Command, variables: int, *options: str) -> list[str]:
-        """Return the host's command line for a command in the root.
-
-        `variables` is the open file with bubblewrap's options for them; `options` are further ones.
-        """
-        return [*self._bubblewrap(command, variables, options), *command.argv]
+    def host_argv(self, command: Command, files: OpenFiles, *options: str) -> list[str]:
+        """Return the host's command line for a command in the root; `options` are further ones of bubblewrap."""
+        return [*self._bubblewrap(command, files, options), *command.argv]
 
     @abstractmethod
     def _root(self) -> list[str]:
@@ -162,18 +166,17 @@ class SealedSandbox(ABC):
         return replace(command, env={"APT_CONFIG": configuration, **command.env}) if configuration else command
 
     @contextmanager
-    def _variables(self, command: Command) -> Iterator[int]:
-        """Open a file in memory with the command's variables: every user can read command lines."""
+    def _files(self, command: Command) -> Iterator[OpenFiles]:
+        """Open the command's files for bubblewrap; every user can read command lines, but not these."""
         variables = command_variables(command, self.environment)
         settings = ["--clearenv", *(word for name, value in variables.items() for word in ("--setenv", name, value))]
-        with os.fdopen(os.memfd_create("variables"), "wb+") as file:
-            file.write(b"".join(os.fsencode(word) + b"\0" for word in settings))
-            file.flush()
-            file.seek(0)
-            yield file.fileno()
+        content = b"".join(os.fsencode(word) + b"\0" for word in settings)
+        with memory_file("variables", content) as shown, call_filter() as calls:
+            yield OpenFiles(variables=shown, calls=calls)
 
-    def _bubblewrap(self, command: Command, variables: int, options: Sequence[str]) -> list[str]:
+    def _bubblewrap(self, command: Command, files: OpenFiles, options: Sequence[str]) -> list[str]:
         seal = [*(NAMESPACES if self.installs_packages else sealed_options()), "--hostname", HOSTNAME, *options]
+        seal += ["--seccomp", str(files.calls)]
         mounts = [*self._root(), "--dev", "/dev", *proc_options()]
         mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
         mounts += ["--bind", str(self.work), str(BUILD), "--ro-bind", str(self.inputs), str(INPUTS)]
@@ -189,7 +192,7 @@ class SealedSandbox(ABC):
                 mounts += ["--ro-bind", str(host), self._place(inside)]
         else:
             seal.append("--unshare-net")
-        sealed = ["bwrap", *seal, *mounts, "--args", str(variables), "--chdir", str(command.cwd), "--"]
+        sealed = ["bwrap", *seal, *mounts, "--args", str(files.variables), "--chdir", str(command.cwd), "--"]
         return sealed if self.installs_packages else counted(sealed, default_limits())
 
 
@@ -235,12 +238,12 @@ class OverlaySandbox(SealedSandbox):
         for name in ("upper", "workdir", "merged"):
             (self.scratch / name).mkdir(exist_ok=True)
 
-    def host_argv(self, command: Command, variables: int, *options: str) -> list[str]:
+    def host_argv(self, command: Command, files: OpenFiles, *options: str) -> list[str]:
         """Return the host's command line, which mounts the layers first."""
         return [
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
             *(self._overlay_options(), str(self.scratch / "merged")),
-            *SealedSandbox.host_argv(self, command, variables, *options),
+            *SealedSandbox.host_argv(self, command, files, *options),
         ]
 
     def _root(self) -> list[str]:

@@ -57,6 +57,7 @@ from factory.util.log import LogSink
 from factory.util.process import Tail, attach, conclude
 from factory.util.process_tree import end_workers
 from factory.util.scratch import discard
+from factory.util.system_calls import docker_profile
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -276,7 +277,7 @@ class ContainerSandbox:
             shm_size=self.limits.memory // 2,
             pids_limit=default_limits().processes,
             cap_drop=["ALL"],
-            security_opt=["no-new-privileges:true"],
+            security_opt=["no-new-privileges:true", f"seccomp={docker_profile()}"],
             ulimits=[Ulimit(name=name, soft=value, hard=value) for name, value in ULIMITS.items()],
             use_config_proxy=False,
         )
