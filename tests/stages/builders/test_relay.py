@@ -38,10 +38,10 @@ def server(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
 
 
 @contextmanager
-def relayed(port: int) -> Iterator[Callable[[], socket.socket]]:
+def relayed(port: int, connections: int = 8) -> Iterator[Callable[[], socket.socket]]:
     """Run a relay to that port; yield a function that connects to it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        relay = Relay(listener, lambda: socket.create_connection(("127.0.0.1", port)), PATIENCE)
+        relay = Relay(listener, lambda: socket.create_connection(("127.0.0.1", port)), PATIENCE, connections)
         thread = threading.Thread(target=relay.serve)
         thread.start()
         yield lambda: socket.create_connection(listener.getsockname(), timeout=10)
@@ -97,3 +97,18 @@ def ask_twice(port: int) -> list[float]:
                     pass
             waited.append(time.monotonic() - started)
     return waited
+
+
+def test_relay_lets_further_connections_wait() -> None:
+    with server(Echo) as port, relayed(port, connections=2) as connect, connect() as one, connect() as two:
+        for each in (one, two):
+            each.sendall(b"asked\n")
+            assert each.recv(10) == b"asked\n"
+        with connect() as third:
+            third.sendall(b"asked\n")
+            third.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                third.recv(10)
+            one.close()
+            third.settimeout(10)
+            assert third.recv(10) == b"asked\n"

@@ -16,31 +16,40 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 SIZE = 1 << 16
 # Builds wait for ccache, which waits for the relay: do not contact a server that failed for this long.
 REST_SECONDS = 60.0
+# At once. A build opens as many as it likes, and each takes two open files of the host; compilers need one each.
+CONNECTIONS = max(64, 4 * (os.cpu_count() or 1))
 
 
 class Relay:
     """Server on a listening socket that relays each connection to a new one from `connect`.
 
     The far side has `patience` seconds to answer (None: no limit). After a failure to connect or to answer, the relay
-    closes connections at once for REST_SECONDS.
+    closes connections at once for REST_SECONDS. More than `connections` wait for others to end.
     """
 
     def __init__(
-        self, listener: socket.socket, connect: Callable[[], socket.socket], patience: float | None = None
+        self,
+        listener: socket.socket,
+        connect: Callable[[], socket.socket],
+        patience: float | None = None,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._listener = listener
         self._connect = connect
         self._patience = patience
         self._resume = 0.0
+        self._free = threading.BoundedSemaphore(connections)
 
     def serve(self) -> None:
         """Serve until the listening socket is shut down."""
         while True:
+            self._free.acquire()
             try:
                 near, _ = self._listener.accept()
             except OSError:
@@ -48,7 +57,7 @@ class Relay:
             threading.Thread(target=self._serve_one, args=(near,), daemon=True).start()
 
     def _serve_one(self, near: socket.socket) -> None:
-        with near:
+        with self._counted(), near:
             if time.monotonic() < self._resume:
                 return
             try:
@@ -57,6 +66,13 @@ class Relay:
                     self._pass_on(near, far)
             except OSError:
                 self._resume = time.monotonic() + REST_SECONDS
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._free.release()
 
     def _pass_on(self, near: socket.socket, far: socket.socket) -> None:
         """Copy both ways until one side closes. Raises OSError if the far side fails."""
