@@ -9,6 +9,7 @@ kernel kills confined processes first.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ NO_CAPABILITIES = ("--cap-drop", "ALL")
 # Threads count too. Builds with 128 compilers need some 700.
 PROCESSES_VARIABLE = "FACTORY_PROCESSES"
 PROCESSES, PROCESSES_PER_PROCESSOR = 4096, 64
+MEMORY_VARIABLE = "FACTORY_MEMORY"
 # The rest is for the machine itself.
 MEMORY_SHARE = 0.9
 FILE_BYTES = 64 << 30
@@ -59,10 +61,10 @@ class Limits:
 
 
 def default_limits() -> Limits:
-    """Return the limits for this machine; a variable sets that of processes.
+    """Return the limits for this machine; variables set those of processes and memory.
 
     Raises:
-        EnvironmentSetupError: the variable is not a number.
+        EnvironmentSetupError: a variable is not a number, or not a size.
     """
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     processes = PROCESSES + PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1)
@@ -70,7 +72,15 @@ def default_limits() -> Limits:
         processes = int(os.environ.get(PROCESSES_VARIABLE) or processes)
     except ValueError as error:
         raise EnvironmentSetupError(f"{PROCESSES_VARIABLE}: {error}", hint="use a number such as 4096") from error
-    return Limits(processes=processes, memory=int(total * MEMORY_SHARE))
+    set_memory = os.environ.get(MEMORY_VARIABLE)
+    return Limits(processes=processes, memory=_bytes(set_memory) if set_memory else int(total * MEMORY_SHARE))
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt])b?", text, re.IGNORECASE)
+    if match is None:
+        raise EnvironmentSetupError(f"{MEMORY_VARIABLE}: {text!r} is not a size", hint="use one such as 6g or 800m")
+    return int(float(match[1]) * 1024 ** (1 + "kmgt".index(match[2].lower())))
 
 
 def sealed_options() -> list[str]:
@@ -120,14 +130,15 @@ def limited(argv: Sequence[str], limits: Limits) -> list[str]:
 
 
 def counted(argv: Sequence[str], limits: Limits) -> list[str]:
-    """Return the command line with the limit of processes, in a user's namespace.
+    """Return the command line with limits of processes, and of each one's private memory, in a user's namespace.
 
     Linux counts a user's processes in each namespace: in one of its own, a command does not use up what others may
     start. It exempts the machine's root from this limit: see `factory.host.control_groups`.
     """
     if not in_user_namespace():
         return list(argv)
-    return ["unshare", "--user", "--map-root-user", "--", "prlimit", f"--nproc={limits.processes}", *argv]
+    resources = [f"--nproc={limits.processes}", f"--data={limits.memory}"]
+    return ["unshare", "--user", "--map-root-user", "--", "prlimit", *resources, *argv]
 
 
 def in_user_namespace() -> bool:

@@ -136,6 +136,8 @@ HINTS: Known = (
      "patch"),
     (r"error: unknown (?:architecture|target)|#error .*[Aa]rchitecture|configure: error: [^\n]*(?:architecture|machine"
      r"|riscv64)", "the source doesn't know riscv64: patch it"),
+    (r"^MemoryError|std::bad_alloc",
+     "a program asked for more memory than a command gets: see FACTORY_MEMORY, or let less run at once, with --jobs"),
     (r"Illegal instruction|SIGILL", "code beyond the baseline ran: look for -march in the build's command lines"),
     (r"^the build hangs: ",
      "if it waits for something that can't come, patch that out; if it only prints nothing, make it print"),

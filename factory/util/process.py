@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from factory.errors import CommandFailed, PrerequisiteMissing
@@ -24,6 +25,9 @@ from factory.util.log import LogSink
 from factory.util.process_tree import end_workers
 from factory.util.redaction import redact
 from factory.util.resource_usage import watched
+
+# The context of a running command, by its number.
+Guard = Callable[[int], AbstractContextManager[None]]
 
 TAIL_LINES, ERROR_LINES = 25, 6
 # Exit statuses of commands that were ended by SIGKILL, directly and in a shell or a sandbox.
@@ -60,6 +64,11 @@ class Tail:
         return "\n".join([*before, *self._last])
 
 
+def unguarded(process: int) -> AbstractContextManager[None]:
+    """Return the context of a command that nothing watches."""
+    return contextlib.nullcontext()
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -69,12 +78,14 @@ def run(
     what: str | None = None,
     show_command: bool = True,
     inherited: Sequence[int] = (),
+    guard: Guard = unguarded,
 ) -> str:
     """Run a command and return its output (standard output and standard error together).
 
     `env` replaces the whole environment. `what` names the command in errors, if its first word is not clear enough. The
-    log has the command line unless `show_command` is false. The command keeps the open files `inherited`. A cancelled
-    command (see `factory.util.cancellation`) raises the reason.
+    log has the command line unless `show_command` is false. The command keeps the open files `inherited`, and runs
+    in the context that `guard` makes of its number. A cancelled command (see `factory.util.cancellation`) raises the
+    reason.
 
     Raises:
         CommandFailed: with the exit status and the last lines, when it ended with another status than 0.
@@ -92,7 +103,7 @@ def run(
     with _start(argv, env, cwd, inherited) as child, stop.ended_by(lambda: _end_cleanly(child)):
         assert child.stdout is not None
         try:
-            with watched(child):
+            with watched(child), guard(child.pid):
                 for line in child.stdout:
                     tail.append(line.rstrip())
                     if log is None:

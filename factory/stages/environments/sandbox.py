@@ -30,8 +30,9 @@ from factory.util.confinement import (
 )
 from factory.util.disk_guard import disk_guard
 from factory.util.log import LogSink
+from factory.util.memory_guard import memory_guard
 from factory.util.paths import Layout, make_private
-from factory.util.process import attach, run
+from factory.util.process import attach, run, unguarded
 from factory.util.scratch import discard
 
 HOSTNAME = "riscv64-builder"
@@ -130,10 +131,23 @@ class SealedSandbox(ABC):
         limits = default_limits()
         if self.installs_packages and command.network:
             command = self._with_apt_secrets(command)
-        with control_group(limits) as group, disk_guard(self.work), self._files(command) as files:
+        with (
+            control_group(limits) as group,
+            disk_guard(self.work),
+            memory_guard(limits.memory) as guard,
+            self._files(command) as files,
+        ):
             argv = group.command(limited(self.host_argv(command, files, "--new-session"), limits))
             try:
-                run(argv, log=log, what=command.program, show_command=False, env=own_variables(), inherited=files)
+                run(
+                    argv,
+                    log=log,
+                    what=command.program,
+                    show_command=False,
+                    env=own_variables(),
+                    inherited=files,
+                    guard=unguarded if group.folders else guard,
+                )
             except CommandFailed as error:
                 raise _with_limit(error, group.reached(), log) from error
 

@@ -1,0 +1,56 @@
+"""Memory guard: end a command whose processes have too much memory, where no control group limits them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import psutil
+
+from factory.errors import CommandFailed
+from factory.util import cancellation
+from factory.util.process import Guard
+from factory.util.repetition import repeated
+
+POLL_SECONDS = 0.5
+
+
+@contextmanager
+def memory_guard(limit: int) -> Iterator[Guard]:
+    """End the body's command at `limit` bytes of memory; yields the watch, which takes the command's number.
+
+    Raises:
+        CommandFailed: the limit was reached. Its output is that of a machine without memory.
+    """
+    with cancellation.nested() as stop:
+
+        def end_if_over(process: int) -> bool:
+            over = _memory(process, limit) > limit
+            if over:
+                stop.request(lambda: _ended(limit))
+            return over
+
+        yield lambda process: repeated(POLL_SECONDS, lambda: end_if_over(process))
+
+
+def _memory(root: int, limit: int) -> int:
+    """Return the memory of a process and those below it; shared pages are counted once if the sum is over the limit."""
+    try:
+        tree = [parent := psutil.Process(root), *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    resident = sum(_of(each, lambda process: process.memory_info().rss) for each in tree)
+    if resident <= limit:
+        return resident
+    return sum(_of(each, lambda process: process.memory_full_info().pss) for each in tree)
+
+
+def _of(process: psutil.Process, measure: Callable[[psutil.Process], object]) -> int:
+    with suppress(psutil.Error):  # it has ended
+        return int(str(measure(process)))
+    return 0
+
+
+def _ended(limit: int) -> CommandFailed:
+    message = f"ended at the limit of {limit / 1e9:.1f} GB of memory"
+    return CommandFailed(message, output=f"# out of memory: {message}")
