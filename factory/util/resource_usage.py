@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -42,8 +42,10 @@ class Meter:
 
     @property
     def processors(self) -> float | None:
-        """Processor time so far, with the running command's; None where no command is watched."""
-        return None if self._watch is None else self.usage.processors + self._watch.largest.processors
+        """Processor time so far, with the running command's; None where no command is watched, or not seen yet."""
+        if self._watch is None or not self._watch.has_seen:
+            return None
+        return self.usage.processors + self._watch.largest.processors
 
     @contextmanager
     def watching(self, watch: _Watch) -> Iterator[None]:
@@ -85,7 +87,7 @@ def watched(child: Popen[str]) -> Iterator[None]:
     if meter is None:
         yield
         return
-    watch = _Watch(child.pid)
+    watch = _Watch(lambda: child.pid)
     try:
         with repeated(SAMPLE_SECONDS, watch.sample):
             with meter.watching(watch):
@@ -98,19 +100,42 @@ def watched(child: Popen[str]) -> Iterator[None]:
         meter.add(watch.largest)
 
 
+@contextmanager
+def watched_elsewhere(find: Callable[[], int | None]) -> Iterator[None]:
+    """Sample the processes of a command that another program has started, while the body runs.
+
+    `find` returns the number of its first process, None while there is none here.
+    """
+    meter = _meter.get()
+    if meter is None:
+        yield
+        return
+    watch = _Watch(find)
+    try:
+        with repeated(SAMPLE_SECONDS, watch.sample), meter.watching(watch):
+            yield
+    finally:
+        meter.add(watch.largest)
+
+
 class _Watch:
     """Samples of a process tree, of which the largest is kept."""
 
-    def __init__(self, root: int) -> None:
-        self._root = root
+    def __init__(self, find: Callable[[], int | None]) -> None:
+        self._find = find
         self.largest = Usage()
+        self.has_seen = False
 
     def sample(self) -> None:
         """Take one sample."""
+        root = self._find()
+        if root is None:
+            return
         try:
-            tree = [parent := psutil.Process(self._root), *parent.children(recursive=True)]
+            tree = [parent := psutil.Process(root), *parent.children(recursive=True)]
         except psutil.NoSuchProcess:
             return
+        self.has_seen = True
         seen = [_usage_of(process) for process in tree]
         self.largest = Usage(
             processors=max(self.largest.processors, sum(each.processors for each in seen)),

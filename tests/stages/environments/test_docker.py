@@ -18,15 +18,17 @@ from factory.errors import CommandFailed, EnvironmentSetupError, PrerequisiteMis
 from factory.host.docker_engine import connect
 from factory.host.doctor import examine
 from factory.model.protocols import Command
-from factory.stages.environments.docker import environment as docker
+from factory.stages.environments.docker import executions
 from factory.stages.environments.docker.environment import DockerEnvironment
 from factory.stages.environments.docker.image import ImageConfig, image_tag
 from factory.stages.environments.docker.limits import Limits, limits
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.util import cancellation
 from factory.util.failure_hints import hint_for
+from factory.util.hang_limits import CommandHangs, HangLimits, hang_limits
 from factory.util.log import LogFile
 from factory.util.paths import Layout
+from factory.util.resource_usage import metered
 from tests.support.checkouts import make_checkout
 from tests.support.interruption import BACKEND, NINJA, ask_when_both_are_begun
 from tests.support.layer_stores import layer_store
@@ -103,6 +105,18 @@ def test_changes_are_discarded_unless_kept(contained: DockerEnvironment, tmp_pat
         sandbox.run(Command(look), log=log)
     assert log.text.count("still here") == 2  # the command that wrote it has the words too
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
+@pytest.mark.environment
+def test_idle_command_in_container_ends(contained: DockerEnvironment, tmp_path: Path, log: MemoryLog) -> None:
+    works = "import time\nend = time.monotonic() + 8\nwhile time.monotonic() < end: pass"
+    limits = HangLimits(idle=4)
+    with contained.open(tmp_path / "work", caches="test") as sandbox, metered() as meter:
+        with hang_limits("the check", limits, log) as watched:
+            sandbox.run(Command(["python", "-c", works]), log=watched)
+        assert meter.usage.processors > 2
+        with pytest.raises(CommandHangs, match="no processor time used"), hang_limits("x", limits, log) as watched:
+            sandbox.run(Command(["sleep", "120"]), log=watched)
 
 
 @pytest.mark.environment
@@ -302,7 +316,7 @@ def test_end_of_a_command_ends_nothing_outside_its_container(inside: bool) -> No
     process = subprocess.Popen([*sandbox, "sh", "-c", "sleep 60 & sleep 60"])
     try:
         wait_until(lambda: psutil.Process(process.pid).children(recursive=True))
-        docker._end_cleanly(ElsewhereEngine(process.pid), "execution")  # type: ignore[arg-type]
+        executions.end_cleanly(ElsewhereEngine(process.pid), "execution")  # type: ignore[arg-type]
         assert process.poll() is None
         assert len(psutil.Process(process.pid).children(recursive=True)) >= 1
     finally:

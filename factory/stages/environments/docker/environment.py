@@ -11,11 +11,9 @@ the next process that opens an environment removes them.
 
 from __future__ import annotations
 
-import io
 import os
 import shlex
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -30,6 +28,7 @@ from factory.host.docker_engine import address, connect, engine_errors
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
 from factory.stages.environments.base import Root
+from factory.stages.environments.docker.executions import end_cleanly, lines, status_of, watched_process
 from factory.stages.environments.docker.image import REPOSITORY, ImageConfig, ensure_image
 from factory.stages.environments.docker.labels import (
     OWNER_LABEL,
@@ -55,7 +54,7 @@ from factory.util.confinement import FILE_BYTES, default_limits, in_user_namespa
 from factory.util.disk_guard import disk_guard
 from factory.util.log import LogSink
 from factory.util.process import Tail, attach, conclude
-from factory.util.process_tree import end_workers
+from factory.util.resource_usage import watched_elsewhere
 from factory.util.scratch import discard
 from factory.util.system_calls import docker_profile
 
@@ -187,11 +186,14 @@ class ContainerSandbox:
     def _execute(self, container: Container, command: Command, log: LogSink) -> None:
         started, tail = time.time(), Tail()
         created = self._create_execution(container, command)
-        with cancellation.current().ended_by(lambda: _end_cleanly(self.client, created["Id"])):
-            for line in _lines(self.client.api.exec_start(created["Id"], stream=True)):
+        with (
+            cancellation.current().ended_by(lambda: end_cleanly(self.client, created["Id"])),
+            watched_elsewhere(lambda: watched_process(self.client, created["Id"])),
+        ):
+            for line in lines(self.client.api.exec_start(created["Id"], stream=True)):
                 tail.append(line.rstrip())
                 log.write(line)
-        status = _status(self.client, created["Id"])
+        status = status_of(self.client, created["Id"])
         if status != 0 and self._reached_memory_limit(container, started):
             reached = f"# out of memory: the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB"
             tail.append(reached)
@@ -340,54 +342,3 @@ class _Running:
 def _setting(name: str, value: str, secret: Collection[str]) -> str:
     """Return docker's word for a variable; a secret's value is in docker's own variable."""
     return name if name in secret else f"{name}={value}"
-
-
-def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
-    """Yield the engine's output line by line, each as soon as it is complete."""
-    return io.TextIOWrapper(io.BufferedReader(_Pieces(pieces)), encoding="utf-8", errors="replace")
-
-
-class _Pieces(io.RawIOBase):
-    """An iterator of bytes as a file."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._rest = self._rest or next(self._pieces, b"")
-        count = min(len(buffer), len(self._rest))
-        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
-        return count
-
-
-def _status(client: DockerClient, execution: str) -> int:
-    """Return a command's exit status, which can follow shortly after the output."""
-    while (state := client.api.exec_inspect(execution))["Running"]:
-        time.sleep(0.02)
-    return int(state["ExitCode"])
-
-
-def _end_cleanly(client: DockerClient, execution: str) -> None:
-    """End a command: first its children, so that they can clean up, then itself."""
-    state = client.api.exec_inspect(execution)
-    process, container = int(state["Pid"]), str(state["ContainerID"])
-    if is_in_container(process, container):
-        end_workers(process, is_first=True)
-    if is_in_container(process, container):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-
-
-def is_in_container(process: int, container: str) -> bool:
-    """Report if a number that the engine states is that of a process of the container.
-
-    With an engine elsewhere it is that of any process here. It is 0 before the command has started.
-    """
-    try:
-        return process != 0 and container in Path(f"/proc/{process}/cgroup").read_text()
-    except OSError:
-        return False
