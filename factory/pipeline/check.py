@@ -20,7 +20,7 @@ from factory.pipeline.run import Run
 from factory.publish.resolver import Unresolvable
 from factory.publish.server import serve
 from factory.publish.trial_index import write_trial_index
-from factory.stages.checks import runner
+from factory.stages.checks import installation, runner
 from factory.stages.checks.compare_outputs import require_passed
 from factory.stages.checks.faults import Fault
 from factory.stages.environments.base import RootRequest
@@ -117,7 +117,7 @@ class PackageCheck:
         discard(work)
         with serve(index) as url, self._sandbox(work, log) as sandbox:
             ours = [project.name for project in (index / "simple").iterdir() if project.is_dir()]
-            runner.install(sandbox, self.recipe, f"{url}/simple/", ours, log)
+            installation.install(sandbox, self.recipe, f"{url}/simple/", ours, log)
             yield sandbox
 
     @contextmanager

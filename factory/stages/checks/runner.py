@@ -7,13 +7,10 @@ import shutil
 import signal
 import time
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from factory.errors import CheckFailed, CommandFailed
 from factory.model.protocols import BUILD, INPUTS, Command, Sandbox
@@ -31,7 +28,7 @@ from factory.util.process import signal_of
 from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
 SCRIPT = "smoke.py"
-CONSTRAINTS, INSTALLED = "constraints.txt", "installed-record.txt"
+INSTALLED = "installed-record.txt"
 COPY_RECORD = """
 import sys
 from importlib.metadata import distribution
@@ -40,37 +37,6 @@ with open(sys.argv[2], "w", encoding="utf-8") as file:
 """
 # A check that waits for itself uses no processor time; one that works need not print.
 IDLE_SECONDS = 300.0
-# pip prints little while it downloads.
-INSTALL_LIMITS = HangLimits(silent=3600)
-
-
-def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink) -> None:
-    """Install the package from the index at `index_url`, then the check's requirements.
-
-    Required projects in `ours` (normalized names) come from that index, all others from the host's index; these do not
-    replace the package by another version.
-
-    Raises:
-        CheckFailed: pip failed.
-    """
-    pip = ["pip", "--isolated", "install", "--no-compile", "--no-cache-dir", "--index-url", index_url]
-    required = recipe.check.requires
-    from_index = [text for text in required if canonicalize_name(Requirement(text).name) in ours]
-    from_host = [text for text in required if text not in from_index]
-    own = Command([*pip, f"{recipe.project}=={recipe.version}", *from_index], network=True)
-    (sandbox.inputs / CONSTRAINTS).write_text(f"{recipe.project}=={recipe.version}\n")
-    constrained = ["pip", "install", "--no-compile", "--constraint", f"{INPUTS}/{CONSTRAINTS}"]
-    others = [Command([*constrained, *from_host], network=True)] if from_host else []
-    try:
-        for command in (own, *others):
-            with hang_limits("pip install", INSTALL_LIMITS, log) as watched:
-                sandbox.run(command, log=watched)
-    except CommandFailed as error:
-        raise CheckFailed(
-            f"{recipe.label}: pip install from the index failed:\n{error.output}",
-            hint=hint_for(error.output, network=True),
-            machines_fault=is_machines_fault(error.output, network=True),
-        ) from error
 
 
 def require_installed(sandbox: Sandbox, recipe: Recipe, wheel: Path, log: LogSink) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import sys
 import zipfile
@@ -15,7 +16,7 @@ import pytest
 from factory.errors import CheckFailed
 from factory.model.protocols import Command
 from factory.model.recipe import CheckOptions, Recipe
-from factory.stages.checks import runner
+from factory.stages.checks import installation, runner
 from factory.stages.sources.local import LocalSource
 from factory.util.log import LogSink
 from factory.util.process import run
@@ -94,9 +95,31 @@ def test_other_build_of_the_package_fails(sandbox: HostSandbox, recipe: Recipe, 
     assert "check.requires" in str(caught.value.hint)
 
 
-def test_further_requirements_are_constrained(sandbox: HostSandbox, recipe: Recipe, log: MemoryLog) -> None:
-    runner.install(sandbox, recipe, "http://localhost/simple/", ["numpy", NAME], log)
-    own, others = (command.argv for command in sandbox.commands)
-    assert own[-2:] == [f"{NAME}==1.0", "numpy"]
-    assert others[-3:] == ["--constraint", "/inputs/constraints.txt", "pytest"]
-    assert (sandbox.inputs / "constraints.txt").read_text() == f"{NAME}==1.0\n"
+def test_package_with_index_alone_is_installed_at_once(sandbox: HostSandbox, recipe: Recipe, log: MemoryLog) -> None:
+    installation.install(sandbox, recipe, "http://localhost/simple/", ["numpy", "pytest", NAME], log)
+    (own,) = (command.argv for command in sandbox.commands)
+    assert own[-3:] == [f"{NAME}==1.0", "pytest", "numpy"]
+
+
+def test_further_requirements_come_before_the_package(sandbox: HostSandbox, recipe: Recipe, log: MemoryLog) -> None:
+    pinned = {"metadata": {"name": "pytest", "version": "9.0"}, "is_direct": False}
+    (sandbox.work / installation.REPORT).write_text(json.dumps({"install": [pinned]}))
+    installation.install(sandbox, recipe, "http://localhost/simple/", ["numpy", NAME], log)
+    assert (sandbox.inputs / installation.CONSTRAINTS).read_text() == f"{NAME}==1.0\n"
+    networked = [command.argv for command in sandbox.commands if command.network]
+    assert [argv[:3] for argv in networked] == [
+        ["pip", "--isolated", "download"],
+        ["pip", "install", "--dry-run"],
+        ["pip", "wheel", "--no-deps"],
+    ]
+    assert networked[0][-2:] == [f"{NAME}==1.0", "numpy"]
+    assert networked[1][-3:] == ["--constraint", "/inputs/constraints.txt", "pytest"]
+    assert networked[2][-1] == "pytest==9.0"
+    assert [command.argv[-1] for command in sandbox.commands[-2:]] == [installation.OWN, installation.OTHERS]
+    assert not any(command.network for command in sandbox.commands[-2:])
+
+
+def test_report_of_another_form_fails(sandbox: HostSandbox, recipe: Recipe, log: MemoryLog) -> None:
+    (sandbox.work / installation.REPORT).write_text("[]")
+    with pytest.raises(CheckFailed, match=r"check\.requires: pip wrote no report"):
+        installation.install(sandbox, recipe, "http://localhost/simple/", [NAME], log)
