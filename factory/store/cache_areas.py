@@ -10,6 +10,9 @@ from pathlib import Path
 
 from factory.util.paths import Layout
 
+# Without setuid and setgid: files of builds are strangers'. Those of layers are Debian's.
+NO_SETUID = 0o1777
+
 
 class Items(enum.Enum):
     """The unit that is moved: a folder with everything in it, or a single file."""
@@ -23,19 +26,20 @@ class Area:
     """A folder of the cache.
 
     A tree's name ends with its key; the tree is complete if it contains `mark`. Files of a `hashed` area are in folders
-    named by their sha256.
+    named by their sha256. `rights` are the bits of modes that the area's files keep.
     """
 
     folder: Callable[[Layout], Path]
     items: Items = Items.FILES
     mark: str = ""
     hashed: bool = False
+    rights: int = NO_SETUID
 
 
 # In the order of import: a wheel is in place before the record that names it.
 AREAS: Mapping[str, Area] = {
     "downloads": Area(folder=lambda layout: layout.downloads, hashed=True),
-    "layers": Area(folder=lambda layout: layout.layers, items=Items.TREES, mark="layer.json"),
+    "layers": Area(folder=lambda layout: layout.layers, items=Items.TREES, mark="layer.json", rights=0o7777),
     "mirror": Area(folder=lambda layout: layout.mirror),
     "metadata": Area(folder=lambda layout: layout.metadata),
     "ccache": Area(folder=lambda layout: layout.compiler_caches),

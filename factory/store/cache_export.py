@@ -18,7 +18,8 @@ import zstandard
 
 from factory.errors import StoreError
 from factory.store.archive_members import MemberInfo, describe
-from factory.store.cache_areas import AREAS, Area, Items, is_file, is_tree, lock_of
+from factory.store.cache_areas import AREAS, NO_SETUID, Area, Items, is_file, is_tree, lock_of
+from factory.store.trees import HOLES_LIMIT, holes, obstacle_of, walk
 from factory.util.locks import held_if_free
 from factory.util.paths import Layout
 
@@ -28,6 +29,8 @@ FORMAT = 1
 FIRST, LAST = "factory-cache.json", "factory-cache.end.json"
 LEVEL = 3
 BUFFER = 1 << 20
+# ccache has three levels of folders below those of recipes, the logs have two.
+FILES_DEPTH = 8
 
 Report = Callable[[str], None]
 
@@ -63,18 +66,17 @@ def _export_area(name: str, area: Area, layout: Layout, writer: _Writer, report:
             with held_if_free(lock_of(tree)) as alone:
                 if not alone:
                     report(f"{name}/{tree.name}: excluded: another process is working on it")
+                elif obstacle := obstacle_of(tree):
+                    report(f"{name}/{tree.name}: excluded: {obstacle}")
                 elif (tree / area.mark).exists():  # it may have been finished and removed meanwhile
-                    writer.tree(tree, f"{name}/{tree.name}")
+                    writer.tree(tree, f"{name}/{tree.name}", rights=area.rights)
 
 
 def _export_files(folder: Path, name: str, writer: _Writer) -> None:
-    for path in sorted(folder.iterdir()):
-        if not is_file(path.name) or path.is_symlink():
-            continue
-        if path.is_dir():
-            _export_files(path, f"{name}/{path.name}", writer)
-        elif path.is_file():
-            writer.file(path, f"{name}/{path.name}")
+    for entry in walk(folder, FILES_DEPTH, wanted=is_file):
+        path = Path(entry.path)
+        if entry.is_file(follow_symlinks=False) and holes(entry) < HOLES_LIMIT:
+            writer.file(path, f"{name}/{path.relative_to(folder)}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,29 +94,27 @@ class _Writer:
         info.size = len(content)
         self.tar.addfile(info, io.BytesIO(content))
 
-    def tree(self, root: Path, name: str) -> None:
-        """Add a folder with everything in it, each folder before its content."""
+    def tree(self, root: Path, name: str, *, rights: int) -> None:
+        """Add a folder with everything in it, each folder before its content; of modes, the bits `rights`."""
         self._links.clear()
         self.items += 1
-        self._add(root, name)
-        for here, folders, files in os.walk(root, onerror=_raise):
-            folders.sort()
-            inside = name + here.removeprefix(str(root))
-            for entry in sorted((*folders, *files)):
-                self._add(Path(here, entry), f"{inside}/{entry}")
+        self._add(root, name, rights)
+        for entry in walk(root, on_error=_raise):
+            self._add(Path(entry.path), name + entry.path.removeprefix(str(root)), rights)
 
     def file(self, path: Path, name: str) -> None:
         """Add a single file, unless it was removed meanwhile, as ccache does."""
         self._links.clear()
         with contextlib.suppress(FileNotFoundError):
-            self._add(path, name)
+            self._add(path, name, NO_SETUID)
             self.items += 1
 
-    def _add(self, path: Path, name: str) -> None:
+    def _add(self, path: Path, name: str, rights: int) -> None:
         status = path.lstat()
         info = describe(path, name, status)
         if info is None:
             return
+        info.mode &= rights
         if info.isreg():
             self._add_file(info, path, (status.st_dev, status.st_ino) if status.st_nlink > 1 else None)
         else:

@@ -152,6 +152,7 @@ class _Unpacker:
             self._check_file(info)
         else:
             self._check_in_tree(info, len(PurePosixPath(info.name).relative_to(area).parts))
+        info.mode &= AREAS[area].rights
         path.parent.mkdir(parents=True, exist_ok=True)
         if info.islnk():
             path.hardlink_to(self._link_target(info, area))

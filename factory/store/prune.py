@@ -6,12 +6,14 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from factory.host.native_programs import native_command
 from factory.store.cache_areas import lock_of
 from factory.store.cache_export import Report
+from factory.store.trees import walk
 from factory.util.confinement import run_tool
 from factory.util.locks import held_if_free, unused
 from factory.util.paths import Layout
@@ -160,8 +162,7 @@ def _size(folder: Path) -> int:
 
 
 def _statuses(folder: Path) -> Iterator[os.stat_result]:
-    for here, _, files in os.walk(folder):
-        for name in files:
-            path = Path(here, name)
-            if path.exists() or path.is_symlink():
-                yield path.lstat()
+    for entry in walk(folder):
+        with suppress(OSError):  # removed meanwhile, or its path is too long
+            if not entry.is_dir(follow_symlinks=False):
+                yield entry.stat(follow_symlinks=False)
