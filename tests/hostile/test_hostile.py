@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import socket
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.environment
 
 SETTINGS = ("kernel/core_pattern", "kernel/modprobe", "vm/swappiness", "kernel/hostname")
 # A fork bomb that is let go on would need more.
-LIMITED = {"FACTORY_PROCESSES": "300", "GITHUB_ACTIONS": "true"}
+LIMITED = {"FACTORY_PROCESSES": "300", "FACTORY_MEMORY": "3g", "GITHUB_ACTIONS": "true"}
 # Of a package's output, the runner obeys these alone; they are the factory's own.
 OWN_COMMANDS = ("::group::", "::endgroup::")
 # Attacks that go another way in containers and in namespaces: at the kernel, the network and the mounts.
@@ -36,10 +37,16 @@ CONTAINERS = [
     "capabilities",
     "devices",
     "fork-bomb",
+    "inherited-files",
     "inputs-of-the-machine",
+    "io-uring",
+    "kernel-programs",
     "kernel-settings",
+    "keyrings",
     "kill-and-trace",
     "locks-by-path",
+    "memory-hog",
+    "memory-hogs",
     "mounts",
     "network",
     "processes-that-stay",
@@ -48,12 +55,25 @@ CONTAINERS = [
     "question-plants-programs",
     "question-plants-tools",
     "root-of-other-processes",
+    "sockets-to-the-hypervisor",
     "wheel-folder-is-link",
     "check-reaches-out",
+    "startup-files-of-the-package",
     "result-is-link",
     "source-is-link",
 ]
-BY_SUDO = ["answer-is-link", "capabilities", "check-reaches-out", "kernel-settings", "locks-by-path", "mounts"]
+BY_SUDO = [
+    "answer-is-link",
+    "capabilities",
+    "check-reaches-out",
+    "kernel-settings",
+    "keyrings",
+    "locks-by-path",
+    "mounts",
+]
+# Numbers of system calls for keys, and their arguments.
+ADD_KEY, KEYCTL = (248, 250) if os.uname().machine == "x86_64" else (217, 219)
+KEYCTL_JOIN, KEY_SPEC_SESSION_KEYRING = 1, -3
 Build = Callable[..., str]
 # Of the factory itself; a backend may have one.
 OWN_TRACEBACK = re.compile(r'File "[^"]*/factory/[^"]*"')
@@ -62,9 +82,13 @@ SECRET = "the machine's secret"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
-    """The machine under attack, and the connections that its server was asked for."""
+    """The machine under attack, and the connections that its server was asked for.
+
+    `storage` is the port of a remote storage for ccache that never answers.
+    """
 
     machine: Machine
+    storage: int
     connections: list[object]
     before: tuple[str, ...]
 
@@ -95,6 +119,8 @@ def witness(folder: Path) -> Iterator[Witness]:
     name = f"hostile-{os.getpid()}-{folder.name}"
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(("127.0.0.1", 0), backlog=4096) as storage,
+        key_of_the_machine(),
         socket.socket(socket.AF_UNIX) as abstract,
         subprocess.Popen(["sleep", "3600"]) as victim,
     ):
@@ -104,7 +130,7 @@ def witness(folder: Path) -> Iterator[Witness]:
             threading.Thread(target=accept, args=(listener, connections), daemon=True).start()
         machine = Machine(outside=folder / "outside", port=server.getsockname()[1], socket=name, victim=victim.pid)
         try:
-            yield Witness(machine=machine, connections=connections, before=settings())
+            yield Witness(machine=machine, storage=storage.getsockname()[1], connections=connections, before=settings())
         finally:
             victim.kill()
 
@@ -129,8 +155,40 @@ def attacked(checkout: Checkout, seen: Witness, names: list[str], build: Build) 
         (checkout.cache / folder).mkdir(parents=True, exist_ok=True)
         (checkout.cache / folder / "marker").write_text("its own")
     again = [name for name in names if name in RESUME]
-    printed = build("build", *names, "innocent") + (build("build", *again, "innocent") if again else "")
+    remote = {"FACTORY_CCACHE_REMOTE": f"http://127.0.0.1:{seen.storage}/ccache"}
+    printed = build("build", *names, "innocent", **remote)
+    printed += build("build", *again, "innocent", **remote) if again else ""
     require_contained(checkout, seen, names, printed)
+    move_cache(checkout, seen, build)
+
+
+def move_cache(checkout: Checkout, seen: Witness, build: Build) -> None:
+    """Export, import and prune the cache with the files that the builds have left; require that all of it works."""
+    exported, other = checkout.cache / "exported.tar.zst", checkout.cache / "other"
+    printed = build("cache", "info") + build("cache", "export", str(exported))
+    assert exported.is_file(), printed
+    imported = build("cache", "import", str(exported), FACTORY_CACHE=str(other))
+    assert list(other.glob("store/wheels/*/innocent-1.0-*.whl")), imported
+    planted = ["find", str(other), "-perm", "/6000", "-o", "-size", "+1G"]
+    assert subprocess.run(planted, capture_output=True, text=True, check=True).stdout == ""
+    for path in [*checkout.cache.glob("jobs/*"), *checkout.cache.glob("jobs/*/*")]:
+        os.utime(path, (0, 0), follow_symlinks=False)
+    pruned = build("cache", "prune", "--days", "1")
+    assert [path for path in checkout.cache.glob("jobs/*") if path.is_dir()] == [], pruned
+    said = printed + imported + pruned
+    assert seen.changes() + OWN_TRACEBACK.findall(said) == []
+    assert "\x1b" not in said
+    exported.unlink()
+    discard(other)
+
+
+@contextmanager
+def key_of_the_machine() -> Iterator[None]:
+    """Put a key into a keyring of the tests' session."""
+    libc = ctypes.CDLL(None)
+    libc.syscall(KEYCTL, KEYCTL_JOIN, None)
+    libc.syscall(ADD_KEY, b"user", b"hostile-secret", SECRET.encode(), len(SECRET), KEY_SPEC_SESSION_KEYRING)
+    yield
 
 
 def require_contained(checkout: Checkout, seen: Witness, names: list[str], printed: str) -> None:
@@ -159,12 +217,14 @@ def require_contained(checkout: Checkout, seen: Witness, names: list[str], print
 def hostile_root(tmp_path: Path, fresh_cache: Path) -> Iterator[Checkout]:
     """Make a checkout of root's; remove trees afterwards that are too deep for Python."""
     yield Checkout(root=tmp_path / "checkout", cache=fresh_cache)
-    discard(fresh_cache / "jobs")
+    for folder in ("jobs", "ccache", "other"):
+        discard(fresh_cache / folder)
 
 
 def as_root(checkout: Checkout, *options: str) -> Build:
-    def build(*arguments: str) -> str:
-        run = checkout.factory(*arguments, *options, **LIMITED)
+    def build(*arguments: str, **variables: str) -> str:
+        own = options if arguments[0] == "build" else ()
+        run = checkout.factory(*arguments, *own, **LIMITED, **variables)
         return run.stdout + run.stderr
 
     return build
@@ -186,39 +246,72 @@ def test_no_package_at_all_gets_out_of_a_container(hostile_root: Checkout, tmp_p
         attacked(hostile_root, seen, sorted(ALL), as_root(hostile_root, "--environment", "docker"))
 
 
-def users_checkout(folder: Path, user: User) -> Checkout:
-    """Return a checkout that the user can read, and the user's cache."""
-    (folder / "checkout").mkdir(parents=True)
-    return Checkout(root=folder / "checkout", cache=user.cache)
+Way = tuple[Checkout, Build]
 
 
-def test_no_package_gets_out_of_a_users_namespace(
-    user: User, users_factory: Path, hybrid: RootfsEnvironment, clean_root: RootfsEnvironment, layout: Layout
-) -> None:
+@pytest.fixture
+def in_namespace(
+    user: User,
+    users_factory: Path,
+    hybrid: RootfsEnvironment,
+    clean_root: RootfsEnvironment,
+    layout: Layout,
+    tmp_path: Path,
+) -> Iterator[Way]:
+    """Make a checkout and a cache of a user who builds in a user namespace."""
     move_layers(hybrid, clean_root, layout, user, users_factory)
-    checkout = users_checkout(user.home / "hostile", user)
+    folder = user.home / tmp_path.name
+    checkout = Checkout(root=folder / "checkout", cache=folder / "cache")
+    for made in (checkout.root, checkout.cache):
+        made.mkdir(parents=True)
+    (checkout.cache / "layers").symlink_to(user.cache / "layers")
 
-    def build(*arguments: str) -> str:
-        made_by_root = (checkout.root.parent, user.cache / "ccache", user.cache / "packages")
-        subprocess.run(["chown", "--recursive", f"{user.uid}:{user.uid}", *made_by_root], check=True)
-        return user.run([users_factory, *arguments], checkout.root, FACTORY_PRIVILEGE="namespace", **LIMITED)[1]
+    def build(*arguments: str, **variables: str) -> str:
+        if not (checkout.cache / "jobs").exists():
+            subprocess.run(["chown", "--recursive", f"{user.uid}:{user.uid}", folder], check=True)
+        own = {"FACTORY_PRIVILEGE": "namespace", "FACTORY_CACHE": str(checkout.cache), **LIMITED}
+        return user.run([users_factory, *arguments], checkout.root, **own | variables)[1]
 
-    with witness(checkout.root.parent) as seen:
-        attacked(checkout, seen, CONTAINERS, build)
-    discard(user.cache / "jobs")
+    yield checkout, build
+    discard(folder)
 
 
-def test_no_package_gets_out_when_sudo_starts_it(
-    hostile_root: Checkout, sudoer: User, users_factory: Path, tmp_path: Path
-) -> None:
-    """Through sudo, the build is root's: a few attacks on its rights."""
+@pytest.fixture
+def by_sudo(hostile_root: Checkout, sudoer: User, users_factory: Path, tmp_path: Path) -> Way:
+    """Make a checkout of a user who builds by sudo."""
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_mode & 0o055 != 0o055 and folder.is_relative_to(tempfile.gettempdir()):
             folder.chmod(0o755)
-    variables = {"FACTORY_PRIVILEGE": "sudo", "FACTORY_CACHE": str(hostile_root.cache), **LIMITED}
+    own = {"FACTORY_PRIVILEGE": "sudo", "FACTORY_CACHE": str(hostile_root.cache), **LIMITED}
 
-    def build(*arguments: str) -> str:
-        return sudoer.run([users_factory, *arguments], hostile_root.root, **variables)[1]
+    def build(*arguments: str, **variables: str) -> str:
+        return sudoer.run([users_factory, *arguments], hostile_root.root, **own | variables)[1]
 
+    return hostile_root, build
+
+
+def test_no_package_gets_out_of_a_users_namespace(in_namespace: Way) -> None:
+    checkout, build = in_namespace
+    with witness(checkout.root.parent) as seen:
+        attacked(checkout, seen, CONTAINERS, build)
+
+
+@pytest.mark.long
+def test_no_package_at_all_gets_out_of_a_namespace(in_namespace: Way) -> None:
+    checkout, build = in_namespace
+    with witness(checkout.root.parent) as seen:
+        attacked(checkout, seen, sorted(ALL), build)
+
+
+def test_no_package_gets_out_when_sudo_starts_it(by_sudo: Way, tmp_path: Path) -> None:
+    """Through sudo, the build is root's: a few attacks on its rights."""
+    checkout, build = by_sudo
     with witness(tmp_path) as seen:
-        attacked(hostile_root, seen, BY_SUDO, build)
+        attacked(checkout, seen, BY_SUDO, build)
+
+
+@pytest.mark.long
+def test_no_package_at_all_gets_out_when_sudo_starts_it(by_sudo: Way, tmp_path: Path) -> None:
+    checkout, build = by_sudo
+    with witness(tmp_path) as seen:
+        attacked(checkout, seen, sorted(ALL), build)

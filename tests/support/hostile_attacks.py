@@ -9,6 +9,8 @@ ends the process. An attack of a backend that returns nothing goes on with a sou
 
 from __future__ import annotations
 
+from tests.support.hostile_kernel import CACHE, KERNEL
+
 # While the backend builds the wheel.
 BUILD = {
     "locks-by-path": """
@@ -273,6 +275,19 @@ QUESTION = {
         answer(json.dumps(["/build/src/evil"]))
     """,
 }
+# While the backend builds a sound wheel, which is checked with packages of the index.
+INSTALLED = {
+    "startup-files-of-the-package": """
+        connects = f"import socket\\ntry:\\n    socket.create_connection(('127.0.0.1', {PORT}), timeout=1)\\n"
+        connects += "    print('ESC' + 'APED: a file of the package has the network', flush=True)\\n"
+        connects += "except OSError:\\n    pass\\n"
+        folder = NAME.rsplit("-", 3)[0] + ".data/"
+        members = {"starts_first.pth": b"import starts_first\\n", "starts_first.py": connects.encode()}
+        places = {"purelib/pip/__main__.py", "purelib/sitecustomize.py", "scripts/pip", "scripts/pip3"}
+        members |= {folder + place: b"#!python\\n" + connects.encode() for place in places}
+        wheel(members, is_recorded=True)
+    """,
+}
 # Packages whose recipe says that they use cargo.
 RUST = frozenset({"question-plants-tools", "question-configures-cargo"})
 # When a check imports the installed module.
@@ -342,6 +357,13 @@ RESUME = {
 }
 ALL = {
     name: (stage, code)
-    for stage, attacks in (("build", BUILD), ("question", QUESTION), ("check", CHECK), ("resume", RESUME))
+    for stage, attacks in (
+        ("build", BUILD | KERNEL),
+        ("question", QUESTION),
+        ("installed", INSTALLED),
+        ("check", CHECK),
+        ("resume", RESUME),
+        ("cache", CACHE),
+    )
     for name, code in attacks.items()
 }

@@ -36,9 +36,11 @@ open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(answer))
 """
 # The tools that attacks use.
 PRELUDE = """
-import contextlib, ctypes, glob, json, os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, time, zipfile
+import contextlib, ctypes, glob, json, os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, textwrap, time
+import zipfile
 
 OUTSIDE, PORT, SOCKET, VICTIM, NAME = {outside!r}, {port}, {socket!r}, {victim}, {wheel!r}
+RELAY = "/inputs/ccache-remote/socket"
 CRATE = "[package]\\nname = 'crate'\\nversion = '1.0.0'\\nedition = '2021'\\n[lib]\\npath = 'lib.rs'\\n"
 # Not to run: only commands with the network would.
 PLANTED_MODULE = "print('ESC' + 'APED: a planted module runs', flush=True)\\n"
@@ -75,6 +77,16 @@ def plant(path):
     os.chmod(path, 0o755)
 
 
+def under_qemu(code, python=sys.executable):
+    # With the files that this process has from others.
+    subprocess.run([python, "-c", textwrap.dedent(code)], close_fds=False)
+
+
+def native(code):
+    if os.path.exists("/opt/native/bin/python-pure"):
+        under_qemu(code, "/opt/native/bin/python-pure")
+
+
 def replace_by_link(path, target):
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
@@ -95,7 +107,7 @@ def digest(content):
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
-def wheel(members, link="", twice=False):
+def wheel(members, link="", twice=False, is_recorded=False):
     info = NAME.rsplit("-", 3)[0] + ".dist-info"
     module = NAME.split("-")[0]
     sound = {{
@@ -103,7 +115,8 @@ def wheel(members, link="", twice=False):
         info + "/METADATA": b"Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n",
         info + "/WHEEL": b"Wheel-Version: 1.0\\nGenerator: demo\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
     }}
-    record = "".join(f"{{name}},sha256={{digest(content)}},{{len(content)}}\\n" for name, content in sound.items())
+    told = {{**sound, **members}} if is_recorded else sound
+    record = "".join(f"{{name}},sha256={{digest(content)}},{{len(content)}}\\n" for name, content in told.items())
     record += info + "/RECORD,,\\n"
     with zipfile.ZipFile("/build/wheel/" + NAME, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in {{**sound, info + "/RECORD": record.encode(), **members}}.items():
@@ -165,7 +178,7 @@ def add_package(root: Path, name: str, machine: Machine) -> None:
         wheel=f"{module}-1.0-py3-none-any.whl",
     )
     parts = {
-        "build": _body(code if stage in ("build", "resume") else ""),
+        "build": _body(code if stage in ("build", "resume", "cache", "installed") else ""),
         "question": _body(code if stage == "question" else ""),
     }
     imported = f"{prelude}\nprint({STARTED!r}, flush=True)\n{dedent(code)}" if stage == "check" else ""
@@ -174,8 +187,9 @@ def add_package(root: Path, name: str, machine: Machine) -> None:
     folder = root / "recipes" / name
     folder.mkdir(parents=True)
     recipe = RECIPE.format(name=name, source=f"../../packages/{name}")
+    recipe += 'requires = ["iniconfig"]\n' if stage == "installed" else ""
     (folder / "recipe.toml").write_text(recipe + ("[build]\nrust = true\n" if name in RUST else ""))
-    if stage in ("", "check"):
+    if stage in ("", "check", "installed"):
         (folder / "smoke.py").write_text(SMOKE.format(module=module))
 
 
