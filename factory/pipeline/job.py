@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -27,6 +28,8 @@ from factory.util.locks import held
 from factory.util.paths import make_private, short
 
 Records = Mapping[JobId, BuildRecord]
+# Reading a distribution's metadata takes a millisecond.
+version = cache(metadata.version)
 # Host programs that write the repaired wheel.
 REPAIR_PROGRAMS = ("auditwheel", "patchelf")
 

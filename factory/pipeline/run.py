@@ -12,7 +12,7 @@ from factory.model.recipe import Recipe
 from factory.model.record import BuildRecord
 from factory.pipeline.config import BuildConfig
 from factory.pipeline.job_slots import CompileSlots, processors
-from factory.pipeline.roots import RootProvider
+from factory.pipeline.roots import MadeRoots, RootProvider
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.ccache import CompilerCache
 from factory.stages.environments.layers import LayerStore
@@ -33,6 +33,7 @@ class Run:
     slots: CompileSlots = field(default_factory=lambda: CompileSlots(processors()))
     recipes_at_once: int = 1
     compiler_cache: CompilerCache = field(default_factory=CompilerCache)
+    made_roots: MadeRoots = field(default_factory=dict)
 
     def with_config(self, config: BuildConfig) -> Run:
         """Return the run with another configuration."""
@@ -51,6 +52,7 @@ class Run:
             store=LayerStore(layout=self.layout, open_stage=self.stages("environment")),
             mode=config.mode,
             environment=config.environment,
+            made=self.made_roots,
         )
 
     def newest(self, recipe: Recipe, python: str) -> BuildRecord:

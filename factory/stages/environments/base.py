@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -29,14 +30,14 @@ class RootRequest:
     distribution: Distribution = DEFAULT_DISTRIBUTION
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Root:
     """A root filesystem: its layers, lowest first, and the variables of its commands."""
 
     layers: tuple[Layer, ...]
     variables: Mapping[str, str]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The hash of the layers with their exact packages."""
         return content_key([layer.digest for layer in self.layers])

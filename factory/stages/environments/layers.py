@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from factory.errors import EnvironmentSetupError
@@ -17,7 +18,7 @@ from factory.util.paths import Layout, short
 from factory.util.scratch import discard
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """A finished layer: its files below `tree`, and the exact packages that it adds."""
 
@@ -25,7 +26,7 @@ class Layer:
     tree: Path
     packages: tuple[PackagePin, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The hash of the layer's definition and exact package versions."""
         return content_key({"key": self.key, "packages": [asdict(pin) for pin in self.packages]})
