@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -92,6 +93,7 @@ def requirement_names(requirements: Iterable[str], python: str) -> set[Normalize
     return {canonicalize_name(item.name) for item in parsed if item.marker is None or item.marker.evaluate(environment)}
 
 
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> Requirement:
     """Parse a requirement; a source's are valid, unless an older factory read them.
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
@@ -91,17 +92,26 @@ def decode(content: bytes, kind: type[T]) -> T:
     return value
 
 
+@lru_cache(maxsize=64)
+def _decoder(kind: Hashable, root: Path) -> msgspec.json.Decoder[Any]:
+    """Return a decoder that takes relative paths as relative to `root`."""
+    return msgspec.json.Decoder(kind, dec_hook=_path_hook(root))
+
+
+def _path_hook(root: Path) -> Callable[[type, Any], object]:
+    def build(wanted: type, value: Any) -> object:
+        return root / value if wanted is Path else value  # else `object`: JSON as it is
+
+    return build
+
+
 def convert(value: object, kind: type[T], root: Path = NO_ROOT) -> T:
     """Convert parsed JSON to a dataclass; relative paths are taken as relative to `root`.
 
     Raises:
         msgspec.MsgspecError: its content doesn't fit `kind`.
     """
-
-    def build(wanted: type, value: Any) -> object:
-        return root / value if wanted is Path else value  # else `object`: JSON as it is
-
-    return msgspec.convert(value, kind, dec_hook=build)
+    return msgspec.convert(value, kind, dec_hook=_path_hook(root))
 
 
 def load(path: Path, kind: type[T], root: Path = NO_ROOT) -> T:
@@ -110,8 +120,14 @@ def load(path: Path, kind: type[T], root: Path = NO_ROOT) -> T:
     Raises:
         StoreError: the file is damaged or its content doesn't fit `kind`.
     """
+    content = path.read_bytes()
     try:
-        return convert(json.loads(path.read_text(encoding="utf-8")), kind, root)
+        value: T = _decoder(cast(Hashable, kind), root).decode(content)
+        return value
+    except DAMAGED:
+        pass  # also JSON's NaN and halves of surrogate pairs, which only the slower reader takes
+    try:
+        return convert(json.loads(content.decode()), kind, root)
     except DAMAGED as error:
         raise StoreError(f"{path}: file is damaged: {error}", hint=f"remove it and run again: rm {path}") from error
 
