@@ -5,12 +5,13 @@ Files are written under another name, synced to disk and renamed, the record las
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.model.artifacts import RepairedWheel, StoredWheel
 from factory.model.record import BuildFailure, BuildRecord
+from factory.store.record_index import files_of
 from factory.util.atomic_files import copy_durably, sha256_of
 from factory.util.jsonio import load, save
 from factory.util.wheel_tags import is_portable
@@ -33,9 +34,7 @@ class Store:
 
     def records(self) -> list[BuildRecord]:
         """Return all records whose wheels exist, the oldest first."""
-        found = [load(path, BuildRecord, self._cache) for path in (self.root / "records").glob("*.json")]
-        present = [record for record in found if self.wheel_path(record).is_file()]
-        return sorted(present, key=lambda record: (record.finished, record.key))
+        return self._present(self._records.glob("*.json"))
 
     def latest(self, name: str, python: str, toolchain: str | None = None) -> BuildRecord | None:
         """Return a package's newest publishable record for a Python, or that of a toolchain."""
@@ -49,7 +48,8 @@ class Store:
 
     def records_of(self, name: str) -> list[BuildRecord]:
         """Return a package's records whose wheels are whole, the oldest first."""
-        return [record for record in self.records() if record.name == name and self._is_whole(record)]
+        found = self._present(files_of(self._records, name))
+        return [record for record in found if record.name == name and self._is_whole(record)]
 
     def add(self, record: BuildRecord, wheel: RepairedWheel) -> BuildRecord:
         """Store a wheel and its record."""
@@ -129,6 +129,16 @@ class Store:
             _WHOLE[path] = state
         return True
 
+    def _present(self, files: Iterable[Path]) -> list[BuildRecord]:
+        """Read records; return those whose wheels exist, the oldest first."""
+        found = [load(path, BuildRecord, self._cache) for path in files]
+        present = [record for record in found if self.wheel_path(record).is_file()]
+        return sorted(present, key=lambda record: (record.finished, record.key))
+
+    @property
+    def _records(self) -> Path:
+        return self.root / "records"
+
     @property
     def _cache(self) -> Path:
         """The folder of the store and of the logs that its records name."""
@@ -138,7 +148,7 @@ class Store:
         return self.root / "failures" / f"{name}-{python}.json"
 
     def _record_path(self, key: str) -> Path:
-        return self.root / "records" / f"{key}.json"
+        return self._records / f"{key}.json"
 
 
 def _without_build_tag(wheel: str) -> tuple[str, ...]:
