@@ -140,7 +140,7 @@ def _remove(folder: Path) -> None:
 def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
     prepared, store = runner.prepared, runner.run.store
     others = _needed_wheels(prepared.job, records, runner.run)
-    known = _built_for_another_python(prepared.job, records, runner.run)
+    known = built_for_another_python(prepared.job, records, runner.run)
     if known is not None:
         return _check_again(runner, known, others)
     made = runner.make_wheel()
@@ -181,7 +181,7 @@ def _needed_wheels(job: Job, records: Records, run: Run) -> list[Path]:
     return [run.store.wheel_path(records[name, job.python, ""]) for name in sorted(job.check_needs)]
 
 
-def _built_for_another_python(job: Job, records: Records, run: Run) -> BuildRecord | None:
+def built_for_another_python(job: Job, records: Records, run: Run) -> BuildRecord | None:
     """Find the record of the same job for another Python whose wheel serves this Python too."""
     for record in reversed(run.store.records_of(job.id[0])):
         there = replace(job, python=record.target.python)
