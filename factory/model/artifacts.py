@@ -68,6 +68,7 @@ class BuiltWheel:
     `library_folders` hold shared libraries that the wheel may be linked with; `library_origins` has the packages of
     those libraries that the builder itself unpacked.
     `cargo_locks` holds the Cargo.lock files that cargo made where the source has none: paths in the source -> texts.
+    `backend_machine` is that of the Python that ran the backend: x86-64 in hybrid builds, unless they need riscv64's.
     """
 
     path: Path
@@ -75,6 +76,7 @@ class BuiltWheel:
     library_folders: tuple[Path, ...] = ()
     library_origins: Mapping[Path, LibraryOrigin] = field(default_factory=dict)
     cargo_locks: Mapping[str, str] = field(default_factory=dict)
+    backend_machine: str = "riscv64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

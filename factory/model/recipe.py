@@ -108,6 +108,13 @@ class BuildOptions:
         default=0,
         metadata=about('peak memory of one compiler, such as `"1.5 GB"`: fewer run at once where memory is short'),
     )
+    emulated_python: bool = field(
+        default=False,
+        metadata=about(
+            "`true` where the build's Python programs must run on the riscv64 Python, under QEMU; builds that import "
+            "compiled code change to it by themselves"
+        ),
+    )
     repack: RepackOptions = field(default=RepackOptions(), metadata=about("options of the builder `repack`"))
 
 

@@ -72,7 +72,8 @@ class BuildRecord:
     checked for this one. `built_with` is the toolchain's name, `toolchain` the versions of its parts. A `comparison` is
     not published. `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled,
     and `repacked` lists all such packages. `audit` is None in records of factories that did not record it;
-    `library_origins` maps bundled libraries to their packages, as in RepairedWheel.
+    `library_origins` maps bundled libraries to their packages, as in RepairedWheel. `backend_machine` is as in
+    BuiltWheel.
     """
 
     key: str
@@ -101,6 +102,7 @@ class BuildRecord:
     repacked: tuple[BinaryPackage, ...] = ()
     audit: AuditSummary | None = None
     library_origins: Mapping[str, LibraryOrigin] = field(default_factory=dict)
+    backend_machine: str = "riscv64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "rust": False,
         "toolchains": ("gcc",),
         "memory_per_job": 0,
+        "emulated_python": False,
     },
     "RepackOptions": {"replaced": {}, "excluded": (), "placed": {}},
     "RepairOptions": {"left_out": ()},

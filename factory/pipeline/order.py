@@ -24,6 +24,7 @@ from factory.stages.audit.auditor import AuditReport, audit_wheel, render_text, 
 from factory.stages.audit.summary import summarize
 from factory.stages.audit.wheel_reader import open_wheel
 from factory.stages.builders.base import Build
+from factory.stages.builders.native_python import NeedsRiscv64Python
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
 from factory.stages.repair.declaration import add_declaration
@@ -142,8 +143,12 @@ class StageRunner:
         with self.run.slots.taken(options.memory_per_job) as grant:
             log.write(f"# compile jobs: {grant.jobs} {grant.reason}\n")
             with hang_limits("the build", BUILD_LIMITS, log) as watched:
-                build = self._build_value(sandbox, watched, grant.jobs)
-                return builder_of(options.builder).build_wheel(build, requirements)
+                build, builder = self._build_value(sandbox, watched, grant.jobs), builder_of(options.builder)
+                try:
+                    return builder.build_wheel(build, requirements)
+                except NeedsRiscv64Python:
+                    self._clear_partial_build(source, log)
+                    return builder.build_wheel(build, requirements)
 
     def _build_value(self, sandbox: Sandbox, log: LogSink, jobs: int = 1) -> Build:
         job = self.prepared.job

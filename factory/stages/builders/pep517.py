@@ -19,15 +19,15 @@ from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, PackagePin
 from factory.model.protocols import BUILD, INPUTS, SOURCE, Command
 from factory.model.recipe import Recipe
-from factory.stages.builders import cargo
+from factory.stages.builders import cargo, native_python
 from factory.stages.builders.base import UNWRITTEN, Build
 from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.library_paths import library_folders, library_variables
+from factory.stages.builders.native_python import VENV, NeedsRiscv64Python
 from factory.util.atomic_files import sha256_of
 
 IN_MANYLINUX = False
 HOOK = Path(__file__).parent / "inside/backend_call.py"
-VENV = PurePosixPath("/build/venv")
 PYTHON = f"{VENV}/bin/python"
 OWN_WHEELS = INPUTS / "own-wheels.txt"
 # Files that a build leaves in its folder.
@@ -35,24 +35,15 @@ ANSWER, INSTALLED, WHEEL = "answer.json", "requirements.json", "wheel"
 REQUEST = "request.json"
 # Of a wheel's file name: file systems allow 255 bytes, and temporary files have longer names.
 NAME_LIMIT = 200
-# First line of cython.py, for `python -m cython`: Python under QEMU replaces itself with the native Python.
-HAND_OVER = (
-    '__name__ == "__main__" and __import__("os").uname().machine == "riscv64" and __import__("os").execv('
-    '"/opt/native/bin/python-pure", ["python-pure", "-m", "cython", *__import__("sys").argv[1:]])'
-)
-# If the root has native tools, replace installed riscv64 programs that are slow under QEMU. Cython is pure Python and
-# runs on the native Python. CMake and maturin are replaced by x86-64 programs of the same version; CMake still gets
-# riscv64 from the root's `uname`. Byte-compiling everything takes less time than one import of setuptools saves; files
-# for another Python may fail to compile. The backend was asked before, so what is in /build can be planted.
+# If the root has native tools, replace installed riscv64 programs that are slow under QEMU: CMake and maturin by x86-64
+# programs of the same version. CMake still gets riscv64 from the root's `uname`. Byte-compiling everything takes less
+# time than one import of setuptools saves; files for another Python may fail to compile. The backend was asked before,
+# so what is in /build can be planted.
 NATIVE_TOOLS = f"""
 set -eu
 pure=/opt/native/bin/python-pure
 [ -x $pure ] || exit 0
 packages=$(echo {VENV}/lib/python3*/site-packages)
-if [ -f {VENV}/bin/cython ]; then
-    sed -i "1s|.*|#!$pure|" {VENV}/bin/cython
-    sed -i '1s|^#!.*|{HAND_OVER}|' "$packages/cython.py"
-fi
 make_native() {{
     version=$(echo "$packages/$1"-*.dist-info | sed "s|.*/$1-||; s|\\.dist-info||")
     rm -rf "/build/native-$1"
@@ -107,10 +98,14 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
 
 def _backend_requirements(build: Build) -> Sequence[str]:
     """Ask the backend for its requirements beyond pyproject.toml."""
+    question = "get_requires_for_build_wheel"
     try:
-        extra = _call(build, "get_requires_for_build_wheel", {})
+        try:
+            extra = _call(build, question, {})
+        except NeedsRiscv64Python:
+            extra = _call(build, question, {})
     except CommandFailed as error:
-        raise build.failed(f"{build.metadata.build_backend}: get_requires_for_build_wheel failed", error) from error
+        raise build.failed(f"{build.metadata.build_backend}: {question} failed", error) from error
     return extra if isinstance(extra, list) else ()
 
 
@@ -120,6 +115,7 @@ def make_venv(build: Build) -> None:
     command = ["uv", "venv", "--quiet", "--clear", "--python", python, str(VENV)]
     # With uv's cache, which knows the interpreter: to ask it under QEMU takes a second.
     build.sandbox.run(Command(command, cwd=UNWRITTEN, network=True), log=build.log)
+    native_python.set_up(build)
 
 
 def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Path]) -> tuple[PackagePin, ...]:
@@ -155,6 +151,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
 
     Raises:
         BuildFailed: with the tail of the build's output.
+        NeedsRiscv64Python: the source is half built, and the next call uses the riscv64 Python.
     """
     cargo.put_back_locks(build)
     try:
@@ -166,6 +163,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
         requirements=requirements,
         library_folders=library_folders(build.work / VENV.name),
         cargo_locks=cargo.made_locks(build.folder),
+        backend_machine=native_python.machine(build),
     )
 
 
@@ -246,7 +244,12 @@ def _call(build: Build, hook: str, arguments: Mapping[str, object]) -> object:
     command = [PYTHON, f"{INPUTS}/{HOOK.name}", f"{INPUTS}/{REQUEST}", f"{BUILD}/{ANSWER}"]
     # The build may change its root: no command with network follows it.
     read_only = hook != "build_wheel"
-    build.sandbox.run(Command(command, cwd=SOURCE, env=_variables(build), read_only=read_only), log=build.log)
+    try:
+        build.sandbox.run(Command(command, cwd=SOURCE, env=_variables(build), read_only=read_only), log=build.log)
+    except CommandFailed:
+        native_python.go_back_if_asked(build)
+        raise
+    native_python.go_back_if_asked(build)
     try:
         return build.outputs.read_json(ANSWER)
     except FileNotFoundError as error:

@@ -29,7 +29,8 @@ from factory.model.artifacts import BuiltWheel, LibraryOrigin, PackagePin
 from factory.model.recipe import Recipe, RepackOptions
 from factory.stages.builders.base import Build
 from factory.stages.builders.library_paths import library_folders, site_packages
-from factory.stages.builders.pep517 import VENV, install_into, make_venv
+from factory.stages.builders.native_python import VENV
+from factory.stages.builders.pep517 import install_into, make_venv
 from factory.util.log import LogSink
 from factory.util.process import run
 

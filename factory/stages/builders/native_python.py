@@ -1,0 +1,85 @@
+"""Native Python of a build: build backends and build scripts run on it, off QEMU.
+
+In hybrid roots the virtual environment's interpreter is a launcher. It starts an x86-64 Python of the same version,
+which answers as the riscv64 one (`inside/native_python.py` says how) and gives way to it for compiled modules. So a
+wheel has the same bytes, and a start takes a tenth of the time. crossenv does the first half of this for
+cross-compiling; it has no way back for a build that imports compiled code.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path, PurePosixPath
+
+from factory.errors import BuildFailed
+from factory.model.protocols import BUILD, INPUTS, Command
+from factory.stages.builders.base import UNWRITTEN, Build
+
+X86_64, RISCV64 = "x86-64", "riscv64"
+VENV = PurePosixPath("/build/venv")
+INSIDE = Path(__file__).parent / "inside"
+LAUNCHER, STARTER = "python-launcher", "native_python.py"
+# In the job's folder: the environment has the launcher.
+MARKER = "native-python"
+# In the build's folder: a process that had to start again and could not says why. See STARTER.
+NOTE = "needs-riscv64-python"
+NOTE_LIMIT = 500
+SET_UP = f"""
+set -eu
+version=$1 native=/opt/native/usr/bin/python$1
+[ -x "$native" ] || exit 0
+cd {VENV}
+mkdir native riscv64
+for name in python python3 "python$version"; do
+    ln -s "$native" "native/$name"
+    ln -s "/usr/bin/python$version" "riscv64/$name"
+done
+packages=lib/python$version/site-packages
+cp {INPUTS}/{STARTER} "$packages/_{STARTER}"
+# Among the files of its kind, the first by name: others may ask for the platform.
+echo "import _{STARTER.removesuffix(".py")}" > "$packages/00-native-python.pth"
+rm bin/python
+cp {INPUTS}/{LAUNCHER} bin/python
+chmod 755 bin/python
+: > {BUILD}/{MARKER}
+"""
+GO_BACK = f"rm -f {VENV}/bin/python && ln -s /usr/bin/python$1 {VENV}/bin/python"
+
+
+class NeedsRiscv64Python(BuildFailed):
+    """A build imports compiled code in a process that has changed something already."""
+
+
+def set_up(build: Build) -> None:
+    """Put the launcher into a new virtual environment, where the root has a native Python."""
+    (build.folder / MARKER).unlink(missing_ok=True)
+    build.outputs.remove(MARKER)
+    if build.recipe.build.emulated_python:
+        return
+    for name in (LAUNCHER, STARTER):
+        shutil.copy(INSIDE / name, build.sandbox.inputs / name)
+    build.sandbox.run(Command(["sh", "-c", SET_UP, "set-up", build.python], cwd=UNWRITTEN, network=True), log=build.log)
+    if build.outputs.has(MARKER):
+        (build.folder / MARKER).touch()
+
+
+def machine(build: Build) -> str:
+    """Return the machine of the Python that runs the build's backend."""
+    return X86_64 if (build.folder / MARKER).exists() else RISCV64
+
+
+def go_back_if_asked(build: Build) -> None:
+    """Give the environment its riscv64 Python again if a process had to ask for it.
+
+    Raises:
+        NeedsRiscv64Python: it had, so what the last command made does not count.
+    """
+    if machine(build) == RISCV64 or not build.outputs.has(NOTE):
+        return
+    reason = build.outputs.read_text(NOTE)[:NOTE_LIMIT].strip()
+    build.log.write(f"# once more, on the riscv64 Python: {reason}\n")
+    build.sandbox.run(Command(["sh", "-c", GO_BACK, "go-back", build.python], cwd=UNWRITTEN), log=build.log)
+    (build.folder / MARKER).unlink()
+    raise NeedsRiscv64Python(
+        f"{build.recipe.label}: needs the riscv64 Python: {reason}", hint="set emulated-python in the recipe's [build]"
+    )

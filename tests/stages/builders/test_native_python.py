@@ -1,0 +1,183 @@
+"""Tests of the native Python of builds: its answers, and where it gives way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from factory.errors import CommandFailed
+from factory.model.job import ProjectMetadata
+from factory.model.protocols import SOURCE, Command, Sandbox
+from factory.model.recipe import BuildOptions, Recipe
+from factory.model.target import PYTHONS
+from factory.stages.builders import native_python, pep517
+from factory.stages.builders.base import Build
+from factory.stages.builders.native_python import NeedsRiscv64Python
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.rootfs import RootfsEnvironment
+from factory.stages.environments.roots import debian_root, hybrid_root
+from factory.stages.sources.local import LocalSource
+from factory.util.paths import Layout
+from tests.support import python_facts
+from tests.support.layer_stores import layer_store
+from tests.support.logs import MemoryLog
+
+pytestmark = pytest.mark.environment
+
+# The native Python has a function of its own here.
+WHICH = "import os; print('native' if hasattr(os.uname, '__code__') else 'riscv64')"
+EXTENSION = """
+#include <Python.h>
+static PyModuleDef module = {PyModuleDef_HEAD_INIT, "compiled"};
+PyMODINIT_FUNC PyInit_compiled(void) { return PyModuleDef_Init(&module); }
+"""
+COMPILE = """
+suffix=$(python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+include=$(python -c 'import sysconfig; print(sysconfig.get_path("include"))')
+gcc -shared -fPIC -I "$include" compiled.c -o "$(echo /build/venv/lib/python3*/site-packages)/compiled$suffix"
+"""
+BACKEND = """
+import sys
+from pathlib import Path
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    Path("changed").write_text("by the backend")
+    import compiled
+    Path(wheel_directory, "x-1.0-py3-none-any.whl").touch()
+    return "x-1.0-py3-none-any.whl"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Venv:
+    """A build with an empty virtual environment, and its root."""
+
+    build: Build
+    sandbox: Sandbox
+    log: MemoryLog
+
+    def says(self, script: str) -> str:
+        """Run a shell script in the source's folder; return what it prints."""
+        said = self.sandbox.work / "said"
+        said.unlink(missing_ok=True)
+        self.sandbox.run(Command(["sh", "-euc", f"({script}) > /build/said"], cwd=SOURCE), log=self.log)
+        return said.read_text().strip()
+
+
+def make_build(sandbox: Sandbox, python: str, log: MemoryLog, **options: bool) -> Build:
+    pin = LocalSource(project="x", version="1.0", path=Path("x"))
+    recipe = Recipe(
+        name="x",
+        version="1.0",
+        directory=Path("x"),
+        source=pin,
+        build=BuildOptions(**options),  # type: ignore[arg-type]
+    )
+    metadata = ProjectMetadata(name="x", version="1.0", build_backend="backend", backend_path=(".",), build_requires=())
+    (sandbox.work / "src").mkdir(exist_ok=True)
+    return Build(sandbox=sandbox, folder=sandbox.work.parent, recipe=recipe, metadata=metadata, python=python, log=log)
+
+
+@contextmanager
+def opened(layout: Layout, python: str, folder: Path) -> Iterator[Venv]:
+    """Open a root with an environment in which a compiled module is installed."""
+    root = RootfsEnvironment(root=hybrid_root(layer_store(layout), RootRequest(python=python)), layout=layout)
+    log = MemoryLog()
+    with root.open(folder / "work", caches="test") as sandbox:
+        build = make_build(sandbox, python, log)
+        pep517.make_venv(build)
+        venv = Venv(build, sandbox, log)
+        (sandbox.work / "src/compiled.c").write_text(EXTENSION)
+        venv.says(COMPILE)
+        yield venv
+
+
+@pytest.fixture(scope="module", params=PYTHONS)
+def venv(request: pytest.FixtureRequest, layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venv]:
+    with opened(layout, request.param, tmp_path_factory.mktemp("venv")) as found:
+        yield found
+
+
+def test_native_python_answers_as_the_riscv64_one(venv: Venv) -> None:
+    facts = Path(python_facts.__file__).read_text()
+    (venv.sandbox.work / "src/facts.py").write_text(facts)
+    assert venv.says(f'python -c "{WHICH}"') == "native"
+    venv.says("for one in bin riscv64; do /build/venv/$one/python3 facts.py > /build/$one.json; done")
+    native, riscv64 = (json.loads((venv.sandbox.work / f"{name}.json").read_text()) for name in ("bin", "riscv64"))
+    assert native == riscv64
+    assert "riscv64" in native["platform.machine"]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (f'python -c "{WHICH}"', "native"),
+        (f'python3 -W ignore -IBc "{WHICH}"', "native"),
+        (f'echo "{WHICH}" > which.py; python -X dev -W ignore which.py -S', "native"),
+        (f'python -c "import compiled; {WHICH}"', "riscv64"),
+        (f"cd /; python -c \"import ctypes, os; os.chdir('/usr'); ctypes.CDLL('libm.so.6'); {WHICH}\"", "riscv64"),
+        (f'python -S -c "{WHICH}"', "riscv64"),
+        (f'python -IS -c "{WHICH}"', "riscv64"),
+        (f'echo "{WHICH}" | python', "riscv64"),
+        (f'echo "{WHICH}" | python -', "riscv64"),
+        ("python -c 'import sys; print(sys.argv, sys.executable)' a -S", "['-c', 'a', '-S'] /build/venv/bin/python"),
+        (
+            "python3 -c 'import compiled, sys; print(sys.argv, sys.orig_argv[:2])' a",
+            "['-c', 'a'] ['/build/venv/bin/python3', '-c']",
+        ),
+    ],
+)
+def test_command_runs_on_the_python_that_can(venv: Venv, command: str, expected: str) -> None:
+    assert venv.says(command) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "open('new', 'w')",
+        "import os; os.mkdir('folder')",
+        "import subprocess; subprocess.run(['true'])",
+        "print('already')",
+        "import threading; threading.Thread(target=print).start()",
+        "import multiprocessing",
+    ],
+)
+def test_process_that_changed_something_stops(venv: Venv, change: str) -> None:
+    """To start it again would do the change twice."""
+    note = venv.sandbox.work / native_python.NOTE
+    note.unlink(missing_ok=True)
+    with pytest.raises(CommandFailed):
+        venv.says(f'python -c "{change}; import compiled; print(1)"')
+    assert "module compiled" in note.read_text()
+
+
+def test_backend_that_needs_riscv64_runs_on_it_again(layout: Layout, tmp_path: Path) -> None:
+    with opened(layout, PYTHONS[0], tmp_path) as venv:
+        (venv.sandbox.work / "src/backend.py").write_text(BACKEND)
+        assert native_python.machine(venv.build) == native_python.X86_64
+        with pytest.raises(NeedsRiscv64Python, match="compiled"):
+            pep517.build_wheel(venv.build, ())
+        assert pep517.build_wheel(venv.build, ()).backend_machine == native_python.RISCV64
+        assert venv.says(f'python -c "{WHICH}"') == "riscv64"
+
+
+def test_recipe_keeps_the_riscv64_python(hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog) -> None:
+    with hybrid.open(tmp_path / "work", caches="test") as sandbox:
+        build = make_build(sandbox, "3.13", log, emulated_python=True)
+        pep517.make_venv(build)
+        assert native_python.machine(build) == native_python.RISCV64
+        assert Venv(build, sandbox, log).says(f'python -c "{WHICH}"') == "riscv64"
+
+
+def test_root_without_native_tools_has_riscv64_python(layout: Layout, tmp_path: Path, log: MemoryLog) -> None:
+    root = RootfsEnvironment(root=debian_root(layer_store(layout), RootRequest()), layout=layout)
+    with root.open(tmp_path / "work", caches="test") as sandbox:
+        build = make_build(sandbox, "3.13", log)
+        pep517.make_venv(build)
+        assert native_python.machine(build) == native_python.RISCV64
