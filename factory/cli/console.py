@@ -36,9 +36,13 @@ _PERCENT = re.compile(r"\[ *(\d+)%\] ")
 
 @dataclass(slots=True)
 class Row:
-    """A running stage: its start, last output line and progress."""
+    """A running stage: its start, last output line and progress.
+
+    `expected` is the duration of the last build's, in seconds, 0 if unknown.
+    """
 
     title: str
+    expected: float = 0.0
     started: float = field(default_factory=time.monotonic)
     last: str = ""
     done: float | None = None
@@ -75,9 +79,10 @@ class Row:
 
     @property
     def progress(self) -> str:
-        """Progress and estimated time left; empty where the output shows none."""
+        """Progress and estimated time left, by the output, else by the last build."""
         if self.done is None or self._first is None:
-            return ""
+            left = self.expected - (time.monotonic() - self.started)
+            return f"about {duration(round(left))} left" if left >= 1 else ""
         since, before = self._first
         seconds, done = time.monotonic() - since, self.done - before
         if done <= 0 or seconds < 1:
@@ -149,9 +154,12 @@ class Reporter:
         self._board.done += 1
 
     @contextmanager
-    def stage(self, label: str, stage: str, log: Path) -> Iterator[LogSink]:
-        """Report one stage of one package; yields the log that it writes to."""
-        row = Row(f"{label}: {stage}")
+    def stage(self, label: str, stage: str, log: Path, *, expected: float = 0.0) -> Iterator[LogSink]:
+        """Report one stage of one package; yields the log that it writes to.
+
+        `expected` is its probable duration in seconds, 0 if unknown.
+        """
+        row = Row(f"{label}: {stage}", expected=expected)
         with self._shown(row, log) as listener:
             yield LogFile(log, listener)
         self.line(f"{row.title}: done in {row.elapsed}")

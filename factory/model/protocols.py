@@ -77,8 +77,11 @@ class Reporter(Protocol):
         """Count one of those packages as done."""
         ...
 
-    def stage(self, label: str, stage: str, log: Path) -> AbstractContextManager[LogSink]:
-        """Report one stage of one package; yields the log that it writes to."""
+    def stage(self, label: str, stage: str, log: Path, *, expected: float = 0.0) -> AbstractContextManager[LogSink]:
+        """Report one stage of one package; yields the log that it writes to.
+
+        `expected` is its probable duration in seconds, 0 if unknown.
+        """
         ...
 
     def line(self, text: str) -> None:

@@ -108,6 +108,13 @@ class BuildOptions:
         default=0,
         metadata=about('peak memory of one compiler, such as `"1.5 GB"`: fewer run at once where memory is short'),
     )
+    processor_time: Annotated[str, DURATION] = field(
+        default="",
+        metadata=about(
+            "time of one processor that a build takes, with its checks, such as `15m`; until a build has measured it, "
+            "the estimate of a run's duration goes by it"
+        ),
+    )
     emulated_python: bool = field(
         default=False,
         metadata=about(

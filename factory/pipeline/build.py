@@ -12,6 +12,7 @@ from factory.errors import FactoryError, TimeLimitReached
 from factory.model.job import Job
 from factory.model.record import AuditSummary, BuildFailure, BuildRecord
 from factory.pipeline.checkpoints import Checkpoints
+from factory.pipeline.estimates import estimate_line, estimates, stage_seconds
 from factory.pipeline.incremental import ends_untouched
 from factory.pipeline.job import Records, prepare_job
 from factory.pipeline.metadata import describe
@@ -41,6 +42,8 @@ def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Se
     planned = plan(names, pythons, run.recipes.by_name, lambda recipe: describe(recipe, run), toolchains)
     jobs = {job.id: job for job in planned}
     needs = {each: job.needs for each, job in jobs.items()}
+    if line := estimate_line(estimates(planned, run.store.records()), run.slots.total):
+        run.reporter.line(line)
     with run.reporter.overall(len(jobs), at_once=min(run.recipes_at_once, len(jobs))):
         at_once = run.recipes_at_once
         outcome = run_graph(needs, lambda each, records: _work_on(jobs[each], records, run), at_once=at_once)
@@ -90,7 +93,8 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
         if not ends_untouched(prepared.folder, prepared.work):
             run.reporter.line(f"{job.label}: starts from a clean tree, since a shell changed the last build's")
             _remove(prepared.folder)
-        opener = run.stages(job.label, prepared.key)
+        expected = stage_seconds(job.recipe.name, run.store.records())
+        opener = run.stages(job.label, prepared.key, expected)
         checkpoints = Checkpoints(folder=prepared.folder / "steps", root=run.layout.root, open_stage=opener)
         try:
             record = _run_stages(StageRunner(prepared=prepared, checkpoints=checkpoints, run=run), records)

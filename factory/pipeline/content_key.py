@@ -47,9 +47,9 @@ def content_key(
 def _deciding(recipe: Recipe) -> Recipe:
     """Reset the recipe fields that change neither the wheel nor its checks.
 
-    These are memory and toolchain lists, time limits, permission to publish, and the project's own tests.
+    These are memory and toolchain lists, times, permission to publish, and the project's own tests.
     """
-    build = replace(recipe.build, memory_per_job=0, toolchains=(FIRST_TOOLCHAIN,))
+    build = replace(recipe.build, memory_per_job=0, processor_time="", toolchains=(FIRST_TOOLCHAIN,))
     check = replace(recipe.check, time_limit=str(DEFAULTS["CheckOptions"]["time_limit"]))
     return replace(recipe, build=build, check=check, shadows_upstream=False, suite=None, file_sha256="")
 

@@ -62,6 +62,11 @@ class CompileSlots:
         self._taken = 0
         self._reserved = 0
 
+    @property
+    def total(self) -> int:
+        """Number of compilers at once, all recipes together."""
+        return self._total
+
     @contextmanager
     def sharing(self) -> Iterator[None]:
         """Count one more recipe in progress while the body runs."""

@@ -30,6 +30,7 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "toolchains": ("gcc",),
         "memory_per_job": 0,
         "emulated_python": False,
+        "processor_time": "",
     },
     "RepackOptions": {"replaced": {}, "excluded": (), "placed": {}},
     "RepairOptions": {"left_out": ()},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
@@ -17,7 +19,7 @@ from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.ccache import CompilerCache
 from factory.stages.environments.layers import LayerStore
 from factory.store.store import Store
-from factory.util.log import OpenStage
+from factory.util.log import LogSink, OpenStage
 from factory.util.paths import Layout, short
 
 
@@ -67,10 +69,15 @@ class Run:
             raise StoreError(f"{recipe.label_for(python, recipe.toolchain)} was not built yet", hint=hint)
         return record
 
-    def stages(self, label: str, key: str = "") -> OpenStage:
+    def stages(self, label: str, key: str = "", expected: Mapping[str, float] | None = None) -> OpenStage:
         """Return the opener of a package's stages: each is reported and has a log file.
 
-        Builds with a content `key` have a log folder each.
+        Builds with a content `key` have a log folder each. `expected` has the seconds that a stage took before.
         """
-        folder = self.layout.logs / label.replace(" ", "-") / short(key)
-        return lambda stage: self.reporter.stage(label, stage, folder / f"{stage.replace(' ', '-')}.log")
+        folder, before = self.layout.logs / label.replace(" ", "-") / short(key), expected or {}
+
+        def open_stage(stage: str) -> AbstractContextManager[LogSink]:
+            log = folder / f"{stage.replace(' ', '-')}.log"
+            return self.reporter.stage(label, stage, log, expected=before.get(stage, 0.0))
+
+        return open_stage

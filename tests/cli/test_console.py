@@ -129,6 +129,16 @@ def test_remaining_time_counts_from_first_progress_line(clock: list[float]) -> N
     assert row.progress == "60%, 1 min 0 s left"
 
 
+def test_row_without_progress_goes_by_the_last_build(clock: list[float]) -> None:
+    row = Row("numpy 2.5.5: check", expected=90.0, started=0.0)
+    clock[0] = 30.0
+    assert row.progress == "about 1 min 0 s left"
+    clock[0] = 100.0
+    assert row.progress == ""
+    row.record_line("[1/4] a.c")
+    assert row.progress == "25%"
+
+
 def test_an_estimate_begins_anew_with_a_builds_next_run_of_ninja(clock: list[float]) -> None:
     row = Row("torch: build")
     row.record_line("[1/4] Generating sources")

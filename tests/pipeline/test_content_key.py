@@ -40,7 +40,7 @@ TABLES: Mapping[str, type] = {
     "check": CheckOptions,
 }
 # The script counts by its content, and the repack table by its own fields.
-UNDECIDING = {"memory_per_job", "toolchains", "time_limit", "script", "repack"}
+UNDECIDING = {"memory_per_job", "processor_time", "toolchains", "time_limit", "script", "repack"}
 WORDS = st.text("abcxyz", min_size=1, max_size=5)
 VALUES: Mapping[type, st.SearchStrategy[Any]] = {
     bool: st.just(True),
@@ -99,7 +99,7 @@ def test_repack_option_changes_the_key(name: str, data: st.DataObject) -> None:
 def test_undeciding_fields_keep_the_key(
     memory: int, toolchains: tuple[str, ...], limit: str, shadows: bool, file: str
 ) -> None:
-    build = BuildOptions(memory_per_job=memory, toolchains=toolchains)
+    build = BuildOptions(memory_per_job=memory, processor_time=limit, toolchains=toolchains)
     check = CheckOptions(time_limit=limit)
     changed = replace(RECIPE, build=build, check=check, shadows_upstream=shadows, file_sha256=file, suite=check)
     assert key_of(changed) == key_of(RECIPE)

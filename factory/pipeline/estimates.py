@@ -1,0 +1,74 @@
+"""Estimates of a run's duration, from earlier builds and from what recipes say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+
+from factory.model.job import Job
+from factory.model.record import BuildRecord
+from factory.util.durations import parse_duration, show_duration
+
+# Packages that are named in the line; the rest are counted.
+NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A package to build, and the processor time that it takes in seconds; 0 if unknown."""
+
+    label: str
+    seconds: float
+
+
+def estimates(jobs: Iterable[Job], records: Sequence[BuildRecord]) -> list[Estimate]:
+    """Return the jobs of versions that were never built, each with its processor time.
+
+    That is the time of the package's newest record, else the recipe's `processor-time`. `records` are in order of time.
+    A version that was built may have to be built again, which is known only after its dependencies; it is not listed.
+    """
+    newest: dict[str, BuildRecord] = {record.name: record for record in records if not record.wheel_of}
+    built = {(record.name, record.version, record.target.python, record.built_with) for record in records}
+    return [
+        Estimate(label=job.label, seconds=_seconds(job, newest))
+        for job in jobs
+        if (canonicalize_name(job.recipe.name), job.recipe.version, job.python, job.toolchain) not in built
+    ]
+
+
+def stage_seconds(name: str, records: Iterable[BuildRecord]) -> Mapping[str, float]:
+    """Return how long each stage of a package's newest build took, in seconds."""
+    found = [record for record in records if record.name == canonicalize_name(name)]
+    return {run.stage: run.seconds for run in found[-1].stages} if found else {}
+
+
+def estimate_line(found: Sequence[Estimate], processors: int) -> str:
+    """Return the line that says what is to be built, and about how long it takes.
+
+    It is empty if there is nothing to build, or nothing to say.
+    """
+    known = [each for each in found if each.seconds]
+    if not known:
+        return ""
+    total = sum(each.seconds for each in known) / processors
+    longest = sorted(known, key=lambda each: -each.seconds)
+    parts = [f"{each.label} {_about(each.seconds / processors)}" for each in longest[:NAMED]]
+    parts += [f"{len(longest) - NAMED} more"] if len(longest) > NAMED else []
+    unknown = len(found) - len(known)
+    parts += [f"{unknown} of unknown duration"] if unknown else []
+    on = f"{processors} processor{'s' if processors > 1 else ''}"
+    return f"to build: about {_about(total)} on {on} where nothing else runs ({', '.join(parts)})"
+
+
+def _seconds(job: Job, newest: Mapping[str, BuildRecord]) -> float:
+    record = newest.get(canonicalize_name(job.recipe.name))
+    measured = sum(run.processors for run in record.stages) if record is not None else 0.0
+    return measured or float(parse_duration(job.recipe.build.processor_time))
+
+
+def _about(seconds: float) -> str:
+    """Round to what an estimate is worth: minutes, or tens of seconds."""
+    step = 60 if seconds >= 120 else 10
+    return show_duration(max(round(seconds / step), 1) * step)
