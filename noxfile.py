@@ -1,4 +1,4 @@
-"""Sessions of nox: `.ci/nox lint`, `tests`, `long` and `demo`."""
+"""Sessions of nox: `.ci/nox quick`, `lint`, `tests`, `long` and `demo`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 # Tests without riscv64 roots run in parallel. Tests with roots, Docker and compilers need the whole machine.
 SERIAL = "environment or main_job"
 PARALLEL = ["--numprocesses=auto", "--dist=loadfile"]
+FAST = f"not ({SERIAL} or long)"
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting, types and imports."""
-    session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("mypy")
-    session.run("lint-imports")
+    check_style(session)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Check style and run the tests that need no riscv64 root, in three minutes."""
+    check_style(session)
+    session.run("python", "-m", "pytest", *PARALLEL, "-m", FAST, *session.posargs)
 
 
 @nox.session
@@ -35,7 +39,7 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         run_tests(session, session.posargs)
     else:
-        run_tests(session, [*PARALLEL, "-m", f"not ({SERIAL} or long)"], ["-m", f"({SERIAL}) and not long"])
+        run_tests(session, [*PARALLEL, "-m", FAST], ["-m", f"({SERIAL}) and not long"])
 
 
 @nox.session
@@ -66,6 +70,15 @@ def demo(session: nox.Session) -> None:
     ):
         session.run(factory, *command, env=environment())
     session.log("On a board: pip install --index-url file://%s/dist/index/simple/ llama-cpp-python", Path.cwd())
+
+
+def check_style(session: nox.Session) -> None:
+    """Run the linters and type checkers."""
+    session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
 
 
 def run_tests(session: nox.Session, *runs: Sequence[str]) -> None:
