@@ -35,14 +35,19 @@ ANSWER, INSTALLED, WHEEL = "answer.json", "requirements.json", "wheel"
 REQUEST = "request.json"
 # Of a wheel's file name: file systems allow 255 bytes, and temporary files have longer names.
 NAME_LIMIT = 200
-# If the root has native tools, replace installed riscv64 programs that are slow under QEMU: CMake and maturin by x86-64
-# programs of the same version. CMake still gets riscv64 from the root's `uname`. Byte-compiling everything takes less
-# time than one import of setuptools saves; files for another Python may fail to compile. The backend was asked before,
-# so what is in /build can be planted.
-NATIVE_TOOLS = f"""
-set -eu
+# With the native Python, if the root has one: that takes less time than one import of setuptools saves. Files for
+# another Python may fail to compile.
+BYTE_COMPILE = f"""
 pure=/opt/native/bin/python-pure
 [ -x $pure ] || exit 0
+VIRTUAL_ENV=/nonexistent $pure -m compileall -q {VENV}/lib || true
+"""
+# If the root has native tools, replace installed riscv64 programs that are slow under QEMU: CMake and maturin by x86-64
+# programs of the same version. CMake still gets riscv64 from the root's `uname`. The backend was asked before, so what
+# is in /build can be planted.
+NATIVE_TOOLS = f"""
+set -eu
+{BYTE_COMPILE}
 packages=$(echo {VENV}/lib/python3*/site-packages)
 make_native() {{
     version=$(echo "$packages/$1"-*.dist-info | sed "s|.*/$1-||; s|\\.dist-info||")
@@ -53,15 +58,9 @@ make_native() {{
 }}
 if [ -d "$packages/cmake/data/bin" ]; then make_native cmake cmake/data/bin "$packages/cmake/data/bin"; fi
 if [ -f {VENV}/bin/maturin ]; then make_native maturin bin {VENV}/bin; fi
-VIRTUAL_ENV=/nonexistent $pure -m compileall -q {VENV}/lib || true
 """
 # uv would run the code that other addresses name, or put variables into them.
 ADDRESS = re.compile(r"(git\+)?https?://[^$]*")
-# Before the backend is asked: it imports most of itself, and compiling that under QEMU takes longer than all else.
-BYTE_COMPILE = f"""
-pure=/opt/native/bin/python-pure
-[ ! -x $pure ] || VIRTUAL_ENV=/nonexistent $pure -m compileall -q {VENV}/lib || true
-"""
 # Backends that can keep their build tree: with a stable path, killed builds resume and builds are reproducible.
 NINJA_BACKENDS = ("mesonpy", "scikit_build_core.build")
 KEPT_BUILD_TREE = {"build-dir": "/build/objects"}
