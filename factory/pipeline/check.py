@@ -10,12 +10,13 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from factory.errors import CheckFailed
-from factory.model.protocols import Command, Sandbox
+from factory.model.protocols import Command, CopiedRoot
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
 from factory.pipeline.illegal_instruction import describe
 from factory.pipeline.metadata import describe as describe_recipe
 from factory.pipeline.plan import plan
+from factory.pipeline.profiles import ProfileCopies
 from factory.pipeline.run import Run
 from factory.publish.resolver import Unresolvable
 from factory.publish.server import serve
@@ -99,16 +100,35 @@ class PackageCheck:
         with self.installed(index, work, log) as sandbox:
             if wheel is not None:
                 runner.require_installed(sandbox, recipe, wheel, log)
-            results = runner.run_profiles(
-                sandbox, recipe, config.target.python, model, profiles, log, describe=self._describe
-            )
+            results = self._run_profiles(sandbox, model, profiles, log)
         for result in results:
             self.run.reporter.line(f"{config.label(recipe)}: {result.profile}: {result.shown}")
         require_passed(recipe, results, config.label(recipe), config.options(recipe))
         return results
 
+    def _run_profiles(
+        self, root: CopiedRoot, model: Path | None, profiles: Sequence[str], log: LogSink
+    ) -> tuple[CheckResult, ...]:
+        """Run the check on every profile, each in its own copy of the root, several at once.
+
+        A model's threads already use all processors, and wait for each other in loops.
+        """
+        recipe, run = self.recipe, self.run
+        with run.slots.spare(1 if model is not None else len(profiles)) as at_once:
+            copies = ProfileCopies(root=root, at_once=at_once, keep=run.keep)
+            return runner.run_profiles(
+                root,
+                recipe,
+                run.config.target.python,
+                model,
+                profiles,
+                log,
+                describe=self._describe,
+                run_all=copies.run_all,
+            )
+
     @contextmanager
-    def installed(self, index: Path, work: Path, log: LogSink) -> Iterator[Sandbox]:
+    def installed(self, index: Path, work: Path, log: LogSink) -> Iterator[CopiedRoot]:
         """Open a clean root with the package installed from the folder `index`.
 
         Raises:
@@ -121,7 +141,7 @@ class PackageCheck:
             yield sandbox
 
     @contextmanager
-    def _sandbox(self, work: Path, log: LogSink) -> Iterator[Sandbox]:
+    def _sandbox(self, work: Path, log: LogSink) -> Iterator[CopiedRoot]:
         """Open the check's root: a clean one, or for a check that compiles the build's.
 
         The build's root has the source in /build/src.

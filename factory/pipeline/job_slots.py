@@ -96,6 +96,23 @@ class CompileSlots:
                 self._reserved -= grant.jobs * memory_per_job
                 self._changed.notify_all()
 
+    @contextmanager
+    def spare(self, wanted: int) -> Iterator[int]:
+        """Hold free slots for up to `wanted` commands, which can also run in turn; yields how many may run at once.
+
+        The first needs no slot, so this never waits.
+        """
+        with self._changed:
+            share = min(self._total - self._taken, -(-self._total // max(self._sharers, 1)), wanted)
+            taken = max(share - 1, 0)
+            self._taken += taken
+        try:
+            yield taken + 1
+        finally:
+            with self._changed:
+                self._taken -= taken
+                self._changed.notify_all()
+
     def _grant(self, memory_per_job: int) -> Grant:
         share = min(self._total - self._taken, -(-self._total // max(self._sharers, 1)))
         reason = f"of {self._total}"

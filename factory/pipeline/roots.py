@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from factory.errors import EnvironmentSetupError
 from factory.model.recipe import Recipe
 from factory.stages.builders.registry import builder_of
-from factory.stages.environments.base import Environment, Root, RootRequest
+from factory.stages.environments.base import CopyingEnvironment, Environment, Root, RootRequest
 from factory.stages.environments.docker.cibuildwheel import CibuildwheelEnvironment
 from factory.stages.environments.layers import LayerStore
 from factory.stages.environments.manylinux import manylinux_root
@@ -51,7 +51,7 @@ class RootProvider:
         root = self._once("manylinux", request, lambda: manylinux_root(self.store, self.mode, request))
         return CibuildwheelEnvironment(root=root, store=self.store)
 
-    def environment_of(self, root: Root) -> Environment:
+    def environment_of(self, root: Root) -> CopyingEnvironment:
         """Return a root in this provider's kind of environment."""
         return ENVIRONMENTS[self.environment](root=root, store=self.store)
 

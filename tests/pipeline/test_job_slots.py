@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,25 @@ def test_memory_that_another_build_may_take_is_not_free() -> None:
 def test_slots_with_too_little_memory_allow_one_compiler() -> None:
     with CompileSlots(8, memory=GB).taken(16 * GB) as grant:
         assert grant.jobs == 1
+
+
+@pytest.mark.parametrize(("sharers", "wanted", "at_once"), [(1, 5, 4), (1, 2, 2), (2, 5, 2), (8, 5, 1)])
+def test_spare_slots_are_a_share_and_leave_one(sharers: int, wanted: int, at_once: int) -> None:
+    slots = CompileSlots(4, memory=GB)
+    with ExitStack() as stack:
+        for _ in range(sharers):
+            stack.enter_context(slots.sharing())
+        with slots.spare(wanted) as granted, slots.taken(0) as grant:
+            assert granted == at_once
+            assert 1 <= grant.jobs <= 4 - (granted - 1)
+    with slots.taken(0) as grant:
+        assert grant.jobs == 4
+
+
+def test_no_spare_slot_means_one_after_another() -> None:
+    slots = CompileSlots(2, memory=GB)
+    with slots.taken(0), slots.spare(5) as granted:
+        assert granted == 1
 
 
 def test_a_build_waits_while_no_slot_is_free() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.errors import CommandFailed
 from factory.model.protocols import INPUTS, Command, Sandbox
+from factory.util.atomic_files import copy_atomically
 from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink, Recording
 
@@ -52,7 +52,7 @@ Describe = Callable[[Fault], str]
 def locate(sandbox: Sandbox, command: Command, limits: HangLimits, log: LogSink) -> Fault | None:
     """Run a Python script that ended by SIGILL again; None if it doesn't end so again."""
     log.write("# running it again to locate the illegal instruction\n")
-    shutil.copy(PROBE, sandbox.inputs / PROBE.name)
+    copy_atomically(PROBE, sandbox.inputs / PROBE.name)  # other profiles may start it now
     python, *script = command.argv
     again = replace(command, argv=[python, f"{INPUTS}/{PROBE.name}", *script])
     printed = Recording(log)

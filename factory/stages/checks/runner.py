@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,12 @@ def _hashed_files(record: str) -> set[tuple[str, str]]:
     return {(row[0], row[1]) for row in csv.reader(record.splitlines()) if len(row) > 1 and row[1]}
 
 
+# Runs the check of one profile in a root, with a log.
+RunProfile = Callable[[Sandbox, str, LogSink], CheckResult]
+# Runs the check of each profile, in that order or at once.
+RunAll = Callable[[Sequence[str], LogSink, RunProfile], Iterable[CheckResult]]
+
+
 def run_profiles(
     sandbox: Sandbox,
     recipe: Recipe,
@@ -80,19 +86,26 @@ def run_profiles(
     log: LogSink,
     *,
     describe: Describe = lambda fault: fault.place,
+    run_all: RunAll | None = None,
 ) -> tuple[CheckResult, ...]:
     """Run the check on every profile, also after a failure, and return a result for each.
 
-    `python` is the root's version of Python; `describe` describes the fault of an illegal instruction.
+    `python` is the root's version of Python; `describe` describes the fault of an illegal instruction. Without
+    `run_all`, all run in `sandbox`, in turn.
 
     Raises:
         CheckFailed: the machine ended a run for lack of memory, which says nothing about the package.
     """
     _provide(sandbox, recipe.check, model)
-    results = (
-        _run_profile(sandbox, recipe, model if recipe.check.runs_model(profile) else None, profile, log, describe)
-        for profile in profiles
-    )
+
+    def run_profile(own: Sandbox, profile: str, own_log: LogSink) -> CheckResult:
+        used = model if recipe.check.runs_model(profile) else None
+        return _run_profile(own, recipe, used, profile, own_log, describe)
+
+    if run_all is None:
+        results: Iterable[CheckResult] = (run_profile(sandbox, profile, log) for profile in profiles)
+    else:
+        results = run_all(profiles, log, run_profile)
     return tuple(replace(result, python=python) for result in results)
 
 

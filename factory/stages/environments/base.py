@@ -11,7 +11,7 @@ from typing import Protocol
 
 from factory.model.artifacts import PackagePin
 from factory.model.distribution import DEFAULT_DISTRIBUTION, DISTRIBUTIONS, Distribution
-from factory.model.protocols import Command, Sandbox
+from factory.model.protocols import Command, CopiedRoot, Sandbox
 from factory.model.target import TOOLCHAINS
 from factory.stages.environments.debian.toolchain import toolchain_packages
 from factory.stages.environments.layers import Layer, LayerStore, content_key
@@ -80,10 +80,22 @@ class Environment(Protocol):
         ...
 
 
+class OpenedCopiedRoot(OpenedRoot, CopiedRoot, Protocol):
+    """A sandbox that a person can open a shell in, and that can be copied."""
+
+
+class CopyingEnvironment(Environment, Protocol):
+    """An environment whose open roots can be copied: all but the image for cibuildwheel."""
+
+    def open(
+        self, work: Path, *, caches: str, keep: bool = False, as_left: bool = False
+    ) -> AbstractContextManager[OpenedCopiedRoot]: ...
+
+
 class MakeEnvironment(Protocol):
     """Constructor of an environment: an entry of ENVIRONMENTS."""
 
-    def __call__(self, *, root: Root, store: LayerStore) -> Environment: ...
+    def __call__(self, *, root: Root, store: LayerStore) -> CopyingEnvironment: ...
 
 
 MakeRoot = Callable[[LayerStore, RootRequest], Root]

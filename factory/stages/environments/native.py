@@ -26,7 +26,7 @@ from factory.stages.environments.debian.packages import (
 )
 from factory.stages.environments.debian.rust import rust_packages
 from factory.stages.environments.layers import Layer, LayerStore, content_key
-from factory.stages.environments.sandbox import SealedSandbox, caches_of
+from factory.stages.environments.sandbox import SealedSandbox, caches_of, copy_tree
 from factory.stages.environments.variables import BASE_PATH, CHECK_VENV, COMMON, debian_variables
 from factory.util.confinement import private_options, system_options
 from factory.util.log import LogSink
@@ -136,8 +136,12 @@ class MachineSandbox(SealedSandbox):
         SealedSandbox.prepare(self)
         for name in WRITABLE:
             (self.scratch / name).mkdir(exist_ok=True)
-        for layer in self.over:
+        for layer in self.over if self.original is None else ():
             shutil.copytree(layer, self.scratch, symlinks=True, dirs_exist_ok=True)
+        if self.original is not None:
+            for name in WRITABLE:
+                copy_tree(self.original.scratch / name, self.scratch / name)
+            copy_tree(self.original.work, self.work)
 
     def _root(self) -> list[str]:
         options = system_options(SHOWN)

@@ -47,7 +47,7 @@ WITHOUT_PACKAGES = {"UV_CACHE_DIR": "/tmp/uv", "PIP_CACHE_DIR": "/tmp/pip"}
 # Separators of overlayfs and of the dynamic linker.
 UNSUPPORTED = ":,;\\"
 # Mounts in the command's own mount namespace end with it.
-MOUNT_AND_RUN = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"'
+MOUNT_AND_RUN = 'until [ "$1" = -- ]; do mount -t overlay overlay -o "$1" "$2" || exit; shift 2; done; shift; exec "$@"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,20 +87,30 @@ class OpenFiles(NamedTuple):
 class SealedSandbox(ABC):
     """A sandbox under bubblewrap; subclasses define its root.
 
-    `scratch` is the folder of temporary files. Commands have no capabilities, unless the sandbox is for Debian's own
-    package installation (`installs_packages`).
+    `scratch` is the folder of temporary files. A copy has the sandbox that it was made of as `original`. Commands have
+    no capabilities, unless the sandbox is for Debian's own package installation (`installs_packages`).
     """
 
     work: Path
     scratch: Path
     environment: Mapping[str, str]
-    caches: Caches
+    caches: Caches | None
     installs_packages: bool = False
+    original: Self | None = None
 
     @property
     def inputs(self) -> Path:
         """Host folder that commands see read-only at /inputs."""
-        return inputs_of(self.work)
+        return inputs_of(self.work) if self.original is None else self.original.inputs
+
+    @contextmanager
+    def copied(self, name: str, *, keep: bool = False) -> Iterator[Self]:
+        """Open a copy; see CopiedRoot."""
+        work = self.work.with_name(f"{self.work.name}-{name}")
+        discard(work)
+        copy = replace(self, work=work, scratch=work.with_name(f"{work.name}.root"), caches=None, original=self)
+        with copy.opened(keep=keep, as_left=False):
+            yield copy
 
     @contextmanager
     def opened(self, *, keep: bool, as_left: bool) -> Iterator[Self]:
@@ -123,7 +133,8 @@ class SealedSandbox(ABC):
     def close(self) -> None:
         """Discard the changes outside `work` and the caches."""
         discard(self.scratch)
-        discard(self.inputs)
+        if self.original is None:
+            discard(self.inputs)
 
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command in the root; see Sandbox."""
@@ -166,6 +177,14 @@ class SealedSandbox(ABC):
     def _root(self) -> list[str]:
         """Return bubblewrap's options for the root."""
 
+    def _build_folder(self) -> Path:
+        """Return the host folder that is mounted at /build: `work`, or a mount over it."""
+        return self.work
+
+    def _work_folders(self) -> tuple[Path, ...]:
+        """Return the host folders whose files are in /build."""
+        return (self.work,)
+
     @abstractmethod
     def _own_folders(self) -> tuple[str, ...]:
         """Return the mount points of the root that commands can write."""
@@ -193,12 +212,12 @@ class SealedSandbox(ABC):
         seal += ["--seccomp", str(files.calls)]
         mounts = [*self._root(), "--dev", "/dev", *proc_options()]
         mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
-        mounts += ["--bind", str(self.work), str(BUILD), "--ro-bind", str(self.inputs), str(INPUTS)]
-        for host, inside in self.caches.binds(network=command.network).items():
+        mounts += ["--bind", str(self._build_folder()), str(BUILD), "--ro-bind", str(self.inputs), str(INPUTS)]
+        for host, inside in self.caches.binds(network=command.network).items() if self.caches else ():
             mounts += ["--bind", str(host), inside]
         if command.read_only:
-            if has_venv(self.work):
-                mounts += ["--ro-bind", str(self.work / VENV), f"{BUILD}/{VENV}"]
+            if any(map(has_venv, self._work_folders())):
+                mounts += ["--ro-bind", str(self._build_folder() / VENV), f"{BUILD}/{VENV}"]
             mounts += ["--tmpfs", "/tmp"]
             mounts += [word for path in self._own_folders() for word in ("--remount-ro", path)]
         if command.network:
@@ -208,6 +227,11 @@ class SealedSandbox(ABC):
             seal.append("--unshare-net")
         sealed = ["bwrap", *seal, *mounts, "--args", str(files.variables), "--chdir", str(command.cwd), "--"]
         return sealed if self.installs_packages else counted(sealed, default_limits())
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder that commands wrote, with links as links."""
+    run(["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", str(source), str(target)])
 
 
 def has_venv(work: Path) -> bool:
@@ -242,21 +266,25 @@ def _with_limit(error: CommandFailed, reached: str | None, log: LogSink) -> Comm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverlaySandbox(SealedSandbox):
-    """A sandbox of `layers`, the lowest first."""
+    """A sandbox of `layers`, the lowest first.
+
+    A copy has the original's changes as one more layer, and the original's `work` below its own.
+    """
 
     layers: tuple[Path, ...]
 
     def prepare(self) -> None:
         """Make the folders of overlayfs too."""
         SealedSandbox.prepare(self)
-        for name in ("upper", "workdir", "merged"):
+        for name in ("upper", "workdir", "merged", *(("build-workdir", "build") if self.original else ())):
             (self.scratch / name).mkdir(exist_ok=True)
 
     def host_argv(self, command: Command, files: OpenFiles, *options: str) -> list[str]:
         """Return the host's command line, which mounts the layers first."""
         return [
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
-            *(self._overlay_options(), str(self.scratch / "merged")),
+            *(word for options, place in self._overlays() for word in (options, str(place))),
+            "--",
             *SealedSandbox.host_argv(self, command, files, *options),
         ]
 
@@ -266,13 +294,30 @@ class OverlaySandbox(SealedSandbox):
     def _own_folders(self) -> tuple[str, ...]:
         return ("/",)
 
-    def _overlay_options(self) -> str:
-        paths = [*self.layers, self.scratch]
+    def _build_folder(self) -> Path:
+        return self.scratch / "build" if self.original else self.work
+
+    def _work_folders(self) -> tuple[Path, ...]:
+        return (self.work,) if self.original is None else (self.work, self.original.work)
+
+    def _overlays(self) -> list[tuple[str, Path]]:
+        """Return the options of each overlay, and its mount point."""
+        root = (self._options(self._layers(), self.scratch / "upper", "workdir"), self.scratch / "merged")
+        if self.original is None:
+            return [root]
+        return [root, (self._options((self.original.work,), self.work, "build-workdir"), self.scratch / "build")]
+
+    def _layers(self) -> tuple[Path, ...]:
+        """Return the read-only trees, the lowest first."""
+        return self.layers if self.original is None else (*self.layers, self.original.scratch / "upper")
+
+    def _options(self, layers: tuple[Path, ...], upper: Path, workdir: str) -> str:
+        paths = [*layers, upper, self.scratch]
         if any(mark in str(path) for path in paths for mark in UNSUPPORTED):
             raise EnvironmentSetupError(
                 f"{self.scratch}: folder names cannot have any of {UNSUPPORTED}",
                 hint="set FACTORY_CACHE to another folder",
             )
-        lower = ":".join(str(path) for path in reversed(self.layers))
-        options = f"lowerdir={lower},upperdir={self.scratch / 'upper'},workdir={self.scratch / 'workdir'}"
+        lower = ":".join(str(path) for path in reversed(layers))
+        options = f"lowerdir={lower},upperdir={upper},workdir={self.scratch / workdir}"
         return f"{options},userxattr" if in_user_namespace() else options

@@ -15,6 +15,7 @@ import os
 import shlex
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -46,6 +47,7 @@ from factory.stages.environments.sandbox import (
     Caches,
     caches_of,
     command_variables,
+    copy_tree,
     has_venv,
     inputs_of,
 )
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from docker.types import Mount
 
+# Copies of one root are opened in several threads.
+_COPIES = threading.Lock()
 ULIMITS = {"core": 0, "fsize": FILE_BYTES}
 PLATFORM = "linux/riscv64"
 KEPT_REPOSITORY = f"{REPOSITORY}-kept"
@@ -86,7 +90,7 @@ class DockerEnvironment:
         """
         require_machine_root()
         allowed = limits()
-        kept = f"{KEPT_REPOSITORY}:{sha256(os.fsencode(work)).hexdigest()[:16]}"
+        kept = kept_image(work)
         if not as_left:
             discard(inputs_of(work))
         for folder in (work, inputs_of(work)):
@@ -118,6 +122,11 @@ class DockerEnvironment:
             remove_image(client, kept)
         config = ImageConfig(variables=self.root.variables)
         return ensure_image(client, self.root.layers, config, self.store.open_stage, "image for Docker")
+
+
+def kept_image(work: Path) -> str:
+    """Return the name of the image with the kept changes of the root with the folder `work`."""
+    return f"{KEPT_REPOSITORY}:{sha256(os.fsencode(work)).hexdigest()[:16]}"
 
 
 def require_machine_root() -> None:
@@ -155,18 +164,44 @@ class ContainerSandbox:
     client: DockerClient
     image: str
     work: Path
-    caches: Caches
+    caches: Caches | None
     cpuinfo: Path
     environment: Mapping[str, str]
     limits: Limits
+    original: ContainerSandbox | None = None
     _running: dict[bool, _Running] = field(default_factory=dict)
     _last: _Running | None = None
     _saved: str | None = None
+    _copied: str | None = None
 
     @property
     def inputs(self) -> Path:
         """Host folder that commands see read-only at /inputs."""
-        return inputs_of(self.work)
+        return inputs_of(self.work) if self.original is None else self.original.inputs
+
+    @contextmanager
+    def copied(self, name: str, *, keep: bool = False) -> Iterator[ContainerSandbox]:
+        """Open a copy, of an image of the changes so far; see CopiedRoot."""
+        with _COPIES, engine_errors("save a container"):
+            image = self._image_of_copies()
+        work = self.work.with_name(f"{self.work.name}-{name}")
+        discard(work)
+        copy_tree(self.work, work)
+        with connect() as client, shown_cpuinfo(work) as cpuinfo:
+            copy = ContainerSandbox(
+                client=client,
+                image=image,
+                work=work,
+                caches=None,
+                cpuinfo=cpuinfo,
+                environment=self.environment,
+                limits=self.limits,
+                original=self,
+            )
+            try:
+                yield copy
+            finally:
+                copy.close(kept_image(work), keep=keep)
 
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command in a container; see Sandbox."""
@@ -227,11 +262,17 @@ class ContainerSandbox:
             if keep and self._last is not None:
                 self._last.save(folder_label(self.work), kept)
             self._stop()
-            if not keep:
+            if not keep and self.original is None:
                 discard(self.inputs)
-            leftovers = [self._saved, None if keep else kept]
+            leftovers = [self._saved, self._copied, None if keep else kept]
             for image in filter(None, leftovers):
                 remove_image(self.client, image)
+
+    def _image_of_copies(self) -> str:
+        """Return the image with all changes so far, made once; no command runs here while copies are open."""
+        if self._copied is None and self._last is not None and self._last.has_written():
+            self._copied = self._last.save(own_label())
+        return self._copied or self.image
 
     def _container(self, *, network: bool) -> Container:
         """Return the running container, with the changes of the last command."""
@@ -294,7 +335,7 @@ class ContainerSandbox:
         shown = {self.cpuinfo: "/proc/cpuinfo", self.inputs: str(INPUTS), **files}
         if read_only and has_venv(self.work):
             shown[self.work / VENV] = f"{BUILD}/{VENV}"
-        written = {self.work: str(BUILD)} | self.caches.binds(network=network)
+        written = {self.work: str(BUILD)} | (self.caches.binds(network=network) if self.caches else {})
         mounts = [Mount(inside, str(host), type="bind") for host, inside in written.items()]
         return mounts + [Mount(inside, str(host), type="bind", read_only=True) for host, inside in shown.items()]
 
