@@ -29,11 +29,11 @@ set -eu
 version=$1 native=/opt/native/usr/bin/python$1
 [ -x "$native" ] || exit 0
 cd {VENV}
-mkdir native riscv64
+mkdir native
 for name in python python3 "python$version"; do
     ln -s "$native" "native/$name"
-    ln -s "/usr/bin/python$version" "riscv64/$name"
 done
+ln -s "/usr/bin/python$version" riscv64
 packages=lib/python$version/site-packages
 cp {INPUTS}/{STARTER} "$packages/_{STARTER}"
 # Among the files of its kind, the first by name: others may ask for the platform.

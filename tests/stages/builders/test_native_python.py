@@ -31,6 +31,7 @@ pytestmark = pytest.mark.environment
 
 # The native Python has a function of its own here.
 WHICH = "import os; print('native' if hasattr(os.uname, '__code__') else 'riscv64')"
+RISCV64 = "env --argv0=/build/venv/bin/python3 /build/venv/riscv64"
 EXTENSION = """
 #include <Python.h>
 static PyModuleDef module = {PyModuleDef_HEAD_INIT, "compiled"};
@@ -41,6 +42,10 @@ suffix=$(python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX
 include=$(python -c 'import sysconfig; print(sysconfig.get_path("include"))')
 gcc -shared -fPIC -I "$include" compiled.c -o "$(echo /build/venv/lib/python3*/site-packages)/compiled$suffix"
 """
+BY_PATH = (
+    "import glob, importlib.util as u; path, = glob.glob('/build/venv/lib/*/*/compiled*'); "
+    "u.module_from_spec(u.spec_from_file_location('compiled', path))"
+)
 BACKEND = """
 import sys
 from pathlib import Path
@@ -108,7 +113,7 @@ def test_native_python_answers_as_the_riscv64_one(venv: Venv) -> None:
     facts = Path(python_facts.__file__).read_text()
     (venv.sandbox.work / "src/facts.py").write_text(facts)
     assert venv.says(f'python -c "{WHICH}"') == "native"
-    venv.says("for one in bin riscv64; do /build/venv/$one/python3 facts.py > /build/$one.json; done")
+    venv.says(f"python3 facts.py > /build/bin.json; {RISCV64} facts.py > /build/riscv64.json")
     native, riscv64 = (json.loads((venv.sandbox.work / f"{name}.json").read_text()) for name in ("bin", "riscv64"))
     assert native == riscv64
     assert "riscv64" in native["platform.machine"]
@@ -126,6 +131,19 @@ def test_native_python_answers_as_the_riscv64_one(venv: Venv) -> None:
         (f'python -IS -c "{WHICH}"', "riscv64"),
         (f'echo "{WHICH}" | python', "riscv64"),
         (f'echo "{WHICH}" | python -', "riscv64"),
+        (f'echo "{WHICH}" | python -IuX dev', "riscv64"),
+        (f'echo "{WHICH}" | python /dev/stdin', "riscv64"),
+        (f'echo "{WHICH}" > values.py; python values.py - -S', "native"),
+        (f'python -BX dev -S -c "{WHICH}"', "riscv64"),
+        (f'python -c "import ctypes; ctypes.CDLL(None).uname; {WHICH}"', "riscv64"),
+        (f'python -c "{BY_PATH}; {WHICH}"', "riscv64"),
+        (
+            "cd /build; venv/bin/python -c 'import sys; print(sys.orig_argv[0], sys.prefix)'",
+            "venv/bin/python /build/venv",
+        ),
+        ("ln -s /build/venv/bin/python p; ./p -c 'import sys; print(sys.executable, sys.prefix)'", "/build/src/p /usr"),
+        ("python -Sc 'import sys; print(sys.executable)'", "/build/venv/bin/python"),
+        ("python -c 'import posix; print(posix.uname().machine)'", "riscv64"),
         ("python -c 'import sys; print(sys.argv, sys.executable)' a -S", "['-c', 'a', '-S'] /build/venv/bin/python"),
         (
             "python3 -c 'import compiled, sys; print(sys.argv, sys.orig_argv[:2])' a",
@@ -143,9 +161,13 @@ def test_command_runs_on_the_python_that_can(venv: Venv, command: str, expected:
         "open('new', 'w')",
         "import os; os.mkdir('folder')",
         "import subprocess; subprocess.run(['true'])",
-        "print('already')",
-        "import threading; threading.Thread(target=print).start()",
+        "print('already', flush=True)",
+        "import threading; threading.Thread(target=int).start()",
         "import multiprocessing",
+        "import os; os.write(2, b'already')",
+        "import os; os.umask(0o77)",
+        "import os; os.close(0)",
+        "import os; os.setsid()",
     ],
 )
 def test_process_that_changed_something_stops(venv: Venv, change: str) -> None:
@@ -155,6 +177,26 @@ def test_process_that_changed_something_stops(venv: Venv, change: str) -> None:
     with pytest.raises(CommandFailed):
         venv.says(f'python -c "{change}; import compiled; print(1)"')
     assert "module compiled" in note.read_text()
+
+
+@pytest.mark.parametrize("reading", ["sys.stdin.read()", "open(0).read()", "os.read(7, 9)"])
+def test_process_that_may_have_read_a_pipe_stops(venv: Venv, reading: str) -> None:
+    """What it read is gone."""
+    note = venv.sandbox.work / native_python.NOTE
+    note.unlink(missing_ok=True)
+    with pytest.raises(CommandFailed):
+        venv.says(f'echo a | python -c "import os, sys; {reading}; import compiled; print(1)" 7<&0')
+    assert "pipe" in note.read_text()
+
+
+@pytest.mark.parametrize("library", ["module compiled", "library 'libm.so.6'"])
+def test_process_that_changed_something_loads_nothing(venv: Venv, library: str) -> None:
+    note = venv.sandbox.work / native_python.NOTE
+    note.unlink(missing_ok=True)
+    load = BY_PATH if "module" in library else "import ctypes; ctypes.CDLL('libm.so.6')"
+    with pytest.raises(CommandFailed):
+        venv.says(f'python -c "import os; os.mkdir({library[:6]!r}); {load}"')
+    assert library in note.read_text()
 
 
 def test_backend_that_needs_riscv64_runs_on_it_again(layout: Layout, tmp_path: Path) -> None:

@@ -10,14 +10,20 @@ It needs the standard library only, and `sys`, `os` and `importlib` alone until 
 
 from __future__ import annotations
 
+import _imp
 import os
+import posix
 import sys
 from importlib import machinery
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, NoReturn
 
 VENV = "/build/venv"
 NOTE = "/build/needs-riscv64-python"
-# Folders of the environment with links to each interpreter; programs know the launcher's, `bin`.
+# Links to each interpreter, and the folder of the launcher, which programs know.
 NATIVE, RISCV64, SHOWN = (f"{VENV}/{name}" for name in ("native", "riscv64", "bin"))
 TRIPLET, OWN_TRIPLET = "riscv64-linux-gnu", "x86_64-linux-gnu"
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -30,11 +36,13 @@ CHANGES = {
     *("os.chflags", "os.chmod", "os.chown", "os.link", "os.lockf", "os.mkdir", "os.remove", "os.removexattr"),
     *("os.rename", "os.rmdir", "os.setxattr", "os.symlink", "os.truncate", "os.utime", "sqlite3.connect"),
     *("os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.posix_spawn", "os.spawn", "os.system"),
-    *("_thread.start_new_thread", "builtins.input", "pty.spawn", "subprocess.Popen"),
+    *("_thread.start_new_thread", "_thread.start_joinable_thread", "builtins.input", "pty.spawn", "subprocess.Popen"),
 }
 CHANGING_MODULES = ("fcntl.", "socket.")
 QUESTIONS = ("socket.gethostname", "socket.__new__", "socket.getaddrinfo")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+# Of /proc/self/status: what a process keeps when it starts another program.
+KEPT = ("Umask:", "SigBlk:", "SigIgn:")
 
 
 class Process:
@@ -42,49 +50,53 @@ class Process:
 
     def __init__(self) -> None:
         self.arguments = list(sys.orig_argv)
-        self.variables = dict(os.environ)
         self.folder = current_folder()
+        self.state = kept_state()
         self.changed = ""
 
     def watch(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Note the first change; called by Python for each of its audit events."""
-        if self.changed:
-            return
-        if event == "open":
-            if isinstance(arguments[2], int) and arguments[2] & WRITING:
-                self.changed = f"open {arguments[0]!r}"
+        """Note the first change, and give way to code for riscv64; called by Python for each of its audit events."""
+        if event == "import":
+            # With a path where a compiled module is loaded, however that was asked for.
+            if arguments[1] is not None and not str(arguments[1]).startswith(EXTENSIONS):
+                self.give_way(f"module {arguments[0]} in {arguments[1]}")
         elif event == "ctypes.dlopen":
             if arguments[0] is not None:
                 self.give_way(f"library {arguments[0]!r}")
+        elif event.startswith("ctypes.dlsym"):
+            # The C library answers for this machine.
+            self.give_way(f"function {arguments[1]!r}")
+        elif self.changed:
+            return
+        elif event == "open":
+            if isinstance(arguments[2], int) and arguments[2] & WRITING:
+                self.changed = f"open {arguments[0]!r}"
         elif event in CHANGES or (event.startswith(CHANGING_MODULES) and event not in QUESTIONS):
             self.changed = event
 
-    def printed(self) -> None:
-        """Note that something was printed."""
-        self.changed = self.changed or "print"
+    def obstacle(self) -> str:
+        """Return why the process must not start again, or nothing."""
+        if self.changed or "multiprocessing" in sys.modules:
+            return self.changed or "multiprocessing"
+        if inputs(self.state[0]):
+            return "a pipe or file as input, which may be read"
+        return "" if kept_state(self.state[0]) == self.state else "output, or what programs inherit"
 
     def give_way(self, reason: str) -> NoReturn:
         """Run the same command on the riscv64 Python, or stop where that is too late."""
-        if not self.changed and "multiprocessing" not in sys.modules:
+        obstacle = self.obstacle()
+        if not obstacle:
             os.chdir(self.folder)
-            program = f"{RISCV64}/{os.path.basename(sys.executable)}"  # noqa: PTH119
-            os.execve(program, [program, *self.arguments[1:]], self.variables)
-        note = f"{reason} is for riscv64 (this process had changed something: {self.changed or 'multiprocessing'})\n"
+            with open("/proc/self/environ", "rb") as file:  # noqa: PTH123
+                variables = [line.partition(b"=") for line in file.read().split(b"\0") if line]
+            os.execve(RISCV64, self.arguments, {name: value for name, _, value in variables})
+        note = f"{reason} is for riscv64 (this process had changed something: {obstacle})\n"
         try:
             with open(NOTE, "a", encoding="utf-8") as file:  # noqa: PTH123
                 file.write(note)
         finally:
             sys.__stderr__ and sys.__stderr__.write(f"native Python: {note}")
             os._exit(STOPPED)
-
-
-class ForRiscv64(machinery.ExtensionFileLoader):
-    """Loader of compiled modules, none of which this process can load."""
-
-    process: Process
-
-    def create_module(self, spec: machinery.ModuleSpec) -> NoReturn:
-        self.process.give_way(f"module {spec.name} in {spec.origin}")
 
 
 class StandardModules:
@@ -105,24 +117,39 @@ class StandardModules:
         return spec
 
 
-class Printing:
-    """Method `write` of a stream that notes its first call and then steps aside."""
-
-    def __init__(self, stream: Any, process: Process) -> None:
-        self.stream, self.process = stream, process
-
-    def __call__(self, text: str) -> int:
-        self.process.printed()
-        self.stream.__dict__.pop("write", None)
-        return int(self.stream.write(text))
-
-
 def current_folder() -> str:
     """Return the current folder, or the root where that is gone."""
     try:
         return os.getcwd()  # noqa: PTH109 - pathlib takes 5 ms to import
     except OSError:
         return "/"
+
+
+def lines(name: str, starts: tuple[str, ...]) -> list[str]:
+    """Return the lines of a file of this process in /proc that begin so."""
+    with open(f"/proc/self/{name}", encoding="utf-8") as file:  # noqa: PTH123
+        return [line for line in file if line.startswith(starts)]
+
+
+def inputs(files: dict[str, str]) -> list[str]:
+    """Return the names of files that this process may have read from, and that cannot be read a second time."""
+    return [
+        name
+        for number, name in files.items()
+        if number not in ("1", "2")
+        and (name.startswith(("pipe:", "socket:")) or (number == "0" and not name.startswith("/dev/")))
+    ]
+
+
+def kept_state(numbers: Iterable[str] = ()) -> tuple[dict[str, str], list[str], list[str], list[int]]:
+    """Return open files by number (those of `numbers` if given), kept settings, counts of writing, and groups."""
+    names = {}
+    for number in numbers or os.listdir("/proc/self/fd"):  # noqa: PTH208
+        try:
+            names[number] = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115
+        except OSError:
+            continue  # the folder itself, or closed
+    return names, lines("status", KEPT), lines("io", ("syscw:",)), [os.getsid(0), os.getpgrp(), os.nice(0)]
 
 
 def show_names() -> None:
@@ -133,20 +160,19 @@ def show_names() -> None:
 
 def show_machine() -> None:
     """Show the riscv64 Python's names and machine."""
-    sys._base_executable = f"/usr/bin/{VERSION}"  # type: ignore[attr-defined]
     sys.implementation._multiarch = TRIPLET  # type: ignore[attr-defined]
     system = os.uname()
-    os.uname = lambda: os.uname_result((*system[:4], "riscv64"))
+    os.uname = posix.uname = lambda: os.uname_result((*system[:4], "riscv64"))
 
 
-def take_no_compiled_module(process: Process) -> None:
-    """Find compiled modules under the riscv64 suffixes, and give way to load one."""
-    ForRiscv64.process = process
+def find_riscv64_modules() -> None:
+    """Find compiled modules under the riscv64 suffixes."""
     suffixes = [suffix.replace(OWN_TRIPLET, TRIPLET) for suffix in machinery.EXTENSION_SUFFIXES]
     machinery.EXTENSION_SUFFIXES[:] = suffixes
+    _imp.extension_suffixes = lambda: list(suffixes)
     sys.meta_path.insert(sys.meta_path.index(machinery.PathFinder), StandardModules())
     sys.path_hooks[-1] = machinery.FileFinder.path_hook(
-        (ForRiscv64, suffixes),
+        (machinery.ExtensionFileLoader, suffixes),
         (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
         (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
     )
@@ -155,17 +181,14 @@ def take_no_compiled_module(process: Process) -> None:
 
 def start() -> None:
     """Make this interpreter show and behave as the environment's riscv64 one."""
-    folder = os.path.dirname(sys.executable)  # noqa: PTH120
-    if folder not in (NATIVE, RISCV64):
+    if sys.prefix == VENV:
+        sys._base_executable = f"/usr/bin/{VERSION}"  # type: ignore[attr-defined]
+    if os.path.dirname(sys.executable) != NATIVE:  # noqa: PTH120
         return
     show_names()
-    if folder == RISCV64:
-        return
     process = Process()
     show_machine()
-    take_no_compiled_module(process)
-    if sys.stdout is not None:
-        sys.stdout.__dict__["write"] = Printing(sys.stdout, process)
+    find_riscv64_modules()
     sys.addaudithook(process.watch)
 
 
