@@ -137,6 +137,9 @@ def test_native_python_answers_as_the_riscv64_one(venv: Venv) -> None:
         (f'python -BX dev -S -c "{WHICH}"', "riscv64"),
         (f'python -c "import ctypes; ctypes.CDLL(None).uname; {WHICH}"', "riscv64"),
         (f'python -c "{BY_PATH}; {WHICH}"', "riscv64"),
+        (f'python -c "import math, random, statistics; math.sin(1); {WHICH}"', "native"),
+        (f'python -c "from math import erf; erf(1); {WHICH}"', "riscv64"),
+        (f'python -c "import cmath; cmath.sqrt(1j); {WHICH}"', "riscv64"),
         (
             "cd /build; venv/bin/python -c 'import sys; print(sys.orig_argv[0], sys.prefix)'",
             "venv/bin/python /build/venv",
