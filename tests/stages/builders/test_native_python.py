@@ -146,6 +146,9 @@ def test_native_python_answers_as_the_riscv64_one(venv: Venv) -> None:
         ),
         ("ln -s /build/venv/bin/python p; ./p -c 'import sys; print(sys.executable, sys.prefix)'", "/build/src/p /usr"),
         ("python -Sc 'import sys; print(sys.executable)'", "/build/venv/bin/python"),
+        ("env PWD=/build/src/x python -c 'import os; print(os.environ[\"PWD\"])'", "/build/src/x"),
+        ("cd /; OLDPWD=/ PWD=/x python -c 'import compiled, os; print(os.environ[\"PWD\"])'", "/x"),
+        ("env -u PWD python -c 'import os; print(os.getenv(\"PWD\"))'", "None"),
         ("python -c 'import posix; print(posix.uname().machine)'", "riscv64"),
         ("python -c 'import sys; print(sys.argv, sys.executable)' a -S", "['-c', 'a', '-S'] /build/venv/bin/python"),
         (
