@@ -185,6 +185,16 @@ def test_process_that_changed_something_stops(venv: Venv, change: str) -> None:
     assert "module compiled" in note.read_text()
 
 
+def test_process_that_waits_for_a_stopped_one_ends(venv: Venv) -> None:
+    """A pool waits forever for the answer of a process that has ended."""
+    note = venv.sandbox.work / native_python.NOTE
+    note.unlink(missing_ok=True)
+    pool = "import multiprocessing as m; m.get_context('fork').Pool(1).map(__import__, ['compiled'])"
+    with pytest.raises(CommandFailed):
+        venv.says(f'timeout 60 python -c "{pool}" || [ $? = 124 ]')
+    assert "module compiled" in note.read_text()
+
+
 @pytest.mark.parametrize("reading", ["sys.stdin.read()", "open(0).read()", "os.read(7, 9)"])
 def test_process_that_may_have_read_a_pipe_stops(venv: Venv, reading: str) -> None:
     """What it read is gone."""

@@ -29,6 +29,8 @@ NOTE = "/build/needs-riscv64-python"
 NATIVE, RISCV64, SHOWN = (f"{VENV}/{name}" for name in ("native", "riscv64", "bin"))
 TRIPLET, OWN_TRIPLET = "riscv64-linux-gnu", "x86_64-linux-gnu"
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+PROGRAM = "/opt/native/usr/bin/python"
+KILL = 9
 EXTENSIONS = f"/opt/native/usr/lib/{VERSION}/lib-dynload"
 # Exit status of a process that could neither go on nor start again.
 STOPPED = 86
@@ -104,6 +106,7 @@ class Process:
                 file.write(note)
         finally:
             sys.__stderr__ and sys.__stderr__.write(f"native Python: {note}")
+            stop_parents()
             os._exit(STOPPED)
 
 
@@ -133,9 +136,9 @@ def current_folder() -> str:
         return "/"
 
 
-def lines(name: str, starts: tuple[str, ...]) -> list[str]:
-    """Return the lines of a file of this process in /proc that begin so."""
-    with open(f"/proc/self/{name}", encoding="utf-8") as file:  # noqa: PTH123
+def lines(name: str, starts: tuple[str, ...], process: int | str = "self") -> list[str]:
+    """Return the lines of a file of a process in /proc that begin so."""
+    with open(f"/proc/{process}/{name}", encoding="utf-8") as file:  # noqa: PTH123
         return [line for line in file if line.startswith(starts)]
 
 
@@ -158,6 +161,20 @@ def kept_state(numbers: Iterable[str] = ()) -> tuple[dict[str, str], list[str], 
         except OSError:
             continue  # the folder itself, or closed
     return names, lines("status", KEPT), lines("io", ("syscw:",)), [os.getsid(0), os.getpgrp(), os.nice(0)]
+
+
+def stop_parents() -> None:
+    """End the Pythons that started this one: they may wait for its answer, as a pool of multiprocessing does."""
+    number = os.getppid()
+    try:
+        while number > 1:
+            program = os.readlink(f"/proc/{number}/exe")  # noqa: PTH115
+            (parent,) = lines("status", ("PPid:",), number)
+            if program.startswith(PROGRAM):
+                os.kill(number, KILL)
+            number = int(parent.split()[1])
+    except OSError:
+        return  # it has ended already, or is not of this build
 
 
 def show_names() -> None:
