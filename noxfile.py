@@ -14,10 +14,11 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-# Tests without riscv64 roots run in parallel. Tests with roots, Docker and compilers need the whole machine.
-SERIAL = "environment or main_job"
+IN_ROOTS = "environment or main_job"
+FAST = f"not ({IN_ROOTS} or long)"
 PARALLEL = ["--numprocesses=auto", "--dist=loadfile"]
-FAST = f"not ({SERIAL} or long)"
+# Two at a time: one compiles with all processors while the other installs, or waits for one process under QEMU.
+TWO = ["--numprocesses=2", "--dist=loadfile"]
 
 
 @nox.session
@@ -39,7 +40,7 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         run_tests(session, session.posargs)
     else:
-        run_tests(session, [*PARALLEL, "-m", FAST], ["-m", f"({SERIAL}) and not long"])
+        run_tests(session, [*PARALLEL, "-m", FAST], [*TWO, "-m", f"({IN_ROOTS}) and not long"])
 
 
 @nox.session
