@@ -1,0 +1,77 @@
+"""Wheels of the native Python and of the riscv64 one: their bytes are the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from factory.store.store import Store
+from factory.util.paths import default_layout
+from tests.support.checkouts import ONE_PROFILE, ROOT, Checkout, add_recipe, make_cache
+
+EMULATED = "emulated-python = true\n"
+# Setuptools, scikit-build-core and maturin.
+PACKAGES = ("stable-c", "speed-cpp", "words-rust")
+# PyTorch compiles for hours; a repacked package has no build backend.
+TOO_LONG = {"torch", "torch-debian"}
+RECIPES = sorted(path.parent.name for path in ROOT.glob("recipes/*/recipe.toml") if path.parent.name not in TOO_LONG)
+
+
+SMOKE = """
+import json, os
+facts = {"shown": "installed", "facts": {}, "tokens": [], "logits": []}
+open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(facts))
+"""
+
+
+def require_same_wheel(checkout: Checkout, name: str) -> None:
+    """Build a package on each Python, and require the same bytes."""
+    recipe = checkout.root / f"recipes/{name}/recipe.toml"
+    text = recipe.read_text()
+    for option in ("", EMULATED):
+        recipe.write_text(with_build_option(text, option))
+        finished = checkout.factory("build", name)
+        assert finished.returncode == 0, finished.stderr[-5000:]
+    records = Store(checkout.cache / "store").records_of(name)[-2:]
+    assert [record.backend_machine for record in records] == ["x86-64", "riscv64"]
+    assert records[0].wheel_sha256 == records[1].wheel_sha256
+
+
+def with_build_option(text: str, option: str) -> str:
+    """Add a line to the recipe's table [build]."""
+    if "[build]\n" in text:
+        return text.replace("[build]\n", f"[build]\n{option}", 1)
+    return f"{text}\n[build]\n{option}"
+
+
+@pytest.mark.environment
+@pytest.mark.parametrize("name", PACKAGES)
+def test_both_pythons_make_the_same_wheel(
+    name: str, tmp_path: Path, layout: object, hybrid: object, clean_root: object
+) -> None:
+    add_recipe(tmp_path, name, more=ONE_PROFILE, smoke=SMOKE)
+    require_same_wheel(Checkout(root=tmp_path, cache=make_cache(tmp_path / "cache", default_layout())), name)
+
+
+@pytest.mark.main_job
+@pytest.mark.long
+@pytest.mark.parametrize("name", RECIPES)
+def test_both_pythons_make_the_same_wheel_of_recipe(name: str, tmp_path: Path) -> None:
+    """With the machine's results of compilers, and its wheels of what a recipe needs."""
+    for folder in ("recipes", "patches"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    machine, cache = default_layout(), make_cache(tmp_path / "cache", default_layout())
+    shutil.copytree(machine.store, cache / "store", copy_function=os.link)
+    for path in (machine.compiler_caches, machine.downloads):
+        (cache / path.relative_to(machine.root)).symlink_to(path)
+    require_same_wheel(Checkout(root=tmp_path, cache=cache), name)
+
+
+def test_recipes_have_at_most_one_build_table() -> None:
+    for name in RECIPES:
+        text = with_build_option((ROOT / f"recipes/{name}/recipe.toml").read_text(), EMULATED)
+        assert tomllib.loads(text)["build"]["emulated-python"] is True
