@@ -61,16 +61,17 @@ _X32 = 0x40000000
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """An architecture: its number in audit.h, its column of numbers, and its number of socket()."""
+    """An architecture: its number in audit.h, its column of numbers, and two numbers of calls."""
 
     audit: int
     column: int
     socket: int
+    socketpair: int
 
 
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 0, 41),
-    "riscv64": _Machine(0xC00000F3, 1, 198),
+    "x86_64": _Machine(0xC000003E, 0, 41, 53),
+    "riscv64": _Machine(0xC00000F3, 1, 198, 199),
 }
 
 
@@ -93,7 +94,8 @@ def seccomp_program(machine: str = os.uname().machine) -> bytes:
     for numbers in DENIED.values():
         program += [(_EQUAL, 0, 1, numbers[made.column]), (_RETURN, 0, 0, absent)]
     families = [(_EQUAL, len(SOCKET_FAMILIES) - place, 0, each) for place, each in enumerate(SOCKET_FAMILIES)]
-    program += [(_EQUAL, 0, len(families) + 2, made.socket), (_LOAD, 0, 0, _ARGUMENT), *families]
+    program += [(_EQUAL, 1, 0, made.socketpair), (_EQUAL, 0, len(families) + 2, made.socket)]
+    program += [(_LOAD, 0, 0, _ARGUMENT), *families]
     program += [(_RETURN, 0, 0, no_family), (_RETURN, 0, 0, _ALLOW)]
     return _packed(program)
 
@@ -109,7 +111,7 @@ def docker_profile() -> str:
     rules = [
         _rule([*DENIED, *DENIED_IN_CONTAINERS], errno.ENOSYS),
         _rule(["clone"], errno.EPERM, _argument("SCMP_CMP_MASKED_EQ", CLONE_NEWUSER, CLONE_NEWUSER)),
-        *(_rule(["socket"], errno.EAFNOSUPPORT, each) for each in families),
+        *(_rule(["socket", "socketpair"], errno.EAFNOSUPPORT, each) for each in families),
     ]
     return json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
 

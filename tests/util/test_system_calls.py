@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -12,6 +13,8 @@ import pytest
 from factory.util.confinement import run_tool
 from factory.util.system_calls import DENIED, DENIED_IN_CONTAINERS, docker_profile, seccomp_program
 
+# Actions of a filter.
+ALLOWED, FAILED = 0x7FFF0000, 0x00050000
 CALLS = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -41,6 +44,37 @@ def test_sockets_are_of_known_families() -> None:
     found = {int(line) for line in run_tool(["python3", "-c", SOCKETS]).split()}
     assert socket.AF_UNIX in found
     assert found <= {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK}
+
+
+def action(machine: str, architecture: int, number: int, argument: int = 0) -> int:
+    """Run the filter on a system call as the kernel does; return its action."""
+    program = list(struct.iter_unpack("=HBBI", seccomp_program(machine)))
+    data, place, value = struct.pack("=IIQQ", number, architecture, 0, argument), 0, 0
+    while True:
+        code, if_true, if_false, constant = program[place]
+        place += 1
+        if code == 0x06:
+            return int(constant)
+        if code == 0x20:
+            (value,) = struct.unpack_from("=I", data, constant)
+        else:
+            place += if_true if {0x15: value == constant, 0x35: value >= constant}[code] else if_false
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture", "calls", "other"),
+    [("x86_64", 0xC000003E, (41, 53), 0), ("riscv64", 0xC00000F3, (198, 199), 63)],
+)
+def test_program_allows_sockets_of_known_families(
+    machine: str, architecture: int, calls: tuple[int, ...], other: int
+) -> None:
+    """A pair of sockets of AF_TIPC, 30, is made without socket()."""
+    for number in calls:
+        found = {family: action(machine, architecture, number, family) for family in range(64)}
+        assert {family for family, each in found.items() if each == ALLOWED} == {1, 2, 10, 16}
+        assert set(found.values()) == {ALLOWED, FAILED | errno.EAFNOSUPPORT}
+    assert {action(machine, architecture, other, family) for family in range(64)} == {ALLOWED}
+    assert action(machine, 0x40000003, other) == FAILED | errno.ENOSYS
 
 
 @pytest.mark.parametrize(("machine", "io_uring", "add_key"), [("x86_64", 425, 248), ("riscv64", 425, 217)])
