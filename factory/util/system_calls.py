@@ -30,19 +30,8 @@ DENIED_IN_CONTAINERS = (
     *("acct", "clone3", "delete_module", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "init_module"),
     *("ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "lookup_dcookie", "mount", "mount_setattr"),
     *("move_mount", "name_to_handle_at", "nfsservctl", "open_tree", "pivot_root", "process_vm_readv"),
-    *(
-        "process_vm_writev",
-        "quotactl",
-        "reboot",
-        "setns",
-        "swapoff",
-        "swapon",
-        "syslog",
-        "umount",
-        "umount2",
-        "unshare",
-    ),
-    *("uselib", "ustat", "vhangup", "vm86", "vm86old"),
+    *("process_vm_writev", "quotactl", "reboot", "setns", "swapoff", "swapon", "syslog", "umount", "umount2"),
+    *("unshare", "uselib", "ustat", "vhangup", "vm86", "vm86old"),
 )
 CLONE_NEWUSER = 0x10000000
 # AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK, by which programs ask for the machine's addresses.
