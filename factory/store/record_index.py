@@ -58,7 +58,7 @@ def _update(folder: Path, known: _Folder) -> None:
     try:
         changed = folder.stat().st_mtime_ns
     except FileNotFoundError:
-        _FOLDERS.pop(str(folder), None)
+        known.files, known.settled = {}, False
         return
     if known.settled and changed == known.changed:
         return

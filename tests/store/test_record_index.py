@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,16 @@ def settle(folder: Path) -> None:
 
 def test_index_without_a_folder_is_empty(tmp_path: Path) -> None:
     assert files_of(tmp_path / "records", "demo") == []
+
+
+def test_index_of_removed_folder_is_empty(tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    first = put(records, "1", "demo")
+    assert files_of(records, "demo") == [first]
+    shutil.rmtree(records)
+    assert files_of(records, "demo") == []
+    second = put(records, "2", "demo")
+    assert files_of(records, "demo") == [second]
 
 
 def test_index_sees_added_replaced_and_removed_records(tmp_path: Path) -> None:
