@@ -93,7 +93,7 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
         if not ends_untouched(prepared.folder, prepared.work):
             run.reporter.line(f"{job.label}: starts from a clean tree, since a shell changed the last build's")
             _remove(prepared.folder)
-        expected = stage_seconds(job.recipe.name, run.store.records())
+        expected = stage_seconds(run.store.records_of(job.id[0]))
         opener = run.stages(job.label, prepared.key, expected)
         checkpoints = Checkpoints(folder=prepared.folder / "steps", root=run.layout.root, open_stage=opener)
         try:

@@ -38,10 +38,10 @@ def estimates(jobs: Iterable[Job], records: Sequence[BuildRecord]) -> list[Estim
     ]
 
 
-def stage_seconds(name: str, records: Iterable[BuildRecord]) -> Mapping[str, float]:
-    """Return how long each stage of a package's newest build took, in seconds."""
-    found = [record for record in records if record.name == canonicalize_name(name)]
-    return {run.stage: run.seconds for run in found[-1].stages} if found else {}
+def stage_seconds(records: Iterable[BuildRecord]) -> Mapping[str, float]:
+    """Return the seconds of each stage of the newest build among a package's records."""
+    builds = [record for record in records if not record.wheel_of]
+    return {run.stage: run.seconds for run in builds[-1].stages} if builds else {}
 
 
 def estimate_line(found: Sequence[Estimate], processors: int) -> str:

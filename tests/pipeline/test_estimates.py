@@ -60,5 +60,7 @@ def test_estimate_line_counts_what_it_does_not_know() -> None:
 
 
 def test_expected_stages_are_those_of_the_newest_build() -> None:
-    assert stage_seconds("Demo", [built(("build", 9.0, 9.0)), built(("build", 5.0, 6.0))]) == {"build": 5.0}
-    assert stage_seconds("other", [built(("build", 9.0, 9.0))]) == {}
+    checked_again = replace(built(("check", 1.0, 1.0)), wheel_of="key")
+    records = [built(("build", 9.0, 9.0)), built(("build", 5.0, 6.0)), checked_again]
+    assert stage_seconds(records) == {"build": 5.0}
+    assert stage_seconds([checked_again]) == stage_seconds([]) == {}
