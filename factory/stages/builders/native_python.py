@@ -53,7 +53,8 @@ class NeedsRiscv64Python(BuildFailed):
 def set_up(build: Build) -> None:
     """Put the launcher into a new virtual environment, where the root has a native Python."""
     (build.folder / MARKER).unlink(missing_ok=True)
-    build.outputs.remove(MARKER)
+    for name in (MARKER, NOTE):  # of an interrupted run
+        build.outputs.remove(name)
     if build.recipe.build.emulated_python:
         return
     for name in (LAUNCHER, STARTER):
