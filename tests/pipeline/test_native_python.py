@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tomllib
@@ -19,8 +20,6 @@ PACKAGES = ("stable-c", "speed-cpp", "words-rust")
 # PyTorch compiles for hours; a repacked package has no build backend.
 TOO_LONG = {"torch", "torch-debian"}
 RECIPES = sorted(path.parent.name for path in ROOT.glob("recipes/*/recipe.toml") if path.parent.name not in TOO_LONG)
-
-
 SMOKE = """
 import json, os
 facts = {"shown": "installed", "facts": {}, "tokens": [], "logits": []}
@@ -29,7 +28,10 @@ open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(facts))
 
 
 def require_same_wheel(checkout: Checkout, name: str) -> None:
-    """Build a package on each Python, and require the same bytes."""
+    """Build a package on each Python, and require the same bytes; records that the store has of it are removed."""
+    for path in (checkout.cache / "store/records").glob("*.json"):
+        if json.loads(path.read_text())["name"] == name:
+            path.unlink()
     recipe = checkout.root / f"recipes/{name}/recipe.toml"
     text = recipe.read_text()
     for option in ("", EMULATED):
