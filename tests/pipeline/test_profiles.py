@@ -163,6 +163,7 @@ def check_marks(environment: CopyingEnvironment, folder: Path, log: MemoryLog) -
         root.run(Command(["sh", "-ec", "grep -q yes /opt/venv/installed && test ! -e /opt/venv/mark"]), log=log)
     assert (folder / "work/made/installed").read_text() == "yes"
     assert sorted(path.name for path in (folder / "work").iterdir()) == ["made", "result-k1.json"]
+    assert [path.name for path in folder.glob("work*")] == ["work"]
 
 
 @pytest.mark.environment

@@ -106,11 +106,10 @@ class SealedSandbox(ABC):
     @contextmanager
     def copied(self, name: str, *, keep: bool = False) -> Iterator[Self]:
         """Open a copy; see CopiedRoot."""
-        work = self.work.with_name(f"{self.work.name}-{name}")
-        discard(work)
-        copy = replace(self, work=work, scratch=work.with_name(f"{work.name}.root"), caches=None, original=self)
-        with copy.opened(keep=keep, as_left=False):
-            yield copy
+        with folder_of_copy(self.work, name, keep=keep) as work:
+            copy = replace(self, work=work, scratch=work.with_name(f"{work.name}.root"), caches=None, original=self)
+            with copy.opened(keep=keep, as_left=False):
+                yield copy
 
     @contextmanager
     def opened(self, *, keep: bool, as_left: bool) -> Iterator[Self]:
@@ -227,6 +226,18 @@ class SealedSandbox(ABC):
             seal.append("--unshare-net")
         sealed = ["bwrap", *seal, *mounts, "--args", str(files.variables), "--chdir", str(command.cwd), "--"]
         return sealed if self.installs_packages else counted(sealed, default_limits())
+
+
+@contextmanager
+def folder_of_copy(work: Path, name: str, *, keep: bool) -> Iterator[Path]:
+    """Provide the name of a copy's folder beside `work`, which is removed unless `keep`."""
+    folder = work.with_name(f"{work.name}-{name}")
+    discard(folder)
+    try:
+        yield folder
+    finally:
+        if not keep:
+            discard(folder)
 
 
 def copy_tree(source: Path, target: Path) -> None:

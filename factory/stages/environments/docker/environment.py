@@ -48,6 +48,7 @@ from factory.stages.environments.sandbox import (
     caches_of,
     command_variables,
     copy_tree,
+    folder_of_copy,
     has_venv,
     inputs_of,
 )
@@ -184,10 +185,12 @@ class ContainerSandbox:
         """Open a copy, of an image of the changes so far; see CopiedRoot."""
         with _COPIES, engine_errors("save a container"):
             image = self._image_of_copies()
-        work = self.work.with_name(f"{self.work.name}-{name}")
-        discard(work)
-        copy_tree(self.work, work)
-        with connect() as client, shown_cpuinfo(work) as cpuinfo:
+        with (
+            folder_of_copy(self.work, name, keep=keep) as work,
+            connect() as client,
+            shown_cpuinfo(work) as cpuinfo,
+        ):
+            copy_tree(self.work, work)
             copy = ContainerSandbox(
                 client=client,
                 image=image,
