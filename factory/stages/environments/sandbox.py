@@ -26,6 +26,7 @@ from factory.util.confinement import (
     limited,
     memory_file,
     proc_options,
+    run_tool,
     sealed_options,
 )
 from factory.util.disk_guard import disk_guard
@@ -241,8 +242,13 @@ def folder_of_copy(work: Path, name: str, *, keep: bool) -> Iterator[Path]:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder that commands wrote, with links as links."""
-    run(["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", str(source), str(target)])
+    """Copy a folder that commands wrote, with links as links.
+
+    Confined: in containers, processes of these commands may still run, and replace a folder by a link to another.
+    """
+    target.mkdir(exist_ok=True)
+    command = ["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", str(source), str(target)]
+    run_tool(command, readable=[source], writable=[target])
 
 
 def has_venv(work: Path) -> bool:
