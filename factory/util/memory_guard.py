@@ -45,9 +45,9 @@ def _memory(root: int, limit: int) -> int:
     return sum(_of(each, lambda process: process.memory_full_info().pss) for each in tree)
 
 
-def _of(process: psutil.Process, measure: Callable[[psutil.Process], object]) -> int:
+def _of(process: psutil.Process, measure: Callable[[psutil.Process], int]) -> int:
     with suppress(psutil.Error):  # it has ended
-        return int(str(measure(process)))
+        return measure(process)
     return 0
 
 
