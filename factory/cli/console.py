@@ -38,7 +38,7 @@ _PERCENT = re.compile(r"\[ *(\d+)%\] ")
 class Row:
     """A running stage: its start, last output line and progress.
 
-    `expected` is the duration of the last build's, in seconds, 0 if unknown.
+    `expected` is its duration in the last build, in seconds, 0 if unknown.
     """
 
     title: str

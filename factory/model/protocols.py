@@ -67,10 +67,10 @@ class CopiedRoot(Sandbox, Protocol):
     """An open root that can be copied."""
 
     def copied(self, name: str, *, keep: bool = False) -> AbstractContextManager[Sandbox]:
-        """Open a copy of the root and of `work`, as they are now, beside `work`; `inputs` are the same.
+        """Open a copy of the root and of `work`, as they are now, beside `work`.
 
-        The copy has no caches. Its changes are discarded unless they are to be kept, and no other copy sees them. Once
-        there is a copy, no command that writes may run in the root itself.
+        It has the same `inputs` and no caches. Its changes are discarded unless they are to be kept, and no other copy
+        sees them. Once there is a copy, no command that writes may run in the root itself.
         """
         ...
 

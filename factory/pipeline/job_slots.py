@@ -98,9 +98,9 @@ class CompileSlots:
 
     @contextmanager
     def spare(self, wanted: int) -> Iterator[int]:
-        """Hold free slots for up to `wanted` commands, which can also run in turn; yields how many may run at once.
+        """Hold free slots for up to `wanted` commands; yields the number that may run at once.
 
-        The first needs no slot, so this never waits.
+        They can also run in turn: the first needs no slot, so this never waits.
         """
         with self._changed:
             share = min(self._total - self._taken, -(-self._total // max(self._sharers, 1)), wanted)

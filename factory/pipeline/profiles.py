@@ -59,7 +59,7 @@ class ProfileCopies:
 
 
 class LogInTurn:
-    """A log of parts that several threads write: each part is whole, in the order of their names.
+    """A log of parts that several threads write: each is whole, in the order of the names.
 
     The first part that is not finished is written at once; the text of later ones is kept until their turn.
     """

@@ -95,7 +95,7 @@ class _Writer:
         self.tar.addfile(info, io.BytesIO(content))
 
     def tree(self, root: Path, name: str, *, rights: int) -> None:
-        """Add a folder with everything in it, each folder before its content; of modes, the bits `rights`."""
+        """Add a folder with everything in it, and of modes the bits `rights`."""
         self._links.clear()
         self.items += 1
         self._add(root, name, rights)

@@ -1,4 +1,4 @@
-"""Index of a store's records: the package of each, without reading the store for each question."""
+"""Index of a store's records by package, so that a look-up does not read the whole store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trees of files that a package's build left: of any depth, with any names, and files with holes."""
+"""Trees of files that a build left: of any depth, with any names, and with holes in files."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def walk(
     wanted: Callable[[str], bool] = lambda name: True,
     on_error: Callable[[OSError], None] = lambda error: None,
 ) -> Iterator[os.DirEntry[str]]:
-    """Yield the entries below a folder with wanted names, down to a depth; no link is followed.
+    """Yield the entries below a folder with wanted names, down to a depth.
 
-    The entries of a folder are sorted and come before those of the folders in it. `on_error` gets the error of a folder
-    that cannot be read, such as one whose path is too long.
+    No link is followed. The entries of a folder are sorted and come before those of the folders in it. `on_error` gets
+    the error of a folder that cannot be read, such as one whose path is too long.
     """
     waiting = [(str(folder), 1)]
     while waiting:
@@ -41,7 +41,7 @@ def walk(
 
 
 def holes(entry: os.DirEntry[str]) -> int:
-    """Return the bytes of a regular file that take no space on disk; 0 for others, and if it was removed."""
+    """Return the bytes of a regular file that take no space on disk; 0 for other entries."""
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError:

@@ -92,7 +92,7 @@ def sealed_options() -> list[str]:
 
 
 def proc_options() -> list[str]:
-    """Return bubblewrap's options for /proc: the machine's settings are read-only, and private files hidden."""
+    """Return bubblewrap's options for /proc: settings are read-only, private files hidden."""
     settings = [f"/proc/{name}" for name in PROC_SETTINGS if Path("/proc", name).exists()]
     shown = [(path, path) for path in settings]
     hidden = [("/dev/null", f"/proc/{name}") for name in PROC_PRIVATE if Path("/proc", name).exists()]
@@ -130,10 +130,10 @@ def limited(argv: Sequence[str], limits: Limits) -> list[str]:
 
 
 def counted(argv: Sequence[str], limits: Limits) -> list[str]:
-    """Return the command line with limits of processes, and of each one's private memory, in a user's namespace.
+    """Return the command line with limits of processes and of each one's private memory.
 
-    Linux counts a user's processes in each namespace: in one of its own, a command does not use up what others may
-    start. It exempts the machine's root from this limit: see `factory.host.control_groups`.
+    They are for a user's namespace. Linux counts a user's processes in each namespace: in one of its own, a command
+    does not use up what others may start. It exempts the machine's root: see `factory.host.control_groups`.
     """
     if not in_user_namespace():
         return list(argv)

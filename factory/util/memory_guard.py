@@ -1,4 +1,4 @@
-"""Memory guard: end a command whose processes have too much memory, where no control group limits them."""
+"""Memory guard: a limit for a command's processes where no control group limits them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.5
 
 @contextmanager
 def memory_guard(limit: int) -> Iterator[Guard]:
-    """End the body's command at `limit` bytes of memory; yields the watch, which takes the command's number.
+    """End the body's command at `limit` bytes of memory; yields its guard.
 
     Raises:
         CommandFailed: the limit was reached. Its output is that of a machine without memory.
@@ -34,7 +34,10 @@ def memory_guard(limit: int) -> Iterator[Guard]:
 
 
 def _memory(root: int, limit: int) -> int:
-    """Return the memory of a process and those below it; shared pages are counted once if the sum is over the limit."""
+    """Return the memory of a process and those below it.
+
+    Shared pages are counted once if the sum is over the limit.
+    """
     try:
         tree = [parent := psutil.Process(root), *parent.children(recursive=True)]
     except psutil.NoSuchProcess:

@@ -42,7 +42,7 @@ class Meter:
 
     @property
     def processors(self) -> float | None:
-        """Processor time so far, with the running command's; None where no command is watched, or not seen yet."""
+        """Processor time so far, with the running command's; None if no command was seen."""
         if self._watch is None or not self._watch.has_seen:
             return None
         return self.usage.processors + self._watch.largest.processors

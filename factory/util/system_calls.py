@@ -65,9 +65,10 @@ _MACHINES = {
 
 
 def seccomp_program(machine: str = os.uname().machine) -> bytes:
-    """Return the filter for bubblewrap; it denies all calls of other architectures, such as the machine's 32-bit one.
+    """Return the filter for bubblewrap.
 
-    Machines on which no roots are opened have an empty one. Linux 5.16 and newer do not slow filtered programs down.
+    It denies all calls of other architectures, such as the machine's 32-bit one. Machines on which no roots are opened
+    have an empty one. Linux 5.16 and newer do not slow filtered programs down.
     """
     if (made := _MACHINES.get(machine)) is None:
         return _packed([(_RETURN, 0, 0, _ALLOW)])

@@ -1,4 +1,4 @@
-"""Installation of a package in a check's root, in which none of its code runs with the network.
+"""Installation of a package in a check's root, without its code and the network at once.
 
 What a check requires beyond the package is resolved and downloaded while only the metadata of the package is there: a
 package can leave files that run whenever Python starts, or in place of pip.
@@ -63,7 +63,7 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
 
 
 def _download_others(sandbox: Sandbox, recipe: Recipe, required: Sequence[str], log: LogSink) -> Sequence[str]:
-    """Download what pip would install for the check beside the package; returns the requirements with versions."""
+    """Download what pip would install for the check beside the package; returns its pins."""
     (sandbox.inputs / CONSTRAINTS).write_text(f"{recipe.project}=={recipe.version}\n")
     _run(sandbox, Command(["python", "-c", UNPACK_METADATA, OWN, METADATA]), log)
     # pip takes a distribution with metadata in its path as installed.

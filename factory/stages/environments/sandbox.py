@@ -78,7 +78,7 @@ def caches_of(layout: Layout, name: str, variables: Mapping[str, str]) -> Caches
 
 
 class OpenFiles(NamedTuple):
-    """Open files that bubblewrap reads: its options for the command's variables, and the filter of system calls."""
+    """Open files that bubblewrap reads: options for variables, and the filter of system calls."""
 
     variables: int
     calls: int
@@ -170,7 +170,7 @@ class SealedSandbox(ABC):
             return attach(self.host_argv(command, files), env=own_variables(), inherited=files)
 
     def host_argv(self, command: Command, files: OpenFiles, *options: str) -> list[str]:
-        """Return the host's command line for a command in the root; `options` are further ones of bubblewrap."""
+        """Return the host's command line for a command in the root; `options` are bubblewrap's."""
         return [*self._bubblewrap(command, files, options), *command.argv]
 
     @abstractmethod
@@ -200,7 +200,7 @@ class SealedSandbox(ABC):
 
     @contextmanager
     def _files(self, command: Command) -> Iterator[OpenFiles]:
-        """Open the command's files for bubblewrap; every user can read command lines, but not these."""
+        """Open files with the variables and the filter: every user could read a command line."""
         variables = command_variables(command, self.environment)
         settings = ["--clearenv", *(word for name, value in variables.items() for word in ("--setenv", name, value))]
         content = b"".join(os.fsencode(word) + b"\0" for word in settings)

@@ -5,7 +5,7 @@ the riscv64 one would: names, paths, machine, suffixes. Compiled modules and lib
 riscv64 code, so at that moment the riscv64 Python takes over and runs the same command from its start. That is safe
 only as long as the process has changed nothing; else it leaves a note, and the factory runs the whole build again.
 
-It needs the standard library only, and `sys`, `os` and `importlib` alone until something compiled is met.
+It needs `os`, `importlib.machinery` and built-in modules only: every start of a Python pays for its imports.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ INEXACT = {
 
 
 class Process:
-    """How the process was started, and the first thing that it changed."""
+    """Start of this process (command, folder, inherited state), and its first change."""
 
     def __init__(self) -> None:
         self.arguments = list(sys.orig_argv)
@@ -65,7 +65,7 @@ class Process:
         self.changed = ""
 
     def watch(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Note the first change, and give way to code for riscv64; called by Python for each of its audit events."""
+        """Note the first change, and give way to code for riscv64; an audit hook of Python."""
         if event == "import":
             # With a path where a compiled module is loaded, however that was asked for.
             if arguments[1] is not None and not str(arguments[1]).startswith(EXTENSIONS):
@@ -85,7 +85,7 @@ class Process:
             self.changed = event
 
     def obstacle(self) -> str:
-        """Return why the process must not start again, or nothing."""
+        """Return the reason for which the process must not start again; empty if there is none."""
         if self.changed or "multiprocessing" in sys.modules:
             return self.changed or "multiprocessing"
         if inputs(self.state[0]):
@@ -143,7 +143,7 @@ def lines(name: str, starts: tuple[str, ...], process: int | str = "self") -> li
 
 
 def inputs(files: dict[str, str]) -> list[str]:
-    """Return the names of files that this process may have read from, and that cannot be read a second time."""
+    """Return the files that this process may have read, and that cannot be read twice."""
     return [
         name
         for number, name in files.items()
@@ -153,7 +153,10 @@ def inputs(files: dict[str, str]) -> list[str]:
 
 
 def kept_state(numbers: Iterable[str] = ()) -> tuple[dict[str, str], list[str], list[str], list[int]]:
-    """Return open files by number (those of `numbers` if given), kept settings, counts of writing, and groups."""
+    """Return the open files by number, kept settings, counts of writing, and groups.
+
+    Of the files, only those with `numbers` if there are any.
+    """
     names = {}
     for number in numbers or os.listdir("/proc/self/fd"):  # noqa: PTH208
         try:
@@ -164,7 +167,10 @@ def kept_state(numbers: Iterable[str] = ()) -> tuple[dict[str, str], list[str], 
 
 
 def stop_parents() -> None:
-    """End the Pythons that started this one: they may wait for its answer, as a pool of multiprocessing does."""
+    """End the Pythons that started this one.
+
+    They may wait for its answer, as a pool of multiprocessing does.
+    """
     number = os.getppid()
     try:
         while number > 1:

@@ -272,7 +272,7 @@ class ContainerSandbox:
                 remove_image(self.client, image)
 
     def _image_of_copies(self) -> str:
-        """Return the image with all changes so far, made once; no command runs here while copies are open."""
+        """Return the image with all changes so far, made once."""
         if self._copied is None and self._last is not None and self._last.has_written():
             self._copied = self._last.save(own_label())
         return self._copied or self.image

@@ -56,14 +56,17 @@ def end_cleanly(client: DockerClient, execution: str) -> None:
 
 
 def first_process(client: DockerClient, execution: str) -> int | None:
-    """Return the number of a command's first process; None before it starts, and with an engine elsewhere."""
+    """Return the number of a command's first process on this machine.
+
+    None before it starts, and with an engine on another machine.
+    """
     state = client.api.exec_inspect(execution)
     process = int(state["Pid"])
     return process if is_in_container(process, str(state["ContainerID"])) else None
 
 
 def watched_process(client: DockerClient, execution: str) -> int | None:
-    """Return what `first_process` does, and None if the engine does not answer."""
+    """Return the number from `first_process`; None too if the engine does not answer."""
     from docker.errors import DockerException
     from requests import RequestException
 
@@ -76,7 +79,7 @@ def watched_process(client: DockerClient, execution: str) -> int | None:
 def is_in_container(process: int, container: str) -> bool:
     """Report if a number that the engine states is that of a process of the container.
 
-    With an engine elsewhere it is that of any process here. It is 0 before the command has started.
+    With an engine on another machine it is that of any process here. It is 0 before the command has started.
     """
     try:
         return process != 0 and container in Path(f"/proc/{process}/cgroup").read_text()
