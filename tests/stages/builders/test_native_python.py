@@ -149,6 +149,11 @@ def test_native_python_answers_as_the_riscv64_one(venv: Venv) -> None:
         ("env PWD=/build/src/x python -c 'import os; print(os.environ[\"PWD\"])'", "/build/src/x"),
         ("cd /; OLDPWD=/ PWD=/x python -c 'import compiled, os; print(os.environ[\"PWD\"])'", "/x"),
         ("env -u PWD python -c 'import os; print(os.getenv(\"PWD\"))'", "None"),
+        (
+            "folder=a name=b value=c word=d started=e "
+            "python -c 'import os; print(*map(os.getenv, \"folder name value word started\".split()))'",
+            "a b c d e",
+        ),
         ("python -c 'import posix; print(posix.uname().machine)'", "riscv64"),
         ("python -c 'import sys; print(sys.argv, sys.executable)' a -S", "['-c', 'a', '-S'] /build/venv/bin/python"),
         (
