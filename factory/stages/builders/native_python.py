@@ -81,6 +81,4 @@ def go_back_if_asked(build: Build) -> None:
     build.log.write(f"# once more, on the riscv64 Python: {reason}\n")
     build.sandbox.run(Command(["sh", "-c", GO_BACK, "go-back", build.python], cwd=UNWRITTEN), log=build.log)
     (build.folder / MARKER).unlink()
-    raise NeedsRiscv64Python(
-        f"{build.recipe.label}: needs the riscv64 Python: {reason}", hint="set emulated-python in the recipe's [build]"
-    )
+    raise NeedsRiscv64Python(f"{build.recipe.label}: needs the riscv64 Python: {reason}")

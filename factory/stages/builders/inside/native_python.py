@@ -210,7 +210,7 @@ def find_riscv64_modules() -> None:
     sys.path_importer_cache.clear()
 
 
-def calculate_alike(process: Process) -> None:
+def refuse_inexact_functions(process: Process) -> None:
     """Give way where the last bits of a result would differ."""
     for module, names in INEXACT.items():
         for name in names:
@@ -225,10 +225,13 @@ def start() -> None:
     if os.path.dirname(sys.executable) != NATIVE:  # noqa: PTH120
         return
     show_names()
-    process = Process()
+    try:
+        process = Process()
+    except OSError:  # a kernel without these files in /proc: nothing would tell what was changed
+        os.execv(RISCV64, sys.orig_argv)  # noqa: S606
     show_machine()
     find_riscv64_modules()
-    calculate_alike(process)
+    refuse_inexact_functions(process)
     sys.addaudithook(process.watch)
 
 
