@@ -228,7 +228,7 @@ def start() -> None:
     try:
         process = Process()
     except OSError:  # a kernel without these files in /proc: nothing would tell what was changed
-        os.execv(RISCV64, sys.orig_argv)  # noqa: S606
+        os.execv(RISCV64, sys.orig_argv)
     show_machine()
     find_riscv64_modules()
     refuse_inexact_functions(process)
