@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -244,9 +245,17 @@ def duration(seconds: float) -> str:
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table to standard output."""
+    shown = [[printable(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        print("\n".join(table_lines([list(headings), *shown])))
+        return
     table = Table(*headings, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(escape(printable(cell)) for cell in row))
-    # Don't wrap rows where there is no terminal.
-    width = None if sys.stdout.isatty() else 1000
-    Console(highlight=False, width=width).print(table)
+    for row in shown:
+        table.add_row(*map(escape, row))
+    Console(highlight=False).print(table)
+
+
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table's lines for programs and files: none is wrapped, and thousands take no time."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True)) for row in rows]
