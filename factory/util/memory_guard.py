@@ -10,6 +10,7 @@ import psutil
 from factory.errors import CommandFailed
 from factory.util import cancellation
 from factory.util.process import Guard
+from factory.util.process_tree import process_tree
 from factory.util.repetition import repeated
 
 POLL_SECONDS = 0.5
@@ -38,10 +39,7 @@ def _memory(root: int, limit: int) -> int:
 
     Shared pages are counted once if the sum is over the limit.
     """
-    try:
-        tree = [parent := psutil.Process(root), *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
+    tree = process_tree(root)
     resident = sum(_of(each, lambda process: process.memory_info().rss) for each in tree)
     if resident <= limit:
         return resident

@@ -1,4 +1,4 @@
-"""Process tree of a command, terminated so that its processes can clean up."""
+"""Process tree of a command, and its end, in which its processes can clean up."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ GRACE_SECONDS = 15.0
 POLL_SECONDS = 0.05
 # bubblewrap's own init is number 1 in its sandbox, the command number 2.
 FIRST_IN_SANDBOX = 2
+
+
+def process_tree(root: int) -> list[psutil.Process]:
+    """Return a process and all below it; nothing if it has ended."""
+    try:
+        first = psutil.Process(root)
+        return [first, *first.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def end_workers(root: int, *, is_first: bool = False) -> None:
@@ -39,15 +48,12 @@ def _workers(root: int, *, is_first: bool) -> list[psutil.Process]:
     The end of either would end the sandbox, and ninja while it removes files. The first process, a build backend, is
     suspended: else it would report the end of its compilers as a failure.
     """
-    try:
-        tree = [parent := psutil.Process(root), *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+    tree = process_tree(root)
     inside = {process: _sandbox_pid(process) for process in tree}
     if not any(inside.values()):
         # A number outside of any sandbox is that of another machine's process, not the first one of a sandbox.
         return [] if is_first else [process for process in tree if _is_alive(process)]
-    frozen = [parent] if is_first else [process for process, pid in inside.items() if pid == FIRST_IN_SANDBOX]
+    frozen = tree[:1] if is_first else [process for process, pid in inside.items() if pid == FIRST_IN_SANDBOX]
     for process in frozen:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.suspend()

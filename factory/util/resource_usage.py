@@ -12,6 +12,7 @@ from subprocess import Popen
 
 import psutil
 
+from factory.util.process_tree import process_tree
 from factory.util.repetition import repeated
 
 SAMPLE_SECONDS = 1.0
@@ -129,11 +130,8 @@ class _Watch:
     def sample(self) -> None:
         """Take one sample."""
         root = self._find()
-        if root is None:
-            return
-        try:
-            tree = [parent := psutil.Process(root), *parent.children(recursive=True)]
-        except psutil.NoSuchProcess:
+        tree = [] if root is None else process_tree(root)
+        if not tree:
             return
         self.has_seen = True
         seen = [_usage_of(process) for process in tree]
