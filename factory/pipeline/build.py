@@ -42,13 +42,19 @@ def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Se
     planned = plan(names, pythons, run.recipes.by_name, lambda recipe: describe(recipe, run), toolchains)
     jobs = {job.id: job for job in planned}
     needs = {each: job.needs for each, job in jobs.items()}
-    if line := estimate_line(estimates(planned, run.store.records()), run.slots.total):
-        run.reporter.line(line)
+    _report_estimate(planned, run)
     with run.reporter.overall(len(jobs), at_once=min(run.recipes_at_once, len(jobs))):
         at_once = run.recipes_at_once
         outcome = run_graph(needs, lambda each, records: _work_on(jobs[each], records, run), at_once=at_once)
     require_all_done(outcome, lambda each: jobs[each].label)
     return [outcome.done[each] for each in jobs]
+
+
+def _report_estimate(planned: Sequence[Job], run: Run) -> None:
+    """Report how long the planned builds will take, by their packages' records."""
+    records = run.store.records_named({job.id[0] for job in planned})
+    if line := estimate_line(estimates(planned, records), run.slots.total):
+        run.reporter.line(line)
 
 
 def _work_on(job: Job, records: Records, run: Run) -> BuildRecord:

@@ -36,6 +36,10 @@ class Store:
         """Return all records whose wheels exist, the oldest first."""
         return self._present(self._records.glob("*.json"))
 
+    def records_named(self, names: Iterable[str]) -> list[BuildRecord]:
+        """Return the records of packages whose wheels exist, the oldest first."""
+        return self._present(path for name in names for path in files_of(self._records, name))
+
     def latest(self, name: str, python: str, toolchain: str | None = None) -> BuildRecord | None:
         """Return a package's newest publishable record for a Python, or that of a toolchain."""
         found = [
@@ -48,8 +52,7 @@ class Store:
 
     def records_of(self, name: str) -> list[BuildRecord]:
         """Return a package's records whose wheels are whole, the oldest first."""
-        found = self._present(files_of(self._records, name))
-        return [record for record in found if record.name == name and self._is_whole(record)]
+        return [record for record in self.records_named([name]) if record.name == name and self._is_whole(record)]
 
     def add(self, record: BuildRecord, wheel: RepairedWheel) -> BuildRecord:
         """Store a wheel and its record."""
