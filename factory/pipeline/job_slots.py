@@ -103,8 +103,7 @@ class CompileSlots:
         They can also run in turn: the first needs no slot, so this never waits.
         """
         with self._changed:
-            share = min(self._total - self._taken, -(-self._total // max(self._sharers, 1)), wanted)
-            taken = max(share - 1, 0)
+            taken = max(min(self._share(), wanted) - 1, 0)
             self._taken += taken
         try:
             yield taken + 1
@@ -113,8 +112,12 @@ class CompileSlots:
                 self._taken -= taken
                 self._changed.notify_all()
 
+    def _share(self) -> int:
+        """Return the slots that one recipe may take now."""
+        return min(self._total - self._taken, -(-self._total // max(self._sharers, 1)))
+
     def _grant(self, memory_per_job: int) -> Grant:
-        share = min(self._total - self._taken, -(-self._total // max(self._sharers, 1)))
+        share = self._share()
         reason = f"of {self._total}"
         if memory_per_job:
             free = self._memory - self._reserved
