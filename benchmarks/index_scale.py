@@ -16,16 +16,14 @@ import os
 import resource
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from statistics import median
 
 import psutil
+from measured import Measured, wall_and_peak
 from pypi_simple import ProjectPage
 
 from factory.cli.console import print_table
@@ -47,6 +45,7 @@ from factory.publish.reports import (
 from factory.publish.wheel_filename import parse_filename
 from factory.site.writer import write_site
 from factory.util.process import run
+from factory.util.repetition import repeated
 
 PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
 PYTHONS = ("cp313", "cp314")
@@ -60,15 +59,6 @@ from factory.publish.ledger import Ledger
 from factory.site.writer import write_site
 write_site(Ledger(Path({ledger!r})), Path({out!r}))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One run: wall seconds, CPU seconds, and peak megabytes of all processes."""
-
-    seconds: float
-    processors: float
-    megabytes: float
 
 
 def main() -> int:
@@ -109,10 +99,9 @@ def measure(folder: Path, files: int, projects: int, runs: int) -> None:
 
 
 def row(what: str, measured: Sequence[Measured], best: float) -> Sequence[str]:
-    seconds = [each.seconds for each in measured]
-    peak = f"{max(each.megabytes for each in measured):.0f} MB"
+    wall, peak = wall_and_peak(measured)
     processors = f"{min(each.processors for each in measured):.2f}"
-    return (what, f"{min(seconds):.2f}/{median(seconds):.2f}", processors, f"{min(seconds) / best:.2f}", peak)
+    return (what, wall, processors, f"{min(each.seconds for each in measured) / best:.2f}", peak)
 
 
 def make_ledger(ledger: Path, files: int, projects: int) -> list[str]:
@@ -258,20 +247,14 @@ def watched() -> Iterator[Callable[[], float]]:
 
     The peak is in megabytes; memory that several children share counts once.
     """
-    ended, peak = threading.Event(), [0.0]
+    peak = [0.0]
 
     def watch() -> None:
-        while not ended.wait(SAMPLING_SECONDS):
-            children = psutil.Process().children(recursive=True)
-            peak[0] = max(peak[0], sum(map(own_megabytes, children)))
+        children = psutil.Process().children(recursive=True)
+        peak[0] = max(peak[0], sum(map(own_megabytes, children)))
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with repeated(SAMPLING_SECONDS, watch):
         yield lambda: peak[0]
-    finally:
-        ended.set()
-        thread.join()
 
 
 def own_megabytes(process: psutil.Process) -> float:

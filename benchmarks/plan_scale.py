@@ -18,20 +18,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
+
+from measured import Measured, wall_and_peak
 
 from factory.cli.console import Reporter, print_table
 from factory.cli.main import main as factory
 from factory.model.artifacts import PackagePin, RepairedWheel
 from factory.model.job import Job, JobId, ProjectMetadata
 from factory.model.record import AuditSummary, BuildRecord, CheckResult, StageRun
-from factory.model.target import PYTHONS
+from factory.model.target import DEFAULT_PROFILES, PYTHONS
 from factory.pipeline.build import built_for_another_python
 from factory.pipeline.job import PreparedJob, Records, prepare_job
 from factory.pipeline.metadata import describe
+from factory.pipeline.order import STAGES
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
@@ -44,21 +45,10 @@ from factory.util.paths import CACHE_VARIABLE, Layout
 from factory.util.process import run
 
 SIZES = (50, 100, 200, 500, 1000, 2000)
-PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
-STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
 PINS = tuple(PackagePin(name=f"package-{number}", version=f"1.{number}-1+deb13u1") for number in range(40))
 WHEEL_BYTES = 200_000
 # Every tenth recipe is a library that the next nine need.
 FAMILY = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One process: wall seconds, processor seconds, and peak megabytes."""
-
-    seconds: float
-    processors: float
-    megabytes: float
 
 
 def main() -> int:
@@ -86,11 +76,9 @@ def main() -> int:
 
 
 def row(size: int, kind: str, measured: Sequence[Measured], first: dict[str, float]) -> Sequence[str]:
-    walls, processors = [each.seconds for each in measured], min(each.processors for each in measured)
+    processors, (wall, peak) = min(each.processors for each in measured), wall_and_peak(measured)
     ratio = processors / first.setdefault(kind, processors)
-    peak = max(each.megabytes for each in measured)
-    wall = f"{min(walls):.2f}/{median(walls):.2f}"
-    return (str(size), kind, wall, f"{processors:.2f}", f"{ratio:.1f}", f"{peak:.0f} MB")
+    return (str(size), kind, wall, f"{processors:.2f}", f"{ratio:.1f}", peak)
 
 
 def start(kind: str, folder: Path) -> Measured:
@@ -122,7 +110,10 @@ def run_process(kind: str, folder: Path) -> int:
 
 
 def partial_layer(ensure: object) -> object:
-    """Return LayerStore.ensure with empty layers of some packages; all else is the factory's own."""
+    """Return LayerStore.ensure with empty layers of some packages.
+
+    All else is the factory's own.
+    """
 
     def ensure_empty(store: LayerStore, kind: str, definition: object, _make: MakeLayer) -> Layer:
         return ensure(store, kind, definition, lambda _tree, _log: PINS)  # type: ignore[operator, no-any-return]
@@ -172,7 +163,9 @@ def stored(prepared: PreparedJob, run: Run) -> BuildRecord:
         stages=tuple(
             StageRun(stage=each, seconds=1.5, commands=commands, log=run.layout.logs / f"{each}.log") for each in STAGES
         ),
-        checks=tuple(CheckResult(profile=each, passed=True, seconds=1.0, shown="ok", facts={}) for each in PROFILES),
+        checks=tuple(
+            CheckResult(profile=each, passed=True, seconds=1.0, shown="ok", facts={}) for each in DEFAULT_PROFILES
+        ),
         audit=AuditSummary(
             libraries=1, glibc="2.27", dispatched=(), system_libraries=("libc.so.6",), bundled={}, sboms=()
         ),
