@@ -74,6 +74,14 @@ class Venv:
         self.sandbox.run(Command(["sh", "-euc", f"({script}) > /build/said"], cwd=SOURCE), log=self.log)
         return said.read_text().strip()
 
+    def reason_to_stop(self, script: str) -> str:
+        """Run a script whose Python cannot start again; return the note that it leaves."""
+        note = self.sandbox.work / native_python.NOTE
+        note.unlink(missing_ok=True)
+        with pytest.raises(CommandFailed):
+            self.says(script)
+        return note.read_text()
+
 
 def make_build(sandbox: Sandbox, python: str, log: MemoryLog, **options: bool) -> Build:
     pin = LocalSource(project="x", version="1.0", path=Path("x"))
@@ -183,41 +191,27 @@ def test_command_runs_on_the_python_that_can(venv: Venv, command: str, expected:
 )
 def test_process_that_changed_something_stops(venv: Venv, change: str) -> None:
     """To start it again would do the change twice."""
-    note = venv.sandbox.work / native_python.NOTE
-    note.unlink(missing_ok=True)
-    with pytest.raises(CommandFailed):
-        venv.says(f'python -c "{change}; import compiled; print(1)"')
-    assert "module compiled" in note.read_text()
+    assert "module compiled" in venv.reason_to_stop(f'python -c "{change}; import compiled; print(1)"')
 
 
 def test_process_that_waits_for_a_stopped_one_ends(venv: Venv) -> None:
     """A pool waits forever for the answer of a process that has ended."""
-    note = venv.sandbox.work / native_python.NOTE
-    note.unlink(missing_ok=True)
     pool = "import multiprocessing as m; m.get_context('fork').Pool(1).map(__import__, ['compiled'])"
-    with pytest.raises(CommandFailed):
-        venv.says(f'timeout 60 python -c "{pool}" || [ $? = 124 ]')
-    assert "module compiled" in note.read_text()
+    assert "module compiled" in venv.reason_to_stop(f'timeout 60 python -c "{pool}" || [ $? = 124 ]')
 
 
 @pytest.mark.parametrize("reading", ["sys.stdin.read()", "open(0).read()", "os.read(7, 9)"])
 def test_process_that_may_have_read_a_pipe_stops(venv: Venv, reading: str) -> None:
-    """What it read is gone."""
-    note = venv.sandbox.work / native_python.NOTE
-    note.unlink(missing_ok=True)
-    with pytest.raises(CommandFailed):
-        venv.says(f'echo a | python -c "import os, sys; {reading}; import compiled; print(1)" 7<&0')
-    assert "pipe" in note.read_text()
+    """A second reading of the pipe would find nothing."""
+    assert "pipe" in venv.reason_to_stop(
+        f'echo a | python -c "import os, sys; {reading}; import compiled; print(1)" 7<&0'
+    )
 
 
 @pytest.mark.parametrize("library", ["module compiled", "library 'libm.so.6'"])
 def test_process_that_changed_something_loads_nothing(venv: Venv, library: str) -> None:
-    note = venv.sandbox.work / native_python.NOTE
-    note.unlink(missing_ok=True)
     load = BY_PATH if "module" in library else "import ctypes; ctypes.CDLL('libm.so.6')"
-    with pytest.raises(CommandFailed):
-        venv.says(f'python -c "import os; os.mkdir({library[:6]!r}); {load}"')
-    assert library in note.read_text()
+    assert library in venv.reason_to_stop(f'python -c "import os; os.mkdir({library[:6]!r}); {load}"')
 
 
 def test_backend_that_needs_riscv64_runs_on_it_again(layout: Layout, tmp_path: Path) -> None:
