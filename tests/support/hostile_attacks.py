@@ -206,10 +206,7 @@ BUILD = {
         os.symlink(OUTSIDE, "/build/venv")
     """,
     "deep-folders": """
-        os.chdir("/build")
-        for _ in range(3000):
-            os.mkdir("d" * 200)
-            os.chdir("d" * 200)
+        nest("/build", "d" * 200, 3000)
     """,
     "odd-names": """
         for name in (b"new\\nline", b"\\xff\\xfe", b"-rf", b"$(touch x)", "\\u202egpj.exe".encode(), b"n" * 255):
@@ -348,10 +345,7 @@ RESUME = {
     """,
     "deep-tree-with-log": """
         pathlib.Path("/build/src/.ninja_log").write_text("# ninja log v5\\n")
-        os.chdir("/build/src")
-        for _ in range(2500):
-            os.mkdir("d" * 200)
-            os.chdir("d" * 200)
+        nest("/build/src", "d" * 200, 2500)
         raise SystemExit("planted")
     """,
 }

@@ -182,19 +182,13 @@ CACHE = {
     "cache-of-many-folders": """
         for folder in ("/build/src", "/ccache"):
             os.makedirs(folder, exist_ok=True)
-            os.chdir(folder)
-            for _ in range(1800):
-                os.mkdir("d")
-                os.chdir("d")
+            nest(folder, "d", 1800)
         raise SystemExit("planted")
     """,
     "cache-of-long-paths": """
         for folder in ("/build/src", "/ccache"):
             os.makedirs(folder, exist_ok=True)
-            os.chdir(folder)
-            for _ in range(1200):
-                os.mkdir("d" * 200)
-                os.chdir("d" * 200)
+            nest(folder, "d" * 200, 1200)
             pathlib.Path("file").write_text("x")
         raise SystemExit("planted")
     """,

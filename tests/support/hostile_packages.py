@@ -87,6 +87,13 @@ def native(code):
         under_qemu(code, "/opt/native/bin/python-pure")
 
 
+def nest(folder, name, times):
+    os.chdir(folder)
+    for _ in range(times):
+        os.mkdir(name)
+        os.chdir(name)
+
+
 def replace_by_link(path, target):
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
