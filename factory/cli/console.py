@@ -256,6 +256,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table's lines for programs and files: none is wrapped, and thousands take no time."""
+    """Return a table's lines for programs and files: none is wrapped.
+
+    rich takes a second for a thousand of them.
+    """
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True)) for row in rows]

@@ -181,7 +181,10 @@ def run_tool(
 
 
 def system_options(names: Iterable[str]) -> list[str]:
-    """Return bubblewrap's options that show folders of the machine's root, read-only; links stay links."""
+    """Return bubblewrap's options that show folders of the machine's root, read-only.
+
+    Links stay links.
+    """
     options: list[str] = []
     for path in (Path("/", name) for name in names):
         if path.is_symlink():

@@ -163,7 +163,10 @@ def attacked(checkout: Checkout, seen: Witness, names: list[str], build: Build) 
 
 
 def move_cache(checkout: Checkout, seen: Witness, build: Build) -> None:
-    """Export, import and prune the cache with the files that the builds have left; require that all of it works."""
+    """Export, import and prune the cache with the files that the builds have left.
+
+    Require that all of it works.
+    """
     exported, other = checkout.cache / "exported.tar.zst", checkout.cache / "other"
     printed = build("cache", "info") + build("cache", "export", str(exported))
     assert exported.is_file(), printed

@@ -1,4 +1,4 @@
-"""Requirements of a check: installed beside the package, without its code having had the network."""
+"""Requirements of a check, installed beside the package without network for its code."""
 
 from __future__ import annotations
 

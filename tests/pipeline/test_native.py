@@ -1,4 +1,4 @@
-"""On a riscv64 machine: the factory itself runs as a riscv64 program, in a root that stands for such a machine."""
+"""Tests of native mode, with the factory as a riscv64 program in a root like a board."""
 
 from __future__ import annotations
 

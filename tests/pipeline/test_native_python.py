@@ -28,7 +28,10 @@ open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(facts))
 
 
 def require_same_wheel(checkout: Checkout, name: str) -> None:
-    """Build a package on each Python, and require the same bytes; records that the store has of it are removed."""
+    """Build a package on each Python, and require the same bytes.
+
+    Records that the store has of it are removed.
+    """
     for path in (checkout.cache / "store/records").glob("*.json"):
         if json.loads(path.read_text())["name"] == name:
             path.unlink()
