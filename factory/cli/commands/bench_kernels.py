@@ -1,4 +1,8 @@
-"""`factory bench kernels`: compare the code of GCC and Clang."""
+"""`factory bench kernels`: compare kernels of the sources and of ours, or the code of GCC and Clang.
+
+If the recipe declares kernels, they are compiled without and with our patches. If it has a bench.py alone, the wheels
+of both toolchains are compared.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from packaging.utils import canonicalize_name
 
 from factory.bench.instructions.benchmark import measure as count
 from factory.bench.instructions.report import compare
+from factory.bench.kernels.benchmark import measure as count_kernels
+from factory.bench.kernels.definition import has_kernels
+from factory.bench.kernels.report import report
 from factory.bench.results import Results
 from factory.cli.commands.bench_instructions import add_case_options, require_emulation
 from factory.cli.options import add_build_options, add_python_option, run_for_python
@@ -26,7 +33,11 @@ PROFILES = ("rvv128", "k1")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "name", nargs="?", default=PACKAGE, metavar="NAME", help="package with a bench.py (default: %(default)s)"
+        "name",
+        nargs="?",
+        default=PACKAGE,
+        metavar="NAME",
+        help="package with kernels or a bench.py (default: %(default)s)",
     )
     add_case_options(parser, PROFILES)
     add_python_option(parser)
@@ -34,10 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> Results:
-    """Count the instructions of each toolchain's newest build."""
+    """Count the instructions of a recipe's kernels, or of each toolchain's newest build."""
     chosen = run_for_python(args)
     require_emulation(chosen)
     recipe = chosen.recipes.find(args.name)
+    if has_kernels(recipe):
+        return report(recipe.label, count_kernels(recipe, args.profile or (), args.case, chosen))
     measured = count(recipe, _builds(recipe, chosen), args.profile or PROFILES, args.case, chosen)
     return compare(recipe.label, measured)
 
