@@ -166,6 +166,10 @@ class AuditOptions:
     )
 
 
+# Python modules of a check's script, beside it.
+MODULES_FOLDER = "checks"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOptions:
     """Options of a check, and of a suite: the project's own tests, run on request.
@@ -236,6 +240,11 @@ class CheckOptions:
             "no processor time for 5 minutes is ended before"
         ),
     )
+
+    @property
+    def modules(self) -> tuple[Path, ...]:
+        """Python modules of the script: the files in the folder `checks` beside it."""
+        return () if self.script is None else tuple(sorted((self.script.parent / MODULES_FOLDER).glob("*.py")))
 
     def runs_model(self, profile: str) -> bool:
         """Report whether the model runs on a profile; it does on unnamed profiles."""

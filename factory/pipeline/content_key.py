@@ -38,7 +38,7 @@ def content_key(
     for text in (str(BUILD_LOGIC), *described, environment_key, *inputs, *compilers, *sorted(dependency_wheels)):
         digest.update(f"{len(text)}:{text}".encode())
     script = [recipe.check.script] if recipe.check.script is not None else []
-    for path in (*script, *patches):
+    for path in (*script, *recipe.check.modules, *patches):
         content = path.read_bytes()
         digest.update(f"{path.name}:{len(content)}:".encode() + content)
     return digest.hexdigest()

@@ -189,6 +189,19 @@ def test_key_indented_table_after_suite_counts(tmp_path: Path) -> None:
     )
 
 
+def test_key_of_check_modules_counts(tmp_path: Path) -> None:
+    recipe = read_recipe(tmp_path)
+    script, folder = recipe.directory / "smoke.py", recipe.directory / "checks"
+    script.write_text("import checks.sums")
+    folder.mkdir()
+    recipe = replace(recipe, check=replace(recipe.check, script=script))
+    without = key_of(recipe)
+    (folder / "sums.py").write_text("pass")
+    first = key_of(recipe)
+    (folder / "sums.py").write_text("assert True")
+    assert len({without, first, key_of(recipe)}) == 3
+
+
 def test_key_recipe_file_changed_after_reading_stays(tmp_path: Path) -> None:
     recipe = read_recipe(tmp_path)
     before = key_of(recipe)

@@ -14,7 +14,7 @@ from typing import Any
 
 from factory.errors import CheckFailed, CommandFailed
 from factory.model.protocols import BUILD, INPUTS, Command, Sandbox
-from factory.model.recipe import CheckOptions, Recipe
+from factory.model.recipe import MODULES_FOLDER, CheckOptions, Recipe
 from factory.model.record import CheckResult
 from factory.model.target import BASELINE_CPU, NATIVE_PROFILE, PROFILES
 from factory.stages.checks.faults import Describe, locate
@@ -110,9 +110,13 @@ def run_profiles(
 
 
 def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> None:
-    """Give the script and the model to the root's commands."""
+    """Give the script, its modules and the model to the root's commands."""
     if options.script is not None:
         shutil.copy(options.script, sandbox.inputs / SCRIPT)
+    for module in options.modules:
+        folder = sandbox.inputs / MODULES_FOLDER
+        folder.mkdir(exist_ok=True)
+        shutil.copy(module, folder)
     if model is not None:
         copy_atomically(model, sandbox.inputs / model.name)
 

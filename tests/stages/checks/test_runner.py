@@ -77,6 +77,15 @@ def test_signal_is_named_with_python_frame(check: Check, tmp_path: Path, name: s
     assert f"in crash, {tmp_path}/inputs/smoke.py:3" in result.shown
 
 
+def test_script_imports_modules_beside_it(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks/sums.py").write_text("TOTAL = 3")
+    script = "import json, os\nfrom checks.sums import TOTAL\n"
+    script += "answer = {'shown': f'total {TOTAL}', 'facts': {}, 'tokens': [], 'logits': []}\n"
+    result = check(f"{script}json.dump(answer, open(os.environ['FACTORY_RESULT'], 'w'))\n")
+    assert (result.passed, result.shown) == (True, "total 3")
+
+
 def test_crash_in_native_code_names_the_frame(check: Check) -> None:
     result = check("import ctypes\ndef read():\n    ctypes.string_at(0)\nread()\n")
     assert result.shown.startswith("ended by SIGSEGV, a segmentation fault")
