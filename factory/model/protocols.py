@@ -22,6 +22,7 @@ class Command:
     """A command line for a sandbox, with its variables, folder, network and CPU.
 
     With `crates` it gets cargo's registries and their tokens too, if it has the network.
+    With `native_pip`, a command of pip runs on a native Python where the root has one; see CopiedRoot.
     With `read_only`, it can write the build's folder and /tmp, but neither the root nor the virtual environment: later
     commands, which may have the network, run what is there.
     """
@@ -33,6 +34,7 @@ class Command:
     network: bool = False
     crates: bool = False
     read_only: bool = False
+    native_pip: bool = False
     cpu: str = BASELINE_CPU
 
     @property
@@ -65,6 +67,11 @@ class Sandbox(Protocol):
 
 class CopiedRoot(Sandbox, Protocol):
     """An open root that can be copied."""
+
+    @property
+    def native_pip(self) -> bool:
+        """Whether `pip` can run on a native Python, which installs the same files as the root's own."""
+        ...
 
     def copied(self, name: str, *, keep: bool = False) -> AbstractContextManager[Sandbox]:
         """Open a copy of the root and of `work`, as they are now, beside `work`.

@@ -137,7 +137,8 @@ class PackageCheck:
         discard(work)
         with serve(index) as url, self._sandbox(work, log) as sandbox:
             ours = [project.name for project in (index / "simple").iterdir() if project.is_dir()]
-            installation.install(sandbox, self.recipe, f"{url}/simple/", ours, log)
+            compiles = sandbox.native_pip
+            installation.install(sandbox, self.recipe, f"{url}/simple/", ours, log, compiles=compiles)
             yield sandbox
 
     @contextmanager

@@ -77,6 +77,15 @@ class UntrustedFolder:
         except (FileNotFoundError, UnsafeOutput):
             return False
 
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder, sorted."""
+        with self._parent(path) as (above, name):
+            folder = _open_at(path, name, os.O_RDONLY | os.O_DIRECTORY, above)
+            try:
+                return sorted(os.listdir(folder))  # noqa: PTH208 - pathlib has no open folders
+            finally:
+                os.close(folder)
+
     def remove(self, path: str) -> None:
         """Remove a file or a link, if it exists; a folder stays."""
         with self._parent(path) as (folder, name), suppress(FileNotFoundError, IsADirectoryError):

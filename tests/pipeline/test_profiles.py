@@ -59,6 +59,8 @@ touch /build/made/removed
 class Copies:
     """A root whose copies are only counted."""
 
+    native_pip = False
+
     def __init__(self, folder: Path) -> None:
         self.work = self.inputs = folder
         self.names: list[str] = []

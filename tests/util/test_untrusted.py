@@ -49,6 +49,14 @@ def huge(path: Path) -> None:
         file.truncate(1 << 40)
 
 
+def test_names_of_a_planted_link_are_refused(folder: Path) -> None:
+    (folder / "other").symlink_to("sub")
+    assert UntrustedFolder(folder).names("sub") == ["file"]
+    for name in ("other", "sub/file"):
+        with pytest.raises(UnsafeOutput, match=f"'{name}'"):
+            UntrustedFolder(folder).names(name)
+
+
 @pytest.mark.parametrize("plant", [link, link_inside, fifo, unix_socket, directory, huge])
 def test_planted_file_is_refused(folder: Path, plant: Callable[[Path], None]) -> None:
     plant(folder / "answer")

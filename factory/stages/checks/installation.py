@@ -2,6 +2,9 @@
 
 What a check requires beyond the package is resolved and downloaded while only the metadata of the package is there: a
 package can leave files that run whenever Python starts, or in place of pip.
+
+A native pip also compiles all modules to byte code: that takes less time than it takes each check under QEMU to compile
+those that it imports.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from factory.util.untrusted import UntrustedFolder
 
 CONSTRAINTS, REPORT = "constraints.txt", "check-requires.json"
 # Wheels of the package and of its requirements, their metadata, and wheels that only the check requires.
-OWN, METADATA, OTHERS = f"{BUILD}/check-own", f"{BUILD}/check-metadata", f"{BUILD}/check-others"
+OWN, METADATA, OTHERS = "check-own", "check-metadata", "check-others"
 # pip prints little while it downloads.
 LIMITS = HangLimits(silent=3600)
 UNPACK_METADATA = """
@@ -34,15 +37,18 @@ for path in pathlib.Path(sys.argv[1]).glob("*.whl"):
             if name.count("/") == 1 and name.endswith(".dist-info/METADATA"):
                 archive.extract(name, sys.argv[2])
 """
-# Offline, as it runs after the package was installed.
-INSTALL = 'exec pip --isolated install --no-compile --no-cache-dir --no-index --no-deps "$0"/*.whl'
+OFFLINE = ("--no-cache-dir", "--no-index", "--no-deps")
+# With SOURCE_DATE_EPOCH, byte code would be checked against hashes of its sources at each start.
+TIMESTAMPS = {"SOURCE_DATE_EPOCH": ""}
 
 
-def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink) -> None:
+def install(
+    sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[str], log: LogSink, *, compiles: bool = False
+) -> None:
     """Install the package from the index at `index_url`, then the check's requirements.
 
     Required projects in `ours` (normalized names) come from that index, all others from the host's index; these do not
-    replace the package by another version.
+    replace the package by another version. With `compiles`, all modules are compiled to byte code.
 
     Raises:
         CheckFailed: pip failed.
@@ -52,28 +58,34 @@ def install(sandbox: Sandbox, recipe: Recipe, index_url: str, ours: Collection[s
     from_host = [text for text in required if text not in from_index]
     index = ["--no-cache-dir", "--index-url", index_url]
     own = [f"{recipe.project}=={recipe.version}", *from_index]
+    install = ["pip", "--isolated", "install", *([] if compiles else ["--no-compile"])]
     with _failures(recipe):
         if not from_host:
-            _run(sandbox, Command(["pip", "--isolated", "install", "--no-compile", *index, *own], network=True), log)
+            _run(sandbox, Command([*install, *index, *own], env=TIMESTAMPS, network=True, native_pip=True), log)
             return
-        _run(sandbox, Command(["pip", "--isolated", "download", *index, "--dest", OWN, *own], network=True), log)
+        download = ["pip", "--isolated", "download", *index, "--dest", f"{BUILD}/{OWN}", *own]
+        _run(sandbox, Command(download, network=True, native_pip=True), log)
         others = _download_others(sandbox, recipe, from_host, log)
+        # Offline, since the package is in the root after the first of them.
         for folder in (OWN, *([OTHERS] if others else [])):
-            _run(sandbox, Command(["sh", "-c", INSTALL, folder]), log)
+            names = (name for name in UntrustedFolder(sandbox.work).names(folder) if name.endswith(".whl"))
+            wheels = [f"{BUILD}/{folder}/{name}" for name in names]
+            _run(sandbox, Command([*install, *OFFLINE, *wheels], env=TIMESTAMPS, native_pip=True), log)
 
 
 def _download_others(sandbox: Sandbox, recipe: Recipe, required: Sequence[str], log: LogSink) -> Sequence[str]:
     """Download what pip would install for the check beside the package; returns its pins."""
     (sandbox.inputs / CONSTRAINTS).write_text(f"{recipe.project}=={recipe.version}\n")
-    _run(sandbox, Command(["python", "-c", UNPACK_METADATA, OWN, METADATA]), log)
+    _run(sandbox, Command(["python", "-c", UNPACK_METADATA, f"{BUILD}/{OWN}", f"{BUILD}/{METADATA}"]), log)
     # pip takes a distribution with metadata in its path as installed.
-    installed = {"PYTHONPATH": METADATA}
+    installed = {"PYTHONPATH": f"{BUILD}/{METADATA}"}
     resolve = ["pip", "install", "--dry-run", "--report", f"{BUILD}/{REPORT}"]
     resolve += ["--constraint", f"{INPUTS}/{CONSTRAINTS}", *required]
-    _run(sandbox, Command(resolve, env=installed, network=True), log)
+    _run(sandbox, Command(resolve, env=installed, network=True, native_pip=True), log)
     pins = _pins(recipe, UntrustedFolder(sandbox.work).read_json(REPORT))
     if pins:
-        _run(sandbox, Command(["pip", "wheel", "--no-deps", "--wheel-dir", OTHERS, *pins], network=True), log)
+        wheels = ["pip", "wheel", "--no-deps", "--wheel-dir", f"{BUILD}/{OTHERS}", *pins]
+        _run(sandbox, Command(wheels, network=True, native_pip=True), log)
     return pins
 
 

@@ -15,6 +15,7 @@ from factory.model.protocols import Command, CopiedRoot, Sandbox
 from factory.model.target import TOOLCHAINS
 from factory.stages.environments.debian.toolchain import toolchain_packages
 from factory.stages.environments.layers import Layer, LayerStore, content_key
+from factory.stages.environments.native_pip import NativePip
 
 TOOLCHAIN = frozenset[str]().union(*map(toolchain_packages, DISTRIBUTIONS.values()))
 
@@ -32,10 +33,14 @@ class RootRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Root:
-    """A root filesystem: its layers, lowest first, and the variables of its commands."""
+    """A root filesystem: its layers, lowest first, and the variables of its commands.
+
+    `native_pip` is for commands of pip; it is not part of the root.
+    """
 
     layers: tuple[Layer, ...]
     variables: Mapping[str, str]
+    native_pip: NativePip | None = None
 
     @cached_property
     def key(self) -> str:

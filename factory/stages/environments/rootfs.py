@@ -36,6 +36,7 @@ class RootfsEnvironment:
         """Return the sandbox that `open` opens, or one in which apt can install packages."""
         return OverlaySandbox(
             layers=tuple(layer.tree for layer in self.root.layers),
+            tools=self.root.native_pip,
             work=work,
             scratch=work.with_name(f"{work.name}.root"),
             environment=self.root.variables,

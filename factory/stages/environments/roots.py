@@ -15,6 +15,7 @@ from factory.stages.environments.debian.native_tools import NOT_COMPILERS
 from factory.stages.environments.debian.packages import EMULATED_PACKAGES, build_packages, clang_packages
 from factory.stages.environments.debian.rust import rust_packages, rust_variables
 from factory.stages.environments.layers import Layer, LayerStore, content_key
+from factory.stages.environments.native_pip import NativePip
 from factory.stages.environments.variables import (
     BASE_PATH,
     BUILD_VENV,
@@ -85,7 +86,20 @@ def check_root(store: LayerStore, python: str) -> Root:
     base = debian.base()
     below = (base, *debian.python(base, python))
     venv = debian.check_venv(below, python)
-    return Root(layers=(*below, venv), variables={**COMMON, "PATH": f"{CHECK_VENV}/bin:{BASE_PATH}"})
+    return Root(
+        layers=(*below, venv),
+        variables={**COMMON, "PATH": f"{CHECK_VENV}/bin:{BASE_PATH}"},
+        native_pip=_native_pip(debian, base, venv, python),
+    )
+
+
+def _native_pip(debian: DebianLayers, base: Layer, venv: Layer, python: str) -> NativePip | None:
+    """Return what runs the pip of a check's environment natively; None on a riscv64 machine."""
+    if binfmt.is_native():
+        return None
+    native = debian.native_tools()
+    layers = (native, *debian.native_python(base, native, python), venv)
+    return NativePip(trees=tuple(layer.tree for layer in layers), python=python)
 
 
 def strip_command(store: LayerStore, root: Root) -> list[str]:

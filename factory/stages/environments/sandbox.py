@@ -16,6 +16,7 @@ from factory.host.apt import host_mirror, secret_settings
 from factory.host.control_groups import control_group
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
+from factory.stages.environments.native_pip import MOUNT, NativePip
 from factory.stages.environments.variables import BUILD_VENV
 from factory.util.confinement import (
     NAMESPACES,
@@ -41,6 +42,8 @@ HOSTNAME = "riscv64-builder"
 CPUINFO = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u54-mc\n"
 # Folder of the build's virtual environment, in the work folder.
 VENV = Path(BUILD_VENV).name
+# Mount point of the tools, in the scratch folder.
+TOOLS = "tools"
 # Without the capability to do so, tar must not give files to the users that an archive names.
 COMMON_VARIABLES = {"TAR_OPTIONS": "--no-same-owner"}
 # Temporary caches of commands without network.
@@ -162,6 +165,11 @@ class SealedSandbox(ABC):
             except CommandFailed as error:
                 raise _with_limit(error, group.reached(), log) from error
 
+    @property
+    def native_pip(self) -> bool:
+        """Whether `pip` can run on a native Python; see CopiedRoot."""
+        return False
+
     def interact(self, command: Command) -> int:
         """Run a command with this process's own terminal; returns its exit status."""
         terminal = {"TERM": os.environ.get("TERM", "dumb")}
@@ -189,6 +197,10 @@ class SealedSandbox(ABC):
     def _own_folders(self) -> tuple[str, ...]:
         """Return the mount points of the root that commands can write."""
 
+    def _tools(self, command: Command) -> list[str]:
+        """Return bubblewrap's options for the tools that a command asks for."""
+        return []
+
     def _place(self, path: str) -> str:
         """Return the mount point of a file, which can be a link in the root."""
         return path
@@ -213,6 +225,7 @@ class SealedSandbox(ABC):
         mounts = [*self._root(), "--dev", "/dev", *proc_options()]
         mounts += ["--ro-bind", str(self.scratch / "cpuinfo"), "/proc/cpuinfo"]
         mounts += ["--bind", str(self._build_folder()), str(BUILD), "--ro-bind", str(self.inputs), str(INPUTS)]
+        mounts += self._tools(command)
         for host, inside in self.caches.binds(network=command.network).items() if self.caches else ():
             mounts += ["--bind", str(host), inside]
         if command.read_only:
@@ -285,25 +298,43 @@ def _with_limit(error: CommandFailed, reached: str | None, log: LogSink) -> Comm
 class OverlaySandbox(SealedSandbox):
     """A sandbox of `layers`, the lowest first.
 
-    A copy has the original's changes as one more layer, and the original's `work` below its own.
+    A copy has the original's changes as one more layer, and the original's `work` below its own. `tools` are for
+    commands that ask for them.
     """
 
     layers: tuple[Path, ...]
+    tools: NativePip | None = None
+
+    @property
+    def native_pip(self) -> bool:
+        """Whether `pip` can run on a native Python; see CopiedRoot."""
+        return self.tools is not None
 
     def prepare(self) -> None:
         """Make the folders of overlayfs too."""
         SealedSandbox.prepare(self)
         for name in ("upper", "workdir", "merged", *(("build-workdir", "build") if self.original else ())):
             (self.scratch / name).mkdir(exist_ok=True)
+        if self.tools is not None and self.original is None:
+            (self.scratch / TOOLS).mkdir(exist_ok=True)
+            self.tools.give(self.inputs)
 
     def host_argv(self, command: Command, files: OpenFiles, *options: str) -> list[str]:
         """Return the host's command line, which mounts the layers first."""
+        overlays, sealed = self._overlays(), command
+        if command.native_pip and self.tools is not None:
+            overlays.append((_lower(self.tools.trees), self.scratch / TOOLS))
+            sealed = replace(command, argv=self.tools.argv(command))
         return [
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
-            *(word for options, place in self._overlays() for word in (options, str(place))),
+            *(word for options, place in overlays for word in (options, str(place))),
             "--",
-            *SealedSandbox.host_argv(self, command, files, *options),
+            *SealedSandbox.host_argv(self, sealed, files, *options),
         ]
+
+    def _tools(self, command: Command) -> list[str]:
+        shown = command.native_pip and self.tools is not None
+        return ["--ro-bind", str(self.scratch / TOOLS), str(MOUNT)] if shown else []
 
     def _root(self) -> list[str]:
         return ["--bind", str(self.scratch / "merged"), "/"]
@@ -335,6 +366,10 @@ class OverlaySandbox(SealedSandbox):
                 f"{self.scratch}: folder names cannot have any of {UNSUPPORTED}",
                 hint="set FACTORY_CACHE to another folder",
             )
-        lower = ":".join(str(path) for path in reversed(layers))
-        options = f"lowerdir={lower},upperdir={upper},workdir={self.scratch / workdir}"
+        options = f"{_lower(layers)},upperdir={upper},workdir={self.scratch / workdir}"
         return f"{options},userxattr" if in_user_namespace() else options
+
+
+def _lower(layers: tuple[Path, ...]) -> str:
+    """Return overlayfs's option for read-only trees, the lowest first."""
+    return f"lowerdir={':'.join(str(path) for path in reversed(layers))}"

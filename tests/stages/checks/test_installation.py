@@ -21,6 +21,7 @@ from factory.stages.sources.local import LocalSource
 from factory.util.log import LogSink
 from factory.util.process import run
 from tests.support.logs import MemoryLog
+from tests.support.wheelmaker import make_wheel
 
 NAME = "demo_of_ours"
 FILES = {f"{NAME}/__init__.py": b"answer = 42\n", f"{NAME}/data, with comma.txt": b"x"}
@@ -104,6 +105,9 @@ def test_package_with_index_alone_is_installed_at_once(sandbox: HostSandbox, rec
 def test_further_requirements_come_before_the_package(sandbox: HostSandbox, recipe: Recipe, log: MemoryLog) -> None:
     pinned = {"metadata": {"name": "pytest", "version": "9.0"}, "is_direct": False}
     (sandbox.work / installation.REPORT).write_text(json.dumps({"install": [pinned]}))
+    for folder, name in ((installation.OWN, NAME), (installation.OTHERS, "pytest")):
+        make_wheel(sandbox.work / folder, name)
+        (sandbox.work / folder / "--target=x").write_text("no wheel")
     installation.install(sandbox, recipe, "http://localhost/simple/", ["numpy", NAME], log)
     assert (sandbox.inputs / installation.CONSTRAINTS).read_text() == f"{NAME}==1.0\n"
     networked = [command.argv for command in sandbox.commands if command.network]
@@ -115,8 +119,23 @@ def test_further_requirements_come_before_the_package(sandbox: HostSandbox, reci
     assert networked[0][-2:] == [f"{NAME}==1.0", "numpy"]
     assert networked[1][-3:] == ["--constraint", "/inputs/constraints.txt", "pytest"]
     assert networked[2][-1] == "pytest==9.0"
-    assert [command.argv[-1] for command in sandbox.commands[-2:]] == [installation.OWN, installation.OTHERS]
+    installed = [[word for word in command.argv if "/" in word] for command in sandbox.commands[-2:]]
+    assert installed == [
+        [f"/build/check-own/{NAME}-1.0-py3-none-any.whl"],
+        ["/build/check-others/pytest-1.0-py3-none-any.whl"],
+    ]
     assert not any(command.network for command in sandbox.commands[-2:])
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_installation_compiles_if_asked(
+    sandbox: HostSandbox, recipe: Recipe, log: MemoryLog, *, compiles: bool
+) -> None:
+    url = "http://localhost/simple/"
+    installation.install(sandbox, recipe, url, ["numpy", "pytest", NAME], log, compiles=compiles)
+    (own,) = sandbox.commands
+    assert ("--no-compile" in own.argv) != compiles
+    assert own.env["SOURCE_DATE_EPOCH"] == ""
 
 
 def test_report_of_another_form_fails(sandbox: HostSandbox, recipe: Recipe, log: MemoryLog) -> None:

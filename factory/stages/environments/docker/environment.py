@@ -206,6 +206,11 @@ class ContainerSandbox:
             finally:
                 copy.close(kept_image(work), keep=keep)
 
+    @property
+    def native_pip(self) -> bool:
+        """Whether `pip` can run on a native Python; see CopiedRoot."""
+        return False
+
     def run(self, command: Command, *, log: LogSink) -> None:
         """Run a command in a container; see Sandbox."""
         log.write(f"[in the root] $ {shlex.join(command.argv)}\n")
