@@ -24,25 +24,31 @@ MARKER = "native-python"
 # In the build's folder: a process that had to start again and could not says why. See STARTER.
 NOTE = "needs-riscv64-python"
 NOTE_LIMIT = 500
-SET_UP = f"""
-set -eu
-version=$1 native=/opt/native/usr/bin/python$1
-[ -x "$native" ] || exit 0
-cd {VENV}
-mkdir native
-for name in python python3 "python$version"; do
-    ln -s "$native" "native/$name"
-done
-ln -s "/usr/bin/python$version" riscv64
-packages=lib/python$version/site-packages
-cp {INPUTS}/{STARTER} "$packages/_{STARTER}"
+# One process of the native Python: every program of the root that a script starts runs under QEMU.
+PREPARE = f"""
+import os
+native, version = os.sys.argv[1:]
+os.chdir({str(VENV)!r})
+os.mkdir("native")
+for name in ("python", "python3", "python" + version):
+    os.symlink(native, "native/" + name)
+os.symlink("/usr/bin/python" + version, "riscv64")
+
+def copy(name, to, mode=0o644):
+    with open({str(INPUTS)!r} + "/" + name, "rb") as file, open(to, "wb") as copied:
+        copied.write(file.read())
+    os.chmod(to, mode)
+
+packages = "lib/python" + version + "/site-packages/"
+copy({STARTER!r}, packages + "_{STARTER}")
 # Among the files of its kind, the first by name: others may ask for the platform.
-echo "import _{STARTER.removesuffix(".py")}" > "$packages/00-native-python.pth"
-rm bin/python
-cp {INPUTS}/{LAUNCHER} bin/python
-chmod 755 bin/python
-: > {BUILD}/{MARKER}
+with open(packages + "00-native-python.pth", "w") as file:
+    file.write("import _{STARTER.removesuffix(".py")}\\n")
+os.remove("bin/python")
+copy({LAUNCHER!r}, "bin/python", 0o755)
+open("{BUILD}/{MARKER}", "w").close()
 """
+SET_UP = '''native=/opt/native/usr/bin/python$2; [ ! -x "$native" ] || exec "$native" -ISc "$1" "$native" "$2"'''
 GO_BACK = f"rm -f {VENV}/bin/python && ln -s /usr/bin/python$1 {VENV}/bin/python"
 
 
@@ -59,7 +65,9 @@ def set_up(build: Build) -> None:
         return
     for name in (LAUNCHER, STARTER):
         shutil.copy(INSIDE / name, build.sandbox.inputs / name)
-    build.sandbox.run(Command(["sh", "-c", SET_UP, "set-up", build.python], cwd=UNWRITTEN, network=True), log=build.log)
+    build.sandbox.run(
+        Command(["sh", "-c", SET_UP, "set-up", PREPARE, build.python], cwd=UNWRITTEN, network=True), log=build.log
+    )
     if build.outputs.has(MARKER):
         (build.folder / MARKER).touch()
 

@@ -36,11 +36,11 @@ REQUEST = "request.json"
 # Of a wheel's file name: file systems allow 255 bytes, and temporary files have longer names.
 NAME_LIMIT = 200
 # With the native Python, if the root has one: that takes less time than one import of setuptools saves. Files for
-# another Python may fail to compile.
+# another Python may fail to compile. By timestamps, so that no file is compiled twice.
 BYTE_COMPILE = f"""
 pure=/opt/native/bin/python-pure
 [ -x $pure ] || exit 0
-VIRTUAL_ENV=/nonexistent $pure -m compileall -q {VENV}/lib || true
+VIRTUAL_ENV=/nonexistent $pure -m compileall -q --invalidation-mode timestamp {VENV}/lib || true
 """
 # If the root has native tools, replace installed riscv64 programs that are slow under QEMU: CMake and maturin by x86-64
 # programs of the same version. CMake still gets riscv64 from the root's `uname`. The backend was asked before, so what
