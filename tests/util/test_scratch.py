@@ -11,7 +11,7 @@ import pytest
 
 from factory.store.prune import prune
 from factory.util.paths import Layout
-from factory.util.scratch import is_abandoned, is_foreign, own_folder
+from factory.util.scratch import discard, is_abandoned, is_foreign, own_folder
 
 KILLED = """
 import os, signal, sys
@@ -73,3 +73,17 @@ def test_prune_removes_scratch_of_killed_processes(tmp_path: Path) -> None:
         prune(layout, 30, said.append)
         assert folder.is_dir()
     assert [line.partition(":")[0] for line in said] == [f"scratch/{left.name}"]
+
+
+def test_discard_removes_links_and_not_their_targets(tmp_path: Path) -> None:
+    kept, folder = tmp_path / "kept", tmp_path / "folder"
+    for path in (kept, folder / "a/b", folder / "closed"):
+        path.mkdir(parents=True)
+        for number in range(20):
+            (path / str(number)).touch()
+    (folder / "a/link").symlink_to(kept)
+    (folder / "a/dangling").symlink_to("nowhere")
+    (folder / "closed").chmod(0o500)
+    discard(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert len(list(kept.iterdir())) == 20
