@@ -34,6 +34,7 @@ from factory.recipes.loader import load_recipes
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.base import Build as BuildJob
 from factory.stages.builders.cargo import needs_rust
+from factory.stages.builders.native_python import NeedsRiscv64Python
 from factory.stages.builders.pep517 import PYTHON
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.base import RootRequest
@@ -99,13 +100,17 @@ COMPARABLE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """A build in one mode; `objects` is the number of compiled object files."""
+    """A build in one mode; `objects` is the number of compiled object files.
+
+    `runs` is 2 if the native Python had to give way to the riscv64 one, and the build ran again. Both count.
+    """
 
     package: str
     mode: str
     requirements: Seconds
     build: Seconds
     objects: int
+    runs: int
     tools: Sequence[str]
 
 
@@ -222,10 +227,8 @@ def build_once(case: Case, layout: Layout) -> Build:
 def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: LogSink) -> Build:
     """Fetch the source, install its requirements, and build; measure the last two."""
     work, builder = sandbox.work, builder_of(subject.recipe.build.builder)
-    tree = fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
-    prepare(subject.recipe.source, subject.patches, tree, log)
-    tree.path.rename(work / "src")
-    metadata = read_project_metadata(SourceTree(path=work / "src", sha256=tree.sha256))
+    tree = put_source(subject, work, layout, log)
+    metadata = read_project_metadata(tree)
     recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)
     job = BuildJob(
         sandbox=timed,
@@ -238,13 +241,37 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     )
     installed = builder.install_requirements(job, ())
     requirements = timed.lap()
-    builder.build_wheel(job, installed)
+    runs = 1
+    try:
+        builder.build_wheel(job, installed)
+    except NeedsRiscv64Python:
+        put_source(subject, work, layout, log)
+        builder.build_wheel(job, installed)
+        runs = 2
     build = timed.lap()
     sandbox.run(Command(["sh", "-c", TOOLS]), log=log)
     objects = sum(1 for name in ("src", "objects") for _ in (work / name).rglob("*.o"))
     tools = (work / "tools").read_text().splitlines()
     package = subject.recipe.label
-    return Build(package=package, mode=mode, requirements=requirements, build=build, objects=objects, tools=tools)
+    return Build(
+        package=package,
+        mode=mode,
+        requirements=requirements,
+        build=build,
+        objects=objects,
+        runs=runs,
+        tools=tools,
+    )
+
+
+def put_source(subject: Subject, work: Path, layout: Layout, log: LogSink) -> SourceTree:
+    """Put the patched source into /build/src, in place of a half-built one."""
+    discard(work / "objects")
+    discard(work / "src")
+    tree = fetch(subject.recipe.source, layout.downloads, work.with_name("source"), log)
+    prepare(subject.recipe.source, subject.patches, tree, log)
+    tree.path.rename(work / "src")
+    return replace(tree, path=work / "src")
 
 
 def without_ccache(recipe: Recipe) -> Recipe:
@@ -294,11 +321,17 @@ def print_text(subjects: Sequence[Subject], load: float, builds: Sequence[Build]
     print(f"{os.cpu_count()} cores, load {load:.1f} before the builds; seconds, of several runs min/median/max\n")
     found = by_package_and_mode(builds)
     rows = [
-        [package, mode, *(spread(map(column, runs)) for column in COLUMNS.values()), str(runs[0].objects)]
+        [
+            package,
+            mode,
+            *(spread(map(column, runs)) for column in COLUMNS.values()),
+            str(runs[0].objects),
+            shown_runs(runs),
+        ]
         for package, modes in found.items()
         for mode, runs in modes.items()
     ]
-    print_table(["package", "mode", *COLUMNS, "objects"], rows)
+    print_table(["package", "mode", *COLUMNS, "objects", "runs"], rows)
     print()
     compared = [
         [package, name, f"{ratio.wall:.2f}", f"{ratio.cpu:.2f}"]
@@ -309,6 +342,11 @@ def print_text(subjects: Sequence[Subject], load: float, builds: Sequence[Build]
     print()
     for mode, tools in {build.mode: build.tools for build in builds}.items():
         print(f"{mode}: {', '.join(tools)}")
+
+
+def shown_runs(builds: Sequence[Build]) -> str:
+    """Return how often each build ran."""
+    return "/".join(sorted({str(build.runs) for build in builds}))
 
 
 def spread(values: Iterable[float]) -> str:
