@@ -33,9 +33,14 @@ struct Loop {
   template <typename tile_gemm_t>
   struct Softmax {
     void operator()(DEFINE_CPU_ATTENTION_PARAMS) {
-      Whole<tile_gemm_t> loop;
-      loop.apply_softmax(logits_buffer, partial_q_buffer, max_buffer, sum_buffer, kv_tile_token_num, q_head_num,
-                         kv_tile_token_num, is_first_iter, use_sink);
+      if constexpr (requires { tile_gemm_t::softmax; }) {
+        tile_gemm_t::softmax(logits_buffer, kv_tile_token_num, partial_q_buffer, max_buffer, sum_buffer, q_head_num,
+                             kv_tile_token_num, is_first_iter);
+      } else {
+        Whole<tile_gemm_t> loop;
+        loop.apply_softmax(logits_buffer, partial_q_buffer, max_buffer, sum_buffer, kv_tile_token_num, q_head_num,
+                           kv_tile_token_num, is_first_iter, use_sink);
+      }
     }
   };
 };
@@ -87,7 +92,7 @@ struct Problem {
   template <template <typename> typename attention>
   void run() {
     for (int32_t i = 0; i < rows; ++i) {
-      largest[i] = -std::numeric_limits<float>::infinity();
+      largest[i] = std::numeric_limits<float>::lowest();
       sums[i] = 0.0f;
     }
     impl instance;
