@@ -201,7 +201,7 @@ def make_environment(subject: Subject, mode: str, layout: Layout) -> RootfsEnvir
 
     recipe = subject.recipe
     metadata = describe(recipe, Run(layout=layout, recipes=RecipeSet(ROOT, SOURCE_KINDS), reporter=Reporter()))
-    request = RootRequest(apt=recipe.build.apt, rust=needs_rust(metadata, recipe))
+    request = RootRequest(apt=recipe.build.apt, rust=needs_rust(metadata, recipe, Target().python))
     root = MODES[mode](LayerStore(layout=layout, open_stage=open_stage), request)
     return RootfsEnvironment(root=root, layout=layout)
 

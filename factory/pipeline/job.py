@@ -101,7 +101,7 @@ def prepare_job(job: Job, records: Records, run: Run) -> PreparedJob:
 
 def _root_request(job: Job) -> RootRequest:
     recipe = job.recipe
-    rust = needs_rust(job.metadata, recipe)
+    rust = needs_rust(job.metadata, recipe, job.python)
     return RootRequest(python=job.python, apt=recipe.build.apt, rust=rust, toolchain=job.toolchain)
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.errors import RecipeError
 from factory.model.job import Job, JobId, ProjectMetadata
+from factory.model.markers import requirements_for
 from factory.model.recipe import Recipe
 from factory.model.target import PYTHONS
 from factory.recipes.recipe_set import find_recipe
@@ -38,13 +38,14 @@ def plan(
     """
     jobs: dict[JobId, Job] = {}
     wanted = [find_recipe(name, recipes) for name in names]
+    providers = _Providers(recipes, describe)
     waiting = [each for python in pythons for recipe in wanted for each in _named(recipe, python, toolchains)]
     while waiting:
         each = waiting.pop()
         if each not in jobs:
             name, python, comparison = each
             recipe = find_recipe(name, recipes)
-            jobs[each] = _job(recipe, python, comparison or recipe.toolchain, recipes, describe)
+            jobs[each] = _job(recipe, python, comparison or recipe.toolchain, providers, describe)
             waiting.extend(jobs[each].needs)
     jobs = {
         each: replace(job, earlier=_earlier(each, pythons, jobs), check_needs=_run_closure(job, jobs))
@@ -76,48 +77,16 @@ def _named(recipe: Recipe, python: str, toolchains: Sequence[str]) -> list[JobId
     return [(name, python, "" if toolchain == recipe.toolchain else toolchain) for toolchain in chosen]
 
 
-def requirement_names(requirements: Iterable[str], python: str) -> set[NormalizedName]:
-    """Names of required projects whose markers hold on the target."""
-    environment = {
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "platform_machine": "riscv64",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "extra": "",
-    }
-    parsed = [_parse(text) for text in requirements]
-    return {canonicalize_name(item.name) for item in parsed if item.marker is None or item.marker.evaluate(environment)}
-
-
-@lru_cache(maxsize=4096)
-def _parse(text: str) -> Requirement:
-    """Parse a requirement; a source's are valid, unless an older factory read them.
-
-    Raises:
-        RecipeError: it is invalid.
-    """
-    try:
-        return Requirement(text)
-    except InvalidRequirement as error:
-        raise RecipeError(
-            f"{text}: invalid requirement: {error}", hint="correct it in the source, by a patch"
-        ) from error
-
-
 def _earlier(job: JobId, pythons: Sequence[str], jobs: Collection[JobId]) -> frozenset[str]:
     name, python, comparison = job
     return frozenset(earlier for earlier in pythons[: pythons.index(python)] if (name, earlier, comparison) in jobs)
 
 
-def _job(recipe: Recipe, python: str, toolchain: str, recipes: Mapping[str, Recipe], describe: Describe) -> Job:
+def _job(recipe: Recipe, python: str, toolchain: str, providers: _Providers, describe: Describe) -> Job:
     metadata = describe(recipe)
     _require_python(recipe, metadata, python)
-    build = requirement_names(metadata.build_requires, python) & recipes.keys()
-    run = requirement_names((*metadata.dependencies, *recipe.check.requires), python) & recipes.keys()
+    build = providers.of(metadata.build_requires, python)
+    run = providers.of((*metadata.dependencies, *recipe.check.requires), python)
     own = {canonicalize_name(recipe.name)}
     return Job(
         recipe=recipe,
@@ -127,6 +96,40 @@ def _job(recipe: Recipe, python: str, toolchain: str, recipes: Mapping[str, Reci
         build_needs=frozenset(build - own),
         run_needs=frozenset(run - own),
     )
+
+
+class _Providers:
+    """Recipes that provide required projects: the one of that name, or another with that distribution."""
+
+    def __init__(self, recipes: Mapping[str, Recipe], describe: Describe) -> None:
+        self._describe = describe
+        self._recipes: dict[NormalizedName, list[Recipe]] = {
+            canonicalize_name(name): [recipe] for name, recipe in recipes.items()
+        }
+        for _, recipe in sorted(recipes.items()):
+            if recipe.distribution:
+                self._recipes.setdefault(canonicalize_name(recipe.distribution), []).append(recipe)
+
+    def of(self, requirements: Iterable[str], python: str) -> set[NormalizedName]:
+        """Return the names of the recipes for the requirements that have one."""
+        found = (self._provider(each, python) for each in requirements_for(requirements, python))
+        return {canonicalize_name(recipe.name) for recipe in found if recipe is not None}
+
+    def _provider(self, required: Requirement, python: str) -> Recipe | None:
+        """Return the first recipe of a project that fits; the first one if none does."""
+        recipes = self._recipes.get(canonicalize_name(required.name), [])
+        if len(recipes) < 2:
+            return recipes[0] if recipes else None
+        return next((each for each in recipes if self._fits(each, required, python)), recipes[0])
+
+    def _fits(self, recipe: Recipe, required: Requirement, python: str) -> bool:
+        if not required.specifier.contains(recipe.version, prereleases=True):
+            return False
+        try:
+            _require_python(recipe, self._describe(recipe), python)
+        except RecipeError:
+            return False
+        return True
 
 
 def _require_python(recipe: Recipe, metadata: ProjectMetadata, python: str) -> None:

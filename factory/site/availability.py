@@ -24,6 +24,7 @@ from packaging.version import InvalidVersion, Version
 from pypi_simple import DistributionPackage
 
 from factory.errors import CommandFailed, PublishError
+from factory.model.markers import MARKER_VALUES
 from factory.model.target import Target
 from factory.publish.resolver import NO_SOLUTION, compile_requirements, host_environment
 from factory.publish.upstream_index import configured_upstream
@@ -35,14 +36,6 @@ from factory.util.wheel_tags import glibc_of, serves
 
 LIMIT_SECONDS = 300.0  # for one stack and Python; a solvable one takes some 20 seconds
 SOURCES = ("sdist", "vcs", "directory", "archive")  # keys of a package's source in a lock file
-MARKER_VALUES = {
-    "implementation_name": "cpython",
-    "os_name": "posix",
-    "platform_machine": "riscv64",
-    "platform_python_implementation": "CPython",
-    "platform_system": "Linux",
-    "sys_platform": "linux",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ import pytest
 
 from factory.errors import RecipeError
 from factory.model.job import Job, ProjectMetadata
+from factory.model.markers import requirements_for
 from factory.model.recipe import BuildOptions, CheckOptions, Recipe
 from factory.model.target import PYTHONS, Target
 from factory.pipeline.content_key import content_key
-from factory.pipeline.plan import plan, requirement_names
+from factory.pipeline.plan import plan
 from factory.recipes.loader import load_recipe
 from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.stages.sources.pypi import PypiSource
@@ -136,7 +137,41 @@ def test_plan_requested_toolchains_replace_recipe_toolchains() -> None:
 
 def test_markers_are_those_of_the_target() -> None:
     requirements = ["a; platform_machine == 'x86_64'", "b; platform_machine == 'riscv64'", "c; extra == 'test'", "d"]
-    assert requirement_names(requirements, "3.13") == {"b", "d"}
+    assert [each.name for each in requirements_for(requirements, "3.13")] == ["b", "d"]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "provider"),
+    [
+        ("torch", "torch"),
+        ("torch>=2.14,<2.15", "torch-debian"),
+        ("torch>=3", "torch"),
+        ("torch<2; platform_machine == 'riscv64'", "torch"),
+        ("torch-debian", "torch-debian"),
+    ],
+)
+def test_requirement_selects_the_recipe_that_fits(requirement: str, provider: str) -> None:
+    """Without one, that of the name: its build then says what does not fit."""
+    recipes = {
+        "torch": replace(make_recipe("torch"), version="2.6.0"),
+        "torch-debian": replace(make_recipe("torch-debian"), version="2.14.1+debian", distribution="torch"),
+        "vllm": make_recipe("vllm"),
+    }
+    needs = {**dict.fromkeys(recipes, metadata()), "vllm": metadata(build=(requirement,))}
+    jobs = plan(["vllm"], ["3.14"], recipes, lambda recipe: needs[recipe.name])
+    assert [job.recipe.name for job in jobs] == [provider, "vllm"]
+
+
+def test_requirement_skips_recipe_that_excludes_python() -> None:
+    recipes = {name: make_recipe(name) for name in ("torch", "vllm")}
+    recipes["torch-debian"] = replace(make_recipe("torch-debian"), distribution="torch")
+    needs = {
+        "vllm": metadata(build=("torch",)),
+        "torch": replace(metadata(), requires_python="<3.14"),
+        "torch-debian": metadata(),
+    }
+    jobs = plan(["vllm"], ["3.14"], recipes, lambda recipe: needs[recipe.name])
+    assert [job.recipe.name for job in jobs] == ["torch-debian", "vllm"]
 
 
 RECIPE = """\

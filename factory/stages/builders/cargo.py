@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.model.job import ProjectMetadata
+from factory.model.markers import requirements_for
 from factory.model.protocols import BUILD, SOURCE, Command
 from factory.model.recipe import Recipe
 from factory.stages.builders.base import UNWRITTEN, Build
@@ -45,9 +45,9 @@ VARIABLES = {
 }
 
 
-def needs_rust(metadata: ProjectMetadata, recipe: Recipe) -> bool:
-    """Return true if the build requirements or the recipe call for cargo."""
-    required = {canonicalize_name(Requirement(text).name) for text in metadata.build_requires}
+def needs_rust(metadata: ProjectMetadata, recipe: Recipe, python: str) -> bool:
+    """Return true if the build requirements for a Python or the recipe call for cargo."""
+    required = {canonicalize_name(each.name) for each in requirements_for(metadata.build_requires, python)}
     return recipe.build.rust or not required.isdisjoint(RUST_BACKENDS)
 
 

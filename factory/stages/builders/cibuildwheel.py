@@ -43,7 +43,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
     shutil.rmtree(build.out, ignore_errors=True)
     # Outside of the folder that the container's commands can write: cibuildwheel itself is a program of the host.
     command = ["cibuildwheel", "--platform", "linux", "--archs", "riscv64", "--output-dir", str(build.out), "."]
-    crates = needs_rust(build.metadata, build.recipe)
+    crates = needs_rust(build.metadata, build.recipe, build.python)
     whole = Command(command, env=_variables(build), cwd=SOURCE, network=True, crates=crates)
     try:
         build.sandbox.run(whole, log=build.log)

@@ -90,7 +90,7 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
         installed = _installed(build)
     except CommandFailed as error:
         raise build.failed("build requirements could not be installed", error, network=True) from error
-    if needs_rust(build.metadata, build.recipe):
+    if needs_rust(build.metadata, build.recipe, build.python):
         _fetch_crates(build)
     return installed
 
