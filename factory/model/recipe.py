@@ -195,6 +195,14 @@ class CheckOptions:
             "the configured package index"
         ),
     )
+    dependencies: bool = field(
+        default=True,
+        metadata=about(
+            "`false` where some of the package's dependencies have no wheels yet: only `requires` are installed "
+            "beside it",
+            tables=(CHECK_TABLE,),
+        ),
+    )
     expect: Mapping[str, Mapping[str, object]] = field(
         default_factory=dict,
         metadata=about(

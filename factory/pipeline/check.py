@@ -75,8 +75,17 @@ class PackageCheck:
             CheckFailed: a requirement has no wheel for the target.
         """
         index, run = folder / "index", self.run
+        installed = (wheel,) if self.recipe.check.dependencies else tuple(others)
         try:
-            write_trial_index(wheel, others, target=run.config.target, mirror=run.layout.mirror, out=index, log=log)
+            write_trial_index(
+                wheel,
+                others,
+                target=run.config.target,
+                mirror=run.layout.mirror,
+                out=index,
+                log=log,
+                installed=installed,
+            )
         except Unresolvable as error:
             raise CheckFailed(error.message, hint=error.hint) from error
         return index

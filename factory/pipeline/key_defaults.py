@@ -40,6 +40,7 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "model": None,
         "profiles": ("rv64gc", "rvv128", "k1", "rva23", "vlen1024"),
         "requires": (),
+        "dependencies": True,
         "expect": {},
         "same_tokens": 0,
         "logits_tolerance": 0.0,

@@ -14,13 +14,20 @@ from factory.util.log import LogSink
 
 
 def write_trial_index(
-    wheel: Path, others: Sequence[Path], *, target: Target, mirror: Path, out: Path, log: LogSink
+    wheel: Path,
+    others: Sequence[Path],
+    *,
+    target: Target,
+    mirror: Path,
+    out: Path,
+    log: LogSink,
+    installed: Sequence[Path] = (),
 ) -> None:
-    """Write an index of `wheel`, of `others` built here, and of its dependencies.
+    """Write an index of `wheel`, of `others` built here, and of the dependencies of `installed` (default: `wheel`).
 
     Raises:
         PublishError: a dependency has no wheel for the target.
     """
-    dependencies = mirror_dependencies([wheel], others, target=target, cache=mirror, log=log)
+    dependencies = mirror_dependencies(installed or [wheel], others, target=target, cache=mirror, log=log)
     files = {describe_wheel(path, Mirrored()): path for path in (wheel, *others, *dependencies)}
     write_simple(tuple(files), files.__getitem__, out)

@@ -57,19 +57,23 @@ def install(
     from_index = [text for text in required if canonicalize_name(Requirement(text).name) in ours]
     from_host = [text for text in required if text not in from_index]
     index = ["--no-cache-dir", "--index-url", index_url]
-    own = [f"{recipe.project}=={recipe.version}", *from_index]
+    own = f"{recipe.project}=={recipe.version}"
+    separate = [["--no-deps", own], *([from_index] if from_index else [])]
+    together = [[own, *from_index]] if recipe.check.dependencies else separate
     install = ["pip", "--isolated", "install", *([] if compiles else ["--no-compile"])]
     with _failures(recipe):
-        if not from_host:
-            _run(sandbox, Command([*install, *index, *own], env=TIMESTAMPS, network=True, native_pip=True), log)
+        if not from_host and recipe.check.dependencies:
+            argv = [*install, *index, *together[0]]
+            _run(sandbox, Command(argv, env=TIMESTAMPS, network=True, native_pip=True), log)
             return
-        download = ["pip", "--isolated", "download", *index, "--dest", f"{BUILD}/{OWN}", *own]
-        _run(sandbox, Command(download, network=True, native_pip=True), log)
-        others = _download_others(sandbox, recipe, from_host, log)
+        for names in together:
+            download = ["pip", "--isolated", "download", *index, "--dest", f"{BUILD}/{OWN}", *names]
+            _run(sandbox, Command(download, network=True, native_pip=True), log)
+        others = _download_others(sandbox, recipe, from_host, log) if from_host else []
         # Offline, since the package is in the root after the first of them.
         for folder in (OWN, *([OTHERS] if others else [])):
-            names = (name for name in UntrustedFolder(sandbox.work).names(folder) if name.endswith(".whl"))
-            wheels = [f"{BUILD}/{folder}/{name}" for name in names]
+            files = UntrustedFolder(sandbox.work).names(folder)
+            wheels = [f"{BUILD}/{folder}/{name}" for name in files if name.endswith(".whl")]
             _run(sandbox, Command([*install, *OFFLINE, *wheels], env=TIMESTAMPS, native_pip=True), log)
 
 

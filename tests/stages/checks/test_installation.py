@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -136,6 +136,15 @@ def test_installation_compiles_if_asked(
     (own,) = sandbox.commands
     assert ("--no-compile" in own.argv) != compiles
     assert own.env["SOURCE_DATE_EPOCH"] == ""
+
+
+def test_package_without_dependencies_comes_alone(sandbox: HostSandbox, recipe: Recipe, log: MemoryLog) -> None:
+    (sandbox.work / installation.OWN).mkdir()
+    alone = replace(recipe, check=replace(recipe.check, dependencies=False))
+    installation.install(sandbox, alone, "http://localhost/simple/", ["numpy", "pytest", NAME], log)
+    downloads = [command.argv for command in sandbox.commands if command.network]
+    assert [argv[-2:] for argv in downloads] == [["--no-deps", f"{NAME}==1.0"], ["pytest", "numpy"]]
+    assert sum(not command.network for command in sandbox.commands) == 1
 
 
 def test_report_of_another_form_fails(sandbox: HostSandbox, recipe: Recipe, log: MemoryLog) -> None:
