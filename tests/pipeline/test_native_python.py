@@ -19,7 +19,12 @@ EMULATED = "emulated-python = true\n"
 PACKAGES = ("stable-c", "speed-cpp", "words-rust")
 # PyTorch compiles for hours; a repacked package has no build backend.
 TOO_LONG = {"torch", "torch-debian"}
-RECIPES = sorted(path.parent.name for path in ROOT.glob("recipes/*/recipe.toml") if path.parent.name not in TOO_LONG)
+# Recipes that may be built on either Python.
+RECIPES = sorted(
+    path.parent.name
+    for path in ROOT.glob("recipes/*/recipe.toml")
+    if path.parent.name not in TOO_LONG and "emulated-python" not in path.read_text()
+)
 SMOKE = """
 import json, os
 facts = {"shown": "installed", "facts": {}, "tokens": [], "logits": []}
