@@ -4,6 +4,8 @@ Usage, as root: python benchmarks/build_speed.py [--package NAME]... [--modes MO
 
 All modes call the same PEP 517 hooks through factory.stages.builders, sealed by bubblewrap, with one job per core and
 without ccache. The installation of build requirements is timed separately; the ratios are for the build alone.
+
+`same-rust` builds a Rust program for x86-64 in the hybrid root, by the same rustc: natively, without another compiler.
 """
 
 from __future__ import annotations
@@ -53,8 +55,13 @@ from factory.util.scratch import discard
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = "speed-cpp"
-NATIVE = "native"
-RATIOS = (("hybrid", NATIVE), ("emulated", "hybrid"))
+NATIVE, SAME_RUST = "native", "same-rust"
+RATIOS = (("hybrid", NATIVE), ("hybrid", SAME_RUST), ("emulated", "hybrid"))
+SAME_RUST_VARIABLES = {
+    "CARGO_BUILD_TARGET": "x86_64-unknown-linux-gnu",
+    "CC_x86_64_unknown_linux_gnu": "x86_64-linux-gnu-gcc",
+    "AR_x86_64_unknown_linux_gnu": "x86_64-linux-gnu-ar",
+}
 PROGRAMS = ("g++", PYTHON, "cmake", "rustc")
 TOOLS = f"({'; '.join(f'{program} --version | head -n 1' for program in PROGRAMS)}) > /build/tools"
 
@@ -151,7 +158,9 @@ def parse_arguments() -> argparse.Namespace:
         "--package", action="append", help=f"package of recipes/ or tests/packages/; repeatable (default: {DEFAULT})"
     )
     parser.add_argument(
-        "--modes", type=read_modes, help="comma-separated modes: native, hybrid, emulated (default: all)"
+        "--modes",
+        type=read_modes,
+        help="comma-separated modes: native, same-rust, hybrid, emulated (default: all but same-rust)",
     )
     parser.add_argument("--runs", type=int, default=1, help="builds per mode (default: 1)")
     parser.add_argument("--json", action="store_true", help="print every build as JSON")
@@ -159,7 +168,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def read_modes(text: str) -> list[str]:
-    known, modes = [NATIVE, *MODES], text.split(",")
+    known, modes = [NATIVE, SAME_RUST, *MODES], text.split(",")
     if unknown := [mode for mode in modes if mode not in known]:
         raise argparse.ArgumentTypeError(f"unknown mode {', '.join(unknown)}; choose from {', '.join(known)}")
     return modes
@@ -202,7 +211,7 @@ def make_environment(subject: Subject, mode: str, layout: Layout) -> RootfsEnvir
     recipe = subject.recipe
     metadata = describe(recipe, Run(layout=layout, recipes=RecipeSet(ROOT, SOURCE_KINDS), reporter=Reporter()))
     request = RootRequest(apt=recipe.build.apt, rust=needs_rust(metadata, recipe, Target().python))
-    root = MODES[mode](LayerStore(layout=layout, open_stage=open_stage), request)
+    root = MODES["hybrid" if mode == SAME_RUST else mode](LayerStore(layout=layout, open_stage=open_stage), request)
     return RootfsEnvironment(root=root, layout=layout)
 
 
@@ -229,7 +238,8 @@ def measure(mode: str, subject: Subject, sandbox: Sandbox, layout: Layout, log: 
     work, builder = sandbox.work, builder_of(subject.recipe.build.builder)
     tree = put_source(subject, work, layout, log)
     metadata = read_project_metadata(tree)
-    recipe, timed = without_ccache(subject.recipe), TimedSandbox(sandbox)
+    variables = {"CCACHE_DISABLE": "1", **(SAME_RUST_VARIABLES if mode == SAME_RUST else {})}
+    recipe, timed = with_variables(subject.recipe, variables), TimedSandbox(sandbox)
     job = BuildJob(
         sandbox=timed,
         folder=work.parent,
@@ -274,8 +284,8 @@ def put_source(subject: Subject, work: Path, layout: Layout, log: LogSink) -> So
     return replace(tree, path=work / "src")
 
 
-def without_ccache(recipe: Recipe) -> Recipe:
-    environment = {**recipe.build.environment, "CCACHE_DISABLE": "1"}
+def with_variables(recipe: Recipe, variables: Mapping[str, str]) -> Recipe:
+    environment = {**recipe.build.environment, **variables}
     return replace(recipe, build=replace(recipe.build, environment=environment))
 
 
