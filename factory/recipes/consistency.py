@@ -47,6 +47,8 @@ def _check_source(recipe: Recipe) -> Iterator[Mistake]:
 
 
 def _check_builder(recipe: Recipe) -> Iterator[Mistake]:
+    if recipe.build.emulated_python and recipe.build.builder != "pep517":
+        yield ("build", "emulated-python"), f"not supported with {recipe.build.builder}, which calls no build backend"
     if recipe.build.builder != "cibuildwheel":
         return
     if recipe.build.requires:

@@ -321,6 +321,13 @@ def test_deb_source_and_repack_options_are_read(tmp_path: Path) -> None:
     assert recipe.repair.left_out == ("libmpi.so.40",)
 
 
+@pytest.mark.parametrize("builder", ["repack", "cibuildwheel"])
+def test_emulated_python_without_backend_is_refused(tmp_path: Path, builder: str) -> None:
+    text = f'{SMALLEST}[build]\nbuilder = "{builder}"\nemulated-python = true\n'
+    with pytest.raises(RecipeError, match=rf"recipe\.toml:9: build\.emulated-python: .* {builder}"):
+        load_recipe(write(tmp_path, text))
+
+
 def test_left_out_with_cibuildwheel_is_refused(tmp_path: Path) -> None:
     text = f'{SMALLEST}[build]\nbuilder = "cibuildwheel"\n[repair]\nleft-out = ["libmpi.so.40"]\n'
     with pytest.raises(RecipeError, match=r"repair\.left-out: not supported with cibuildwheel, which repairs"):
