@@ -46,6 +46,7 @@ BY_PATH = (
     "import glob, importlib.util as u; path, = glob.glob('/build/venv/lib/*/*/compiled*'); "
     "u.module_from_spec(u.spec_from_file_location('compiled', path))"
 )
+POOL = "import multiprocessing as m; m.get_context('fork').Pool(1).map(__import__, ['compiled'])"
 BACKEND = """
 import sys
 from pathlib import Path
@@ -196,8 +197,19 @@ def test_process_that_changed_something_stops(venv: Venv, change: str) -> None:
 
 def test_process_that_waits_for_a_stopped_one_ends(venv: Venv) -> None:
     """A pool waits forever for the answer of a process that has ended."""
-    pool = "import multiprocessing as m; m.get_context('fork').Pool(1).map(__import__, ['compiled'])"
-    assert "module compiled" in venv.reason_to_stop(f'timeout 60 python -c "{pool}" || [ $? = 124 ]')
+    assert "module compiled" in venv.reason_to_stop(f'timeout 60 python -c "{POOL}" || [ $? = 124 ]')
+
+
+def test_stopped_process_is_not_reported_as_out_of_memory(venv: Venv) -> None:
+    venv.reason_to_stop(f'python -c "{POOL}"')
+    assert "# exit 143 after" in venv.log.text
+    assert "memory" not in venv.log.text
+
+
+def test_process_that_ignores_its_end_is_killed(venv: Venv) -> None:
+    ignored = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    venv.reason_to_stop(f'python -c "{ignored}; {POOL}"')
+    assert "# exit 137 after" in venv.log.text
 
 
 @pytest.mark.parametrize("reading", ["sys.stdin.read()", "open(0).read()", "os.read(7, 9)"])

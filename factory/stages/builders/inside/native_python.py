@@ -30,7 +30,9 @@ NATIVE, RISCV64, SHOWN = (f"{VENV}/{name}" for name in ("native", "riscv64", "bi
 TRIPLET, OWN_TRIPLET = "riscv64-linux-gnu", "x86_64-linux-gnu"
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PROGRAM = "/opt/native/usr/bin/python"
-KILL = 9
+# The first lets parents end without the trace of a machine that lacks memory; the second ends those that ignore it.
+TERMINATE, KILL = 15, 9
+GRACE, PAUSE = 1.0, 0.01
 EXTENSIONS = f"/opt/native/usr/lib/{VERSION}/lib-dynload"
 # Exit status of a process that could neither go on nor start again.
 STOPPED = 86
@@ -171,16 +173,35 @@ def stop_parents() -> None:
 
     They may wait for its answer, as a pool of multiprocessing does.
     """
-    number = os.getppid()
+    import time
+
+    numbers = parents()
+    for signal in (TERMINATE, KILL):
+        for number in filter(runs_python, numbers):
+            os.kill(number, signal)
+        end = time.monotonic() + GRACE
+        while time.monotonic() < end and any(map(runs_python, numbers)):
+            time.sleep(PAUSE)
+
+
+def parents() -> list[int]:
+    """Return the numbers of the processes above this one, as far as they can be seen."""
+    numbers = [os.getppid()]
     try:
-        while number > 1:
-            program = os.readlink(f"/proc/{number}/exe")  # noqa: PTH115
-            (parent,) = lines("status", ("PPid:",), number)
-            if program.startswith(PROGRAM):
-                os.kill(number, KILL)
-            number = int(parent.split()[1])
+        while numbers[-1] > 1:
+            (parent,) = lines("status", ("PPid:",), numbers[-1])
+            numbers.append(int(parent.split()[1]))
     except OSError:
-        return  # it has ended already, or is not of this build
+        pass  # it has ended already
+    return numbers
+
+
+def runs_python(number: int) -> bool:
+    """Report if a process is a native Python of this build that has not ended."""
+    try:
+        return os.readlink(f"/proc/{number}/exe").startswith(PROGRAM)  # noqa: PTH115
+    except OSError:
+        return False
 
 
 def show_names() -> None:
