@@ -42,6 +42,26 @@ def end_workers(root: int, *, is_first: bool = False) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def end_orphans(first: int) -> None:
+    """Kill all below the first process of a container but its oldest child, which waits for the container's end.
+
+    Returns when they have ended, or after GRACE_SECONDS.
+    """
+    deadline = time.monotonic() + GRACE_SECONDS
+    while (orphans := _orphans(first)) and time.monotonic() < deadline:
+        for orphan in orphans:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                orphan.kill()
+        time.sleep(POLL_SECONDS)
+
+
+def _orphans(first: int) -> list[psutil.Process]:
+    inside = {process: _sandbox_pid(process) for process in process_tree(first)[1:]}
+    # Numbers of processes that have ended are 0. Numbers that are given again are never this low.
+    oldest = min(filter(None, inside.values()), default=0)
+    return [process for process, pid in inside.items() if pid > oldest and _is_alive(process)]
+
+
 def _workers(root: int, *, is_first: bool) -> list[psutil.Process]:
     """Return the running processes, without bubblewrap and the first process in its sandbox.
 

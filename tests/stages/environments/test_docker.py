@@ -120,6 +120,24 @@ def test_idle_command_in_container_ends(contained: DockerEnvironment, tmp_path: 
 
 
 @pytest.mark.environment
+@pytest.mark.parametrize("status", [0, 3])
+def test_processes_end_with_their_command(
+    contained: DockerEnvironment, clean_root: RootfsEnvironment, tmp_path: Path, log: MemoryLog, status: int
+) -> None:
+    """A build that starts again must not meet the compilers of the first one."""
+    writing = "while :; do echo x >> /build/written; sleep 0.1; done"
+    script = f"(setsid sh -c '{writing}') >/dev/null 2>&1 & ({writing}) & sleep 1; exit {status}"
+    for environment in (contained, clean_root):
+        work = tmp_path / type(environment).__name__
+        with environment.open(work, caches="test") as sandbox:
+            with suppress(CommandFailed):
+                sandbox.run(Command(["sh", "-c", script]), log=log)
+            written = (work / "written").stat().st_size
+            sandbox.run(Command(["sleep", "0.5"]), log=log)
+            assert (work / "written").stat().st_size == written > 0
+
+
+@pytest.mark.environment
 def test_kept_image_is_removed_after_its_folder(contained: DockerEnvironment, tmp_path: Path, log: MemoryLog) -> None:
     with connect() as client:
         with contained.open(tmp_path / "one", keep=True, caches="test") as sandbox:

@@ -29,7 +29,7 @@ from factory.host.docker_engine import address, connect, engine_errors
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
 from factory.stages.environments.base import Root
-from factory.stages.environments.docker.executions import end_cleanly, lines, status_of, watched_process
+from factory.stages.environments.docker.executions import end_cleanly, end_leftovers, lines, status_of, watched_process
 from factory.stages.environments.docker.image import REPOSITORY, ImageConfig, ensure_image
 from factory.stages.environments.docker.labels import (
     OWNER_LABEL,
@@ -237,6 +237,7 @@ class ContainerSandbox:
                 tail.append(line.rstrip())
                 log.write(line)
         status = status_of(self.client, created["Id"])
+        end_leftovers(self.client, str(container.id))
         if status != 0 and self._reached_memory_limit(container, started):
             reached = f"# out of memory: the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB"
             tail.append(reached)

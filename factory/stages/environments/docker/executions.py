@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factory.util.process_tree import end_workers
+from factory.util.process_tree import end_orphans, end_workers
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -53,6 +53,13 @@ def end_cleanly(client: DockerClient, execution: str) -> None:
     if (process := first_process(client, execution)) is not None:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
+
+
+def end_leftovers(client: DockerClient, container: str) -> None:
+    """End what a command left running in a container, as bubblewrap does; not with an engine on another machine."""
+    first = int(client.api.inspect_container(container)["State"]["Pid"])
+    if is_in_container(first, container):
+        end_orphans(first)
 
 
 def first_process(client: DockerClient, execution: str) -> int | None:
