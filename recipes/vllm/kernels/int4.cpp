@@ -4,24 +4,7 @@
 #include "cpu/cpu_wna16.cpp"
 
 #include "driver.h"
-
-// As in vLLM's utils.cpp, which needs all of torch.
-namespace cpu_utils {
-ScratchPadManager::ScratchPadManager() : size_(0), ptr_(nullptr) { this->realloc(allocation_unit * 128); }
-
-void ScratchPadManager::realloc(size_t new_size) {
-  if (round(new_size) > size_) {
-    std::free(ptr_);
-    size_ = round(new_size);
-    ptr_ = std::aligned_alloc(64, size_);
-  }
-}
-
-ScratchPadManager* ScratchPadManager::get_scratchpad_manager() {
-  static ScratchPadManager manager;
-  return &manager;
-}
-}  // namespace cpu_utils
+#include "scratch_pad.h"
 
 namespace {
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from factory.bench.kernels.definition import PATCHED, UPSTREAM, KernelSet, has_kernels, read_kernels, select
+from factory.bench.kernels.definition import (
+    FILE,
+    FOLDER,
+    PATCHED,
+    UPSTREAM,
+    KernelSet,
+    driver_path,
+    has_kernels,
+    read_kernels,
+    select,
+)
 from factory.errors import RecipeError
 from factory.model.recipe import Recipe
+from factory.recipes.reader import read_file
+from tests.support.checkouts import ROOT
 from tests.support.recipes import SMALLEST, load_recipe, write
 
 KERNELS = """
@@ -75,3 +88,12 @@ def test_select_without_names_returns_all_cases(tmp_path: Path) -> None:
     assert list(select(kernels, ("total sum",), tmp_path)["sums"]) == ["total sum"]
     with pytest.raises(RecipeError, match=r"kernels\.toml: no case 'max'\n  hint: .*sum, total sum"):
         select(kernels, ("max",), tmp_path)
+
+
+def test_drivers_of_vllm_know_their_cases() -> None:
+    folder = ROOT / "recipes/vllm" / FOLDER
+    kernels = read_file(folder / FILE, KernelSet)
+    assert kernels.profiles == ("rvv128", "k1", "rva23", "vlen1024")
+    for name, driver in kernels.drivers.items():
+        source = driver_path(folder, name).read_text()
+        assert set(driver.cases) == set(re.findall(r'\{"([^"]+)", ', source))

@@ -100,6 +100,11 @@ struct Tensor {
     return static_cast<T*>(data);
   }
   void* data_ptr() const { return data; }
+  const void* const_data_ptr() const { return data; }
+  void* mutable_data_ptr() const { return data; }
+  bool defined() const { return data != nullptr; }
+  const Tensor& contiguous() const { return *this; }
+  const Tensor& to(ScalarType) const { return *this; }
   int64_t dim() const { return static_cast<int64_t>(sizes.size()); }
   int64_t size(int64_t i) const { return sizes[i < 0 ? i + sizes.size() : i]; }
   int64_t numel() const {
