@@ -1,0 +1,131 @@
+"""A fixed sample of vLLM's own kernel tests, by pytest."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+SOURCE = Path("/build/src/tests")
+COPY = Path("/build/upstream")
+SEED = 0
+SECONDS = 900  # for one test, under emulation
+# Files below tests/ -> one test of so many is run, chosen by the hash of its name.
+SAMPLES = {
+    "kernels/attention/test_cpu_attn.py": 60,
+    "kernels/attention/test_mla_decode_cpu.py": 2,
+    "kernels/core/test_cpu_activation.py": 5,
+    "kernels/core/test_layernorm.py": 40,
+    "kernels/core/test_rotary_embedding.py": 10,
+    "kernels/mamba/cpu/test_cpu_gdn_ops.py": 8,
+    "kernels/mamba/test_cpu_short_conv.py": 1,
+    "kernels/moe/test_cpu_fused_moe.py": 12,
+    "kernels/moe/test_cpu_int4_moe.py": 4,
+    "kernels/moe/test_cpu_quant_fused_moe.py": 8,
+    "kernels/quantization/test_cpu_fp8_quant.py": 8,
+    "kernels/test_awq_int4_to_int8.py": 2,
+    "kernels/test_cpu_fused_sampling.py": 3,
+    "quantization/test_cpu_wna16.py": 1,
+}
+CHANGES = {
+    # The cache takes minutes to fill under emulation; the longest sequence needs 82 blocks of 96 tokens.
+    "kernels/attention/test_cpu_attn.py": (("NUM_BLOCKS = [\n    1024,\n]", "NUM_BLOCKS = [\n    128,\n]"),),
+    # Here _C is the name of the module without vectors, and another one may be loaded.
+    "kernels/test_cpu_fused_sampling.py": (("import vllm._C  # noqa: F401, E402\n", ""),),
+}
+# The end of a test's name -> why it fails.
+KNOWN: dict[str, str] = {}
+CONFTEST = """
+import pytest
+import torch
+
+@pytest.fixture
+def default_vllm_config():
+    from vllm.config import VllmConfig, set_current_vllm_config
+    config = VllmConfig()
+    with set_current_vllm_config(config):
+        yield config
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed({seed})
+    yield
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
+"""
+
+
+class Sample:
+    """A pytest plugin that selects the sample, limits each test's time, and keeps the outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if is_chosen(item.nodeid)]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> object:
+        signal.alarm(SECONDS)
+        try:
+            return (yield)
+        finally:
+            signal.alarm(0)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self.outcomes[report.nodeid] = report.outcome
+            if report.failed:
+                self.reasons[report.nodeid] = report.longreprtext[-2000:]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.outcomes[report.nodeid] = "failed"
+            self.reasons[report.nodeid] = report.longreprtext[-2000:]
+
+
+def is_chosen(test: str) -> bool:
+    """Report whether a test is in the sample; tests without parameters always are."""
+    file = test.partition("tests/")[2].partition("::")[0] or test.partition("::")[0]
+    if "[" not in test:
+        return True
+    return int(hashlib.sha256(test.partition("::")[2].encode()).hexdigest(), 16) % SAMPLES.get(file, 1) == 0
+
+
+def copy_tests() -> None:
+    """Copy the tests out of the source, whose own modules must not be imported, with fixtures that need no models."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.copytree(SOURCE, COPY / "tests")
+    for conftest in (COPY / "tests").rglob("conftest.py"):
+        conftest.unlink()
+    (COPY / "tests/conftest.py").write_text(CONFTEST.format(seed=SEED))
+    (COPY / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    for file, changes in CHANGES.items():
+        path = COPY / "tests" / file
+        text = path.read_text()
+        for old, new in changes:
+            assert old in text, f"{file}: {old!r} is not there"
+            text = text.replace(old, new)
+        path.write_text(text)
+
+
+def run() -> tuple[Counter[str], dict[str, str]]:
+    """Run the sample; returns the number of tests by outcome, and unexpected failures with their reasons."""
+
+    def expired(signum: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"it takes more than {SECONDS} s")
+
+    copy_tests()
+    signal.signal(signal.SIGALRM, expired)
+    sample = Sample()
+    files = [str(COPY / "tests" / file) for file in SAMPLES if (COPY / "tests" / file).is_file()]
+    options = ["-q", "-rfE", "--tb=short", f"--rootdir={COPY}", "-c", str(COPY / "pytest.ini"), "-W", "ignore"]
+    pytest.main([*options, *files], plugins=[sample])
+    failed = {test: reason for test, reason in sample.reasons.items() if not test.endswith(tuple(KNOWN) or ("\0",))}
+    return Counter(sample.outcomes.values()), failed
