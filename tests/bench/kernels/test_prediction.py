@@ -60,6 +60,13 @@ def test_cycles_grow_with_lmul(llvm: Predictor) -> None:
 
 
 @pytest.mark.environment
+def test_cycles_of_call_and_fence_are_few(llvm: Predictor) -> None:
+    """`jalr ra, a0` is a jump, and the model has no fences."""
+    call, fence = Instruction(0x1000, 0x9502, 2, 32, M1), Instruction(0x1002, 0x0230000F, 4, 32, M1)
+    assert 0 < llvm.cycles({call: 1000, fence: 1000}, "spacemit-x60") < 20_000
+
+
+@pytest.mark.environment
 def test_cycles_with_unknown_instruction_is_an_error(llvm: Predictor) -> None:
     """vfwmaccbf16.vv is of Zvfbfwma, which the processor has not."""
     with pytest.raises(FactoryError, match="llvm-mc"):
