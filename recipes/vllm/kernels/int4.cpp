@@ -1,4 +1,4 @@
-// Products with int4 weights and 16-bit activations: the whole operator, 256 inputs, 64 outputs, groups of 128.
+// Products with int4 weights and 16-bit activations: the whole operator, 256 inputs, 256 outputs, groups of 128.
 #include <riscv_vector.h>
 
 #include "cpu/cpu_wna16.cpp"
@@ -12,7 +12,7 @@ using at::ScalarType;
 using at::Tensor;
 
 constexpr int64_t INPUTS = 256;
-constexpr int64_t OUTPUTS = 64;
+constexpr int64_t OUTPUTS = 256;
 constexpr int64_t GROUP = 128;
 constexpr int64_t GROUPS = INPUTS / GROUP;
 constexpr int64_t IN_WORD = 8;

@@ -13,8 +13,8 @@ namespace {
 using at::ScalarType;
 using at::Tensor;
 
-constexpr int64_t INPUTS = 512;
-constexpr int64_t OUTPUTS = 64;
+constexpr int64_t INPUTS = 256;
+constexpr int64_t OUTPUTS = 256;
 constexpr int64_t GROUP = 128;
 
 template <typename scalar_t, ScalarType type>

@@ -1,4 +1,4 @@
-// The micro GEMM of linear layers and experts: M rows by packed weights, 512 inputs and 64 outputs.
+// The micro GEMM of linear layers and experts: M rows by packed weights, 128 inputs and 512 outputs.
 #include <riscv_vector.h>
 
 #include "cpu/micro_gemm/cpu_micro_gemm_rvv.hpp"
@@ -7,8 +7,8 @@
 
 namespace {
 
-constexpr int32_t INPUTS = 512;
-constexpr int32_t OUTPUTS = 64;
+constexpr int32_t INPUTS = 128;
+constexpr int32_t OUTPUTS = 512;
 
 template <typename scalar_t>
 driver::Case gemm(int32_t rows) {
