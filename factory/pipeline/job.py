@@ -69,13 +69,15 @@ def prepare_package(name: str, run: Run, toolchain: str | None = None) -> Prepar
     """Prepare the job of one package, with a toolchain or its recipe's first.
 
     Raises:
-        StoreError: a dependency is not built.
+        StoreError: a package that the build needs is not built.
     """
     config, recipes = run.config, run.recipes
     toolchains = [toolchain or recipes.find(name).toolchain]
-    jobs = plan([name], [config.target.python], recipes.by_name, lambda recipe: describe(recipe, run), toolchains)
-    records = {job.id: run.newest(job.recipe, job.python) for job in jobs[:-1]}
-    return prepare_job(jobs[-1], records, run)
+    *others, job = plan(
+        [name], [config.target.python], recipes.by_name, lambda recipe: describe(recipe, run), toolchains
+    )
+    records = {each.id: run.newest(each.recipe, each.python) for each in others if each.id[0] in job.build_needs}
+    return prepare_job(job, records, run)
 
 
 def prepare_job(job: Job, records: Records, run: Run) -> PreparedJob:
