@@ -248,7 +248,7 @@ def traced() -> str:
 
 
 def converted(given: Path) -> Path:
-    """The folder with a Llama model of a GGUF file as transformers wants it, made where it isn't there yet.
+    """Convert the Llama model of a GGUF file to a folder as transformers wants it; the file's own folder is read-only.
 
     transformers reads configuration and tokenizer; to read the weights too, it wants a package that nobody has built.
     """
@@ -256,10 +256,8 @@ def converted(given: Path) -> Path:
     from safetensors.torch import save_file
     from transformers import AutoConfig, AutoTokenizer
 
-    folder, partial = given.with_suffix(".safetensors"), given.with_suffix(".partial")
-    if folder.is_dir():
-        return folder
-    AutoTokenizer.from_pretrained(given.parent, gguf_file=given.name).save_pretrained(partial)
+    folder = Path(tempfile.mkdtemp())
+    AutoTokenizer.from_pretrained(given.parent, gguf_file=given.name).save_pretrained(folder)
     config = AutoConfig.from_pretrained(given.parent, gguf_file=given.name)
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     weights = {}
@@ -273,9 +271,8 @@ def converted(given: Path) -> Path:
         block = ["model.layers", name[1]] if name[0] == "blk" else []
         weights[".".join((*block, NAMES[name[-1]], "weight"))] = torch.from_numpy(values.copy())
     config.tie_word_embeddings = "lm_head.weight" not in weights
-    config.save_pretrained(partial)
-    save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
-    partial.rename(folder)
+    config.save_pretrained(folder)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
