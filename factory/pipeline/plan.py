@@ -86,7 +86,8 @@ def _job(recipe: Recipe, python: str, toolchain: str, providers: _Providers, des
     metadata = describe(recipe)
     _require_python(recipe, metadata, python)
     build = providers.of(metadata.build_requires, python)
-    run = providers.of((*metadata.dependencies, *recipe.check.requires), python)
+    dependencies = metadata.dependencies if recipe.check.dependencies else ()
+    run = providers.of((*dependencies, *recipe.check.requires), python)
     own = {canonicalize_name(recipe.name)}
     return Job(
         recipe=recipe,

@@ -53,6 +53,14 @@ def test_what_only_the_check_requires_comes_before_it_too() -> None:
     assert [job.recipe.name for job in jobs] == ["numpy", "torch"]
 
 
+def test_check_without_dependencies_plans_only_its_requirements() -> None:
+    check = CheckOptions(requires=("torch",), dependencies=False)
+    recipes = {name: make_recipe(name) for name in ("vllm", "torch", "tiktoken")}
+    recipes["vllm"] = replace(recipes["vllm"], check=check)
+    jobs = plan(["vllm"], PYTHONS[:1], recipes, lambda recipe: metadata(run=("tiktoken",) * (recipe.name == "vllm")))
+    assert [job.recipe.name for job in jobs] == ["torch", "vllm"]
+
+
 def test_names_are_normalized() -> None:
     assert order(["LLama_CPP.python"], {"llama-cpp-python": metadata()}) == ["llama-cpp-python"]
 
