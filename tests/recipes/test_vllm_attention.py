@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,21 +12,13 @@ from factory.model.protocols import Command, Sandbox
 from factory.model.target import PROFILES
 from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.support.logs import MemoryLog
+from tests.support.patches import added_file
 
 pytestmark = pytest.mark.environment
-PATCH = Path("patches/vllm/0.33.0/0021-rvv-attention-of-any-vlen.patch")
+PATCH = "vllm/0.33.0/0021-rvv-attention-of-any-vlen.patch"
 HEADER = "cpu_attn_rvv_kernels.hpp"
 PROGRAM = Path(__file__).with_name("vllm_attention.cpp")
 FLAGS = {"plain": "-march=rv64gcv", "half": "-march=rv64gcv_zvfh"}
-
-
-def added_file(patch: str, name: str) -> str:
-    """Return a file that a patch adds."""
-    found = re.search(rf"^\+\+\+ b/\S*/{re.escape(name)}\n@@ -0,0 \+1,(\d+) @@\n((?:\+.*\n)+)", patch, re.MULTILINE)
-    assert found
-    lines = [line[1:] for line in found[2].splitlines(keepends=True)]
-    assert len(lines) == int(found[1])
-    return "".join(lines)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +26,7 @@ def sandbox(hybrid: RootfsEnvironment, tmp_path_factory: pytest.TempPathFactory)
     work = tmp_path_factory.mktemp("attention") / "work"
     work.mkdir()
     shutil.copy(PROGRAM, work)
-    (work / HEADER).write_text(added_file(PATCH.read_text(encoding="utf-8"), HEADER), encoding="utf-8")
+    (work / HEADER).write_text(added_file(PATCH, HEADER), encoding="utf-8")
     with hybrid.open(work, caches="test") as opened:
         for name, flag in FLAGS.items():
             compiler = ["g++", "-std=c++20", "-O2", "-Wall", "-Werror", "-static", flag]
