@@ -195,7 +195,8 @@ class StageRunner:
         out = prepared.folder / "repaired"
         with open_wheel(built.path):  # refuses members that must not be unpacked
             pass
-        wheel = repair(built, recipe.repair, prepared.config.target, tools, out, SOURCE_DATE_EPOCH, log)
+        target, provided = prepared.config.target, recipe.audit.provided
+        wheel = repair(built, recipe.repair, target, tools, out, SOURCE_DATE_EPOCH, log, provided)
         number = recipe.build_number
         if recipe.audit.in_wheel:
             wheel = add_declaration(wheel, recipe.audit)

@@ -67,11 +67,12 @@ def repair(
     out: Path,
     epoch: str,
     log: LogSink,
+    provided: Sequence[str] = (),
 ) -> RepairedWheel:
     """Write the repaired wheel to the folder `out`.
 
     One that already has its final tags keeps its bytes. `epoch` is the modification time, in seconds, of the files in
-    the wheel.
+    the wheel. Libraries in `provided`, which another package loads, are not bundled.
 
     Raises:
         RepairFailed: no platform tag at or below the target's holds, or a needed library is missing.
@@ -94,7 +95,7 @@ def repair(
             candidates = _relink(tree, folders, built.path.name, options, tools, log)
     if not compiled:
         return _final(Path(shutil.copy(built.path, out)))
-    _auditwheel(slimmed, folders, out, epoch, tools, log)
+    _auditwheel(slimmed, folders, provided, out, epoch, tools, log)
     wheels = [path for path in out.iterdir() if path.suffix == ".whl"]
     if len(wheels) != 1:
         raise RepairFailed(f"{built.path.name}: auditwheel made {len(wheels)} wheels, not one")
@@ -211,8 +212,17 @@ def _needed(path: Path) -> tuple[str, ...]:
         raise RepairFailed(str(error)) from error
 
 
-def _auditwheel(wheel: Path, folders: Sequence[Path], out: Path, epoch: str, tools: RepairTools, log: LogSink) -> None:
+def _auditwheel(
+    wheel: Path,
+    folders: Sequence[Path],
+    provided: Sequence[str],
+    out: Path,
+    epoch: str,
+    tools: RepairTools,
+    log: LogSink,
+) -> None:
     command = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "--only-plat"]
+    command += [word for name in provided for word in ("--exclude", name)]
     command += ["--ldpaths", ":".join(map(str, folders)), "--wheel-dir", str(out), str(wheel)]
     try:
         seen, variables = [*tools.readable, *folders], {"SOURCE_DATE_EPOCH": epoch}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.elf.reader import read_links
 from factory.errors import CommandFailed, RepairFailed
 from factory.model.artifacts import BuiltWheel, RepairedWheel
 from factory.model.protocols import Sandbox
@@ -95,6 +96,17 @@ def test_repair_keeps_the_current_folder(tmp_path: Path) -> None:
     with pytest.raises(RepairFailed, match=r"libmpi\.so\.40"):
         repair(wheel, RepairOptions(), Target(), tools, tmp_path / "out", "0", Witness())
     assert seen == {before}
+
+
+def test_provided_library_is_not_bundled(tmp_path: Path) -> None:
+    """It is in no folder that is searched: a package that the wheel requires loads it."""
+    built, tools = BuiltWheel(path=with_library(tmp_path), requirements=()), replace(NO_TOOLS, strip=["true"])
+    provided = ["libmpi.so.40"]
+    wheel = repair(built, RepairOptions(), Target(), tools, tmp_path / "out", "0", MemoryLog(), provided)
+    with zipfile.ZipFile(wheel.path) as archive:
+        library = archive.extract("demo/fast.so", tmp_path)
+        assert not any(name.startswith("demo.libs/") for name in archive.namelist())
+    assert read_links(Path(library)).needed == ("libmpi.so.40",)
 
 
 def test_strip_sees_and_writes_the_wheel_only(tmp_path: Path) -> None:
