@@ -20,6 +20,7 @@ from factory.pipeline.order import STAGES, StageRunner, audit_into_log
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
 from factory.pipeline.scheduler import require_all_done, run_graph
+from factory.pipeline.unstored import note_job
 from factory.stages.audit.summary import summarize
 from factory.util.failure_hints import is_machines_fault
 from factory.util.jsonio import timestamp
@@ -99,6 +100,7 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
         if not ends_untouched(prepared.folder, prepared.work):
             run.reporter.line(f"{job.label}: starts from a clean tree, since a shell changed the last build's")
             _remove(prepared.folder)
+        note_job(prepared.folder, job)
         expected = stage_seconds(run.store.records_of(job.id[0]))
         opener = run.stages(job.label, prepared.key, expected)
         checkpoints = Checkpoints(folder=prepared.folder / "steps", root=run.layout.root, open_stage=opener)

@@ -24,7 +24,7 @@ from factory.publish.trial_index import write_trial_index
 from factory.stages.checks import installation, runner
 from factory.stages.checks.compare_outputs import require_passed
 from factory.stages.checks.faults import Fault
-from factory.stages.environments.base import RootRequest
+from factory.stages.environments.base import OpenedCopiedRoot, OpenedRoot, RootRequest
 from factory.stages.environments.variables import BUILD_VENV
 from factory.stages.sources import patches
 from factory.stages.sources.fetch import fetch
@@ -137,7 +137,17 @@ class PackageCheck:
             )
 
     @contextmanager
-    def installed(self, index: Path, work: Path, log: LogSink) -> Iterator[CopiedRoot]:
+    def opened_for_person(
+        self, wheel: Path, others: Sequence[Path], folder: Path, log: LogSink
+    ) -> Iterator[tuple[OpenedRoot, Path | None]]:
+        """Open a root as the check has it, with its script and the path of its model."""
+        index, model = self.write_index(wheel, others, folder, log), self._model(log)
+        with self.installed(index, folder / "work", log) as root:
+            runner.provide(root, self.recipe.check, model)
+            yield root, model
+
+    @contextmanager
+    def installed(self, index: Path, work: Path, log: LogSink) -> Iterator[OpenedCopiedRoot]:
         """Open a clean root with the package installed from the folder `index`.
 
         Raises:
@@ -151,7 +161,7 @@ class PackageCheck:
             yield sandbox
 
     @contextmanager
-    def _sandbox(self, work: Path, log: LogSink) -> Iterator[CopiedRoot]:
+    def _sandbox(self, work: Path, log: LogSink) -> Iterator[OpenedCopiedRoot]:
         """Open the check's root: a clean one, or for a check that compiles the build's.
 
         The build's root has the source in /build/src.

@@ -115,3 +115,22 @@ def test_fault_of_package_is_named_with_its_fix(tmp_path: Path, fresh_cache: Pat
     assert result.returncode == fault.status, result.stderr
     assert [word for word in fault.words if word not in result.stderr] == [], result.stderr
     assert "Traceback" not in result.stderr or fault.before
+
+
+@pytest.mark.environment
+def test_wheel_whose_check_failed_is_checked_again(tmp_path: Path, fresh_cache: Path) -> None:
+    """The commands of the hint work without a build that succeeded, also with a corrected script."""
+    fault, checkout = FAULTS["crashes"], Checkout(root=tmp_path, cache=fresh_cache)
+    fault.write(tmp_path / "recipes/demo")
+    assert checkout.factory("build", "demo").returncode == RUN
+    again = checkout.factory("check", "demo", "--profile", "k1")
+    assert again.returncode == RUN, again.stderr
+    assert "k1: " in again.stderr
+    assert "SIGSEGV" in again.stderr
+    smoke = tmp_path / "recipes/demo/smoke.py"
+    smoke.write_text(smoke.read_text().replace("assert demo.f() == 42", "assert demo.f"))
+    corrected = checkout.factory("check", "demo")
+    assert corrected.returncode == 0, corrected.stderr
+    script = 'grep -c "assert demo.f$" /inputs/smoke.py && python -c "import demo" && echo $FACTORY_PROFILE'
+    shell = checkout.factory("shell", "demo", "--check", "--profile", "k1", "--", "sh", "-c", script)
+    assert shell.stdout.splitlines() == ["1", "k1"], shell.stderr

@@ -6,15 +6,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, make_run
-from factory.errors import CheckFailed, PrerequisiteMissing, RecipeError
+from factory.errors import PrerequisiteMissing, RecipeError
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
 from factory.model.target import NATIVE_MODE, PROFILES
 from factory.pipeline.check import PackageCheck, stored_needs
-from factory.pipeline.run import Run
+from factory.pipeline.unstored import copy_newest_wheel
 from factory.util.jsonio import dumps
 from factory.util.scratch import own_folder
 
@@ -23,7 +21,9 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", metavar="NAME", help="a built package")
+    parser.add_argument(
+        "name", metavar="NAME", help="a package; its newest wheel is checked, also that of a build whose check failed"
+    )
     parser.add_argument(
         "--profile", action="append", choices=PROFILES, help="ISA profile to run on; repeatable (default: the recipe's)"
     )
@@ -74,21 +74,5 @@ def _check(check: PackageCheck, args: argparse.Namespace) -> tuple[CheckResult, 
     with own_folder(run.layout.scratch, "check", recipe.name, keep=run.keep) as folder, open_stage("check") as log:
         if args.index is not None:
             return check.run_check(args.index, folder / "work", profiles, log)
-        wheel = _built(recipe, run)
+        wheel = copy_newest_wheel(recipe, run, folder / "wheel")
         return check.check_wheel(wheel, stored_needs(recipe, run), folder, profiles, log)
-
-
-def _built(recipe: Recipe, run: Run) -> Path:
-    """Return the newest wheel of the run's Python and toolchain.
-
-    Raises:
-        CheckFailed: there is none.
-    """
-    python, toolchain = run.config.target.python, run.config.toolchain
-    record = run.store.latest(canonicalize_name(recipe.name), python, toolchain)
-    if record is None:
-        options = recipe.options_for(python, toolchain)
-        raise CheckFailed(
-            f"{run.config.label(recipe)} is not built", hint=f"run: factory build {recipe.name} {options}"
-        )
-    return run.store.wheel_path(record)

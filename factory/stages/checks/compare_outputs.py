@@ -30,9 +30,11 @@ def require_passed(recipe: Recipe, results: Sequence[CheckResult], label: str, o
         ]
     if mistakes:
         listed = "\n  ".join(f"{profile}: {text}" for profile, text in mistakes)
+        chosen = f"{options} --profile {mistakes[0][0]}"
         raise CheckFailed(
             f"{label}: the check failed:\n  {listed}",
-            hint=f"inspect it with: factory check {recipe.name} {options} --profile {mistakes[0][0]} --keep",
+            hint=f"run it again with: factory check {recipe.name} {chosen}, or open a shell in its root with: "
+            f"factory shell {recipe.name} {chosen} --check",
         )
 
 

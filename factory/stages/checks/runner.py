@@ -28,6 +28,7 @@ from factory.util.process import signal_of
 from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
 SCRIPT = "smoke.py"
+CHECK = ("python", f"{INPUTS}/{SCRIPT}")
 INSTALLED = "installed-record.txt"
 COPY_RECORD = """
 import sys
@@ -96,11 +97,10 @@ def run_profiles(
     Raises:
         CheckFailed: the machine ended a run for lack of memory, which says nothing about the package.
     """
-    _provide(sandbox, recipe.check, model)
+    provide(sandbox, recipe.check, model)
 
     def run_profile(own: Sandbox, profile: str, own_log: LogSink) -> CheckResult:
-        used = model if recipe.check.runs_model(profile) else None
-        return _run_profile(own, recipe, used, profile, own_log, describe)
+        return _run_profile(own, recipe, model, profile, own_log, describe)
 
     if run_all is None:
         results: Iterable[CheckResult] = (run_profile(sandbox, profile, log) for profile in profiles)
@@ -109,7 +109,7 @@ def run_profiles(
     return tuple(replace(result, python=python) for result in results)
 
 
-def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> None:
+def provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> None:
     """Give the script, its modules and the model to the root's commands."""
     if options.script is not None:
         shutil.copy(options.script, sandbox.inputs / SCRIPT)
@@ -121,22 +121,32 @@ def _provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> Non
         copy_atomically(model, sandbox.inputs / model.name)
 
 
+def on_profile(argv: Sequence[str], profile: str, recipe: Recipe, model: Path | None) -> Command:
+    """Return a command with the CPU and the variables of the check on a profile."""
+    used = model if recipe.check.runs_model(profile) else None
+    env = {
+        "FACTORY_PROFILE": profile,
+        "FACTORY_RESULT": f"{BUILD}/{_answer(profile)}",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONFAULTHANDLER": "1",
+        "FACTORY_MODEL": f"{INPUTS}/{used.name}" if used is not None else "",
+    }
+    cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
+    return Command(argv, env=env, cpu=cpu)
+
+
+def _answer(profile: str) -> str:
+    return f"result-{profile}.json"
+
+
 def _run_profile(
     sandbox: Sandbox, recipe: Recipe, model: Path | None, profile: str, log: LogSink, describe: Describe
 ) -> CheckResult:
-    answer, outputs = f"result-{profile}.json", UntrustedFolder(sandbox.work)
+    answer, outputs = _answer(profile), UntrustedFolder(sandbox.work)
     outputs.remove(answer)
-    env = {
-        "FACTORY_PROFILE": profile,
-        "FACTORY_RESULT": f"{BUILD}/{answer}",
-        "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONFAULTHANDLER": "1",
-        "FACTORY_MODEL": f"{INPUTS}/{model.name}" if model is not None else "",
-    }
     started, printed = time.monotonic(), Recording(log)
     limits = HangLimits(total=parse_duration(recipe.check.time_limit), idle=IDLE_SECONDS)
-    cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
-    command = Command(["python", f"{INPUTS}/{SCRIPT}"], env=env, cpu=cpu)
+    command = on_profile(CHECK, profile, recipe, model)
     try:
         with hang_limits("the check", limits, printed) as watched:
             sandbox.run(command, log=watched)
