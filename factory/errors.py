@@ -26,8 +26,10 @@ class FactoryError(Exception):
     exit_code: ClassVar[int] = 1
     # Whether the package is at fault, unless `machines_fault` is set: the site then shows the failure.
     blames_package: ClassVar[bool] = False
-    # Stage that failed; the checkpoint of the running stage sets it.
+    # Stage that failed; the checkpoint of the running stage sets it and the next.
     stage: str = ""
+    # Path of the log of that stage.
+    log: str = ""
 
     def __init__(self, message: str, *, hint: str | None = None, machines_fault: bool = False) -> None:
         super().__init__(message)
@@ -36,7 +38,8 @@ class FactoryError(Exception):
         self.machines_fault = machines_fault
 
     def __str__(self) -> str:
-        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+        text = f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+        return f"{text}\n  log: {self.log}" if self.log and self.log not in text else text
 
 
 class RecipeError(FactoryError):

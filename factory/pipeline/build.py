@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from factory.pipeline.metadata import describe
 from factory.pipeline.order import STAGES, StageRunner, audit_into_log
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
-from factory.pipeline.scheduler import require_all_done, run_graph
+from factory.pipeline.scheduler import first_line, require_all_done, run_graph
 from factory.pipeline.unstored import note_job
 from factory.stages.audit.summary import summarize
 from factory.util.failure_hints import is_machines_fault
@@ -30,6 +32,7 @@ from factory.util.wheel_tags import serves
 
 # Marker in the folder of a finished job that is to be kept.
 KEPT = "kept"
+ShowFailure = Callable[[Job, Exception], None]
 
 
 def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Sequence[str] = ()) -> list[BuildRecord]:
@@ -46,7 +49,8 @@ def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Se
     _report_estimate(planned, run)
     with run.reporter.overall(len(jobs), at_once=min(run.recipes_at_once, len(jobs))):
         at_once = run.recipes_at_once
-        outcome = run_graph(needs, lambda each, records: _work_on(jobs[each], records, run), at_once=at_once)
+        with _failures_shown(run, several=len(jobs) > 1) as show:
+            outcome = run_graph(needs, lambda each, records: _work_on(jobs[each], records, run, show), at_once=at_once)
     require_all_done(outcome, lambda each: jobs[each].label)
     return [outcome.done[each] for each in jobs]
 
@@ -58,13 +62,34 @@ def _report_estimate(planned: Sequence[Job], run: Run) -> None:
         run.reporter.line(line)
 
 
-def _work_on(job: Job, records: Records, run: Run) -> BuildRecord:
+@contextmanager
+def _failures_shown(run: Run, *, several: bool) -> Iterator[ShowFailure]:
+    """Yield a function that reports a job's failure at once, since others may run for hours.
+
+    All are listed again if the run is interrupted; the only job's failure is what the command ends with.
+    """
+    failed: list[str] = []
+
+    def show(job: Job, error: Exception) -> None:
+        failed.append(first_line(job.label, error))
+        reason = textwrap.indent(f"\n{str(error) or repr(error)}", "  ") if several else ""
+        run.reporter.line(f"{job.label}: failed{reason}")
+
+    try:
+        yield show
+    except KeyboardInterrupt:
+        if failed:
+            run.reporter.line("\n  ".join(("failed before the interrupt:", *failed)))
+        raise
+
+
+def _work_on(job: Job, records: Records, run: Run, show: ShowFailure) -> BuildRecord:
     try:
         with run.slots.sharing():
             record = _build_job(job, records, run)
     except Exception as error:
         if not isinstance(error, TimeLimitReached):
-            run.reporter.line(f"{job.label}: failed")
+            show(job, error)
         _record_failure(job, error, run)
         raise
     run.reporter.one_done()

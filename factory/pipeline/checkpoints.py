@@ -63,7 +63,7 @@ class Checkpoints:
         cancellation.current().check()
         with self.open_stage(stage) as log:
             before = log.path.stat().st_size
-            with self._spending(stage) as spent, _named(stage):
+            with self._spending(stage) as spent, _named(stage, log.path):
                 value = produce(log)
         took, commands = spent(), _commands(log.path, before)
         run = StageRun(
@@ -119,12 +119,12 @@ class Checkpoints:
 
 
 @contextmanager
-def _named(stage: str) -> Iterator[None]:
-    """Set the stage on a failure."""
+def _named(stage: str, log: Path) -> Iterator[None]:
+    """Set the stage and its log on a failure."""
     try:
         yield
     except FactoryError as error:
-        error.stage = stage
+        error.stage, error.log = stage, str(log)
         raise
 
 

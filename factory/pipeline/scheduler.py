@@ -84,13 +84,13 @@ def require_all_done(outcome: Outcome[K, V], label: Callable[[K], str]) -> None:
                 f"{label(job)} (finished: {', '.join(error.finished) or 'nothing'})"
                 for job, error in interrupted.items()
             ],
-            "failed": [_first_line(label(job), error) for job, error in failed.items()],
+            "failed": _lines([first_line(label(job), error) for job, error in failed.items()]),
             "not started": skipped,
         }
         raise TimeLimitReached("the time limit has passed" + _listed(rows))
     if failed:
         first, *others = failed
-        also = [_first_line(label(job), failed[job]) for job in others]
+        also = _lines([first_line(label(job), failed[job]) for job in others])
         if also or skipped:
             failed[first].add_note(_listed({"also failed": also, "not built": skipped}).lstrip("\n"))
         raise failed[first]
@@ -101,9 +101,17 @@ def _blocked(label: str, needs: Iterable[str]) -> str:
     return f"{label} (needs {missing})" if missing else label
 
 
-def _first_line(label: str, error: Exception) -> str:
+def first_line(label: str, error: Exception) -> str:
+    """Return the first line of a failure, with the name of its job and the path of its log."""
     line = (str(error) or type(error).__name__).splitlines()[0]
-    return line if line.startswith(label) else f"{label}: {line}"
+    named = line if line.startswith(label) else f"{label}: {line}"
+    log = getattr(error, "log", "")
+    return f"{named.removesuffix(':')} (log: {log})" if log else named
+
+
+def _lines(entries: Sequence[str]) -> list[str]:
+    """Join entries that are too long for one line."""
+    return ["\n    ".join(entries)] if entries else []
 
 
 def _listed(rows: Mapping[str, Sequence[str]]) -> str:

@@ -84,3 +84,40 @@ def test_the_options_lead_to_the_very_build_that_failed(tmp_path: Path) -> None:
     assert run.config.options(DEMO) == "--python 3.13"
     other = replace(run.config, mode="emulated", environment="docker").for_python("3.14", "clang")
     assert other.options(DEMO) == "--python 3.14 --toolchain clang --mode emulated --environment docker"
+
+
+def add_packages(root: Path, *names: str) -> None:
+    for name in names:
+        folder = root / "recipes" / name
+        folder.mkdir(parents=True)
+        (folder / "recipe.toml").write_text(RECIPE.replace("demo", name))
+        (folder / "setup.py").touch()
+
+
+@pytest.mark.parametrize("last", [CheckFailed("it broke too"), KeyboardInterrupt()])
+def test_failure_of_one_job_is_shown_before_the_next_starts(
+    last: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_packages(tmp_path, "one", "two")
+    names: list[str] = []
+    shown: list[str] = []
+
+    def fail(job: Job, _records: object, _factory: Run) -> BuildRecord:
+        names.append(job.label)
+        if len(names) == 2:
+            shown.append(capsys.readouterr().err)
+            raise last
+        failure = BuildFailed(f"{job.label}: it broke:\nerror: x", hint="change y")
+        failure.log = "/logs/build.log"
+        raise failure
+
+    monkeypatch.setattr("factory.pipeline.build._build_job", fail)
+    with pytest.raises(BuildFailed if isinstance(last, Exception) else KeyboardInterrupt) as caught:
+        build(["one", "two"], ["3.13"], make_run(tmp_path))
+    for part in (f"{names[0]}: failed\n", "  error: x\n", "hint: change y\n", "log: /logs/build.log\n"):
+        assert part in shown[0]
+    after = capsys.readouterr().err + "".join(getattr(caught.value, "__notes__", ()))
+    again = (
+        f"{names[1]}: it broke too" if isinstance(last, Exception) else f"{names[0]}: it broke (log: /logs/build.log)"
+    )
+    assert again in after
