@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from factory.util.debian_names import (
     FROM_INDEX,
+    PROGRAMS,
     PYTHON_HEADERS,
     RUST,
     package_of_header,
@@ -28,6 +29,12 @@ def _missing_program(name: str) -> str:
     if package is None:
         return f"the build calls {name}: add the Debian package that has it to [build] apt"
     return f'the build calls {name}: add "{package}" to [build] apt{history}'
+
+
+def _missing_in_cmake(name: str) -> str:
+    if package_of_program(name.lower()):
+        return _missing_program(name.lower())
+    return f"CMake misses {name}: add its -dev package to [build] apt, or switch it off"
 
 
 def _missing_library(name: str) -> str:
@@ -59,6 +66,16 @@ _NO_HISTORY = (
     "if it asks git for the version, which a source without history cannot tell, give the version in "
     "[build.environment] (SETUPTOOLS_SCM_PRETEND_VERSION for setuptools-scm), or patch the question out"
 )
+_LIBATOMIC = (
+    "link libatomic, which has the atomic operations that riscv64's instructions lack: -latomic after the objects, "
+    'with [build.config-settings] "cmake.define.CMAKE_CXX_STANDARD_LIBRARIES" = "-latomic" under scikit-build-core, '
+    "else with LIBS or a patch of the build"
+)
+_NO_PORT = (
+    "the source doesn't know riscv64: look for the place that compares the machine's name, and patch it; generic C "
+    "code or the branch of aarch64 often fits"
+)
+_KNOWN_PROGRAMS = "|".join(map(re.escape, sorted({*PROGRAMS, *FROM_INDEX, *RUST})))
 # Lines that the factory itself adds to a failed command's output (see factory.util.process).
 KILLED = r"^# (?:out of memory: |.* is out of memory$)"
 # Resources that this machine lacks, whatever it builds.
@@ -86,7 +103,7 @@ UNREACHABLE: Known = (
 SEALED: Known = (
     (r"could not find git for clone of (\S+?)(?:-populate)?$", _fetched),
     (r"CMake step for (\S+) failed|Build step for (\S+) failed", _fetched),
-    (r"Failed to clone repository: '([^']+)'",
+    (r"Failed to clone repository: '([^']+)'|fatal: unable to access '([^']+)': Could not resolve host",
      "the build wanted to clone {0}, and the network is off: pin that source in the recipe as [source.parts.FOLDER]"),
     (r"(?:CMake Error[^\n]*\n\s*)?error: downloading '([^']+)' failed",
      "the build wanted to download {0}, and the network is off: pin it in the recipe as [source.parts.FOLDER]"),
@@ -101,9 +118,13 @@ HINTS: Known = (
     (r"fatal error: '?([\w./+-]+\.(?:h|hpp|hh|inc))'?(?:: No such file| file not found)", _missing_header),
     (r"cannot find -l([\w+.-]+)|unable to find library -l([\w+.-]+)", _missing_library),
     (r"Package '?([\w.+-]+)'?,? (?:required by .*)?(?:was )?not found", _missing_library),
-    (r"fatal: not a git repository|fatal: No names found|LookupError: setuptools-scm was unable", _NO_HISTORY),
+    (r"fatal: not a git repository|fatal: No names found|LookupError: [\w-]+ was unable to detect version"
+     r"|Versioning for this project requires either an sdist", _NO_HISTORY),
     (r"in _execute_child\n[\s\S]*FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'",
      _missing_program),
+    (rf"[Ee]rror: \[Errno 2\] No such file or directory: '({_KNOWN_PROGRAMS})'$", _missing_program),
+    (r"Git program not found|Cannot find command 'git'|[Gg]it executable not found|Bad git executable",
+     lambda: _missing_program("git")),
     (r"(?:^|: )([\w.+-]+): (?:command )?not found$", _missing_program),
     (rf"(?:^|\s|/)env: {_QUOTE}([\w.+-]+){_QUOTE}: No such file or directory", _missing_program),
     (r"make(?:\[\d+\])?: ([\w.+-]+): No such file or directory", _missing_program),
@@ -111,7 +132,7 @@ HINTS: Known = (
     (r"can't find Rust compiler", lambda: _missing_program("cargo")),
     (r"No CMAKE_Fortran_COMPILER could be found|Unknown compiler\(s\): \[\['gfortran'",
      lambda: _missing_program("gfortran")),
-    (r"Could NOT find (\w+)", "CMake misses {0}: add its -dev package to [build] apt, or switch it off"),
+    (r"Could NOT find (\w+)", _missing_in_cmake),
     (r'Dependency "([\w.+-]+)" not found', _missing_library),
     (r"no matching package named `([^`]+)` found[\s\S]*offline mode",
      "the crate {0} was not fetched with the others: no Cargo.toml beside a Cargo.lock of the source asks for it"),
@@ -134,8 +155,16 @@ HINTS: Known = (
      r"|unsupported argument '([\w.+-]+)' to option '(-m\w+)=?'",
      lambda value, option: f"{option}={value} is for another CPU: take it out of the build's flags, by a setting or a "
      "patch"),
-    (r"error: unknown (?:architecture|target)|#error .*[Aa]rchitecture|configure: error: [^\n]*(?:architecture|machine"
-     r"|riscv64)", "the source doesn't know riscv64: patch it"),
+    (r"ISA string must begin with",
+     "a flag names another CPU: take -march=native or the like out of the build's flags, by a setting or a patch"),
+    (r"undefined (?:reference to|symbol: ) ?[`'\u2018]?__atomic_\w+", _LIBATOMIC),
+    (r"Invalid configuration `riscv64[^\n]*not recognized|config\.guess: unable to (?:guess|identify)",
+     "config.sub and config.guess are too old for riscv64: copy those of Debian's autotools-dev over them in a patch"),
+    (r"error: unknown (?:architecture|target)|#error [^\n]*(?:[Aa]rchitecture|[Pp]latform|CPU|[Pp]rocessor|[Mm]achine)"
+     r"|configure: error: [^\n]*(?:architecture|machine|riscv64)"
+     r"|(?i:\b(?:unsupported|unknown|unrecogni[sz]ed|unexpected|invalid) [a-z][^\n]{0,60}\briscv64)"
+     r"|(?i:\briscv64\b[^\n]{0,40} (?:is |are )?(?:not supported|unsupported|not recogni[sz]ed))"
+     r"|KeyError: '(?:linux[-_])?riscv64'", _NO_PORT),
     (r"^MemoryError|std::bad_alloc",
      "a program asked for more memory than a command gets: see FACTORY_MEMORY, or let less run at once, with --jobs"),
     (r"Illegal instruction|SIGILL", "code beyond the baseline ran: look for -march in the build's command lines"),

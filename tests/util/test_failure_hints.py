@@ -38,8 +38,17 @@ def test_hint_tells_silent_server_from_sealed_build() -> None:
     assert "a server can't be reached: check the network" in (hint_for(log, network=True) or "")
 
 
-def test_unknown_failures_get_none() -> None:
-    assert hint_for("error: expected ';' before '}' token") is None
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error: expected ';' before '}' token",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'data.txt'",
+        "riscv64-unknown-linux-gnu-gcc: error: expected expression",
+        "copying build/lib.linux-riscv64-cpython-314/unsupported.py",
+    ],
+)
+def test_unknown_failures_get_none(line: str) -> None:
+    assert hint_for(line) is None
 
 
 @pytest.mark.parametrize(
@@ -77,6 +86,31 @@ def test_unknown_failures_get_none() -> None:
         ("  error: could not find git for clone of fmt-populate", "FETCHCONTENT_SOURCE_DIR_FMT"),
         ("  CMake step for fmt failed: 1", "the network is off"),
         ("error: downloading 'https://example.com/x.zip' failed", "wanted to download https://example.com/x.zip"),
+        ("cc1: error: ISA string must begin with rv32 or rv64", "take -march=native or"),
+        ("/usr/bin/ld: a.cpp:(.text+0x2): undefined reference to `__atomic_load_16'", "-latomic after the objects"),
+        ("ld.lld: error: undefined symbol: __atomic_compare_exchange_16", "-latomic after the objects"),
+        ("ImportError: /x/a.so: undefined symbol: __atomic_fetch_add_8", "-latomic after the objects"),
+        ("error: [Errno 2] No such file or directory: 'git'", 'add "git" to [build] apt'),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'git'", "SETUPTOOLS_SCM_PRETEND_VERSION"),
+        ("meson.build:3:0: ERROR: Git program not found.", 'add "git" to [build] apt'),
+        ("-- Could NOT find Git (missing: GIT_EXECUTABLE)", 'add "git" to [build] apt'),
+        ("-- Could NOT find SWIG (missing: SWIG_EXECUTABLE SWIG_DIR)", 'add "swig" to [build] apt'),
+        ("-- Could NOT find OpenMP_C (missing: OpenMP_C_FLAGS)", "CMake misses OpenMP_C"),
+        ("LookupError: vcs-versioning was unable to detect version for /build/src.", "without history"),
+        ("Exception: Versioning for this project requires either an sdist tarball, or", "without history"),
+        ("fatal: unable to access 'https://h.example/fmt.git/': Could not resolve host: h.example", "clone https://h."),
+        ("  Build step for fmt failed: 2", "FETCHCONTENT_SOURCE_DIR_FMT"),
+        ("RuntimeError: Unsupported machine: riscv64", "doesn't know riscv64"),
+        ("  Unsupported architecture: riscv64", "doesn't know riscv64"),
+        ("meson.build:33:4: ERROR: Problem encountered: Unknown CPU family riscv64", "doesn't know riscv64"),
+        ("OSError: linux-riscv64 is not supported yet", "doesn't know riscv64"),
+        ("KeyError: 'riscv64'", "doesn't know riscv64"),
+        ('src/cpu.h:21:2: error: #error "Unsupported CPU"', "doesn't know riscv64"),
+        (
+            "Invalid configuration `riscv64-unknown-linux-gnu': machine `riscv64-unknown' not recognized",
+            "autotools-dev",
+        ),
+        ("config.guess: unable to guess system type", "autotools-dev"),
         ("the build hangs: nothing printed for 4 h", "waits for something"),
     ],
 )
