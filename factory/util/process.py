@@ -30,6 +30,12 @@ from factory.util.resource_usage import watched
 Guard = Callable[[int], AbstractContextManager[None]]
 
 TAIL_LINES, ERROR_LINES = 25, 6
+# Lines before a traceback: the last ones of a program that a Python script called, such as `configure`. They count for
+# tracebacks of at most this many lines.
+BEFORE_TRACEBACK, TRACEBACK_LINES = 4, 150
+_TRACEBACK = "Traceback (most recent call last):"
+# Python writes this between the tracebacks of one failure.
+_CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
 # Exit statuses of commands that were ended by SIGKILL, directly and in a shell or a sandbox.
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 # In lines of ours; failure_hints knows it.
@@ -45,23 +51,43 @@ _ERROR = re.compile(
 class Tail:
     """The most useful part of a failed command's output.
 
-    It consists of the last lines, and errors before them.
+    It consists of the last lines, errors before them, and what was printed before the last traceback.
     """
 
     def __init__(self) -> None:
         self._errors: deque[str] = deque(maxlen=ERROR_LINES)
         self._last: deque[str] = deque(maxlen=TAIL_LINES)
+        self._count = 0
+        # Lines before the last traceback, and the number of lines before it.
+        self._before: list[str] = []
+        self._traceback = -TRACEBACK_LINES
 
     def append(self, line: str) -> None:
         """Add a line, without its newline and known secrets."""
         line = redact(line)
+        if line == _TRACEBACK and not self._is_chained():
+            self._before, self._traceback = self._printed()[-BEFORE_TRACEBACK:], self._count
         if len(self._last) == TAIL_LINES and _ERROR.search(self._last[0]):
             self._errors.append(self._last[0])
         self._last.append(line)
+        self._count += 1
 
     def __str__(self) -> str:
-        before = [*self._errors, "..."] if self._errors else []
+        hidden = self._hidden()
+        errors = [line for line in self._errors if line not in hidden]
+        before = [*hidden, *errors, "..."] if hidden or errors else []
         return "\n".join([*before, *self._last])
+
+    def _printed(self) -> list[str]:
+        return [line for line in self._last if line.strip()]
+
+    def _is_chained(self) -> bool:
+        return bool(self._printed()) and self._printed()[-1].startswith(_CHAINED)
+
+    def _hidden(self) -> list[str]:
+        """Return the lines before the last traceback that are not among the last lines."""
+        after = self._count - self._traceback
+        return [line for line in self._before if line not in self._last] if after <= TRACEBACK_LINES else []
 
 
 def unguarded(process: int) -> AbstractContextManager[None]:

@@ -51,6 +51,27 @@ def test_run_failure_keeps_errors_before_much_output() -> None:
     assert caught.value.output.splitlines() == [*errors, "...", *map(str, range(6, 31))]
 
 
+def test_run_failure_keeps_lines_before_a_long_traceback() -> None:
+    """Some configure scripts say why they end in lines that look like no error."""
+    said = ["checking for libfoo... no", "Sorry, libfoo 3 is needed"]
+    frames = [text for number in range(40) for text in (f'  File "x.py", line {number}', "    f()")]
+    chained = ["", "The above exception was the direct cause of the following exception:", ""]
+    traceback = "Traceback (most recent call last):"
+    lines = ["before", *said, traceback, *frames, "CalledProcessError: x", *chained, traceback, *frames[:20], "Oops: 1"]
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", 'seq 30; printf "%s\\n" "$@"; exit 1', "sh", *lines])
+    output = caught.value.output.splitlines()
+    assert output[:4] == ["30", "before", *said]
+    assert output[-1] == "Oops: 1"
+
+
+def test_run_failure_drops_lines_before_an_old_traceback() -> None:
+    lines = ["handled", "Traceback (most recent call last):", "  f()", "Oops: 1"]
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", 'printf "%s\\n" "$@"; seq 200; exit 1', "sh", *lines])
+    assert caught.value.output.splitlines()[0] == "176"
+
+
 def test_run_killed_command_names_signal() -> None:
     with pytest.raises(CommandFailed, match="a child was ended by SIGSEGV"):
         run(["sh", "-c", "kill -SEGV $$"], what="a child")
