@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from factory.cli.printable import printable
+from factory.cli.progress_text import shorten
 from factory.util.log import LogFile, LogSink
 from factory.util.repetition import repeated
 
@@ -125,7 +126,7 @@ class Board:
             grid.add_column(no_wrap=True, width=width)
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for row in list(self._rows):
-            last = f"({row.silence}) {row.last}" if row.silence else row.last
+            last = f"({row.silence}) {shorten(row.last)}" if row.silence else shorten(row.last)
             grid.add_row(*(Text(printable(cell)) for cell in (row.title, row.elapsed, row.progress, last)))
         if self.total > 1:
             grid.add_row(Text(f"{self.done} of {self.total} done"))
@@ -234,7 +235,7 @@ class Reporter:
 
 
 def _progress_line(row: Row) -> str:
-    return " | ".join(filter(None, (f"{row.title}: {row.elapsed}", row.progress, row.silence, row.last)))
+    return " | ".join(filter(None, (f"{row.title}: {row.elapsed}", row.progress, row.silence, shorten(row.last))))
 
 
 def duration(seconds: float) -> str:
