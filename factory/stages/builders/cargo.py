@@ -13,11 +13,13 @@ from factory.model.markers import requirements_for
 from factory.model.protocols import BUILD, SOURCE, Command
 from factory.model.recipe import Recipe
 from factory.stages.builders.base import UNWRITTEN, Build
+from factory.stages.builders.vendored_crates import CargoSources, is_vendored, needs_no_registry, read_sources
 from factory.util.atomic_files import write_file
 
 # A build requirement on one of these means that cargo compiles the project.
 RUST_BACKENDS = frozenset({"maturin", "setuptools-rust"})
 MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
+NO_SOURCES = CargoSources()
 # In the job's folder: paths of Cargo.lock files that the source lacks.
 UNLOCKED = "unlocked-crates.json"
 # Texts of the Cargo.lock files that cargo generated instead, by path.
@@ -52,7 +54,7 @@ def needs_rust(metadata: ProjectMetadata, recipe: Recipe, python: str) -> bool:
 
 
 def fetch(build: Build) -> None:
-    """Vendor every crate of the source's Cargo.lock files.
+    """Vendor every crate of the source's Cargo.lock files, unless the source holds them all.
 
     Without such a file, take the newest that fit. The metadata has Cargo.lock files that an earlier build of the same
     source generated.
@@ -63,7 +65,8 @@ def fetch(build: Build) -> None:
     """
     for path, text in build.metadata.cargo_locks.items():
         build.outputs.write(_in_source(path), text.encode())
-    manifests = find_manifests(build.work / "src")
+    sources = read_sources(build.outputs)
+    manifests = [each for each in find_manifests(build.work / "src", sources) if not _is_complete(build, each, sources)]
     if not manifests:
         return
     _note_unlocked(build, manifests)
@@ -112,11 +115,24 @@ def _note_made(build: Build) -> None:
     write_file(build.folder / MADE_LOCKS, json.dumps(texts).encode())
 
 
-def find_manifests(source: Path) -> list[PurePosixPath]:
-    """Return the Cargo.toml files that have a Cargo.lock; if none has, the outermost ones."""
-    found = sorted(source.rglob(MANIFEST), key=lambda path: (len(path.parts), path))
-    chosen = [path for path in found if path.with_name(LOCK).is_file()]
+def _is_complete(build: Build, manifest: PurePosixPath, sources: CargoSources) -> bool:
+    lock = _in_source(str(manifest.with_name(LOCK)))
+    if not build.outputs.has(lock) or not needs_no_registry(build.outputs.read_text(lock), sources):
+        return False
+    build.log.write(f"# {manifest}: the source holds its crates, so none is fetched\n")
+    return True
+
+
+def find_manifests(source: Path, sources: CargoSources = NO_SOURCES) -> list[PurePosixPath]:
+    """Return the Cargo.toml files that have a Cargo.lock; if none has, the outermost ones.
+
+    Crates that the source holds for others are left out.
+    """
+    paths = (PurePosixPath(path.relative_to(source)) for path in source.rglob(MANIFEST))
+    own = (path for path in paths if not is_vendored(path, source, sources))
+    found = sorted(own, key=lambda path: (len(path.parts), path))
+    chosen = [path for path in found if (source / path).with_name(LOCK).is_file()]
     if not chosen:
         folders = {path.parent for path in found}
         chosen = [path for path in found if folders.isdisjoint(path.parent.parents)]
-    return [PurePosixPath(path.relative_to(source)) for path in chosen]
+    return chosen

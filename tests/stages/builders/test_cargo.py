@@ -16,8 +16,10 @@ from factory.model.protocols import Command
 from factory.model.recipe import BuildOptions, Recipe
 from factory.stages.builders.base import Build
 from factory.stages.builders.cargo import fetch, find_manifests, made_locks, needs_rust, put_back_locks
+from factory.stages.builders.vendored_crates import read_sources
 from factory.stages.sources.pypi import PypiSource
 from factory.util.log import LogSink
+from factory.util.untrusted import UntrustedFolder
 from tests.support.logs import MemoryLog
 
 CONFIGURED = """
@@ -82,14 +84,64 @@ def test_a_source_without_manifests_has_no_crates(tmp_path: Path) -> None:
     assert manifests(files(tmp_path, "setup.py")) == []
 
 
+VENDORED = """
+[source.crates-io]
+replace-with = "vendored-sources"
+[source.vendored-sources]
+directory = "include/cargo"
+"""
+LOCKED = '[[package]]\nname = "itoa"\nsource = "registry+https://github.com/rust-lang/index"\n'
+
+
+def holding(folder: Path, *, configured: str = VENDORED, lock: str = LOCKED) -> Path:
+    """Write a source that holds its crates, as orjson 3.13.0 does."""
+    files(folder, ".cargo/config.toml", "Cargo.toml", "Cargo.lock")
+    for crate in ("itoa-1.0", "quote-1.0"):
+        files(folder, *(f"include/cargo/{crate}/{name}" for name in ("Cargo.toml", "Cargo.lock")))
+    (folder / ".cargo/config.toml").write_text(configured)
+    (folder / "Cargo.lock").write_text(lock)
+    return folder
+
+
+def test_crates_that_a_source_holds_are_no_manifests(tmp_path: Path) -> None:
+    source = holding(tmp_path / "src")
+    assert [str(path) for path in find_manifests(source, read_sources(UntrustedFolder(tmp_path)))] == ["Cargo.toml"]
+    # Without a configuration, crates of a directory source show themselves by their checksums.
+    files(source, *(f"include/cargo/{crate}/.cargo-checksum.json" for crate in ("itoa-1.0", "quote-1.0")))
+    assert manifests(source) == ["Cargo.toml"]
+
+
+@pytest.mark.parametrize(
+    ("configured", "lock", "runs"),
+    [
+        (VENDORED, LOCKED, 0),
+        (VENDORED, f'{LOCKED}source = "git+https://h.example/x#1"\n', 1),
+        (VENDORED.replace('replace-with = "v', 'replace-with = "w'), LOCKED, 1),
+        (VENDORED.replace("include/cargo", "../elsewhere"), LOCKED, 1),
+        ("[source.crates-io]\nreplace-with = 'crates-io'\n", LOCKED, 1),
+        ("[source", LOCKED, 1),
+        ("source = 1", LOCKED, 1),
+    ],
+)
+def test_nothing_is_fetched_where_all_crates_are_held(
+    tmp_path: Path, log: MemoryLog, configured: str, lock: str, runs: int
+) -> None:
+    holding(tmp_path / "src", configured=configured, lock=lock)
+    fetch(build := build_in(tmp_path, log))
+    assert isinstance(build.sandbox, Nowhere)
+    assert build.sandbox.runs == runs
+
+
 class Nowhere:
     """Sandbox whose commands only write a lock file, as cargo does."""
 
     def __init__(self, work: Path) -> None:
         self.work = work
         self.inputs = work / "inputs"
+        self.runs = 0
 
     def run(self, command: Command, *, log: LogSink) -> None:
+        self.runs += 1
         lock = self.work / "src/Cargo.lock"
         if not lock.is_file():
             lock.write_text("made")
