@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from factory.errors import BuildFailed
+from factory.errors import AuditFailed, BuildFailed
 from factory.model.artifacts import AppliedPatch, BuiltWheel, PackagePin, RepairedWheel, SourceTree
 from factory.model.protocols import Sandbox
 from factory.model.recipe import AuditOptions
@@ -32,9 +32,11 @@ from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources.compiled import compiled_source
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.prepare import prepare
+from factory.util.failure_hints import hint_for
 from factory.util.full_disk import file_system
 from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink
+from factory.util.process import Tail
 from factory.util.scratch import discard
 
 # Of the build: linkers and compilers of large files print nothing for long, but they work.
@@ -205,8 +207,24 @@ class StageRunner:
     def _audit(self, made: MadeWheel, log: LogSink) -> AuditSummary:
         options, target = self.prepared.job.recipe.audit, self.prepared.config.target
         report = audit_into_log(made.repaired.path, options, target, log, compiled_source(made.source))
-        require_clean(report)
+        try:
+            require_clean(report)
+        except AuditFailed as error:
+            if not report.libraries and any(finding.kind == "purity" for finding in report.violations):
+                error.hint = "\n        ".join(filter(None, (error.hint, *self._reasons_in_log())))
+            raise
         return summarize(report)
+
+    def _reasons_in_log(self) -> Iterator[str]:
+        """Yield the path of the build's log and, if known, why the build left an extension out."""
+        for run in self.checkpoints.runs(("build",)):
+            tail = Tail()
+            with run.log.open(encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    tail.append(line.rstrip())
+            yield f"the build's log is {run.log}"
+            if known := hint_for(str(tail)):
+                yield f"its last errors: {known}"
 
 
 def audit_into_log(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.errors import BuildFailed, CheckFailed
+from factory.errors import AuditFailed, BuildFailed, CheckFailed
 from tests.support.checkouts import Checkout
 
 EXTENSION = """#include <Python.h>
@@ -93,6 +93,11 @@ FAULTS = {
     "SSE flags": Fault(status=BUILD, options="extra_compile_args=['-msse2']", words=("-msse2 is for another CPU",)),
     "configures": Fault(
         status=BUILD, before=CONFIGURE, words=("configure: error: unsupported architecture riscv64", "know riscv64")
+    ),
+    "leaves out": Fault(
+        status=AuditFailed.exit_code,
+        options="optional=True, extra_compile_args=['-msse2']",
+        words=("holds no ELF file", "build.log", "-msse2 is for another CPU"),
     ),
     "crashes": Fault(
         status=RUN, body="*(volatile int *)0", recipe=CHECK, words=("SIGSEGV", "in <module>, ", "smoke.py:3")
