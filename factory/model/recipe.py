@@ -123,6 +123,12 @@ class BuildOptions:
         ),
     )
     repack: RepackOptions = field(default=RepackOptions(), metadata=about("options of the builder `repack`"))
+    replaced_requires: Mapping[Annotated[str, REQUIREMENT], str] = field(
+        default_factory=dict,
+        metadata=about(
+            'for a build requirement (`"cffi>=2"`) that replaces those of the source on the same project, the reason'
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

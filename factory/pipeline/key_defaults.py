@@ -31,6 +31,7 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "memory_per_job": 0,
         "emulated_python": False,
         "processor_time": "",
+        "replaced_requires": {},
     },
     "RepackOptions": {"replaced": {}, "excluded": (), "placed": {}},
     "RepairOptions": {"left_out": ()},

@@ -11,6 +11,7 @@ from factory.errors import PatchError
 from factory.model.artifacts import SourceTree
 from factory.model.job import ProjectMetadata
 from factory.model.recipe import Recipe
+from factory.model.replaced_requirements import replace_requirements
 from factory.model.source import Source
 from factory.pipeline.run import Run
 from factory.stages.sources import patches
@@ -28,14 +29,15 @@ METADATA_FILES = (PKG_INFO, PYPROJECT, SETUP)
 
 
 def describe(recipe: Recipe, run: Run) -> ProjectMetadata:
-    """Return a recipe's metadata, with the build requirements that the recipe adds."""
+    """Return a recipe's metadata, with the build requirements that the recipe adds and replaces."""
     source = recipe.source
     selected = patches.select(run.recipes.patches, source)
     if source.overlay is None and patches.touch_top_files(selected, METADATA_FILES):
         metadata = _patched_metadata(source, selected, recipe.label, run)
     else:
         metadata = _source_metadata(source, recipe.label, run)
-    return replace(metadata, build_requires=(*metadata.build_requires, *recipe.build.requires))
+    requires = replace_requirements(metadata.build_requires, recipe.build.replaced_requires)
+    return replace(metadata, build_requires=(*requires, *recipe.build.requires))
 
 
 def _patched_metadata(source: Source, selected: Sequence[Path], label: str, run: Run) -> ProjectMetadata:

@@ -56,6 +56,8 @@ def _check_builder(recipe: Recipe) -> Iterator[Mistake]:
             ("build", "requires"),
             "not supported with cibuildwheel: the project's own configuration installs its requirements",
         )
+    if recipe.build.replaced_requires:
+        yield ("build", "replaced-requires"), "not supported with cibuildwheel: see build.requires"
     if recipe.repair.left_out:
         yield ("repair", "left-out"), "not supported with cibuildwheel, which repairs its wheels itself"
 

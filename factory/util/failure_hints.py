@@ -147,7 +147,8 @@ HINTS: Known = (
      "a crate wants a newer Rust than Debian has: build an older version of the package"),
     (r"may not be used on the (?:stable|beta) release channel", "the source wants unstable Rust, which Debian has not"),
     (r"No solution found when resolving dependencies",
-     "a build requirement has no version for this Python, or our own recipe builds another version than it asks for"),
+     "a build requirement has no version for this Python, or our own recipe builds another version than it asks for: "
+     "add a recipe of that version with package.distribution, or replace it in [build.replaced-requires]"),
     (rf"unrecognized (?:command-line|command line) option {_QUOTE}(-m[\w=.+-]+)|error: {_QUOTE}"
      rf"(-m(?:arch|cpu|tune|abi)=[\w.+-]+){_QUOTE}: |unsupported option {_QUOTE}(-m[\w=.+-]+)",
      "{0} is for another CPU: take it out of the build's flags, by a setting or a patch"),

@@ -94,6 +94,11 @@ FAULTS = {
     "configures": Fault(
         status=BUILD, before=CONFIGURE, words=("configure: error: unsupported architecture riscv64", "know riscv64")
     ),
+    "replaces nothing": Fault(
+        status=BUILD,
+        recipe='[build.replaced-requires]\n"frob>=1" = "why"\n',
+        words=("build.replaced-requires: frob>=1: ", "hint: remove it"),
+    ),
     "leaves out": Fault(
         status=AuditFailed.exit_code,
         options="optional=True, extra_compile_args=['-msse2']",
@@ -120,6 +125,21 @@ def test_fault_of_package_is_named_with_its_fix(tmp_path: Path, fresh_cache: Pat
     assert result.returncode == fault.status, result.stderr
     assert [word for word in fault.words if word not in result.stderr] == [], result.stderr
     assert "Traceback" not in result.stderr or fault.before
+
+
+@pytest.mark.environment
+def test_replaced_build_requirement_is_installed(tmp_path: Path, fresh_cache: Path) -> None:
+    Fault(status=0, words=()).write(tmp_path / "recipes/demo")
+    project = tmp_path / "recipes/demo/pyproject.toml"
+    project.write_text(project.read_text().replace("setuptools>=77", "setuptools==0.0.1"))
+    checkout = Checkout(root=tmp_path, cache=fresh_cache)
+    failed = checkout.factory("build", "demo")
+    assert failed.returncode == BUILD, failed.stderr
+    assert "[build.replaced-requires]" in failed.stderr
+    with (tmp_path / "recipes/demo/recipe.toml").open("a") as file:
+        file.write(f'{CHECK}[build.replaced-requires]\n"setuptools>=77" = "0.0.1 was never published"\n')
+    built = checkout.factory("build", "demo")
+    assert built.returncode == 0, built.stderr
 
 
 @pytest.mark.environment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def test_metadata_is_read_once(run: Run, recipe: Recipe, capsys: pytest.CaptureF
     assert describe(recipe, run) == metadata
     assert capsys.readouterr().err.count("metadata: started") == 1
     assert not list(run.layout.metadata.glob("*.source"))
+
+
+def test_recipe_replaces_and_adds_build_requirements(run: Run, recipe: Recipe, tmp_path: Path) -> None:
+    project = PROJECT.replace("requires = []", 'requires = ["cffi~=1.17", "setuptools"]')
+    (tmp_path / "package/pyproject.toml").write_text(project)
+    build = replace(recipe.build, requires=("numpy",), replaced_requires={"cffi>=2": "the API is the same"})
+    assert describe(replace(recipe, build=build), run).build_requires == ("cffi>=2", "setuptools", "numpy")
+    assert describe(recipe, run).build_requires == ("cffi~=1.17", "setuptools")
 
 
 def test_metadata_of_one_source_is_read_by_one_process(

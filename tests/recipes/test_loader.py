@@ -167,6 +167,18 @@ k1 = "x"
         (SMALLEST + "parts.x = {kind = 'pypi'}\n", "recipe.toml:7: source.parts.x.project: is missing"),
         (SMALLEST + "overlay = ['/x']\n", "recipe.toml:7: source.overlay: must be relative to the recipe's folder"),
         (
+            SMALLEST + "[build.replaced-requires]\n'cffi>=2' = ''\n",
+            'recipe.toml:8: build.replaced-requires."cffi>=2": must not be empty',
+        ),
+        (
+            SMALLEST + "[build.replaced-requires]\n'cffi >' = 'why'\n",
+            "is not a requirement as PEP 508 defines it",
+        ),
+        (
+            SMALLEST + "[build]\nbuilder = 'cibuildwheel'\nreplaced-requires.x = 'why'\n",
+            "build.replaced-requires: not supported with cibuildwheel",
+        ),
+        (
             SMALLEST + "[build]\nbuilder = 'cibuildwheel'\nrequires = ['x']\n",
             "recipe.toml:9: build.requires: not supported with cibuildwheel",
         ),

@@ -19,6 +19,7 @@ from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, PackagePin
 from factory.model.protocols import BUILD, INPUTS, SOURCE, Command
 from factory.model.recipe import Recipe
+from factory.model.replaced_requirements import replace_requirements, unused_replacements
 from factory.stages.builders import cargo, native_python
 from factory.stages.builders.base import UNWRITTEN, Build
 from factory.stages.builders.cargo import needs_rust
@@ -85,7 +86,9 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
         make_venv(build)
         _uv_install(build, build.metadata.build_requires, offered)
         build.sandbox.run(Command(["sh", "-c", BYTE_COMPILE], cwd=UNWRITTEN), log=build.log)
-        _uv_install(build, _backend_requirements(build), offered)
+        extra = _backend_requirements(build)
+        _require_used(build, extra)
+        _uv_install(build, extra, offered)
         build.sandbox.run(Command(["sh", "-c", NATIVE_TOOLS], cwd=UNWRITTEN, network=True), log=build.log)
         installed = _installed(build)
     except CommandFailed as error:
@@ -105,7 +108,24 @@ def _backend_requirements(build: Build) -> Sequence[str]:
             extra = _call(build, question, {})
     except CommandFailed as error:
         raise build.failed(f"{build.metadata.build_backend}: {question} failed", error) from error
-    return extra if isinstance(extra, list) else ()
+    asked = extra if isinstance(extra, list) else []
+    named = [text for text in asked if isinstance(text, str)]
+    others = [text for text in asked if not isinstance(text, str)]  # the installation refuses them
+    return (*replace_requirements(named, build.recipe.build.replaced_requires), *others)
+
+
+def _require_used(build: Build, extra: Sequence[str]) -> None:
+    """Require that the source or its backend asks for what the recipe replaces.
+
+    Raises:
+        BuildFailed: a replacement is of no use.
+    """
+    unused = unused_replacements((*build.metadata.build_requires, *extra), build.recipe.build.replaced_requires)
+    if unused:
+        raise BuildFailed(
+            f"{build.recipe.label}: build.replaced-requires: {unused[0]}: the source has no such build requirement",
+            hint="remove it, or add it to build.requires",
+        )
 
 
 def make_venv(build: Build) -> None:
