@@ -162,7 +162,9 @@ def _library_lines(library: LibraryReport) -> Iterator[str]:
 
 
 def _hint(report: AuditReport) -> str | None:
-    details = [finding.detail for finding in report.violations if finding.detail]
+    # A wheel without its extension often has a wrong tag too, which is no mistake of its own.
+    pure_first = sorted(report.violations, key=lambda finding: finding.kind != "purity")
+    details = [finding.detail for finding in pure_first if finding.detail]
     foreign = {finding.library for finding in report.violations if finding.kind == "isa"}
     if foreign:
         stale = {finding.library for finding in report.violations if finding.kind == "dispatched"}

@@ -22,6 +22,7 @@ from factory.model.recipe import AuditOptions
 from factory.model.target import Target
 from factory.stages.audit import wheel_reader
 from factory.stages.audit.auditor import AuditReport, audit_wheel, render_text, require_clean
+from factory.stages.audit.report import Finding
 from tests.support.elf_images import DT_VERNEED, READ_WRITE_EXEC, RET, RV64GCV, VSETVLI, Image, code, wheel
 
 LIBRARY = "vectors_c.cpython-313-riscv64-linux-gnu.so"
@@ -337,3 +338,12 @@ def test_audit_of_oversized_member_fails(tmp_path: Path) -> None:
 def test_audit_of_member_outside_wheel_fails(tmp_path: Path, name: str) -> None:
     with pytest.raises(AuditFailed, match=r"would be installed outside its folder"):
         audit(wheel(tmp_path, {name: PLAIN}))
+
+
+def test_hint_begins_with_the_extension_that_is_missing() -> None:
+    tag = Finding(kind="tag", library="", message="names no glibc", detail="make it any")
+    missing = Finding(kind="purity", library="", message="holds no ELF file", detail="the build left it out")
+    report = AuditReport(wheel="a.whl", declared=(), libraries=(), findings=(tag, missing))
+    with pytest.raises(AuditFailed) as failure:
+        require_clean(report)
+    assert (failure.value.hint or "").split() == ["the", "build", "left", "it", "out", "make", "it", "any"]
