@@ -90,7 +90,7 @@ replace-with = "vendored-sources"
 [source.vendored-sources]
 directory = "include/cargo"
 """
-LOCKED = '[[package]]\nname = "itoa"\nsource = "registry+https://github.com/rust-lang/index"\n'
+LOCKED = '[[package]]\nname = "itoa"\nsource = "registry+https://crates.invalid/index"\n'
 
 
 def holding(folder: Path, *, configured: str = VENDORED, lock: str = LOCKED) -> Path:
