@@ -42,9 +42,6 @@ def test_the_record_says_what_made_the_wheel(built: Checkout) -> None:
     commands = {stage["stage"]: stage["commands"] for stage in record["stages"]}
     assert any("backend_call.py" in line for line in commands["build"])
     assert any("auditwheel repair" in line for line in commands["repair"])
-    cost = {stage["stage"]: (stage["processors"], stage["memory"]) for stage in record["stages"]}
-    # Commands of less than a second, such as this build, may end between two samples.
-    assert all(value > 0 for value in cost["check"])
     assert record["toolchain"]["g++-14-riscv64-linux-gnu"].startswith("14.")
     assert "setuptools" in [pin["name"] for pin in record["requirements"]]
     assert {"gcc-14-riscv64-linux-gnu", "python3.13-dev"} <= {pin["name"] for pin in record["environment"]}
