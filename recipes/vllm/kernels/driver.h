@@ -50,6 +50,17 @@ T* filled(size_t count, uint64_t seed, double scale = 1.0) {
   return values;
 }
 
+// The product of `rows` by the transposed weight, in doubles; the weight has a row for each output.
+template <typename T>
+std::vector<double> product(const T* input, const T* weight, int64_t rows, int64_t outputs, int64_t inputs) {
+  std::vector<double> sums(rows * outputs);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t o = 0; o < outputs; ++o)
+      for (int64_t i = 0; i < inputs; ++i)
+        sums[r * outputs + o] += static_cast<double>(input[r * inputs + i]) * static_cast<double>(weight[o * inputs + i]);
+  return sums;
+}
+
 // Exits with status 1 if the largest difference exceeds a part of the largest expected value.
 template <typename T>
 void expect(const T* found, const double* expected, size_t count, double tolerance) {

@@ -28,12 +28,7 @@ driver::Case layer(int64_t rows) {
     Tensor result{output, {rows, OUTPUTS}, type};
     auto call = [=]() mutable { rvv_linear(result, input, packed, std::nullopt, true); };
     call();
-    std::vector<double> expected(rows * OUTPUTS);
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t o = 0; o < OUTPUTS; ++o)
-        for (int64_t i = 0; i < INPUTS; ++i)
-          expected[r * OUTPUTS + o] +=
-              static_cast<double>(values[r * INPUTS + i]) * static_cast<double>(weights[o * INPUTS + i]);
+    const auto expected = driver::product(values, weights, rows, OUTPUTS, INPUTS);
     driver::expect(output, expected.data(), expected.size(), type == ScalarType::Half ? 2e-3 : 1e-2);
     return call;
   };

@@ -35,12 +35,7 @@ driver::Case gemm(int32_t rows) {
 #endif
     };
     call();
-    std::vector<double> expected(rows * OUTPUTS);
-    for (int32_t r = 0; r < rows; ++r)
-      for (int32_t o = 0; o < OUTPUTS; ++o)
-        for (int32_t i = 0; i < INPUTS; ++i)
-          expected[r * OUTPUTS + o] +=
-              static_cast<double>(input[r * INPUTS + i]) * static_cast<double>(weight[o * INPUTS + i]);
+    const auto expected = driver::product(input, weight, rows, OUTPUTS, INPUTS);
     driver::expect(output, expected.data(), expected.size(), sizeof(scalar_t) == 4 ? 1e-5 : 4e-3);
     return call;
   };
