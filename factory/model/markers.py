@@ -9,15 +9,20 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from factory.errors import RecipeError
 
-# Values of the markers that are equal for all Pythons.
-MARKER_VALUES = {
-    "implementation_name": "cpython",
-    "os_name": "posix",
-    "platform_machine": "riscv64",
-    "platform_python_implementation": "CPython",
-    "platform_system": "Linux",
-    "sys_platform": "linux",
-}
+
+def marker_environment(python: str) -> dict[str, str]:
+    """Return the values of environment markers on riscv64 for a Python, without an extra."""
+    return {
+        "extra": "",
+        "implementation_name": "cpython",
+        "os_name": "posix",
+        "platform_machine": "riscv64",
+        "platform_python_implementation": "CPython",
+        "platform_system": "Linux",
+        "python_full_version": f"{python}.0",
+        "python_version": python,
+        "sys_platform": "linux",
+    }
 
 
 def requirements_for(requirements: Iterable[str], python: str) -> Iterator[Requirement]:
@@ -26,7 +31,7 @@ def requirements_for(requirements: Iterable[str], python: str) -> Iterator[Requi
     Raises:
         RecipeError: a requirement is invalid.
     """
-    environment = MARKER_VALUES | {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    environment = marker_environment(python)
     for item in map(_parse, requirements):
         if item.marker is None or item.marker.evaluate(environment):
             yield item

@@ -24,7 +24,7 @@ from packaging.version import InvalidVersion, Version
 from pypi_simple import DistributionPackage
 
 from factory.errors import CommandFailed, PublishError
-from factory.model.markers import MARKER_VALUES
+from factory.model.markers import marker_environment
 from factory.model.target import Target
 from factory.publish.resolver import NO_SOLUTION, compile_requirements, host_environment
 from factory.publish.upstream_index import configured_upstream
@@ -165,8 +165,7 @@ def _too_long(name: str) -> PublishError:
 
 def _is_for_riscv64(package: Mapping[str, Any], python: str) -> bool:
     marker = package.get("marker")
-    versions = {"python_version": python, "python_full_version": f"{python}.0"}
-    return marker is None or Marker(marker).evaluate({**MARKER_VALUES, **versions})
+    return marker is None or Marker(marker).evaluate(marker_environment(python))
 
 
 def _pin(package: Mapping[str, Any], python: str) -> Pin:
