@@ -75,7 +75,6 @@ class PackageCheck:
             CheckFailed: a requirement has no wheel for the target.
         """
         index, run = folder / "index", self.run
-        installed = (wheel,) if self.recipe.check.dependencies else tuple(others)
         try:
             write_trial_index(
                 wheel,
@@ -84,7 +83,7 @@ class PackageCheck:
                 mirror=run.layout.mirror,
                 out=index,
                 log=log,
-                installed=installed,
+                dependents=(wheel,) if self.recipe.check.dependencies else others,
             )
         except Unresolvable as error:
             raise CheckFailed(error.message, hint=error.hint) from error

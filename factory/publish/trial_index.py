@@ -21,13 +21,16 @@ def write_trial_index(
     mirror: Path,
     out: Path,
     log: LogSink,
-    installed: Sequence[Path] = (),
+    dependents: Sequence[Path],
 ) -> None:
-    """Write an index of `wheel`, of `others` built here, and of the dependencies of `installed` (default: `wheel`).
+    """Write an index of `wheel`, `others` built here, and dependencies.
+
+    The dependencies are those of `dependents`, which are among these wheels.
 
     Raises:
         PublishError: a dependency has no wheel for the target.
     """
-    dependencies = mirror_dependencies(installed or [wheel], others, target=target, cache=mirror, log=log)
+    rest = [path for path in (wheel, *others) if path not in dependents]
+    dependencies = mirror_dependencies(dependents, rest, target=target, cache=mirror, log=log)
     files = {describe_wheel(path, Mirrored()): path for path in (wheel, *others, *dependencies)}
     write_simple(tuple(files), files.__getitem__, out)
