@@ -18,7 +18,7 @@ from factory.elf.reader import ElfFacts
 from factory.elf.symbols import SymbolMap
 from factory.stages.audit.isa import Scan, encoding_at, label_names, merge, scan
 from factory.stages.audit.islands import vector_islands
-from factory.stages.audit.opcodes import COUNTERS, PRIVILEGED, UNKNOWN
+from factory.stages.audit.opcodes import COUNTERS, PRIVILEGED, UNKNOWN, VSET, VSET_MASK
 from factory.stages.audit.report import ExtensionUse, Location
 
 EXAMPLES = 3
@@ -28,8 +28,6 @@ NO_PROGRAM = (UNKNOWN, PRIVILEGED)
 DISTANCE = 64
 # A group reads as data if this share of it is no program's. In two tables of SHA constants in libcrypto: 0.09 and 0.16.
 SHARE_OF_DATA = 0.05
-# vsetvli, vsetivli, vsetvl: vector code has one before anything else
-VSET_MASK, VSET = 0x707F, 0x7057
 # csrrs rd, vlenb, zero; lui rd, 2 and addi rd, rd, -990, which make 0x1c22: DWARF's number of vlenb, that the unwinder
 # compares a register's number with (libgcc/config/riscv/value-unwind.h; libunwind's Registers.hpp does the same).
 READ_VLENB_MASK, READ_VLENB = 0xFFFFF07F, 0xC2202073
@@ -122,6 +120,7 @@ def _in_tables(part: CodeRange, hits: Scan, facts: ElfFacts) -> npt.NDArray[np.b
 
 
 def _has_vset(data: bytes, offsets: npt.NDArray[np.int64]) -> bool:
+    """Return whether one of the encodings is a vset, which vector code has before anything else."""
     return any(encoding_at(data, int(offset))[0] & VSET_MASK == VSET for offset in offsets)
 
 

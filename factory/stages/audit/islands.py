@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from factory.stages.audit.isa import Scan, encoding_at, extension_of, jump_distance, label_names
-from factory.stages.audit.opcodes import BASELINE, LOAD_FP, STORE_FP
+from factory.stages.audit.opcodes import BASELINE, LOAD_FP, STORE_FP, VSET, VSET_MASK
 
 LENGTH = 64  # instructions from a vset to the end of its block
 LOOP = 256  # bytes that the branch at the end of a block may lead back
 RET = 0x8082
-# vsetvli, vsetivli and vsetvl: mask and match of the bits that are reserved as zero, from the chapter on "V"
-VSETS = ((0xF000707F, 0x00007057), (0xF000707F, 0xC0007057), (0xFE00707F, 0x80007057))
+# Masks and matches with the bits that are reserved as zero, from the chapter on "V". vsetvl has the type in a register.
+VSETVLI, VSETIVLI, VSETVL = (0xF000707F, 0x00007057), (0xF000707F, 0xC0007057), (0xFE00707F, 0x80007057)
+VSETS = (VSETVLI, VSETIVLI, VSETVL)
 RESERVED_REGISTERS = (1, 2, 3, 4)  # ra, sp, gp and tp: no code has its vector length in them
-VSET = 0x7057  # opcode and funct3 of all three
-VSETVL = 0x80007057  # the type is in a register, not in the instruction
 RESERVED_LMUL, RESERVED_SEW = 0b100, 0b100  # of the type in vsetvli and vsetivli: bits 20 to 22, 23 to 25
 MEW = 1 << 28  # of loads and stores: reserved
 # Compressed instructions that change register 0, which no compiler writes but `c.nop`: mask and match.
@@ -36,7 +37,7 @@ def vector_islands(data: bytes) -> Scan:
     plausible &= ~np.isin(words >> np.uint32(7) & np.uint32(31), RESERVED_REGISTERS)
     found: set[int] = set()
     for index in np.flatnonzero(plausible):
-        if 2 * int(index) not in found and _has_type(int(words[index])):
+        if 2 * int(index) not in found:
             found.update(_block(data, 2 * int(index)))
     return Scan(
         offsets=np.array(sorted(found), dtype=np.int64),
@@ -44,24 +45,22 @@ def vector_islands(data: bytes) -> Scan:
     )
 
 
-def _has_type(vset: int) -> bool:
-    """Return whether a vset sets a vector type that exists, as far as the instruction says."""
-    if vset & VSETS[2][0] == VSETVL:
-        return True
-    return vset >> 20 & 7 != RESERVED_LMUL and not vset >> 23 & RESERVED_SEW
+def _is_one_of(encoding: int, instructions: Iterable[tuple[int, int]]) -> bool:
+    return any(encoding & mask == match for mask, match in instructions)
 
 
 def _is_reserved(encoding: int) -> bool:
-    """Return whether a vector instruction is a reserved encoding that its opcode alone does not show."""
+    """Return whether a vector load, store or vset is a reserved encoding."""
     if encoding & 0x7F in (LOAD_FP, STORE_FP):
         return bool(encoding & MEW)
-    if encoding & 0x707F != VSET:
+    if encoding & VSET_MASK != VSET or _is_one_of(encoding, [VSETVL]):
         return False
-    return not (any(encoding & mask == match for mask, match in VSETS) and _has_type(encoding))
+    has_type = encoding >> 20 & 7 != RESERVED_LMUL and not encoding >> 23 & RESERVED_SEW
+    return not (has_type and _is_one_of(encoding, VSETS))
 
 
 def _is_hint(encoding: int, size: int) -> bool:
-    return size == 2 and encoding != NOP and any(encoding & mask == match for mask, match in HINTS)
+    return size == 2 and encoding != NOP and _is_one_of(encoding, HINTS)
 
 
 def _block(data: bytes, offset: int) -> list[int]:
@@ -76,9 +75,9 @@ def _block(data: bytes, offset: int) -> list[int]:
         if offset + size > len(data) or encoding == 0 or _is_hint(encoding, size):
             return []
         extension = extension_of(encoding, size)
-        if extension == "V" and _is_reserved(encoding):
-            return []
         if extension == "V":
+            if _is_reserved(encoding):
+                return []
             vectors.append(offset)
             moves |= encoding & 0x7F in (LOAD_FP, STORE_FP)
         elif extension != BASELINE:

@@ -43,6 +43,7 @@ STORE, STORE_FP, AMO, OP, LUI, OP_32 = 0x23, 0x27, 0x2F, 0x33, 0x37, 0x3B
 MADD, MSUB, NMSUB, NMADD, OP_FP, OP_V, OP_VE = 0x43, 0x47, 0x4B, 0x4F, 0x53, 0x57, 0x77
 BRANCH, JALR, JAL, SYSTEM = 0x63, 0x67, 0x6F, 0x73
 FUSED = (MADD, MSUB, NMSUB, NMADD)
+VSET_MASK, VSET = 0x707F, 0x7057  # vsetvli, vsetivli, vsetvl: OP_V with funct3 7
 CUSTOM = {0x0B: "custom-0", 0x2B: "custom-1", 0x5B: "custom-2", 0x7B: "custom-3"}
 ROUNDING = (0, 1, 2, 3, 4, 7)  # funct3 5 and 6 are reserved rounding modes
 CSR_WRITES, CSR_READS = (1, 5), (2, 3, 6, 7)
