@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from factory.cli.console import Reporter
+from factory.model.recipe import Recipe
 from factory.model.target import PYTHONS, TOOLCHAINS
 from factory.pipeline.config import BuildConfig
 from factory.pipeline.run import Run
@@ -91,3 +92,8 @@ def run_for_python(args: argparse.Namespace) -> Run:
     """Return the run that the options describe, for the Python that they name."""
     chosen = make_run(args)
     return chosen.with_config(chosen.config.for_python(args.python))
+
+
+def run_for_recipe(args: argparse.Namespace, run: Run, recipe: Recipe) -> Run:
+    """Return the run for the Python and toolchain of the options, or the recipe's."""
+    return run.with_config(run.config.for_python(args.python, args.toolchain or recipe.toolchain))

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, make_run
+from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, make_run, run_for_recipe
 from factory.errors import PrerequisiteMissing, RecipeError
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
@@ -39,8 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the check and print the result of each profile."""
     chosen = make_run(args)
     recipe = _with_suite(chosen.recipes.find(args.name), wanted=args.suite)
-    config = chosen.config.for_python(args.python, args.toolchain or recipe.toolchain)
-    results = _check(PackageCheck(recipe=recipe, run=chosen.with_config(config)), args)
+    results = _check(PackageCheck(recipe=recipe, run=run_for_recipe(args, chosen, recipe)), args)
     if args.json:
         print(dumps(results), end="")
     return 0

@@ -9,7 +9,13 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, run_for_python
+from factory.cli.options import (
+    add_build_options,
+    add_python_option,
+    add_toolchain_option,
+    run_for_python,
+    run_for_recipe,
+)
 from factory.errors import PrerequisiteMissing
 from factory.model.protocols import Command
 from factory.model.target import PROFILES
@@ -54,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _in_check(args: argparse.Namespace, words: Sequence[str], chosen: Run) -> int:
     recipe = chosen.recipes.find(args.name)
-    run = chosen.with_config(chosen.config.for_python(args.python, args.toolchain or recipe.toolchain))
+    run = run_for_recipe(args, chosen, recipe)
     check = PackageCheck(recipe=recipe, run=run)
     with own_folder(run.layout.scratch, "check", recipe.name, keep=run.keep) as folder, ExitStack() as opened:
         with run.stages(run.config.label(recipe))("check shell") as log:
