@@ -65,8 +65,10 @@ class Tail:
     def append(self, line: str) -> None:
         """Add a line, without its newline and known secrets."""
         line = redact(line)
-        if line == _TRACEBACK and not self._is_chained():
-            self._before, self._traceback = self._printed()[-BEFORE_TRACEBACK:], self._count
+        if line == _TRACEBACK:
+            printed = [each for each in self._last if each.strip()]
+            if not printed or not printed[-1].startswith(_CHAINED):
+                self._before, self._traceback = printed[-BEFORE_TRACEBACK:], self._count
         if len(self._last) == TAIL_LINES and _ERROR.search(self._last[0]):
             self._errors.append(self._last[0])
         self._last.append(line)
@@ -77,12 +79,6 @@ class Tail:
         errors = [line for line in self._errors if line not in hidden]
         before = [*hidden, *errors, "..."] if hidden or errors else []
         return "\n".join([*before, *self._last])
-
-    def _printed(self) -> list[str]:
-        return [line for line in self._last if line.strip()]
-
-    def _is_chained(self) -> bool:
-        return bool(self._printed()) and self._printed()[-1].startswith(_CHAINED)
 
     def _hidden(self) -> list[str]:
         """Return the lines before the last traceback that are not among the last lines."""

@@ -58,15 +58,15 @@ def install(
     from_host = [text for text in required if text not in from_index]
     index = ["--no-cache-dir", "--index-url", index_url]
     own = f"{recipe.project}=={recipe.version}"
-    separate = [["--no-deps", own], *([from_index] if from_index else [])]
-    together = [[own, *from_index]] if recipe.check.dependencies else separate
+    whole = recipe.check.dependencies
+    downloads = [[own, *from_index]] if whole else [["--no-deps", own], from_index]
     install = ["pip", "--isolated", "install", *([] if compiles else ["--no-compile"])]
     with _failures(recipe):
-        if not from_host and recipe.check.dependencies:
-            argv = [*install, *index, *together[0]]
+        if whole and not from_host:
+            argv = [*install, *index, own, *from_index]
             _run(sandbox, Command(argv, env=TIMESTAMPS, network=True, native_pip=True), log)
             return
-        for names in together:
+        for names in filter(None, downloads):
             download = ["pip", "--isolated", "download", *index, "--dest", f"{BUILD}/{OWN}", *names]
             _run(sandbox, Command(download, network=True, native_pip=True), log)
         others = _download_others(sandbox, recipe, from_host, log) if from_host else []
