@@ -1,4 +1,4 @@
-"""Short forms of output lines, for progress: a compiler command becomes the compiler and its file."""
+"""Short forms of output lines, for progress."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_OUTPUT = ("-o", "-MT", "-MF", "-MQ", "-include", "-x", "-arch")
 
 
 def shorten(line: str) -> str:
-    """Return a line for progress: of a compiler command, the compiler and the file; of others, the beginning."""
+    """Return the compiler and file of a compiler command, the beginning of other lines."""
     count = _COUNT.match(line)
     start = count[0] if count else ""
     words = _words(line[len(start) :])
@@ -39,7 +39,7 @@ def _words(command: str) -> Sequence[str]:
 
 
 def _file(arguments: Sequence[str]) -> str:
-    """Return the name of the file that a command compiles, else of the crate or the file that it makes."""
+    """Return the name of the crate or file that a command compiles, else of its output."""
     pairs = list(zip(("", *arguments), arguments, strict=False))
     for wanted in (
         (value for option, value in pairs if option == "--crate-name"),

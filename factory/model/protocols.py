@@ -70,7 +70,7 @@ class CopiedRoot(Sandbox, Protocol):
 
     @property
     def native_pip(self) -> bool:
-        """Whether `pip` can run on a native Python, which installs the same files as the root's own."""
+        """Whether `pip` can run on a native Python; it installs the same files there."""
         ...
 
     def copied(self, name: str, *, keep: bool = False) -> AbstractContextManager[Sandbox]:

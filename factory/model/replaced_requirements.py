@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 
 def replace_requirements(requirements: Iterable[str], replacements: Iterable[str]) -> tuple[str, ...]:
-    """Return the requirements, with those of projects that `replacements` name replaced by these.
+    """Replace the requirements on projects that `replacements` name by these.
 
     A replacement without a marker of its own gets that of the requirement.
     """

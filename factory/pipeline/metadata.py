@@ -29,7 +29,7 @@ METADATA_FILES = (PKG_INFO, PYPROJECT, SETUP)
 
 
 def describe(recipe: Recipe, run: Run) -> ProjectMetadata:
-    """Return a recipe's metadata, with the build requirements that the recipe adds and replaces."""
+    """Return a recipe's metadata, with its added and replaced build requirements."""
     source = recipe.source
     selected = patches.select(run.recipes.patches, source)
     if source.overlay is None and patches.touch_top_files(selected, METADATA_FILES):

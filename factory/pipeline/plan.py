@@ -100,7 +100,7 @@ def _job(recipe: Recipe, python: str, toolchain: str, providers: _Providers, des
 
 
 class _Providers:
-    """Recipes that provide required projects: the one of that name, or another with that distribution."""
+    """Recipes of required projects: that of the name, or another of the distribution."""
 
     def __init__(self, recipes: Mapping[str, Recipe], describe: Describe) -> None:
         self._describe = describe

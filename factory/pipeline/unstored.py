@@ -1,4 +1,7 @@
-"""Wheels of jobs that failed after their repair: no store has them, but checks and shells can take them."""
+"""Wheels of jobs that failed after their repair.
+
+No store has them, but checks and shells can take them.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ def copy_newest_wheel(recipe: Recipe, run: Run, folder: Path) -> Path:
 
 
 def _newest_unstored(wanted: JobNote, run: Run) -> tuple[datetime, Path] | None:
-    """Return the time of its repair and the path of the newest wheel in the folder of such a job."""
+    """Return the newest wheel in the folder of such a job, with the time of its repair."""
     found = []
     for note in run.layout.jobs.glob(f"{wanted.name}-*/{NOTE}"):
         repaired = note.parent / "steps/repair.json"

@@ -43,9 +43,9 @@ def end_workers(root: int, *, is_first: bool = False) -> None:
 
 
 def end_orphans(first: int) -> None:
-    """Kill all below the first process of a container but its oldest child, which waits for the container's end.
+    """Kill all below the first process of a container but its oldest child.
 
-    Returns when they have ended, or after GRACE_SECONDS.
+    That one waits for the container's end. Returns when they have ended, or after GRACE_SECONDS.
     """
     deadline = time.monotonic() + GRACE_SECONDS
     while (orphans := _orphans(first)) and time.monotonic() < deadline:

@@ -144,7 +144,7 @@ def test_replaced_build_requirement_is_installed(tmp_path: Path, fresh_cache: Pa
 
 @pytest.mark.environment
 def test_wheel_whose_check_failed_is_checked_again(tmp_path: Path, fresh_cache: Path) -> None:
-    """The commands of the hint work without a build that succeeded, also with a corrected script."""
+    """The hint's commands work without a successful build, also with a mended script."""
     fault, checkout = FAULTS["crashes"], Checkout(root=tmp_path, cache=fresh_cache)
     fault.write(tmp_path / "recipes/demo")
     assert checkout.factory("build", "demo").returncode == RUN

@@ -1,1 +1,1 @@
-"""Instruction counts of kernels: drivers compiled against the sources, with and without our patches."""
+"""Instruction counts of kernels, with and without our patches."""

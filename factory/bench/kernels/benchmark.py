@@ -1,4 +1,7 @@
-"""Counts of kernels: each driver is compiled against both trees and run under the instruction counter."""
+"""Counts of kernels.
+
+Each driver is compiled against both trees and run under the instruction counter.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ HEADERS = "headers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """Counts of one call of a case with a tree's kernels on a profile; `cycles` where they can be predicted."""
+    """Counts of one call of a case with a tree's kernels on a profile.
+
+    `cycles` is None where they can't be predicted.
+    """
 
     case: str
     tree: str
@@ -89,7 +95,7 @@ def measure(recipe: Recipe, profiles: Sequence[str], wanted: Sequence[str], run:
 
 
 def _make_trees(prepared: PreparedJob, kernels: KernelSet, folder: Path, work: Path, run: Run, log: LogSink) -> None:
-    """Put the source twice into `work`, once with our patches, and the headers of other wheels."""
+    """Make both trees in `work`, and unpack the headers of other wheels."""
     source = prepared.job.recipe.source
     for tree in TREES:
         fetched = fetch(source, run.layout.downloads, folder / tree, log)

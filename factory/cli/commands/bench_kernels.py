@@ -1,4 +1,4 @@
-"""`factory bench kernels`: compare kernels of the sources and of ours, or the code of GCC and Clang.
+"""`factory bench kernels`: compare kernels of two trees, or the code of two compilers.
 
 If the recipe declares kernels, they are compiled without and with our patches. If it has a bench.py alone, the wheels
 of both toolchains are compared.

@@ -1,4 +1,4 @@
-"""Crates that a source holds: directory sources of cargo, as its own configuration names them."""
+"""Crates that a source holds: directory sources in its configuration of cargo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHECKSUMS = ".cargo-checksum.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CargoSources:
-    """The table [source] of a configuration: folders of directory sources, and replacements, by name."""
+    """Folders of directory sources and replacements by name, from the table [source]."""
 
     folders: Mapping[str, PurePosixPath] = field(default_factory=dict)
     replaced: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +36,10 @@ class CargoSources:
 
 
 def read_sources(outputs: UntrustedFolder) -> CargoSources:
-    """Read the configuration of a build's source; one that cargo itself would refuse has no sources."""
+    """Read the configuration of a build's source.
+
+    One that cargo itself would refuse has no sources.
+    """
     text = next((found for name in CONFIGS if (found := _text(outputs, name)) is not None), "")
     try:
         tables: Any = tomllib.loads(text).get("source")

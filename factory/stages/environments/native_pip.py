@@ -1,4 +1,4 @@
-"""pip for a check's root on a native Python: a fifth of the time under QEMU, the same files.
+"""pip for a check's root on a native Python: same files, a fifth of the time.
 
 The native Python and the pip of the environment's layer are mounted read-only, for commands that ask for them alone.
 """

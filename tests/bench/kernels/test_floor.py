@@ -12,13 +12,13 @@ PREFILL = Case(macs=1, rows=8, bits=16)
 
 
 def test_floor_of_one_row_is_half_a_load_per_multiply_add() -> None:
-    """64 sums in eight registers of 256 bits: one multiply-add, and half of a load of eight registers."""
+    """64 sums in eight registers take one multiply-add and half of a load of eight."""
     assert floor_of(DECODE, 256).total == 1.5 / 64
     assert floor_of(DECODE, 256).weighted == 1.5 / 8
 
 
 def test_floor_of_several_rows_shares_loads() -> None:
-    """Three rows of 64 sums and their operand take 28 registers; eight rows fit with fewer columns."""
+    """Three rows of 64 sums take 28 registers; eight rows fit with fewer columns."""
     assert floor_of(PREFILL, 256).total == pytest.approx(3.5 / (3 * 64))
     assert floor_of(PREFILL, 256).weighted == (8 + 0.5) / (8 * 8)
 

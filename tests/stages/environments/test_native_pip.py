@@ -68,7 +68,7 @@ def digest(text: str) -> str:
 
 
 def make_wheels(folder: Path) -> None:
-    """Make a package with scripts, data and requirements, for several machines, and another pip."""
+    """Make packages with scripts, data and requirements, and another pip."""
     scripts = {
         "{info}/entry_points.txt": "[console_scripts]\ndemo = demo:main\n[gui_scripts]\ndemo-window = demo:main\n",
         "{data}/scripts/demo-script": "#!python\nprint(1)\n",
@@ -98,7 +98,7 @@ def make_wheels(folder: Path) -> None:
 
 
 def install(root: RootfsEnvironment, folder: Path, log: MemoryLog, *commands: Sequence[str]) -> dict[str, Any]:
-    """Install the wheels by pip commands in a new root; return the files that changed, by path."""
+    """Install wheels by pip commands in a new root; return the changed files by path."""
     with root.open(folder, caches="test") as sandbox:
         make_wheels(sandbox.inputs / "wheels")
         for words in commands:
@@ -110,7 +110,7 @@ def install(root: RootfsEnvironment, folder: Path, log: MemoryLog, *commands: Se
 
 
 def content(path: Path) -> tuple[object, ...]:
-    """Return the type, the rights and the content of a file; of byte code, what decides how it runs."""
+    """Return a file's type, rights and content; of byte code, what decides its run."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         return stat.S_IFMT(status.st_mode), status.st_rdev

@@ -56,7 +56,10 @@ def end_cleanly(client: DockerClient, execution: str) -> None:
 
 
 def end_leftovers(client: DockerClient, container: str) -> None:
-    """End what a command left running in a container, as bubblewrap does; not with an engine on another machine."""
+    """End what a command left running in a container, as bubblewrap does.
+
+    This is not possible with an engine on another machine.
+    """
     first = int(client.api.inspect_container(container)["State"]["Pid"])
     if is_in_container(first, container):
         end_orphans(first)
