@@ -72,7 +72,7 @@ def demo(session: nox.Session) -> None:
     for command in (
         ["setup"],
         ["build", "llama-cpp-python"],
-        ["index", *index],
+        ["index", "llama-cpp-python", *index],
         ["check", "llama-cpp-python", "--index", "dist/index", "--profile", "rv64gc", "--profile", "k1"],
     ):
         session.run(factory, *command, env=environment())

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.utils import NormalizedName, parse_wheel_filename
+
 from factory.model.target import FIRST_PYTHON
 
 
@@ -101,3 +103,8 @@ class StoredWheel:
     record_key: str
     profiles: tuple[str, ...]
     pythons: tuple[str, ...] = (FIRST_PYTHON,)
+
+    @property
+    def project(self) -> NormalizedName:
+        """The project that the file name states."""
+        return parse_wheel_filename(self.path.name)[0]

@@ -290,7 +290,7 @@ class Recipe:
         default=False,
         metadata=about(
             '`true` where the package index has the same project, as with `source.kind = "pypi"`; without it '
-            "`factory index` refuses to publish anything, other packages too",
+            "`factory index` refuses to publish the package",
             tables=(PACKAGE_TABLE,),
         ),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factory.publish.file_locations import FileLocations
@@ -23,12 +23,14 @@ OpenMirror = Callable[[Sequence[Release]], AbstractContextManager[Mirror]]
 class Dependencies:
     """Dependencies of wheels.
 
-    `files` are mirrored, `found` are pinned versions by root, and `notes` name roots that can't be resolved.
+    `files` are mirrored, `found` are pinned versions by root, and `notes` name published roots that can't be resolved.
+    `unresolvable` holds the refusals of new roots.
     """
 
     files: tuple[Path, ...] = ()
     found: Mapping[Root, Sequence[Pin]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unresolvable: tuple[Unresolvable, ...] = ()
 
 
 def resolve_dependencies(
@@ -37,15 +39,33 @@ def resolve_dependencies(
     locations: FileLocations,
     cache: ResolutionCache,
     open_mirror: OpenMirror,
-) -> Dependencies:
-    """Resolve the wheels whose cached resolution is stale.
+) -> tuple[Sequence[Release], Dependencies]:
+    """Resolve the wheels whose cached resolution is stale; returns `built` without unresolvable ones.
 
-    The mirror is opened for those only.
+    A new wheel has to be resolvable on each Python that it was checked on. What is left is resolved without it, since
+    another wheel may have been resolved to it.
+    """
+    refused: list[Unresolvable] = []
+    while True:
+        dependencies, failed = _resolve(built, published, locations, cache, open_mirror)
+        if not failed:
+            return built, replace(dependencies, unresolvable=tuple(refused))
+        refused += failed.values()
+        known = {release.filename for release in published}
+        built = [each for each in built if each.filename in known or failed.keys().isdisjoint(find_roots([each]))]
 
-    Wheels without a local file are not resolved: their dependencies were found when they were published.
 
-    Raises:
-        Unresolvable: a wheel of `built` that is not yet published lacks a dependency.
+def _resolve(
+    built: Sequence[Release],
+    published: Sequence[Release],
+    locations: FileLocations,
+    cache: ResolutionCache,
+    open_mirror: OpenMirror,
+) -> tuple[Dependencies, Mapping[Root, Unresolvable]]:
+    """Resolve stale wheels; the mirror is opened for those only.
+
+    Wheels without a local file are not resolved: their dependencies were found when they were published. The second
+    value holds the new roots that can't be resolved.
     """
     files = _local_files((*built, *published), locations)
     known = {release.filename for release in published}
@@ -53,7 +73,7 @@ def resolve_dependencies(
     listed = (each for each in (*built, *published) if releases[each.filename].listed)
     stale = cache.find_stale(find_roots(each for each in listed if each.filename in files), releases.values())
     if not stale:
-        return Dependencies()
+        return Dependencies(), {}
     with open_mirror([_link_local(release, files) for release in releases.values()]) as mirror:
         return _fetch(stale, mirror, find_roots(release for release in built if release.filename not in known))
 
@@ -72,22 +92,26 @@ def _link_local(release: Release, files: Mapping[str, Path]) -> Release:
     return release if path is None else link_to_file(release, path)
 
 
-def _fetch(roots: Sequence[Root], mirror: Mirror, new: Sequence[Root]) -> Dependencies:
+def _fetch(
+    roots: Sequence[Root], mirror: Mirror, new: Sequence[Root]
+) -> tuple[Dependencies, Mapping[Root, Unresolvable]]:
     """Fetch the dependencies of `roots`.
 
-    An unresolvable root is refused if it is new, else noted.
+    An unresolvable root is returned if it is new, else noted.
     """
     files: set[Path] = set()
     found: dict[Root, Sequence[Pin]] = {}
     notes = []
+    failed: dict[Root, Unresolvable] = {}
     for root in roots:
         try:
             needed = mirror.fetch_needed(root.requirement, root.python)
         except Unresolvable as error:
             if root in new:
-                raise
-            notes.append(f"{root}: published, but no longer installable from this index: {error.message}")
+                failed[root] = error
+            else:
+                notes.append(f"{root}: published, but no longer installable from this index: {error.message}")
         else:
             files.update(needed.files)
             found[root] = needed.pins
-    return Dependencies(files=tuple(sorted(files)), found=found, notes=tuple(notes))
+    return Dependencies(files=tuple(sorted(files)), found=found, notes=tuple(notes)), failed

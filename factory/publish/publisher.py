@@ -6,6 +6,7 @@ requests takes as long as everything else together, and most commands need neith
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,15 +35,17 @@ from factory.util.log import LogSink
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """Result of `publish`: all releases, new or changed ones, written files, and notes.
+    """Result of `publish`: all releases, new or changed ones, written files, notes, refusals.
 
-    A note names a release that is published with a defect, such as METADATA that installers can't fetch.
+    A note names a release that is published with a defect, such as METADATA that installers can't fetch. A refusal says
+    why a candidate is not published.
     """
 
     releases: tuple[Release, ...]
     added: tuple[Release, ...]
     changed: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    refused: tuple[PublishError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,77 +80,100 @@ def publish(
     This adds entries to the ledger and files to `output`.
 
     The caller writes the pages next (`factory.site.writer`). Everything is verified and every file is in place before
-    the ledger is written: a refusal publishes nothing, every file that the ledger names exists, and the next run
-    completes an interrupted one. The ledger stays locked throughout. `store` is the folder of stored wheels, `mirror`
-    the one that keeps dependencies, see `open_mirror`.
+    the ledger is written: every file that the ledger names exists, and the next run completes an interrupted one. The
+    ledger stays locked throughout. `store` is the folder of stored wheels, `mirror` the one that keeps dependencies,
+    see `open_mirror`.
+
+    A candidate is refused, and everything else is published, if its file name was published with other bytes, if its
+    project has the name of another one on the configured index, or if a dependency can't be resolved.
 
     A published wheel is resolved again only where its dependencies may have changed, see
-    `factory.publish.resolution_cache`; if that fails, a note says so and everything else is published.
+    `factory.publish.resolution_cache`; if that fails, a note says so.
 
     Raises:
-        PublishError: a candidate's checks passed on no profile, its file name was published with other bytes, its
-            project has the name of another one on the configured index, a dependency can't be resolved, or a published
-            file is not found.
+        PublishError: a candidate's checks passed on no profile, its bytes changed after them, two candidates have one
+            file name, or a published file is not found.
     """
     with ledger.locked():
         published = ledger.read()
         locations = FileLocations(candidates, store=store, mirror=mirror, output=output)
         cache = ResolutionCache(ledger.folder, target)
-        built, notes = _describe_built(candidates, published, ledger, terms)
-        dependencies = _resolve(built, published, locations, cache, target=target, mirror=mirror, log=log)
+        described, notes, refused = _describe_built(candidates, published, ledger, terms)
+        open_cached = partial(open_mirror, target=target, cache=mirror, log=log)
+        refetch(locations.missing_mirrored(published), target=target, cache=mirror, log=log)
+        built, dependencies = resolve_dependencies(described, published, locations, cache, open_cached)
         releases = [*built, *_describe_mirrored(dependencies, published, terms)]
         ledger.verify_all(releases)
         merged = _merge(published, built, releases)
-        publication = _write(merged, published, ledger, locations, output, (*dependencies.notes, *notes))
+        publication = _write(merged, published, ledger, locations, output)
         if dependencies.found:
             cache.keep(dependencies.found, merged)
-        return publication
+        return dataclasses.replace(
+            publication, notes=(*dependencies.notes, *notes), refused=(*refused, *dependencies.unresolvable)
+        )
 
 
 def _describe_built(
     candidates: Sequence[StoredWheel], published: Sequence[Release], ledger: Ledger, terms: Terms
-) -> tuple[Sequence[Release], list[str]]:
+) -> tuple[Sequence[Release], list[str], list[PublishError]]:
     """Describe the candidates as releases at their final addresses.
 
-    The second value holds notes on uploads without METADATA.
+    The second value holds notes on uploads without METADATA, the third the refusals of candidates that are left out.
     """
     known = {release.filename: release for release in published}
     described = [describe_candidate(candidate, known.get(candidate.path.name)) for candidate in candidates]
-    ledger.verify_all(described)
-    tracked = _add_tracked_projects(described, known, terms.may_shadow)
+    acceptable, conflicts = _without_conflicts(described, ledger)
+    tracked, shadowing = _add_tracked_projects(acceptable, known, terms.may_shadow)
     built = [_add_provenance_url(release, terms.address) for release in tracked]
     if terms.base is None:
-        return built, []
+        return built, [], [*conflicts, *shadowing]
     from factory.publish.remote_files import relocate
 
     uploaded = relocate(built, terms.base)
-    return uploaded, _note_missing_metadata(built, uploaded)
+    return uploaded, _note_missing_metadata(built, uploaded), [*conflicts, *shadowing]
+
+
+def _without_conflicts(
+    described: Sequence[Release], ledger: Ledger
+) -> tuple[Sequence[Release], Sequence[PublishError]]:
+    """Leave out the releases that the ledger refuses, and return its refusals."""
+    acceptable, refused = [], []
+    for release in described:
+        try:
+            ledger.verify(release)
+        except PublishError as error:
+            refused.append(error)
+        else:
+            acceptable.append(release)
+    return acceptable, refused
 
 
 def _add_tracked_projects(
     built: Sequence[Release], known: Collection[str], may_shadow: frozenset[str]
-) -> Sequence[Release]:
+) -> tuple[Sequence[Release], Sequence[PublishError]]:
     """Set the page that each project tracks.
 
-    The package index is asked about new releases only.
-
-    Raises:
-        PublishError: the index has a project of the same name, which the recipe does not permit to shadow.
+    The package index is asked about new releases only. Those of projects that it has, and that the recipe does not
+    permit to shadow, are left out and refused.
     """
     projects = sorted({release.project for release in built if release.filename not in known})
     if not projects:
-        return built
+        return built, []
     from factory.publish.upstream_index import configured_upstream
 
     with configured_upstream() as upstream:
         pages = {project: upstream.page_url(project) for project in projects}
     shadowing = [project for project, page in pages.items() if page is not None and project not in may_shadow]
-    if shadowing:
-        raise PublishError(
-            f"{', '.join(shadowing)}: cannot publish: the package index already has projects of these names",
-            hint="if it is the same project, add shadows-upstream = true under [package] in the recipe; else rename it",
-        )
-    return [replace(release, tracks=pages.get(release.project)) for release in built]
+    permitted = [release for release in built if release.filename in known or release.project not in shadowing]
+    tracked = [replace(release, tracks=pages.get(release.project)) for release in permitted]
+    return tracked, [_shadowing(project) for project in shadowing]
+
+
+def _shadowing(project: str) -> PublishError:
+    return PublishError(
+        f"{project}: cannot publish: the package index already has a project of this name",
+        hint="if it is the same project, add shadows-upstream = true under [package] in the recipe; else rename it",
+    )
 
 
 def _add_provenance_url(release: Release, address: str | None) -> Release:
@@ -167,22 +193,6 @@ def _note_missing_metadata(built: Sequence[Release], uploaded: Sequence[Release]
         for before, after in zip(built, uploaded, strict=True)
         if before.metadata_sha256 is not None and after.metadata_sha256 is None
     ]
-
-
-def _resolve(
-    built: Sequence[Release],
-    published: Sequence[Release],
-    locations: FileLocations,
-    cache: ResolutionCache,
-    *,
-    target: Target,
-    mirror: Path,
-    log: LogSink,
-) -> Dependencies:
-    """Fetch missing dependencies of published wheels, and resolve stale wheels."""
-    refetch(locations.missing_mirrored(published), target=target, cache=mirror, log=log)
-    open_cached = partial(open_mirror, target=target, cache=mirror, log=log)
-    return resolve_dependencies(built, published, locations, cache, open_cached)
 
 
 def _describe_mirrored(dependencies: Dependencies, published: Sequence[Release], terms: Terms) -> Sequence[Release]:
@@ -242,14 +252,13 @@ def _write(
     ledger: Ledger,
     locations: FileLocations,
     output: Path,
-    notes: tuple[str, ...],
 ) -> Publication:
     """Write the files of the index, on disk before the ledger that names them."""
     changed = write_files(merged, locations.locate, output)
     if changed:
         sync_trees(output)
     added = _record(merged, published, ledger)
-    return Publication(releases=merged, added=added, changed=changed, notes=notes)
+    return Publication(releases=merged, added=added, changed=changed)
 
 
 def _record(merged: Iterable[Release], published: Sequence[Release], ledger: Ledger) -> tuple[Release, ...]:

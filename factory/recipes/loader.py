@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +66,32 @@ def load_recipes(root: Path, kinds: SourceKinds) -> dict[str, Recipe]:
     return recipes
 
 
-def shadowing_projects(root: Path) -> frozenset[NormalizedName]:
-    """Return the projects that recipes may publish although the package index has them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeProject:
+    """The project of a recipe's wheels, and whether the package index may have one of that name."""
+
+    recipe: NormalizedName
+    project: NormalizedName
+    may_shadow: bool
+
+
+def recipe_projects(root: Path) -> tuple[RecipeProject, ...]:
+    """Return the projects of all recipes, by recipe.
 
     Only the tables `package` of `root/*/recipe.toml` are read.
 
     Raises:
         RecipeError: a file is not TOML.
     """
-    tables = (Document(file).data.get(PACKAGE_TABLE) for file in root.glob(f"*/{RECIPE_FILE}"))
-    return frozenset(
-        canonicalize_name(str(table.get("distribution") or table.get("name")))
+    tables = (Document(file).data.get(PACKAGE_TABLE) for file in sorted(root.glob(f"*/{RECIPE_FILE}")))
+    return tuple(
+        RecipeProject(
+            recipe=canonicalize_name(str(table.get("name"))),
+            project=canonicalize_name(str(table.get("distribution") or table.get("name"))),
+            may_shadow=table.get("shadows-upstream") is True,
+        )
         for table in tables
-        if isinstance(table, Mapping) and table.get("shadows-upstream") is True
+        if isinstance(table, Mapping)
     )
 
 

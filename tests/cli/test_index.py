@@ -7,17 +7,22 @@ import shutil
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from factory.cli.commands import index
 from factory.cli.commands.index import default_ledger
 from factory.cli.main import main, make_parser
 from factory.errors import PublishError, StoreError
+from factory.model.artifacts import StoredWheel
 from factory.publish.ledger import Ledger
 from factory.publish.output_folder import STATE_FILE
 from factory.publish.release import Mirrored
 from factory.publish.reports import WheelReport, write_report
 from factory.publish.wheel_metadata import describe_wheel
+from factory.recipes.loader import RecipeProject
+from factory.store.store import Store
 from tests.support.ledgers import build
+from tests.support.publications import stored
 from tests.support.wheelmaker import make_wheel, release_of, tree_of
 
 
@@ -119,6 +124,77 @@ def test_pages_of_no_ledger_are_not_written(output: Path) -> None:
 @pytest.mark.parametrize(("option", "needed"), [("--json", True), ("--pages-only", False), ("--verify", False)])
 def test_only_who_opens_the_store_has_to_be_root(option: str, needed: bool) -> None:
     assert make_parser().parse_args(["index", option]).needs_root is needed
+
+
+def of_recipe(recipe: str, project: str) -> RecipeProject:
+    return RecipeProject(recipe=canonicalize_name(recipe), project=canonicalize_name(project), may_shadow=False)
+
+
+RECIPES = (of_recipe("engine", "engine"), of_recipe("maths-lp64", "maths"), of_recipe("other", "other"))
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> list[StoredWheel]:
+    requires = {
+        "engine": ['maths>=1; platform_machine == "riscv64"', 'other; platform_machine == "x86_64"', "elsewhere"],
+        "maths": ["engine"],
+        "other": [],
+        "foreign": [],
+    }
+    return [stored(make_wheel(tmp_path, name, requires=needs)) for name, needs in requires.items()]
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        ((), ["engine", "maths", "other"]),
+        (("engine",), ["engine", "maths"]),
+        (("Maths_LP64",), ["engine", "maths"]),
+        (("other",), ["other"]),
+    ],
+)
+def test_wheels_of_recipes_and_what_they_require_are_chosen(
+    wheels: list[StoredWheel], names: tuple[str, ...], chosen: list[str]
+) -> None:
+    assert [each.project for each in index.select(wheels, names, RECIPES)] == chosen
+
+
+def test_wheels_that_no_recipe_makes_are_noted(wheels: list[StoredWheel], capsys: pytest.CaptureFixture[str]) -> None:
+    index.select(wheels, (), RECIPES)
+    assert capsys.readouterr().err.endswith(": foreign\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("foreign", "known recipes: engine, maths-lp64, other"), ("other", "run: factory build other")]
+)
+def test_name_without_recipe_or_wheel_is_refused(wheels: list[StoredWheel], name: str, hint: str) -> None:
+    with pytest.raises(PublishError, match=f"^{name}: ") as caught:
+        index.select(wheels[:2], [name], RECIPES)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.usefixtures("upstream")
+def test_index_with_refused_wheel_is_written_and_fails(
+    output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [
+        make_wheel(output.parent / "made", "demo"),
+        make_wheel(output.parent / "made", "lost", requires=["nowhere"]),
+    ]
+    monkeypatch.setattr(Store, "published_candidates", lambda _store: list(map(stored, made)))
+    monkeypatch.setattr(index, "recipe_projects", lambda _root: [of_recipe("demo", "demo"), of_recipe("lost", "lost")])
+    assert run_index("--output", str(output), "--ledger", str(output.parent / "ledger")) == PublishError.exit_code
+    shown = capsys.readouterr()
+    assert "factory: lost==1.0: cannot resolve for riscv64" in shown.err
+    assert f"2 files, 1 new or changed, 1 refused, in {output}" in shown.out
+    assert (output / "simple/demo/index.html").is_file()
+    assert not (output / "simple/lost").exists()
+
+
+def test_names_belong_to_publishing_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["index", "demo", "--verify"])
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_pages_are_either_written_or_proved(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,7 @@ def llama(store: Store) -> BuildRecord:
 @pytest.fixture(scope="module")
 def index(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("index")
-    published = own_factory("index", "--output", str(folder), "--ledger", str(folder / "ledger"))
+    published = own_factory("index", "llama-cpp-python", "--output", str(folder), "--ledger", str(folder / "ledger"))
     assert published.returncode == 0, published.stderr
     return folder
 

@@ -54,9 +54,9 @@ def test_real_package_passes_on_every_profile(store: Store, name: str) -> None:
 
 
 def test_a_resolve_of_torch_fetches_none_of_its_wheel(tmp_path: Path) -> None:
-    """Of the torch that is made in minutes, from an index of everything that was built."""
+    """Of the torch that is made in minutes, from an index of it and what it requires."""
     run_factory("build", "torch-debian", "--python", "3.14")
-    run_factory("index", "--output", str(tmp_path / "index"), "--ledger", str(tmp_path / "ledger"))
+    run_factory("index", "torch-debian", "--output", str(tmp_path / "index"), "--ledger", str(tmp_path / "ledger"))
     (tmp_path / "wanted.in").write_text("torch\n")
     lines: list[str] = []
     with serve(tmp_path / "index", on_request=lines.append) as base:

@@ -75,24 +75,26 @@ def test_published_wheel_damaged_later_is_not_indexed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [210, 250])
-def test_too_long_file_name_publishes_nothing(tmp_path: Path, length: int) -> None:
+def test_too_long_file_name_is_refused_alone(tmp_path: Path, length: int) -> None:
     wheel = make_wheel(tmp_path / "store", "demo")
     long = wheel.rename(wheel.with_name(wheel.name.replace("py3-", f"py3.{'y' * (length - len(wheel.name) - 1)}-")))
-    with pytest.raises(PublishError, match=f"its file name has {length} characters"):
-        publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "aaa")), stored(long))
-    assert Ledger(tmp_path / "ledger").read() == ()
-    assert not (tmp_path / "out").exists()
+    publication = publish_to(tmp_path, stored(make_wheel(tmp_path / "store", "aaa")), stored(long))
+    (refused,) = publication.refused
+    assert f"its file name has {length} characters" in refused.message
+    assert [release.project for release in publication.releases] == ["aaa"]
 
 
-def test_rebuild_with_other_bytes_publishes_nothing(tmp_path: Path) -> None:
+def test_rebuild_with_other_bytes_is_refused_alone(tmp_path: Path) -> None:
     first = stored(make_wheel(tmp_path / "one", "demo"))
-    publish_to(tmp_path, first)
-    before = tree_of(tmp_path / "out"), tree_of(tmp_path / "ledger")
+    (published,) = publish_to(tmp_path, first).releases
     rebuilt = stored(make_wheel(tmp_path / "two", "demo", code="ANSWER = 43\n"))
     innocent = stored(make_wheel(tmp_path / "two", "aaa"))
-    with pytest.raises(PublishError, match="already published with other bytes"):
-        publish_to(tmp_path, innocent, rebuilt)
-    assert (tree_of(tmp_path / "out"), tree_of(tmp_path / "ledger")) == before
+    publication = publish_to(tmp_path, innocent, rebuilt)
+    (refused,) = publication.refused
+    assert "already published with other bytes" in refused.message
+    assert publication.releases == (*publication.added, published)
+    assert [release.filename for release in publication.added] == [innocent.path.name]
+    assert sha256_of(tmp_path / "out/files" / first.path.name) == first.sha256
 
 
 def test_rebuild_with_build_tag_is_published_too(tmp_path: Path) -> None:
@@ -239,12 +241,12 @@ def test_dependency_with_credential_in_url_is_copied(upstream: Upstream, tmp_pat
 def test_shadowed_name_is_refused_without_permission(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("demo", "0.1")
     candidate = stored(make_wheel(tmp_path / "store", "demo"))
-    with pytest.raises(PublishError) as caught:
-        publish_to(tmp_path, candidate)
-    assert caught.value.message.startswith("demo: cannot publish: the package index already")
-    assert "shadows-upstream = true" in str(caught.value.hint)
-    assert Ledger(tmp_path / "ledger").read() == ()
-    (release,) = publish_to(tmp_path, candidate, terms=Terms(may_shadow=frozenset({"demo"}))).releases
+    publication = publish_to(tmp_path, candidate, stored(make_wheel(tmp_path / "store", "other")))
+    (refused,) = publication.refused
+    assert refused.message.startswith("demo: cannot publish: the package index already")
+    assert "shadows-upstream = true" in str(refused.hint)
+    assert [release.project for release in publication.releases] == ["other"]
+    (release,) = publish_to(tmp_path, candidate, terms=Terms(may_shadow=frozenset({"demo"}))).added
     assert release.tracks == f"{upstream.url}/simple/demo/"
     assert (
         f'<meta name="pypi:tracks" content="{release.tracks}">' in (tmp_path / "out/simple/demo/index.html").read_text()

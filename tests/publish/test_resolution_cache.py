@@ -9,7 +9,6 @@ import pytest
 from msgspec import structs
 from packaging.version import Version
 
-from factory.errors import PublishError
 from factory.model.target import Target
 from factory.publish.ledger import Ledger
 from factory.publish.publisher import Publication
@@ -158,10 +157,28 @@ def test_wheel_no_longer_installable_is_noted_only(upstream: Upstream, tmp_path:
     (note,) = publication.notes
     assert note.startswith("engine==1.0 on 3.13: published, but no longer installable")
     assert "needed" in note
-    with pytest.raises(PublishError, match=r"late==1\.0: cannot resolve for riscv64"):
-        published(tmp_path, make_wheel(tmp_path / "store", "late", requires=["needed"]))
-    with pytest.raises(PublishError, match=r"engine==1\.0: cannot resolve for riscv64"):
-        published(tmp_path, make_wheel(tmp_path / "rebuilt", "engine", build="1", requires=["needed"]))
+    for late in (
+        make_wheel(tmp_path / "store", "late", requires=["needed"]),
+        make_wheel(tmp_path / "rebuilt", "engine", build="1", requires=["needed"]),
+    ):
+        publication = published(tmp_path, late)
+        (refused,) = publication.refused
+        assert refused.message.startswith(f"{late.name.partition('-')[0]}==1.0: cannot resolve for riscv64")
+        assert publication.added == ()
+
+
+def test_wheel_resolved_to_a_refused_one_is_resolved_again(upstream: Upstream, tmp_path: Path) -> None:
+    """Version 2.0 of `needed` is refused because of Python 3.13; on 3.14 `engine` was resolved to it."""
+    upstream.add("late", tag="cp314-cp314-manylinux_2_38_riscv64")
+    first = make_wheel(tmp_path / "store", "needed")
+    published(tmp_path, first)
+    second = stored(make_wheel(tmp_path / "store", "needed", "2.0", requires=["late"]))
+    engine = replace(stored(make_wheel(tmp_path / "store", "engine", requires=["needed"])), pythons=("3.14",))
+    publication = publish_to(tmp_path, stored(first), replace(second, pythons=("3.13", "3.14")), engine)
+    (refused,) = publication.refused
+    assert refused.message.startswith("needed==2.0: cannot resolve")
+    assert [each.filename for each in publication.added] == [engine.path.name]
+    assert publication.notes == ()
 
 
 def test_yanked_wheel_is_resolved_and_unlisted_one_is_not(

@@ -8,7 +8,7 @@ import pytest
 
 from factory.errors import RecipeError
 from factory.recipes.document import Document
-from factory.recipes.loader import shadowing_projects
+from factory.recipes.loader import recipe_projects
 from tests.support.recipes import SMALLEST, write
 
 
@@ -17,7 +17,7 @@ def test_damaged_document_error_has_line_and_hint(tmp_path: Path, content: bytes
     file = write(tmp_path, SMALLEST) / "recipe.toml"
     file.write_bytes(content)
     with pytest.raises(RecipeError, match=r"recipe\.toml:1: .*\n  hint: "):
-        shadowing_projects(tmp_path)
+        recipe_projects(tmp_path)
 
 
 def test_missing_document_error_has_a_hint(tmp_path: Path) -> None:

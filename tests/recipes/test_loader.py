@@ -14,7 +14,7 @@ from factory.errors import RecipeError
 from factory.model.recipe import Recipe, RepackOptions
 from factory.model.source import Overlay
 from factory.model.target import DEFAULT_PROFILES
-from factory.recipes.loader import load_models, shadowing_projects
+from factory.recipes.loader import load_models, recipe_projects
 from factory.stages.sources.deb import DebSource
 from factory.stages.sources.debian import DebianPackaging, DebianSource
 from factory.stages.sources.local import LocalSource
@@ -400,7 +400,7 @@ def test_versions_in_overlays_match_the_recipes() -> None:
             assert ours == {name: f"=={recipes[canonicalize_name(name)].version}" for name in ours}, folder
 
 
-def test_shadowing_projects_need_only_the_package_table(tmp_path: Path) -> None:
+def test_recipe_projects_need_only_the_package_table(tmp_path: Path) -> None:
     tables = {
         "one": 'name = "One"\nshadows-upstream = true',
         "two": 'name = "two"\ndistribution = "Two_X"\nshadows-upstream = true',
@@ -410,4 +410,10 @@ def test_shadowing_projects_need_only_the_package_table(tmp_path: Path) -> None:
     for name, text in tables.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "recipe.toml").write_text(f"[package]\n{text}\n")
-    assert shadowing_projects(tmp_path) == {"one", "two-x"}
+    found = {each.recipe: (each.project, each.may_shadow) for each in recipe_projects(tmp_path)}
+    assert found == {
+        "one": ("one", True),
+        "two": ("two-x", True),
+        "three": ("three", False),
+        "four": ("four", False),
+    }

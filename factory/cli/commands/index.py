@@ -1,4 +1,4 @@
-"""`factory index`: publish all checked wheels of the store, and write the index."""
+"""`factory index`: publish checked wheels of the store, and write the index."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from packaging.utils import NormalizedName, canonicalize_name
+
 from factory.cli.console import Reporter, print_table
 from factory.errors import IndexDiffers, PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
 from factory.model.target import DEFAULT_TARGET
+from factory.publish.candidates import with_requirements
 from factory.publish.file_locations import FileLocations
 from factory.publish.ledger import Ledger
 from factory.publish.ledger_history import find_uncommitted, find_violations, has_history
@@ -26,7 +29,7 @@ from factory.publish.report_writer import BuildHistory, write_reports
 from factory.publish.reports import with_reports
 from factory.publish.simple_api import install_lines
 from factory.publish.verify import find_differences
-from factory.recipes.loader import shadowing_projects
+from factory.recipes.loader import RecipeProject, recipe_projects
 from factory.site.config import load_settings
 from factory.store.store import Store
 from factory.util.paths import Layout, checkout, default_layout
@@ -50,6 +53,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_publishing(parser)
     parser.set_defaults(url=None)
     instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "names",
+        nargs="*",
+        default=(),
+        metavar="NAME",
+        help="recipe to publish, with what it requires (default: all recipes)",
+    )
     instead.add_argument(
         "--pages-only",
         action=_WithoutRoot,
@@ -98,20 +108,55 @@ def run(args: argparse.Namespace) -> int:
         write_from_ledger(Ledger(args.ledger or default_ledger(args.output)), args.output, force=args.force)
         return 0
     layout = default_layout()
-    publish_and_show(Store(layout.store).published_candidates(), args, layout)
-    return 0
+    stored = Store(layout.store).published_candidates()
+    candidates = select(stored, args.names, recipe_projects(checkout() / "recipes"))
+    return publish_and_show(candidates, args, layout)
 
 
-def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> None:
-    """Publish the candidates, write the pages, and print new releases."""
+def select(
+    stored: Sequence[StoredWheel], names: Sequence[str], projects: Sequence[RecipeProject]
+) -> Sequence[StoredWheel]:
+    """Return the wheels of the named recipes with what these require, else of all recipes.
+
+    A note is printed on wheels that no recipe makes: other checkouts use the same store.
+
+    Raises:
+        PublishError: a name is no recipe's, or its wheel is not in the store.
+    """
+    by_recipe = {each.recipe: each.project for each in projects}
+    ours = [each for each in stored if each.project in by_recipe.values()]
+    if names:
+        return with_requirements(ours, [_find_project(name, by_recipe, ours) for name in names])
+    if others := sorted({each.project for each in stored} - set(by_recipe.values())):
+        print(f"factory: not published, since no recipe here makes them: {', '.join(others)}", file=sys.stderr)
+    return ours
+
+
+def _find_project(
+    name: str, by_recipe: Mapping[NormalizedName, NormalizedName], stored: Sequence[StoredWheel]
+) -> NormalizedName:
+    """Return the project of a recipe's wheels in the store."""
+    project = by_recipe.get(canonicalize_name(name))
+    if project is None:
+        raise PublishError(f"{name}: no recipe of this name", hint=f"known recipes: {', '.join(sorted(by_recipe))}")
+    if all(each.project != project for each in stored):
+        raise PublishError(f"{name}: no checked wheel in the store", hint=f"run: factory build {name}")
+    return project
+
+
+def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> int:
+    """Publish the candidates, write the pages, and print new releases.
+
+    Returns the exit status: not 0 where a candidate was refused.
+    """
     # Imported here: commands that write no pages need neither templates nor the table of licences.
     from factory.publish.sbom import write_sboms
     from factory.site.writer import write_site
 
     store, folder = Store(layout.store), args.ledger or default_ledger(args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
-    shadowing = shadowing_projects(checkout() / "recipes")
-    terms = Terms(may_shadow=shadowing, base=args.url, mirror=args.mirror, address=address)
+    shadowing = (each.project for each in recipe_projects(checkout() / "recipes") if each.may_shadow)
+    terms = Terms(may_shadow=frozenset(shadowing), base=args.url, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two concurrent publishers, the later one writes the pages of both.
     with owned_by_user(args.output, folder), stage as log, ledger.locked():
@@ -133,12 +178,13 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
             write_sboms(publication.releases, folder, args.output, force=args.force)
         finally:  # published wheels are on the pages even if their reports fail
             write_site(ledger, args.output, force=args.force)
-    for note in publication.notes:
+    for note in (*publication.notes, *publication.refused):
         print(f"factory: {note}", file=sys.stderr)
     if args.json:
         print(as_json(publication))
     else:
         _show(publication, args.output)
+    return PublishError.exit_code if publication.refused else 0
 
 
 def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> None:
@@ -241,7 +287,8 @@ def _show(publication: Publication, output: Path) -> None:
     if publication.added:
         rows = [(release.filename, f"{release.size:,}", _origin(release)) for release in publication.added]
         print_table(("new or changed", "bytes", "origin"), rows)
-    print(f"{len(publication.releases)} files, {len(publication.added)} new or changed, in {output}")
+    refused = f", {len(publication.refused)} refused" if publication.refused else ""
+    print(f"{len(publication.releases)} files, {len(publication.added)} new or changed{refused}, in {output}")
     print(*install_lines((output / "simple").absolute().as_uri()), sep="\n")
 
 

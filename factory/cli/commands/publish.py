@@ -41,8 +41,7 @@ def run(args: argparse.Namespace) -> int:
     store = Store(layout.store)
     candidates = [find_candidate(path, store) for path in args.wheels]
     if args.write_metadata is None:
-        publish_and_show(candidates, args, layout)
-        return 0
+        return publish_and_show(candidates, args, layout)
     with owned_by_user(args.write_metadata):
         for each in candidates:
             print(write_metadata(each.path, args.write_metadata))
