@@ -49,6 +49,14 @@ def load_recipes(root: Path, kinds: SourceKinds) -> dict[str, Recipe]:
     Raises:
         RecipeError: the mistakes of all files together, or two recipes of the same name.
     """
+    recipes, problems = load_readable(root, kinds)
+    if problems:
+        raise RecipeError("\n".join(problems), hint=CORRECT_THESE)
+    return recipes
+
+
+def load_readable(root: Path, kinds: SourceKinds) -> tuple[dict[str, Recipe], list[str]]:
+    """Read the recipes as `load_recipes` does; return those without mistakes, and all mistakes."""
     problems: list[str] = []
     models = _load_model_names(root, problems)
     recipes: dict[str, Recipe] = {}
@@ -56,14 +64,12 @@ def load_recipes(root: Path, kinds: SourceKinds) -> dict[str, Recipe]:
         try:
             recipe = load_recipe(file.parent, kinds, models)
         except RecipeError as error:
-            problems.append(error.message)
+            problems += error.message.splitlines()
             continue
         first = recipes.setdefault(canonicalize_name(recipe.name), recipe)
         if first is not recipe:
             problems.append(f"{file}:1: package.name: {recipe.name!r} is also {first.directory / RECIPE_FILE}'s")
-    if problems:
-        raise RecipeError("\n".join(problems), hint=CORRECT_THESE)
-    return recipes
+    return recipes, problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +126,7 @@ def _load_model_names(root: Path, problems: list[str]) -> Collection[str] | None
     try:
         return tuple(load_models(root / MODELS_FILE))
     except RecipeError as error:
-        problems.append(error.message)
+        problems += error.message.splitlines()
         return None
 
 

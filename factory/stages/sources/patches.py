@@ -25,7 +25,7 @@ from factory.util.log import LogSink
 REQUIRED_FIELDS = ("Subject", "Description", "Upstream-Status")
 HUNK_LINES_SHOWN = 40
 
-_FILE_NAME = re.compile(r"(?P<number>\d{4})-[\w.+-]+\.patch")
+FILE_NAME = re.compile(r"(?P<number>\d{4})-[\w.+-]+\.patch")
 _END_OF_HEADER = "---"
 _FORM = "a header is 'Field: text' lines (further lines of a field are indented), then a line '---', then the diff"
 
@@ -52,7 +52,7 @@ def select(patches_root: Path, source: Source) -> list[Path]:
     patches = sorted(folder.iterdir()) if folder.is_dir() else []
     numbers: dict[str, Path] = {}
     for patch in patches:
-        match = _FILE_NAME.fullmatch(patch.name)
+        match = FILE_NAME.fullmatch(patch.name)
         if match is None:
             raise PatchError(f"{patch}: is not called NNNN-what-it-does.patch", hint="rename it, or move it elsewhere")
         other = numbers.setdefault(match["number"], patch)
@@ -94,7 +94,7 @@ def apply(patches: Sequence[Path], tree: SourceTree, log: LogSink) -> tuple[Appl
     """
     headers = [read_header(patch) for patch in patches]
     for patch in patches:
-        _check_paths(patch)
+        require_inside(patch)
     return tuple(_apply_one(patch, header, tree, log) for patch, header in zip(patches, headers, strict=True))
 
 
@@ -102,7 +102,7 @@ def _apply_one(patch: Path, header: Header, tree: SourceTree, log: LogSink) -> A
     date = tree.path.stat().st_mtime
     log.write(f"patch {patch.name}: {header.subject}\n")
     _run_patch(patch, tree, log)
-    for name in [*_touched(patch), PurePosixPath(".")]:
+    for name in [*touched(patch), PurePosixPath(".")]:
         path = tree.path / name
         if path.exists():  # a patch may remove files
             os.utime(path, (date, date))
@@ -135,19 +135,23 @@ def _first_lines(rejected: Path) -> str:
     return "\n".join(["rejected:", *lines[:HUNK_LINES_SHOWN], *more])
 
 
-def _check_paths(patch: Path) -> None:
-    """Refuse paths that leave the source; GNU patch only skips such files."""
-    for path in _touched(patch):
+def require_inside(patch: Path) -> None:
+    """Refuse paths that leave the source; GNU patch only skips such files.
+
+    Raises:
+        PatchError: naming the path.
+    """
+    for path in touched(patch):
         if path.is_absolute() or ".." in path.parts:
             raise PatchError(f"{patch}: changes {str(path)!r}, which leaves the source", hint="correct the path")
 
 
 def touch_top_files(patches: Sequence[Path], names: Collection[str]) -> bool:
     """Report whether a patch changes one of these files of the source's top folder."""
-    return any(str(path) in names for patch in patches for path in _touched(patch))
+    return any(str(path) in names for patch in patches for path in touched(patch))
 
 
-def _touched(patch: Path) -> Iterator[PurePosixPath]:
+def touched(patch: Path) -> Iterator[PurePosixPath]:
     """Return the files that the diff names, without their first part (`a/`, `b/`)."""
     lines = _read(patch).splitlines()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
