@@ -23,7 +23,7 @@ TWO = ["--numprocesses=2", "--dist=loadfile"]
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, types and imports."""
+    """Check style, formatting, types, imports and recipes."""
     check_style(session)
 
 
@@ -86,6 +86,7 @@ def check_style(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+    session.run("factory", "lint")
 
 
 def run_tests(session: nox.Session, *runs: Sequence[str]) -> None:

@@ -28,14 +28,24 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
 
 def add_root_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `make_run` other than the mode."""
+    add_checkout_option(parser)
+    add_environment_option(parser)
+    parser.add_argument("--keep", action="store_true", help="keep the job's folder and writable root")
+
+
+def add_checkout_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the project folder that `recipe_set` reads."""
     parser.add_argument(
         "--checkout",
         type=Path,
         metavar="DIR",
         help="project folder with recipes/ and patches/ (default: the nearest one)",
     )
-    add_environment_option(parser)
-    parser.add_argument("--keep", action="store_true", help="keep the job's folder and writable root")
+
+
+def recipe_set(args: argparse.Namespace) -> RecipeSet:
+    """Return the recipes of the project folder."""
+    return RecipeSet((args.checkout or checkout()).absolute(), SOURCE_KINDS)
 
 
 def add_environment_option(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +90,7 @@ def make_run(args: argparse.Namespace) -> Run:
     """Return the run that the options describe."""
     return Run(
         layout=default_layout(),
-        recipes=RecipeSet((args.checkout or checkout()).absolute(), SOURCE_KINDS),
+        recipes=recipe_set(args),
         reporter=Reporter(),
         config=BuildConfig(mode=args.mode, environment=args.environment),
         keep=args.keep,

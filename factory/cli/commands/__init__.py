@@ -9,6 +9,7 @@ COMMANDS = (
     "doctor",
     "board",
     "setup",
+    "lint",
     "build",
     "check",
     "rebuild",

@@ -1,0 +1,44 @@
+"""`factory lint`: find mistakes and dead options in recipes and patches."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from factory.cli.options import add_checkout_option, recipe_set
+from factory.cli.printable import printable
+from factory.errors import RecipeError
+from factory.pipeline.lint.finding import Finding
+from factory.pipeline.lint.lint import lint
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe (default: all, and what no recipe uses)")
+    add_checkout_option(parser)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; return RecipeError's exit code if there is one."""
+    recipes, found = lint(args.names, recipe_set(args))
+    _print([replace(each, file=_shown(each.file)) for each in found], len(recipes), as_json=args.json)
+    return RecipeError.exit_code if found else 0
+
+
+def _shown(path: Path) -> Path:
+    """Return a path as people write it in the current folder."""
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _print(found: Sequence[Finding], recipes: int, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([asdict(each) | {"file": str(each.file)} for each in found], indent=1))
+        return
+    for each in found:
+        print(printable(str(each)))
+    print(f"recipes: {recipes}, findings: {len(found)}")

@@ -1,0 +1,1 @@
+"""Lint: mistakes of recipes and patches that no build would show."""
