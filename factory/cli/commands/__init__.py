@@ -9,6 +9,7 @@ COMMANDS = (
     "doctor",
     "board",
     "setup",
+    "recipe",
     "lint",
     "build",
     "check",
