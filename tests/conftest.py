@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from factory.host import index_session
 from factory.host.native_programs import native_command
 from factory.model.distribution import DEFAULT_DISTRIBUTION
 from factory.publish.index_files import write_simple
@@ -19,8 +20,10 @@ from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.environments.roots import check_root, hybrid_root
 from factory.util.paths import Layout, default_layout
+from tests.support import index_server
 from tests.support.checkouts import make_cache
 from tests.support.dockerd import some_engine
+from tests.support.index_server import IndexServer
 from tests.support.layer_stores import layer_store
 from tests.support.logs import MemoryLog
 from tests.support.upstream import Upstream
@@ -109,6 +112,17 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"this machine does not let root mount a tmpfs: {mount.stderr.strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexServer]:
+    """Serve an index and configure pip with it; waits between attempts are short."""
+    monkeypatch.setattr(index_session, "BACKOFF_SECONDS", 0.001)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    with index_server.serve() as server:
+        monkeypatch.setenv("PIP_INDEX_URL", server.simple)
+        yield server
 
 
 @pytest.fixture

@@ -80,6 +80,15 @@ class Source(Tagged, ABC):
         """
         return None
 
+    def origin_warning(self) -> str:
+        """Return a warning about the pinned file where it comes from, empty if there is none.
+
+        Raises:
+            SourceError: it is not there any more, or with other content than the pinned one; or its server does not
+                answer.
+        """
+        return ""
+
     def content_sha256(self) -> str:
         """Return the hash of the source without its parts and overlay."""
         return self.sha256

@@ -8,25 +8,48 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from factory.cli.console import Reporter
 from factory.cli.options import add_checkout_option, recipe_set
 from factory.cli.printable import printable
 from factory.errors import RecipeError
+from factory.host.privileges import become_root
+from factory.model.recipe import Recipe
 from factory.pipeline.lint.finding import Finding
-from factory.pipeline.lint.lint import lint
+from factory.pipeline.lint.lint import in_order, lint
+from factory.recipes.recipe_set import RecipeSet
+from factory.util.paths import default_layout
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipe (default: all, and what no recipe uses)")
     add_checkout_option(parser)
+    parser.add_argument(
+        "--online",
+        action="store_true",
+        help="also check that sources are where they come from, that patches apply and Debian has the packages",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; return RecipeError's exit code if there is one."""
-    recipes, found = lint(args.names, recipe_set(args))
+    if args.online:
+        become_root()  # it owns the cache
+    folder = recipe_set(args)
+    recipes, found = lint(args.names, folder)
+    if args.online:
+        found = in_order([*found, *_look_up(recipes, folder)])
     _print([replace(each, file=_shown(each.file)) for each in found], len(recipes), as_json=args.json)
     return RecipeError.exit_code if found else 0
+
+
+def _look_up(recipes: Sequence[Recipe], folder: RecipeSet) -> Sequence[Finding]:
+    from factory.pipeline.lint.online import OnlineLint
+
+    layout = default_layout()
+    with Reporter().stage("recipes", "lint", layout.logs / "lint" / "online.log") as log:
+        return list(OnlineLint(layout=layout, patches=folder.patches, log=log).check(recipes))
 
 
 def _shown(path: Path) -> Path:

@@ -52,6 +52,13 @@ class DebSource(Source):
         os.utime(folder, (date, date))
         return SourceTree(path=folder, sha256=self.sha256)
 
+    def origin_warning(self) -> str:
+        """Look the package up in the pool: see `Source.origin_warning`."""
+        from factory.stages.sources.debian_pool import package_files, require_file
+
+        require_file(self, package_files(self, self.package))
+        return ""
+
     @property
     def binary_package(self) -> BinaryPackage:
         """The package, as build records name it."""

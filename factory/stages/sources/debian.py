@@ -66,6 +66,15 @@ class DebianSource(Source):
             self._apply_packaging(self.packaging, cache, tree, log)
         return tree
 
+    def origin_warning(self) -> str:
+        """Look the tarball and the packaging up in the pool: see `Source.origin_warning`."""
+        from factory.stages.sources.debian_pool import require_file, require_tarball
+
+        require_tarball(self)
+        if self.packaging is not None:
+            require_file(self, [self._packaging_name(self.packaging)])
+        return ""
+
     def content_sha256(self) -> str:
         """Return the hash of the tarball, the packaging and the excluded patches."""
         if self.packaging is None:
@@ -85,8 +94,11 @@ class DebianSource(Source):
     def _packaging_archive(self, packaging: DebianPackaging, cache: Path, log: LogSink) -> Path:
         from factory.stages.sources.debian_pool import download_file
 
-        name = f"{self.project}_{self.version}-{packaging.revision}.debian.tar.xz"
-        return cached_file(packaging.sha256, cache) or download_file(self, name, packaging.sha256, cache, log)
+        cached = cached_file(packaging.sha256, cache)
+        return cached or download_file(self, self._packaging_name(packaging), packaging.sha256, cache, log)
+
+    def _packaging_name(self, packaging: DebianPackaging) -> str:
+        return f"{self.project}_{self.version}-{packaging.revision}.debian.tar.xz"
 
     def _apply_packaging(self, packaging: DebianPackaging, cache: Path, tree: SourceTree, log: LogSink) -> None:
         """Apply the packaging as dpkg-source does; keep the source's date."""

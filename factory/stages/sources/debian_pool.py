@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -41,11 +41,35 @@ def download_tarball(source: Source, cache: Path, log: LogSink) -> Path:
     """
     folder = _folder_url(source)
     with open_session(read_index_config()) as session:
-        name = _first_existing(folder, [_tarball(source, suffix) for suffix in SUFFIXES], session)
-        if name is None:
-            raise _missing(source, folder, session)
+        name = _existing_tarball(source, folder, session)
         file = RemoteFile(url=f"{folder}/{quote(name)}", name=name, sha256=source.sha256, hint=CHECK_MIRROR)
         return _download(file, cache, session, log)
+
+
+def require_tarball(source: Source) -> None:
+    """Require the pool to have the upstream tarball, in any compression.
+
+    Raises:
+        SourceError: it has none of that version, or cannot be read.
+    """
+    with open_session(read_index_config()) as session:
+        _existing_tarball(source, _folder_url(source), session)
+
+
+def require_file(source: Source, names: Sequence[str]) -> None:
+    """Require the source package's folder to have a file with one of the names.
+
+    Raises:
+        SourceError: it has none, or cannot be read.
+    """
+    with open_session(read_index_config()) as session:
+        if _first_existing(_folder_url(source), names, session) is None:
+            raise SourceError(f"{names[0]}: the Debian mirror has no such file any more", hint=NEWER_REVISION)
+
+
+def package_files(source: Source, package: str) -> Sequence[str]:
+    """Return the names that a binary package's file may have."""
+    return [f"{package}_{source.version}_{architecture}.deb" for architecture in ARCHITECTURES]
 
 
 def download_file(source: Source, name: str, sha256: str, cache: Path, log: LogSink) -> Path:
@@ -65,10 +89,17 @@ def download_package(source: Source, package: str, cache: Path, log: LogSink) ->
     Raises:
         SourceError: it cannot be downloaded.
     """
-    names = [f"{package}_{source.version}_{architecture}.deb" for architecture in ARCHITECTURES]
+    names = package_files(source, package)
     with open_session(read_index_config()) as session:
         name = _first_existing(_folder_url(source), names, session) or names[0]
     return download_file(source, name, source.sha256, cache, log)
+
+
+def _existing_tarball(source: Source, folder: str, session: requests.Session) -> str:
+    name = _first_existing(folder, [_tarball(source, suffix) for suffix in SUFFIXES], session)
+    if name is None:
+        raise _missing(source, folder, session)
+    return name
 
 
 def _tarball(source: Source, suffix: str) -> str:

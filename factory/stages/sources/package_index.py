@@ -28,7 +28,7 @@ def download_file(project: str, version: str, kind: str, sha256: str, cache: Pat
     """
     config = read_index_config()
     with open_session(config) as session:
-        packages = _list_packages(project, config.url, session)
+        packages = _list_files(project, config.url, session)
         package = choose(packages, project, version, kind, sha256)
         if package.is_yanked:
             log.write(f"warning: {package.filename} is yanked: {package.yanked_reason or 'no reason given'}\n")
@@ -37,7 +37,18 @@ def download_file(project: str, version: str, kind: str, sha256: str, cache: Pat
         return download(file, cache, session, log)
 
 
-def _list_packages(project: str, index: str, session: requests.Session) -> list[DistributionPackage]:
+def list_files(project: str) -> list[DistributionPackage]:
+    """Return all files of a project on the configured index.
+
+    Raises:
+        SourceError: the index has no such project, or cannot be read.
+    """
+    config = read_index_config()
+    with open_session(config) as session:
+        return _list_files(project, config.url, session)
+
+
+def _list_files(project: str, index: str, session: requests.Session) -> list[DistributionPackage]:
     try:
         page = read_page(project, index, session)
     except UNREADABLE as error:

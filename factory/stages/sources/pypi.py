@@ -35,3 +35,10 @@ class PypiSource(Source):
 
         cached = cached_file(self.sha256, cache)
         return cached or download_file(self.project, self.version, SDIST, self.sha256, cache, log)
+
+    def origin_warning(self) -> str:
+        """Look the source distribution up on the index: see `Source.origin_warning`."""
+        from factory.stages.sources.package_index import SDIST, choose, list_files
+
+        found = choose(list_files(self.project), self.project, self.version, SDIST, self.sha256)
+        return f"{found.filename} is yanked: {found.yanked_reason or 'no reason given'}" if found.is_yanked else ""

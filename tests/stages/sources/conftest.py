@@ -1,24 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from factory.host import index_session
 from tests.support.archives import Entry, tar_bytes
-from tests.support.index_server import IndexServer, serve
-
-
-@pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexServer]:
-    """Serve an index and configure pip with it; waits between attempts are short."""
-    monkeypatch.setattr(index_session, "BACKOFF_SECONDS", 0.001)
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
-    with serve() as server:
-        monkeypatch.setenv("PIP_INDEX_URL", server.simple)
-        yield server
 
 
 @pytest.fixture
