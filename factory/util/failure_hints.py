@@ -55,11 +55,37 @@ def _missing_header(name: str) -> str:
 
 
 def _fetched(name: str) -> str:
+    setting = f'[build.config-settings] "cmake.define.{_source_setting(name)}" = "{_part_folder(name)}"'
+    return f"{_pinned(name)}, and hand it in with {setting}"
+
+
+def _fetched_by_setup(name: str) -> str:
+    return (
+        f"{_pinned(name)}, and give setup.py's call of CMake -D{_source_setting(name)}={_part_folder(name)}: with "
+        f"CMAKE_ARGS in [build.environment] if setup.py reads it, else with a patch"
+    )
+
+
+def _populated(name: str) -> str:
+    return (
+        f"{_pinned(name)}, and patch the call of FetchContent_Populate to take that folder: "
+        f"{_source_setting(name)} has no effect where the call itself names the address"
+    )
+
+
+def _pinned(name: str) -> str:
     return (
         f"the build wanted to download {name}, and the network is off: pin its source in the recipe as "
-        f'[source.parts."third_party/{name}"], and hand it in with [build.config-settings] '
-        f'"cmake.define.FETCHCONTENT_SOURCE_DIR_{name.upper()}" = "/build/src/third_party/{name}"'
+        f'[source.parts."third_party/{name}"]'
     )
+
+
+def _source_setting(name: str) -> str:
+    return f"FETCHCONTENT_SOURCE_DIR_{name.upper()}"
+
+
+def _part_folder(name: str) -> str:
+    return f"/build/src/third_party/{name}"
 
 
 _NO_HISTORY = (
@@ -99,10 +125,14 @@ UNREACHABLE: Known = (
      "a server can't be reached: check the network, the proxy variables, and the package index that pip and uv, or the "
      "registries that cargo is configured with; then run again"),
 )  # fmt: skip
+# CMake's FetchContent without network; a call by its own module is no call of the project.
+_FETCH = r"(?:could not find git for clone of (\S+?)(?:-populate)?$|(?:CMake|Build) step for (\S+) failed)"
+_POPULATE = r"^(?!.*FetchContent\.cmake:).* \(FetchContent_Populate\)$"
 # For commands without network.
 SEALED: Known = (
-    (r"could not find git for clone of (\S+?)(?:-populate)?$", _fetched),
-    (r"CMake step for (\S+) failed|Build step for (\S+) failed", _fetched),
+    (rf"{_FETCH}[\s\S]*?{_POPULATE}", _populated),
+    (rf"{_FETCH}[\s\S]*?/setuptools/", _fetched_by_setup),
+    (_FETCH, _fetched),
     (r"Failed to clone repository: '([^']+)'|fatal: unable to access '([^']+)': Could not resolve host",
      "the build wanted to clone {0}, and the network is off: pin that source in the recipe as [source.parts.FOLDER]"),
     (r"(?:CMake Error[^\n]*\n\s*)?error: downloading '([^']+)' failed",

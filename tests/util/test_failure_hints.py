@@ -83,7 +83,7 @@ def test_unknown_failures_get_none(line: str) -> None:
         ("clang: error: unsupported argument 'native' to option '-march='", "-march=native is for another CPU"),
         ("clang: error: unsupported option '-mavx2' for target 'riscv64'", "-mavx2 is for another CPU"),
         ("configure: error: unsupported architecture riscv64", "doesn't know riscv64"),
-        ("  error: could not find git for clone of fmt-populate", "FETCHCONTENT_SOURCE_DIR_FMT"),
+        ("  error: could not find git for clone of fmt-populate", '"cmake.define.FETCHCONTENT_SOURCE_DIR_FMT" = "/'),
         ("  CMake step for fmt failed: 1", "the network is off"),
         ("error: downloading 'https://example.com/x.zip' failed", "wanted to download https://example.com/x.zip"),
         ("cc1: error: ISA string must begin with rv32 or rv64", "take -march=native or"),
@@ -118,6 +118,42 @@ def test_hint_names_what_to_change(line: str, expected: str) -> None:
     log = f"lines before\n{line}\nlines after"
     assert expected in (hint_for(log) or "")
     assert not is_machines_fault(log)
+
+
+STACK = """  error: could not find git for clone of abseil-cpp-populate
+Call Stack (most recent call first):
+  CMakeLists.txt:29 (ExternalProject_Add)
+
+CMake Error at /v/cmake/data/share/cmake-4.4/Modules/FetchContent.cmake:1921 (message):
+  CMake step for abseil-cpp failed: 1
+Call Stack (most recent call first):
+  /v/cmake/data/share/cmake-4.4/Modules/FetchContent.cmake:2012 (__FetchContent_doPopulation)
+  {caller}
+
+Traceback (most recent call last):
+  File "{backend}", line 438, in build_wheel
+"""
+SETUPTOOLS = "/build/venv/lib/python3.14/site-packages/setuptools/build_meta.py"
+SCIKIT = "/build/venv/lib/python3.14/site-packages/scikit_build_core/build/__init__.py"
+OLD_CMAKE = "/v/cmake-3.28/Modules/FetchContent.cmake:1918:EVAL:1 (FetchContent_Populate)\n  CMakeLists.txt:9 (F)"
+
+
+@pytest.mark.parametrize(
+    ("caller", "backend", "expected"),
+    [
+        ("CMakeLists.txt:190 (FetchContent_Populate)", SETUPTOOLS, "patch the call of FetchContent_Populate"),
+        ("CMakeLists.txt:190 (FetchContent_Populate)", SCIKIT, "patch the call of FetchContent_Populate"),
+        ("CMakeLists.txt:5 (FetchContent_MakeAvailable)", SETUPTOOLS, "CMAKE_ARGS in [build.environment]"),
+        ("CMakeLists.txt:5 (FetchContent_MakeAvailable)", SCIKIT, "cmake.define.FETCHCONTENT_SOURCE_DIR_ABSEIL-CPP"),
+        (OLD_CMAKE, SCIKIT, "cmake.define.FETCHCONTENT_SOURCE_DIR_ABSEIL-CPP"),
+    ],
+)
+def test_hint_on_fetchcontent_names_what_its_caller_obeys(caller: str, backend: str, expected: str) -> None:
+    """Sentencepiece 0.2.2 has both: setup.py calls CMake, and FetchContent_Populate names an address."""
+    hint = hint_for(STACK.format(caller=caller, backend=backend)) or ""
+    assert expected in hint
+    assert '[source.parts."third_party/abseil-cpp"]' in hint
+    assert ("cmake.define" in hint) == ("cmake.define" in expected)
 
 
 @pytest.mark.parametrize(
