@@ -62,7 +62,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.publisher import _write
 from tests.support.wheelmaker import release_of
 locations = FileLocations((), store=here / "store", mirror=here, output=here / "out")
-_write((release_of(here / "demo-1.0-py3-none-any.whl"),), (), Ledger(here / "ledger"), locations, here / "out", ())
+_write((release_of(here / "demo-1.0-py3-none-any.whl"),), (), Ledger(here / "ledger"), locations, here / "out")
 """,
 }
 RECORDS = {
