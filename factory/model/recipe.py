@@ -276,6 +276,14 @@ class Recipe:
 
     name: str = field(metadata=about("name of the recipe, which is its folder's", tables=(PACKAGE_TABLE,)))
     version: Annotated[str, VERSION] = field(metadata=about("version of the wheels", tables=(PACKAGE_TABLE,)))
+    based_on: str = field(
+        default="",
+        metadata=about(
+            "name of another recipe: what this one does not state is as there, but for `name` and `build`; tables are "
+            "merged, other values replaced, and paths are relative to the recipe that states them",
+            tables=(PACKAGE_TABLE,),
+        ),
+    )
     directory: Path
     source: Source = field(metadata=about("the pinned source", tables=(ROOT_TABLE,)))
     build_number: int = field(

@@ -51,7 +51,7 @@ def _deciding(recipe: Recipe) -> Recipe:
     """
     build = replace(recipe.build, memory_per_job=0, processor_time="", toolchains=(FIRST_TOOLCHAIN,))
     check = replace(recipe.check, time_limit=str(DEFAULTS["CheckOptions"]["time_limit"]))
-    return replace(recipe, build=build, check=check, shadows_upstream=False, suite=None, file_sha256="")
+    return replace(recipe, based_on="", build=build, check=check, shadows_upstream=False, suite=None, file_sha256="")
 
 
 def _cpus(recipe: Recipe) -> list[str]:

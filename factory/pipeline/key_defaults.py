@@ -14,6 +14,7 @@ SOURCE: Mapping[str, object] = {"overlay": None, "parts": {}}
 # By class and field. Fields whose default is another of these classes are omitted if nothing is left of them.
 DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "Recipe": {
+        "based_on": "",
         "build_number": 0,
         "shadows_upstream": False,
         "suite": None,

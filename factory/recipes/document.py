@@ -37,7 +37,7 @@ class Document:
 
     Read `data`, note mistakes, then call `finish`.
 
-    `sha256` is that of the file as it was read.
+    `sha256` is that of the file as it was read, and of the one that it inherits from.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,17 +53,41 @@ class Document:
         self.data = _parse(path, text)
         self._lines = dict(_key_lines(text))
         self._problems: list[tuple[int, str]] = []
+        self._base: Document | None = None
 
-    def line_of(self, path: KeyPath) -> int:
-        """Return the line of a key, or of the nearest table around it that has one."""
-        while path and path not in self._lines:
-            path = path[:-1]
-        return self._lines.get(path, 1)
+    def inherit(self, base: Document, without: Collection[KeyPath]) -> None:
+        """Take from `base` what this document doesn't state, except the keys `without`.
+
+        Tables are merged, other values are replaced.
+        """
+        self._base = base
+        self.data = _merge(base.data, self.data, (), without)
+        self.sha256 = hashlib.sha256(f"{self.sha256} {base.sha256}".encode()).hexdigest()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The file's folder, then that of the file that it inherits from, relative to the first."""
+        own = self.path.parent
+        return (own,) if self._base is None else (own, own / ".." / self._base.path.parent.name)
+
+    def folder_of(self, path: KeyPath) -> Path:
+        """Return the one of `folders` whose file states a key."""
+        origin, _line = self._find(path)
+        return self.folders[0 if origin is self else 1]
 
     def problem(self, path: KeyPath, message: str) -> None:
         """Note a mistake at a key."""
-        line = self.line_of(path)
-        self._problems.append((line, f"{self.path}:{line}: {show(path)}: {message}"))
+        origin, line = self._find(path)
+        self._problems.append((line, f"{origin.path}:{line}: {show(path)}: {message}"))
+
+    def _find(self, path: KeyPath) -> tuple[Document, int]:
+        """Return the document and the line of a key, or of the nearest table around it that has one."""
+        while path:
+            for document in filter(None, (self, self._base)):
+                if path in document._lines:
+                    return document, document._lines[path]
+            path = path[:-1]
+        return self, 1
 
     def finish(self) -> None:
         """Report all mistakes.
@@ -74,6 +98,14 @@ class Document:
         if self._problems:
             problems = [text for _, text in sorted(self._problems, key=lambda problem: problem[0])]
             raise RecipeError("\n".join(problems), hint=CORRECT_THESE)
+
+
+def _merge(base: dict[str, Any], own: dict[str, Any], path: KeyPath, without: Collection[KeyPath]) -> dict[str, Any]:
+    merged = {key: value for key, value in base.items() if (*path, key) not in without}
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value, (*path, key), without) if both else value
+    return merged
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +15,17 @@ from factory.errors import RecipeError
 from factory.model.recipe import PACKAGE_TABLE, ROOT_TABLE, CheckOptions, ModelPin, Recipe
 from factory.model.source import Source
 from factory.recipes.consistency import contradictions
-from factory.recipes.document import CORRECT_THESE, Document
+from factory.recipes.document import CORRECT_THESE, Document, unknown
 from factory.recipes.globs import expand_globs, resolve_by_globs
 from factory.recipes.reader import Context, Refused, Value, read_table
 
 RECIPE_FILE = "recipe.toml"
 MODELS_FILE = "models.toml"
 DEFAULT_SCRIPT = "smoke.py"
+FOLDER_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+BASED_ON = (PACKAGE_TABLE, "based-on")
+# What a recipe does not inherit: its name, and the number of its own rebuilds.
+OWN_KEYS = ((PACKAGE_TABLE, "name"), (PACKAGE_TABLE, "build"))
 
 SourceKinds = Mapping[str, type[Source]]
 
@@ -33,7 +38,7 @@ def load_recipe(directory: Path, kinds: SourceKinds, models: Collection[str] | N
     Raises:
         RecipeError: one line for each mistake: `file:line: key.path: message; did you mean 'x'?`.
     """
-    document = Document(directory / RECIPE_FILE)
+    document = _open(directory / RECIPE_FILE)
     recipe = _read_recipe(document, directory, kinds)
     for path, message in contradictions(recipe, Path(MODELS_FILE), models):
         document.problem(path, message)
@@ -64,7 +69,8 @@ def load_readable(root: Path, kinds: SourceKinds) -> tuple[dict[str, Recipe], li
         try:
             recipe = load_recipe(file.parent, kinds, models)
         except RecipeError as error:
-            problems += error.message.splitlines()
+            # Recipes that are based on one report its mistakes again.
+            problems += (line for line in error.message.splitlines() if line not in problems)
             continue
         first = recipes.setdefault(canonicalize_name(recipe.name), recipe)
         if first is not recipe:
@@ -87,9 +93,9 @@ def recipe_projects(root: Path) -> tuple[RecipeProject, ...]:
     Only the tables `package` of `root/*/recipe.toml` are read.
 
     Raises:
-        RecipeError: a file is not TOML.
+        RecipeError: a file is not TOML, or is based on no other recipe.
     """
-    tables = (Document(file).data.get(PACKAGE_TABLE) for file in sorted(root.glob(f"*/{RECIPE_FILE}")))
+    tables = (_open(file).data.get(PACKAGE_TABLE) for file in sorted(root.glob(f"*/{RECIPE_FILE}")))
     return tuple(
         RecipeProject(
             recipe=canonicalize_name(str(table.get("name"))),
@@ -108,7 +114,7 @@ def load_models(path: Path) -> dict[str, ModelPin]:
         RecipeError: one line for each mistake.
     """
     document = Document(path)
-    root = Value(content=document.data, path=(), context=Context(document=document, directory=path.parent, kinds={}))
+    root = Value(content=document.data, path=(), context=Context(document=document, kinds={}))
     tables: dict[str, dict[str, Any]] = {}
     for name in document.data:
         try:
@@ -130,9 +136,39 @@ def _load_model_names(root: Path, problems: list[str]) -> Collection[str] | None
         return None
 
 
+def _open(file: Path) -> Document:
+    """Open a recipe; it inherits from the one that it is based on.
+
+    Raises:
+        RecipeError: a file is not TOML, or the other recipe is missing or based on a third one.
+    """
+    document = Document(file)
+    name = _base_of(document)
+    if name is None:
+        return document
+    other = file.parent.parent / name / RECIPE_FILE
+    if not re.fullmatch(FOLDER_NAME, name) or name == file.parent.name or not other.is_file():
+        known = [each.parent.name for each in sorted(file.parent.parent.glob(f"*/{RECIPE_FILE}"))]
+        document.problem(BASED_ON, unknown(name, [each for each in known if each != file.parent.name]))
+        document.finish()
+    base = Document(other)
+    if _base_of(base) is not None:
+        document.problem(BASED_ON, f"{name!r} is based on {_base_of(base)!r}; name that one")
+        document.finish()
+    document.inherit(base, OWN_KEYS)
+    return document
+
+
+def _base_of(document: Document) -> str | None:
+    """Return the name of the recipe that one is based on; a value of another type is refused later."""
+    package = document.data.get(PACKAGE_TABLE)
+    name = package.get(BASED_ON[1]) if isinstance(package, dict) else None
+    return name if isinstance(name, str) else None
+
+
 def _read_recipe(document: Document, directory: Path, kinds: SourceKinds) -> Recipe:
     """Read a recipe; note mistakes, and take defaults in the place of refused values."""
-    context = Context(document=document, directory=directory, kinds=kinds)
+    context = Context(document=document, kinds=kinds)
     root = Value(content=document.data, path=(), context=context)
     package = read_table(_package_table(root), Recipe, PACKAGE_TABLE)
     project = package.get("distribution") or package["name"]
@@ -140,7 +176,7 @@ def _read_recipe(document: Document, directory: Path, kinds: SourceKinds) -> Rec
     tables = read_table(replace(root, context=context), Recipe, ROOT_TABLE, known=(PACKAGE_TABLE,))
     recipe = Recipe(**package, **tables, directory=directory, file_sha256=document.sha256)
     suite = recipe.suite if recipe.suite and recipe.suite.script else None
-    return replace(recipe, check=_with_defaults(recipe.check, directory), suite=suite)
+    return replace(recipe, check=_with_defaults(recipe.check, document.folders), suite=suite)
 
 
 def _package_table(root: Value) -> Value:
@@ -156,12 +192,12 @@ def _package_table(root: Value) -> Value:
     return replace(table, content={})
 
 
-def _with_defaults(check: CheckOptions, directory: Path) -> CheckOptions:
-    """Fill in the default script, and expand globs of profiles."""
-    default = directory / DEFAULT_SCRIPT
+def _with_defaults(check: CheckOptions, folders: Sequence[Path]) -> CheckOptions:
+    """Fill in the default script, the first of these folders, and expand globs of profiles."""
+    default = next((folder / DEFAULT_SCRIPT for folder in folders if (folder / DEFAULT_SCRIPT).is_file()), None)
     return replace(
         check,
-        script=check.script or (default if default.is_file() else None),
+        script=check.script or default,
         model_profiles=_expanded(check.model_profiles, check.profiles),
         expect={fact: resolve_by_globs(dict(values), check.profiles) for fact, values in check.expect.items()},
     )

@@ -40,7 +40,6 @@ class Context:
     """Context of a value: its file, the source kinds, and the package's identity."""
 
     document: Document
-    directory: Path
     kinds: Mapping[str, type[Source]]
     project: str = ""
     version: str = ""
@@ -118,7 +117,7 @@ def read_file(path: Path, kind: type[T]) -> T:
         RecipeError: one line for each mistake.
     """
     document = Document(path)
-    context = Context(document=document, directory=path.parent, kinds={})
+    context = Context(document=document, kinds={})
     values = read_table(Value(content=document.data, path=(), context=context), kind, "")
     document.finish()
     return kind(**values)
@@ -331,7 +330,7 @@ def _read_bytes(value: Value, _: Any) -> int:
 
 def _read_path(value: Value, kind: Any) -> Path:
     _, place = get_args(kind)
-    text, directory = read(value, str), value.context.directory
+    text, directory = read(value, str), value.context.document.folder_of(value.path)
     path = directory / text
     if not text:
         return path

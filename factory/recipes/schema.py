@@ -14,13 +14,18 @@ from factory.recipes.reader import KIND, DeclaredField, declared_fields
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Keys of the package's own source that have a default.
 OPTIONAL_OF_SOURCE = ("project", "version")
+# A recipe that is based on another takes missing keys from there, also the kind of its source.
+BASED_ON = {"required": ["based-on"]}
+WITHOUT_KIND = {"type": "object", "not": {"required": [KIND]}}
 
 
 def render_schema(kinds: Mapping[str, type[Source]]) -> str:
     """Return the schema as JSON text, with the given source kinds."""
     tables = {field.key: _field(field, kinds) for field in declared_fields(Recipe, ROOT_TABLE)}
-    package = _table(declared_fields(Recipe, PACKAGE_TABLE), kinds)
-    schema = _closed({PACKAGE_TABLE: package} | tables, [PACKAGE_TABLE, SOURCE_TABLE])
+    package = _table(declared_fields(Recipe, PACKAGE_TABLE), kinds, optional=["version"])
+    package["anyOf"] = [{"required": ["version"]}, BASED_ON]
+    schema = _closed({PACKAGE_TABLE: package} | tables, [PACKAGE_TABLE])
+    schema["anyOf"] = [{"required": [SOURCE_TABLE]}, {"properties": {PACKAGE_TABLE: BASED_ON}}]
     return json.dumps({"$schema": DIALECT, "title": "recipe.toml"} | schema, indent=1) + "\n"
 
 
@@ -38,7 +43,8 @@ def _field(field: DeclaredField, kinds: Mapping[str, type[Source]]) -> Schema:
 
 
 def _source(kinds: Mapping[str, type[Source]], table: str) -> Schema:
-    return {"oneOf": [_source_of_kind(name, kinds, table) for name in kinds]}
+    inherited = [WITHOUT_KIND] if table == SOURCE_TABLE else []
+    return {"oneOf": [*(_source_of_kind(name, kinds, table) for name in kinds), *inherited]}
 
 
 def _source_of_kind(name: str, kinds: Mapping[str, type[Source]], table: str) -> Schema:
