@@ -77,11 +77,23 @@ class Document:
 
     def problem(self, path: KeyPath, message: str) -> None:
         """Note a mistake at a key."""
+        file, line = self.place_of(path)
+        self._problems.append((line, f"{file}:{line}: {show(path)}: {message}"))
+
+    def place_of(self, path: KeyPath) -> tuple[Path, int]:
+        """Return the file and the line of a key, or of the nearest table around it that has one."""
         origin, line = self._find(path)
-        self._problems.append((line, f"{origin.path}:{line}: {show(path)}: {message}"))
+        return origin.path, line
+
+    def is_inherited(self, path: KeyPath) -> bool:
+        """Report whether a key is stated by the document that this one inherits from alone."""
+        return self._find(path)[0] is not self
+
+    def overrides(self, path: KeyPath) -> bool:
+        """Report whether the document that this one inherits from states a key too."""
+        return self._base is not None and path in self._base._lines
 
     def _find(self, path: KeyPath) -> tuple[Document, int]:
-        """Return the document and the line of a key, or of the nearest table around it that has one."""
         while path:
             for document in filter(None, (self, self._base)):
                 if path in document._lines:

@@ -38,7 +38,7 @@ def load_recipe(directory: Path, kinds: SourceKinds, models: Collection[str] | N
     Raises:
         RecipeError: one line for each mistake: `file:line: key.path: message; did you mean 'x'?`.
     """
-    document = _open(directory / RECIPE_FILE)
+    document = open_recipe(directory / RECIPE_FILE)
     recipe = _read_recipe(document, directory, kinds)
     for path, message in contradictions(recipe, Path(MODELS_FILE), models):
         document.problem(path, message)
@@ -95,7 +95,7 @@ def recipe_projects(root: Path) -> tuple[RecipeProject, ...]:
     Raises:
         RecipeError: a file is not TOML, or is based on no other recipe.
     """
-    tables = (_open(file).data.get(PACKAGE_TABLE) for file in sorted(root.glob(f"*/{RECIPE_FILE}")))
+    tables = (open_recipe(file).data.get(PACKAGE_TABLE) for file in sorted(root.glob(f"*/{RECIPE_FILE}")))
     return tuple(
         RecipeProject(
             recipe=canonicalize_name(str(table.get("name"))),
@@ -136,7 +136,7 @@ def _load_model_names(root: Path, problems: list[str]) -> Collection[str] | None
         return None
 
 
-def _open(file: Path) -> Document:
+def open_recipe(file: Path) -> Document:
     """Open a recipe; it inherits from the one that it is based on.
 
     Raises:

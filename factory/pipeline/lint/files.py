@@ -30,8 +30,8 @@ def unused_models(root: Path, recipes: Collection[Recipe]) -> Iterator[Finding]:
     if (root / MODELS_FILE).is_file():
         document = Document(root / MODELS_FILE)
         for name in sorted(document.data.keys() - {recipe.check.model for recipe in recipes}):
-            line = document.line_of((name,))
-            yield Finding(file=document.path, line=line, key=name, message="no check uses this model")
+            file, line = document.place_of((name,))
+            yield Finding(file=file, line=line, key=name, message="no check uses this model")
 
 
 def overlay_licences(recipe: Recipe) -> Iterator[Finding]:

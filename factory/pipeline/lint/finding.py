@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factory.model.recipe import Recipe
 from factory.recipes.document import Document, KeyPath, show
-from factory.recipes.loader import RECIPE_FILE
+from factory.recipes.loader import RECIPE_FILE, open_recipe
 
 # A line of a RecipeError.
 _MISTAKE = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?:(?P<key>[^:]+): )?(?P<message>.*)")
@@ -37,12 +37,12 @@ class RecipeText:
     @classmethod
     def of(cls, recipe: Recipe) -> RecipeText:
         """Read the document of a recipe."""
-        return cls(recipe, Document(recipe.directory / RECIPE_FILE))
+        return cls(recipe, open_recipe(recipe.directory / RECIPE_FILE))
 
     def finding(self, path: KeyPath, message: str) -> Finding:
         """Return a finding at a key."""
-        document = self.document
-        return Finding(file=document.path, line=document.line_of(path), key=show(path), message=message)
+        file, line = self.document.place_of(path)
+        return Finding(file=file, line=line, key=show(path), message=message)
 
 
 def parse_mistake(text: str) -> Finding:

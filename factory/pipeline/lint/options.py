@@ -27,9 +27,14 @@ Dead = tuple[KeyPath, str]
 
 
 def dead_options(text: RecipeText) -> Iterator[Finding]:
-    """Iterate over keys with the default value, repetitions, and keys that nothing reads."""
-    for path, message in _dead(text.recipe, text.document.data):
-        yield text.finding(path, message)
+    """Iterate over keys with the default value, repetitions, and keys that nothing reads.
+
+    A default that overrides a value of the recipe that this one is based on is none of them.
+    """
+    document = text.document
+    for path, message in _dead(text.recipe, document.data):
+        if not document.is_inherited(path) and not (message == DEFAULT and document.overrides(path)):
+            yield text.finding(path, message)
 
 
 def _dead(recipe: Recipe, data: Mapping[str, Any]) -> Iterator[Dead]:

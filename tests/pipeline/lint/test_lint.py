@@ -74,6 +74,17 @@ def test_lint_live_option_is_no_finding(tmp_path: Path, more: str) -> None:
     assert found(make_project(tmp_path, SMALLEST + more)) == []
 
 
+def test_lint_reads_what_a_based_recipe_states(tmp_path: Path) -> None:
+    """The other's dead option is found once; a default that overrides its value is none, another one is."""
+    recipes = make_project(tmp_path, f"{SMALLEST}[build]\nrust = true\n[check]\ntime-limit = '4h'\n")
+    text = '[package]\nname = "old"\nbased-on = "spam"\ndistribution = "spam"\n[build]\nrust = false\nemulated-python = false\n'
+    write(recipes.folder / "recipes", text, "old")
+    assert [line.rpartition(": ")[0] for line in found(recipes)] == [
+        "recipes/old/recipe.toml:7: build.emulated-python: is the default",
+        "recipes/spam/recipe.toml:10: check.time-limit: is the default",
+    ]
+
+
 def test_lint_distribution_of_recipes_name_is_found(tmp_path: Path) -> None:
     text = SMALLEST.replace("[source]", 'distribution = "Spam"\n[source]')
     (finding,) = found(make_project(tmp_path, text))
