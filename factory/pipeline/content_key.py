@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.model.job import Job
@@ -15,6 +15,24 @@ from factory.util.jsonio import dumps, identify
 
 # Version of the factory's own build, repair and audit logic; increment when wheels change.
 BUILD_LOGIC = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyParts:
+    """Parts of a job's content key, see `content_key`; `wheels` are by the recipes' names."""
+
+    job: Job
+    inputs: Sequence[str]
+    target: Target
+    environment_key: str
+    patches: Sequence[Path]
+    wheels: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """The content key."""
+        wheels = list(self.wheels.values())
+        return content_key(self.job, self.inputs, self.target, self.environment_key, self.patches, wheels)
 
 
 def content_key(

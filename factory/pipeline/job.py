@@ -15,7 +15,7 @@ from factory.model.job import Job, JobId
 from factory.model.recipe import Recipe
 from factory.model.record import BuildRecord
 from factory.pipeline.config import BuildConfig
-from factory.pipeline.content_key import content_key
+from factory.pipeline.content_key import KeyParts
 from factory.pipeline.metadata import describe
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
@@ -44,6 +44,7 @@ class PreparedJob:
     patches: Sequence[Path]
     dependencies: Sequence[Path]
     key: str
+    key_parts: KeyParts
     folder: Path
 
     @property
@@ -84,19 +85,27 @@ def prepare_job(job: Job, records: Records, run: Run) -> PreparedJob:
     """Make the job's environment if it is missing, and compute its content key."""
     recipe, config = job.recipe, run.config.for_job(job)
     environment = run.roots.build_environment(recipe, _root_request(job))
-    needed = [records[name, job.python, ""] for name in sorted(job.build_needs)]
+    needed = {name: records[name, job.python, ""] for name in sorted(job.build_needs)}
     selected = patches.select(run.recipes.patches, recipe.source)
     inputs = [identity(recipe.source), *(pin.sha256 for pin in run.recipes.models_of(recipe))]
     inputs += [f"{program} {version(program)}" for program in _programs(recipe)]
-    hashes = [record.wheel_sha256 for record in needed]
-    key = content_key(job, inputs, config.target, environment.root.key, selected, hashes)
+    parts = KeyParts(
+        job=job,
+        inputs=inputs,
+        target=config.target,
+        environment_key=environment.root.key,
+        patches=selected,
+        wheels={name: record.wheel_sha256 for name, record in needed.items()},
+    )
+    key = parts.key
     return PreparedJob(
         job=job,
         config=config,
         environment=environment,
         patches=selected,
-        dependencies=[run.store.wheel_path(record) for record in needed],
+        dependencies=[run.store.wheel_path(record) for record in needed.values()],
         key=key,
+        key_parts=parts,
         folder=run.layout.jobs / f"{canonicalize_name(recipe.name)}-{short(key)}",
     )
 

@@ -9,10 +9,10 @@ from factory.errors import RebuildImpossible
 from factory.model.artifacts import RepairedWheel
 from factory.model.record import BuildRecord
 from factory.pipeline.checkpoints import Checkpoints
-from factory.pipeline.job import PreparedJob, prepare_package
+from factory.pipeline.job import prepare_package
+from factory.pipeline.key_changes import changed_parts
 from factory.pipeline.order import StageRunner
 from factory.pipeline.run import Run
-from factory.util.atomic_files import sha256_of
 
 
 def rebuild(record: BuildRecord, run: Run, folder: Path) -> RepairedWheel:
@@ -29,7 +29,8 @@ def rebuild(record: BuildRecord, run: Run, folder: Path) -> RepairedWheel:
     prepared = prepare_package(record.name, run, record.built_with)
     if prepared.key != record.key:
         raise RebuildImpossible(
-            f"{record.name} {record.version} can't be rebuilt as recorded: " + "; ".join(_changes(record, prepared)),
+            f"{record.name} {record.version} can't be rebuilt as recorded: "
+            + "; ".join(changed_parts([record], prepared, run.store)),
             hint="check out the recorded recipe and patches; an environment is kept as long as its layers are",
         )
     recipe, metadata = prepared.job.recipe, prepared.job.metadata
@@ -44,18 +45,3 @@ def rebuild(record: BuildRecord, run: Run, folder: Path) -> RepairedWheel:
     checkpoints = Checkpoints(folder=folder / "steps", root=run.layout.root, open_stage=opener)
     again = replace(prepared, job=job, folder=folder)
     return StageRunner(prepared=again, checkpoints=checkpoints, run=run).make_wheel().repaired
-
-
-def _changes(record: BuildRecord, prepared: PreparedJob) -> list[str]:
-    """List the inputs that differ from the recorded ones."""
-    root = prepared.environment.root
-    found = []
-    if prepared.job.recipe.file_sha256 != record.recipe_sha256:
-        found.append("its recipe.toml has changed")
-    if [sha256_of(path) for path in prepared.patches] != [patch.sha256 for patch in record.patches]:
-        found.append("its patches have changed")
-    if root.key != record.environment_key:
-        then, now = set(record.environment), set(root.lock())
-        gone = ", ".join(f"{pin.name} {pin.version} ({pin.architecture})" for pin in sorted(then - now, key=str)[:5])
-        found.append(f"the environment has other packages, without {gone}" if gone else "the environment has changed")
-    return found or ["its source, a package it builds with, its check or the factory's own build logic has changed"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
 
-from factory.errors import StoreError
+from factory.errors import EnvironmentSetupError, StoreError
 from factory.model.protocols import Reporter
 from factory.model.recipe import Recipe
 from factory.model.record import BuildRecord
@@ -25,7 +25,10 @@ from factory.util.paths import Layout, short
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Choices of one command: configuration, recipes, folders, reporter, limits."""
+    """Choices of one command: configuration, recipes, folders, reporter, limits.
+
+    A run that only looks has `makes_layers` false: a missing layer then raises EnvironmentSetupError.
+    """
 
     layout: Layout
     recipes: RecipeSet
@@ -36,6 +39,7 @@ class Run:
     recipes_at_once: int = 1
     compiler_cache: CompilerCache = field(default_factory=CompilerCache)
     made_roots: MadeRoots = field(default_factory=dict)
+    makes_layers: bool = True
 
     def with_config(self, config: BuildConfig) -> Run:
         """Return the run with another configuration."""
@@ -51,7 +55,9 @@ class Run:
         """Roots of this run's mode and environment."""
         config = self.config
         return RootProvider(
-            store=LayerStore(layout=self.layout, open_stage=self.stages("environment")),
+            store=LayerStore(
+                layout=self.layout, open_stage=self.stages("environment") if self.makes_layers else refuse_layer
+            ),
             mode=config.mode,
             environment=config.environment,
             made=self.made_roots,
@@ -81,3 +87,12 @@ class Run:
             return self.reporter.stage(label, stage, log, expected=before.get(stage, 0.0))
 
         return open_stage
+
+
+def refuse_layer(stage: str) -> AbstractContextManager[LogSink]:
+    """Refuse to make a layer.
+
+    Raises:
+        EnvironmentSetupError: always.
+    """
+    raise EnvironmentSetupError(f"{stage}: not made yet", hint="run: factory setup, or factory build")

@@ -91,6 +91,12 @@ def short(key: str) -> str:
     return key[:SHORT_KEY]
 
 
+def shown_path(path: Path) -> Path:
+    """Return a path as people write it in the current folder."""
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def default_layout() -> Layout:
     """Return the layout at $FACTORY_CACHE, else in the user's cache folder."""
     configured = os.environ.get(CACHE_VARIABLE)

@@ -11,6 +11,8 @@ COMMANDS = (
     "setup",
     "recipe",
     "lint",
+    "plan",
+    "why",
     "build",
     "check",
     "rebuild",

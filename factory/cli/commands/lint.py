@@ -6,7 +6,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from factory.cli.console import Reporter
 from factory.cli.options import add_checkout_option, recipe_set
@@ -17,7 +16,7 @@ from factory.model.recipe import Recipe
 from factory.pipeline.lint.finding import Finding
 from factory.pipeline.lint.lint import in_order, lint
 from factory.recipes.recipe_set import RecipeSet
-from factory.util.paths import default_layout
+from factory.util.paths import default_layout, shown_path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     recipes, found = lint(args.names, folder)
     if args.online:
         found = in_order([*found, *_look_up(recipes, folder)])
-    _print([replace(each, file=_shown(each.file)) for each in found], len(recipes), as_json=args.json)
+    _print([replace(each, file=shown_path(each.file)) for each in found], len(recipes), as_json=args.json)
     return RecipeError.exit_code if found else 0
 
 
@@ -50,12 +49,6 @@ def _look_up(recipes: Sequence[Recipe], folder: RecipeSet) -> Sequence[Finding]:
     layout = default_layout()
     with Reporter().stage("recipes", "lint", layout.logs / "lint" / "online.log") as log:
         return list(OnlineLint(layout=layout, patches=folder.patches, log=log).check(recipes))
-
-
-def _shown(path: Path) -> Path:
-    """Return a path as people write it in the current folder."""
-    path = path.resolve()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _print(found: Sequence[Finding], recipes: int, *, as_json: bool) -> None:

@@ -1,0 +1,123 @@
+"""`factory plan`: show the jobs of a build, which are done, and with `--explain` their values."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from factory.cli.console import print_table
+from factory.cli.options import (
+    DEFAULT_MODE,
+    add_build_options,
+    add_pythons_option,
+    add_toolchains_option,
+    make_run,
+    wanted_pythons,
+)
+from factory.model.job import Job
+from factory.pipeline.estimates import estimate_line, estimates
+from factory.pipeline.explain import DEFAULT, Explanation, Value
+from factory.pipeline.metadata import describe
+from factory.pipeline.outlook import Outlook, forecast
+from factory.pipeline.plan import plan
+from factory.pipeline.run import Run
+from factory.recipes.recipe_set import find_recipe
+from factory.stages.environments.registry import DEFAULT_ENVIRONMENT
+from factory.stages.sources import patches
+from factory.util.paths import shown_path
+
+NEEDS_ROOT = True
+COMMAND_LINE = "command line"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("names", nargs="+", metavar="NAME", help="recipe: a folder below recipes/")
+    parser.add_argument("--explain", action="store_true", help="show each value of the named recipes with its origin")
+    add_pythons_option(parser)
+    add_toolchains_option(parser)
+    add_build_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the jobs or the values as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a table of the jobs, or of the values of the named ones."""
+    chosen, pythons = make_run(args), wanted_pythons(args)
+    toolchains = tuple(dict.fromkeys(args.toolchain or ()))
+    jobs = plan(args.names, pythons, chosen.recipes.by_name, lambda each: describe(each, chosen), toolchains)
+    if args.explain:
+        named = {find_recipe(name, chosen.recipes.by_name).name for name in args.names}
+        _print_values([job for job in jobs if job.recipe.name in named], chosen, args)
+    else:
+        _print_jobs(forecast(chosen).outlooks(jobs), chosen, as_json=args.json)
+    return 0
+
+
+def _print_jobs(found: Sequence[Outlook], run: Run, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([_as_json(each) for each in found], indent=1))
+        return
+    rows = [
+        (
+            each.job.label,
+            each.job.python,
+            " ".join(sorted(each.job.build_needs | each.job.run_needs)),
+            f"built: {each.record.wheel}" if each.record else f"to build: {'; '.join(each.reasons)}",
+        )
+        for each in found
+    ]
+    print_table(("job", "Python", "needs", "state"), rows)
+    waiting = [each.job for each in found if each.record is None]
+    records = run.store.records_named({job.id[0] for job in waiting})
+    if line := estimate_line(estimates(waiting, records), run.slots.total):
+        print(line)
+
+
+def _as_json(outlook: Outlook) -> dict[str, object]:
+    job = outlook.job
+    return {
+        "name": job.id[0],
+        "version": job.recipe.version,
+        "python": job.python,
+        "toolchain": job.toolchain,
+        "build_needs": sorted(job.build_needs),
+        "run_needs": sorted(job.run_needs),
+        "key": outlook.key,
+        "wheel": outlook.record.wheel if outlook.record else "",
+        "reasons": outlook.reasons,
+    }
+
+
+def _print_values(jobs: Sequence[Job], run: Run, args: argparse.Namespace) -> None:
+    explained = {job.label: [_relative(value) for value in _values(job, run, args)] for job in jobs}
+    if args.json:
+        print(json.dumps({label: [asdict(value) for value in values] for label, values in explained.items()}, indent=1))
+        return
+    for label, values in explained.items():
+        print_table((label, "value", "origin"), [(value.key, value.value, value.origin) for value in values])
+
+
+def _values(job: Job, run: Run, args: argparse.Namespace) -> Iterator[Value]:
+    explanation, recipe = Explanation.of(job.recipe), job.recipe
+    toolchain = COMMAND_LINE if args.toolchain else "build.toolchains"
+    yield Value(key="Python", value=job.python, origin=COMMAND_LINE if args.python else DEFAULT)
+    yield Value(key="toolchain", value=job.toolchain, origin=toolchain)
+    for key, value, default in (
+        ("mode", args.mode, DEFAULT_MODE),
+        ("environment", args.environment, DEFAULT_ENVIRONMENT),
+    ):
+        yield Value(key=key, value=value, origin=DEFAULT if value == default else COMMAND_LINE)
+    yield from explanation.values()
+    yield from explanation.profiles(run.config.profiles(recipe))
+    yield from explanation.requirements(job)
+    for patch in patches.select(run.recipes.patches, recipe.source):
+        header = patches.read_header(patch)
+        yield Value(key="patch", value=header.subject, origin=f"{patch}:1")
+
+
+def _relative(value: Value) -> Value:
+    file, separator, line = value.origin.rpartition(":")
+    return replace(value, origin=f"{shown_path(Path(file))}:{line}") if separator else value

@@ -1,0 +1,122 @@
+"""Changes of a job's content key since a recorded build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice, product
+from pathlib import Path
+
+from factory.model.artifacts import PackagePin
+from factory.model.record import BuildRecord
+from factory.pipeline.content_key import KeyParts
+from factory.pipeline.job import PreparedJob
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+
+# Packages of an environment that are named; the rest are counted.
+NAMED = 5
+# Combinations of earlier parts that are tried.
+MOST_COMBINATIONS = 500
+# Records that are compared.
+MOST_RECORDS = 10
+UNRECORDED = (
+    "perhaps a part that records do not have: the check's script, the model, an overlay, auditwheel or patchelf, or "
+    "the factory's own build logic"
+)
+
+
+def changed_parts(records: Sequence[BuildRecord], prepared: PreparedJob, store: Store) -> list[str]:
+    """Describe what differs from the most similar of some builds of the job's package and Python.
+
+    `records` are the newest first, one at least. If the recorded environment, patches and wheels of one explain its
+    key, no other part has changed.
+    """
+    for record in records[:MOST_RECORDS]:
+        explained = _explained(record, prepared, store)
+        if explained is not None:
+            details = _differences(record, prepared)
+            return [details.get(part, part) for part in explained]
+    found = min((_differences(record, prepared) for record in records[:MOST_RECORDS]), key=len)
+    # Only comments of the recipe may have changed.
+    return [*found.values(), *([] if found.keys() - {"recipe"} else [UNRECORDED])]
+
+
+def _explained(record: BuildRecord, prepared: PreparedJob, store: Store) -> list[str] | None:
+    """Return the parts whose earlier values alone give the recorded key; None if there are none.
+
+    A part is the environment, the patches, or a recipe whose wheel the build installs.
+    """
+    now = prepared.key_parts
+    environments = dict.fromkeys((now.environment_key, record.environment_key))
+    known = {(patch.name, patch.sha256) for patch in record.patches}
+    then = tuple(path for path in now.patches if (path.name, sha256_of(path)) in known)
+    selections = dict.fromkeys((tuple(now.patches), then))
+    wheels = [[(name, sha256) for sha256 in _wheels(name, now, store)] for name in now.wheels]
+    for environment, patches, *chosen in islice(product(environments, selections, *wheels), MOST_COMBINATIONS):
+        before = replace(now, environment_key=environment, patches=patches, wheels=dict(chosen))
+        if before.key == record.key:
+            return list(_names(now, before))
+    return None
+
+
+def _wheels(name: str, now: KeyParts, store: Store) -> Sequence[str]:
+    """Return the hashes of a recipe's stored wheels, the one of now first and then the newest."""
+    stored = [each.wheel_sha256 for each in reversed(store.records_of(name)) if each.target.python == now.target.python]
+    return list(dict.fromkeys((now.wheels[name], *stored)))
+
+
+def _names(now: KeyParts, then: KeyParts) -> Iterator[str]:
+    if now.environment_key != then.environment_key:
+        yield "environment"
+    if tuple(now.patches) != tuple(then.patches):
+        yield "patches"
+    yield from (f"{name} was built again" for name in now.wheels if now.wheels[name] != then.wheels[name])
+
+
+def _differences(record: BuildRecord, prepared: PreparedJob) -> Mapping[str, str]:
+    """Describe the recorded parts that differ now, by their names."""
+    recipe, found = prepared.job.recipe, {}
+    if recipe.version != record.version:
+        found["version"] = f"the version was {record.version}"
+    if recipe.file_sha256 != record.recipe_sha256:
+        found["recipe"] = "its recipe.toml has changed"
+    if recipe.source.sha256 and recipe.source.sha256 != record.source_sha256:
+        found["source"] = "its source has another sha256"
+    if patches := _patch_changes(record, prepared.patches):
+        found["patches"] = f"its patches have changed: {patches}"
+    profiles = {check.profile for check in record.checks}
+    if profiles ^ set(prepared.config.profiles(recipe)):
+        found["profiles"] = f"it was checked on other profiles: {', '.join(sorted(profiles))}"
+    if prepared.config.mode != record.mode:
+        found["mode"] = f"the mode was {record.mode}"
+    if prepared.environment.root.key != record.environment_key:
+        found["environment"] = _environment_changes(record, prepared)
+    return found
+
+
+def _patch_changes(record: BuildRecord, selected: Sequence[Path]) -> str:
+    then = {patch.name: patch.sha256 for patch in record.patches}
+    now = {path.name: sha256_of(path) for path in selected}
+    words = [f"{name} is new" for name in now if name not in then]
+    words += [f"{name} was removed" for name in then if name not in now]
+    words += [f"{name} differs" for name in now if name in then and now[name] != then[name]]
+    return ", ".join(words)
+
+
+def _environment_changes(record: BuildRecord, prepared: PreparedJob) -> str:
+    then, now = set(record.environment), set(prepared.environment.root.lock())
+    words = [f"{_shown(pin)} was there" for pin in _in_order(then - now)]
+    words += [f"{_shown(pin)} is new" for pin in _in_order(now - then)]
+    if not words:
+        return "the environment's layers have changed, with the same packages"
+    more = [f"{len(words) - NAMED} more"] if len(words) > NAMED else []
+    return f"the environment has changed: {', '.join([*words[:NAMED], *more])}"
+
+
+def _in_order(pins: set[PackagePin]) -> list[PackagePin]:
+    return sorted(pins, key=lambda pin: (pin.name, pin.version, pin.architecture))
+
+
+def _shown(pin: PackagePin) -> str:
+    return f"{pin.name} {pin.version}" + (f" ({pin.architecture})" if pin.architecture else "")

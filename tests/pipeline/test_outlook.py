@@ -1,0 +1,158 @@
+"""Outlooks of jobs: stored, or to be built with the reasons."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.errors import EnvironmentSetupError
+from factory.model.artifacts import AppliedPatch, PackagePin, RepairedWheel
+from factory.model.job import Job
+from factory.model.recipe import Recipe
+from factory.model.record import BuildFailure, BuildRecord
+from factory.pipeline.job import PreparedJob
+from factory.pipeline.outlook import Forecast, Outlook
+from factory.recipes.loader import load_recipe
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+from tests.support.jobs import PINS, job_of, prepared
+from tests.support.projects import CALLS, PATCH, add_patch, make_project
+from tests.support.recipes import SMALLEST, write
+from tests.support.records import record
+
+NEWER = PackagePin(name="libc6", version="2.41-2", architecture="riscv64")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return make_project(tmp_path).find("spam")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def add(store: Store, made: PreparedJob, *, content: str = "wheel", finished: int = 1) -> BuildRecord:
+    """Store the build of a prepared job."""
+    job, recipe = made.job, made.job.recipe
+    path = store.root.parent / f"{recipe.name}-{recipe.version}-py3-none-any.whl"
+    path.write_text(content)
+    entry = replace(
+        record(key=made.key, finished=f"2026-01-0{finished}T00:00:00+00:00"),
+        name=recipe.name,
+        version=recipe.version,
+        recipe_sha256=recipe.file_sha256,
+        source_sha256=recipe.source.sha256,
+        patches=tuple(AppliedPatch(name=p.name, sha256=sha256_of(p), upstream_status="") for p in made.patches),
+        environment_key=made.environment.root.key,
+        environment=made.environment.root.lock(),
+        target=made.config.target,
+        built_with=job.toolchain,
+        checks=tuple(replace(record().checks[0], profile=profile) for profile in recipe.check.profiles),
+    )
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    return store.add(entry, RepairedWheel(path=path, sha256=sha256, platform_tags=()))
+
+
+def outlook(store: Store, made: PreparedJob, *, serving: BuildRecord | None = None) -> Outlook:
+    forecast = Forecast(prepare=lambda _job, _records: made, serving=lambda _job, _records: serving, store=store)
+    (found,) = forecast.outlooks([made.job])
+    assert found.key == made.key
+    return found
+
+
+def test_outlook_stored_job_is_built(recipe: Recipe, store: Store) -> None:
+    made = prepared(job_of(recipe))
+    entry = add(store, made)
+    found = outlook(store, made)
+    assert (found.record, found.reasons) == (entry, ())
+
+
+def test_outlook_unknown_job_was_not_built(recipe: Recipe, store: Store) -> None:
+    assert outlook(store, prepared(job_of(recipe))).reasons == ("it was not built yet",)
+
+
+def test_outlook_names_stage_of_last_failure(recipe: Recipe, store: Store) -> None:
+    failure = BuildFailure(name="spam", version="1.0", python="3.13", stage="audit", finished="", message="")
+    store.add_failure(failure)
+    (reason,) = outlook(store, prepared(job_of(recipe))).reasons
+    assert "the stage audit failed" in reason
+
+
+def test_outlook_wheel_of_other_python_is_only_checked(recipe: Recipe, store: Store) -> None:
+    made = prepared(replace(job_of(recipe), python="3.14"))
+    (reason,) = outlook(store, made, serving=record()).reasons
+    assert "Python 3.13" in reason
+
+
+def test_outlook_changed_environment_names_packages(recipe: Recipe, store: Store) -> None:
+    add(store, prepared(job_of(recipe)))
+    (reason,) = outlook(store, prepared(job_of(recipe), pins=(NEWER,))).reasons
+    assert "libc6 2.41-1 (riscv64) was there, libc6 2.41-2 (riscv64) is new" in reason
+
+
+def test_outlook_new_patch_is_the_only_reason(tmp_path: Path, recipe: Recipe, store: Store) -> None:
+    add(store, prepared(job_of(recipe)))
+    patch = add_patch(tmp_path, PATCH)
+    (reason,) = outlook(store, prepared(job_of(recipe), patches=(patch,))).reasons
+    assert "0001-say-eggs.patch is new" in reason
+
+
+def test_outlook_changed_and_removed_patches_are_named(tmp_path: Path, recipe: Recipe, store: Store) -> None:
+    first, second = add_patch(tmp_path, PATCH), add_patch(tmp_path, PATCH, "0002-gone.patch")
+    add(store, prepared(job_of(recipe), patches=(first, second)))
+    first.write_text(PATCH.replace("eggs", "beans"))
+    (reason,) = outlook(store, prepared(job_of(recipe), patches=(first,))).reasons
+    assert "0002-gone.patch was removed" in reason
+    assert "0001-say-eggs.patch differs" in reason
+
+
+def test_outlook_rebuilt_dependency_is_the_only_reason(tmp_path: Path, recipe: Recipe, store: Store) -> None:
+    """A comment in the recipe changes no key, so it is no reason."""
+    eggs = load_recipe(write(tmp_path / "recipes", SMALLEST.replace("spam", "eggs"), "eggs"), SOURCE_KINDS)
+    old = add(store, prepared(job_of(eggs)), content="old")
+    new = add(store, prepared(job_of(eggs), pins=(NEWER,)), content="new", finished=2)
+    add(store, prepared(job_of(recipe), wheels={"eggs": old.wheel_sha256}))
+    commented = replace(recipe, file_sha256="other")
+    found = outlook(store, prepared(job_of(commented), wheels={"eggs": new.wheel_sha256}))
+    assert found.reasons == ("eggs was built again",)
+
+
+def test_outlook_compares_with_most_similar_build(recipe: Recipe, store: Store) -> None:
+    add(store, prepared(job_of(recipe)))
+    add(store, prepared(job_of(replace(recipe, version="0.9", file_sha256="older"))), finished=2)
+    (reason,) = outlook(store, prepared(job_of(recipe), pins=(*PINS, NEWER))).reasons
+    assert "libc6 2.41-2 (riscv64) is new" in reason
+
+
+def test_outlook_changed_recipe_and_version_are_named(recipe: Recipe, store: Store) -> None:
+    add(store, prepared(job_of(replace(recipe, version="0.9", file_sha256="older"))))
+    reasons = outlook(store, prepared(job_of(recipe))).reasons
+    assert [each.split()[1] for each in reasons] == ["version", "recipe.toml"]
+
+
+def test_outlook_changed_script_is_told_as_unrecorded(tmp_path: Path, recipe: Recipe, store: Store) -> None:
+    add(store, prepared(job_of(recipe)))
+    (tmp_path / "recipes/spam/smoke.py").write_text(CALLS + "print(1)\n")
+    (reason,) = outlook(store, prepared(job_of(recipe))).reasons
+    assert "the check's script" in reason
+
+
+def test_outlook_waits_for_dependency_and_root(recipe: Recipe, store: Store) -> None:
+    needing = job_of(replace(recipe, name="eggs"), build_needs=frozenset({"spam"}))
+
+    def prepare(job: Job, _records: object) -> PreparedJob:
+        raise EnvironmentSetupError("apt layer: not made yet")
+
+    def outlooks(jobs: Sequence[Job]) -> list[Outlook]:
+        return Forecast(prepare=prepare, serving=lambda *_: None, store=store).outlooks(jobs)
+
+    spam, eggs = outlooks([job_of(recipe), needing])
+    assert (spam.key, spam.reasons) == ("", ("apt layer: not made yet",))
+    assert (eggs.key, eggs.reasons) == ("", ("spam is built before",))
