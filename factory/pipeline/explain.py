@@ -17,7 +17,7 @@ from factory.model.source import PART_TABLE, SOURCE_TABLE, Source
 from factory.model.target import PROFILES
 from factory.recipes.document import Document, KeyPath, show
 from factory.recipes.field_types import is_table
-from factory.recipes.loader import RECIPE_FILE
+from factory.recipes.loader import RECIPE_FILE, open_recipe
 from factory.recipes.reader import DeclaredField, declared_fields
 
 DEFAULT, PROFILE, SOURCE = "default", "profile", "source"
@@ -43,7 +43,7 @@ class Explanation:
     @classmethod
     def of(cls, recipe: Recipe) -> Explanation:
         """Read the document of a recipe."""
-        return cls(recipe, Document(recipe.directory / RECIPE_FILE))
+        return cls(recipe, open_recipe(recipe.directory / RECIPE_FILE))
 
     def values(self) -> Iterator[Value]:
         """Iterate over the values of all keys that a recipe may have."""
@@ -122,7 +122,8 @@ class Explanation:
                 yield Value(key=show((*path, key)), value=_shown(value), origin=self._line((*path, stated)))
 
     def _line(self, path: KeyPath) -> str:
-        return f"{self.document.path}:{self.document.line_of(path)}"
+        file, line = self.document.place_of(path)
+        return f"{file}:{line}"
 
 
 def _shown(value: object) -> str:

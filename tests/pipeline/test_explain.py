@@ -8,7 +8,7 @@ from pathlib import Path
 from factory.pipeline.explain import Explanation
 from tests.support.jobs import job_of, metadata
 from tests.support.projects import make_project
-from tests.support.recipes import SHA256, SMALLEST
+from tests.support.recipes import SHA256, SMALLEST, write
 
 TEXT = f"""{SMALLEST}
 [source.parts.vendor]
@@ -74,3 +74,11 @@ def test_explain_profiles_have_their_cpu(tmp_path: Path) -> None:
     (value,) = Explanation.of(recipe).profiles(("k1",))
     assert (value.key, value.origin) == ("CPU of k1", "profile")
     assert "vlen=256" in value.value
+
+
+def test_explain_inherited_values_have_their_file(tmp_path: Path) -> None:
+    write(tmp_path / "recipes", '[package]\nname = "old"\nbased-on = "spam"\nversion = "0.9"\n', "old")
+    recipe = make_project(tmp_path, TEXT).find("old")
+    found = {each.key: each.origin.rpartition("/recipes/")[2] for each in Explanation.of(recipe).values()}
+    assert found["package.version"] == "old/recipe.toml:4"
+    assert found["build.environment.DEBUG"].endswith("spam/recipe.toml:18")
