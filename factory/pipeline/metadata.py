@@ -35,7 +35,7 @@ def describe(recipe: Recipe, run: Run) -> ProjectMetadata:
     if source.overlay is None and patches.touch_top_files(selected, METADATA_FILES):
         metadata = _patched_metadata(source, selected, recipe.label, run)
     else:
-        metadata = _source_metadata(source, recipe.label, run)
+        metadata = describe_source(source, recipe.label, run)
     requires = replace_requirements(metadata.build_requires, recipe.build.replaced_requires)
     return replace(metadata, build_requires=(*requires, *recipe.build.requires))
 
@@ -59,8 +59,8 @@ def _patched_metadata(source: Source, selected: Sequence[Path], label: str, run:
     return _cached(digest.hexdigest(), read, label, run)
 
 
-def _source_metadata(source: Source, label: str, run: Run) -> ProjectMetadata:
-    """Return a source's metadata, cached by its hash.
+def describe_source(source: Source, label: str, run: Run) -> ProjectMetadata:
+    """Return a source's metadata without its patches, cached by its hash.
 
     Local folders without an overlay are read directly.
     """

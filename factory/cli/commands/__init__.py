@@ -10,6 +10,7 @@ COMMANDS = (
     "board",
     "setup",
     "recipe",
+    "bump",
     "lint",
     "plan",
     "why",

@@ -6,8 +6,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from factory.errors import PatchError
 from factory.model.recipe import Recipe
 from factory.model.source import Source
@@ -28,7 +26,7 @@ LEAST_WORDS = 5
 
 def check_patches(root: Path, sources: Iterable[Source]) -> Iterator[Finding]:
     """Iterate over the mistakes in the patches of sources."""
-    for folder in sorted({_folder(root, source) for source in sources}):
+    for folder in sorted({patches.folder_of(root, source) for source in sources}):
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         yield from _check_names(files)
         for file in files:
@@ -38,14 +36,10 @@ def check_patches(root: Path, sources: Iterable[Source]) -> Iterator[Finding]:
 
 def unused_patches(root: Path, recipes: Collection[Recipe]) -> Iterator[Finding]:
     """Iterate over the files below `root` that belong to no recipe's source."""
-    used = {_folder(root, recipe.source) for recipe in recipes}
+    used = {patches.folder_of(root, recipe.source) for recipe in recipes}
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
         if file.parent not in used:
             yield Finding(file=file, line=1, key="patch", message="no recipe has a source of this project and version")
-
-
-def _folder(root: Path, source: Source) -> Path:
-    return root / canonicalize_name(source.project) / source.version
 
 
 def _check_names(files: Iterable[Path]) -> Iterator[Finding]:

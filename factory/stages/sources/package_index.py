@@ -85,7 +85,7 @@ def choose(
 
 
 def _no_such_version(of_kind: list[DistributionPackage], project: str, version: str, kind: str) -> SourceError:
-    versions = sorted({known for package in of_kind if (known := _version(package.version))})
+    versions = sorted({known for package in of_kind if (known := parse_version(package.version))})
     place = bisect(versions, Version(version))
     nearest = versions[max(0, place - NEAREST_VERSIONS) : place + NEAREST_VERSIONS]
     listed = ", ".join(map(str, nearest)) or "none of any version"
@@ -105,10 +105,11 @@ def _other_hashes(of_version: list[DistributionPackage], project: str, version: 
 
 
 def _same_version(found: str | None, wanted: str) -> bool:
-    return _version(found) == Version(wanted)
+    return parse_version(found) == Version(wanted)
 
 
-def _version(text: str | None) -> Version | None:
+def parse_version(text: str | None) -> Version | None:
+    """Return a version, None for text that is none."""
     try:
         return Version(text or "")
     except InvalidVersion:

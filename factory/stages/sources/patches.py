@@ -39,6 +39,11 @@ class Header:
     upstream_status: str
 
 
+def folder_of(patches_root: Path, source: Source) -> Path:
+    """Return the folder of a source's patches, whether or not there is one."""
+    return patches_root / canonicalize_name(source.project) / source.version
+
+
 def select(patches_root: Path, source: Source) -> list[Path]:
     """Return the patches in `patches_root/<project>/<version>/`, by number.
 
@@ -48,7 +53,7 @@ def select(patches_root: Path, source: Source) -> list[Path]:
     Raises:
         PatchError: a file there is not called NNNN-what-it-does.patch, or two have the same number.
     """
-    folder = patches_root / canonicalize_name(source.project) / source.version
+    folder = folder_of(patches_root, source)
     patches = sorted(folder.iterdir()) if folder.is_dir() else []
     numbers: dict[str, Path] = {}
     for patch in patches:
@@ -96,6 +101,26 @@ def apply(patches: Sequence[Path], tree: SourceTree, log: LogSink) -> tuple[Appl
     for patch in patches:
         require_inside(patch)
     return tuple(_apply_one(patch, header, tree, log) for patch, header in zip(patches, headers, strict=True))
+
+
+def try_apply(patch: Path, tree: SourceTree, log: LogSink) -> str:
+    """Apply a patch, or leave the tree as it is; returns why it does not apply, empty if it does.
+
+    Raises:
+        PatchError: its header is wrong, or a path leaves the tree.
+        PrerequisiteMissing: the program `patch` is not installed.
+    """
+    read_header(patch)
+    require_inside(patch)
+    try:
+        run_patch(patch, tree.path, "-", log, dry=True)
+    except CommandFailed as error:
+        if "previously applied" in error.output:
+            return "the source has this change already"
+        failed = [line for line in error.output.splitlines() if "FAILED" in line or "can't find file" in line]
+        return "; ".join(failed) or "it does not apply"
+    run_patch(patch, tree.path, "-", log)
+    return ""
 
 
 def _apply_one(patch: Path, header: Header, tree: SourceTree, log: LogSink) -> AppliedPatch:

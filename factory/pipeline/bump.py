@@ -1,0 +1,176 @@
+"""Bumps: newer versions of recipes' sources, and what changes with them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from pypi_simple import DistributionPackage
+
+from factory.model.job import ProjectMetadata
+from factory.model.recipe import PACKAGE_TABLE, Recipe
+from factory.model.source import Source
+from factory.model.target import PYTHONS
+from factory.pipeline.metadata import describe_source
+from factory.pipeline.run import Run
+from factory.recipes.edit import repin, version_comment
+from factory.recipes.loader import RECIPE_FILE, open_recipe
+from factory.stages.sources import patches
+from factory.stages.sources.fetch import fetch
+from factory.stages.sources.package_index import SDIST, list_files, parse_version
+from factory.util.log import LogSink
+from factory.util.scratch import own_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchFit:
+    """A patch on a newer source; `reason` says why it does not apply, and is empty if it does."""
+
+    patch: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bump:
+    """A newer version of a recipe's source; `changes` are those of what the source states.
+
+    `comment` is the one beside the old version.
+    """
+
+    recipe: Recipe
+    version: str
+    sha256: str
+    patches: tuple[PatchFit, ...]
+    changes: tuple[str, ...]
+    comment: str
+
+    @property
+    def source(self) -> Source:
+        """The source of the newer version."""
+        return replace(self.recipe.source, version=self.version, sha256=self.sha256)
+
+
+def obstacle(recipe: Recipe) -> str:
+    """Return why no version of a recipe can be looked up, empty if one can."""
+    if recipe.source.kind != "pypi":
+        return f"not from the package index: its source is of the kind {recipe.source.kind}"
+    if recipe.source.overlay is not None:
+        return "its overlay states the version too: bump it by hand"
+    if recipe.based_on and open_recipe(recipe.directory / RECIPE_FILE).is_inherited((PACKAGE_TABLE, "version")):
+        return f"has the version of {recipe.based_on}"
+    return ""
+
+
+def find_bump(recipe: Recipe, run: Run, log: LogSink) -> Bump | None:
+    """Return the newest version of a recipe's source, None if it is the pinned one.
+
+    A recipe that is based on another stays within its series, `2.4` of 2.4.6.
+
+    Raises:
+        SourceError: the index has no such project, cannot be read, or has a source that is not sound.
+    """
+    newest = choose_newest(list_files(recipe.source.project), recipe)
+    if newest is None:
+        return None
+    source = replace(recipe.source, version=str(newest.version), sha256=newest.digests["sha256"])
+    selected = patches.select(run.recipes.patches, recipe.source)
+    fits: tuple[PatchFit, ...] = ()
+    if selected:
+        with own_folder(run.layout.scratch, "bump", recipe.name, keep=False) as scratch:
+            tree = fetch(source, run.layout.downloads, scratch, log)
+            fits = tuple(PatchFit(patch=patch, reason=patches.try_apply(patch, tree, log)) for patch in selected)
+    old = describe_source(recipe.source, recipe.label, run)
+    new = describe_source(source, f"{recipe.name} {source.version}", run)
+    return Bump(
+        recipe=recipe,
+        version=source.version,
+        sha256=source.sha256,
+        patches=fits,
+        changes=tuple(metadata_changes(old, new)),
+        comment=version_comment(recipe.directory / RECIPE_FILE),
+    )
+
+
+def choose_newest(files: Collection[DistributionPackage], recipe: Recipe) -> DistributionPackage | None:
+    """Return the newest source distribution that is newer than the recipe's, None if there is none.
+
+    Yanked files, those without a hash, those for other Pythons and pre-releases are left out; a recipe of a
+    pre-release takes others.
+    """
+    pinned = Version(recipe.source.version)
+    found = [(version, each) for each in files if (version := parse_version(each.version)) and _is_usable(each)]
+    if not pinned.is_prerelease:
+        found = [(version, each) for version, each in found if not version.is_prerelease]
+    if recipe.based_on:
+        found = [(version, each) for version, each in found if version.release[:2] == pinned.release[:2]]
+    newer = [(version, each) for version, each in found if version > pinned]
+    return max(newer, key=lambda pair: pair[0])[1] if newer else None
+
+
+def _is_usable(file: DistributionPackage) -> bool:
+    if file.package_type != SDIST or file.is_yanked or "sha256" not in file.digests:
+        return False
+    try:
+        required = SpecifierSet(file.requires_python or "")
+    except InvalidSpecifier:
+        return True
+    return any(required.contains(f"{python}.99") for python in PYTHONS)
+
+
+def metadata_changes(old: ProjectMetadata, new: ProjectMetadata) -> Iterator[str]:
+    """Iterate over the changes of build requirements, backend, Requires-Python and licence."""
+    before, after = _by_project(old.build_requires), _by_project(new.build_requires)
+    for project in sorted(before.keys() | after.keys()):
+        was, now = before.get(project, "none"), after.get(project, "none")
+        if was != now:
+            yield f"build requirement {project}: {was} -> {now}"
+    for name, was, now in (
+        ("build backend", old.build_backend, new.build_backend),
+        ("Requires-Python", old.requires_python, new.requires_python),
+        ("licence", first_line(old.license), first_line(new.license)),
+    ):
+        if was != now:
+            yield f"{name}: {was or 'none'} -> {now or 'none'}"
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a licence, whose whole text some projects state."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _by_project(requirements: Sequence[str]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for text in requirements:
+        found.setdefault(canonicalize_name(Requirement(text).name), []).append(text)
+    return {project: ", ".join(texts) for project, texts in found.items()}
+
+
+def apply_bump(bump: Bump, run: Run) -> Sequence[int]:
+    """Write a bump into its recipe, and put the patches that apply beside the old ones.
+
+    The old ones are removed where no other recipe has their source. Returns the recipe's lines that still have the old
+    version.
+    """
+    recipe, root = bump.recipe, run.recipes.patches
+    shared = any(
+        (each.source.project, each.source.version) == (recipe.source.project, recipe.source.version)
+        for each in run.recipes.by_name.values()
+        if each is not recipe
+    )
+    for fit in bump.patches:
+        target = patches.folder_of(root, bump.source) / fit.patch.name
+        if not fit.reason and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(fit.patch, target)
+            if not shared:
+                fit.patch.unlink()
+    old = patches.folder_of(root, recipe.source)
+    if bump.patches and not shared and not any(old.iterdir()):
+        old.rmdir()
+    return repin(recipe.directory / RECIPE_FILE, bump.version, bump.sha256)
