@@ -15,6 +15,7 @@ from factory.pipeline.bump import Bump, apply_bump, choose_newest, find_bump, me
 from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
 from factory.util.paths import Layout
+from tests.support.index_files import sdist
 from tests.support.index_server import IndexServer
 from tests.support.jobs import metadata
 from tests.support.logs import MemoryLog
@@ -35,20 +36,6 @@ def bump_of(run: Run) -> Bump:
     found = find_bump(run.recipes.find("spam"), run, MemoryLog())
     assert found is not None
     return found
-
-
-def sdist(number: str, **options: object) -> DistributionPackage:
-    file = DistributionPackage(
-        filename=f"spam-{number}.tar.gz",
-        url="",
-        project="spam",
-        version=number,
-        package_type="sdist",
-        digests={"sha256": SHA256},
-        requires_python=None,
-        has_sig=None,
-    )
-    return replace(file, **options)  # type: ignore[arg-type]
 
 
 def newest(recipe: Recipe, *files: DistributionPackage) -> str | None:

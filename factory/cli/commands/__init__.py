@@ -11,6 +11,7 @@ COMMANDS = (
     "setup",
     "recipe",
     "bump",
+    "retire",
     "lint",
     "plan",
     "why",
