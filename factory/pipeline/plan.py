@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
 from factory.errors import RecipeError
 from factory.model.job import Job, JobId, ProjectMetadata
@@ -100,7 +101,7 @@ def _job(recipe: Recipe, python: str, toolchain: str, providers: _Providers, des
 
 
 class _Providers:
-    """Recipes of required projects: that of the name, or another of the distribution."""
+    """Recipes of required projects: of several, the newest version that fits, as installers choose."""
 
     def __init__(self, recipes: Mapping[str, Recipe], describe: Describe) -> None:
         self._describe = describe
@@ -117,11 +118,12 @@ class _Providers:
         return {canonicalize_name(recipe.name) for recipe in found if recipe is not None}
 
     def _provider(self, required: Requirement, python: str) -> Recipe | None:
-        """Return the first recipe of a project that fits; the first one if none does."""
+        """Return the newest recipe of a project that fits; that of the project's name if none does."""
         recipes = self._recipes.get(canonicalize_name(required.name), [])
         if len(recipes) < 2:
             return recipes[0] if recipes else None
-        return next((each for each in recipes if self._fits(each, required, python)), recipes[0])
+        newest_first = sorted(recipes, key=lambda recipe: Version(recipe.version), reverse=True)
+        return next((each for each in newest_first if self._fits(each, required, python)), recipes[0])
 
     def _fits(self, recipe: Recipe, required: Requirement, python: str) -> bool:
         if not required.specifier.contains(recipe.version, prereleases=True):

@@ -151,15 +151,16 @@ def test_markers_are_those_of_the_target() -> None:
 @pytest.mark.parametrize(
     ("requirement", "provider"),
     [
-        ("torch", "torch"),
+        ("torch", "torch-debian"),
+        ("torch<2.14", "torch"),
         ("torch>=2.14,<2.15", "torch-debian"),
         ("torch>=3", "torch"),
         ("torch<2; platform_machine == 'riscv64'", "torch"),
         ("torch-debian", "torch-debian"),
     ],
 )
-def test_requirement_selects_the_recipe_that_fits(requirement: str, provider: str) -> None:
-    """Without one, that of the name: its build then says what does not fit."""
+def test_requirement_selects_the_newest_recipe_that_fits(requirement: str, provider: str) -> None:
+    """If none fits, that of the name: its build then says what does not fit."""
     recipes = {
         "torch": replace(make_recipe("torch"), version="2.6.0"),
         "torch-debian": replace(make_recipe("torch-debian"), version="2.14.1+debian", distribution="torch"),
