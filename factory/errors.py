@@ -13,7 +13,22 @@ Details of several lines (both hashes, the tail of a command's output) follow th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeChange:
+    """A change of a recipe that may avoid a failure: the value goes to the key, into its list if it is one.
+
+    A Debian package is found by the file that was missed: its `kind` and `name`, as in Debian's index of files. The
+    value is then the likely package, where that index is not at hand. `{version}` in a value is the package's version.
+    """
+
+    key: str
+    value: str
+    kind: str = ""
+    name: str = ""
 
 
 class FactoryError(Exception):
@@ -30,6 +45,8 @@ class FactoryError(Exception):
     stage: str = ""
     # Path of the log of that stage.
     log: str = ""
+    # Changes of the recipe that the hint names.
+    changes: tuple[RecipeChange, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None, machines_fault: bool = False) -> None:
         super().__init__(message)

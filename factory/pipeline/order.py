@@ -32,7 +32,7 @@ from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources.compiled import compiled_source
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.prepare import prepare
-from factory.util.failure_hints import hint_for
+from factory.util.failure_hints import Hint, find_hint
 from factory.util.full_disk import file_system
 from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink
@@ -211,20 +211,21 @@ class StageRunner:
             require_clean(report)
         except AuditFailed as error:
             if not report.libraries and any(finding.kind == "purity" for finding in report.violations):
-                error.hint = "\n        ".join(filter(None, (error.hint, *self._reasons_in_log())))
+                self._add_reasons(error)
             raise
         return summarize(report)
 
-    def _reasons_in_log(self) -> Iterator[str]:
-        """Yield the path of the build's log and, if known, why the build left an extension out."""
+    def _add_reasons(self, error: AuditFailed) -> None:
+        """Add the path of the build's log and, if known, why the build left an extension out."""
         for run in self.checkpoints.runs(("build",)):
             tail = Tail()
             with run.log.open(encoding="utf-8", errors="replace") as file:
                 for line in file:
                     tail.append(line.rstrip())
-            yield f"the build's log is {run.log}"
-            if known := hint_for(str(tail)):
-                yield f"its last errors: {known}"
+            known = find_hint(str(tail)) or Hint("")
+            last = f"its last errors: {known.text}" if known.text else None
+            error.hint = "\n        ".join(filter(None, (error.hint, f"the build's log is {run.log}", last)))
+            error.changes = (*error.changes, *known.changes)
 
 
 def audit_into_log(

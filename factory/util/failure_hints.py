@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from factory.errors import RecipeChange
 from factory.util.debian_names import (
     FROM_INDEX,
     PROGRAMS,
@@ -15,43 +17,74 @@ from factory.util.debian_names import (
     package_of_program,
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A hint, and the changes of the recipe that it names."""
+
+    text: str
+    changes: tuple[RecipeChange, ...] = ()
+
+
 # A pattern, and its hint: text with the pattern's groups as {0}, {1}, or a function of the groups.
-Known = Sequence[tuple[str, str | Callable[..., str]]]
+Known = Sequence[tuple[str, str | Callable[..., Hint | str]]]
+APT, REQUIRES, RUST_KEY = "build.apt", "build.requires", "build.rust"
 
 
-def _missing_program(name: str) -> str:
+def _apt(text: str, package: str | None, kind: str, name: str) -> Hint:
+    return Hint(text, (RecipeChange(key=APT, value=package or "", kind=kind, name=name),))
+
+
+def _requires(text: str, requirement: str) -> Hint:
+    return Hint(text, (RecipeChange(key=REQUIRES, value=requirement),))
+
+
+def _missing_program(name: str) -> Hint:
     if name in RUST:
-        return f"the build calls {name}, which no build requirement shows: set rust = true in [build]"
+        text = f"the build calls {name}, which no build requirement shows: set rust = true in [build]"
+        return Hint(text, (RecipeChange(key=RUST_KEY, value="true"),))
     if name in FROM_INDEX:
-        return f'the build calls {name}: add "{FROM_INDEX[name]}" to [build] requires'
+        return _requires(f'the build calls {name}: add "{FROM_INDEX[name]}" to [build] requires', FROM_INDEX[name])
     package = package_of_program(name)
-    history = f"; {_NO_HISTORY}" if name == "git" else ""
+    history = f"; {_NO_HISTORY.text}" if name == "git" else ""
     if package is None:
-        return f"the build calls {name}: add the Debian package that has it to [build] apt"
-    return f'the build calls {name}: add "{package}" to [build] apt{history}'
+        text = f"the build calls {name}: add the Debian package that has it to [build] apt"
+    else:
+        text = f'the build calls {name}: add "{package}" to [build] apt{history}'
+    return _apt(text, package, "program", name)
 
 
-def _missing_in_cmake(name: str) -> str:
+def _missing_in_cmake(name: str) -> Hint:
     if package_of_program(name.lower()):
         return _missing_program(name.lower())
-    return f"CMake misses {name}: add its -dev package to [build] apt, or switch it off"
+    return _apt(f"CMake misses {name}: add its -dev package to [build] apt, or switch it off", None, "cmake", name)
 
 
-def _missing_library(name: str) -> str:
+def _missing_library(name: str) -> Hint:
     package = package_of_library(name)
-    return f'the library {name} is missing: add "{package}" to [build] apt, or what Debian calls its -dev package'
+    text = f'the library {name} is missing: add "{package}" to [build] apt, or what Debian calls its -dev package'
+    return _apt(text, package, "library", name)
 
 
-def _missing_header(name: str) -> str:
+def _missing_module(name: str) -> Hint:
+    """Return the hint for a module of pkg-config."""
+    hint = _missing_library(name)
+    return _apt(hint.text, hint.changes[0].value, "pkg-config", name)
+
+
+def _missing_header(name: str) -> Hint:
     top = name.split("/", maxsplit=1)[0]
     if name.endswith("intrin.h") or name in ("arm_neon.h", "cpuid.h"):
-        return f"{name} is of another CPU: patch it out, or switch the code that needs it off"
+        return Hint(f"{name} is of another CPU: patch it out, or switch the code that needs it off")
     if top in PYTHON_HEADERS:
-        return f'add "{PYTHON_HEADERS[top]}" to [build] requires, whose headers have {name}'
+        required = PYTHON_HEADERS[top]
+        return _requires(f'add "{required}" to [build] requires, whose headers have {name}', required)
     package = package_of_header(name)
     if package is None:
-        return f"add the Debian package that has {name} to [build] apt"
-    return f'add "{package}", which has {name}, to [build] apt'
+        text = f"add the Debian package that has {name} to [build] apt"
+    else:
+        text = f'add "{package}", which has {name}, to [build] apt'
+    return _apt(text, package, "header", name)
 
 
 def _fetched(name: str) -> str:
@@ -88,14 +121,17 @@ def _part_folder(name: str) -> str:
     return f"/build/src/third_party/{name}"
 
 
-_NO_HISTORY = (
+_NO_HISTORY = Hint(
     "if it asks git for the version, which a source without history cannot tell, give the version in "
-    "[build.environment] (SETUPTOOLS_SCM_PRETEND_VERSION for setuptools-scm), or patch the question out"
+    "[build.environment] (SETUPTOOLS_SCM_PRETEND_VERSION for setuptools-scm), or patch the question out",
+    (RecipeChange(key="build.environment.SETUPTOOLS_SCM_PRETEND_VERSION", value="{version}"),),
 )
-_LIBATOMIC = (
+# Without --no-as-needed the linker drops a library that stands before the objects.
+_LIBATOMIC = Hint(
     "link libatomic, which has the atomic operations that riscv64's instructions lack: -latomic after the objects, "
     'with [build.config-settings] "cmake.define.CMAKE_CXX_STANDARD_LIBRARIES" = "-latomic" under scikit-build-core, '
-    "else with LIBS or a patch of the build"
+    "else with LDFLAGS in [build.environment], with LIBS or a patch of the build",
+    (RecipeChange(key="build.environment.LDFLAGS", value="-Wl,--no-as-needed -latomic -Wl,--as-needed"),),
 )
 _NO_PORT = (
     "the source doesn't know riscv64: look for the place that compares the machine's name, and patch it; generic C "
@@ -147,9 +183,9 @@ HINTS: Known = (
     (r"fatal error: Python\.h: No such file", "the root lacks Python's headers: report this, it should have them"),
     (r"fatal error: '?([\w./+-]+\.(?:h|hpp|hh|inc))'?(?:: No such file| file not found)", _missing_header),
     (r"cannot find -l([\w+.-]+)|unable to find library -l([\w+.-]+)", _missing_library),
-    (r"Package '?([\w.+-]+)'?,? (?:required by .*)?(?:was )?not found", _missing_library),
+    (r"Package '?([\w.+-]+)'?,? (?:required by .*)?(?:was )?not found", _missing_module),
     (r"fatal: not a git repository|fatal: No names found|LookupError: [\w-]+ was unable to detect version"
-     r"|Versioning for this project requires either an sdist", _NO_HISTORY),
+     r"|Versioning for this project requires either an sdist", lambda: _NO_HISTORY),
     (r"in _execute_child\n[\s\S]*FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'",
      _missing_program),
     (rf"[Ee]rror: \[Errno 2\] No such file or directory: '({_KNOWN_PROGRAMS})'$", _missing_program),
@@ -163,7 +199,7 @@ HINTS: Known = (
     (r"No CMAKE_Fortran_COMPILER could be found|Unknown compiler\(s\): \[\['gfortran'",
      lambda: _missing_program("gfortran")),
     (r"Could NOT find (\w+)", _missing_in_cmake),
-    (r'Dependency "([\w.+-]+)" not found', _missing_library),
+    (r'Dependency "([\w.+-]+)" not found', _missing_module),
     (r"no matching package named `([^`]+)` found[\s\S]*offline mode",
      "the crate {0} was not fetched with the others: no Cargo.toml beside a Cargo.lock of the source asks for it"),
     (r"no matching package named `([^`]+)` found",
@@ -188,7 +224,7 @@ HINTS: Known = (
      "patch"),
     (r"ISA string must begin with",
      "a flag names another CPU: take -march=native or the like out of the build's flags, by a setting or a patch"),
-    (r"undefined (?:reference to|symbol: ) ?[`'\u2018]?__atomic_\w+", _LIBATOMIC),
+    (r"undefined (?:reference to|symbol: ) ?[`'\u2018]?__atomic_\w+", lambda: _LIBATOMIC),
     (r"Invalid configuration `riscv64[^\n]*not recognized|config\.guess: unable to (?:guess|identify)",
      "config.sub and config.guess are too old for riscv64: copy those of Debian's autotools-dev over them in a patch"),
     (r"error: unknown (?:architecture|target)|#error [^\n]*(?:[Aa]rchitecture|[Pp]latform|CPU|[Pp]rocessor|[Mm]achine)"
@@ -210,11 +246,18 @@ def is_machines_fault(log: str, *, network: bool = False) -> bool:
 
 
 def hint_for(log: str, *, network: bool = False) -> str | None:
+    """Return the text of the hint for the first known failure in a command's log, or None."""
+    hint = find_hint(log, network=network)
+    return None if hint is None else hint.text
+
+
+def find_hint(log: str, *, network: bool = False) -> Hint | None:
     """Return the hint for the first known failure in a command's log, or None."""
-    for pattern, hint in (*LACKING, *(() if network else SEALED), *HINTS, *(UNREACHABLE if network else ())):
+    for pattern, known in (*LACKING, *(() if network else SEALED), *HINTS, *(UNREACHABLE if network else ())):
         if match := _search(pattern, log):
             groups = [group for group in match.groups() if group]
-            return hint(*groups) if callable(hint) else hint.format(*groups)
+            hint = known(*groups) if callable(known) else known.format(*groups)
+            return hint if isinstance(hint, Hint) else Hint(hint)
     return None
 
 

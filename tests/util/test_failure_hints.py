@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from factory.errors import RecipeChange
 from factory.util.debian_names import package_of_header, package_of_library, package_of_program
-from factory.util.failure_hints import hint_for, is_machines_fault
+from factory.util.failure_hints import find_hint, hint_for, is_machines_fault
 
 CHILD = '  File "subprocess.py", line 1972, in _execute_child\n    raise child_exception_type(errno_num)\n'
 
@@ -195,3 +196,45 @@ def test_debian_names_of_each_kind() -> None:
     assert package_of_header("nothing.h") is None
     assert package_of_program("msgfmt") == "gettext"
     assert package_of_program("frob") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "change"),
+    [
+        (
+            "x.c:3:10: fatal error: openssl/ssl.h: No such file or directory",
+            RecipeChange(key="build.apt", value="libssl-dev", kind="header", name="openssl/ssl.h"),
+        ),
+        (
+            "x.c:3:10: fatal error: strange.h: No such file",
+            RecipeChange(key="build.apt", value="", kind="header", name="strange.h"),
+        ),
+        (
+            "ld: cannot find -lz: No such file",
+            RecipeChange(key="build.apt", value="zlib1g-dev", kind="library", name="z"),
+        ),
+        (
+            "Package 'libffi' not found",
+            RecipeChange(key="build.apt", value="libffi-dev", kind="pkg-config", name="libffi"),
+        ),
+        ("-- Could NOT find GEOS (missing: X)", RecipeChange(key="build.apt", value="", kind="cmake", name="GEOS")),
+        ("/bin/sh: 1: swig: not found", RecipeChange(key="build.apt", value="swig", kind="program", name="swig")),
+        ("error: can't find Rust compiler", RecipeChange(key="build.rust", value="true")),
+        ("/bin/sh: 1: cmake: not found", RecipeChange(key="build.requires", value="cmake")),
+        (
+            "fatal: not a git repository",
+            RecipeChange(key="build.environment.SETUPTOOLS_SCM_PRETEND_VERSION", value="{version}"),
+        ),
+    ],
+)
+def test_hint_has_the_change_that_it_names(line: str, change: RecipeChange) -> None:
+    hint = find_hint(line)
+    assert hint is not None
+    assert hint.changes == (change,)
+
+
+@pytest.mark.parametrize("line", ["gcc: error: unrecognized command-line option '-mavx2'", "KeyError: 'riscv64'"])
+def test_hint_for_a_patch_has_no_change(line: str) -> None:
+    hint = find_hint(line)
+    assert hint is not None
+    assert hint.changes == ()

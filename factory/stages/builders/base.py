@@ -12,7 +12,7 @@ from factory.model.artifacts import BuiltWheel, PackagePin
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Sandbox
 from factory.model.recipe import Recipe
-from factory.util.failure_hints import hint_for, is_machines_fault
+from factory.util.failure_hints import Hint, find_hint, is_machines_fault
 from factory.util.log import LogSink
 from factory.util.untrusted import UntrustedFolder
 
@@ -87,9 +87,11 @@ def build_failed(
 
     `network` is true if the command had the network.
     """
-    known, whole = hint_for(error.output, network=network), f"the whole log is {log.path}"
-    return BuildFailed(
+    known, whole = find_hint(error.output, network=network) or Hint(""), f"the whole log is {log.path}"
+    failure = BuildFailed(
         f"{recipe.label}: {what}:\n{error.output}",
-        hint=f"{known}; {whole}" if known else whole,
+        hint=f"{known.text}; {whole}" if known.text else whole,
         machines_fault=is_machines_fault(error.output, network=network),
     )
+    failure.changes = known.changes
+    return failure
