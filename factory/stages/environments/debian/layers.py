@@ -11,7 +11,8 @@ from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.host import binfmt
 from factory.model.artifacts import PackagePin
 from factory.model.distribution import DEFAULT_DISTRIBUTION, Distribution
-from factory.stages.environments.debian import bootstrap, clang, native_tools, pythons, rust, uv
+from factory.stages.environments.debian import bootstrap, clang, contents, native_tools, pythons, rust, uv
+from factory.stages.environments.debian.contents import Contents
 from factory.stages.environments.debian.packages import (
     BASE_PACKAGES,
     RETRY_HINT,
@@ -128,6 +129,29 @@ class DebianLayers:
             return installed_packages(tree)
 
         return self.store.ensure("apt", definition, make)
+
+    def contents(self) -> Contents:
+        """Return the distribution's index of files, from the mirror of the base.
+
+        Raises:
+            EnvironmentSetupError: the mirror has none.
+        """
+        base = self.base()
+        definition = {"steps": contents.STEPS, "over": [base.digest]}
+
+        def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+            try:
+                change_root(self.store.layout, (base,), tree, [["sh", "-c", contents.FETCH]], log, network=True)
+            except CommandFailed as error:
+                raise EnvironmentSetupError(
+                    f"{self.distribution.name}: its index of files can't be fetched:\n{error.output}",
+                    hint=f"{RETRY_HINT}; read the log {log.path}",
+                ) from error
+            contents.reduce_lists(tree, self.distribution, log)
+            return ()
+
+        layer = self.store.ensure("contents", definition, make)
+        return Contents(layer.tree / contents.FILE, self.distribution.triplet)
 
     def check_venv(self, below: tuple[Layer, ...], python: str) -> Layer:
         """Return an empty virtual environment for checks."""
