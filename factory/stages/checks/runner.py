@@ -28,6 +28,8 @@ from factory.util.process import signal_of
 from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
 SCRIPT = "smoke.py"
+# A module that scripts may import.
+HELPER = Path(__file__).parent / "inside/compiled_calls.py"
 CHECK = ("python", f"{INPUTS}/{SCRIPT}")
 INSTALLED = "installed-record.txt"
 COPY_RECORD = """
@@ -110,7 +112,8 @@ def run_profiles(
 
 
 def provide(sandbox: Sandbox, options: CheckOptions, model: Path | None) -> None:
-    """Give the script, its modules and the model to the root's commands."""
+    """Give the script, its modules, the helper and the model to the root's commands."""
+    shutil.copy(HELPER, sandbox.inputs)
     if options.script is not None:
         shutil.copy(options.script, sandbox.inputs / SCRIPT)
     for module in options.modules:

@@ -1,0 +1,129 @@
+"""Run tests in a check, and require that each calls compiled code of the package.
+
+For scripts of checks, beside which this file is: `from compiled_calls import run_tests`. Calls are seen by
+`sys.monitoring`; operators and attributes of compiled types are not.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Collection, Mapping
+from importlib.metadata import files, version
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, ModuleType
+from typing import Any
+
+Test = Callable[[], object]
+
+
+def run_tests(project: str, tests: Mapping[str, Test]) -> None:
+    """Run tests by their names, and write the check's result.
+
+    The script ends with a line that names the tests that failed, and those that called no compiled code.
+    """
+    failed, idle, called = [], [], set()
+    for name, test in tests.items():
+        print(f"# {name}", flush=True)
+        try:
+            seen = _callables_of(test)
+        except BaseException:
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        compiled = _compiled(project, seen)
+        if not compiled:
+            idle.append(name)
+        called |= compiled
+    words = [f"tests failed: {', '.join(failed)}"] if failed else []
+    words += [f"tests without compiled code: {', '.join(idle)}"] if idle else []
+    if words or not tests:
+        print("; ".join(words) or "no tests", file=sys.stderr, flush=True)
+        os._exit(1)  # what objects print at the end would hide it
+    shown = f"{project} {version(project)}: {len(tests)} tests passed, which called {', '.join(sorted(called)[:6])}"
+    result = {"shown": shown, "facts": {}, "tokens": [], "logits": []}
+    Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps(result), encoding="utf-8")
+
+
+def _callables_of(test: Test) -> list[Any]:
+    """Run a test and return all that it called, each once."""
+    seen: dict[int, object] = {}
+    monitoring: Any = getattr(sys, "monitoring")  # noqa: B009 - of Python 3.12
+
+    def note(_code: object, _offset: int, called: object, _first: object) -> None:
+        seen.setdefault(id(called), called)
+
+    tool, event = monitoring.PROFILER_ID, monitoring.events.CALL
+    monitoring.use_tool_id(tool, "compiled calls")
+    monitoring.register_callback(tool, event, note)
+    monitoring.set_events(tool, event)
+    try:
+        test()
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.free_tool_id(tool)
+    return list(seen.values())
+
+
+def _compiled(project: str, called: Collection[Any]) -> set[str]:
+    """Return the names of what is defined in the project's libraries."""
+    libraries = {str(file.locate()) for file in files(project) or () if ".so" in file.suffixes}
+    modules = [each for each in list(sys.modules.values()) if getattr(each, "__file__", None) in libraries]
+    loaded = any(library in Path("/proc/self/maps").read_text() for library in libraries)
+    known = _Known(modules)
+    return {_name(each) for each in called if known.has(each) or (loaded and _is_foreign(each))}
+
+
+class _Known:
+    """Functions and types that compiled modules define."""
+
+    def __init__(self, modules: Collection[ModuleType]) -> None:
+        self.packages = {each.__name__.partition(".")[0] for each in modules}
+        self.names = {each.__name__ for each in modules} | {f"{each.__name__}.lib" for each in modules}
+        own = [value for module in modules for value in vars(module).values() if self._is_own(value)]
+        self.types = {id(each) for each in own if isinstance(each, type)}
+        self.functions = {id(each) for each in own if not isinstance(each, type)}
+        self.functions |= {id(value) for each in own if isinstance(each, type) for value in vars(each).values()}
+
+    def has(self, called: Any) -> bool:
+        """Report whether a function is compiled, or belongs to a compiled type or an object of one."""
+        kind = type(called)
+        if id(called) in self.functions or self._is_derived(kind):
+            return True
+        if isinstance(called, type):
+            return self._is_derived(called)
+        if kind is BuiltinFunctionType:
+            return called.__module__ in self.names or self._is_derived(type(called.__self__))
+        return kind is MethodDescriptorType and _package(called.__objclass__) in self.packages
+
+    def _is_derived(self, kind: type) -> bool:
+        return kind is not type and any(id(base) in self.types for base in kind.__mro__)
+
+    def _is_own(self, value: object) -> bool:
+        """Report whether a module's value is compiled there; static types without a module seem to be builtins."""
+        if isinstance(value, type):
+            foreign = "__firstlineno__" in vars(value) or value in vars(builtins).values()
+            return not foreign and _package(value) in (*self.packages, "builtins")
+        function = getattr(value, "__wrapped__", value)
+        return callable(value) and not isinstance(function, FunctionType) and _package(value) in self.packages
+
+
+def _package(value: object) -> str:
+    return str(getattr(value, "__module__", None)).partition(".")[0]
+
+
+def _name(called: object) -> str:
+    name = getattr(called, "__qualname__", None)
+    return name if isinstance(name, str) else type(called).__qualname__
+
+
+def _is_foreign(value: object) -> bool:
+    """Report whether a function of a library is called by ctypes or cffi."""
+    kinds = type(value).__mro__
+    return any(kind.__module__ in ("_ctypes", "_cffi_backend") and kind.__name__ in _FOREIGN for kind in kinds)
+
+
+_FOREIGN = ("CFuncPtr", "_CDataBase", "CField")
