@@ -10,6 +10,14 @@ from factory.model.artifacts import SourceTree
 
 COMPILED = frozenset((".c", ".cc", ".cpp", ".cxx", ".pyx", ".s", ".f", ".f77", ".f90", ".f95", ".f03", ".for", ".cu"))
 RUST, CRATE = ".rs", "Cargo.toml"
+LANGUAGES = {
+    "Cython": frozenset((".pyx",)),
+    "C++": frozenset((".cc", ".cpp", ".cxx")),
+    "C": frozenset((".c",)),
+    "Fortran": frozenset((".f", ".f77", ".f90", ".f95", ".f03", ".for")),
+    "assembly": frozenset((".s",)),
+    "CUDA": frozenset((".cu",)),
+}
 # Folders whose code is compiled for no wheel.
 ASIDE = frozenset(
     ("test", "tests", "testing", "example", "examples", "doc", "docs", "demo", "demos", "sample", "samples")
@@ -23,6 +31,14 @@ def compiled_source(tree: SourceTree) -> str:
     wanted = COMPILED | ({RUST} if rust else frozenset())
     found = next((path for path in files if path.suffix.lower() in wanted), None)
     return "" if found is None else found.as_posix()
+
+
+def languages(tree: SourceTree) -> tuple[str, ...]:
+    """Return the compiled languages of a source, `Rust` last."""
+    files = tuple(_files(tree.path))
+    suffixes = {path.suffix.lower() for path in files}
+    rust = ("Rust",) if any(path.name == CRATE for path in files) and RUST in suffixes else ()
+    return (*(name for name, known in LANGUAGES.items() if known & suffixes), *rust)
 
 
 def _files(root: Path) -> Iterator[Path]:
