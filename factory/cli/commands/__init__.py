@@ -9,6 +9,7 @@ COMMANDS = (
     "doctor",
     "board",
     "setup",
+    "new",
     "recipe",
     "bump",
     "retire",

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from factory.model.recipe import MODULES_FOLDER, CheckOptions, Recipe
 from factory.pipeline.lint.finding import Finding, RecipeText
+from factory.stages.checks.runner import HELPER
 
 # The standard library's ways to run a package that a script does not import by name.
 LOADERS = frozenset({"import_module", "__import__", "CDLL", "find_spec", "run_module", "run_path"})
@@ -46,7 +47,7 @@ def _foreign(recipe: Recipe, check: CheckOptions, others: Collection[str]) -> fr
     """Return the names of modules that are not the package's, as far as names tell."""
     required = (Requirement(each).name for each in check.requires)
     projects = {canonicalize_name(name) for name in (*others, *required)} - {canonicalize_name(recipe.project)}
-    return frozenset(project.replace("-", "_") for project in projects) | {MODULES_FOLDER}
+    return frozenset(project.replace("-", "_") for project in projects) | {MODULES_FOLDER, HELPER.stem}
 
 
 class _Calls:

@@ -1,0 +1,228 @@
+"""Proposals of recipes for projects of the package index, and their trial builds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from factory.errors import CheckFailed, FactoryError, RecipeChange, RecipeError, SourceError
+from factory.model.job import ProjectMetadata
+from factory.model.record import BuildRecord
+from factory.pipeline.build import build
+from factory.pipeline.check import PackageCheck, stored_needs
+from factory.pipeline.run import Run
+from factory.pipeline.unstored import copy_newest_wheel
+from factory.recipes.loader import load_recipe
+from factory.recipes.proposal.excerpts import find_excerpts
+from factory.recipes.proposal.libraries import AskedLibrary, asked_libraries
+from factory.recipes.proposal.modules import compiled_names, extension_modules, top_level_modules
+from factory.recipes.proposal.proposal import Proposal
+from factory.stages.builders.cargo import RUST_BACKENDS
+from factory.stages.environments.base import RootRequest
+from factory.stages.environments.debian.contents import Contents
+from factory.stages.environments.debian.layers import DebianLayers
+from factory.stages.sources.compiled import languages
+from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.pypi import PypiSource
+from factory.util.debian_names import package_of_header, package_of_library, package_of_program
+from factory.util.scratch import own_folder
+
+# Of a trial: each build and check changes something, so more do not help.
+MAX_ATTEMPTS = 8
+# In the last line of a check that `compiled_calls` ended.
+# More are counted, not listed.
+SHOWN_TESTS = 2
+# The check's log names each test that begins; a crash names none.
+_CRASH = "ended by SIG"
+_STARTED = re.compile(r"^# (\S+)$", re.MULTILINE)
+_TESTS = re.compile(r"tests (?:failed|without compiled code): ([\w., ]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecipe:
+    """A proposal, with what was found in the source: backend, languages, licence, libraries."""
+
+    proposal: Proposal
+    backend: str
+    languages: tuple[str, ...]
+    license: str
+    needed: Sequence[tuple[AskedLibrary, str]]
+    riscv64_wheels: int
+
+
+def propose(project: str, version: str | None, run: Run) -> NewRecipe:
+    """Read the sdist of a project, of a version or the newest, and propose a recipe.
+
+    Raises:
+        RecipeError: the project has a recipe.
+        SourceError: there is no such sdist, it is unsafe to unpack, or it has nothing to compile.
+    """
+    # Imported here because pypi-simple takes half a second.
+    from factory.stages.sources.find_sdist import find_sdist
+
+    name = canonicalize_name(project)
+    _require_new(name, run)
+    sdist = find_sdist(name, version)
+    label = f"{name} {sdist.version}"
+    with own_folder(run.layout.scratch, "new", name, keep=run.keep) as folder:
+        with run.stages(label)("source") as log:
+            source = PypiSource(project=name, version=sdist.version, sha256=sdist.sha256)
+            tree = source.fetch(run.layout.downloads, folder, log)
+        metadata = read_project_metadata(tree)
+        spoken = languages(tree)
+        if sdist.is_pure or not (spoken or sdist.wheels):
+            raise SourceError(
+                f"{label}: pure Python: it has nothing to compile",
+                hint="it needs no recipe: pip installs its wheel on every machine",
+            )
+        asked = [each for each in asked_libraries(tree.path) if not each.optional]
+        needed = _debian_packages(asked, metadata, run)
+        proposal = _proposal(name, sdist.version, sdist.sha256, tree.path, metadata)
+    rust = "Rust" in spoken and RUST_BACKENDS.isdisjoint(_projects(metadata.build_requires))
+    return NewRecipe(
+        proposal=replace(proposal, apt=tuple(sorted({package for _, package in needed})), rust=rust),
+        backend=metadata.build_backend,
+        languages=spoken,
+        license=metadata.license,
+        needed=needed,
+        riscv64_wheels=sum("riscv64" in wheel for wheel in sdist.wheels),
+    )
+
+
+def _require_new(name: str, run: Run) -> None:
+    taken = run.recipes.by_name.get(name)
+    folder = run.recipes.folder / "recipes" / name
+    if taken is not None:
+        raise RecipeError(f"{taken.directory}: {name} has a recipe", hint=f"run: factory build {taken.name}")
+    if folder.exists():
+        raise RecipeError(f"{folder}: exists, without a recipe", hint="remove it, or write its recipe.toml")
+
+
+def _proposal(name: str, version: str, sha256: str, root: Path, metadata: ProjectMetadata) -> Proposal:
+    modules = top_level_modules(root, name)
+    installed = {each.replace("-", "_") for each in _projects(metadata.dependencies)}
+    return Proposal(
+        name=name,
+        version=version,
+        sha256=sha256,
+        modules=modules,
+        extensions=extension_modules(root),
+        excerpts=find_excerpts(root, modules, installed, compiled_names(root)),
+    )
+
+
+def _projects(requirements: Iterable[str]) -> set[str]:
+    return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+
+def _debian_packages(
+    asked: Sequence[AskedLibrary], metadata: ProjectMetadata, run: Run
+) -> list[tuple[AskedLibrary, str]]:
+    """Return what a build asks for with Debian's package of each, without what every build root has."""
+    installed = _projects(metadata.build_requires)
+    wanted = [each for each in asked if canonicalize_name(each.name) not in installed]
+    if not wanted:
+        return []
+    contents = contents_of(run)
+    root = run.roots.build_root(RootRequest(python=run.config.target.python))
+    present = {pin.name for layer in root.layers for pin in layer.packages}
+    found = ((each, find_package(contents, each.kind, each.name)) for each in wanted)
+    return [(each, package) for each, package in found if package and package not in present]
+
+
+def contents_of(run: Run) -> Contents:
+    """Return the index of Debian's files, fetched once."""
+    return DebianLayers(run.roots.store).contents()
+
+
+def find_package(contents: Contents, kind: str, name: str) -> str | None:
+    """Return Debian's package of a file; our names decide between several."""
+    known = {"header": package_of_header, "program": package_of_program}.get(kind, package_of_library)
+    return contents.package_of(kind, name, preferred=known(name))
+
+
+def try_recipe(
+    proposal: Proposal, folder: Path, pythons: Sequence[str], make_run: Callable[[], Run], show: Callable[[str], None]
+) -> tuple[Proposal, list[BuildRecord]]:
+    """Build a proposal, and change it as known failures suggest; show each change.
+
+    Raises:
+        FactoryError: the failure that no known change avoids.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        run = make_run()
+        try:
+            return proposal, build([proposal.name], pythons, run)
+        except CheckFailed as error:
+            better = other_tests(proposal, error, Path(error.log), show)
+            if better is None:
+                raise
+            proposal = _checked(better, folder, run.with_config(run.config.for_python(pythons[0])), show)
+        except FactoryError as error:
+            better = changed(proposal, error.changes, run, show)
+            if better == proposal:
+                raise
+            proposal = better
+            proposal.write(folder)
+    return proposal, build([proposal.name], pythons, make_run())
+
+
+def changed(proposal: Proposal, changes: Sequence[RecipeChange], run: Run, show: Callable[[str], None]) -> Proposal:
+    """Return the proposal with the changes that a failure suggests; Debian's index of files has the last word."""
+    for change in changes:
+        if change.kind:
+            package = find_package(contents_of(run), change.kind, change.name)
+            change = replace(change, value=package or change.value)
+        better = proposal.with_change(change)
+        if better != proposal:
+            reason = f" (has the {change.kind} {change.name})" if change.kind else ""
+            show(f"change: {change.key}: {change.value.format(version=proposal.version)}{reason}")
+        proposal = better
+    return proposal
+
+
+def other_tests(proposal: Proposal, error: FactoryError, log: Path, show: Callable[[str], None]) -> Proposal | None:
+    """Return the proposal without the tests that failed in a check with that log.
+
+    None stands for a failure of no test, or of the last one.
+    """
+    named = {name for listed in _TESTS.findall(error.message) for name in listed.split(", ")} & set(proposal.tests)
+    if not named and _CRASH in error.message and log.is_file():
+        named = set([name for name in _STARTED.findall(log.read_text(errors="replace")) if name in proposal.tests][-1:])
+    if not named:
+        return None
+    better = proposal.without_tests(frozenset(named))
+    place = f"; takes {better.excerpts[0].file}" if better.tests and better.excerpts != proposal.excerpts else ""
+    listed = ", ".join(sorted(named)) if len(named) <= SHOWN_TESTS else f"{len(named)} tests"
+    show(f"change: smoke.py: without {listed}, which failed or called no compiled code{place}")
+    return better if better.tests else None
+
+
+def _checked(proposal: Proposal, folder: Path, run: Run, show: Callable[[str], None]) -> Proposal:
+    """Check the wheel of the build whose check failed with other tests, until they pass.
+
+    Raises:
+        CheckFailed: for another reason, or no test is left: smoke.py then says so.
+    """
+    while True:
+        proposal.write(folder)
+        recipe = load_recipe(folder, run.recipes.kinds)
+        run = run.with_config(run.config.for_python(run.config.target.python, recipe.toolchain))
+        check = PackageCheck(recipe=recipe, run=run)
+        open_stage = run.stages(run.config.label(recipe))
+        try:
+            with own_folder(run.layout.scratch, "check", recipe.name, keep=run.keep) as own, open_stage("check") as log:
+                wheel = copy_newest_wheel(recipe, run, own / "wheel")
+                check.check_wheel(wheel, stored_needs(recipe, run), own, check.profiles[:1], log)
+                return proposal
+        except CheckFailed as error:
+            better = other_tests(proposal, error, log.path, show)
+            if better is None:
+                replace(proposal, excerpts=()).write(folder)
+                raise
+            proposal = better

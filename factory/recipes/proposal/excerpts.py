@@ -1,0 +1,322 @@
+"""Excerpts of a project's own tests that run alone: a function with all that it uses of its file."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import os
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+MAX_FILE_BYTES = 512 * 1024
+MAX_FILES = 300
+MAX_LINES, MAX_TOTAL_LINES, MAX_TESTS = 40, 150, 5
+# Modules whose use makes a test slow, or its result depend on the machine or on files that a wheel has not.
+BANNED = frozenset((
+    "asyncio", "concurrent", "ctypes", "doctest", "faulthandler", "gc", "glob", "http", "importlib", "inspect",
+    "multiprocessing", "pathlib", "pkgutil", "platform", "resource", "select", "shutil", "signal", "site", "socket",
+    "ssl", "subprocess", "sysconfig", "tempfile", "test", "threading", "time", "timeit", "tracemalloc", "urllib",
+    "warnings", "weakref",
+))  # fmt: skip
+# Names whose use needs files, a terminal or the network.
+BANNED_NAMES = frozenset(("__file__", "open", "input", "breakpoint", "exec", "eval", "exit", "quit", "print"))
+TEST_CASE = "TestCase"
+# Names of tests of other systems and of implementations in Python.
+_OTHER_CODE = re.compile(r"fallback|pure|pypy|win32|windows|macos|darwin|python|deprecat", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Tests with all that they use: lines of code, and the functions that run each, by its name.
+
+    `relevant` of them use names that compiled sources declare.
+    """
+
+    file: str
+    code: str
+    calls: Mapping[str, str]
+    relevant: int = 0
+
+    @property
+    def lines(self) -> int:
+        """Number of lines of code."""
+        return self.code.count("\n") + 1
+
+
+def find_excerpts(
+    root: Path, modules: Collection[str], installed: Collection[str] = (), compiled: Collection[str] = ()
+) -> tuple[Excerpt, ...]:
+    """Return excerpts of test files that call functions of `modules`, the best first.
+
+    Files may import the modules, those `installed` with them, and the standard library's harmless ones. Tests that use
+    names of `compiled` come first.
+    """
+    allowed = frozenset(modules), frozenset(installed), frozenset(compiled)
+    found = (_excerpt_of(path, root, *allowed) for path in _test_files(root))
+    suitable = [each for each in found if each is not None]
+    return tuple(sorted(suitable, key=lambda each: (-each.relevant, -len(each.calls), each.lines, each.file)))
+
+
+def _test_files(root: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name.lower() not in _FOREIGN)
+        for name in sorted(names):
+            path = Path(folder, name)
+            if name.endswith(".py") and "test" in name.lower() and name != "conftest.py" and _is_small_file(path):
+                found.append(path)
+    return found[:MAX_FILES]
+
+
+def _is_small_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_FILE_BYTES
+
+
+_FOREIGN = ("third_party", "thirdparty", "3rdparty", "extern", "external", "vendor", "vendored", "deps", "subprojects")
+
+
+def _excerpt_of(
+    path: Path, root: Path, modules: frozenset[str], installed: frozenset[str], compiled: frozenset[str]
+) -> Excerpt | None:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        file = _TestFile(tree=tree, modules=modules, installed=installed, compiled=compiled)
+        return file.excerpt(path.relative_to(root).as_posix())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+@dataclass(frozen=True)
+class _TestFile:
+    """A test file's syntax tree, with what it may import."""
+
+    tree: ast.Module
+    modules: frozenset[str]
+    installed: frozenset[str]
+    compiled: frozenset[str]
+
+    def excerpt(self, file: str) -> Excerpt | None:
+        """Return an excerpt of the shortest suitable tests, None if there is none."""
+        chosen: list[_Test] = []
+        for test in sorted(self._suitable(), key=lambda each: (not self._is_relevant(each), each.lines, each.name)):
+            needed = self._needed([*chosen, test])
+            if needed is None or sum(map(_length, needed)) > MAX_TOTAL_LINES:
+                continue
+            chosen.append(test)
+            if len(chosen) == MAX_TESTS:
+                break
+        needed = self._needed(chosen) if chosen else None
+        if not needed:
+            return None
+        code = [ast.unparse(self._trimmed(statement, chosen)) for statement in needed]
+        relevant = sum(map(self._is_relevant, chosen))
+        return Excerpt(file, _joined(code), {test.name: test.call for test in chosen}, relevant)
+
+    def _is_relevant(self, test: _Test) -> bool:
+        """Report whether a test calls a function or method whose name compiled sources declare."""
+        called = (node.func for node in ast.walk(test.function) if isinstance(node, ast.Call))
+        names = (each.attr if isinstance(each, ast.Attribute) else _root(each) for each in called)
+        return any(name in self.compiled for name in names)
+
+    def _suitable(self) -> Iterator[_Test]:
+        """Yield tests that assert something, need no fixture and call the package."""
+        for statement in self.tree.body:
+            if isinstance(statement, ast.FunctionDef) and _is_test(statement, parameters=0):
+                found = [_Test(statement.name, statement, statement)]
+            elif isinstance(statement, ast.ClassDef) and _is_collected(statement):
+                methods = (each for each in self._methods(statement) if _is_test(each, parameters=1))
+                found = [_Test(f"{statement.name}.{method.name}", method, statement) for method in methods]
+            else:
+                continue
+            yield from filter(self._fits, found)
+
+    def _methods(self, statement: ast.ClassDef) -> Iterator[ast.FunctionDef]:
+        """Yield the methods of a class and of its bases in the file."""
+        yield from (each for each in statement.body if isinstance(each, ast.FunctionDef))
+        for base in statement.bases:
+            found = self._definitions.get(_root(base))
+            if isinstance(found, ast.ClassDef) and found is not statement:
+                yield from self._methods(found)
+
+    def _fits(self, test: _Test) -> bool:
+        """Report whether a test, or a helper that it uses, calls the package, and needs nothing else."""
+        needed = None if _OTHER_CODE.search(test.name) or test.lines > MAX_LINES else self._needed([test])
+        nodes = (node for statement in needed or () for node in ast.walk(self._trimmed(statement, [test])))
+        return any(isinstance(node, ast.Call) and _root(node.func) in self._of_package for node in nodes)
+
+    @cached_property
+    def _definitions(self) -> dict[str, ast.stmt]:
+        """Statements of the file that bind a name; the last one counts."""
+        return {name: statement for statement in self.tree.body for name in _bound(statement)}
+
+    @cached_property
+    def _of_package(self) -> frozenset[str]:
+        """Names that imports bind to the package's modules and what they have."""
+        return frozenset(
+            name
+            for statement in self.tree.body
+            if any(root in self.modules for root in _imported(statement))
+            for name in _bound(statement)
+        )
+
+    @cached_property
+    def _stars(self) -> list[ast.stmt]:
+        """Imports of all names of the package."""
+        return [
+            each
+            for each in self.tree.body
+            if isinstance(each, ast.ImportFrom) and each.names[0].name == "*" and self._may_import(each)
+        ]
+
+    def _may_import(self, statement: ast.stmt) -> bool:
+        allowed = self.modules | self.installed | (sys.stdlib_module_names - BANNED)
+        relative = any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(statement))
+        return not relative and all(root in allowed for root in _imported(statement))
+
+    def _needed(self, tests: list[_Test]) -> list[ast.stmt] | None:
+        """Return the statements that the tests need, in the file's order; None if the file cannot give all."""
+        needed: list[ast.stmt] = []
+        pending: list[ast.stmt] = [test.statement for test in tests]
+        while pending:
+            statement = pending.pop()
+            if statement in needed:
+                continue
+            if not self._may_import(statement):
+                return None
+            needed.append(statement)
+            for name in _used(self._trimmed(statement, tests)):
+                if name in BANNED_NAMES:
+                    return None
+                if name in self._definitions:
+                    pending.append(self._definitions[name])
+                elif not hasattr(builtins, name) and name != "__name__":
+                    if not self._stars:
+                        return None
+                    pending.extend(self._stars)
+        return [each for each in self.tree.body if each in needed]
+
+    def _trimmed(self, statement: ast.stmt, tests: list[_Test]) -> ast.stmt:
+        """Return a class without the tests that are not chosen."""
+        if not isinstance(statement, ast.ClassDef):
+            return statement
+        chosen = [test.function for test in tests]
+        body = [each for each in statement.body if each in chosen or not _is_method_of_tests(each)]
+        return ast.ClassDef(**{**dict(ast.iter_fields(statement)), "body": body or [ast.Pass()]})
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A test: a function, and the statement of the file that it is or is in."""
+
+    name: str
+    function: ast.FunctionDef
+    statement: ast.stmt
+
+    @property
+    def lines(self) -> int:
+        return _length(self.function)
+
+    @property
+    def call(self) -> str:
+        """Expression of the function that runs the test."""
+        if isinstance(self.statement, ast.ClassDef):
+            if _is_test_case(self.statement):
+                return f'{self.statement.name}("{self.function.name}").debug'
+            return f"{self.statement.name}().{self.function.name}"
+        return self.name
+
+
+def _is_collected(statement: ast.ClassDef) -> bool:
+    """Report whether pytest takes a class for one of tests."""
+    return not statement.decorator_list and (statement.name.startswith("Test") or _is_test_case(statement))
+
+
+def _is_test_case(statement: ast.ClassDef) -> bool:
+    return any(_root(base) == "unittest" or _root(base).endswith(TEST_CASE) for base in statement.bases)
+
+
+def _is_test(function: ast.FunctionDef, *, parameters: int) -> bool:
+    arguments = function.args
+    plain = len(arguments.args) == parameters and not (arguments.vararg or arguments.kwarg or arguments.kwonlyargs)
+    if not function.name.startswith("test") or function.decorator_list or not plain:
+        return False
+    return any(isinstance(node, ast.Assert) or _is_assertion(node) for node in ast.walk(function))
+
+
+def _is_assertion(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr.startswith("assert")
+        and _root(node.func) == "self"
+    )
+
+
+def _is_method_of_tests(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name.startswith("test")
+
+
+def _length(statement: ast.stmt) -> int:
+    return (statement.end_lineno or statement.lineno) - statement.lineno + 1
+
+
+def _root(node: ast.expr) -> str:
+    """Return the first name of a dotted expression, empty if it is none."""
+    while isinstance(node, ast.Attribute | ast.Call):
+        node = node.value if isinstance(node, ast.Attribute) else node.func
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _imported(statement: ast.stmt) -> Iterator[str]:
+    """Yield the top-level modules that a statement imports, also inside."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import):
+            yield from (each.name.partition(".")[0] for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+def _bound(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement of a file binds there."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((each.asname or each.name).partition(".")[0] for each in node.names if each.name != "*")
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+
+
+def _used(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement takes from outside, those of its own functions left out."""
+    own: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.arg):
+            own.add(node.arg)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            own.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            own.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            own.update((each.asname or each.name).partition(".")[0] for each in node.names)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            own.add(node.name)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in own:
+            yield node.id
+
+
+def _joined(statements: list[str]) -> str:
+    """Join statements: imports and assignments line by line, others two lines apart."""
+    text = ""
+    for statement in statements:
+        apart = statement.startswith(("def ", "class ", "@")) or (text and "\n    " in text.rpartition("\n\n\n")[2])
+        text += ("\n\n\n" if apart else "\n") + statement if text else statement
+    return text

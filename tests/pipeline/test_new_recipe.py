@@ -1,0 +1,176 @@
+"""Proposals of recipes, from a package index to files, and their trial builds."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factory.cli.commands.new import describe, parse_project
+from factory.cli.console import Reporter
+from factory.errors import FactoryError, RecipeChange, RecipeError, SourceError
+from factory.pipeline.new_recipe import changed, other_tests, propose
+from factory.pipeline.run import Run
+from factory.recipes.proposal.excerpts import Excerpt
+from factory.recipes.proposal.proposal import Proposal
+from factory.recipes.recipe_set import RecipeSet
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.util.paths import Layout
+from tests.support.archives import file_entry, special_entry, tar_bytes
+from tests.support.checkouts import Checkout
+from tests.support.index_server import IndexServer, serve
+from tests.support.recipes import load_recipe
+
+FILES = {
+    "PKG-INFO": "Metadata-Version: 2.4\nName: spam\nVersion: 1.0\nLicense-Expression: MIT\n",
+    "setup.py": "from setuptools import Extension, setup\nsetup(ext_modules=[Extension('spam._fast', ['fast.c'])])\n",
+    "spam/__init__.py": "from spam._fast import fast\n",
+    "tests/test_spam.py": "import spam\ndef test_fast():\n    assert spam.fast(1) == 2\n",
+}
+NO_LOG = Path("no.log")
+C = {"fast.c": 'static PyMethodDef methods[] = {{"fast", fast, METH_O, ""}};\n'}
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexServer]:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    with serve() as server:
+        monkeypatch.setenv("PIP_INDEX_URL", server.simple)
+        yield server
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    (tmp_path / "recipes").mkdir()
+    recipes = RecipeSet(tmp_path, SOURCE_KINDS)
+    return Run(layout=Layout(tmp_path / "cache"), recipes=recipes, reporter=Reporter())
+
+
+def offer(index: IndexServer, files: dict[str, str], name: str = "spam-1.0.tar.gz") -> None:
+    entries = [file_entry(f"spam-1.0/{path}", text.encode()) for path, text in files.items()]
+    index.add(name, tar_bytes(entries))
+
+
+def test_proposal_has_what_the_sdist_tells(index: IndexServer, run: Run, tmp_path: Path) -> None:
+    offer(index, FILES | C)
+    index.add("spam-1.0-cp313-cp313-linux_riscv64.whl", b"")
+    new = propose("Spam", None, run)
+    assert (new.backend, new.languages, new.license) == ("setuptools.build_meta:__legacy__", ("C",), "MIT")
+    assert new.riscv64_wheels == 1
+    assert new.proposal.extensions == ("spam._fast",)
+    new.proposal.write(tmp_path / "recipes/spam")
+    recipe = load_recipe(tmp_path / "recipes/spam")
+    assert (recipe.name, recipe.version, recipe.source.sha256) == ("spam", "1.0", index.hashes["spam-1.0.tar.gz"])
+    assert "assert spam.fast(1) == 2" in (tmp_path / "recipes/spam/smoke.py").read_text()
+    text = "\n".join(describe(new, "recipes/spam"))
+    assert "check: test_fast of tests/test_spam.py" in text
+
+
+def test_project_without_tests_is_told_plainly(index: IndexServer, run: Run) -> None:
+    offer(index, {name: text for name, text in FILES.items() if "test" not in name} | C)
+    new = propose("spam", "1.0", run)
+    assert "smoke.py fails until" in "\n".join(describe(new, "recipes/spam"))
+    assert "raise SystemExit" in new.proposal.script_text()
+
+
+def test_crates_of_setup_py_need_rust(index: IndexServer, run: Run) -> None:
+    offer(index, FILES | {"Cargo.toml": "[package]", "src/lib.rs": "fn fast() {}"})
+    assert tomllib.loads(propose("spam", None, run).proposal.recipe_text())["build"] == {"rust": True}
+
+
+def test_pure_project_is_refused(index: IndexServer, run: Run) -> None:
+    offer(index, FILES)
+    with pytest.raises(SourceError, match=r"spam 1\.0: pure Python"):
+        propose("spam", None, run)
+
+
+def test_project_with_pure_wheels_only_is_refused(index: IndexServer, run: Run) -> None:
+    offer(index, FILES | C)
+    index.add("spam-1.0-py3-none-any.whl", b"")
+    with pytest.raises(SourceError, match=r"spam 1\.0: pure Python"):
+        propose("spam", None, run)
+
+
+def test_unsafe_sdist_is_refused(index: IndexServer, run: Run, tmp_path: Path) -> None:
+    link = special_entry("spam-1.0/out", b"2", "../../../outside")
+    index.add("spam-1.0.tar.gz", tar_bytes([file_entry("spam-1.0/setup.py"), link]))
+    with pytest.raises(SourceError, match="spam-1"):
+        propose("spam", None, run)
+    assert not (tmp_path / "recipes/spam").exists()
+
+
+def test_project_with_a_recipe_is_refused(index: IndexServer, run: Run, tmp_path: Path) -> None:
+    Proposal(name="spam", version="1.0", sha256="0" * 64, modules=("spam",)).write(tmp_path / "recipes/spam")
+    with pytest.raises(RecipeError, match="spam has a recipe") as caught:
+        propose("SPAM", None, run)
+    assert caught.value.hint == "run: factory build spam"
+
+
+def test_folder_without_recipe_is_not_overwritten(index: IndexServer, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "recipes/spam").mkdir()
+    with pytest.raises(RecipeError, match="exists, without a recipe"):
+        propose("spam", None, run)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("spam", ("spam", None)), ("Spam.eggs==1.0rc1", ("Spam.eggs", "1.0rc1"))]
+)
+def test_project_is_parsed(text: str, expected: tuple[str, str | None]) -> None:
+    assert parse_project(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "spam>=1", "spam==x", "../spam", "spam[fast]", "spam @ https://example.org/x"])
+def test_other_words_are_no_project(text: str) -> None:
+    with pytest.raises(RecipeError, match="not a project of the package index"):
+        parse_project(text)
+
+
+def test_failure_changes_the_proposal_once(run: Run) -> None:
+    shown: list[str] = []
+    proposal = Proposal(name="spam", version="1.0", sha256="0" * 64, modules=("spam",))
+    change = RecipeChange(key="build.requires", value="cmake")
+    better = changed(proposal, (change,), run, shown.append)
+    assert better.requires == ("cmake",)
+    assert changed(better, (change,), run, shown.append) == better
+    assert shown == ["change: build.requires: cmake"]
+
+
+def test_check_that_names_tests_drops_them() -> None:
+    shown: list[str] = []
+    excerpts = (Excerpt("a.py", "", {"test_a": "test_a", "T.test_b": "T().test_b"}), Excerpt("c.py", "", {"c": "c"}))
+    proposal = Proposal(name="spam", version="1.0", sha256="0" * 64, modules=("spam",), excerpts=excerpts)
+    error = FactoryError("spam 1.0: the check failed:\n  k1: last line: tests failed: test_a; tests without ")
+    better = other_tests(proposal, error, NO_LOG, shown.append)
+    assert better is not None
+    assert tuple(better.tests) == ("T.test_b",)
+    last = FactoryError("  rv64gc: tests without compiled code: T.test_b\n  k1: tests without compiled code: T.test_b")
+    other = other_tests(better, last, NO_LOG, shown.append)
+    assert other is not None
+    assert (tuple(other.tests), "takes c.py" in shown[1]) == (("c",), True)
+    assert other_tests(other, FactoryError("spam 1.0: not installed"), NO_LOG, shown.append) is None
+
+
+def test_crash_drops_the_test_that_was_running(tmp_path: Path) -> None:
+    excerpt = Excerpt("a.py", "", {"test_a": "test_a", "test_b": "test_b"})
+    proposal = Proposal(name="spam", version="1.0", sha256="0" * 64, modules=("spam",), excerpts=(excerpt,))
+    log = tmp_path / "check.log"
+    log.write_text("# test_a\n# test_b\nFatal Python error: Segmentation fault\n# exit 139 after 1 s\n")
+    better = other_tests(proposal, FactoryError("  k1: ended by SIGSEGV, a segmentation fault"), log, print)
+    assert better is not None
+    assert tuple(better.tests) == ("test_a",)
+
+
+@pytest.mark.environment
+def test_new_recipe_is_tried_and_passes(fresh_cache: Path, tmp_path: Path) -> None:
+    """A real project, whose tests are partly in Python alone: the trial drops these."""
+    (tmp_path / "project/recipes").mkdir(parents=True)
+    checkout = Checkout(root=tmp_path / "project", cache=fresh_cache)
+    finished = checkout.factory("new", "markupsafe==3.0.4", "--try")
+    assert finished.returncode == 0, finished.stderr
+    assert "change: smoke.py: without test_mul" in finished.stderr
+    assert "passed, which called _escape_inner" in finished.stderr
+    assert "markupsafe-3.0.4-cp313-cp313-manylinux_2_" in finished.stdout
+    assert "a recipe" in checkout.factory("new", "MarkupSafe").stderr
