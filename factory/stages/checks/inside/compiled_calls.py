@@ -6,12 +6,12 @@ For scripts of checks, beside which this file is: `from compiled_calls import ru
 
 from __future__ import annotations
 
-import builtins
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from importlib.metadata import files, version
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, ModuleType
@@ -93,7 +93,7 @@ class _Known:
         kind = type(called)
         if id(called) in self.functions or self._is_derived(kind):
             return True
-        if isinstance(called, type):
+        if issubclass(kind, type):
             return self._is_derived(called)
         if kind is BuiltinFunctionType:
             return called.__module__ in self.names or self._is_derived(type(called.__self__))
@@ -103,21 +103,25 @@ class _Known:
         return kind is not type and any(id(base) in self.types for base in kind.__mro__)
 
     def _is_own(self, value: object) -> bool:
-        """Report whether a module's value is compiled there; static types without a module seem to be builtins."""
-        if isinstance(value, type):
-            foreign = "__firstlineno__" in vars(value) or value in vars(builtins).values()
-            return not foreign and _package(value) in (*self.packages, "builtins")
-        function = getattr(value, "__wrapped__", value)
-        return callable(value) and not isinstance(function, FunctionType) and _package(value) in self.packages
+        """Report whether a module's value is compiled and from nowhere else; types may name no module or any."""
+        if not callable(value) or "__firstlineno__" in getattr(value, "__dict__", ()):
+            return False
+        package, name = _package(value), getattr(value, "__name__", "")
+        defined = getattr(sys.modules.get(str(getattr(value, "__module__", None))), name, None) is value
+        is_python = isinstance(getattr(value, "__wrapped__", value), FunctionType)
+        return not is_python and (package in self.packages or not defined)
 
 
 def _package(value: object) -> str:
     return str(getattr(value, "__module__", None)).partition(".")[0]
 
 
-def _name(called: object) -> str:
-    name = getattr(called, "__qualname__", None)
-    return name if isinstance(name, str) else type(called).__qualname__
+def _name(called: Any) -> str:
+    for named in (called, type(called)):
+        with suppress(Exception):  # of objects that pretend to be others
+            if isinstance(named.__qualname__, str):
+                return named.__qualname__
+    return ""
 
 
 def _is_foreign(value: object) -> bool:
