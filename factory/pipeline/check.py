@@ -71,23 +71,54 @@ class PackageCheck:
     def write_index(self, wheel: Path, others: Sequence[Path], folder: Path, log: LogSink) -> Path:
         """Write an index of the wheel, `others` and their requirements; returns its folder.
 
+        What another project's package requires of ours is not in `others`: if a requirement has no wheel, all stored
+        wheels are offered.
+
         Raises:
             CheckFailed: a requirement has no wheel for the target.
         """
-        index, run = folder / "index", self.run
         try:
-            write_trial_index(
-                wheel,
-                others,
-                target=run.config.target,
-                mirror=run.layout.mirror,
-                out=index,
-                log=log,
-                dependents=(wheel,) if self.recipe.check.dependencies else others,
-            )
+            return self._write_index(wheel, others, folder, log)
+        except Unresolvable:
+            stored = [path for path in self._stored_wheels() if path not in others]
+        try:
+            return self._write_index(wheel, [*others, *stored], folder, log)
         except Unresolvable as error:
-            raise CheckFailed(error.message, hint=error.hint) from error
+            raise CheckFailed(error.message, hint=self._hint(error)) from error
+
+    def _write_index(self, wheel: Path, others: Sequence[Path], folder: Path, log: LogSink) -> Path:
+        """Write an index whose requirements come from `others` and the package index.
+
+        Raises:
+            Unresolvable: a requirement has no wheel for the target.
+        """
+        index, run = folder / "index", self.run
+        write_trial_index(
+            wheel,
+            others,
+            target=run.config.target,
+            mirror=run.layout.mirror,
+            out=index,
+            log=log,
+            dependents=(wheel,) if self.recipe.check.dependencies else others,
+        )
         return index
+
+    def _stored_wheels(self) -> Iterator[Path]:
+        """Iterate over the newest wheels of all other recipes."""
+        run, python = self.run, self.run.config.target.python
+        for name in sorted(run.recipes.by_name.keys() - {canonicalize_name(self.recipe.name)}):
+            record = run.store.latest(name, python)
+            if record is not None:
+                yield run.store.wheel_path(record)
+
+    def _hint(self, error: Unresolvable) -> str | None:
+        """Return the error's hint, or the command that builds packages which have a recipe."""
+        python = self.run.config.target.python
+        by_project = {canonicalize_name(each.project): name for name, each in self.run.recipes.by_name.items()}
+        missing = {by_project[each] for each in error.missing() if each in by_project}
+        lacking = [name for name in sorted(missing) if self.run.store.latest(name, python) is None]
+        return f"run: factory build {' '.join(lacking)} --python {python}" if lacking else error.hint
 
     def run_check(
         self, index: Path, work: Path, profiles: Sequence[str], log: LogSink, wheel: Path | None = None

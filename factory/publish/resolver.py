@@ -7,6 +7,7 @@ pip is no alternative: `pip download --platform` selects files for the target, b
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.errors import CommandFailed, PublishError
 from factory.host.pip import pip_settings, uv_variables
@@ -28,6 +29,8 @@ from factory.util.process import run
 UV_PLATFORM = "riscv64-unknown-linux"  # to uv this is manylinux_2_39
 # An index that sends a byte now and then meets uv's own time-outs.
 RESOLVE_SECONDS = 1800.0
+# As uv hints at it.
+WITHOUT_WHEEL = re.compile(r"[Ww]heels (?:are (?:required|available) )?for `([\w.-]+)`")
 NO_SOLUTION = 1  # uv's exit status; others mean that an index could not be asked
 
 
@@ -45,6 +48,10 @@ class Pin:
 
 class Unresolvable(PublishError):
     """Dependencies of a wheel that wheels alone can't meet."""
+
+    def missing(self) -> frozenset[NormalizedName]:
+        """Return the projects of which uv says that it has no usable wheel."""
+        return frozenset(canonicalize_name(match[1]) for match in WITHOUT_WHEEL.finditer(self.message))
 
 
 def resolve(root: str, *, python: str, environment: Mapping[str, str], log: LogSink) -> tuple[Pin, ...]:
