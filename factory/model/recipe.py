@@ -205,7 +205,7 @@ class CheckOptions:
         default=True,
         metadata=about(
             "`false` where some of the package's dependencies have no wheels yet: only `requires` are installed "
-            "beside it",
+            "beside it, those of the suite too",
             tables=(CHECK_TABLE,),
         ),
     )

@@ -35,15 +35,14 @@ from factory.util.scratch import discard
 
 
 def stored_needs(recipe: Recipe, run: Run) -> list[Path]:
-    """Return the newest stored wheels that the package needs at run time.
+    """Return the newest stored wheels that the package needs at run time, and its check or suite in `recipe`.
 
     Raises:
         StoreError: one is not built.
     """
     python = run.config.target.python
-    planned = plan(
-        [recipe.name], [python], run.recipes.by_name, lambda each: describe_recipe(each, run), [recipe.toolchain]
-    )
+    recipes = {**run.recipes.by_name, recipe.name: recipe}
+    planned = plan([recipe.name], [python], recipes, lambda each: describe_recipe(each, run), [recipe.toolchain])
     (job,) = (job for job in planned if job.id == (canonicalize_name(recipe.name), python, ""))
     needed = [run.recipes.find(name) for name in sorted(job.check_needs)]
     return [run.store.wheel_path(run.newest(each, python)) for each in needed]

@@ -38,27 +38,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the check and print the result of each profile."""
     chosen = make_run(args)
-    recipe = _with_suite(chosen.recipes.find(args.name), wanted=args.suite)
+    recipe = chosen.recipes.find(args.name)
+    if args.suite:
+        recipe = with_suite(recipe)
     results = _check(PackageCheck(recipe=recipe, run=run_for_recipe(args, chosen, recipe)), args)
     if args.json:
         print(dumps(results), end="")
     return 0
 
 
-def _with_suite(recipe: Recipe, *, wanted: bool) -> Recipe:
-    """Return the recipe with its suite in place of its check, if wanted.
+def with_suite(recipe: Recipe) -> Recipe:
+    """Return the recipe with its suite in place of its check.
+
+    The check says for both whether the package's dependencies can be installed.
 
     Raises:
         RecipeError: it has no suite.
     """
-    if not wanted:
-        return recipe
     if recipe.suite is None:
         raise RecipeError(
             f"{recipe.label}: no suite",
             hint=f"add a table [suite] with `script` to {recipe.directory / 'recipe.toml'}",
         )
-    return replace(recipe, check=recipe.suite)
+    return replace(recipe, check=replace(recipe.suite, dependencies=recipe.check.dependencies))
 
 
 def _check(check: PackageCheck, args: argparse.Namespace) -> tuple[CheckResult, ...]:
