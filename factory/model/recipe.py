@@ -180,7 +180,8 @@ MODULES_FOLDER = "checks"
 class CheckOptions:
     """Options of a check, and of a suite: the project's own tests, run on request.
 
-    With `build_root` it runs in the root that builds, which has compilers, with the built source in /build/src.
+    With `build_root` it runs in the root that builds, which has compilers, with the built source in /build/src; with
+    `needs_source` that source is in the check's clean root.
     """
 
     script: Script | None = field(
@@ -236,6 +237,13 @@ class CheckOptions:
         default=False,
         metadata=about(
             "`true` where the suite compiles: it runs in the root of the build, with the built source in `/build/src`",
+            tables=(SUITE_TABLE,),
+        ),
+    )
+    needs_source: bool = field(
+        default=False,
+        metadata=about(
+            "`true` where the suite reads the built source, in `/build/src`, and does not compile",
             tables=(SUITE_TABLE,),
         ),
     )

@@ -193,13 +193,15 @@ class PackageCheck:
     def _sandbox(self, work: Path, log: LogSink) -> Iterator[OpenedCopiedRoot]:
         """Open the check's root: a clean one, or for a check that compiles the build's.
 
-        The build's root has the source in /build/src.
+        The build's root has the source in /build/src, and so has the clean one if the suite needs it.
         """
         run, roots = self.run, self.run.roots
         python = run.config.target.python
         caches = f"_check-{canonicalize_name(self.recipe.name)}"  # a check must not write what a build reads
         if not self.recipe.check.build_root:
             with roots.environment_of(roots.check_root(python)).open(work, caches=caches, keep=run.keep) as sandbox:
+                if self.recipe.check.needs_source:
+                    self._put_source(work, log)
                 yield sandbox
             return
         request = RootRequest(python=python, apt=self.recipe.build.apt, toolchain=run.config.toolchain)

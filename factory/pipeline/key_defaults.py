@@ -47,6 +47,7 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "same_tokens": 0,
         "logits_tolerance": 0.0,
         "build_root": False,
+        "needs_source": False,
         "model_profiles": (),
         "time_limit": "4h",
     },

@@ -83,6 +83,9 @@ subprocess.run(["gcc", "test.c", f"-L{place}", f"-Wl,-rpath,{place}", "-lanswers
 answer = subprocess.run(["./test"]).returncode
 """
 COMPILED = '[suite]\nscript = "suite.py"\nbuild-root = true\nprofiles = ["rv64gc"]\n'
+# In the clean root, beside our wheel that the suite requires.
+READS = 'import pathlib\nassert pathlib.Path("/build/src/pyproject.toml").is_file()\n'
+IN_CLEAN_ROOT = '[suite]\nscript = "suite.py"\nneeds-source = true\nrequires = ["answers"]\nprofiles = ["rv64gc"]\n'
 EXPECT = "[check.expect.answer]\nrv64gc = 42\n"
 
 
@@ -103,8 +106,9 @@ def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fr
     (patches / "0001-spoil-the-header.patch").write_text(PATCH)
     # Both need a library of the root, which the first one's own wheel bundles.
     linked = '[build.environment]\nLDFLAGS = "-Wl,--no-as-needed -lgomp"\n'
-    requires = f'[build]\nrequires = ["answers"]\n{linked}{ONE_PROFILE}requires = ["answers"]\n{EXPECT}'
+    requires = f'[build]\nrequires = ["answers"]\n{linked}{ONE_PROFILE}requires = ["answers"]\n{EXPECT}{IN_CLEAN_ROOT}'
     add_recipe(tmp_path, "asks", more=requires, smoke=ASKS + RESULT)
+    (tmp_path / "recipes/asks/suite.py").write_text(READS + ASKS + RESULT)
     built = checkout.factory("build", "asks")
     assert built.returncode == 0, built.stderr
     assert "answers 1.0: rv64gc: answer 42" in built.stderr
@@ -121,3 +125,6 @@ def test_a_package_builds_against_a_library_of_another_recipe(tmp_path: Path, fr
     suite = checkout.factory("check", "answers", "--suite")
     assert suite.returncode == 0, suite.stderr
     assert "answers 1.0: rv64gc: answer 42" in suite.stderr
+    suite = checkout.factory("check", "asks", "--suite")
+    assert suite.returncode == 0, suite.stderr
+    assert "asks 1.0: rv64gc: answer 42" in suite.stderr

@@ -47,6 +47,7 @@ def test_schema_accepts_recipes_of_the_repository(validator: Any, path: Path) ->
         ("check", "same-tokens", -1),
         ("check", "time-limit", "0s"),
         ("check", "build-root", True),
+        ("check", "needs-source", True),
         ("check", "profiles", []),
     ],
 )
