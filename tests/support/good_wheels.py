@@ -14,12 +14,16 @@ from tests.support.plants import (
     R_RISCV_NONE,
     UNWINDER,
     VECTOR,
+    VECTORS,
     Plant,
     sha256_constants,
     text_plant,
     zipped,
 )
 
+# A branch and a load. The second half of the branch and the load read as an instruction of Zvk; the fourth word of
+# SHA-256's constants reads as a jump there, 132 bytes before them.
+BNE, C_LD = 0xD2F716E3, 0x67A2
 GOOD = (
     Plant(what="baseline code", image=PLAIN),
     text_plant("rdtime", 0xC0102573, kind=""),
@@ -61,6 +65,18 @@ GOOD = (
         what="a table of constants with a symbol for data",
         kind="data",
         image=Image(text=code(RET) + bytes(62) + sha256_constants(), objects={"constants": (64, 256)}),
+    ),
+    Plant(
+        what="a table of constants right behind the vector code that reads it, declared as dispatched",
+        kind="data",
+        image=Image(text=code(RET) + VECTORS + sha256_constants(), symbols={"demo_sum": (0, 2)}),
+        path="demo/kernels_v.so",
+        options=DISPATCHED,
+    ),
+    Plant(
+        what="a table of constants with words that read as jumps into the middle of an instruction",
+        kind="data",
+        image=Image(text=code(BNE, C_LD, RET) + bytes(126) + sha256_constants(), symbols={"demo_sum": (0, 8)}),
     ),
     Plant(what="text among the constants of an executable segment", image=Image(constants=b"Some text, " * 400)),
     Plant(

@@ -17,9 +17,12 @@ from factory.elf.code import Claim, CodeRange
 from factory.elf.reader import ElfFacts
 from factory.elf.symbols import SymbolMap
 from factory.stages.audit.isa import Scan, encoding_at, label_names, merge, scan
-from factory.stages.audit.islands import vector_islands
+from factory.stages.audit.islands import RET, vector_islands
 from factory.stages.audit.opcodes import COUNTERS, PRIVILEGED, UNKNOWN, VSET, VSET_MASK
 from factory.stages.audit.report import ExtensionUse, Location
+
+Numbers = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
 
 EXAMPLES = 3
 # Instructions that no program runs, or that no known extension has: much of what data reads as.
@@ -53,10 +56,10 @@ class CodeUse:
 
 def inspect_code(data: bytes, facts: ElfFacts) -> CodeUse:
     """Sum up the encodings beyond the baseline in all that a processor can execute."""
-    found: dict[str, list[tuple[CodeRange, npt.NDArray[np.int64]]]] = {}
+    found: dict[str, list[tuple[CodeRange, Numbers]]] = {}
     for part in facts.code:
-        hits = _hits(part, facts)
-        for name, offsets in _sorted_out(part, hits, facts):
+        hits, tables = _hits_and_tables(part, facts)
+        for name, offsets in _sorted_out(part, hits, tables):
             found.setdefault(name, []).append((part, offsets))
     symbols = SymbolMap(data) if found else None
     uses = {name: _use(name, places, symbols) for name, places in found.items()}
@@ -74,12 +77,25 @@ def inspect_code(data: bytes, facts: ElfFacts) -> CodeUse:
 TABLES, UNWINDER = "data", "vlenb"
 
 
-def _hits(part: CodeRange, facts: ElfFacts) -> Scan:
+def _hits_and_tables(part: CodeRange, facts: ElfFacts) -> tuple[Scan, Marks]:
+    """Scan code, and mark the encodings in tables.
+
+    Words of a table that read as jumps lead into the middle of instructions: such jumps do not count.
+    """
+    hits = _hits(part, facts)
+    tables = _in_tables(part, hits, facts)
+    if tables.any():
+        hits = _hits(part, facts, _table_halfwords(part, hits.offsets[tables], facts))
+        tables = _in_tables(part, hits, facts)
+    return hits, tables
+
+
+def _hits(part: CodeRange, facts: ElfFacts, tables: Marks | None = None) -> Scan:
     """Scan code; in executable data scan its functions, and search for vector code."""
     functions = facts.functions.within(part.address, part.address + len(part.data))
     starts = functions.starts - part.address
     if part.claim is not Claim.DATA:
-        return scan(part.data, starts.tolist())
+        return scan(part.data, starts.tolist(), tables)
     found = [vector_islands(part.data)]
     pieces = functions.joined()
     for begin, end in zip((pieces.starts - part.address).tolist(), (pieces.ends - part.address).tolist(), strict=True):
@@ -89,10 +105,10 @@ def _hits(part: CodeRange, facts: ElfFacts) -> Scan:
     return merge(found)
 
 
-def _sorted_out(part: CodeRange, hits: Scan, facts: ElfFacts) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+def _sorted_out(part: CodeRange, hits: Scan, tables: Marks) -> Iterator[tuple[str, Numbers]]:
     """Yield the offsets by extension, COUNTERS, TABLES and UNWINDER."""
     names = np.array(label_names(), dtype=object)[hits.labels]
-    names[_in_tables(part, hits, facts)] = TABLES
+    names[tables] = TABLES
     for index in np.flatnonzero(hits.of("V") & (names == "V")):
         if _is_unwinders(part.data, int(hits.offsets[index])):
             names[index] = UNWINDER
@@ -100,7 +116,7 @@ def _sorted_out(part: CodeRange, hits: Scan, facts: ElfFacts) -> Iterator[tuple[
         yield name, hits.offsets[names == name]
 
 
-def _in_tables(part: CodeRange, hits: Scan, facts: ElfFacts) -> npt.NDArray[np.bool_]:
+def _in_tables(part: CodeRange, hits: Scan, facts: ElfFacts) -> Marks:
     """Mark probable data: groups without a vset in a data object, or outside of functions.
 
     Outside of functions a share of the group must be no instruction of a program.
@@ -112,14 +128,51 @@ def _in_tables(part: CodeRange, hits: Scan, facts: ElfFacts) -> npt.NDArray[np.b
     known = len(facts.functions.within(part.address, part.address + len(part.data)).starts) > 0
     in_function, in_object = facts.functions.contain(addresses), facts.objects.contain(addresses)
     odd = hits.of(*NO_PROGRAM)
-    for group in np.split(np.arange(len(marked)), np.flatnonzero(np.diff(hits.offsets) >= DISTANCE) + 1):
+    for group in _groups(part.data, hits.offsets, odd):
         looks_so = known and not in_function[group].any() and odd[group].mean() >= SHARE_OF_DATA
         if (looks_so or in_object[group].all()) and not _has_vset(part.data, hits.offsets[group]):
             marked[group] = True
     return marked
 
 
-def _has_vset(data: bytes, offsets: npt.NDArray[np.int64]) -> bool:
+def _groups(data: bytes, offsets: Numbers, odd: Marks) -> Iterator[Numbers]:
+    """Yield the indexes of encodings that are near each other.
+
+    Those with odd ones are also split at returns: a table often follows the return of the function that reads it.
+    """
+    for group in np.split(np.arange(len(offsets)), np.flatnonzero(np.diff(offsets) >= DISTANCE) + 1):
+        if odd[group].any():
+            returns = _returns(data, int(offsets[group[0]]), int(offsets[group[-1]]))
+            yield from np.split(group, np.unique(np.searchsorted(offsets[group], returns)))
+        else:
+            yield group
+
+
+def _returns(data: bytes, begin: int, end: int) -> list[int]:
+    """Return the offsets of the returns among the instructions from `begin` to `end`."""
+    found: list[int] = []
+    while begin < end:
+        encoding, size = encoding_at(data, begin)
+        if encoding == RET:
+            found.append(begin)
+        begin += size
+    return found
+
+
+def _table_halfwords(part: CodeRange, offsets: Numbers, facts: ElfFacts) -> Marks:
+    """Mark the halfwords around the encodings in tables, from the last return on and outside of functions."""
+    marked = np.zeros(len(part.data) // 2, dtype=bool)
+    for group in np.split(offsets, np.flatnonzero(np.diff(offsets) >= DISTANCE) + 1):
+        first, last = int(group[0]), int(group[-1])
+        begin = max(first - DISTANCE, 0)
+        begin = max(begin, part.data.rfind(RET.to_bytes(2, "little"), begin, first))
+        marked[begin // 2 : (last + DISTANCE) // 2] = True
+    at = np.flatnonzero(marked)
+    marked[at] = ~facts.functions.contain(2 * at + part.address)
+    return marked
+
+
+def _has_vset(data: bytes, offsets: Numbers) -> bool:
     """Return whether one of the encodings is a vset, which vector code has before anything else."""
     return any(encoding_at(data, int(offset))[0] & VSET_MASK == VSET for offset in offsets)
 
@@ -134,7 +187,7 @@ def _is_unwinders(data: bytes, offset: int) -> bool:
     return bool(upper and (words & ADDI_MASK == ADDI_NUMBER).any())
 
 
-def _use(name: str, places: list[tuple[CodeRange, npt.NDArray[np.int64]]], symbols: SymbolMap | None) -> ExtensionUse:
+def _use(name: str, places: list[tuple[CodeRange, Numbers]], symbols: SymbolMap | None) -> ExtensionUse:
     """Return number and first examples of instructions."""
     examples = [_location(part, int(offset), symbols) for part, offsets in places for offset in offsets[:EXAMPLES]]
     return ExtensionUse(

@@ -60,7 +60,7 @@ class Scan:
         return np.isin(self.labels, [label_names().index(name) for name in names])
 
 
-def scan(code: bytes | memoryview, starts: Iterable[int] = ()) -> Scan:
+def scan(code: bytes | memoryview, starts: Iterable[int] = (), tables: npt.NDArray[np.bool_] | None = None) -> Scan:
     """Find instructions beyond rv64gc in little-endian code that starts with an instruction.
 
     The names are those of extensions ("V", "Zba", ...), "custom-N" for vendors' opcodes, "privileged" for instructions
@@ -69,12 +69,14 @@ def scan(code: bytes | memoryview, starts: Iterable[int] = ()) -> Scan:
     instruction is ignored.
 
     Data between functions can make the sweep read halves of two instructions as one. It therefore starts anew at
-    `starts` (offsets of functions) and at targets of direct jumps and branches.
+    `starts` (offsets of functions) and at targets of direct jumps and branches. `tables` marks halfwords of data, which
+    are no jumps.
     """
     halfwords = _halfwords(code)
     marks, found = _sweep(halfwords)
     functions = np.array([start // 2 for start in starts if not start & 1], dtype=np.int64)
-    targets = [_targets(halfwords, begin + np.flatnonzero(marks[begin:end])) for begin, end in _chunks(halfwords)]
+    jumps = marks if tables is None else marks & ~tables
+    targets = [_targets(halfwords, begin + np.flatnonzero(jumps[begin:end])) for begin, end in _chunks(halfwords)]
     found.update(_walk_all(halfwords, marks, functions, np.unique(np.concatenate([NONE, *targets]))))
     return _as_scan(found)
 
