@@ -69,11 +69,16 @@ class StageRunner:
     def make_wheel(self) -> MadeWheel:
         """Run the stages from the source to the repaired wheel."""
         once = self.checkpoints.once
-        source = once("source", SourceTree, self._fetch)
-        applied = once("patch", tuple[AppliedPatch, ...], lambda log: self._patch(source, log))
+        source, applied = self.prepare_source()
         built = self._build(source)
         repaired = once("repair", RepairedWheel, lambda log: self._repair(built, log))
         return MadeWheel(source=source, patches=applied, built=built, repaired=repaired)
+
+    def prepare_source(self) -> tuple[SourceTree, tuple[AppliedPatch, ...]]:
+        """Run the stages that put the patched source into the job's folder."""
+        once = self.checkpoints.once
+        source = once("source", SourceTree, self._fetch)
+        return source, once("patch", tuple[AppliedPatch, ...], lambda log: self._patch(source, log))
 
     def audit(self, made: MadeWheel) -> AuditSummary | None:
         """Audit the wheel; None if a factory that kept no summary finished the stage.

@@ -21,6 +21,7 @@ COMMANDS = (
     "rebuild",
     "audit",
     "shell",
+    "diff",
     "image",
     "index",
     "publish",
