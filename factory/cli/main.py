@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from factory.cli import completion
 from factory.cli.commands import COMMANDS, load_command
 from factory.cli.printable import printable
 from factory.errors import FactoryError, StoreError
@@ -27,6 +28,8 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    if completion.VARIABLE in os.environ:
+        completion.complete(make_parser(completion.words_before_cursor()))
     args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     with _sigterm_as_interrupt():
         return _run(args)

@@ -33,6 +33,7 @@ COMMANDS = (
     "coverage",
     "cache",
     "bench",
+    "completion",
 )
 
 
