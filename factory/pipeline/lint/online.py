@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from pathlib import Path
 
@@ -12,14 +12,16 @@ from factory.errors import PatchError, SourceError
 from factory.model.distribution import DEFAULT_DISTRIBUTION
 from factory.model.recipe import Recipe
 from factory.model.source import SOURCE_TABLE, Source
+from factory.model.target import PYTHONS
 from factory.pipeline.lint.finding import Finding, RecipeText
 from factory.recipes.document import KeyPath
+from factory.stages.builders.cargo import needs_rust
 from factory.stages.sources import patches
 from factory.stages.sources.archive import read_top_files
 from factory.stages.sources.debian_packages import package_names
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.identity import identity
-from factory.stages.sources.metadata import PKG_INFO, PYPROJECT
+from factory.stages.sources.metadata import PKG_INFO, PYPROJECT, read_without_fetch
 from factory.util.log import LogSink
 from factory.util.paths import Layout
 from factory.util.scratch import own_folder
@@ -50,25 +52,46 @@ class OnlineLint:
             text = RecipeText.of(recipe)
             pins = list(_check_pins(text))
             yield from pins
-            with suppress(*([SourceError] if pins else [])):
+            try:
                 yield from self._check_source(text)
+            except SourceError as error:
+                if error.machines_fault:
+                    raise
+                if not pins:
+                    yield text.finding((SOURCE_TABLE,), _one_line(error))
             for package in recipe.build.apt:
                 if package.partition("=")[0] not in known:
                     message = f"{DEFAULT_DISTRIBUTION.name} has no package {package!r} for riscv64"
                     yield text.finding(("build", "apt"), message)
 
     def _check_source(self, text: RecipeText) -> Iterator[Finding]:
-        """Iterate over patches that do not apply, and report a source without a licence."""
+        """Iterate over what the source shows: no licence, dead options, patches that do not apply."""
         source = text.recipe.source
         archive = None if source.overlay else source.metadata_archive(self.layout.downloads, self.log)
         if archive is not None and not _has_licence(archive):
             yield text.finding((SOURCE_TABLE,), f"{archive.name} states no licence and has no file {LICENCE_FILES[0]}")
+        yield from self._check_requirements(text)
         key = source.content_sha256() if source.overlay else identity(source)
         with suppress(PatchError):  # names and headers, which are found without network
             selected = patches.select(self.patches, source)
             if selected and key not in self._patched:
                 self._patched.add(key)
                 yield from self._check_patches(source, selected)
+
+    def _check_requirements(self, text: RecipeText) -> Iterator[Finding]:
+        """Iterate over options of the build that the source's own requirements make dead."""
+        recipe = text.recipe
+        metadata = read_without_fetch(recipe.source, self.layout.downloads, self.log)
+        with suppress(PatchError):
+            selected = patches.select(self.patches, recipe.source)
+            if metadata is None or patches.touch_top_files(selected, (PYPROJECT,)):
+                return
+            for each in recipe.build.requires:
+                if each in metadata.build_requires:
+                    yield text.finding(("build", "requires"), f"{each!r} is required by the source already")
+            without = replace(recipe, build=replace(recipe.build, rust=False))
+            if recipe.build.rust and all(needs_rust(metadata, without, python) for python in PYTHONS):
+                yield text.finding(("build", "rust"), "the source's build requirements show it already")
 
     def _check_patches(self, source: Source, selected: list[Path]) -> Iterator[Finding]:
         with own_folder(self.layout.scratch, "lint", source.project, keep=False) as scratch:
@@ -90,9 +113,13 @@ def _check_pins(text: RecipeText) -> Iterator[Finding]:
         except SourceError as error:
             if error.machines_fault:
                 raise
-            warning = " ".join(line.strip() for line in error.message.splitlines())
+            warning = _one_line(error)
         if warning:
             yield text.finding((*path, "sha256"), warning)
+
+
+def _one_line(error: SourceError) -> str:
+    return " ".join(line.strip() for line in error.message.splitlines())
 
 
 def _sources(source: Source) -> Iterator[tuple[KeyPath, Source]]:

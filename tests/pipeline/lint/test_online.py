@@ -21,6 +21,19 @@ from tests.support.recipes import SHA256, SMALLEST
 MIT = "License-Expression: MIT\n"
 PACKAGES = "trixie/main/binary-riscv64/Packages.xz"
 LISTED = "Package: libspam-dev\nProvides: libeggs-dev (= 1), libham-dev\n\nPackage: other\n"
+CHANGES_REQUIREMENTS = """\
+Subject: Require less
+Description: The build calls neither cmake nor cargo
+Upstream-Status: Pending
+---
+--- a/pyproject.toml
++++ b/pyproject.toml
+@@ -1,3 +1,3 @@
+ [build-system]
+-requires = ["setuptools-rust", "cmake"]
++requires = ["flit_core"]
+ build-backend = "flit_core.buildapi"
+"""
 
 
 def pinned(root: Path, sha256: str, more: str = "", **options: str) -> RecipeSet:
@@ -90,7 +103,14 @@ def test_online_licence_in_any_field_suffices(index: IndexServer, tmp_path: Path
 def test_online_licence_file_suffices(index: IndexServer, tmp_path: Path) -> None:
     core = b"Metadata-Version: 2.1\nName: spam\nVersion: 1.0\n"
     entries = [file_entry("spam-1.0/PKG-INFO", core), file_entry("spam-1.0/LICENSE.txt", b"MIT")]
+    entries.append(file_entry("spam-1.0/setup.py"))
     assert found(pinned(tmp_path, index.add("spam-1.0.tar.gz", tar_bytes(entries)))) == []
+
+
+def test_online_unsound_source_is_found(index: IndexServer, tmp_path: Path) -> None:
+    for content in (b"garbage", tar_bytes([file_entry("spam-1.0/COPYING")])):
+        (finding,) = found(pinned(tmp_path, index.add("spam-1.0.tar.gz", content)))
+        assert finding.startswith("recipes/spam/recipe.toml:4: source: spam-1.0")
 
 
 def test_online_unknown_debian_package_is_found(
@@ -136,3 +156,14 @@ def test_online_index_that_does_not_answer_is_an_error(tmp_path: Path, monkeypat
     with pytest.raises(SourceError, match="can't be read") as caught:
         found(make_project(tmp_path))
     assert caught.value.machines_fault
+
+
+def test_online_option_that_the_source_makes_dead_is_found(index: IndexServer, tmp_path: Path) -> None:
+    sha256 = serve_spam(index, requires='"setuptools-rust", "cmake"', core=MIT)
+    more = '[build]\nrust = true\nrequires = ["cmake", "ninja"]\n'
+    first, second = found(pinned(tmp_path, sha256, more))
+    assert first.startswith("recipes/spam/recipe.toml:9: build.requires: 'cmake' ")
+    assert second.startswith("recipes/spam/recipe.toml:8: build.rust: ")
+    recipes = pinned(tmp_path, sha256, more)
+    add_patch(tmp_path, CHANGES_REQUIREMENTS)
+    assert found(recipes) == []
