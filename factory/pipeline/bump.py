@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pypi_simple import DistributionPackage
 
+from factory.errors import SourceError
 from factory.model.job import ProjectMetadata
 from factory.model.recipe import PACKAGE_TABLE, Recipe
 from factory.model.source import Source
@@ -23,7 +24,7 @@ from factory.recipes.edit import repin, version_comment
 from factory.recipes.loader import RECIPE_FILE, open_recipe
 from factory.stages.sources import patches
 from factory.stages.sources.fetch import fetch
-from factory.stages.sources.package_index import SDIST, list_files, parse_version
+from factory.stages.sources.package_index import SDIST, WHEEL, list_files, parse_version
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
 
@@ -73,10 +74,18 @@ def find_bump(recipe: Recipe, run: Run, log: LogSink) -> Bump | None:
     A recipe that is based on another stays within its series, `2.4` of 2.4.6.
 
     Raises:
-        SourceError: the index has no such project, cannot be read, or has a source that is not sound.
+        SourceError: the index has no such project, cannot be read, has only wheels of newer versions, or a source that
+            is not sound.
     """
-    newest = choose_newest(list_files(recipe.source.project), recipe)
+    files = list_files(recipe.source.project)
+    newest = choose_newest(files, recipe)
     if newest is None:
+        wheel = choose_newest(files, recipe, kind=WHEEL)
+        if wheel is not None:
+            raise SourceError(
+                f"{recipe.source.project} {wheel.version}: the package index has wheels of this version, but no sdist",
+                hint="take a source of another kind, as docs/add-a-recipe.md says",
+            )
         return None
     source = replace(recipe.source, version=str(newest.version), sha256=newest.digests["sha256"])
     selected = patches.select(run.recipes.patches, recipe.source)
@@ -97,14 +106,16 @@ def find_bump(recipe: Recipe, run: Run, log: LogSink) -> Bump | None:
     )
 
 
-def choose_newest(files: Collection[DistributionPackage], recipe: Recipe) -> DistributionPackage | None:
-    """Return the newest source distribution that is newer than the recipe's, None if there is none.
+def choose_newest(
+    files: Collection[DistributionPackage], recipe: Recipe, kind: str = SDIST
+) -> DistributionPackage | None:
+    """Return the newest file of a kind that is newer than the recipe's, None if there is none.
 
     Yanked files, those without a hash, those for other Pythons and pre-releases are left out; a recipe of a
     pre-release takes others.
     """
     pinned = Version(recipe.source.version)
-    found = [(version, each) for each in files if (version := parse_version(each.version)) and _is_usable(each)]
+    found = [(version, each) for each in files if (version := parse_version(each.version)) and _is_usable(each, kind)]
     if not pinned.is_prerelease:
         found = [(version, each) for version, each in found if not version.is_prerelease]
     if recipe.based_on:
@@ -113,8 +124,8 @@ def choose_newest(files: Collection[DistributionPackage], recipe: Recipe) -> Dis
     return max(newer, key=lambda pair: pair[0])[1] if newer else None
 
 
-def _is_usable(file: DistributionPackage) -> bool:
-    if file.package_type != SDIST or file.is_yanked or "sha256" not in file.digests:
+def _is_usable(file: DistributionPackage, kind: str) -> bool:
+    if file.package_type != kind or file.is_yanked or "sha256" not in file.digests:
         return False
     try:
         required = SpecifierSet(file.requires_python or "")

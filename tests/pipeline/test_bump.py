@@ -149,6 +149,15 @@ def test_bump_of_unsound_source_is_an_error(index: IndexServer, tmp_path: Path) 
         bump_of(run)
 
 
+def test_bump_of_newer_version_without_sdist_is_an_error(index: IndexServer, tmp_path: Path) -> None:
+    run = pinned(tmp_path, index)
+    index.add("spam-1.1-py3-none-any.whl", b"")
+    with pytest.raises(SourceError, match=r"spam 1\.1: .* no sdist"):
+        bump_of(run)
+    serve_spam(index, "1.0.1")
+    assert bump_of(run).version == "1.0.1"
+
+
 def test_metadata_changes_name_added_and_removed_ones() -> None:
     old = replace(metadata(build=("cython<3", "numpy; python_version < '4'")), license="MIT")
     new = replace(metadata(build=("Cython<4", "meson")), license="\nApache-2.0\nmore", build_backend="mesonpy")
