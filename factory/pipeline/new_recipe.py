@@ -18,6 +18,7 @@ from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.run import Run
 from factory.pipeline.unstored import copy_newest_wheel
 from factory.recipes.loader import load_recipe
+from factory.recipes.proposal.examples import find_examples
 from factory.recipes.proposal.excerpts import find_excerpts
 from factory.recipes.proposal.libraries import AskedLibrary, asked_libraries
 from factory.recipes.proposal.modules import compiled_names, extension_modules, top_level_modules
@@ -112,7 +113,7 @@ def _proposal(name: str, version: str, sha256: str, root: Path, metadata: Projec
         sha256=sha256,
         modules=modules,
         extensions=extension_modules(root),
-        excerpts=find_excerpts(root, modules, installed, compiled_names(root)),
+        excerpts=(*find_excerpts(root, modules, installed, compiled_names(root)), *find_examples(root, modules)),
     )
 
 

@@ -103,8 +103,9 @@ class _TestFile:
         """Return an excerpt of the shortest suitable tests, None if there is none."""
         chosen: list[_Test] = []
         for test in sorted(self._suitable(), key=lambda each: (not self._is_relevant(each), each.lines, each.name)):
-            needed = self._needed([*chosen, test])
-            if needed is None or sum(map(_length, needed)) > MAX_TOTAL_LINES:
+            more = [*chosen, test]
+            needed = self._needed(more)
+            if needed is None or sum(_lines(each, more) for each in needed) > MAX_TOTAL_LINES:
                 continue
             chosen.append(test)
             if len(chosen) == MAX_TESTS:
@@ -145,8 +146,17 @@ class _TestFile:
     def _fits(self, test: _Test) -> bool:
         """Report whether a test, or a helper that it uses, calls the package, and needs nothing else."""
         needed = None if _OTHER_CODE.search(test.name) or test.lines > MAX_LINES else self._needed([test])
-        nodes = (node for statement in needed or () for node in ast.walk(self._trimmed(statement, [test])))
-        return any(isinstance(node, ast.Call) and _root(node.func) in self._of_package for node in nodes)
+        nodes = [node for statement in needed or () for node in ast.walk(self._trimmed(statement, [test]))]
+        called = [node.func for node in nodes if isinstance(node, ast.Call)]
+        # Attributes of a class of tests that are a class or function of the package.
+        own = {target for node in nodes if isinstance(node, ast.ClassDef) for target in self._package_attributes(node)}
+        return any(_root(each) in self._of_package or ast.unparse(each) in own for each in called)
+
+    def _package_attributes(self, statement: ast.ClassDef) -> Iterator[str]:
+        """Yield `self.NAME` for each attribute of a class that is of the package."""
+        for node in statement.body:
+            if isinstance(node, ast.Assign) and _root(node.value) in self._of_package:
+                yield from (f"self.{target.id}" for target in node.targets if isinstance(target, ast.Name))
 
     @cached_property
     def _definitions(self) -> dict[str, ast.stmt]:
@@ -203,8 +213,8 @@ class _TestFile:
         """Return a class without the tests that are not chosen."""
         if not isinstance(statement, ast.ClassDef):
             return statement
-        chosen = [test.function for test in tests]
-        body = [each for each in statement.body if each in chosen or not _is_method_of_tests(each)]
+        left_out = _left_out(statement, tests)
+        body = [each for each in statement.body if each not in left_out]
         return ast.ClassDef(**{**dict(ast.iter_fields(statement)), "body": body or [ast.Pass()]})
 
 
@@ -228,6 +238,13 @@ class _Test:
                 return f'{self.statement.name}("{self.function.name}").debug'
             return f"{self.statement.name}().{self.function.name}"
         return self.name
+
+
+def _left_out(statement: ast.stmt, tests: list[_Test]) -> list[ast.stmt]:
+    """Return the tests of a class that are not chosen."""
+    chosen = [test.function for test in tests]
+    body = statement.body if isinstance(statement, ast.ClassDef) else []
+    return [each for each in body if _is_method_of_tests(each) and each not in chosen]
 
 
 def _is_collected(statement: ast.ClassDef) -> bool:
@@ -264,6 +281,11 @@ def _length(statement: ast.stmt) -> int:
     return (statement.end_lineno or statement.lineno) - statement.lineno + 1
 
 
+def _lines(statement: ast.stmt, tests: list[_Test]) -> int:
+    """Return the number of lines of a statement without the tests that are not chosen."""
+    return _length(statement) - sum(map(_length, _left_out(statement, tests)))
+
+
 def _root(node: ast.expr) -> str:
     """Return the first name of a dotted expression, empty if it is none."""
     while isinstance(node, ast.Attribute | ast.Call):
@@ -294,8 +316,16 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
             yield node.name
 
 
-def _used(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement takes from outside, those of its own functions left out."""
+def _used(statement: ast.AST) -> Iterator[str]:
+    """Yield the names that a statement takes from outside; what functions bind is theirs, unlike what classes bind."""
+    if isinstance(statement, ast.ClassDef):
+        outside = [*statement.bases, *(each.value for each in statement.keywords), *statement.decorator_list]
+        yield from (node.id for each in outside for node in ast.walk(each) if isinstance(node, ast.Name))
+        names = {name for each in statement.body for name in _bound(each)}
+        for each in statement.body:
+            taken = set(_used(each.value if isinstance(each, ast.Assign | ast.AnnAssign) and each.value else each))
+            yield from taken if isinstance(each, ast.Assign | ast.AnnAssign) else taken - names
+        return
     own: set[str] = set()
     for node in ast.walk(statement):
         if isinstance(node, ast.arg):

@@ -93,7 +93,7 @@ class Proposal:
 
 
 _TESTS = '''\
-"""Tests of {name}'s own, from {file}, each of which must call compiled code.
+"""Tests or examples of {name}'s own, from {file}, each of which must call compiled code.
 
 Proposed by `factory new`; better add what the package is used for.
 """

@@ -173,3 +173,15 @@ def test_extension_modules_by_build_files(tmp_path: Path) -> None:
     (tmp_path / "setup.py").write_text("Extension('spam._fast', ['a.c'])\nExtension(name='spam/_other', sources=[])\n")
     (tmp_path / "pyproject.toml").write_text('[tool.maturin]\nmodule-name = "spam._rust"\n')
     assert extension_modules(tmp_path) == ("spam._fast", "spam._other", "spam._rust")
+
+
+def test_mixins_tests_of_a_class_of_the_package_are_found(tmp_path: Path) -> None:
+    text = (
+        "from spam import Fast\nclass Mixin:\n    Fast = None\n"
+        "    def test_a(self):\n        assert self.Fast(1)\n"
+        "class TestFast(Mixin):\n    Fast = Fast\n"
+    )
+    found = first(tmp_path, text)
+    assert found is not None
+    assert dict(found.calls) == {"TestFast.test_a": "TestFast().test_a"}
+    assert "from spam import Fast" in found.code
