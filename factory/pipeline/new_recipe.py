@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -35,13 +35,8 @@ from factory.util.scratch import own_folder
 
 # Of a trial: each build and check changes something, so more do not help.
 MAX_ATTEMPTS = 8
-# In the last line of a check that `compiled_calls` ended.
-# More are counted, not listed.
-SHOWN_TESTS = 2
-# The check's log names each test that begins; a crash names none.
-_CRASH = "ended by SIG"
-_STARTED = re.compile(r"^# (\S+)$", re.MULTILINE)
-_TESTS = re.compile(r"tests (?:failed|without compiled code): ([\w., ]+)")
+# Excerpts that a survey tries.
+MAX_EXCERPTS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +102,14 @@ def _require_new(name: str, run: Run) -> None:
 def _proposal(name: str, version: str, sha256: str, root: Path, metadata: ProjectMetadata) -> Proposal:
     modules = top_level_modules(root, name)
     installed = {each.replace("-", "_") for each in _projects(metadata.dependencies)}
+    tests = find_excerpts(root, modules, installed, compiled_names(root))
     return Proposal(
         name=name,
         version=version,
         sha256=sha256,
         modules=modules,
         extensions=extension_modules(root),
-        excerpts=(*find_excerpts(root, modules, installed, compiled_names(root)), *find_examples(root, modules)),
+        excerpts=(*tests[:MAX_EXCERPTS], *find_examples(root, modules)),
     )
 
 
@@ -155,21 +151,26 @@ def try_recipe(
     Raises:
         FactoryError: the failure that no known change avoids.
     """
+    surveyed = False
     for _ in range(MAX_ATTEMPTS):
         run = make_run()
         try:
             return proposal, build([proposal.name], pythons, run)
-        except CheckFailed as error:
-            better = other_tests(proposal, error, Path(error.log), show)
-            if better is None:
+        except CheckFailed:
+            if surveyed or not proposal.excerpts:
                 raise
-            proposal = _checked(better, folder, run.with_config(run.config.for_python(pythons[0])), show)
+            surveyed = True
+            better = _surveyed(proposal, folder, run.with_config(run.config.for_python(pythons[0])))
+            better.write(folder)
+            if not better.tests:
+                raise
+            show(f"change: smoke.py: {', '.join(better.tests)} of {better.excerpts[0].file}, which call compiled code")
         except FactoryError as error:
             better = changed(proposal, error.changes, run, show)
             if better == proposal:
                 raise
-            proposal = better
-            proposal.write(folder)
+            better.write(folder)
+        proposal = better
     return proposal, build([proposal.name], pythons, make_run())
 
 
@@ -187,43 +188,19 @@ def changed(proposal: Proposal, changes: Sequence[RecipeChange], run: Run, show:
     return proposal
 
 
-def other_tests(proposal: Proposal, error: FactoryError, log: Path, show: Callable[[str], None]) -> Proposal | None:
-    """Return the proposal without the tests that failed in a check with that log.
-
-    None stands for a failure of no test, or of the last one.
-    """
-    named = {name for listed in _TESTS.findall(error.message) for name in listed.split(", ")} & set(proposal.tests)
-    if not named and _CRASH in error.message and log.is_file():
-        named = set([name for name in _STARTED.findall(log.read_text(errors="replace")) if name in proposal.tests][-1:])
-    if not named:
-        return None
-    better = proposal.without_tests(frozenset(named))
-    place = f"; takes {better.excerpts[0].file}" if better.tests and better.excerpts != proposal.excerpts else ""
-    listed = ", ".join(sorted(named)) if len(named) <= SHOWN_TESTS else f"{len(named)} tests"
-    show(f"change: smoke.py: without {listed}, which failed or called no compiled code{place}")
-    return better if better.tests else None
-
-
-def _checked(proposal: Proposal, folder: Path, run: Run, show: Callable[[str], None]) -> Proposal:
-    """Check the wheel of the build whose check failed with other tests, until they pass.
+def _surveyed(proposal: Proposal, folder: Path, run: Run) -> Proposal:
+    """Return the proposal with the tests that pass and call compiled code, by the wheel of the failed build.
 
     Raises:
-        CheckFailed: for another reason, or no test is left: smoke.py then says so.
+        CheckFailed: the wheel is not installable.
     """
-    while True:
-        proposal.write(folder)
-        recipe = load_recipe(folder, run.recipes.kinds)
-        run = run.with_config(run.config.for_python(run.config.target.python, recipe.toolchain))
-        check = PackageCheck(recipe=recipe, run=run)
-        open_stage = run.stages(run.config.label(recipe))
-        try:
-            with own_folder(run.layout.scratch, "check", recipe.name, keep=run.keep) as own, open_stage("check") as log:
-                wheel = copy_newest_wheel(recipe, run, own / "wheel")
-                check.check_wheel(wheel, stored_needs(recipe, run), own, check.profiles[:1], log)
-                return proposal
-        except CheckFailed as error:
-            better = other_tests(proposal, error, log.path, show)
-            if better is None:
-                replace(proposal, excerpts=()).write(folder)
-                raise
-            proposal = better
+    recipe = load_recipe(folder, run.recipes.kinds)
+    run = run.with_config(run.config.for_python(run.config.target.python, recipe.toolchain))
+    open_stage = run.stages(run.config.label(recipe))
+    with own_folder(run.layout.scratch, "survey", recipe.name, keep=run.keep) as own, open_stage("survey") as log:
+        (own / "survey.py").write_text(proposal.survey_text(), encoding="utf-8")
+        check = PackageCheck(recipe=replace(recipe, check=replace(recipe.check, script=own / "survey.py")), run=run)
+        wheel = copy_newest_wheel(recipe, run, own / "wheel")
+        (result,) = check.check_wheel(wheel, stored_needs(recipe, run), own, check.profiles[:1], log)
+    facts: Any = result.facts["facts"]
+    return proposal.with_good_tests(facts["good"])

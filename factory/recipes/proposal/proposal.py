@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,10 +40,13 @@ class Proposal:
         calls = self.excerpts[0].calls if self.excerpts else {}
         return {name: call for name, call in calls.items() if name not in self.dropped}
 
-    def without_tests(self, names: frozenset[str]) -> Proposal:
-        """Drop tests; if none is left, take those of the next file."""
-        dropped = replace(self, dropped=self.dropped | names)
-        return dropped if dropped.tests else replace(self, excerpts=self.excerpts[1:], dropped=frozenset())
+    def with_good_tests(self, good: Sequence[Collection[str]]) -> Proposal:
+        """Take the excerpt with the most good tests, and no others of it; `good` has them for each excerpt."""
+        found = max(zip(self.excerpts, good, strict=True), key=lambda each: len(each[1]), default=None)
+        if found is None or not found[1]:
+            return replace(self, excerpts=())
+        excerpt, names = found
+        return replace(self, excerpts=(excerpt,), dropped=frozenset(excerpt.calls) - frozenset(names))
 
     def with_change(self, change: RecipeChange) -> Proposal:
         """Return the proposal with a change; the same one if it has it already, or none of its keys is meant."""
@@ -77,6 +80,11 @@ class Proposal:
             f"[package]\nname = {_quoted(self.name)}\nversion = {_quoted(self.version)}\nshadows-upstream = true\n"
         )
         return f'{package}\n[source]\nkind = "pypi"\nsha256 = "{self.sha256}"\n{table}'
+
+    def survey_text(self) -> str:
+        """Return the text of a script that reports which tests of all excerpts are good."""
+        excerpts = [(each.code, dict(each.calls)) for each in self.excerpts]
+        return f"from compiled_calls import survey\n\nsurvey({self.name!r}, {self.modules!r}, {excerpts!r})\n"
 
     def script_text(self) -> str:
         """Return the text of smoke.py, which fails where no test is known that it could run."""

@@ -49,13 +49,17 @@ def test_recipe_without_needs_has_no_build_table() -> None:
     assert "[build]" not in PROPOSAL.recipe_text()
 
 
-def test_dropped_tests_give_way_to_the_next_file() -> None:
+def test_excerpt_with_the_most_good_tests_is_taken() -> None:
     assert tuple(PROPOSAL.tests) == ("test_a", "test_b")
-    one = PROPOSAL.without_tests(frozenset({"test_a"}))
-    assert tuple(one.tests) == ("test_b",)
-    other = one.without_tests(frozenset({"test_b"}))
-    assert tuple(other.tests) == ("test_c",)
-    assert not other.without_tests(frozenset({"test_c"})).tests
+    assert tuple(PROPOSAL.with_good_tests([["test_b"], []]).tests) == ("test_b",)
+    assert tuple(PROPOSAL.with_good_tests([[], ["test_c"]]).tests) == ("test_c",)
+    assert not PROPOSAL.with_good_tests([[], []]).tests
+
+
+def test_survey_has_all_excerpts() -> None:
+    text = PROPOSAL.survey_text()
+    compile(text, "survey.py", "exec")
+    assert all(repr(each.code) in text for each in (A, C))
 
 
 def test_script_without_tests_fails_with_the_reason(tmp_path: Path) -> None:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import files, version
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, ModuleType
 from typing import Any
 
 Test = Callable[[], object]
+# For one test of a survey, under QEMU.
+SURVEY_SECONDS = 60
 
 
 def run_tests(project: str, tests: Mapping[str, Test]) -> None:
@@ -43,8 +47,40 @@ def run_tests(project: str, tests: Mapping[str, Test]) -> None:
     if words or not tests:
         print("; ".join(words) or "no tests", file=sys.stderr, flush=True)
         os._exit(1)  # what objects print at the end would hide it
-    shown = f"{project} {version(project)}: {len(tests)} tests passed, which called {', '.join(sorted(called)[:6])}"
-    result = {"shown": shown, "facts": {}, "tokens": [], "logits": []}
+    _report(
+        f"{project} {version(project)}: {len(tests)} tests passed, which called {', '.join(sorted(called)[:6])}", {}
+    )
+
+
+def survey(project: str, modules: Collection[str], excerpts: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+    """Report which tests of excerpts pass and call compiled code: `good` has their names, for each excerpt.
+
+    An excerpt is its code and, by the names of tests, expressions of functions. Each test runs in a process of its own.
+    """
+    for module in modules:  # once for all processes
+        with suppress(Exception):
+            import_module(module)
+    good = [[name for name in calls if _is_good(project, code, calls[name])] for code, calls in excerpts]
+    _report(f"{sum(map(len, good))} tests call compiled code", {"good": good})
+
+
+def _is_good(project: str, code: str, call: str) -> bool:
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    signal.alarm(SURVEY_SECONDS)
+    try:
+        names: dict[str, Any] = {"__name__": "excerpt"}
+        exec(code, names)
+        good = bool(_compiled(project, _callables_of(eval(call, names))))
+    except BaseException as error:
+        print(f"# {call}: {error!r}", flush=True)
+        good = False
+    os._exit(0 if good else 1)
+
+
+def _report(shown: str, facts: Mapping[str, object]) -> None:
+    result = {"shown": shown, "facts": facts, "tokens": [], "logits": []}
     Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps(result), encoding="utf-8")
 
 
