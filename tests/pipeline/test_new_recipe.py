@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.paths import Layout
 from tests.support.archives import file_entry, special_entry, tar_bytes
 from tests.support.checkouts import Checkout
-from tests.support.index_server import IndexServer, serve
+from tests.support.index_server import IndexServer
 from tests.support.recipes import load_recipe
 
 FILES = {
@@ -29,15 +28,6 @@ FILES = {
     "tests/test_spam.py": "import spam\ndef test_fast():\n    assert spam.fast(1) == 2\n",
 }
 C = {"fast.c": 'static PyMethodDef methods[] = {{"fast", fast, METH_O, ""}};\n'}
-
-
-@pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexServer]:
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
-    with serve() as server:
-        monkeypatch.setenv("PIP_INDEX_URL", server.simple)
-        yield server
 
 
 @pytest.fixture

@@ -10,6 +10,9 @@ import pytest
 from factory.errors import EnvironmentSetupError
 from factory.model.distribution import TRIXIE
 from factory.stages.environments.debian.contents import FILE, LISTS, Contents, reduce_lists
+from factory.stages.environments.debian.layers import DebianLayers
+from factory.util.paths import Layout
+from tests.support.layer_stores import layer_store
 from tests.support.logs import MemoryLog
 
 RISCV64 = """\
@@ -84,3 +87,11 @@ def test_reduced_index_is_all_that_is_left(contents: Contents) -> None:
 def test_damaged_or_empty_index_is_refused(tmp_path: Path, log: MemoryLog, content: bytes) -> None:
     with pytest.raises(EnvironmentSetupError, match="no index of its files"):
         reduced(tmp_path, log, riscv64=content)
+
+
+@pytest.mark.environment
+def test_index_of_the_mirror_has_packages_of_all_kinds(layout: Layout) -> None:
+    contents = DebianLayers(layer_store(layout)).contents()
+    assert contents.package_of("header", "openssl/ssl.h") == "libssl-dev"
+    assert contents.package_of("header", "Eigen/Core") == "libeigen3-dev"
+    assert contents.package_of("library", "yaml") == "libyaml-dev"
