@@ -139,8 +139,13 @@ class _Known:
         return kind is not type and any(id(base) in self.types for base in kind.__mro__)
 
     def _is_own(self, value: object) -> bool:
-        """Report whether a module's value is compiled and from nowhere else; types may name no module or any."""
+        """Report whether a module's value is compiled and from nowhere else; types may name no module or any.
+
+        Exceptions run none of the package's code.
+        """
         if not callable(value) or "__firstlineno__" in getattr(value, "__dict__", ()):
+            return False
+        if isinstance(value, type) and issubclass(value, BaseException):
             return False
         package, name = _package(value), getattr(value, "__name__", "")
         defined = getattr(sys.modules.get(str(getattr(value, "__module__", None))), name, None) is value
