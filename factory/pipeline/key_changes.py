@@ -7,12 +7,15 @@ from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 
+from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.model.artifacts import PackagePin
+from factory.model.recipe import Recipe
 from factory.model.record import BuildRecord
 from factory.pipeline.content_key import KeyParts
 from factory.pipeline.job import PreparedJob
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
+from factory.util.process import run
 
 # Packages of an environment that are named; the rest are counted.
 NAMED = 5
@@ -21,8 +24,8 @@ MOST_COMBINATIONS = 500
 # Records that are compared.
 MOST_RECORDS = 10
 UNRECORDED = (
-    "perhaps a part that records do not have: the check's script, the model, an overlay, auditwheel or patchelf, or "
-    "the factory's own build logic"
+    "a part has changed that records do not have: the check's script, the model, an overlay, auditwheel or patchelf, "
+    "or the factory's own build logic"
 )
 
 
@@ -37,9 +40,10 @@ def changed_parts(records: Sequence[BuildRecord], prepared: PreparedJob, store: 
         if explained is not None:
             details = _differences(record, prepared)
             return [details.get(part, part) for part in explained]
-    found = min((_differences(record, prepared) for record in records[:MOST_RECORDS]), key=len)
+    closest = min(records[:MOST_RECORDS], key=lambda record: len(_differences(record, prepared)))
+    found = _differences(closest, prepared)
     # Only comments of the recipe may have changed.
-    return [*found.values(), *([] if found.keys() - {"recipe"} else [UNRECORDED])]
+    return [*found.values(), *([] if found.keys() - {"recipe"} else [_unrecorded(closest, prepared.job.recipe)])]
 
 
 def _explained(record: BuildRecord, prepared: PreparedJob, store: Store) -> list[str] | None:
@@ -93,6 +97,28 @@ def _differences(record: BuildRecord, prepared: PreparedJob) -> Mapping[str, str
     if prepared.environment.root.key != record.environment_key:
         found["environment"] = _environment_changes(record, prepared)
     return found
+
+
+def _unrecorded(record: BuildRecord, recipe: Recipe) -> str:
+    """Describe a change of what records do not have; git may know of files."""
+    script = [recipe.check.script] if recipe.check.script else []
+    overlay = recipe.source.overlay.folders if recipe.source.overlay else ()
+    files = changed_since(recipe.directory, record.finished, (*script, *recipe.check.modules, *overlay))
+    return f"in git these have changed since: {', '.join(files)}" if files else UNRECORDED
+
+
+def changed_since(folder: Path, moment: str, paths: Sequence[Path]) -> list[str]:
+    """Return the files below some paths that differ from the last commit before a moment.
+
+    None are returned without a repository, or for one of another user, whose configuration git does not obey.
+    """
+    git = ["git", "-C", str(folder)]
+    try:
+        commit = run([*git, "rev-list", "--max-count=1", f"--before={moment}", "HEAD"]).strip()
+        names = [str(path.resolve()) for path in paths]
+        return run([*git, "diff", "--name-only", commit, "--", *names]).split() if commit and names else []
+    except (CommandFailed, PrerequisiteMissing):
+        return []
 
 
 def _patch_changes(record: BuildRecord, selected: Sequence[Path]) -> str:

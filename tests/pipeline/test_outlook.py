@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from factory.model.job import Job
 from factory.model.recipe import Recipe
 from factory.model.record import BuildFailure, BuildRecord
 from factory.pipeline.job import PreparedJob
+from factory.pipeline.key_changes import changed_since
 from factory.pipeline.outlook import Forecast, Outlook
 from factory.recipes.loader import load_recipe
 from factory.stages.sources.kinds import SOURCE_KINDS
@@ -156,3 +159,31 @@ def test_outlook_waits_for_dependency_and_root(recipe: Recipe, store: Store) -> 
     spam, eggs = outlooks([job_of(recipe), needing])
     assert (spam.key, spam.reasons) == ("", ("apt layer: not made yet",))
     assert (eggs.key, eggs.reasons) == ("", ("spam is built before",))
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    environment = {**os.environ, "GIT_COMMITTER_DATE": "2025-12-31T00:00:00Z"}
+    subprocess.run(["git", "-C", folder, *identity, *arguments], env=environment, check=True, capture_output=True)
+
+
+def test_outlook_names_files_that_changed_in_git(tmp_path: Path, recipe: Recipe, store: Store) -> None:
+    git(tmp_path, "init")
+    git(tmp_path, "add", "recipes")
+    git(tmp_path, "commit", "-m", "x")
+    add(store, prepared(job_of(recipe)))
+    (tmp_path / "recipes/spam/smoke.py").write_text(CALLS + "print(1)\n")
+    (tmp_path / "recipes/spam/recipe.toml").write_text(SMALLEST + "# a comment\n")
+    (reason,) = outlook(store, prepared(job_of(recipe))).reasons
+    assert reason.endswith(": recipes/spam/smoke.py")
+
+
+def test_changed_since_knows_nothing_before_the_first_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    (tmp_path / "x").write_text("x")
+    git(tmp_path, "add", "x")
+    git(tmp_path, "commit", "-m", "x")
+    (tmp_path / "x").write_text("y")
+    assert changed_since(tmp_path, "2026-01-01T00:00:00+00:00", [tmp_path / "x"]) == ["x"]
+    assert changed_since(tmp_path, "2025-01-01T00:00:00+00:00", [tmp_path / "x"]) == []
+    assert changed_since(tmp_path, "2026-01-01T00:00:00+00:00", []) == []
