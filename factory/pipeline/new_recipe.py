@@ -23,12 +23,12 @@ from factory.recipes.proposal.excerpts import find_excerpts
 from factory.recipes.proposal.libraries import AskedLibrary, asked_libraries
 from factory.recipes.proposal.modules import compiled_names, extension_modules, top_level_modules
 from factory.recipes.proposal.proposal import Proposal
-from factory.stages.builders.cargo import RUST_BACKENDS
+from factory.stages.builders.cargo import MANIFEST, RUST_BACKENDS
 from factory.stages.environments.base import RootRequest
 from factory.stages.environments.debian.contents import Contents
 from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.sources.compiled import languages
-from factory.stages.sources.metadata import read_project_metadata
+from factory.stages.sources.metadata import PKG_INFO, SETUP, read_project_metadata
 from factory.stages.sources.pypi import PypiSource
 from factory.util.debian_names import package_of_header, package_of_library, package_of_program
 from factory.util.scratch import own_folder
@@ -46,7 +46,7 @@ class NewRecipe:
     proposal: Proposal
     backend: str
     languages: tuple[str, ...]
-    license: str
+    licence: str
     needed: Sequence[tuple[AskedLibrary, str]]
     riscv64_wheels: int
 
@@ -79,12 +79,13 @@ def propose(project: str, version: str | None, run: Run) -> NewRecipe:
         asked = [each for each in asked_libraries(tree.path) if not each.optional]
         needed = _debian_packages(asked, metadata, run)
         proposal = _proposal(name, sdist.version, sdist.sha256, tree.path, metadata)
-    rust = "Rust" in spoken and RUST_BACKENDS.isdisjoint(_projects(metadata.build_requires))
+        licence = metadata.license or _classified_licence(tree.path)
+        rust = _calls_cargo(tree.path) and RUST_BACKENDS.isdisjoint(_projects(metadata.build_requires))
     return NewRecipe(
         proposal=replace(proposal, apt=tuple(sorted({package for _, package in needed})), rust=rust),
         backend=metadata.build_backend,
         languages=spoken,
-        license=metadata.license,
+        licence=licence,
         needed=needed,
         riscv64_wheels=sum("riscv64" in wheel for wheel in sdist.wheels),
     )
@@ -111,6 +112,19 @@ def _proposal(name: str, version: str, sha256: str, root: Path, metadata: Projec
         extensions=extension_modules(root),
         excerpts=(*tests[:MAX_EXCERPTS], *find_examples(root, modules)),
     )
+
+
+def _calls_cargo(root: Path) -> bool:
+    """Report whether a build calls cargo: a crate is at the top, or setup.py names it."""
+    setup = root / SETUP
+    return (root / MANIFEST).is_file() or (setup.is_file() and "cargo" in setup.read_text(errors="replace").lower())
+
+
+def _classified_licence(root: Path) -> str:
+    """Return the licences of a source's classifiers, where its field of the licence is empty."""
+    core = root / PKG_INFO
+    lines = core.read_text(encoding="utf-8", errors="replace").splitlines() if core.is_file() else []
+    return ", ".join(line.rpartition(" :: ")[2] for line in lines if line.startswith("Classifier: License :: "))
 
 
 def _projects(requirements: Iterable[str]) -> set[str]:
@@ -198,6 +212,7 @@ def _surveyed(proposal: Proposal, folder: Path, run: Run) -> Proposal:
     run = run.with_config(run.config.for_python(run.config.target.python, recipe.toolchain))
     open_stage = run.stages(run.config.label(recipe))
     with own_folder(run.layout.scratch, "survey", recipe.name, keep=run.keep) as own, open_stage("survey") as log:
+        own.mkdir(parents=True, exist_ok=True)
         (own / "survey.py").write_text(proposal.survey_text(), encoding="utf-8")
         check = PackageCheck(recipe=replace(recipe, check=replace(recipe.check, script=own / "survey.py")), run=run)
         wheel = copy_newest_wheel(recipe, run, own / "wheel")

@@ -22,7 +22,7 @@ from tests.support.index_server import IndexServer
 from tests.support.recipes import load_recipe
 
 FILES = {
-    "PKG-INFO": "Metadata-Version: 2.4\nName: spam\nVersion: 1.0\nLicense-Expression: MIT\n",
+    "PKG-INFO": "Metadata-Version: 2.1\nName: spam\nVersion: 1.0\nClassifier: License :: OSI Approved :: MIT License\n",
     "setup.py": "from setuptools import Extension, setup\nsetup(ext_modules=[Extension('spam._fast', ['fast.c'])])\n",
     "spam/__init__.py": "from spam._fast import fast\n",
     "tests/test_spam.py": "import spam\ndef test_fast():\n    assert spam.fast(1) == 2\n",
@@ -46,7 +46,7 @@ def test_proposal_has_what_the_sdist_tells(index: IndexServer, run: Run, tmp_pat
     offer(index, FILES | C)
     index.add("spam-1.0-cp313-cp313-linux_riscv64.whl", b"")
     new = propose("Spam", None, run)
-    assert (new.backend, new.languages, new.license) == ("setuptools.build_meta:__legacy__", ("C",), "MIT")
+    assert (new.backend, new.languages, new.licence) == ("setuptools.build_meta:__legacy__", ("C",), "MIT License")
     assert new.riscv64_wheels == 1
     assert new.proposal.extensions == ("spam._fast",)
     new.proposal.write(tmp_path / "recipes/spam")
@@ -67,6 +67,11 @@ def test_project_without_tests_is_told_plainly(index: IndexServer, run: Run) -> 
 def test_crates_of_setup_py_need_rust(index: IndexServer, run: Run) -> None:
     offer(index, FILES | {"Cargo.toml": "[package]", "src/lib.rs": "fn fast() {}"})
     assert tomllib.loads(propose("spam", None, run).proposal.recipe_text())["build"] == {"rust": True}
+
+
+def test_crates_elsewhere_in_the_source_need_none(index: IndexServer, run: Run) -> None:
+    offer(index, FILES | C | {"vendor/x/Cargo.toml": "[package]", "vendor/x/lib.rs": "fn fast() {}"})
+    assert "rust" not in propose("spam", None, run).proposal.recipe_text()
 
 
 def test_pure_project_is_refused(index: IndexServer, run: Run) -> None:
@@ -110,7 +115,9 @@ def test_project_is_parsed(text: str, expected: tuple[str, str | None]) -> None:
     assert parse_project(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "spam>=1", "spam==x", "../spam", "spam[fast]", "spam @ https://example.org/x"])
+@pytest.mark.parametrize(
+    "text", ["", "spam==", "spam>=1", "spam==x", "../spam", "spam[fast]", "spam @ https://example.org/x"]
+)
 def test_other_words_are_no_project(text: str) -> None:
     with pytest.raises(RecipeError, match="not a project of the package index"):
         parse_project(text)

@@ -61,10 +61,10 @@ def parse_project(text: str) -> tuple[str, str | None]:
     Raises:
         RecipeError: it is neither.
     """
-    name, _, version = text.partition("==")
+    name, equal, version = text.partition("==")
     try:
         parsed = Requirement(name)
-        if parsed.name != name.strip() or (version and not Version(version)):
+        if parsed.name != name.strip() or (equal and not Version(version)):
             raise InvalidRequirement(name)
     except (InvalidRequirement, InvalidVersion) as error:
         raise RecipeError(
@@ -78,7 +78,7 @@ def describe(new: NewRecipe, folder: str) -> list[str]:
     proposal, languages = new.proposal, ", ".join(new.languages) or "languages unknown"
     lines = [
         f"{proposal.name} {proposal.version}: {folder}: recipe.toml and smoke.py written",
-        f"  source: {new.backend}; {languages}; {new.license or 'licence unknown'}",
+        f"  source: {new.backend}; {languages}; {new.licence or 'licence unknown'}",
     ]
     for asked, package in new.needed:
         lines.append(f"  Debian package: {package}, for {asked.kind} {asked.name} in {asked.file}")

@@ -122,7 +122,8 @@ def _read_python(module: ast.Module, file: str) -> Iterator[AskedLibrary]:
     """Yield libraries in lists called `libraries`, arguments of calls of pkg-config, and programs like it."""
     for node, optional in _with_conditions(module, optional=False):
         kind, names = _asked_by(node)
-        yield from (AskedLibrary(kind, name, file, optional) for name in names if _WORD.fullmatch(name))
+        tests = isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".exists", ".installed"))
+        yield from (AskedLibrary(kind, name, file, optional or tests) for name in names if _WORD.fullmatch(name))
 
 
 def _asked_by(node: ast.AST) -> tuple[str, list[str]]:

@@ -60,7 +60,7 @@ def _list_files(project: str, index: str, session: requests.Session) -> list[Dis
     if page is None:
         raise SourceError(
             f"{project}: the package index {index} has no such project",
-            hint="check package.name in the recipe, and pip's index configuration (pip config list)",
+            hint="check the name, package.name in a recipe, and pip's index configuration (pip config list)",
         )
     return page.packages
 

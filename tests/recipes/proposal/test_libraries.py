@@ -58,6 +58,7 @@ def test_meson_asks_for_dependencies(tmp_path: Path, text: str, expected: list[t
             [("library", "ws2_32", False), ("library", "ev", False)],
         ),
         ("pkgconfig.parse('libxml-2.0')", [("pkg-config", "libxml-2.0", False)]),
+        ("if pkgconfig.exists('liblz4'):\n    pass", [("pkg-config", "liblz4", True)]),
         ("run(['pg_config', '--libdir'])", [("program", "pg_config", False)]),
         ("libraries = [name", []),
     ],
