@@ -12,7 +12,6 @@ from packaging.utils import canonicalize_name
 
 from factory.model.recipe import MODULES_FOLDER, CheckOptions, Recipe
 from factory.pipeline.lint.finding import Finding, RecipeText
-from factory.stages.checks.runner import HELPER
 
 # The standard library's ways to run a package that a script does not import by name.
 LOADERS = frozenset({"import_module", "__import__", "CDLL", "find_spec", "run_module", "run_path"})
@@ -23,7 +22,8 @@ ONLY_IMPORTS = "calls nothing of the package: an import alone runs none of its c
 def check_script(text: RecipeText, others: Collection[str]) -> Iterator[Finding]:
     """Iterate over the mistakes of a recipe's check script.
 
-    `others` are the projects of other recipes: calls of these are not calls of the package.
+    `others` are the projects of other recipes: calls of these are not calls of the package. A script that runs its tests
+    with `compiled_calls` is sound: that module requires calls when it runs.
     """
     check = text.recipe.check
     if check.script is None:
@@ -47,7 +47,7 @@ def _foreign(recipe: Recipe, check: CheckOptions, others: Collection[str]) -> fr
     """Return the names of modules that are not the package's, as far as names tell."""
     required = (Requirement(each).name for each in check.requires)
     projects = {canonicalize_name(name) for name in (*others, *required)} - {canonicalize_name(recipe.project)}
-    return frozenset(project.replace("-", "_") for project in projects) | {MODULES_FOLDER, HELPER.stem}
+    return frozenset(project.replace("-", "_") for project in projects) | {MODULES_FOLDER}
 
 
 class _Calls:

@@ -27,6 +27,7 @@ def findings(root: Path, smoke: str, more: str = "") -> list[str]:
         "import spam\nanswer = 1\nprint(answer)",
         "import eggs, spam\neggs.boil()",
         "import spam, pytest\npytest.skip('x')",
+        "import spam\nraise SystemExit('smoke.py calls no compiled code yet')",
     ],
 )
 def test_script_that_only_imports_is_found(tmp_path: Path, smoke: str) -> None:
@@ -47,6 +48,7 @@ def test_script_that_only_imports_is_found(tmp_path: Path, smoke: str) -> None:
         "import importlib\nspam = importlib.import_module('sp' + 'am')\nspam.add(1)",
         "import ctypes\nlibrary = ctypes.CDLL('libspam.so')\nlibrary.add(1)",
         "import subprocess\nsubprocess.run(['spam'])",
+        "import spam\nfrom compiled_calls import run_tests\nrun_tests('spam', {})",
     ],
 )
 def test_script_that_calls_the_package_is_no_finding(tmp_path: Path, smoke: str) -> None:
