@@ -22,7 +22,7 @@ ONLY_IMPORTS = "calls nothing of the package: an import alone runs none of its c
 def check_script(text: RecipeText, others: Collection[str]) -> Iterator[Finding]:
     """Iterate over the mistakes of a recipe's check script.
 
-    `others` are the projects of other recipes: calls of these are not calls of the package. A script that runs its tests
+    `others` are the projects of other recipes: calls of these are not calls of the package. A script that runs tests
     with `compiled_calls` is sound: that module requires calls when it runs.
     """
     check = text.recipe.check
