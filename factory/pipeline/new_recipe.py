@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -206,7 +206,7 @@ def _surveyed(proposal: Proposal, folder: Path, run: Run) -> Proposal:
     """Return the proposal with the tests that pass and call compiled code, by the wheel of the failed build.
 
     Raises:
-        CheckFailed: the wheel is not installable.
+        CheckFailed: the wheel is not installable, or its code spoiled the survey's result.
     """
     recipe = load_recipe(folder, run.recipes.kinds)
     run = run.with_config(run.config.for_python(run.config.target.python, recipe.toolchain))
@@ -217,5 +217,23 @@ def _surveyed(proposal: Proposal, folder: Path, run: Run) -> Proposal:
         check = PackageCheck(recipe=replace(recipe, check=replace(recipe.check, script=own / "survey.py")), run=run)
         wheel = copy_newest_wheel(recipe, run, own / "wheel")
         (result,) = check.check_wheel(wheel, stored_needs(recipe, run), own, check.profiles[:1], log)
-    facts: Any = result.facts["facts"]
-    return proposal.with_good_tests(facts["good"])
+    return proposal.with_good_tests(good_tests(result.facts, proposal))
+
+
+def good_tests(facts: Mapping[str, object], proposal: Proposal) -> list[list[str]]:
+    """Return the good tests of each excerpt, as a survey reports them; the package's code could have written anything.
+
+    Raises:
+        CheckFailed: it is no such report.
+    """
+    try:
+        found: Any = facts["facts"]
+        return [
+            [name for name in excerpt.calls if name in names]
+            for excerpt, names in zip(proposal.excerpts, found["good"], strict=True)
+        ]
+    except (LookupError, TypeError, ValueError) as error:
+        raise CheckFailed(
+            f"{proposal.name} {proposal.version}: the survey of its tests left no usable result: {error!r}",
+            hint="write smoke.py by hand",
+        ) from error

@@ -9,9 +9,10 @@ import pytest
 
 from factory.cli.commands.new import describe, parse_project
 from factory.cli.console import Reporter
-from factory.errors import RecipeChange, RecipeError, SourceError
-from factory.pipeline.new_recipe import changed, propose
+from factory.errors import CheckFailed, RecipeChange, RecipeError, SourceError
+from factory.pipeline.new_recipe import changed, good_tests, propose
 from factory.pipeline.run import Run
+from factory.recipes.proposal.excerpts import Excerpt
 from factory.recipes.proposal.proposal import Proposal
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.sources.kinds import SOURCE_KINDS
@@ -131,6 +132,25 @@ def test_failure_changes_the_proposal_once(run: Run) -> None:
     assert better.requires == ("cmake",)
     assert changed(better, (change,), run, shown.append) == better
     assert shown == ["change: build.requires: cmake"]
+
+
+SURVEYED = Proposal(
+    name="spam",
+    version="1.0",
+    sha256="0" * 64,
+    modules=("spam",),
+    excerpts=(Excerpt("a.py", "", {"test_a": "test_a", "test_b": "test_b"}),),
+)
+
+
+def test_survey_names_good_tests() -> None:
+    assert good_tests({"facts": {"good": [["test_b", "other"]]}}, SURVEYED) == [["test_b"]]
+
+
+@pytest.mark.parametrize("facts", [{}, {"facts": 1}, {"facts": {"good": []}}, {"facts": {"good": [1]}}, {"facts": []}])
+def test_spoiled_survey_is_refused(facts: dict[str, object]) -> None:
+    with pytest.raises(CheckFailed, match=r"spam 1\.0: the survey"):
+        good_tests(facts, SURVEYED)
 
 
 @pytest.mark.environment

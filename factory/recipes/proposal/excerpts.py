@@ -249,7 +249,12 @@ def _left_out(statement: ast.stmt, tests: list[_Test]) -> list[ast.stmt]:
 
 def _is_collected(statement: ast.ClassDef) -> bool:
     """Report whether pytest takes a class for one of tests."""
-    return not statement.decorator_list and (statement.name.startswith("Test") or _is_test_case(statement))
+    return _is_plain(statement) and (statement.name.startswith("Test") or _is_test_case(statement))
+
+
+def _is_plain(statement: ast.ClassDef | ast.FunctionDef) -> bool:
+    """Report whether a class or function is not decorated, or only by unittest, which may skip it."""
+    return all(_root(each) == "unittest" for each in statement.decorator_list)
 
 
 def _is_test_case(statement: ast.ClassDef) -> bool:
@@ -259,7 +264,7 @@ def _is_test_case(statement: ast.ClassDef) -> bool:
 def _is_test(function: ast.FunctionDef, *, parameters: int) -> bool:
     arguments = function.args
     plain = len(arguments.args) == parameters and not (arguments.vararg or arguments.kwarg or arguments.kwonlyargs)
-    if not function.name.startswith("test") or function.decorator_list or not plain:
+    if not function.name.startswith("test") or not _is_plain(function) or not plain:
         return False
     return any(isinstance(node, ast.Assert) or _is_assertion(node) for node in ast.walk(function))
 
