@@ -118,9 +118,8 @@ class _TestFile:
         return Excerpt(file, _joined(code), {test.name: test.call for test in chosen}, relevant)
 
     def _is_relevant(self, test: _Test) -> bool:
-        """Report whether a test calls a function or method whose name compiled sources declare."""
-        called = (node.func for node in ast.walk(test.function) if isinstance(node, ast.Call))
-        names = (each.attr if isinstance(each, ast.Attribute) else _root(each) for each in called)
+        """Report whether a test or a helper calls something whose name compiled sources declare."""
+        names = (each.attr if isinstance(each, ast.Attribute) else _root(each) for each in self._called(test))
         return any(name in self.compiled for name in names)
 
     def _suitable(self) -> Iterator[_Test]:
@@ -128,12 +127,25 @@ class _TestFile:
         for statement in self.tree.body:
             if isinstance(statement, ast.FunctionDef) and _is_test(statement, parameters=0):
                 found = [_Test(statement.name, statement, statement)]
-            elif isinstance(statement, ast.ClassDef) and _is_collected(statement):
+            elif isinstance(statement, ast.ClassDef) and self._is_collected(statement):
                 methods = (each for each in self._methods(statement) if _is_test(each, parameters=1))
-                found = [_Test(f"{statement.name}.{method.name}", method, statement) for method in methods]
+                case = self._is_test_case(statement)
+                found = [_Test(f"{statement.name}.{each.name}", each, statement, case) for each in methods]
             else:
                 continue
             yield from filter(self._fits, found)
+
+    def _is_collected(self, statement: ast.ClassDef) -> bool:
+        """Report whether pytest takes a class for one of tests."""
+        return _is_plain(statement) and (statement.name.startswith("Test") or self._is_test_case(statement))
+
+    def _is_test_case(self, statement: ast.ClassDef) -> bool:
+        """Report whether a class or one of its bases in the file is a TestCase of unittest."""
+        names = [_root(base) for base in statement.bases]
+        bases = (self._definitions.get(name) for name in names if name != statement.name)
+        return any(name == "unittest" or name.endswith(TEST_CASE) for name in names) or any(
+            isinstance(base, ast.ClassDef) and base is not statement and self._is_test_case(base) for base in bases
+        )
 
     def _methods(self, statement: ast.ClassDef) -> Iterator[ast.FunctionDef]:
         """Yield the methods of a class and of its bases in the file."""
@@ -145,12 +157,18 @@ class _TestFile:
 
     def _fits(self, test: _Test) -> bool:
         """Report whether a test, or a helper that it uses, calls the package, and needs nothing else."""
-        needed = None if _OTHER_CODE.search(test.name) or test.lines > MAX_LINES else self._needed([test])
-        nodes = [node for statement in needed or () for node in ast.walk(self._trimmed(statement, [test]))]
-        called = [node.func for node in nodes if isinstance(node, ast.Call)]
+        if _OTHER_CODE.search(test.name) or test.lines > MAX_LINES:
+            return False
         # Attributes of a class of tests that are a class or function of the package.
-        own = {target for node in nodes if isinstance(node, ast.ClassDef) for target in self._package_attributes(node)}
-        return any(_root(each) in self._of_package or ast.unparse(each) in own for each in called)
+        classes = [each for each in self._needed([test]) or () if isinstance(each, ast.ClassDef)]
+        own = {target for each in classes for target in self._package_attributes(each)}
+        return any(_root(each) in self._of_package or ast.unparse(each) in own for each in self._called(test))
+
+    def _called(self, test: _Test) -> list[ast.expr]:
+        """Return the functions that a test and its helpers call, none if it needs more than the file has."""
+        needed = self._needed([test]) or ()
+        nodes = (node for statement in needed for node in ast.walk(self._trimmed(statement, [test])))
+        return [node.func for node in nodes if isinstance(node, ast.Call)]
 
     def _package_attributes(self, statement: ast.ClassDef) -> Iterator[str]:
         """Yield `self.NAME` for each attribute of a class that is of the package."""
@@ -220,11 +238,12 @@ class _TestFile:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A test: a function, and the statement of the file that it is or is in."""
+    """A test: a function, and the statement of the file that it is or is in; `is_case` for one of unittest."""
 
     name: str
     function: ast.FunctionDef
     statement: ast.stmt
+    is_case: bool = False
 
     @property
     def lines(self) -> int:
@@ -234,7 +253,7 @@ class _Test:
     def call(self) -> str:
         """Expression of the function that runs the test."""
         if isinstance(self.statement, ast.ClassDef):
-            if _is_test_case(self.statement):
+            if self.is_case:
                 return f'{self.statement.name}("{self.function.name}").debug'
             return f"{self.statement.name}().{self.function.name}"
         return self.name
@@ -247,18 +266,9 @@ def _left_out(statement: ast.stmt, tests: list[_Test]) -> list[ast.stmt]:
     return [each for each in body if _is_method_of_tests(each) and each not in chosen]
 
 
-def _is_collected(statement: ast.ClassDef) -> bool:
-    """Report whether pytest takes a class for one of tests."""
-    return _is_plain(statement) and (statement.name.startswith("Test") or _is_test_case(statement))
-
-
 def _is_plain(statement: ast.ClassDef | ast.FunctionDef) -> bool:
     """Report whether a class or function is not decorated, or only by unittest, which may skip it."""
     return all(_root(each) == "unittest" for each in statement.decorator_list)
-
-
-def _is_test_case(statement: ast.ClassDef) -> bool:
-    return any(_root(base) == "unittest" or _root(base).endswith(TEST_CASE) for base in statement.bases)
 
 
 def _is_test(function: ast.FunctionDef, *, parameters: int) -> bool:

@@ -87,12 +87,15 @@ def test_methods_of_test_cases_run_alone(tmp_path: Path) -> None:
     text = (
         "import unittest, spam\nclass Base:\n    def one(self):\n        return spam.fast(1)\n"
         "    def test_base(self):\n        assert spam.fast(0)\n"
-        "@unittest.skipIf(spam is None, 'no spam')\nclass FastTest(Base, unittest.TestCase):\n    def setUp(self):\n        self.value = 1\n"
+        "class Cases(Base, unittest.TestCase):\n    pass\n"
+        "@unittest.skipIf(spam is None, 'no spam')\nclass FastTest(Cases):\n"
+        "    def setUp(self):\n        self.value = 1\n"
         "    def test_one(self):\n        self.assertEqual(spam.fast(self.value), self.one())\n"
     )
     found = first(tmp_path, text)
     assert found is not None
     assert dict(found.calls) == {
+        "Cases.test_base": 'Cases("test_base").debug',
         "FastTest.test_base": 'FastTest("test_base").debug',
         "FastTest.test_one": 'FastTest("test_one").debug',
     }
