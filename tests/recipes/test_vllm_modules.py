@@ -65,21 +65,29 @@ def test_forced_module_that_cannot_run_is_refused(riscv: ModuleType, wanted: str
 def load(riscv: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Return a function that loads kernels on a CPU, of a wheel with some modules, and returns the names of the files.
 
-    Without a CPU the module that probes it is missing.
+    vLLM loads them several times: two modules in a process are an error. Without a CPU the module that probes it is
+    missing.
     """
 
     def loaded(files: set[str], cpu: tuple[int, set[str]] | None = None, wanted: str | None = None) -> list[str]:
         found: list[str] = []
         torch, vllm = ModuleType("torch"), ModuleType("vllm")
         torch.ops = SimpleNamespace(load_library=found.append)  # type: ignore[attr-defined]
-        probe = SimpleNamespace(features=lambda: cpu) if cpu is not None else None
+        cpus = iter([cpu, (1024, BF16)])  # later it is bound to the wider cores
+        probe = SimpleNamespace(features=lambda: next(cpus)) if cpu is not None else None
         for name, module in {"torch": torch, "vllm": vllm, "vllm._riscv_cpu": probe}.items():
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr(riscv, "_file", lambda module: module.name if module.name in files else None)
+        monkeypatch.setattr(riscv, "_loaded", None)
+        riscv.load_kernels(wanted)
         riscv.load_kernels(wanted)
         return found
 
     return loaded
+
+
+def test_kernels_stay_when_the_process_is_bound_to_other_cores(load: Load) -> None:
+    assert load({"_C", "_C_RVV256_ZVFH", "_C_RVV256_BF16"}, (256, ZVFH)) == ["_C_RVV256_ZVFH"]
 
 
 def test_missing_module_is_passed_over(load: Load) -> None:
