@@ -1,40 +1,219 @@
 """All kernels of every module that this CPU can run against 64-bit floats, and a sample of vLLM's own tests.
 
-FACTORY_RESULT names the JSON file to write. Environment: MODULES limits the modules, separated by spaces.
+Modules that it cannot run must be refused. FACTORY_RESULT names the JSON file to write. Environment: MODULES limits the
+modules, separated by spaces.
+
+The tests of vLLM are here and not beside the checks: what is there is part of the wheel's content key.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import subprocess
+import shutil
+import signal
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 
+import pytest
 import vllm
-from checks import upstream
-from checks.modules import load, run_with, runnable
-from checks.run import WHOLE
+from checks.modules import load, refused, run_with, runnable
+from checks.run import WHOLE, run
+
+SOURCE = Path("/build/src/tests")
+COPY = Path("/build/upstream")
+SEED = 0
+SECONDS = 900  # for one test, under emulation
+# Files below tests/ -> one test of so many is run, chosen by the hash of its name.
+SAMPLES = {
+    "kernels/attention/test_cpu_attn.py": 60,
+    "kernels/attention/test_mla_decode_cpu.py": 2,
+    "kernels/core/test_cpu_activation.py": 5,
+    "kernels/core/test_layernorm.py": 40,
+    "kernels/core/test_rotary_embedding.py": 10,
+    "kernels/mamba/cpu/test_cpu_gdn_ops.py": 8,
+    "kernels/mamba/test_cpu_short_conv.py": 1,
+    "kernels/moe/test_cpu_fused_moe.py": 12,
+    "kernels/moe/test_cpu_int4_moe.py": 4,
+    "kernels/moe/test_cpu_quant_fused_moe.py": 8,
+    "kernels/quantization/test_cpu_fp8_quant.py": 8,
+    "kernels/test_awq_int4_to_int8.py": 2,
+    "kernels/test_cpu_fused_sampling.py": 3,
+    "quantization/test_cpu_wna16.py": 1,
+}
+# Replacements in the copied files: under emulation, upstream's sizes take many minutes for a test.
+CHANGES = {
+    "kernels/attention/test_cpu_attn.py": (
+        ("NUM_BLOCKS = [\n    1024,\n]", "NUM_BLOCKS = [\n    128,\n]"),
+        ("(2345, 2345)", "(293, 293)"),
+        ("(134, 5131)", "(17, 642)"),
+        ("(992, 2456)", "(124, 307)"),
+        ("(98, 1145)", "(12, 143)"),
+        ("[1, 4, 678, 2367, 145, 4162, 36, 7812]", "[1, 4, 85, 296, 19, 521, 5]"),
+    ),
+    "kernels/core/test_cpu_activation.py": (("D = [512, 2048]", "D = [512, 1024]"),),
+    # These two are written for GPUs; vLLM's CPU kernels take multiples of 8.
+    "kernels/core/test_layernorm.py": (
+        ("NUM_TOKENS = [7, 83, 4096]", "NUM_TOKENS = [7, 83]"),
+        ("HIDDEN_SIZES = [8, 768, 769, 5120, 5125, 8192]", "HIDDEN_SIZES = [8, 768]"),
+        ('f"cuda:{i}" for i in range(1 if torch.accelerator.device_count() == 1 else 2)', '"cpu"'),
+    ),
+    "kernels/core/test_rotary_embedding.py": (
+        ('parametrize("device", ["cuda"])', 'parametrize("device", ["cpu"])'),
+        ('parametrize("seq_len", [11, 1024])', 'parametrize("seq_len", [11, 64])'),
+    ),
+    "kernels/moe/test_cpu_fused_moe.py": (
+        ("HIDDEN_DIM = [128, 2880]", "HIDDEN_DIM = [128, 288]"),
+        ("INTERMEDIATE_DIM = [128, 2880]", "INTERMEDIATE_DIM = [128, 288]"),
+        ("BATCH_SIZE = [1, 64, 256]", "BATCH_SIZE = [1, 64]"),
+    ),
+    # Here _C is the name of the module without vectors, and another one may be loaded.
+    "kernels/test_cpu_fused_sampling.py": (("import vllm._C  # noqa: F401, E402\n", ""),),
+}
+# The end of a test's name -> why it fails.
+KNOWN: dict[str, str] = {}
+CONFTEST = """
+import pytest
+import torch
+
+@pytest.fixture
+def default_vllm_config():
+    from vllm.config import VllmConfig, set_current_vllm_config
+    config = VllmConfig()
+    with set_current_vllm_config(config):
+        yield config
+
+# Layers that are not split among processes need no group.
+@pytest.fixture
+def dist_init():
+    yield
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed({seed})
+    yield
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
+"""
+
+
+class Sample:
+    """A pytest plugin that selects the sample, limits each test's time, and keeps the outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if is_chosen(item.nodeid) and not needs_model(item)]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> object:
+        signal.alarm(SECONDS)
+        try:
+            return (yield)
+        finally:
+            signal.alarm(0)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self.outcomes[report.nodeid] = report.outcome
+            if report.failed:
+                self.reasons[report.nodeid] = report.longreprtext[-2000:]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.outcomes[report.nodeid] = "failed"
+            self.reasons[report.nodeid] = report.longreprtext[-2000:]
+
+
+def is_chosen(test: str) -> bool:
+    """Report whether a test is in the sample; tests without parameters always are."""
+    file = test.partition("tests/")[2].partition("::")[0] or test.partition("::")[0]
+    if "[" not in test:
+        return True
+    return int(hashlib.sha256(test.partition("::")[2].encode()).hexdigest(), 16) % SAMPLES.get(file, 1) == 0
+
+
+def needs_model(item: pytest.Item) -> bool:
+    """Report whether a test generates text with a model, which it downloads."""
+    return "vllm_runner" in getattr(item, "fixturenames", ())
+
+
+def copy_tests() -> None:
+    """Copy the tests out of the source, whose own modules must not be imported, with fixtures that need no models."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.copytree(SOURCE, COPY / "tests")
+    for conftest in (COPY / "tests").rglob("conftest.py"):
+        conftest.unlink()
+    (COPY / "tests/conftest.py").write_text(CONFTEST.format(seed=SEED))
+    (COPY / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    for file, changes in CHANGES.items():
+        path = COPY / "tests" / file
+        text = path.read_text()
+        for old, new in changes:
+            assert old in text, f"{file}: {old!r} is not there"
+            text = text.replace(old, new)
+        path.write_text(text)
+
+
+def run_upstream() -> tuple[Counter[str], dict[str, str]]:
+    """Run the sample of vLLM's own tests; returns their number by outcome, and unexpected failures with reasons."""
+
+    def expired(signum: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"it takes more than {SECONDS} s")
+
+    copy_tests()
+    signal.signal(signal.SIGALRM, expired)
+    sample = Sample()
+    files = [str(COPY / "tests" / file) for file in SAMPLES if (COPY / "tests" / file).is_file()]
+    options = [
+        "-v",
+        "-rs",
+        "--durations=20",
+        "--tb=short",
+        f"--rootdir={COPY}",
+        "-c",
+        str(COPY / "pytest.ini"),
+        "-W",
+        "ignore",
+    ]
+    pytest.main([*options, *files], plugins=[sample])
+    failed = {test: reason for test, reason in sample.reasons.items() if not test.endswith(tuple(KNOWN) or ("\0",))}
+    return Counter(sample.outcomes.values()), failed
+
+
+def sample() -> Mapping[str, object]:
+    """Run all checks of kernels with the module of this process."""
+    report = run(WHOLE)
+    return {"checked": report.checked, "worst": report.worst, "failures": report.failures}
 
 
 def main() -> int:
-    # Chosen before other processes start, and used by upstream's tests.
-    module, failures, shown = load(), [], []
+    failures, shown, results = [], [], {}
     for isa in os.environ.get("MODULES", "").split() or runnable():
         print(f"module {isa} ...", flush=True)
         try:
-            result = run_with(isa, WHOLE)
-        except subprocess.CalledProcessError as error:
-            failures.append(f"{isa}: exit status {error.returncode}")
-        else:
-            shown.append(f"{isa}: {result['checked']} results within {result['worst']:.2f}")
-    print(f"vLLM's own tests with {module} ...", flush=True)
-    counts, unexpected = upstream.run()
+            result = run_with(isa, sample)
+        except ChildProcessError as error:
+            failures.append(f"{isa}: {error}")
+            continue
+        failures += [f"{isa}: {name}: {reason}" for name, reason in result["failures"].items()]
+        results[isa] = result["checked"]
+        shown.append(f"{isa}: {result['checked']} results within {result['worst']:.2f}")
+    facts: dict[str, object] = {"results": results, "refused": refused()}
+    shown.append(f"refused: {', '.join(facts['refused']) or 'none'}")
+    facts["module"] = load()
+    print(f"vLLM's own tests with {facts['module']} ...", flush=True)
+    counts, unexpected = run_upstream()
     failures += [f"{test}:\n{reason}" for test, reason in unexpected.items()]
     shown.append("upstream's tests: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
-    facts = {"module": module, **counts}
-    result = {"shown": f"vllm {vllm.__version__}: {'; '.join(shown)}", "facts": facts, "tokens": [], "logits": []}
-    Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps(result))
+    result = {"shown": f"vllm {vllm.__version__}: {'; '.join(shown)}", "facts": {**facts, **counts}}
+    Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps({**result, "tokens": [], "logits": []}))
     print("\n".join([*(f"failed: {each}" for each in failures), *shown]), flush=True)
     return 1 if failures or not counts["passed"] else 0
 

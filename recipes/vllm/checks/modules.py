@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 # The variable that forces a module, by its ISA.
 FORCE = "VLLM_CPU_RISCV_ISA"
@@ -48,16 +49,60 @@ def runnable() -> Sequence[str]:
     return found
 
 
-def run_with(isa: str, size: str) -> dict[str, object]:
-    """Run the checks of a size with a forced module in a process of its own; returns its result.
+def refused() -> Sequence[str]:
+    """Return the ISAs of the modules that this CPU cannot run, each of which is refused with what is missing."""
+    from vllm import _riscv_cpu
+    from vllm.platforms.riscv import MODULES, load_kernels
+
+    vlen, extensions = _riscv_cpu.features()
+    found = []
+    for module in MODULES:
+        missing = module.missing(vlen, extensions)
+        if not missing:
+            continue
+        reason = ""
+        try:
+            load_kernels(module.isa)
+        except ValueError as error:
+            reason = str(error)
+        assert reason, f"{module.isa} was loaded without {', '.join(missing)}"
+        assert all(each in reason for each in missing), f"{module.isa} is refused without its reason: {reason}"
+        found.append(module.isa)
+    assert not LOADED.search(Path("/proc/self/maps").read_text()), "a refused module is in the process"
+    return found
+
+
+def run_with(isa: str, run: Callable[[], Mapping[str, object]]) -> Mapping[str, object]:
+    """Run a function with a forced module in a process of its own; returns its result.
+
+    The process is a copy of this one, which must not have loaded a module: importing torch again takes half a minute
+    under emulation.
 
     Raises:
-        subprocess.CalledProcessError: the checks fail.
+        ChildProcessError: it did not return a result.
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "answer.json")
-        environment = {**os.environ, FORCE: isa, "PYTHONPATH": str(Path(__file__).parent.parent)}
-        subprocess.run([sys.executable, "-m", "checks", size, str(answer)], check=True, env=environment)
-        result: dict[str, object] = json.loads(answer.read_text())
-    assert result["module"] == isa, f"{isa} was forced, and {result['module']} was loaded"
+        process = os.fork()
+        if process == 0:
+            _answer(isa, run, answer)
+        _, status = os.waitpid(process, 0)
+        if not answer.is_file():
+            raise ChildProcessError(f"exit status {os.waitstatus_to_exitcode(status)}")
+        result: Mapping[str, object] = json.loads(answer.read_text())
     return result
+
+
+def _answer(isa: str, run: Callable[[], Mapping[str, object]], answer: Path) -> NoReturn:
+    """Write the result of a function with a module, and end this process."""
+    try:
+        os.environ[FORCE] = isa
+        loaded = load()
+        assert loaded == isa, f"{isa} was forced, and {loaded} was loaded"
+        answer.write_text(json.dumps(run()))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
