@@ -8,8 +8,8 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 
 MAX_FILE_BYTES = 512 * 1024
@@ -102,7 +102,7 @@ class _TestFile:
     def excerpt(self, file: str) -> Excerpt | None:
         """Return an excerpt of the shortest suitable tests, None if there is none."""
         chosen: list[_Test] = []
-        for test in sorted(self._suitable(), key=lambda each: (not self._is_relevant(each), each.lines, each.name)):
+        for test in sorted(self._suitable(), key=lambda each: (not each.is_relevant, each.lines, each.name)):
             more = [*chosen, test]
             needed = self._needed(more)
             if needed is None or sum(_lines(each, more) for each in needed) > MAX_TOTAL_LINES:
@@ -114,7 +114,7 @@ class _TestFile:
         if not needed:
             return None
         code = [ast.unparse(self._trimmed(statement, chosen)) for statement in needed]
-        relevant = sum(map(self._is_relevant, chosen))
+        relevant = sum(each.is_relevant for each in chosen)
         return Excerpt(file, _joined(code), {test.name: test.call for test in chosen}, relevant)
 
     def _is_relevant(self, test: _Test) -> bool:
@@ -133,7 +133,7 @@ class _TestFile:
                 found = [_Test(f"{statement.name}.{each.name}", each, statement, case) for each in methods]
             else:
                 continue
-            yield from filter(self._fits, found)
+            yield from (replace(each, is_relevant=self._is_relevant(each)) for each in found if self._fits(each))
 
     def _is_collected(self, statement: ast.ClassDef) -> bool:
         """Report whether pytest takes a class for one of tests."""
@@ -167,8 +167,9 @@ class _TestFile:
     def _called(self, test: _Test) -> list[ast.expr]:
         """Return the functions that a test and its helpers call, none if it needs more than the file has."""
         needed = self._needed([test]) or ()
-        nodes = (node for statement in needed for node in ast.walk(self._trimmed(statement, [test])))
-        return [node.func for node in nodes if isinstance(node, ast.Call)]
+        return [
+            called for statement in needed for piece in _pieces(statement, [test]) for called in _facts(piece).called
+        ]
 
     def _package_attributes(self, statement: ast.ClassDef) -> Iterator[str]:
         """Yield `self.NAME` for each attribute of a class that is of the package."""
@@ -194,29 +195,25 @@ class _TestFile:
     @cached_property
     def _stars(self) -> list[ast.stmt]:
         """Imports of all names of the package."""
-        return [
-            each
-            for each in self.tree.body
-            if isinstance(each, ast.ImportFrom) and each.names[0].name == "*" and self._may_import(each)
-        ]
+        stars = [each for each in self.tree.body if isinstance(each, ast.ImportFrom) and each.names[0].name == "*"]
+        return [each for each in stars if _facts(each).imported <= self._importable]
 
-    def _may_import(self, statement: ast.stmt) -> bool:
-        allowed = self.modules | self.installed | (sys.stdlib_module_names - BANNED)
-        relative = any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(statement))
-        return not relative and all(root in allowed for root in _imported(statement))
+    @cached_property
+    def _importable(self) -> frozenset[str]:
+        return self.modules | self.installed | (sys.stdlib_module_names - BANNED)
 
     def _needed(self, tests: list[_Test]) -> list[ast.stmt] | None:
         """Return the statements that the tests need, in the file's order; None if the file cannot give all."""
-        needed: list[ast.stmt] = []
+        needed: set[ast.stmt] = set()
         pending: list[ast.stmt] = [test.statement for test in tests]
         while pending:
             statement = pending.pop()
             if statement in needed:
                 continue
-            if not self._may_import(statement):
+            needed.add(statement)
+            if not all(_facts(piece).imported <= self._importable for piece in _pieces(statement, tests)):
                 return None
-            needed.append(statement)
-            for name in _used(self._trimmed(statement, tests)):
+            for name in _used(statement, tests):
                 if name in BANNED_NAMES:
                     return None
                 if name in self._definitions:
@@ -238,12 +235,16 @@ class _TestFile:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A test: a function, and the statement of the file that it is or is in; `is_case` for one of unittest."""
+    """A test: a function, and the statement of the file that it is or is in.
+
+    `is_case` for one of unittest, `is_relevant` for one that uses names of compiled sources.
+    """
 
     name: str
     function: ast.FunctionDef
     statement: ast.stmt
     is_case: bool = False
+    is_relevant: bool = False
 
     @property
     def lines(self) -> int:
@@ -308,13 +309,13 @@ def _root(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _imported(statement: ast.stmt) -> Iterator[str]:
-    """Yield the top-level modules that a statement imports, also inside."""
+def _imported(statement: ast.AST) -> Iterator[str]:
+    """Yield the top-level modules that a statement imports, also inside; empty for those of the tests' own package."""
     for node in ast.walk(statement):
         if isinstance(node, ast.Import):
             yield from (each.name.partition(".")[0] for each in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").partition(".")[0]
+            yield "" if node.level else (node.module or "").partition(".")[0]
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
@@ -331,31 +332,54 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
             yield node.name
 
 
-def _used(statement: ast.AST) -> Iterator[str]:
-    """Yield the names that a statement takes from outside; what functions bind is theirs, unlike what classes bind."""
-    if isinstance(statement, ast.ClassDef):
-        outside = [*statement.bases, *(each.value for each in statement.keywords), *statement.decorator_list]
-        yield from (node.id for each in outside for node in ast.walk(each) if isinstance(node, ast.Name))
-        names = {name for each in statement.body for name in _bound(each)}
-        for each in statement.body:
-            taken = set(_used(each.value if isinstance(each, ast.Assign | ast.AnnAssign) and each.value else each))
-            yield from taken if isinstance(each, ast.Assign | ast.AnnAssign) else taken - names
-        return
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """Names that code takes from outside, modules that it imports, and what it calls."""
+
+    used: frozenset[str]
+    imported: frozenset[str]
+    called: tuple[ast.expr, ...]
+
+
+@cache
+def _facts(code: ast.AST) -> _Facts:
+    """Return the facts of a function or statement; each is asked for many times."""
     own: set[str] = set()
-    for node in ast.walk(statement):
+    loaded: set[str] = set()
+    for node in ast.walk(code):
         if isinstance(node, ast.arg):
             own.add(node.arg)
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            own.add(node.id)
+        elif isinstance(node, ast.Name):
+            (loaded if isinstance(node.ctx, ast.Load) else own).add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             own.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             own.update((each.asname or each.name).partition(".")[0] for each in node.names)
         elif isinstance(node, ast.ExceptHandler) and node.name:
             own.add(node.name)
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in own:
-            yield node.id
+    called = tuple(node.func for node in ast.walk(code) if isinstance(node, ast.Call))
+    return _Facts(frozenset(loaded - own), frozenset(_imported(code)), called)
+
+
+def _pieces(statement: ast.stmt, tests: list[_Test]) -> list[ast.AST]:
+    """Return the parts of a class without the tests that are not chosen, or another statement as one."""
+    if not isinstance(statement, ast.ClassDef):
+        return [statement]
+    left_out = _left_out(statement, tests)
+    head = [*statement.bases, *(each.value for each in statement.keywords), *statement.decorator_list]
+    return [*head, *(each for each in statement.body if each not in left_out)]
+
+
+def _used(statement: ast.stmt, tests: list[_Test]) -> set[str]:
+    """Return the names that a statement takes from outside; a class's own names are its own, except in `x = x`."""
+    own = {name for each in statement.body for name in _bound(each)} if isinstance(statement, ast.ClassDef) else set()
+    used: set[str] = set()
+    for piece in _pieces(statement, tests):
+        if isinstance(piece, ast.Assign | ast.AnnAssign) and own and piece.value is not None:
+            used |= _facts(piece.value).used
+        else:
+            used |= _facts(piece).used - own
+    return used
 
 
 def _joined(statements: list[str]) -> str:
