@@ -22,6 +22,8 @@ from typing import Any
 Test = Callable[[], object]
 # For one test of a survey, under QEMU.
 SURVEY_SECONDS = 60
+# Good tests of an excerpt.
+ENOUGH = 3
 
 
 def run_tests(project: str, tests: Mapping[str, Test]) -> None:
@@ -56,15 +58,20 @@ def survey(project: str, modules: Collection[str], excerpts: Sequence[tuple[str,
     """Report which tests of excerpts pass and call compiled code: `good` has their names, for each excerpt.
 
     An excerpt is its code and, by the names of tests, expressions of functions. Each test runs in a process of its own.
+    Excerpts after one with enough good tests are not tried.
     """
     for module in modules:  # once for all processes
         with suppress(Exception):
             import_module(module)
-    good = [[name for name in calls if _is_good(project, code, calls[name])] for code, calls in excerpts]
+    good: list[list[str]] = []
+    for code, calls in excerpts:
+        enough = any(len(names) >= ENOUGH for names in good)
+        good.append([] if enough else [name for name in calls if _is_good(project, code, calls[name])])
     _report(f"{sum(map(len, good))} tests call compiled code", {"good": good})
 
 
 def _is_good(project: str, code: str, call: str) -> bool:
+    print(f"# {call}", flush=True)
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -74,7 +81,7 @@ def _is_good(project: str, code: str, call: str) -> bool:
         exec(code, names)
         good = bool(_compiled(project, _callables_of(eval(call, names))))
     except BaseException as error:
-        print(f"# {call}: {error!r}", flush=True)
+        print(f"#   {error!r}", flush=True)
         good = False
     os._exit(0 if good else 1)
 
