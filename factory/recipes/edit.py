@@ -19,7 +19,10 @@ def repin(file: Path, version: str, sha256: str) -> Sequence[int]:
 
     Returns the lines that still have the old version, as a variable of the build may.
     """
-    document = tomlkit.parse(file.read_text(encoding="utf-8"))
+    before = _text(file)
+    document = tomlkit.parse(before)
+    if SOURCE_TABLE not in document:  # all of it is inherited
+        document[SOURCE_TABLE] = tomlkit.table()
     # A table, or a proxy of one that is written in several places.
     package: Any = document[PACKAGE_TABLE]
     source: Any = document[SOURCE_TABLE]
@@ -30,6 +33,8 @@ def repin(file: Path, version: str, sha256: str) -> Sequence[int]:
         source["version"] = version
     source["sha256"] = sha256
     text = tomlkit.dumps(document)
+    if "\n" not in before.replace("\r\n", ""):  # new lines end as the others do
+        text = re.sub(r"(?<!\r)\n", "\r\n", text)
     write_if_changed(file, text.encode())
     mention = re.compile(rf"(?<![\w.]){re.escape(old)}(?![\w.]*\w)")
     return [number for number, line in enumerate(text.splitlines(), 1) if mention.search(line)]
@@ -37,5 +42,10 @@ def repin(file: Path, version: str, sha256: str) -> Sequence[int]:
 
 def version_comment(file: Path) -> str:
     """Return the comment beside a recipe's version, which may say why it is not a newer one."""
-    package: Any = tomlkit.parse(file.read_text(encoding="utf-8"))[PACKAGE_TABLE]
+    package: Any = tomlkit.parse(_text(file))[PACKAGE_TABLE]
     return str(package["version"].trivia.comment).lstrip("# ")
+
+
+def _text(file: Path) -> str:
+    """Return a file's text with its own ends of lines."""
+    return file.read_bytes().decode()

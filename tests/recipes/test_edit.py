@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 from factory.recipes.edit import repin, version_comment
@@ -53,3 +54,22 @@ def test_repin_of_table_in_several_places(tmp_path: Path) -> None:
     repin(file, "1.1", "bbb")
     assert file.read_text().endswith(parts)
     assert file.read_text().count("bbb") == 1
+
+
+def test_repin_keeps_ends_of_lines(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.toml"
+    text = TEXT.replace('sha256 = "aaa"\n', "").replace("\n", "\r\n")
+    file.write_bytes(text.encode())
+    repin(file, "1.1", "bbb")
+    written = file.read_bytes().decode()
+    assert 'sha256 = "bbb"\r\n' in written
+    assert "\n" not in written.replace("\r\n", "")
+    assert version_comment(file) == "of July"
+
+
+def test_repin_of_inherited_source_states_its_hash(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text('[package]\nname = "a"\nbased-on = "b"\nversion = "1.0"\n')
+    repin(file, "1.1", "bbb")
+    found = tomllib.loads(file.read_text())
+    assert (found["package"]["version"], found["source"]) == ("1.1", {"sha256": "bbb"})
