@@ -28,6 +28,11 @@ class ProjectMetadata:
     license: str = ""
     cargo_locks: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def license_line(self) -> str:
+        """The first line of the licence, whose whole text some projects state."""
+        return next((line.strip() for line in self.license.splitlines() if line.strip()), "")
+
 
 # The recipe's name, the Python, and the toolchain of a wheel that is only for comparison, else "".
 JobId = tuple[NormalizedName, str, str]

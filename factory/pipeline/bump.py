@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from factory.recipes.loader import RECIPE_FILE, open_recipe
 from factory.stages.sources import patches
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.package_index import SDIST, WHEEL, list_files, parse_version
+from factory.util.atomic_files import write_file
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
 
@@ -144,15 +144,10 @@ def metadata_changes(old: ProjectMetadata, new: ProjectMetadata) -> Iterator[str
     for name, was, now in (
         ("build backend", old.build_backend, new.build_backend),
         ("Requires-Python", old.requires_python, new.requires_python),
-        ("licence", first_line(old.license), first_line(new.license)),
+        ("licence", old.license_line, new.license_line),
     ):
         if was != now:
             yield f"{name}: {was or 'none'} -> {now or 'none'}"
-
-
-def first_line(text: str) -> str:
-    """Return the first line of a licence, whose whole text some projects state."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _by_project(requirements: Sequence[str]) -> dict[str, str]:
@@ -165,8 +160,8 @@ def _by_project(requirements: Sequence[str]) -> dict[str, str]:
 def apply_bump(bump: Bump, run: Run) -> Sequence[int]:
     """Write a bump into its recipe, and put the patches that apply beside the old ones.
 
-    The old ones are removed where no other recipe has their source. Returns the recipe's lines that still have the old
-    version.
+    The old ones are removed last, and only where no other recipe has their source: an interrupted bump leaves the old
+    version or the new one, each with its patches. Returns the recipe's lines that still have the old version.
     """
     recipe, root = bump.recipe, run.recipes.patches
     shared = any(
@@ -174,14 +169,16 @@ def apply_bump(bump: Bump, run: Run) -> Sequence[int]:
         for each in run.recipes.by_name.values()
         if each is not recipe
     )
-    for fit in bump.patches:
-        target = patches.folder_of(root, bump.source) / fit.patch.name
-        if not fit.reason and not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(fit.patch, target)
-            if not shared:
-                fit.patch.unlink()
-    old = patches.folder_of(root, recipe.source)
-    if bump.patches and not shared and not any(old.iterdir()):
-        old.rmdir()
-    return repin(recipe.directory / RECIPE_FILE, bump.version, bump.sha256)
+    new, old = patches.folder_of(root, bump.source), patches.folder_of(root, recipe.source)
+    applied = [fit.patch for fit in bump.patches if not fit.reason]
+    for patch in applied:
+        if not (new / patch.name).exists():
+            write_file(new / patch.name, patch.read_bytes())
+    lines = repin(recipe.directory / RECIPE_FILE, bump.version, bump.sha256)
+    if not shared:
+        for patch in applied:
+            if (new / patch.name).read_bytes() == patch.read_bytes():
+                patch.unlink()
+        if bump.patches and not any(old.iterdir()):
+            old.rmdir()
+    return lines

@@ -72,7 +72,7 @@ class Explanation:
         for name, value in (
             ("build backend", metadata.build_backend),
             ("requires-python", metadata.requires_python),
-            ("licence", next(iter(metadata.license.strip().splitlines()), "")),
+            ("licence", metadata.license_line),
         ):
             yield Value(key=name, value=_shown(value), origin=SOURCE)
         for text in metadata.dependencies:

@@ -79,7 +79,7 @@ def propose(project: str, version: str | None, run: Run) -> NewRecipe:
         asked = [each for each in asked_libraries(tree.path) if not each.optional]
         needed = _debian_packages(asked, metadata, run)
         proposal = _proposal(name, sdist.version, sdist.sha256, tree.path, metadata)
-        licence = metadata.license or _classified_licence(tree.path)
+        licence = metadata.license_line or _classified_licence(tree.path)
         rust = _calls_cargo(tree.path) and RUST_BACKENDS.isdisjoint(_projects(metadata.build_requires))
     return NewRecipe(
         proposal=replace(proposal, apt=tuple(sorted({package for _, package in needed})), rust=rust),

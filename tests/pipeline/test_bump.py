@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +106,25 @@ def test_bump_moves_patches_that_apply(index: IndexServer, tmp_path: Path) -> No
     assert (recipe.version, recipe.source.version, recipe.source.sha256) == ("1.1", "1.1", sha256)
     assert [path.relative_to(tmp_path).parts[2] for path in tmp_path.glob("patches/spam/*/*")] == ["1.1"]
     assert not (tmp_path / "patches/spam/1.0").exists()
+
+
+def test_bump_interrupted_at_the_recipe_keeps_both(
+    index: IndexServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> Sequence[int]:
+        raise KeyboardInterrupt
+
+    run = pinned(tmp_path, index, PATCH)
+    serve_spam(index, "1.1")
+    found = bump_of(run)
+    with monkeypatch.context() as patched:
+        patched.setattr("factory.pipeline.bump.repin", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            apply_bump(found, run)
+    assert RecipeSet(tmp_path, run.recipes.kinds).find("spam").version == "1.0"
+    assert (tmp_path / "patches/spam/1.0/0001-say-eggs.patch").read_text() == PATCH
+    apply_bump(bump_of(run), run)
+    assert [path.parent.name for path in tmp_path.glob("patches/spam/*/*")] == ["1.1"]
 
 
 def test_bump_tells_reason_of_each_patch_that_fails(index: IndexServer, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from factory.cli.commands.build import print_wheels
 from factory.cli.options import add_build_options, add_pythons_option, make_run, wanted_pythons
+from factory.cli.printable import printable
 from factory.errors import RecipeError
 from factory.host.ownership import owned_by_user
 from factory.pipeline.new_recipe import NewRecipe, propose, try_recipe
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     folder = chosen.recipes.folder / "recipes" / new.proposal.name
     with owned_by_user(folder.parent):
         new.proposal.write(folder)
-        print("\n".join(describe(new, str(folder))))
+        print(printable("\n".join(describe(new, str(folder)))))
         if args.trial:
             _try(new.proposal, args, chosen)
     return 0
