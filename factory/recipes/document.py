@@ -133,7 +133,12 @@ def unknown(word: str, known: Collection[str]) -> str:
 
 def show(path: KeyPath) -> str:
     """Return a key path as TOML writes it: `build.environment."A B"`."""
-    return ".".join(key if re.fullmatch(r"[\w-]+", key, re.ASCII) else f'"{key}"' for key in path)
+    return ".".join(key if re.fullmatch(r"[\w-]+", key, re.ASCII) else _quoted(key) for key in path)
+
+
+def _quoted(key: str) -> str:
+    # Unprintable characters, such as line ends, are escaped as Python does.
+    return '"' + "".join(each if each.isprintable() else repr(each)[1:-1] for each in key) + '"'
 
 
 def _read(path: Path) -> bytes:
@@ -162,6 +167,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
             f"{path}:{line}: not TOML: {match['what'] if match else error}",
             hint="correct this line; the rest of the file was not read",
         ) from None
+    except RecursionError:
+        raise RecipeError(f"{path}:1: not TOML: nested too deeply", hint="nest fewer lists and tables") from None
 
 
 def _key_lines(text: str) -> Iterator[tuple[KeyPath, int]]:

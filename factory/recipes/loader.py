@@ -146,14 +146,15 @@ def open_recipe(file: Path) -> Document:
     name = _base_of(document)
     if name is None:
         return document
-    other = file.parent.parent / name / RECIPE_FILE
-    if not re.fullmatch(FOLDER_NAME, name) or name == file.parent.name or not other.is_file():
-        known = [each.parent.name for each in sorted(file.parent.parent.glob(f"*/{RECIPE_FILE}"))]
-        document.problem(BASED_ON, unknown(name, [each for each in known if each != file.parent.name]))
+    known = [each.parent.name for each in sorted(file.parent.parent.glob(f"*/{RECIPE_FILE}"))]
+    others = [each for each in known if each != file.parent.name]
+    if name not in others or not re.fullmatch(FOLDER_NAME, name):
+        document.problem(BASED_ON, unknown(name, others))
         document.finish()
-    base = Document(other)
-    if _base_of(base) is not None:
-        document.problem(BASED_ON, f"{name!r} is based on {_base_of(base)!r}; name that one")
+    base = Document(file.parent.parent / name / RECIPE_FILE)
+    if (third := _base_of(base)) is not None:
+        advice = "one of the two must stand alone" if third == file.parent.name else "name that one"
+        document.problem(BASED_ON, f"{name!r} is based on {third!r}; {advice}")
         document.finish()
     document.inherit(base, OWN_KEYS)
     return document

@@ -90,6 +90,8 @@ def test_mistake_is_reported_in_the_file_that_states_it(root: Path) -> None:
         ("spa", "unknown value 'spa'; did you mean 'spam'?"),
         ("../spam", "unknown value"),
         ("spam-old", "unknown value"),
+        ("x" * 300, "unknown value"),
+        ("SPAM", "unknown value 'SPAM'"),
         ("spam-older", "'spam-older' is based on 'spam'; name that one"),
     ],
 )
@@ -99,6 +101,13 @@ def test_recipe_based_on_none_is_refused(root: Path, base: str, cause: str) -> N
     with pytest.raises(RecipeError) as caught:
         load_recipe(directory)
     assert caught.value.message.startswith(f"{directory}/recipe.toml:4: package.based-on: {cause}")
+
+
+def test_recipes_based_on_each_other_are_refused(root: Path) -> None:
+    write(root, OLDER.replace('based-on = "spam"', 'based-on = "spam-older"'), "spam-old")
+    older = write(root, OLDER.replace("spam-old", "spam-older").replace('"spam"', '"spam-old"', 1), "spam-older")
+    with pytest.raises(RecipeError, match="'spam-old' is based on 'spam-older'; one of the two must stand alone"):
+        load_recipe(older)
 
 
 def test_base_of_another_type_is_refused(root: Path) -> None:

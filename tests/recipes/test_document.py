@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import RecipeError
-from factory.recipes.document import Document
+from factory.recipes.document import Document, show
 from factory.recipes.loader import recipe_projects
 from tests.support.recipes import SMALLEST, write
 
@@ -18,6 +18,17 @@ def test_damaged_document_error_has_line_and_hint(tmp_path: Path, content: bytes
     file.write_bytes(content)
     with pytest.raises(RecipeError, match=r"recipe\.toml:1: .*\n  hint: "):
         recipe_projects(tmp_path)
+
+
+@pytest.mark.parametrize("content", [f"x = {'[' * 3000}{']' * 3000}\n"])
+def test_deep_document_is_an_error(tmp_path: Path, content: str) -> None:
+    write(tmp_path, content)
+    with pytest.raises(RecipeError, match=r"recipe\.toml:1: .*nested too deeply\n  hint: "):
+        recipe_projects(tmp_path)
+
+
+def test_unprintable_key_is_shown_on_one_line() -> None:
+    assert show(("build", "a\nb\x1b", "x y")) == r'build."a\nb\x1b"."x y"'
 
 
 def test_missing_document_error_has_a_hint(tmp_path: Path) -> None:
