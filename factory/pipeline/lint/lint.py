@@ -7,13 +7,14 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from factory.errors import RecipeError
 from factory.model.recipe import Recipe
 from factory.pipeline.lint.files import overlay_licences, unused_files, unused_models
 from factory.pipeline.lint.finding import Finding, RecipeText, parse_mistake
 from factory.pipeline.lint.options import dead_options
 from factory.pipeline.lint.patch_files import check_patches, unused_patches
 from factory.pipeline.lint.script import check_script
-from factory.recipes.loader import RECIPE_FILE, load_readable
+from factory.recipes.loader import RECIPE_FILE, load_readable, load_recipe
 from factory.recipes.recipe_set import RecipeSet, find_recipe
 
 
@@ -30,14 +31,25 @@ def lint(names: Sequence[str], recipes: RecipeSet) -> tuple[list[Recipe], list[F
     found = [parse_mistake(mistake) for mistake in mistakes]
     chosen = list(readable.values())
     if names:
-        broken = {canonicalize_name(file.parent.name) for file in root.glob(f"*/{RECIPE_FILE}")} - readable.keys()
+        folders = {canonicalize_name(file.parent.name): file.parent for file in root.glob(f"*/{RECIPE_FILE}")}
+        broken = folders.keys() - readable.keys()
         wanted = {canonicalize_name(name) for name in names}
         chosen = [find_recipe(name, readable) for name in sorted(wanted - broken)]
         found = [each for each in found if canonicalize_name(each.file.parent.name) in wanted]
+        found += (each for name in wanted & broken for each in _mistakes_of(folders[name], recipes))
     found += _check(chosen, readable.values(), recipes.patches)
     if not names and not mistakes:
         found += _unused(root, chosen, recipes.patches)
     return chosen, in_order(found)
+
+
+def _mistakes_of(directory: Path, recipes: RecipeSet) -> list[Finding]:
+    """Return the mistakes that make a recipe unreadable, also those of the recipe that it is based on."""
+    try:
+        load_recipe(directory, recipes.kinds)
+    except RecipeError as error:
+        return [parse_mistake(mistake) for mistake in error.message.splitlines()]
+    return []
 
 
 def in_order(findings: Collection[Finding]) -> list[Finding]:

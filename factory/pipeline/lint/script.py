@@ -34,9 +34,10 @@ def check_script(text: RecipeText, others: Collection[str]) -> Iterator[Finding]
     for file in (check.script, *check.modules):
         try:
             trees[file] = ast.parse(file.read_bytes(), str(file))
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = error.lineno or 1 if isinstance(error, SyntaxError) else 1
-            yield Finding(file=file, line=line, key="script", message=f"is not Python: {error.args[0]}")
+            reason = error.args[0] if error.args else "too large"
+            yield Finding(file=file, line=line, key="script", message=f"is not Python: {reason}")
             return
     foreign = _foreign(text.recipe, check, others)
     if not any(_Calls(foreign).of(tree) for tree in trees.values()):

@@ -170,3 +170,16 @@ def test_lint_unknown_name_suggests_one(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no recipe for 'spma'") as caught:
         lint(["spma"], make_project(tmp_path))
     assert caught.value.hint == "did you mean 'spam'?"
+
+
+def test_lint_name_shows_mistakes_of_its_base(tmp_path: Path) -> None:
+    recipes = make_project(tmp_path, SMALLEST + "[build]\nrust = 3\n")
+    write(tmp_path / "recipes", '[package]\nname = "eggs"\nbased-on = "spam"\n', "eggs")
+    write(tmp_path / "recipes", "garbage", "beans")
+    (finding,) = found(recipes, "eggs")
+    assert finding.startswith("recipes/spam/recipe.toml:8: build.rust: ")
+
+
+def test_lint_key_with_line_end_is_one_finding(tmp_path: Path) -> None:
+    (finding,) = found(make_project(tmp_path, SMALLEST + '[build]\n"a\\nb" = 1\n'))
+    assert finding.startswith('recipes/spam/recipe.toml:8: build."a\\nb": unknown key')

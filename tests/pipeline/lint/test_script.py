@@ -16,6 +16,11 @@ def findings(root: Path, smoke: str, more: str = "") -> list[str]:
     return [str(each).replace(f"{root}/recipes/spam/", "") for each in found]
 
 
+def test_script_too_large_to_parse_is_found(tmp_path: Path) -> None:
+    (finding,) = findings(tmp_path, f"x = {'+'.join('1' * 20000)}\n")
+    assert finding.startswith("smoke.py:1: script: is not Python: ")
+
+
 @pytest.mark.parametrize(
     "smoke",
     [
