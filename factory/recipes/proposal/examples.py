@@ -27,9 +27,9 @@ def _examples_in(path: Path, root: Path, modules: Collection[str]) -> Excerpt | 
         return None
     try:
         examples = doctest.DocTestParser().get_examples(path.read_text(encoding="utf-8", errors="replace"))
-    except ValueError:  # the prompts are indented otherwise than doctest wants it
+        lines = list(_asserted(_from_import(examples, modules)))
+    except (ValueError, RecursionError):  # the prompts are indented otherwise than doctest wants it; long expressions
         return None
-    lines = list(_asserted(_from_import(examples, modules)))
     if not any(line.startswith("assert") for line in lines):
         return None
     body = "\n".join(f"    {part}" for line in lines for part in line.splitlines())

@@ -25,11 +25,11 @@ CMAKES_OWN = frozenset(
 _PLATFORM = re.compile(r"platform|os\.name|uname|\bwin|mac|darwin|linux|posix|msvc|nt\b", re.IGNORECASE)
 _CMAKE = re.compile(
     r"\b(?P<open>if|endif)\s*\(|\b(?P<call>find_package|pkg_check_modules|pkg_search_module|find_library)\s*\("
-    r"(?P<words>[^)]*)\)",
+    r"(?P<words>[^)]{0,2000})\)",
     re.IGNORECASE,
 )
 _MESON = re.compile(
-    r"^\s*(?P<open>if|endif)\b|\b(?P<call>dependency|find_library)\s*\(\s*'(?P<name>[^']+)'(?P<rest>[^)]*)",
+    r"^[ \t]*(?P<open>if|endif)\b|\b(?P<call>dependency|find_library)\s*\(\s*'(?P<name>[^'\n]+)'(?P<rest>[^)]*)",
     re.MULTILINE,
 )
 _CALLS_PKG_CONFIG = re.compile(r"pkg-?config", re.IGNORECASE)
@@ -79,7 +79,7 @@ def _read(path: Path, text: str, file: str) -> Iterable[AskedLibrary]:
     if path.name == "meson.build":
         return _read_meson(re.sub(r"#[^\n]*", "", text), file)
     try:
-        return _read_python(ast.parse(text), file)
+        return list(_read_python(ast.parse(text), file))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
 

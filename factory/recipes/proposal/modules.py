@@ -6,6 +6,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from factory.recipes.proposal.libraries import FOREIGN
@@ -38,7 +39,7 @@ def _lines(path: Path) -> list[str]:
 def _packages(root: Path) -> Iterator[str]:
     for folder in ROOTS:
         for path in (root / folder).glob("*"):
-            if (path / "__init__.py").is_file() or (path / "__init__.pyi").is_file():
+            if path.name.isidentifier() and any((path / f"__init__{suffix}").is_file() for suffix in (".py", ".pyi")):
                 yield path.name
             elif folder != "." and path.suffix in (".py", ".pyx") and path.is_file() and path.stem.isidentifier():
                 yield path.stem
@@ -51,28 +52,28 @@ def _is_aside(name: str) -> bool:
 def extension_modules(root: Path) -> tuple[str, ...]:
     """Return the compiled modules that build files name: Extension("NAME", ...), maturin's module-name, .pyx files."""
     found: list[str] = []
-    for path in sorted(root.glob("*.py")):
-        try:
-            tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and "Extension" in ast.unparse(node.func):
-                named = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "name")]
-                found += [
-                    each.value for each in named if isinstance(each, ast.Constant) and isinstance(each.value, str)
-                ]
+    for path in filter(Path.is_file, sorted(root.glob("*.py"))):
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            found += _extensions_of(ast.parse(path.read_text(encoding="utf-8", errors="replace")))
     pyproject = "\n".join(_lines(root / "pyproject.toml"))
     found += re.findall(r"""^\s*(?:module-name|name)\s*=\s*["']([\w]+(?:\.[\w]+)+)["']""", pyproject, re.MULTILINE)
     return tuple(dict.fromkeys(name.replace("/", ".") for name in found if _NAME.fullmatch(name.replace("/", "."))))
 
 
-# Declarations of what Python sees of compiled sources, by their suffix.
+def _extensions_of(tree: ast.Module) -> list[str]:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and "Extension" in ast.unparse(node.func)]
+    named = [[*call.args[:1], *(each.value for each in call.keywords if each.arg == "name")] for call in calls]
+    constants = [each.value for values in named for each in values if isinstance(each, ast.Constant)]
+    return [value for value in constants if isinstance(value, str)]
+
+
+# Declarations of what Python sees of compiled sources, by their suffix; the bounds keep the search of odd files fast.
 _C = re.compile(
-    r"""\{\s*"(\w+)"\s*,|"(?:\w+\.)+(\w+)"|\.def\w*\(\s*"(\w+)"|class_<[^;]*?"(\w+)"|PyModule_Add\w+\([^;"]*"(\w+)\""""
+    r"""\{\s*"(\w+)"\s*,|"(?:\w+\.)+(\w+)"|\.def\w*\(\s*"(\w+)"|class_<[^;]{0,400}?"(\w+)\""""
+    r"""|PyModule_Add\w+\([^;"]{0,400}"(\w+)\""""
 )
 _DECLARATIONS = {
-    ".pyx": re.compile(r"^\s*(?:cdef\s+class|cpdef|def|class)\s+(?:[\w.\[\]*]+\s+)*?(\w+)\s*[(:]", re.MULTILINE),
+    ".pyx": re.compile(r"^[ \t]*(?:cdef\s+class|cpdef|def|class)\s+(?:[\w.\[\]*]+\s+){0,8}?(\w+)\s*[(:]", re.MULTILINE),
     ".rs": re.compile(r"\b(?:fn|struct|enum)\s+(\w+)|\bname\s*=\s*\"(\w+)\""),
     **dict.fromkeys((".c", ".h", ".cc", ".cpp", ".cxx", ".hpp"), _C),
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from factory.recipes.proposal.examples import find_examples
 from factory.recipes.proposal.libraries import asked_libraries
+from factory.recipes.proposal.modules import compiled_names, extension_modules, top_level_modules
 
 
 def asked(root: Path, file: str, text: str) -> list[tuple[str, str, bool]]:
@@ -74,3 +77,33 @@ def test_build_files_of_other_projects_are_left_out(tmp_path: Path) -> None:
 def test_required_library_wins_over_optional_one(tmp_path: Path) -> None:
     text = "find_package(ZLIB)\nfind_package(ZLIB REQUIRED)"
     assert asked(tmp_path, "CMakeLists.txt", text) == [("cmake", "ZLIB", False)]
+
+
+def test_build_files_too_deep_or_odd_give_nothing(tmp_path: Path) -> None:
+    (tmp_path / "names.py").mkdir()
+    (tmp_path / "setup.py").write_text(f"Extension{'.b' * 900}('spam')\n")
+    (tmp_path / "README.md").write_text(f">>> import spam\n>>> spam.add({'+'.join('1' * 960)})\n960\n")
+    assert asked_libraries(tmp_path) == ()
+    assert extension_modules(tmp_path) == ()
+    assert find_examples(tmp_path, ["spam"]) == ()
+    (tmp_path / "my-spam").mkdir()
+    (tmp_path / "my-spam/__init__.py").touch()
+    assert top_level_modules(tmp_path, "spam") == ("spam",)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("a.cpp", "class_<" * 4000),
+        ("a.c", "PyModule_AddX(" * 3000),
+        ("a.pyx", "\n" * 20000),
+        ("CMakeLists.txt", "find_package(" * 4000),
+        ("meson.build", "\n" * 20000),
+    ],
+)
+def test_odd_files_are_searched_fast(tmp_path: Path, file: str, text: str) -> None:
+    """Without bounds these take from seconds to hours."""
+    (tmp_path / file).write_text(text)
+    started = time.process_time()
+    assert (asked_libraries(tmp_path), compiled_names(tmp_path)) == ((), frozenset())
+    assert time.process_time() - started < 5
