@@ -20,6 +20,8 @@ from factory.host.secrets import learn_secrets
 from factory.util.full_disk import FULL, describe_full_disk
 
 UMASK = 0o022
+FREE_SPACE = "free disk space, or set FACTORY_CACHE to another folder; finished work is kept"
+PERMIT = "permit it to this user, or set FACTORY_CACHE to another folder; finished work is kept"
 
 
 class Terminated(KeyboardInterrupt):
@@ -42,7 +44,10 @@ def _run(args: argparse.Namespace) -> int:
         if args.needs_root:
             become_root()
         learn_secrets()
-        return int(args.run(args))
+        status = int(args.run(args))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except FactoryError as error:
         notes = "\n".join(getattr(error, "__notes__", ()))
         print(printable(f"factory: {error}\n{notes}".rstrip()), file=sys.stderr)
@@ -51,17 +56,26 @@ def _run(args: argparse.Namespace) -> int:
         print("factory: interrupted; run the same command again to resume", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
     except OSError as error:
-        if error.errno not in (*FULL, errno.EROFS):
+        if error.errno in FULL:
+            what, hint = describe_full_disk(error), FREE_SPACE
+            if error.filename is None:  # what is printed goes to a file there
+                _discard_output()
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename is not None:
+            name = os.fsdecode(error.filename2 or error.filename)
+            what, hint = f"{name}: cannot be read or written: {error.strerror}", PERMIT
+        else:
             raise
-        print(f"factory: {describe_full_disk(error)}", file=sys.stderr)
-        print(
-            "  hint: free disk space, or set FACTORY_CACHE to another folder; finished work is kept",
-            file=sys.stderr,
-        )
+        print(printable(f"factory: {what}\n  hint: {hint}"), file=sys.stderr)
         return StoreError.exit_code
+
+
+def _discard_output() -> None:
+    """Let nothing more fail to be printed, as Python does at its end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:

@@ -126,6 +126,30 @@ def test_doctor_sees_programs_that_are_not_there(monkeypatch: pytest.MonkeyPatch
     assert "bwrap" in finding.seen
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_forbidden_file_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def fail(_: object) -> int:
+        raise OSError(number, os.strerror(number), "/checkout/x")
+
+    monkeypatch.setattr(doctor, "run", fail)
+    assert main.main(["doctor"]) == errors.StoreError.exit_code
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"factory: /checkout/x: cannot be read or written: {os.strerror(number)}"
+    assert hint.startswith("  hint: ")
+
+
+@pytest.mark.parametrize(("target", "status"), [("/dev/full", errors.StoreError.exit_code), (">(true)", 0)])
+def test_short_output_that_cannot_be_printed(target: str, status: int) -> None:
+    """Output of less than a buffer is printed at the end of the command."""
+    command = f"{sys.executable} -m factory.cli completion fish > {target}"
+    finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert finished.returncode == status
+    assert "Traceback" not in finished.stderr
+    assert "Exception ignored" not in finished.stderr
+
+
 def test_output_into_a_closed_pipe_is_no_failure() -> None:
     command = f"{sys.executable} -m factory.cli doctor --json | true"
     finished = subprocess.run(
