@@ -133,6 +133,11 @@ _LIBATOMIC = Hint(
     "else with LDFLAGS in [build.environment], with LIBS or a patch of the build",
     (RecipeChange(key="build.environment.LDFLAGS", value="-Wl,--no-as-needed -latomic -Wl,--as-needed"),),
 )
+_NO_LIBC = Hint(
+    'an extension needs no library, by which auditwheel tells the C library: set LDFLAGS = "-Wl,--no-as-needed" in '
+    "[build.environment]",
+    (RecipeChange(key="build.environment.LDFLAGS", value="-Wl,--no-as-needed"),),
+)
 _NO_PORT = (
     "the source doesn't know riscv64: look for the place that compares the machine's name, and patch it; generic C "
     "code or the branch of aarch64 often fits"
@@ -225,6 +230,7 @@ HINTS: Known = (
     (r"ISA string must begin with",
      "a flag names another CPU: take -march=native or the like out of the build's flags, by a setting or a patch"),
     (r"undefined (?:reference to|symbol: ) ?[`'\u2018]?__atomic_\w+", lambda: _LIBATOMIC),
+    (r"couldn't detect libc for python extension", lambda: _NO_LIBC),
     (r"Invalid configuration `riscv64[^\n]*not recognized|config\.guess: unable to (?:guess|identify)",
      "config.sub and config.guess are too old for riscv64: copy those of Debian's autotools-dev over them in a patch"),
     (r"error: unknown (?:architecture|target)|#error [^\n]*(?:[Aa]rchitecture|[Pp]latform|CPU|[Pp]rocessor|[Mm]achine)"

@@ -220,6 +220,10 @@ def test_debian_names_of_each_kind() -> None:
         ("-- Could NOT find GEOS (missing: X)", RecipeChange(key="build.apt", value="", kind="cmake", name="GEOS")),
         ("/bin/sh: 1: swig: not found", RecipeChange(key="build.apt", value="swig", kind="program", name="swig")),
         ("error: can't find Rust compiler", RecipeChange(key="build.rust", value="true")),
+        (
+            "auditwheel.error.InvalidLibcError: couldn't detect libc for python extension tornado/speedups.abi3.so",
+            RecipeChange(key="build.environment.LDFLAGS", value="-Wl,--no-as-needed"),
+        ),
         ("/bin/sh: 1: cmake: not found", RecipeChange(key="build.requires", value="cmake")),
         (
             "fatal: not a git repository",

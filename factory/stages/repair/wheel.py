@@ -33,6 +33,7 @@ from factory.stages.repair.provenance import Candidate, Roots, bundled_libraries
 from factory.stages.repair.stub_library import compile_stub
 from factory.util.atomic_files import sha256_of
 from factory.util.confinement import run_tool
+from factory.util.failure_hints import Hint, find_hint
 from factory.util.log import LogSink
 
 # The last one has libraries of native compilers that the root itself may lack, such as Fortran's.
@@ -228,9 +229,13 @@ def _auditwheel(
         seen, variables = [*tools.readable, *folders], {"SOURCE_DATE_EPOCH": epoch}
         run_tool(command, readable=seen, writable=[out], env=variables, log=log, what="auditwheel")
     except CommandFailed as error:
-        raise RepairFailed(
-            f"{wheel.name}: auditwheel failed:\n{error.output}", hint=f"see the whole log: {log.path}"
-        ) from error
+        known, whole = find_hint(error.output) or Hint(""), f"the whole log is {log.path}"
+        failure = RepairFailed(
+            f"{wheel.name}: auditwheel failed:\n{error.output}",
+            hint=f"{known.text}; {whole}" if known.text else whole,
+        )
+        failure.changes = known.changes
+        raise failure from error
 
 
 def _final(wheel: Path) -> RepairedWheel:
