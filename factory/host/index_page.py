@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 import requests
@@ -44,7 +45,18 @@ def _read(project: str, index: str, session: requests.Session) -> ProjectPage | 
         raise ValueError(_in_short(error)) from error
     if not page.packages and _is_login(response, address):
         raise ValueError(f"the server answers with a login page: {without_secrets(response.url)}")
+    # Caches have files and folders of these names.
+    page.packages[:] = [package for package in page.packages if "/" not in package.filename]
+    for package in page.packages:
+        _normalize_hash(package.digests)
     return page
+
+
+def _normalize_hash(digests: dict[str, str]) -> None:
+    """Write the sha256 in lower case, and remove text that is none."""
+    sha256 = digests.pop("sha256", "").lower()
+    if re.fullmatch(r"[0-9a-f]{64}", sha256):
+        digests["sha256"] = sha256
 
 
 def _is_login(response: requests.Response, address: str) -> bool:

@@ -81,6 +81,8 @@ def _no_sdist(
     newest = ", ".join(map(str, sorted(sdists)[-NEAREST_VERSIONS:]))
     has_wheels = any(parse_version(each.version) == version for each in packages)
     cause = "has no sdist of this version, only wheels" if has_wheels else "has no such version"
+    if version is None:
+        cause = "has only yanked versions"
     return SourceError(
         f"{subject}: the package index {cause}",
         hint=f"the newest with an sdist: {newest}: factory new {project}==VERSION",

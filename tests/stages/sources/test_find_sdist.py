@@ -6,6 +6,7 @@ import pytest
 
 from factory.errors import SourceError
 from factory.stages.sources.find_sdist import find_sdist
+from factory.stages.sources.package_index import list_files
 from tests.support.index_server import IndexServer
 
 
@@ -52,4 +53,31 @@ def test_sdist_without_hash_is_refused(index: IndexServer) -> None:
     offer(index, "spam-1.0.tar.gz")
     index.hashes["spam-1.0.tar.gz"] = ""
     with pytest.raises(SourceError, match="states no sha256"):
+        find_sdist("spam", None)
+
+
+@pytest.mark.parametrize("sha256", ["../../../outside", "abc", "g" * 64])
+def test_hash_of_another_shape_is_none(index: IndexServer, sha256: str) -> None:
+    offer(index, "spam-1.0.tar.gz")
+    index.hashes["spam-1.0.tar.gz"] = sha256
+    with pytest.raises(SourceError, match="states no sha256"):
+        find_sdist("spam", None)
+
+
+def test_hash_in_upper_case_is_one(index: IndexServer) -> None:
+    offer(index, "spam-1.0.tar.gz")
+    known = index.hashes["spam-1.0.tar.gz"]
+    index.hashes["spam-1.0.tar.gz"] = known.upper()
+    assert find_sdist("spam", None).sha256 == known
+
+
+def test_file_with_a_path_is_not_listed(index: IndexServer) -> None:
+    offer(index, "spam-1.0.tar.gz", "spam-1.0-py3-none-/../../x.whl")
+    assert [each.filename for each in list_files("spam")] == ["spam-1.0.tar.gz"]
+
+
+def test_yanked_versions_are_told(index: IndexServer) -> None:
+    offer(index, "spam-1.0.tar.gz")
+    index.yanked = "broken"
+    with pytest.raises(SourceError, match="only yanked versions"):
         find_sdist("spam", None)
