@@ -28,6 +28,7 @@ from factory.stages.environments.base import RootRequest
 from factory.stages.environments.debian.contents import Contents
 from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.sources.compiled import languages
+from factory.stages.sources.identity import require_identity
 from factory.stages.sources.metadata import PKG_INFO, SETUP, read_project_metadata
 from factory.stages.sources.pypi import PypiSource
 from factory.util.debian_names import package_of_header, package_of_library, package_of_program
@@ -56,7 +57,7 @@ def propose(project: str, version: str | None, run: Run) -> NewRecipe:
 
     Raises:
         RecipeError: the project has a recipe.
-        SourceError: there is no such sdist, it is unsafe to unpack, or it has nothing to compile.
+        SourceError: there is no such sdist, it is unsafe to unpack, of another project, or has nothing to compile.
     """
     # Imported here because pypi-simple takes half a second.
     from factory.stages.sources.find_sdist import find_sdist
@@ -70,6 +71,7 @@ def propose(project: str, version: str | None, run: Run) -> NewRecipe:
             source = PypiSource(project=name, version=sdist.version, sha256=sdist.sha256)
             tree = source.fetch(run.layout.downloads, folder, log)
         metadata = read_project_metadata(tree)
+        require_identity(source, metadata)
         spoken = languages(tree)
         if sdist.is_pure or not (spoken or sdist.wheels):
             raise SourceError(

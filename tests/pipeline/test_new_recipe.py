@@ -65,6 +65,12 @@ def test_project_without_tests_is_told_plainly(index: IndexServer, run: Run) -> 
     assert "raise SystemExit" in new.proposal.script_text()
 
 
+def test_sdist_of_another_project_is_refused(index: IndexServer, run: Run) -> None:
+    offer(index, FILES | C | {"PKG-INFO": "Metadata-Version: 2.1\nName: eggs\nVersion: 1.0\n"})
+    with pytest.raises(SourceError, match="eggs"):
+        propose("spam", None, run)
+
+
 def test_crates_of_setup_py_need_rust(index: IndexServer, run: Run) -> None:
     offer(index, FILES | {"Cargo.toml": "[package]", "src/lib.rs": "fn fast() {}"})
     assert tomllib.loads(propose("spam", None, run).proposal.recipe_text())["build"] == {"rust": True}
@@ -117,7 +123,8 @@ def test_project_is_parsed(text: str, expected: tuple[str, str | None]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "spam==", "spam>=1", "spam==x", "../spam", "spam[fast]", "spam @ https://example.org/x"]
+    "text",
+    ["", "spam==", "spam>=1", "spam==x", "../spam", "spam[fast]", "spam @ https://example.org/x", "x" * 300],
 )
 def test_other_words_are_no_project(text: str) -> None:
     with pytest.raises(RecipeError, match="not a project of the package index"):

@@ -19,6 +19,8 @@ from factory.pipeline.run import Run
 from factory.recipes.proposal.proposal import Proposal
 
 NEEDS_ROOT = True
+# A project's name is one of a folder, and of files with more words.
+MAX_NAME = 200
 NO_CHECK = "no test of the project's own can be its check: smoke.py fails until it calls compiled code: edit it"
 
 
@@ -65,7 +67,7 @@ def parse_project(text: str) -> tuple[str, str | None]:
     name, equal, version = text.partition("==")
     try:
         parsed = Requirement(name)
-        if parsed.name != name.strip() or (equal and not Version(version)):
+        if parsed.name != name.strip() or len(name) > MAX_NAME or (equal and not Version(version)):
             raise InvalidRequirement(name)
     except (InvalidRequirement, InvalidVersion) as error:
         raise RecipeError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -94,7 +95,7 @@ class Proposal:
         excerpt = self.excerpts[0]
         return _TESTS.format(
             name=self.name,
-            file=excerpt.file,
+            file=re.sub(r"[^\w./+ -]", "?", excerpt.file, flags=re.ASCII),  # of the source, whose names may be anything
             code=excerpt.code,
             tests="".join(f"        {_quoted(name)}: {call},\n" for name, call in self.tests.items()),
         )

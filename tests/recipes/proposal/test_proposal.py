@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,9 @@ def test_script_without_tests_fails_with_the_reason(tmp_path: Path) -> None:
     finished = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert finished.returncode == 1
     assert "calls no compiled code yet" in finished.stderr
+
+
+def test_script_of_odd_file_name_is_python() -> None:
+    excerpt = Excerpt('tests/test_"""\nraise.py', "import spam", {"test_a": "test_a"})
+    text = replace(PROPOSAL, excerpts=(excerpt,)).script_text()
+    assert "tests/test_????raise.py" in (ast.get_docstring(ast.parse(text)) or "")
