@@ -116,7 +116,9 @@ def changed_since(folder: Path, moment: str, paths: Sequence[Path]) -> list[str]
     try:
         commit = run([*git, "rev-list", "--max-count=1", f"--before={moment}", "HEAD"]).strip()
         names = [str(path.resolve()) for path in paths]
-        return run([*git, "diff", "--name-only", commit, "--", *names]).split() if commit and names else []
+        if not (commit and names):
+            return []
+        return run([*git, "diff", "--name-only", "-z", commit, "--", *names]).split("\0")[:-1]
     except (CommandFailed, PrerequisiteMissing):
         return []
 

@@ -187,3 +187,12 @@ def test_changed_since_knows_nothing_before_the_first_commit(tmp_path: Path) -> 
     assert changed_since(tmp_path, "2026-01-01T00:00:00+00:00", [tmp_path / "x"]) == ["x"]
     assert changed_since(tmp_path, "2025-01-01T00:00:00+00:00", [tmp_path / "x"]) == []
     assert changed_since(tmp_path, "2026-01-01T00:00:00+00:00", []) == []
+
+
+def test_changed_since_keeps_names_with_spaces(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    (tmp_path / "sm\u00f6ke it.py").write_text("x")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "x")
+    (tmp_path / "sm\u00f6ke it.py").write_text("y")
+    assert changed_since(tmp_path, "2026-01-01T00:00:00+00:00", [tmp_path]) == ["sm\u00f6ke it.py"]
