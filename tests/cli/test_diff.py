@@ -8,7 +8,7 @@ import pytest
 
 from factory.cli.commands import diff
 from factory.cli.main import parse_arguments
-from factory.errors import EnvironmentSetupError, FactoryError, PrerequisiteMissing, RecipeError
+from factory.errors import EnvironmentSetupError, FactoryError, RecipeError
 from tests.support.checkouts import make_checkout
 
 
@@ -28,10 +28,11 @@ def refusal(*arguments: str) -> FactoryError:
 
 
 @pytest.mark.parametrize("option", ["--subject", "--description"])
-def test_diff_needs_both_fields_of_the_header(project: Path, option: str) -> None:
-    error = refusal("vectors-c", option, "Say more")
-    assert isinstance(error, PrerequisiteMissing)
-    assert "--subject and --description" in error.message
+def test_diff_needs_both_fields_of_the_header(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        diff.run(parse_arguments(["diff", "vectors-c", option, "Say more"]))
+    assert caught.value.code == 2
+    assert "--subject and --description" in capsys.readouterr().err
 
 
 def test_diff_unknown_name_is_an_error(project: Path) -> None:

@@ -201,3 +201,10 @@ def test_pages_are_either_written_or_proved(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         make_parser().parse_args(["index", "--pages-only", "--verify"])
     assert "--verify: not allowed with argument --pages-only" in capsys.readouterr().err
+
+
+def test_index_check_links_needs_verify(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_index("--check-links")
+    assert caught.value.code == 2
+    assert "--verify" in capsys.readouterr().err

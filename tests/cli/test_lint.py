@@ -39,3 +39,10 @@ def test_lint_unknown_name_is_an_error(tmp_path: Path, capsys: pytest.CaptureFix
     make_project(tmp_path)
     assert main.main(["lint", "spma", "--checkout", str(tmp_path)]) == RecipeError.exit_code
     assert "did you mean 'spam'?" in capsys.readouterr().err
+
+
+def test_lint_without_recipes_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["lint", "--checkout", str(tmp_path / "none")]) == RecipeError.exit_code
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"factory: {tmp_path}/none: no recipes")
+    assert "--checkout DIR" in hint

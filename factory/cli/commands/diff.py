@@ -9,7 +9,7 @@ from dataclasses import replace
 from packaging.utils import canonicalize_name
 
 from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, run_for_python
-from factory.errors import PatchError, PrerequisiteMissing
+from factory.errors import PatchError
 from factory.host.ownership import owned_by_user
 from factory.pipeline.job import prepare_package
 from factory.util.paths import shown_path
@@ -19,6 +19,7 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.set_defaults(refuse=parser.error)
     parser.add_argument("name", metavar="NAME", help="a package whose /build/src was changed in `factory shell NAME`")
     parser.add_argument(
         "--new",
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from factory.pipeline.source_diff import diff_source, write_patch
 
     if (args.subject is None) != (args.description is None):
-        raise PrerequisiteMissing("--subject and --description: one is missing", hint="give both, or neither")
+        args.refuse("arguments --subject and --description: give both, or neither")
     chosen = replace(run_for_python(args), makes_layers=False)
     prepared = prepare_package(canonicalize_name(args.name), chosen, args.toolchain)
     label = prepared.job.label

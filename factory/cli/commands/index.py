@@ -51,7 +51,7 @@ class _WithoutRoot(argparse.Action):
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     configure_publishing(parser)
-    parser.set_defaults(url=None)
+    parser.set_defaults(url=None, refuse=parser.error)
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "names",
@@ -101,6 +101,8 @@ def configure_publishing(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish; print new releases and how to install from the index."""
+    if args.check_links and not args.verify:
+        args.refuse("argument --check-links: not allowed without argument --verify")
     if args.verify:
         verify(Ledger(args.ledger or default_ledger(args.output)), args.output, check_links=args.check_links)
         return 0

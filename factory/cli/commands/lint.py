@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     if args.online:
         become_root()  # it owns the cache
     folder = recipe_set(args)
+    if not (folder.folder / "recipes").is_dir():
+        raise RecipeError(f"{folder.folder}: no recipes in this folder", hint="name the project's: --checkout DIR")
     recipes, found = lint(args.names, folder)
     if args.online:
         found = in_order([*found, *_look_up(recipes, folder)])
