@@ -88,7 +88,8 @@ def _job(recipe: Recipe, python: str, toolchain: str, providers: _Providers, des
     _require_python(recipe, metadata, python)
     build = providers.of(metadata.build_requires, python)
     dependencies = metadata.dependencies if recipe.check.dependencies else ()
-    run = providers.of((*dependencies, *recipe.check.requires), python)
+    # A source may state other run-time requirements than its wheel has: what no recipe meets is left to the index.
+    run = providers.of((*dependencies, *recipe.check.requires), python, only_fitting=True)
     own = {canonicalize_name(recipe.name)}
     return Job(
         recipe=recipe,
@@ -112,18 +113,22 @@ class _Providers:
             if recipe.distribution:
                 self._recipes.setdefault(canonicalize_name(recipe.distribution), []).append(recipe)
 
-    def of(self, requirements: Iterable[str], python: str) -> set[NormalizedName]:
-        """Return the names of the recipes for the requirements that have one."""
-        found = (self._provider(each, python) for each in requirements_for(requirements, python))
+    def of(self, requirements: Iterable[str], python: str, *, only_fitting: bool = False) -> set[NormalizedName]:
+        """Return the names of the recipes for the requirements that have one.
+
+        Of several recipes of which none fits, it is that of the project's name, or with `only_fitting` none.
+        """
+        found = (self._provider(each, python, only_fitting) for each in requirements_for(requirements, python))
         return {canonicalize_name(recipe.name) for recipe in found if recipe is not None}
 
-    def _provider(self, required: Requirement, python: str) -> Recipe | None:
-        """Return the newest recipe of a project that fits; that of the project's name if none does."""
+    def _provider(self, required: Requirement, python: str, only_fitting: bool) -> Recipe | None:
+        """Return the newest recipe of a project that fits."""
         recipes = self._recipes.get(canonicalize_name(required.name), [])
         if len(recipes) < 2:
             return recipes[0] if recipes else None
         newest_first = sorted(recipes, key=lambda recipe: Version(recipe.version), reverse=True)
-        return next((each for each in newest_first if self._fits(each, required, python)), recipes[0])
+        otherwise = None if only_fitting else recipes[0]
+        return next((each for each in newest_first if self._fits(each, required, python)), otherwise)
 
     def _fits(self, recipe: Recipe, required: Requirement, python: str) -> bool:
         if not required.specifier.contains(recipe.version, prereleases=True):

@@ -171,6 +171,14 @@ def test_requirement_selects_the_newest_recipe_that_fits(requirement: str, provi
     assert [job.recipe.name for job in jobs] == [provider, "vllm"]
 
 
+def test_run_requirement_that_no_recipe_meets_needs_none() -> None:
+    recipes = {"torch": make_recipe("torch"), "vllm": make_recipe("vllm")}
+    recipes["torch-debian"] = replace(make_recipe("torch-debian"), distribution="torch")
+    needs = {**dict.fromkeys(recipes, metadata()), "vllm": metadata(run=("torch>=3",))}
+    jobs = plan(["vllm"], ["3.14"], recipes, lambda recipe: needs[recipe.name])
+    assert [job.recipe.name for job in jobs] == ["vllm"]
+
+
 def test_requirement_skips_recipe_that_excludes_python() -> None:
     recipes = {name: make_recipe(name) for name in ("torch", "vllm")}
     recipes["torch-debian"] = replace(make_recipe("torch-debian"), distribution="torch")
