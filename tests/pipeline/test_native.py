@@ -141,7 +141,7 @@ def test_native_build_gives_bytes_of_hybrid_build(machine: Machine, built: Check
 def test_native_mode_reuses_layers_of_emulated_mode(machine: Machine) -> None:
     script = "gcc -dumpmachine; python3 -c 'import numpy' 2> /dev/null || echo nothing of the machine"
     said = machine.factory("shell", "vectors-c", "--", "sh", "-c", script)
-    assert said.splitlines()[1:3] == ["riscv64-linux-gnu", "nothing of the machine"], said
+    assert said.splitlines()[-3:-1] == ["riscv64-linux-gnu", "nothing of the machine"], said
     assert "layer: started" not in said
 
 
