@@ -21,6 +21,7 @@ from factory.pipeline.run import Run
 from factory.publish.resolver import Unresolvable
 from factory.publish.server import serve
 from factory.publish.trial_index import write_trial_index
+from factory.publish.wheel_filename import parse_filename
 from factory.stages.checks import installation, runner
 from factory.stages.checks.compare_outputs import require_passed
 from factory.stages.checks.faults import Fault
@@ -70,8 +71,8 @@ class PackageCheck:
     def write_index(self, wheel: Path, others: Sequence[Path], folder: Path, log: LogSink) -> Path:
         """Write an index of the wheel, `others` and their requirements; returns its folder.
 
-        What another project's package requires of ours is not in `others`: if a requirement has no wheel, all stored
-        wheels are offered.
+        What another project's package requires of ours is not in `others`: if a requirement has no wheel, the stored
+        wheels of all other projects are offered.
 
         Raises:
             CheckFailed: a requirement has no wheel for the target.
@@ -79,7 +80,8 @@ class PackageCheck:
         try:
             return self._write_index(wheel, others, folder, log)
         except Unresolvable:
-            stored = [path for path in self._stored_wheels() if path not in others]
+            given = {parse_filename(path.name)[0] for path in (wheel, *others)}
+            stored = [path for path in self._stored_wheels() if parse_filename(path.name)[0] not in given]
         try:
             return self._write_index(wheel, [*others, *stored], folder, log)
         except Unresolvable as error:

@@ -53,6 +53,19 @@ def test_dependency_without_wheel_fails_the_check(
     assert hint in str(caught.value.hint)
 
 
+def test_stored_wheel_is_not_offered_beside_the_needed_one(
+    check: PackageCheck, tmp_path: Path, log: MemoryLog, upstream: Upstream
+) -> None:
+    """A later build with the same file name is stored: the plan's own wheel counts."""
+    upstream.add("between", requires=("missing>=1",))
+    later, planned = (make_wheel(tmp_path / name, "needed", code=f"X = {name!r}\n") for name in ("later", "planned"))
+    repaired = RepairedWheel(path=later, sha256=sha256_of(later), platform_tags=())
+    check.run.store.add(replace(record(), name="needed"), repaired)
+    wheel = make_wheel(tmp_path, "demo", requires=("needed", "between"))
+    with pytest.raises(CheckFailed, match=r"demo==1\.0: cannot resolve"):
+        check.write_index(wheel, [planned], tmp_path / "check", log)
+
+
 def test_stored_wheel_serves_another_projects_requirement(
     check: PackageCheck, tmp_path: Path, log: MemoryLog, upstream: Upstream
 ) -> None:
