@@ -17,7 +17,7 @@ from factory.model.source import PART_TABLE, SOURCE_TABLE, Source
 from factory.model.target import PROFILES
 from factory.recipes.document import Document, KeyPath, show
 from factory.recipes.field_types import is_table
-from factory.recipes.loader import RECIPE_FILE, open_recipe
+from factory.recipes.loader import document_of
 from factory.recipes.reader import DeclaredField, declared_fields
 
 DEFAULT, PROFILE, SOURCE = "default", "profile", "source"
@@ -43,7 +43,7 @@ class Explanation:
     @classmethod
     def of(cls, recipe: Recipe) -> Explanation:
         """Read the document of a recipe."""
-        return cls(recipe, open_recipe(recipe.directory / RECIPE_FILE))
+        return cls(recipe, document_of(recipe))
 
     def values(self) -> Iterator[Value]:
         """Iterate over the values of all keys that a recipe may have."""

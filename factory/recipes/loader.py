@@ -65,7 +65,7 @@ def load_readable(root: Path, kinds: SourceKinds) -> tuple[dict[str, Recipe], li
     problems: list[str] = []
     models = _load_model_names(root, problems)
     recipes: dict[str, Recipe] = {}
-    for file in sorted(root.glob(f"*/{RECIPE_FILE}")):
+    for file in recipe_files(root):
         try:
             recipe = load_recipe(file.parent, kinds, models)
         except RecipeError as error:
@@ -95,7 +95,7 @@ def recipe_projects(root: Path) -> tuple[RecipeProject, ...]:
     Raises:
         RecipeError: a file is not TOML, or is based on no other recipe.
     """
-    tables = (open_recipe(file).data.get(PACKAGE_TABLE) for file in sorted(root.glob(f"*/{RECIPE_FILE}")))
+    tables = (open_recipe(file).data.get(PACKAGE_TABLE) for file in recipe_files(root))
     return tuple(
         RecipeProject(
             recipe=canonicalize_name(str(table.get("name"))),
@@ -136,6 +136,20 @@ def _load_model_names(root: Path, problems: list[str]) -> Collection[str] | None
         return None
 
 
+def recipe_files(root: Path) -> list[Path]:
+    """Return the files of all recipes below `root`, by the names of their folders."""
+    return sorted(root.glob(f"*/{RECIPE_FILE}"))
+
+
+def document_of(recipe: Recipe) -> Document:
+    """Return the document of a recipe, which knows the lines of its keys.
+
+    Raises:
+        RecipeError: as `open_recipe`.
+    """
+    return open_recipe(recipe.directory / RECIPE_FILE)
+
+
 def open_recipe(file: Path) -> Document:
     """Open a recipe; it inherits from the one that it is based on.
 
@@ -146,8 +160,7 @@ def open_recipe(file: Path) -> Document:
     name = _base_of(document)
     if name is None:
         return document
-    known = [each.parent.name for each in sorted(file.parent.parent.glob(f"*/{RECIPE_FILE}"))]
-    others = [each for each in known if each != file.parent.name]
+    others = [each.parent.name for each in recipe_files(file.parent.parent) if each.parent.name != file.parent.name]
     if name not in others or not re.fullmatch(FOLDER_NAME, name):
         document.problem(BASED_ON, unknown(name, others))
         document.finish()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factory.model.recipe import Recipe
 from factory.recipes.document import Document, KeyPath, show
-from factory.recipes.loader import RECIPE_FILE, open_recipe
+from factory.recipes.loader import document_of
 
 # A line of a RecipeError.
 _MISTAKE = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?:(?P<key>[^:]+): )?(?P<message>.*)")
@@ -37,7 +37,7 @@ class RecipeText:
     @classmethod
     def of(cls, recipe: Recipe) -> RecipeText:
         """Read the document of a recipe."""
-        return cls(recipe, open_recipe(recipe.directory / RECIPE_FILE))
+        return cls(recipe, document_of(recipe))
 
     def finding(self, path: KeyPath, message: str) -> Finding:
         """Return a finding at a key."""

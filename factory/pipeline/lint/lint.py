@@ -14,7 +14,7 @@ from factory.pipeline.lint.finding import Finding, RecipeText, parse_mistake
 from factory.pipeline.lint.options import dead_options
 from factory.pipeline.lint.patch_files import check_patches, unused_patches
 from factory.pipeline.lint.script import check_script
-from factory.recipes.loader import RECIPE_FILE, load_readable, load_recipe
+from factory.recipes.loader import load_readable, load_recipe, recipe_files
 from factory.recipes.recipe_set import RecipeSet, find_recipe
 
 
@@ -31,7 +31,7 @@ def lint(names: Sequence[str], recipes: RecipeSet) -> tuple[list[Recipe], list[F
     found = [parse_mistake(mistake) for mistake in mistakes]
     chosen = list(readable.values())
     if names:
-        folders = {canonicalize_name(file.parent.name): file.parent for file in root.glob(f"*/{RECIPE_FILE}")}
+        folders = {canonicalize_name(file.parent.name): file.parent for file in recipe_files(root)}
         broken = folders.keys() - readable.keys()
         wanted = {canonicalize_name(name) for name in names}
         chosen = [find_recipe(name, readable) for name in sorted(wanted - broken)]
