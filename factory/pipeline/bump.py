@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pypi_simple import DistributionPackage
@@ -20,10 +19,10 @@ from factory.model.target import PYTHONS
 from factory.pipeline.metadata import describe_source
 from factory.pipeline.run import Run
 from factory.recipes.edit import repin, version_comment
-from factory.recipes.loader import RECIPE_FILE, open_recipe
+from factory.recipes.loader import RECIPE_FILE, document_of
 from factory.stages.sources import patches
 from factory.stages.sources.fetch import fetch
-from factory.stages.sources.package_index import SDIST, WHEEL, list_files, parse_version
+from factory.stages.sources.package_index import SDIST, WHEEL, admits, is_pinnable, list_files, parse_version
 from factory.util.atomic_files import write_file
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
@@ -63,7 +62,7 @@ def obstacle(recipe: Recipe) -> str:
         return f"not from the package index: its source is of the kind {recipe.source.kind}"
     if recipe.source.overlay is not None:
         return "its overlay states the version too: bump it by hand"
-    if recipe.based_on and open_recipe(recipe.directory / RECIPE_FILE).is_inherited((PACKAGE_TABLE, "version")):
+    if recipe.based_on and document_of(recipe).is_inherited((PACKAGE_TABLE, "version")):
         return f"has the version of {recipe.based_on}"
     return ""
 
@@ -115,23 +114,14 @@ def choose_newest(
     pre-release takes others.
     """
     pinned = Version(recipe.source.version)
-    found = [(version, each) for each in files if (version := parse_version(each.version)) and _is_usable(each, kind)]
+    usable = [each for each in files if is_pinnable(each, kind) and any(admits(each, python) for python in PYTHONS)]
+    found = [(version, each) for each in usable if (version := parse_version(each.version))]
     if not pinned.is_prerelease:
         found = [(version, each) for version, each in found if not version.is_prerelease]
     if recipe.based_on:
         found = [(version, each) for version, each in found if version.release[:2] == pinned.release[:2]]
     newer = [(version, each) for version, each in found if version > pinned]
     return max(newer, key=lambda pair: pair[0])[1] if newer else None
-
-
-def _is_usable(file: DistributionPackage, kind: str) -> bool:
-    if file.package_type != kind or file.is_yanked or "sha256" not in file.digests:
-        return False
-    try:
-        required = SpecifierSet(file.requires_python or "")
-    except InvalidSpecifier:
-        return True
-    return any(required.contains(f"{python}.99") for python in PYTHONS)
 
 
 def metadata_changes(old: ProjectMetadata, new: ProjectMetadata) -> Iterator[str]:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 from pypi_simple import DistributionPackage
 
@@ -17,7 +16,7 @@ from factory.model.target import PYTHONS, Target
 from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.run import Run
 from factory.stages.audit.auditor import AuditReport, audit_wheel
-from factory.stages.sources.package_index import WHEEL, download_file, list_files, parse_version
+from factory.stages.sources.package_index import WHEEL, admits, download_file, is_pinnable, list_files, parse_version
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
 from factory.util.wheel_tags import glibc_of, serves
@@ -121,7 +120,7 @@ def upstream_wheels(files: Collection[DistributionPackage], recipe: Recipe) -> U
 
 
 def _is_installable(file: DistributionPackage) -> bool:
-    if file.package_type != WHEEL or file.is_yanked or "sha256" not in file.digests:
+    if not is_pinnable(file, WHEEL):
         return False
     platforms = file.filename.removesuffix(".whl").rpartition("-")[2].split(".")
     needed = [glibc for platform in platforms if (glibc := glibc_of(platform))]
@@ -129,14 +128,7 @@ def _is_installable(file: DistributionPackage) -> bool:
 
 
 def _serves(file: DistributionPackage, python: str) -> bool:
-    return serves(file.filename, python) and _admits(file.requires_python or "", python)
-
-
-def _admits(required: str, python: str) -> bool:
-    try:
-        return SpecifierSet(required).contains(f"{python}.99")
-    except InvalidSpecifier:
-        return True
+    return serves(file.filename, python) and admits(file, python)
 
 
 def download(file: DistributionPackage, recipe: Recipe, version: str, run: Run, log: LogSink) -> Path:

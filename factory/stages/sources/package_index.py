@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import requests
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pypi_simple import DistributionPackage
 
@@ -63,6 +64,19 @@ def _list_files(project: str, index: str, session: requests.Session) -> list[Dis
             hint="check the name, package.name in a recipe, and pip's index configuration (pip config list)",
         )
     return page.packages
+
+
+def is_pinnable(file: DistributionPackage, kind: str) -> bool:
+    """Report whether a file of that kind can be pinned: it has a sha256 and is not yanked."""
+    return file.package_type == kind and not file.is_yanked and "sha256" in file.digests
+
+
+def admits(file: DistributionPackage, python: str) -> bool:
+    """Report whether a file is for a Python (`3.13`); an invalid Requires-Python counts for none."""
+    try:
+        return SpecifierSet(file.requires_python or "").contains(f"{python}.99")
+    except InvalidSpecifier:  # installers ignore it too
+        return True
 
 
 def choose(
