@@ -111,8 +111,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     layout = default_layout()
     stored = Store(layout.store).published_candidates()
-    candidates = select(stored, args.names, recipe_projects(checkout() / "recipes"))
-    return publish_and_show(candidates, args, layout)
+    projects = recipe_projects(checkout() / "recipes")
+    return publish_and_show(select(stored, args.names, projects), projects, args, layout)
 
 
 def select(
@@ -146,10 +146,13 @@ def _find_project(
     return project
 
 
-def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace, layout: Layout) -> int:
+def publish_and_show(
+    candidates: Sequence[StoredWheel], projects: Sequence[RecipeProject], args: argparse.Namespace, layout: Layout
+) -> int:
     """Publish the candidates, write the pages, and print new releases.
 
-    Returns the exit status: not 0 where a candidate was refused.
+    `projects` are those of all recipes, which may permit a name that the package index has. Returns the exit status:
+    not 0 where a candidate was refused.
     """
     # Imported here: commands that write no pages need neither templates nor the table of licences.
     from factory.publish.sbom import write_sboms
@@ -157,7 +160,7 @@ def publish_and_show(candidates: Sequence[StoredWheel], args: argparse.Namespace
 
     store, folder = Store(layout.store), args.ledger or default_ledger(args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
-    shadowing = (each.project for each in recipe_projects(checkout() / "recipes") if each.may_shadow)
+    shadowing = (each.project for each in projects if each.may_shadow)
     terms = Terms(may_shadow=frozenset(shadowing), base=args.url, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two concurrent publishers, the later one writes the pages of both.

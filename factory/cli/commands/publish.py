@@ -10,8 +10,9 @@ from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
 from factory.publish.wheel_metadata import write_metadata
+from factory.recipes.loader import recipe_projects
 from factory.store.store import Store
-from factory.util.paths import default_layout
+from factory.util.paths import checkout, default_layout
 
 # As for `factory index`.
 NEEDS_ROOT = True
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     store = Store(layout.store)
     candidates = [find_candidate(path, store) for path in args.wheels]
     if args.write_metadata is None:
-        return publish_and_show(candidates, args, layout)
+        return publish_and_show(candidates, recipe_projects(checkout() / "recipes"), args, layout)
     with owned_by_user(args.write_metadata):
         for each in candidates:
             print(write_metadata(each.path, args.write_metadata))
