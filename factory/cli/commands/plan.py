@@ -24,7 +24,6 @@ from factory.pipeline.metadata import describe
 from factory.pipeline.outlook import Outlook, forecast
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
-from factory.recipes.recipe_set import find_recipe
 from factory.stages.environments.registry import DEFAULT_ENVIRONMENT
 from factory.stages.sources import patches
 from factory.util.paths import shown_path
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     toolchains = tuple(dict.fromkeys(args.toolchain or ()))
     jobs = plan(args.names, pythons, chosen.recipes.by_name, lambda each: describe(each, chosen), toolchains)
     if args.explain:
-        named = {find_recipe(name, chosen.recipes.by_name).name for name in args.names}
+        named = {chosen.recipes.find(name).name for name in args.names}
         _print_values([job for job in jobs if job.recipe.name in named], chosen, args)
     else:
         _print_jobs(forecast(chosen).outlooks(jobs), chosen, as_json=args.json)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from factory.model.artifacts import SourceTree
 
-COMPILED = frozenset((".c", ".cc", ".cpp", ".cxx", ".pyx", ".s", ".f", ".f77", ".f90", ".f95", ".f03", ".for", ".cu"))
 RUST, CRATE = ".rs", "Cargo.toml"
 LANGUAGES = {
     "Cython": frozenset((".pyx",)),
@@ -18,6 +17,7 @@ LANGUAGES = {
     "assembly": frozenset((".s",)),
     "CUDA": frozenset((".cu",)),
 }
+COMPILED = frozenset[str]().union(*LANGUAGES.values())
 # Folders whose code is compiled for no wheel.
 ASIDE = frozenset(
     ("test", "tests", "testing", "example", "examples", "doc", "docs", "demo", "demos", "sample", "samples")
