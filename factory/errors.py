@@ -19,7 +19,9 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeChange:
-    """A change of a recipe that may avoid a failure: the value goes to the key, into its list if it is one.
+    """A change of a recipe that may avoid a failure.
+
+    The value goes to the key, into its list if it is one.
 
     A Debian package is found by the file that was missed: its `kind` and `name`, as in Debian's index of files. The
     value is then the likely package, where that index is not at hand. `{version}` in a value is the package's version.

@@ -17,7 +17,7 @@ NAME = "NAME"
 
 
 def words_before_cursor() -> list[str]:
-    """Return the finished words of the command line that a shell wants completed, without the program."""
+    """Return the finished words of a command line to complete, without the program."""
     line = os.environ.get("COMP_LINE", "")
     words = line[: int(os.environ.get("COMP_POINT") or len(line))].split(" ")
     return [word for word in words[:-1] if word][1:]

@@ -36,7 +36,9 @@ from factory.util.scratch import discard
 
 
 def stored_needs(recipe: Recipe, run: Run) -> list[Path]:
-    """Return the newest stored wheels that the package needs at run time, and its check or suite in `recipe`.
+    """Return the newest stored wheels that the package and its check need at run time.
+
+    `recipe` may have its suite in the place of the check.
 
     Raises:
         StoreError: one is not built.

@@ -23,7 +23,10 @@ class Dependent:
 def dependents(
     name: NormalizedName, python: str, recipes: Mapping[str, Recipe], describe: Describe
 ) -> Iterator[Dependent]:
-    """Iterate over the recipes that need a recipe directly; those that exclude the Python are omitted."""
+    """Iterate over the recipes that need a recipe directly.
+
+    Those that exclude the Python are omitted.
+    """
     for _, recipe in sorted(recipes.items()):
         try:
             *_, job = plan([recipe.name], [python], recipes, describe, [recipe.toolchain])

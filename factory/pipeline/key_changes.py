@@ -30,7 +30,7 @@ UNRECORDED = (
 
 
 def changed_parts(records: Sequence[BuildRecord], prepared: PreparedJob, store: Store) -> list[str]:
-    """Describe what differs from the most similar of some builds of the job's package and Python.
+    """Describe what differs from the most similar build of the package and Python.
 
     `records` are the newest first, one at least. If the recorded environment, patches and wheels of one explain its
     key, no other part has changed.
@@ -47,7 +47,7 @@ def changed_parts(records: Sequence[BuildRecord], prepared: PreparedJob, store: 
 
 
 def _explained(record: BuildRecord, prepared: PreparedJob, store: Store) -> list[str] | None:
-    """Return the parts whose earlier values alone give the recorded key; None if there are none.
+    """Return the parts whose earlier values alone give the recorded key, else None.
 
     A part is the environment, the patches, or a recipe whose wheel the build installs.
     """

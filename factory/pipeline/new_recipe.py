@@ -136,7 +136,7 @@ def _projects(requirements: Iterable[str]) -> set[str]:
 def _debian_packages(
     asked: Sequence[AskedLibrary], metadata: ProjectMetadata, run: Run
 ) -> list[tuple[AskedLibrary, str]]:
-    """Return what a build asks for with Debian's package of each, without what every build root has."""
+    """Return what a build asks for, with Debian's packages, beyond every build root."""
     installed = _projects(metadata.build_requires)
     wanted = [each for each in asked if canonicalize_name(each.name) not in installed]
     if not wanted:
@@ -191,7 +191,10 @@ def try_recipe(
 
 
 def changed(proposal: Proposal, changes: Sequence[RecipeChange], run: Run, show: Callable[[str], None]) -> Proposal:
-    """Return the proposal with the changes that a failure suggests; Debian's index of files has the last word."""
+    """Return the proposal with the changes that a failure suggests.
+
+    Debian's index of files has the last word on packages.
+    """
     for change in changes:
         if change.kind:
             package = find_package(contents_of(run), change.kind, change.name)
@@ -205,7 +208,9 @@ def changed(proposal: Proposal, changes: Sequence[RecipeChange], run: Run, show:
 
 
 def _surveyed(proposal: Proposal, folder: Path, run: Run) -> Proposal:
-    """Return the proposal with the tests that pass and call compiled code, by the wheel of the failed build.
+    """Return the proposal with the tests that pass and call compiled code.
+
+    They are run with the wheel of the failed build.
 
     Raises:
         CheckFailed: the wheel is not installable, or its code spoiled the survey's result.
@@ -223,7 +228,9 @@ def _surveyed(proposal: Proposal, folder: Path, run: Run) -> Proposal:
 
 
 def good_tests(facts: Mapping[str, object], proposal: Proposal) -> list[list[str]]:
-    """Return the good tests of each excerpt, as a survey reports them; the package's code could have written anything.
+    """Return the good tests of each excerpt, as a survey reports them.
+
+    The package's code could have written anything.
 
     Raises:
         CheckFailed: it is no such report.

@@ -102,7 +102,7 @@ def _job(recipe: Recipe, python: str, toolchain: str, providers: _Providers, des
 
 
 class _Providers:
-    """Recipes of required projects: of several, the newest version that fits, as installers choose."""
+    """Recipes of required projects: the newest version that fits, as installers choose."""
 
     def __init__(self, recipes: Mapping[str, Recipe], describe: Describe) -> None:
         self._describe = describe

@@ -27,7 +27,9 @@ NO_WHEEL = "no riscv64 wheel"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A recipe and its project's riscv64 wheels; `reasons` to keep the recipe are empty if it may be retired.
+    """A recipe, its project's riscv64 wheels, and the reasons to keep the recipe.
+
+    There are no reasons if it may be retired.
 
     `audits` and `checks` have the result of each wheel, by its file name.
     """
@@ -102,7 +104,9 @@ def reasons_to_keep(
 
 
 def upstream_wheels(files: Collection[DistributionPackage], recipe: Recipe) -> UpstreamWheels | None:
-    """Return the wheels of the recipe's version, else of the newest that has riscv64 wheels; None if none has.
+    """Return the riscv64 wheels of the recipe's version, else of the newest with some.
+
+    None is returned if no version has any.
 
     They are those that boards with the target's glibc can install; yanked ones are left out.
     """
@@ -141,7 +145,9 @@ def download(file: DistributionPackage, recipe: Recipe, version: str, run: Run, 
 
 
 def audit(wheel: Path, recipe: Recipe) -> str:
-    """Audit a project's own wheel; returns `clean` with what is declared as dispatched, or its violations.
+    """Audit a project's own wheel; returns its violations, or `clean`.
+
+    `clean` is followed by what is declared as dispatched.
 
     The recipe's declarations count for the libraries that the wheel has, and so do the wheel's own.
     """
@@ -155,7 +161,10 @@ def audit(wheel: Path, recipe: Recipe) -> str:
 
 
 def _violations(report: AuditReport) -> Iterator[str]:
-    """Iterate over the violations but those of declarations that match nothing, as with other names of libraries."""
+    """Iterate over the violations, but those of declarations that match nothing.
+
+    A project's own wheel may have other names of libraries.
+    """
     libraries = {library.path for library in report.libraries}
     for finding in report.violations:
         if finding.kind not in ("dispatched", "provided") or finding.library in libraries:

@@ -33,7 +33,10 @@ _DIFF = 'diff --unified --new-file --label "$1" --label "$2" "$3" "$4"; test $? 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDiff:
-    """A unified diff of the changed files; `left_out` maps others to the reason why they are not in it."""
+    """A unified diff of the changed files.
+
+    `left_out` maps others to the reason why they are not in it.
+    """
 
     text: str
     left_out: dict[str, str]

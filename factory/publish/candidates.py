@@ -55,7 +55,7 @@ def _reuse_description(candidate: StoredWheel, origin: Origin, published: Releas
 
 
 def with_requirements(candidates: Sequence[StoredWheel], projects: Iterable[NormalizedName]) -> Sequence[StoredWheel]:
-    """Return the candidates of `projects`, and those that they require at run time, also indirectly.
+    """Return the candidates of `projects` and what they require, also indirectly.
 
     Raises:
         PublishError: METADATA of a wheel can't be read.

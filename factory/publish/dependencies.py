@@ -40,7 +40,9 @@ def resolve_dependencies(
     cache: ResolutionCache,
     open_mirror: OpenMirror,
 ) -> tuple[Sequence[Release], Dependencies]:
-    """Resolve the wheels whose cached resolution is stale; returns `built` without unresolvable ones.
+    """Resolve stale wheels; returns `built` without unresolvable ones.
+
+    A wheel is stale if its cached resolution no longer holds.
 
     A new wheel has to be resolvable on each Python that it was checked on. What is left is resolved without it, since
     another wheel may have been resolved to it.

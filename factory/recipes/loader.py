@@ -61,7 +61,7 @@ def load_recipes(root: Path, kinds: SourceKinds) -> dict[str, Recipe]:
 
 
 def load_readable(root: Path, kinds: SourceKinds) -> tuple[dict[str, Recipe], list[str]]:
-    """Read the recipes as `load_recipes` does; return those without mistakes, and all mistakes."""
+    """Read recipes as `load_recipes` does; return those without mistakes, and mistakes."""
     problems: list[str] = []
     models = _load_model_names(root, problems)
     recipes: dict[str, Recipe] = {}
@@ -80,7 +80,7 @@ def load_readable(root: Path, kinds: SourceKinds) -> tuple[dict[str, Recipe], li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeProject:
-    """The project of a recipe's wheels, and whether the package index may have one of that name."""
+    """The project of a recipe's wheels, and whether the index may have one of that name."""
 
     recipe: NormalizedName
     project: NormalizedName
@@ -174,7 +174,10 @@ def open_recipe(file: Path) -> Document:
 
 
 def _base_of(document: Document) -> str | None:
-    """Return the name of the recipe that one is based on; a value of another type is refused later."""
+    """Return the name of the recipe that one is based on.
+
+    A value of another type is refused later.
+    """
     package = document.data.get(PACKAGE_TABLE)
     name = package.get(BASED_ON[1]) if isinstance(package, dict) else None
     return name if isinstance(name, str) else None

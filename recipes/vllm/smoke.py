@@ -1,4 +1,4 @@
-"""The module that is chosen for this CPU, a small sample of its kernels, and text of a model.
+"""The module chosen for this CPU, a small sample of its kernels, and text of a model.
 
 Kernels are compared with 64-bit floats, the text with that of transformers.
 

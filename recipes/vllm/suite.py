@@ -102,7 +102,7 @@ def seeded():
 
 
 class Sample:
-    """A pytest plugin that selects the sample, limits each test's time, and keeps the outcomes."""
+    """A pytest plugin that selects the sample, limits tests' time, and keeps outcomes."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}
@@ -145,7 +145,10 @@ def needs_model(item: pytest.Item) -> bool:
 
 
 def copy_tests() -> None:
-    """Copy the tests out of the source, whose own modules must not be imported, with fixtures that need no models."""
+    """Copy the tests out of the source, with fixtures that need no models.
+
+    The source's own modules must not be imported.
+    """
     shutil.rmtree(COPY, ignore_errors=True)
     shutil.copytree(SOURCE, COPY / "tests")
     for conftest in (COPY / "tests").rglob("conftest.py"):
@@ -162,7 +165,10 @@ def copy_tests() -> None:
 
 
 def run_upstream() -> tuple[Counter[str], dict[str, str]]:
-    """Run the sample of vLLM's own tests; returns their number by outcome, and unexpected failures with reasons."""
+    """Run the sample of vLLM's own tests.
+
+    Returns their number by outcome, and unexpected failures with reasons.
+    """
 
     def expired(signum: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"it takes more than {SECONDS} s")

@@ -168,7 +168,7 @@ def test_wheel_no_longer_installable_is_noted_only(upstream: Upstream, tmp_path:
 
 
 def test_wheel_resolved_to_a_refused_one_is_resolved_again(upstream: Upstream, tmp_path: Path) -> None:
-    """Version 2.0 of `needed` is refused because of Python 3.13; on 3.14 `engine` was resolved to it."""
+    """Version 2.0 of `needed` is refused on 3.13; on 3.14 `engine` was resolved to it."""
     upstream.add("late", tag="cp314-cp314-manylinux_2_38_riscv64")
     first = make_wheel(tmp_path / "store", "needed")
     published(tmp_path, first)

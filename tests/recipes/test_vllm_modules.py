@@ -63,7 +63,9 @@ def test_forced_module_that_cannot_run_is_refused(riscv: ModuleType, wanted: str
 
 @pytest.fixture
 def load(riscv: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Return a function that loads kernels on a CPU, of a wheel with some modules, and returns the names of the files.
+    """Return a function that loads kernels on a CPU, of a wheel with some modules.
+
+    It returns the names of the files.
 
     vLLM loads them several times: two modules in a process are an error. Without a CPU the module that probes it is
     missing.

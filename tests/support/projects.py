@@ -42,7 +42,10 @@ def add_patch(root: Path, text: str, name: str = "0001-say-eggs.patch", version:
 
 
 def spam_sdist(version: str = "1.0", *, word: str = "ham", requires: str = '"flit_core"', core: str = "") -> bytes:
-    """Return a source distribution of spam whose module has one line, with further lines `core` of PKG-INFO."""
+    """Return a source distribution of spam whose module has one line.
+
+    `core` are further lines of PKG-INFO.
+    """
     top = f"spam-{version}"
     system = f'[build-system]\nrequires = [{requires}]\nbuild-backend = "flit_core.buildapi"\n'
     return tar_bytes(

@@ -150,7 +150,7 @@ OLD_CMAKE = "/v/cmake-3.28/Modules/FetchContent.cmake:1918:EVAL:1 (FetchContent_
     ],
 )
 def test_hint_on_fetchcontent_names_what_its_caller_obeys(caller: str, backend: str, expected: str) -> None:
-    """Sentencepiece 0.2.2 has both: setup.py calls CMake, and FetchContent_Populate names an address."""
+    """As sentencepiece 0.2.2: setup.py calls CMake, and a call names an address."""
     hint = hint_for(STACK.format(caller=caller, backend=backend)) or ""
     assert expected in hint
     assert '[source.parts."third_party/abseil-cpp"]' in hint

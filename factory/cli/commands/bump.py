@@ -46,7 +46,10 @@ class Answer:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is newer; return an exit code if a patch does not apply or a project is not on the index."""
+    """Print what is newer.
+
+    The exit code is an error's if a patch does not apply or a project is not on the index.
+    """
     chosen = make_run(args)
     recipes, folder = chosen.recipes, chosen.recipes.folder
     wanted = [recipes.find(name) for name in args.names] or recipes.by_name.values()

@@ -1,4 +1,4 @@
-"""`factory plan`: show the jobs of a build, which are done, and with `--explain` their values."""
+"""`factory plan`: show the jobs of a build and which are done, or their values."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The graph around a package for a Python, and its stored build or the reasons to build it."""
+    """The graph around a package, and its stored build or the reasons to build it."""
 
     package: str
     python: str

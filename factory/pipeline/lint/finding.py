@@ -46,7 +46,7 @@ class RecipeText:
 
 
 def parse_mistake(text: str) -> Finding:
-    """Return a mistake that the recipe reader reported, `file:line: key: message`, as a finding."""
+    """Return a mistake of the recipe reader, `file:line: key: message`, as a finding."""
     match = _MISTAKE.fullmatch(text)
     assert match is not None, text
     return Finding(

@@ -44,7 +44,7 @@ def lint(names: Sequence[str], recipes: RecipeSet) -> tuple[list[Recipe], list[F
 
 
 def _mistakes_of(directory: Path, recipes: RecipeSet) -> list[Finding]:
-    """Return the mistakes that make a recipe unreadable, also those of the recipe that it is based on."""
+    """Return the mistakes that make a recipe unreadable, with those of its base."""
     try:
         load_recipe(directory, recipes.kinds)
     except RecipeError as error:

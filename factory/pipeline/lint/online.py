@@ -32,7 +32,7 @@ LICENCE_FILES = tuple(f"{name}{suffix}" for name in ("LICENSE", "LICENCE", "COPY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnlineLint:
-    """Checks of recipes that need the network; sources that several recipes share are checked once."""
+    """Checks of recipes that need the network; a shared source is checked once."""
 
     layout: Layout
     patches: Path
@@ -128,7 +128,10 @@ def _sources(source: Source) -> Iterator[tuple[KeyPath, Source]]:
 
 
 def _has_licence(archive: Path) -> bool:
-    """Report whether a source states its licence; true for archives that only unpacking can read."""
+    """Report whether a source states its licence.
+
+    True is returned for archives that only unpacking can read.
+    """
     read = read_top_files(archive, (PKG_INFO, PYPROJECT, *LICENCE_FILES))
     if read is None or not read[1].keys().isdisjoint(LICENCE_FILES):
         return True

@@ -133,7 +133,7 @@ def _unused_values(values: Mapping[str, object], profiles: Sequence[str]) -> Ite
 
 
 def _glob_or_name(profile: str, values: Mapping[str, object]) -> str:
-    """Return the key that gives a profile its value: its name, else the first glob that matches."""
+    """Return the key of a profile's value: its name, else the first glob that matches."""
     globs = (key for key in values if is_glob(key) and fnmatchcase(profile, key))
     return profile if profile in values else next(globs, "")
 

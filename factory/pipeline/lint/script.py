@@ -52,7 +52,7 @@ def _foreign(recipe: Recipe, check: CheckOptions, others: Collection[str]) -> fr
 
 
 class _Calls:
-    """Calls of a package in a module: of names that it was imported as, and of what these return."""
+    """Calls of a package in a module: of imported names, and of what these return."""
 
     def __init__(self, foreign: Collection[str]) -> None:
         self._foreign = foreign
@@ -100,7 +100,7 @@ class _Calls:
         return self._is_package(value)
 
     def _is_package(self, value: ast.expr) -> bool:
-        """Report whether an expression is the package's, but no text about it such as `__version__`."""
+        """Report whether an expression is the package's, and no text like `__version__`."""
         while not isinstance(value, ast.Name):
             if isinstance(value, ast.Attribute) and not value.attr.startswith("__"):
                 value = value.value

@@ -46,7 +46,7 @@ def _from_import(examples: Sequence[doctest.Example], modules: Collection[str]) 
 
 
 def _asserted(examples: Sequence[doctest.Example]) -> Iterator[str]:
-    """Yield statements, and assertions of what expressions are said to show, up to the last one."""
+    """Yield statements, and assertions of what expressions show, up to the last one."""
     assertions = 0
     for example in examples:
         source = example.source.strip()

@@ -1,4 +1,7 @@
-"""Excerpts of a project's own tests that run alone: a function with all that it uses of its file."""
+"""Excerpts of a project's own tests that run alone.
+
+An excerpt is a function with all that it uses of its file.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ _OTHER_CODE = re.compile(r"fallback|pure|pypy|win32|windows|macos|darwin|python|
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Tests with all that they use: lines of code, and the functions that run each, by its name.
+    """Tests with all that they use: lines of code, and what runs each, by its name.
 
     `relevant` of them use names that compiled sources declare.
     """
@@ -156,7 +159,7 @@ class _TestFile:
                 yield from self._methods(found)
 
     def _fits(self, test: _Test) -> bool:
-        """Report whether a test, or a helper that it uses, calls the package, and needs nothing else."""
+        """Report whether a test or its helpers call the package, and need nothing else."""
         if _OTHER_CODE.search(test.name) or test.lines > MAX_LINES:
             return False
         # Attributes of a class of tests that are a class or function of the package.
@@ -165,7 +168,7 @@ class _TestFile:
         return any(_root(each) in self._of_package or ast.unparse(each) in own for each in self._called(test))
 
     def _called(self, test: _Test) -> list[ast.expr]:
-        """Return the functions that a test and its helpers call, none if it needs more than the file has."""
+        """Return the functions that a test and its helpers call, if the file has all it needs."""
         needed = self._needed([test]) or ()
         return [
             called for statement in needed for piece in _pieces(statement, [test]) for called in _facts(piece).called
@@ -203,7 +206,7 @@ class _TestFile:
         return self.modules | self.installed | (sys.stdlib_module_names - BANNED)
 
     def _needed(self, tests: list[_Test]) -> list[ast.stmt] | None:
-        """Return the statements that the tests need, in the file's order; None if the file cannot give all."""
+        """Return the statements that tests need, in order; None if the file cannot give all."""
         needed: set[ast.stmt] = set()
         pending: list[ast.stmt] = [test.statement for test in tests]
         while pending:
@@ -268,7 +271,7 @@ def _left_out(statement: ast.stmt, tests: list[_Test]) -> list[ast.stmt]:
 
 
 def _is_plain(statement: ast.ClassDef | ast.FunctionDef) -> bool:
-    """Report whether a class or function is not decorated, or only by unittest, which may skip it."""
+    """Report whether nothing but unittest, which may skip it, decorates a definition."""
     return all(_root(each) == "unittest" for each in statement.decorator_list)
 
 
@@ -310,7 +313,7 @@ def _root(node: ast.expr) -> str:
 
 
 def _imported(statement: ast.AST) -> Iterator[str]:
-    """Yield the top-level modules that a statement imports, also inside; empty for those of the tests' own package."""
+    """Yield the modules that a statement imports, also inside; empty for the tests' own."""
     for node in ast.walk(statement):
         if isinstance(node, ast.Import):
             yield from (each.name.partition(".")[0] for each in node.names)
@@ -362,7 +365,7 @@ def _facts(code: ast.AST) -> _Facts:
 
 
 def _pieces(statement: ast.stmt, tests: list[_Test]) -> list[ast.AST]:
-    """Return the parts of a class without the tests that are not chosen, or another statement as one."""
+    """Return a class's parts without tests that are not chosen, or another statement."""
     if not isinstance(statement, ast.ClassDef):
         return [statement]
     left_out = _left_out(statement, tests)
@@ -371,7 +374,10 @@ def _pieces(statement: ast.stmt, tests: list[_Test]) -> list[ast.AST]:
 
 
 def _used(statement: ast.stmt, tests: list[_Test]) -> set[str]:
-    """Return the names that a statement takes from outside; a class's own names are its own, except in `x = x`."""
+    """Return the names that a statement takes from outside.
+
+    A class's own names are its own, except in `x = x`.
+    """
     own = {name for each in statement.body for name in _bound(each)} if isinstance(statement, ast.ClassDef) else set()
     used: set[str] = set()
     for piece in _pieces(statement, tests):

@@ -40,7 +40,10 @@ _WORD = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 @dataclass(frozen=True, slots=True)
 class AskedLibrary:
-    """A library that a build file asks for, by a `kind` of Debian's index of files; `optional` if under a condition."""
+    """A library that a build file asks for, by a `kind` of Debian's index of files.
+
+    It is `optional` if under a condition.
+    """
 
     kind: str
     name: str
@@ -61,7 +64,7 @@ def asked_libraries(root: Path) -> tuple[AskedLibrary, ...]:
 
 
 def _build_files(root: Path) -> Iterator[Path]:
-    """Yield the project's own build files: CMake's and Meson's, and the Python files beside setup.py."""
+    """Yield the build files: CMake's and Meson's, and the Python files beside setup.py."""
     for folder, folders, names in os.walk(root):
         here = Path(folder)
         depth = len(here.relative_to(root).parts)
@@ -119,7 +122,10 @@ def _read_meson(text: str, file: str) -> Iterator[AskedLibrary]:
 
 
 def _read_python(module: ast.Module, file: str) -> Iterator[AskedLibrary]:
-    """Yield libraries in lists called `libraries`, arguments of calls of pkg-config, and programs like it."""
+    """Yield libraries in lists called `libraries`, and arguments of pkg-config's calls.
+
+    Programs like pkg-config count too.
+    """
     for node, optional in _with_conditions(module, optional=False):
         kind, names = _asked_by(node)
         tests = isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".exists", ".installed"))
@@ -141,7 +147,10 @@ def _asked_by(node: ast.AST) -> tuple[str, list[str]]:
 
 
 def _with_conditions(node: ast.AST, *, optional: bool) -> Iterator[tuple[ast.AST, bool]]:
-    """Yield the nodes below one, with whether a condition on more than the system decides about them."""
+    """Yield the nodes below one, with whether a condition decides about them.
+
+    Conditions on the system alone do not count.
+    """
     for child in ast.iter_child_nodes(node):
         conditional = optional
         if isinstance(node, ast.If | ast.IfExp) and child is not node.test:

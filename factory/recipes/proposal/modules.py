@@ -50,7 +50,10 @@ def _is_aside(name: str) -> bool:
 
 
 def extension_modules(root: Path) -> tuple[str, ...]:
-    """Return the compiled modules that build files name: Extension("NAME", ...), maturin's module-name, .pyx files."""
+    """Return the compiled modules that build files name.
+
+    These are Extension("NAME", ...), maturin's module-name and .pyx files.
+    """
     found: list[str] = []
     for path in filter(Path.is_file, sorted(root.glob("*.py"))):
         with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
@@ -82,7 +85,10 @@ MAX_SOURCE_BYTES = 2 * 1024 * 1024
 
 
 def compiled_names(root: Path) -> frozenset[str]:
-    """Return names of functions, methods and types that compiled sources seem to show to Python."""
+    """Return the names that compiled sources seem to show to Python.
+
+    They are of functions, methods and types.
+    """
     names: set[str] = set()
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if name.lower() not in FOREIGN and not name.startswith(".")]

@@ -18,7 +18,7 @@ SETTING = "build.environment."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A recipe for an sdist: what the source does not tell by itself, and a check from its tests.
+    """A recipe for an sdist: what the source does not tell, and a check from its tests.
 
     The first of `excerpts` is used, without the tests in `dropped`.
     """
@@ -42,7 +42,10 @@ class Proposal:
         return {name: call for name, call in calls.items() if name not in self.dropped}
 
     def with_good_tests(self, good: Sequence[Collection[str]]) -> Proposal:
-        """Take the excerpt with the most good tests, and no others of it; `good` has them for each excerpt."""
+        """Take the excerpt with the most good tests, and no others of it.
+
+        `good` has them for each excerpt.
+        """
         found = max(zip(self.excerpts, good, strict=True), key=lambda each: len(each[1]), default=None)
         if found is None or not found[1]:
             return replace(self, excerpts=())
@@ -50,7 +53,10 @@ class Proposal:
         return replace(self, excerpts=(excerpt,), dropped=frozenset(excerpt.calls) - frozenset(names))
 
     def with_change(self, change: RecipeChange) -> Proposal:
-        """Return the proposal with a change; the same one if it has it already, or none of its keys is meant."""
+        """Return the proposal with a change.
+
+        It is the same one if it has the change already, or none of its keys is meant.
+        """
         value = change.value.format(version=self.version)
         if change.key.startswith(SETTING):
             name = change.key.removeprefix(SETTING)

@@ -160,7 +160,10 @@ def _returns(data: bytes, begin: int, end: int) -> list[int]:
 
 
 def _table_halfwords(part: CodeRange, offsets: Numbers, facts: ElfFacts) -> Marks:
-    """Mark the halfwords around the encodings in tables, from the last return on and outside of functions."""
+    """Mark the halfwords around the encodings in tables.
+
+    They begin after the last return, and are outside of functions.
+    """
     marked = np.zeros(len(part.data) // 2, dtype=bool)
     for group in np.split(offsets, np.flatnonzero(np.diff(offsets) >= DISTANCE) + 1):
         first, last = int(group[0]), int(group[-1])
@@ -173,7 +176,7 @@ def _table_halfwords(part: CodeRange, offsets: Numbers, facts: ElfFacts) -> Mark
 
 
 def _has_vset(data: bytes, offsets: Numbers) -> bool:
-    """Return whether one of the encodings is a vset, which vector code has before anything else."""
+    """Return whether one of the encodings is a vset, which all vector code begins with."""
     return any(encoding_at(data, int(offset))[0] & VSET_MASK == VSET for offset in offsets)
 
 

@@ -72,10 +72,13 @@ def is_pinnable(file: DistributionPackage, kind: str) -> bool:
 
 
 def admits(file: DistributionPackage, python: str) -> bool:
-    """Report whether a file is for a Python (`3.13`); an invalid Requires-Python counts for none."""
+    """Report whether a file is for a Python (`3.13`).
+
+    An invalid Requires-Python excludes none, as for installers.
+    """
     try:
         return SpecifierSet(file.requires_python or "").contains(f"{python}.99")
-    except InvalidSpecifier:  # installers ignore it too
+    except InvalidSpecifier:
         return True
 
 

@@ -104,7 +104,9 @@ def apply(patches: Sequence[Path], tree: SourceTree, log: LogSink) -> tuple[Appl
 
 
 def try_apply(patch: Path, tree: SourceTree, log: LogSink) -> str:
-    """Apply a patch, or leave the tree as it is; returns why it does not apply, empty if it does.
+    """Apply a patch; returns why it does not apply, empty if it does.
+
+    The tree stays as it is then.
 
     Raises:
         PatchError: its header is wrong, or a path leaves the tree.

@@ -1,6 +1,7 @@
-"""The check's model as files that vLLM and transformers read: weights, configuration, tokenizer.
+"""The check's model as files: weights, configuration, tokenizer.
 
-The quantized weights of the GGUF file are written as floats, so that both compute with the same numbers.
+vLLM and transformers read them. The quantized weights of the GGUF file are written as floats, so that both compute with
+the same numbers.
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ def _name(name: str) -> str:
 
 
 def _in_order(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Return the rows in transformers' order: GGUF has the two that rotate together side by side."""
+    """Return the rows in transformers' order.
+
+    GGUF has the two that rotate together side by side.
+    """
     rows, columns = weight.shape
     return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
 

@@ -50,7 +50,10 @@ def runnable() -> Sequence[str]:
 
 
 def refused() -> Sequence[str]:
-    """Return the ISAs of the modules that this CPU cannot run, each of which is refused with what is missing."""
+    """Return the ISAs of the modules that this CPU cannot run.
+
+    Each is refused with what is missing.
+    """
     from vllm import _riscv_cpu
     from vllm.platforms.riscv import MODULES, load_kernels
 

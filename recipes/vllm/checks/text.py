@@ -1,4 +1,4 @@
-"""Greedy text of a language model, by vLLM's engine and by transformers with the same weights."""
+"""Greedy text of a language model, by vLLM's engine and by transformers."""
 
 from __future__ import annotations
 

@@ -75,7 +75,10 @@ def test_lint_live_option_is_no_finding(tmp_path: Path, more: str) -> None:
 
 
 def test_lint_reads_what_a_based_recipe_states(tmp_path: Path) -> None:
-    """The other's dead option is found once; a default that overrides its value is none, another one is."""
+    """The other's dead option is found once.
+
+    A default that overrides its value is none, another one is.
+    """
     recipes = make_project(tmp_path, f"{SMALLEST}[build]\nrust = true\n[check]\ntime-limit = '4h'\n")
     package = '[package]\nname = "old"\nbased-on = "spam"\ndistribution = "spam"\n'
     text = f"{package}[build]\nrust = false\nemulated-python = false\n"

@@ -55,7 +55,9 @@ def run_tests(project: str, tests: Mapping[str, Test]) -> None:
 
 
 def survey(project: str, modules: Collection[str], excerpts: Sequence[tuple[str, Mapping[str, str]]]) -> None:
-    """Report which tests of excerpts pass and call compiled code: `good` has their names, for each excerpt.
+    """Report which tests of excerpts pass and call compiled code.
+
+    `good` has their names, for each excerpt.
 
     An excerpt is its code and, by the names of tests, expressions of functions. Each test runs in a process of its own.
     Excerpts after one with enough good tests are not tried.
@@ -132,7 +134,7 @@ class _Known:
         self.functions |= {id(value) for each in own if isinstance(each, type) for value in vars(each).values()}
 
     def has(self, called: Any) -> bool:
-        """Report whether a function is compiled, or belongs to a compiled type or an object of one."""
+        """Report whether a function is compiled, or belongs to a compiled type or its object."""
         kind = type(called)
         if id(called) in self.functions or self._is_derived(kind):
             return True
@@ -146,7 +148,9 @@ class _Known:
         return kind is not type and any(id(base) in self.types for base in kind.__mro__)
 
     def _is_own(self, value: object) -> bool:
-        """Report whether a module's value is compiled and from nowhere else; types may name no module or any.
+        """Report whether a module's value is compiled and from nowhere else.
+
+        Types may name no module or any.
 
         Exceptions run none of the package's code.
         """

@@ -73,7 +73,7 @@ class Contents:
         return self.file.read_text(encoding="utf-8")
 
     def package_of(self, kind: str, name: str, preferred: str | None = None) -> str | None:
-        """Return the package that has a `header`, `library`, `program`, or file of `pkg-config` or `cmake`.
+        """Return the package with a `header`, `library`, `program`, `pkg-config` or `cmake` file.
 
         Of several packages it is the preferred one, else that with the shortest name; None stands for none.
         """
@@ -87,7 +87,7 @@ class Contents:
 
 
 def reduce_lists(tree: Path, distribution: Distribution, log: LogSink) -> None:
-    """Write the part of the fetched indexes that builds ask for, and remove the rest of the tree.
+    """Write the part of the fetched indexes that builds ask for; remove all else.
 
     Raises:
         EnvironmentSetupError: there is no index, or it is damaged.
