@@ -127,7 +127,7 @@ class Mirror:
 
     def _resolve_closed(self, root: str, python: str) -> tuple[Pin, ...]:
         """Resolve as an installer does that uses this index alone."""
-        environment = closed_environment(self._scratch / "closed" / "simple")
+        environment = closed_environment((self._scratch / "closed" / "simple").absolute().as_uri())
         return resolve(root, python=python, environment=environment, log=self._log)
 
     def _fetch(self, root: str, python: str) -> None:

@@ -66,14 +66,30 @@ def resolve(root: str, *, python: str, environment: Mapping[str, str], log: LogS
     with tempfile.TemporaryDirectory(prefix="factory-resolve-") as folder:
         wanted, answer = Path(folder) / "wanted.in", Path(folder) / "answer.txt"
         wanted.write_text(f"{root}\n", encoding="utf-8")
-        output = _compile(root, wanted, answer, python, environment)
+        options = ["--generate-hashes", "--no-annotate"]
+        output = _compile(root, wanted, answer, options, python=python, environment=environment)
         log.write(f"{root} needs:\n{output}")
         return _parse(answer.read_text(encoding="utf-8"))
 
 
-def _compile(root: str, wanted: Path, answer: Path, python: str, environment: Mapping[str, str]) -> str:
-    options = ["--python-platform", UV_PLATFORM]
-    options += ["--only-binary", ":all:", "--generate-hashes", "--refresh", "--no-annotate"]
+def lock(requirements: Sequence[str], *, python: str, index: str) -> str:
+    """Return a lock file (PEP 751) of all that `requirements` need on riscv64, from the index at `index` alone.
+
+    Raises:
+        Unresolvable, PublishError: as `resolve`.
+    """
+    with tempfile.TemporaryDirectory(prefix="factory-lock-") as folder:
+        wanted, answer = Path(folder) / "wanted.in", Path(folder) / "pylock.toml"
+        wanted.write_text("".join(f"{each}\n" for each in requirements), encoding="utf-8")
+        subject, environment = " ".join(requirements), closed_environment(index)
+        _compile(subject, wanted, answer, ["--format", "pylock.toml"], python=python, environment=environment)
+        return answer.read_text(encoding="utf-8")
+
+
+def _compile(
+    root: str, wanted: Path, answer: Path, options: Sequence[str], *, python: str, environment: Mapping[str, str]
+) -> str:
+    options = [*options, "--python-platform", UV_PLATFORM, "--only-binary", ":all:", "--refresh"]
     try:
         return compile_requirements(wanted, answer, options, python=python, environment=environment)
     except CommandFailed as error:
@@ -120,9 +136,9 @@ def _pin(line: str) -> Pin:
     return Pin(project=canonicalize_name(requirement.name), version=specifier.version, requirement=line)
 
 
-def closed_environment(index: Path) -> Mapping[str, str]:
-    """Return uv's environment with the simple repository in the folder `index` alone."""
-    return _without_indexes() | {"UV_DEFAULT_INDEX": index.absolute().as_uri(), "UV_NO_CONFIG": "1"}
+def closed_environment(index: str) -> Mapping[str, str]:
+    """Return uv's environment with the simple repository at the address `index` alone."""
+    return _without_indexes() | {"UV_DEFAULT_INDEX": index, "UV_NO_CONFIG": "1"}
 
 
 def open_environment(index: Path) -> Mapping[str, str]:

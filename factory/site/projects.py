@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,6 +15,7 @@ from packaging.version import Version
 from factory.model.record import BuildFailure
 from factory.model.target import PYTHONS
 from factory.publish.ledger import Ledger
+from factory.publish.lock_files import read_locks
 from factory.publish.release import Built, Release
 from factory.publish.reports import WheelReport, read_failures, read_reports
 from factory.site.states import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State
@@ -54,7 +55,8 @@ class VersionFiles(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Project:
     """A project of the ledger.
 
-    It has all releases, the listed versions (newest first), the last failed builds, and a state by Python.
+    It has all releases, the listed versions (newest first), the last failed builds, a state by Python, and the lock
+    files by name.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Project:
     versions: Sequence[VersionFiles]
     failures: Sequence[BuildFailure]
     states: Mapping[str, State]
+    locks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def current(self) -> VersionFiles | None:
@@ -93,7 +96,8 @@ def load_project(ledger: Ledger, name: str) -> Project:
         PublishError: a file of the ledger is damaged.
     """
     reports = read_reports(ledger.folder, name)
-    return make_project(name, ledger.read_project(name), reports, read_failures(ledger.folder, name))
+    project = make_project(name, ledger.read_project(name), reports, read_failures(ledger.folder, name))
+    return replace(project, locks=read_locks(ledger.folder, name))
 
 
 def make_project(

@@ -25,6 +25,7 @@ COMMANDS = (
     "image",
     "index",
     "publish",
+    "lock",
     "refresh",
     "retain",
     "yank",
