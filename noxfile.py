@@ -61,10 +61,10 @@ def reference(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Build, publish and install llama-cpp-python, and generate text with it."""
     session.log(
-        "On an empty cache: 22 minutes on two idle processors. 3 make the riscv64 root; 8 compile and check OpenBLAS,"
+        "On an empty cache: 16 minutes on two idle processors. 3 make the riscv64 root; 4 compile and check OpenBLAS,"
     )
     session.log(
-        "which numpy needs; 3 numpy; 6 llama.cpp. What is in the cache is not made again: then it takes a minute."
+        "which numpy needs; 3 numpy; 5 llama.cpp. What is in the cache is not made again: then it takes a minute."
     )
     session.install("-e", ".")
     factory = f"{session.bin}/factory"
