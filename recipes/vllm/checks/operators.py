@@ -59,15 +59,16 @@ def norms(kind: torch.dtype, inputs: Inputs) -> Compared:
             label = f"{width}" + (" without weight" if weight is None else "")
             output = torch.empty_like(values)
             torch.ops._C.rms_norm(output, values, weight, EPSILON)
-            yield f"rms_norm {label}", output, _exact_norm(values.double(), weight)
+            yield f"rms_norm {label}", output, exact_norm(values.double(), weight)
             output, total = values.clone(), residual.clone()
             torch.ops._C.fused_add_rms_norm(output, total, weight, EPSILON)
             exact = values.double() + residual.double()
             yield f"fused_add_rms_norm {label}: residual", total, exact
-            yield f"fused_add_rms_norm {label}", output, _exact_norm(exact, weight)
+            yield f"fused_add_rms_norm {label}", output, exact_norm(exact, weight)
 
 
-def _exact_norm(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+def exact_norm(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+    """Return the RMS norm of rows in 64-bit floats."""
     normed = values * torch.rsqrt(values.pow(2).mean(-1, keepdim=True) + EPSILON)
     return normed if weight is None else normed * weight.double()
 
@@ -81,14 +82,15 @@ def rotary(kind: torch.dtype, inputs: Inputs) -> Compared:
             positions = inputs.integers(0, 40, ROWS)
             for heads, name in ((4, "query"), (2, "key")):
                 states = inputs.normal(ROWS, heads * head, kind=kind)
-                exact = _exact_rotary(states.double().view(ROWS, heads, head), cache.double()[positions], rotated, neox)
+                exact = exact_rotary(states.double().view(ROWS, heads, head), cache.double()[positions], rotated, neox)
                 other = inputs.normal(ROWS, head, kind=kind)
                 query, key = (states, other) if name == "query" else (other, states)
                 torch.ops._C.rotary_embedding(positions, query, key, head, cache, neox)
                 yield f"rotary_embedding {head}/{rotated} {name}, neox {neox}", states, exact.flatten(1)
 
 
-def _exact_rotary(states: torch.Tensor, cache: torch.Tensor, rotated: int, neox: bool) -> torch.Tensor:
+def exact_rotary(states: torch.Tensor, cache: torch.Tensor, rotated: int, neox: bool) -> torch.Tensor:
+    """Return heads with their first `rotated` elements turned, in 64-bit floats."""
     cosine, sine = (each[:, None, :] for each in cache.chunk(2, dim=-1))
     result, half = states.clone(), rotated // 2
     first, second = (slice(0, half), slice(half, rotated)) if neox else (slice(0, rotated, 2), slice(1, rotated, 2))

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from checks import attention, operators, recurrences
+from checks import attention, layouts, operators, recurrences
 from checks.comparison import KINDS, Report
 
 SMALL, WHOLE = "small", "whole"
@@ -45,3 +45,5 @@ def operator_checks(size: str) -> Iterator[Check]:
     for name, check in recurrences.CHECKS.items():
         for kind in KINDS:
             yield f"{name}, {kind}", partial(check, kind)
+    for kind in KINDS:
+        yield f"layouts, {kind}", partial(layouts.check, kind)
