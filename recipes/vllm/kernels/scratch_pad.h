@@ -18,5 +18,14 @@ ScratchPadManager* ScratchPadManager::get_scratchpad_manager() {
   static ScratchPadManager manager;
   return &manager;
 }
+
+#ifdef KERNELS_PATCHED
+ScratchPadManager::~ScratchPadManager() { std::free(ptr_); }
+
+ScratchPadManager* ScratchPadManager::get_thread_scratchpad_manager() {
+  thread_local ScratchPadManager manager;
+  return &manager;
+}
+#endif
 }  // namespace cpu_utils
 
