@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +35,7 @@ SAMPLES = {
     "kernels/attention/test_cpu_attn.py": 60,
     "kernels/attention/test_mla_decode_cpu.py": 2,
     "kernels/core/test_cpu_activation.py": 5,
-    "kernels/core/test_layernorm.py": 40,
+    "kernels/core/test_layernorm.py": 12,
     "kernels/core/test_rotary_embedding.py": 10,
     "kernels/mamba/cpu/test_cpu_gdn_ops.py": 8,
     "kernels/mamba/test_cpu_short_conv.py": 1,
@@ -48,7 +50,7 @@ SAMPLES = {
 # Replacements in the copied files: under emulation, upstream's sizes take many minutes for a test.
 CHANGES = {
     "kernels/attention/test_cpu_attn.py": (
-        ("NUM_BLOCKS = [\n    1024,\n]", "NUM_BLOCKS = [\n    128,\n]"),
+        ("NUM_BLOCKS = [\n    1024,\n]", "NUM_BLOCKS = [\n    32,\n]"),
         ("(2345, 2345)", "(293, 293)"),
         ("(134, 5131)", "(17, 642)"),
         ("(992, 2456)", "(124, 307)"),
@@ -71,10 +73,30 @@ CHANGES = {
         ("INTERMEDIATE_DIM = [128, 2880]", "INTERMEDIATE_DIM = [128, 288]"),
         ("BATCH_SIZE = [1, 64, 256]", "BATCH_SIZE = [1, 64]"),
     ),
-    # Here _C is the name of the module without vectors, and another one may be loaded.
-    "kernels/test_cpu_fused_sampling.py": (("import vllm._C  # noqa: F401, E402\n", ""),),
+    "kernels/test_cpu_fused_sampling.py": (
+        # Here _C is the name of the module without vectors, and another one may be loaded.
+        ("import vllm._C  # noqa: F401, E402\n", ""),
+        # SciPy has no riscv64 wheels: the same probabilities by torch.
+        ("        from scipy.stats import chi2 as chi2_dist\n\n", ""),
+        (
+            "1.0 - chi2_dist.cdf(chi2.item(), dof)",
+            "torch.special.gammaincc(torch.tensor(dof / 2), chi2 / 2).item()",
+        ),
+        ("        from scipy.stats import chisquare\n\n", ""),
+        (
+            "_, p_value = chisquare(counts[:-1].numpy(), (probs[:-1] * n_samples).numpy())",
+            "expected = probs[:-1] * n_samples\n"
+            "        chi2 = ((counts[:-1] - expected) ** 2 / expected).sum()\n"
+            "        p_value = torch.special.gammaincc(torch.tensor(2.0).double(), chi2 / 2).item()",
+        ),
+    ),
 }
-# The end of a test's name -> why it fails.
+# Tests that are not run, by a pattern of their names -> why.
+LEFT_OUT = {
+    r"test_layernorm\.py::test_fused_rms_norm_quant": "their operators are those of GPUs",
+    r"::test_cpu_fused_moe_unaligned_intermediate_size\[.*\brvv\b": "the test's table of classes lacks rvv",
+}
+# Tests that fail, by the end of their names -> why. One that passes is a failure.
 KNOWN: dict[str, str] = {}
 CONFTEST = """
 import pytest
@@ -109,7 +131,7 @@ class Sample:
         self.reasons: dict[str, str] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if is_chosen(item.nodeid) and not needs_model(item)]
+        items[:] = [item for item in items if is_chosen(item.nodeid) and not is_left_out(item)]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> object:
@@ -139,9 +161,9 @@ def is_chosen(test: str) -> bool:
     return int(hashlib.sha256(test.partition("::")[2].encode()).hexdigest(), 16) % SAMPLES.get(file, 1) == 0
 
 
-def needs_model(item: pytest.Item) -> bool:
-    """Report whether a test generates text with a model, which it downloads."""
-    return "vllm_runner" in getattr(item, "fixturenames", ())
+def is_left_out(item: pytest.Item) -> bool:
+    """Report whether a test has no operators here, or generates text with a model, which it downloads."""
+    return "vllm_runner" in getattr(item, "fixturenames", ()) or any(re.search(each, item.nodeid) for each in LEFT_OUT)
 
 
 def copy_tests() -> None:
@@ -189,8 +211,19 @@ def run_upstream() -> tuple[Counter[str], dict[str, str]]:
         "ignore",
     ]
     pytest.main([*options, *files], plugins=[sample])
-    failed = {test: reason for test, reason in sample.reasons.items() if not test.endswith(tuple(KNOWN) or ("\0",))}
-    return Counter(sample.outcomes.values()), failed
+    return Counter(sample.outcomes.values()), unexpected(sample)
+
+
+def unexpected(sample: Sample) -> dict[str, str]:
+    """Return failures that are not known, and known ones that pass, with reasons."""
+    failed = {test: reason for test, reason in sample.reasons.items() if not is_known(test)}
+    passed = [test for test, outcome in sample.outcomes.items() if outcome == "passed" and is_known(test)]
+    return {**failed, **dict.fromkeys(passed, "passes, although it is known to fail")}
+
+
+def is_known(test: str) -> bool:
+    """Report whether a test is known to fail."""
+    return any(test.endswith(end) for end in KNOWN)
 
 
 def sample() -> Mapping[str, object]:
@@ -215,9 +248,11 @@ def main() -> int:
     shown.append(f"refused: {', '.join(facts['refused']) or 'none'}")
     facts["module"] = load()
     print(f"vLLM's own tests with {facts['module']} ...", flush=True)
-    counts, unexpected = run_upstream()
-    failures += [f"{test}:\n{reason}" for test, reason in unexpected.items()]
-    shown.append("upstream's tests: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
+    started = time.monotonic()
+    counts, failed = run_upstream()
+    failures += [f"{test}:\n{reason}" for test, reason in failed.items()]
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    shown.append(f"upstream's tests: {outcomes} in {(time.monotonic() - started) / 60:.0f} min")
     result = {"shown": f"vllm {vllm.__version__}: {'; '.join(shown)}", "facts": {**facts, **counts}}
     Path(os.environ["FACTORY_RESULT"]).write_text(json.dumps({**result, "tokens": [], "logits": []}))
     print("\n".join([*(f"failed: {each}" for each in failures), *shown]), flush=True)
