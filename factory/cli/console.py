@@ -31,9 +31,9 @@ from factory.util.repetition import repeated
 QUIET_SECONDS = 60.0
 # Progress may go back by this much, since parallel steps end out of order; more means that another build started.
 OUT_OF_ORDER = 0.05
-# Progress of ninja, `[12/345]`, and of make under CMake, `[ 45%]`.
-_OF_TOTAL = re.compile(r"\[(\d+)/(\d+)\] ")
-_PERCENT = re.compile(r"\[ *(\d+)%\] ")
+# Progress of ninja, `[12/345]`, and of make under CMake, `[ 45%]`. Other programs can print the same, with any numbers.
+_OF_TOTAL = re.compile(r"\[([0-9]{1,9})/([0-9]{1,9})\] ")
+_PERCENT = re.compile(r"\[ *([0-9]{1,3})%\] ")
 
 
 @dataclass(slots=True)
@@ -59,11 +59,8 @@ class Row:
             self._measure(line)
 
     def _measure(self, line: str) -> None:
-        if match := _OF_TOTAL.match(line):
-            done = int(match[1]) / max(int(match[2]), 1)
-        elif match := _PERCENT.match(line):
-            done = int(match[1]) / 100
-        else:
+        done = _share_done(line)
+        if done is None:
             return
         if self._first is None or self.done is None or done < self.done - OUT_OF_ORDER:
             self._first = (time.monotonic(), done)
@@ -90,6 +87,17 @@ class Row:
         if done <= 0 or seconds < 1:
             return f"{self.done:.0%}"
         return f"{self.done:.0%}, {duration(round(seconds / done * (1 - self.done)))} left"
+
+
+def _share_done(line: str) -> float | None:
+    """Return the share of a build that a line of its output reports as done, if any."""
+    if match := _OF_TOTAL.match(line):
+        done = int(match[1]) / max(int(match[2]), 1)
+    elif match := _PERCENT.match(line):
+        done = int(match[1]) / 100
+    else:
+        return None
+    return done if done <= 1 else None
 
 
 class Board:

@@ -113,6 +113,16 @@ def test_how_much_is_done_is_read_from_ninja_and_make(line: str, done: float | N
     assert row.done == done
 
 
+@pytest.mark.parametrize(
+    "line", ["[12/3] a", f"[1/{'9' * 400}] a", f"[{'9' * 5000}/1] a", f"[{'9' * 5000}%] a", "[450%] a", "[\u0661/2] a"]
+)
+def test_progress_of_impossible_numbers_is_ignored(line: str) -> None:
+    """A build can print anything; Python refuses to read 5,000 digits."""
+    row = Row("numpy: build")
+    row.record_line(line)
+    assert (row.done, row.progress) == (None, "")
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Replace the clock by one number, in seconds."""
