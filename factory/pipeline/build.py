@@ -14,7 +14,7 @@ from factory.errors import FactoryError, TimeLimitReached
 from factory.model.job import Job
 from factory.model.record import AuditSummary, BuildFailure, BuildRecord
 from factory.pipeline.checkpoints import Checkpoints
-from factory.pipeline.estimates import estimate_line, estimates, stage_seconds
+from factory.pipeline.estimates import estimate_line, estimates, never_built, stage_seconds
 from factory.pipeline.incremental import ends_untouched
 from factory.pipeline.job import Records, prepare_job
 from factory.pipeline.metadata import describe
@@ -56,9 +56,10 @@ def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Se
 
 
 def _report_estimate(planned: Sequence[Job], run: Run) -> None:
-    """Report how long the planned builds will take, by their packages' records."""
-    records = run.store.records_named({job.id[0] for job in planned})
-    if line := estimate_line(estimates(planned, records), run.slots.total):
+    """Report how long the planned builds of new versions will take, by their packages' records."""
+    records, mode = run.store.records_named({job.id[0] for job in planned}), run.config.mode
+    found = estimates(never_built(planned, records, mode), records, mode)
+    if line := estimate_line(found, run.slots.total):
         run.reporter.line(line)
 
 
@@ -126,7 +127,7 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
             run.reporter.line(f"{job.label}: starts from a clean tree, since a shell changed the last build's")
             _remove(prepared.folder)
         note_job(prepared.folder, job)
-        expected = stage_seconds(run.store.records_of(job.id[0]))
+        expected = stage_seconds(run.store.records_of(job.id[0]), run.config.mode)
         opener = run.stages(job.label, prepared.key, expected)
         checkpoints = Checkpoints(folder=prepared.folder / "steps", root=run.layout.root, open_stage=opener)
         try:

@@ -11,6 +11,7 @@ from factory.model.job import Job
 from factory.model.record import BuildRecord
 from factory.util.durations import parse_duration, show_duration
 
+HYBRID_MODE = "hybrid"
 # Packages that are named in the line; the rest are counted.
 NAMED = 5
 
@@ -23,24 +24,33 @@ class Estimate:
     seconds: float
 
 
-def estimates(jobs: Iterable[Job], records: Sequence[BuildRecord]) -> list[Estimate]:
-    """Return the jobs of versions that were never built, each with its processor time.
+def estimates(jobs: Iterable[Job], records: Sequence[BuildRecord], mode: str) -> list[Estimate]:
+    """Return the jobs with the processor time that each takes in a mode.
 
-    That is the time of the package's newest record, else the recipe's `processor-time`. `records` are in order of time.
-    A version that was built may have to be built again, which is known only after its dependencies; it is not listed.
+    That is the time of the package's newest record in that mode. Until there is one, it is the recipe's
+    `processor-time` in hybrid mode, and unknown in others, which are many times slower. `records` are in order of time.
     """
-    newest: dict[str, BuildRecord] = {record.name: record for record in records if not record.wheel_of}
-    built = {(record.name, record.version, record.target.python, record.built_with) for record in records}
+    newest: dict[str, BuildRecord] = {record.name: record for record in _builds(records, mode)}
+    return [Estimate(label=job.label, seconds=_seconds(job, newest, mode)) for job in jobs]
+
+
+def never_built(jobs: Iterable[Job], records: Iterable[BuildRecord], mode: str) -> list[Job]:
+    """Return the jobs of versions that were never built in a mode.
+
+    Other versions may have to be built again, which is known only after their dependencies.
+    """
+    ours = (record for record in records if record.mode == mode)
+    built = {(record.name, record.version, record.target.python, record.built_with) for record in ours}
     return [
-        Estimate(label=job.label, seconds=_seconds(job, newest))
+        job
         for job in jobs
         if (canonicalize_name(job.recipe.name), job.recipe.version, job.python, job.toolchain) not in built
     ]
 
 
-def stage_seconds(records: Iterable[BuildRecord]) -> Mapping[str, float]:
-    """Return the seconds of each stage of the newest build among a package's records."""
-    builds = [record for record in records if not record.wheel_of]
+def stage_seconds(records: Iterable[BuildRecord], mode: str) -> Mapping[str, float]:
+    """Return the seconds of each stage of the newest build in a mode among a package's records."""
+    builds = _builds(records, mode)
     return {run.stage: run.seconds for run in builds[-1].stages} if builds else {}
 
 
@@ -62,10 +72,16 @@ def estimate_line(found: Sequence[Estimate], processors: int) -> str:
     return f"to build: about {_about(total)} on {on} where nothing else runs ({', '.join(parts)})"
 
 
-def _seconds(job: Job, newest: Mapping[str, BuildRecord]) -> float:
+def _builds(records: Iterable[BuildRecord], mode: str) -> list[BuildRecord]:
+    """Return the records of builds in a mode, without those of wheels that were only checked again."""
+    return [record for record in records if record.mode == mode and not record.wheel_of]
+
+
+def _seconds(job: Job, newest: Mapping[str, BuildRecord], mode: str) -> float:
     record = newest.get(canonicalize_name(job.recipe.name))
     measured = sum(run.processors for run in record.stages) if record is not None else 0.0
-    return measured or float(parse_duration(job.recipe.build.processor_time))
+    stated = parse_duration(job.recipe.build.processor_time) if mode == HYBRID_MODE else 0
+    return measured or float(stated)
 
 
 def _about(seconds: float) -> str:

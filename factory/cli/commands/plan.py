@@ -71,7 +71,7 @@ def _print_jobs(found: Sequence[Outlook], run: Run, *, as_json: bool) -> None:
     print_table(("job", "Python", "needs", "state"), rows)
     waiting = [each.job for each in found if each.record is None]
     records = run.store.records_named({job.id[0] for job in waiting})
-    if line := estimate_line(estimates(waiting, records), run.slots.total):
+    if line := estimate_line(estimates(waiting, records, run.config.mode), run.slots.total):
         print(line)
 
 
