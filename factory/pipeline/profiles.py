@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from factory.errors import FactoryError
 from factory.model.protocols import CopiedRoot
 from factory.model.record import CheckResult
 from factory.pipeline.scheduler import run_graph
@@ -31,10 +32,22 @@ class ProfileCopies:
     def run_all(self, profiles: Sequence[str], log: LogSink, run_profile: RunProfile) -> list[CheckResult]:
         """Run the check of each profile; return the results in the order of `profiles`.
 
+        A check that the machine ended beside others, most often for lack of memory, runs again, alone.
+
         Raises:
             Exception: the first failure, after which no further profile starts.
         """
-        logs, used, failed = LogInTurn(log, profiles), list[Usage](), list[Exception]()
+        results, postponed = self._run(profiles, log, run_profile, self.at_once)
+        if postponed:
+            log.write(f"# once more, one at a time: {', '.join(postponed)}\n")
+            results |= self._run(postponed, log, run_profile, 1)[0]
+        return [results[profile] for profile in profiles]
+
+    def _run(
+        self, profiles: Sequence[str], log: LogSink, run_profile: RunProfile, at_once: int
+    ) -> tuple[dict[str, CheckResult], Sequence[str]]:
+        """Return the results by profile, and the profiles that the machine ended beside others."""
+        logs, used, failed, postponed = LogInTurn(log, profiles), list[Usage](), list[Exception](), set[str]()
 
         def work(profile: str, _done: Mapping[str, CheckResult]) -> CheckResult:
             with metered() as meter, logs.part(profile) as part:
@@ -44,18 +57,21 @@ class ProfileCopies:
                     with self.root.copied(profile, keep=self.keep) as copy:
                         return run_profile(copy, profile, part)
                 except Exception as error:
-                    failed.append(error)
+                    if at_once > 1 and isinstance(error, FactoryError) and error.machines_fault:
+                        postponed.add(profile)
+                    else:
+                        failed.append(error)
                     raise
                 finally:
                     used.append(meter.usage)
 
-        outcome = run_graph(dict.fromkeys(profiles, ()), work, at_once=self.at_once)
+        outcome = run_graph(dict.fromkeys(profiles, ()), work, at_once=at_once)
         for usage in used:
             current_meter().add(usage)
         if failed:
             raise failed[0]
         cancellation.current().check()
-        return [outcome.done[profile] for profile in profiles]
+        return outcome.done, [profile for profile in profiles if profile in postponed]
 
 
 class LogInTurn:

@@ -125,6 +125,30 @@ def test_profile_without_memory_ends_the_others(tmp_path: Path, log: MemoryLog) 
     assert begun == ["rv64gc"]
 
 
+def test_profile_without_memory_beside_others_runs_alone(tmp_path: Path, log: MemoryLog) -> None:
+    """A machine with many processors may not have the memory for a check on each."""
+    together, running, runs = threading.Barrier(3), set[str](), list[str]()
+
+    def check(_: Sandbox, profile: str, __: LogSink) -> CheckResult:
+        runs.append(profile)
+        running.add(profile)
+        try:
+            if runs.count(profile) == 1:
+                together.wait(30)
+                if profile != "rvv128":
+                    raise CheckFailed(f"{profile}: no memory", machines_fault=True)
+            else:
+                assert running == {profile}
+            return result(profile)
+        finally:
+            running.discard(profile)
+
+    results = ProfileCopies(root=Copies(tmp_path), at_once=3).run_all(PROFILES, log, check)
+    assert [each.profile for each in results] == PROFILES
+    assert sorted(runs) == sorted([*PROFILES, "rv64gc", "k1"])
+    assert "one at a time: rv64gc, k1" in log.text
+
+
 def test_cancelled_profiles_raise_the_reason(tmp_path: Path, log: MemoryLog) -> None:
     def check(_: Sandbox, profile: str, __: LogSink) -> CheckResult:
         cancellation.current().request(TimeLimitReached)
