@@ -81,6 +81,11 @@ class Checkpoints:
         self._spent_path(stage).unlink(missing_ok=True)
         return value
 
+    def undo(self, *stages: str) -> None:
+        """Forget that stages were finished."""
+        for stage in stages:
+            self._path(stage).unlink(missing_ok=True)
+
     @staticmethod
     def has_finished(folder: Path, stage: str) -> bool:
         """Report whether a job with checkpoints in `folder` has finished a stage."""

@@ -24,7 +24,7 @@ from factory.stages.audit.auditor import AuditReport, audit_wheel, render_text, 
 from factory.stages.audit.summary import summarize
 from factory.stages.audit.wheel_reader import open_wheel
 from factory.stages.builders.base import Build
-from factory.stages.builders.native_python import NeedsRiscv64Python
+from factory.stages.builders.native_python import NeedsRiscv64Python, forget_native_python, must_start_over
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
 from factory.stages.repair.declaration import add_declaration
@@ -45,6 +45,8 @@ BUILD_LIMITS = HangLimits(silent=4 * 3600, idle=30 * 60)
 INSTALL_LIMITS = HangLimits(silent=3600)
 # Of compilers and linkers.
 FULL_DISK = "No space left on device"
+# In the job's folder: a stage that writes the source tree has started.
+BEGUN = "{}.begun"
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
 
 
@@ -67,12 +69,34 @@ class StageRunner:
     run: Run
 
     def make_wheel(self) -> MadeWheel:
-        """Run the stages from the source to the repaired wheel."""
+        """Run the stages from the source to the repaired wheel.
+
+        They start over if the build turns out to need the riscv64 Python.
+        """
+        if must_start_over(self.prepared.folder):  # a run was killed meanwhile
+            self._start_over()
+        try:
+            return self._make_wheel()
+        except NeedsRiscv64Python as error:
+            self.run.reporter.line(error.message)
+            self._start_over()
+            return self._make_wheel()
+
+    def _make_wheel(self) -> MadeWheel:
         once = self.checkpoints.once
         source, applied = self.prepare_source()
         built = self._build(source)
         repaired = once("repair", RepairedWheel, lambda log: self._repair(built, log))
         return MadeWheel(source=source, patches=applied, built=built, repaired=repaired)
+
+    def _start_over(self) -> None:
+        """Remove what was made by the native Python, and all that came after the fetched source."""
+        folder = self.prepared.folder
+        self.checkpoints.undo("patch", "environment")
+        for stage in ("environment", "build"):
+            (folder / BEGUN.format(stage)).unlink(missing_ok=True)
+        discard(self.prepared.work)
+        forget_native_python(folder)
 
     def prepare_source(self) -> tuple[SourceTree, tuple[AppliedPatch, ...]]:
         """Run the stages that put the patched source into the job's folder."""
@@ -128,7 +152,7 @@ class StageRunner:
         prepared, run, once = self.prepared, self.run, self.checkpoints.once
         environment = prepared.environment
         with self._shell_hint(), self._opened() as sandbox:
-            requirements = once("environment", tuple[PackagePin, ...], lambda log: self._install(sandbox, log))
+            requirements = once("environment", tuple[PackagePin, ...], lambda log: self._install(source, sandbox, log))
             run.compiler_cache.prepare(run.layout.compiler_caches / prepared.caches)
             with run.compiler_cache.shared(sandbox, environment.root.variables) as connected:
                 return once("build", BuiltWheel, lambda log: self._compile(source, connected, requirements, log))
@@ -137,7 +161,8 @@ class StageRunner:
         prepared = self.prepared
         return prepared.environment.open(prepared.work, caches=prepared.caches, keep=self.run.keep)
 
-    def _install(self, sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
+    def _install(self, source: SourceTree, sandbox: Sandbox, log: LogSink) -> tuple[PackagePin, ...]:
+        self._renew_after_interruption("environment", source, log)
         builder = builder_of(self.prepared.job.recipe.build.builder)
         with hang_limits("the installation", INSTALL_LIMITS, log) as watched:
             return builder.install_requirements(self._build_value(sandbox, watched), self.prepared.dependencies)
@@ -150,12 +175,8 @@ class StageRunner:
         with self.run.slots.taken(options.memory_per_job) as grant:
             log.write(f"# compile jobs: {grant.jobs} {grant.reason}\n")
             with hang_limits("the build", BUILD_LIMITS, log) as watched:
-                build, builder = self._build_value(sandbox, watched, grant.jobs), builder_of(options.builder)
-                try:
-                    return builder.build_wheel(build, requirements)
-                except NeedsRiscv64Python:
-                    self._clear_partial_build(source, log)
-                    return builder.build_wheel(build, requirements)
+                build = self._build_value(sandbox, watched, grant.jobs)
+                return builder_of(options.builder).build_wheel(build, requirements)
 
     def _build_value(self, sandbox: Sandbox, log: LogSink, jobs: int = 1) -> Build:
         job = self.prepared.job
@@ -171,11 +192,20 @@ class StageRunner:
 
     def _clear_partial_build(self, source: SourceTree, log: LogSink) -> None:
         """Bring the tree of an interrupted build into a state that it can resume from."""
-        started = self.prepared.folder / "build.begun"
-        if started.exists():
-            self._patch(source, log)
+        if self._renew_after_interruption("build", source, log):
             discard_unless_noted(self.prepared.work / "objects")
+
+    def _renew_after_interruption(self, stage: str, source: SourceTree, log: LogSink) -> bool:
+        """Renew the source tree if an earlier run of the stage, which may write there, did not end.
+
+        Return whether it was renewed.
+        """
+        started = self.prepared.folder / BEGUN.format(stage)
+        renewed = started.exists()
+        if renewed:
+            self._patch(source, log)
         started.touch()
+        return renewed
 
     @contextmanager
     def _shell_hint(self) -> Iterator[None]:

@@ -31,6 +31,49 @@ facts = {"shown": "installed", "facts": {}, "tokens": [], "logits": []}
 open(os.environ["FACTORY_RESULT"], "w").write(json.dumps(facts))
 """
 
+PYPROJECT = """
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "backend"
+backend-path = ["."]
+"""
+SETUP = """
+from setuptools import Extension, setup
+setup(name="half-made", version="1.0", license="MIT", ext_modules=[Extension("half_made", ["half_made.c"])])
+"""
+EXTENSION = """
+#include <Python.h>
+static PyModuleDef module = {PyModuleDef_HEAD_INIT, "half_made"};
+PyMODINIT_FUNC PyInit_half_made(void) { return PyModuleDef_Init(&module); }
+"""
+# A hook opens files that it takes for whole if they exist, and needs the riscv64 Python before it writes them.
+BACKEND = """
+import ctypes
+from pathlib import Path
+from setuptools import build_meta
+
+def make_files(*places):
+    missing = [path for path in map(Path, places) if not path.exists()]
+    for path in missing:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    ctypes.CDLL("libm.so.6")
+    for path in missing:
+        path.write_text("whole")
+    assert all(path.read_text() == "whole" for path in map(Path, places)), places
+
+def get_requires_for_build_wheel(config_settings=None):
+    if HOOK == "get_requires_for_build_wheel":
+        make_files("made.txt", "build/.ninja_log", "/build/made.txt")
+    return []
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    if HOOK == "build_wheel":
+        made = ["made.txt", "build/.ninja_log", "/build/objects/.ninja_log", "/build/venv/made.txt", "/build/made.txt"]
+        make_files(*made, "/root/made.txt", "/tmp/made.txt", "/usr/made.txt")
+    return build_meta.build_wheel(wheel_directory, config_settings)
+"""
+
 
 def require_same_wheel(checkout: Checkout, name: str) -> None:
     """Build a package on each Python, and require the same bytes.
@@ -65,6 +108,26 @@ def test_both_pythons_make_the_same_wheel(
 ) -> None:
     add_recipe(tmp_path, name, more=ONE_PROFILE, smoke=SMOKE)
     require_same_wheel(Checkout(root=tmp_path, cache=make_cache(tmp_path / "cache", default_layout())), name)
+
+
+@pytest.mark.environment
+@pytest.mark.parametrize("hook", ["get_requires_for_build_wheel", "build_wheel"])
+def test_half_made_files_are_gone_on_the_riscv64_python(
+    hook: str, tmp_path: Path, layout: object, hybrid: object, clean_root: object
+) -> None:
+    """A process that is ended in the middle of a file leaves what the next one takes for a whole file."""
+    source = tmp_path / "packages/half-made"
+    source.mkdir(parents=True)
+    texts = {"pyproject.toml": PYPROJECT, "setup.py": SETUP, "half_made.c": EXTENSION}
+    for name, text in {**texts, "backend.py": f"HOOK = {hook!r}\n{BACKEND}"}.items():
+        (source / name).write_text(text)
+    add_recipe(tmp_path, "half-made", more=ONE_PROFILE, smoke=SMOKE, packages=source.parent)
+    checkout = Checkout(root=tmp_path, cache=make_cache(tmp_path / "cache", default_layout()))
+    finished = checkout.factory("build", "half-made")
+    assert finished.returncode == 0, finished.stderr[-5000:]
+    assert "half-made 1.0: needs the riscv64 Python: library 'libm.so.6'" in finished.stderr
+    (record,) = Store(checkout.cache / "store").records_of("half-made")
+    assert record.backend_machine == "riscv64"
 
 
 @pytest.mark.main_job

@@ -19,8 +19,9 @@ X86_64, RISCV64 = "x86-64", "riscv64"
 VENV = PurePosixPath("/build/venv")
 INSIDE = Path(__file__).parent / "inside"
 LAUNCHER, STARTER = "python-launcher", "native_python.py"
-# In the job's folder: the environment has the launcher.
+# In the job's folder: the environment has the launcher; the job needs the riscv64 Python.
 MARKER = "native-python"
+GIVEN_UP = "riscv64-python"
 # In the build's folder: a process that had to start again and could not says why. See STARTER.
 NOTE = "needs-riscv64-python"
 NOTE_LIMIT = 500
@@ -49,11 +50,13 @@ copy({LAUNCHER!r}, "bin/python", 0o755)
 open("{BUILD}/{MARKER}", "w").close()
 """
 SET_UP = '''native=/opt/native/usr/bin/python$2; [ ! -x "$native" ] || exec "$native" -ISc "$1" "$native" "$2"'''
-GO_BACK = f"rm -f {VENV}/bin/python && ln -s /usr/bin/python$1 {VENV}/bin/python"
 
 
 class NeedsRiscv64Python(BuildFailed):
-    """A build imports compiled code in a process that has changed something already."""
+    """A build imports compiled code in a process that has changed something already.
+
+    The job starts over, on the riscv64 Python: the process may have ended in the middle of a file.
+    """
 
 
 def set_up(build: Build) -> None:
@@ -61,7 +64,7 @@ def set_up(build: Build) -> None:
     (build.folder / MARKER).unlink(missing_ok=True)
     for name in (MARKER, NOTE):  # of an interrupted run
         build.outputs.remove(name)
-    if build.recipe.build.emulated_python:
+    if build.recipe.build.emulated_python or (build.folder / GIVEN_UP).exists():
         return
     for name in (LAUNCHER, STARTER):
         shutil.copy(INSIDE / name, build.sandbox.inputs / name)
@@ -77,16 +80,25 @@ def machine(build: Build) -> str:
     return X86_64 if (build.folder / MARKER).exists() else RISCV64
 
 
-def go_back_if_asked(build: Build) -> None:
-    """Give the environment its riscv64 Python again if a process had to ask for it.
+def require_no_change(build: Build) -> None:
+    """Require that no process of the last command had to ask for the riscv64 Python.
 
     Raises:
-        NeedsRiscv64Python: it had, so what the last command made does not count.
+        NeedsRiscv64Python: one had, so what the command made does not count.
     """
     if machine(build) == RISCV64 or not build.outputs.has(NOTE):
         return
     reason = build.outputs.read_text(NOTE)[:NOTE_LIMIT].strip()
     build.log.write(f"# once more, on the riscv64 Python: {reason}\n")
-    build.sandbox.run(Command(["sh", "-c", GO_BACK, "go-back", build.python], cwd=UNWRITTEN), log=build.log)
-    (build.folder / MARKER).unlink()
+    (build.folder / GIVEN_UP).touch()
     raise NeedsRiscv64Python(f"{build.recipe.label}: needs the riscv64 Python: {reason}")
+
+
+def must_start_over(folder: Path) -> bool:
+    """Report if a job's folder has an environment or a build of the native Python that do not count."""
+    return (folder / GIVEN_UP).exists() and (folder / MARKER).exists()
+
+
+def forget_native_python(folder: Path) -> None:
+    """Note that nothing in a job's folder is of the native Python any more."""
+    (folder / MARKER).unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from factory.stages.builders import cargo, native_python
 from factory.stages.builders.base import UNWRITTEN, Build
 from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.library_paths import library_folders, library_variables
-from factory.stages.builders.native_python import VENV, NeedsRiscv64Python
+from factory.stages.builders.native_python import VENV
 from factory.util.atomic_files import sha256_of
 
 IN_MANYLINUX = False
@@ -80,6 +80,7 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
 
     Raises:
         BuildFailed: a requirement can't be resolved or installed, the backend's hook fails, or a crate is missing.
+        NeedsRiscv64Python: the job has to start over.
     """
     offered = _offer(build.sandbox.inputs, wheels)
     try:
@@ -102,10 +103,7 @@ def _backend_requirements(build: Build) -> Sequence[str]:
     """Ask the backend for its requirements beyond pyproject.toml."""
     question = "get_requires_for_build_wheel"
     try:
-        try:
-            extra = _call(build, question, {})
-        except NeedsRiscv64Python:
-            extra = _call(build, question, {})
+        extra = _call(build, question, {})
     except CommandFailed as error:
         raise build.failed(f"{build.metadata.build_backend}: {question} failed", error) from error
     asked = extra if isinstance(extra, list) else []
@@ -170,7 +168,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
 
     Raises:
         BuildFailed: with the tail of the build's output.
-        NeedsRiscv64Python: the source is half built, and the next call uses the riscv64 Python.
+        NeedsRiscv64Python: the job has to start over.
     """
     cargo.put_back_locks(build)
     try:
@@ -266,9 +264,9 @@ def _call(build: Build, hook: str, arguments: Mapping[str, object]) -> object:
     try:
         build.sandbox.run(Command(command, cwd=SOURCE, env=_variables(build), read_only=read_only), log=build.log)
     except CommandFailed:
-        native_python.go_back_if_asked(build)
+        native_python.require_no_change(build)
         raise
-    native_python.go_back_if_asked(build)
+    native_python.require_no_change(build)
     try:
         return build.outputs.read_json(ANSWER)
     except FileNotFoundError as error:

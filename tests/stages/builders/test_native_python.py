@@ -226,13 +226,19 @@ def test_process_that_changed_something_loads_nothing(venv: Venv, library: str) 
     assert library in venv.reason_to_stop(f'python -c "import os; os.mkdir({library[:6]!r}); {load}"')
 
 
-def test_backend_that_needs_riscv64_runs_on_it_again(layout: Layout, tmp_path: Path) -> None:
+def test_backend_that_needs_riscv64_makes_job_start_over(layout: Layout, tmp_path: Path) -> None:
     with opened(layout, PYTHONS[0], tmp_path) as venv:
+        build = venv.build
         (venv.sandbox.work / "src/backend.py").write_text(BACKEND)
-        assert native_python.machine(venv.build) == native_python.X86_64
+        assert (native_python.machine(build), native_python.must_start_over(build.folder)) == ("x86-64", False)
         with pytest.raises(NeedsRiscv64Python, match="compiled"):
-            pep517.build_wheel(venv.build, ())
-        assert pep517.build_wheel(venv.build, ()).backend_machine == native_python.RISCV64
+            pep517.build_wheel(build, ())
+        assert native_python.must_start_over(build.folder)
+        native_python.forget_native_python(build.folder)
+        pep517.make_venv(build)
+        venv.says(COMPILE)
+        assert pep517.build_wheel(build, ()).backend_machine == native_python.RISCV64
+        assert not native_python.must_start_over(build.folder)
         assert venv.says(f'python -c "{WHICH}"') == "riscv64"
 
 
