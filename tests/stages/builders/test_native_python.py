@@ -163,6 +163,8 @@ def test_native_python_answers_as_the_riscv64_one(venv: Venv) -> None:
             "python -c 'import os; print(*map(os.getenv, \"folder name value word started\".split()))'",
             "a b c d e",
         ),
+        ("echo 'print(1)' > resource.py; echo 'import resource, mmap' > own.py; python own.py; rm resource.py", "1"),
+        (f'python -c "import readline, resource, _decimal, sqlite3; {WHICH}"', "native"),
         ("python -c 'import posix; print(posix.uname().machine)'", "riscv64"),
         ("python -c 'import sys; print(sys.argv, sys.executable)' a -S", "['-c', 'a', '-S'] /build/venv/bin/python"),
         (

@@ -34,6 +34,8 @@ PROGRAM = "/opt/native/usr/bin/python"
 TERMINATE, KILL = 15, 9
 GRACE, PAUSE = 1.0, 0.01
 EXTENSIONS = f"/opt/native/usr/lib/{VERSION}/lib-dynload"
+STANDARD = f"/usr/lib/{VERSION}/lib-dynload"
+OWN_SUFFIX = machinery.EXTENSION_SUFFIXES[0]
 # Exit status of a process that could neither go on nor start again.
 STOPPED = 86
 
@@ -112,20 +114,15 @@ class Process:
             os._exit(STOPPED)
 
 
-class StandardModules:
-    """Finder of the standard library's compiled modules, which are the native ones."""
+class StandardModules(machinery.FileFinder):
+    """Finder of the standard library's compiled modules: the native ones, as far as there are."""
 
-    def __init__(self) -> None:
-        ending = f".cpython-{sys.version_info.major}{sys.version_info.minor}-{OWN_TRIPLET}.so"
-        names = os.listdir(EXTENSIONS) if os.path.isdir(EXTENSIONS) else []  # noqa: PTH208, PTH112
-        self.files = {name.removesuffix(ending): f"{EXTENSIONS}/{name}" for name in names if name.endswith(ending)}
-
-    def find_spec(self, name: str, path: object, target: object = None) -> machinery.ModuleSpec | None:
+    def find_spec(self, name: str, target: object = None) -> machinery.ModuleSpec | None:
         """Return the module's place, or None for other modules."""
-        if name not in self.files:
-            return None
-        loader = machinery.ExtensionFileLoader(name, self.files[name])
-        spec = machinery.ModuleSpec(name, loader, origin=self.files[name])
+        file = f"{EXTENSIONS}/{name}{OWN_SUFFIX}"
+        if not os.path.isfile(file):  # noqa: PTH113
+            return super().find_spec(name, target)  # type: ignore[arg-type]
+        spec = machinery.ModuleSpec(name, machinery.ExtensionFileLoader(name, file), origin=file)
         spec.has_location = True
         return spec
 
@@ -222,12 +219,19 @@ def find_riscv64_modules() -> None:
     suffixes = [suffix.replace(OWN_TRIPLET, TRIPLET) for suffix in machinery.EXTENSION_SUFFIXES]
     machinery.EXTENSION_SUFFIXES[:] = suffixes
     _imp.extension_suffixes = lambda: list(suffixes)
-    sys.meta_path.insert(sys.meta_path.index(machinery.PathFinder), StandardModules())
-    sys.path_hooks[-1] = machinery.FileFinder.path_hook(
+    loaders = (
         (machinery.ExtensionFileLoader, suffixes),
         (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
         (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
     )
+
+    def standard_modules(folder: str) -> StandardModules:
+        """Return the finder for that folder alone: a build's own modules may come before it, of the same names."""
+        if folder != STANDARD:
+            raise ImportError(folder)
+        return StandardModules(folder, *loaders)
+
+    sys.path_hooks[:] = [standard_modules, *sys.path_hooks[:-1], machinery.FileFinder.path_hook(*loaders)]
     sys.path_importer_cache.clear()
 
 
