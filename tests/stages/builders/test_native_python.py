@@ -214,6 +214,27 @@ def test_process_that_ignores_its_end_is_killed(venv: Venv) -> None:
     assert "# exit 137 after" in venv.log.text
 
 
+@pytest.mark.parametrize("name", ["CFLAGS_riscv64gc-unknown-linux-gnu", "OPTIND", "\u00e9"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import os, subprocess as s; s.run(['true'], env={**os.environ, NAME: '1'})",
+        "import os, subprocess as s; os.environ[NAME] = '1'; s.run(['true'])",
+        "import os; os.execvpe('true', ['true'], {**os.environ, NAME: '1'})",
+    ],
+)
+def test_process_that_passes_on_what_a_shell_drops_stops(venv: Venv, start: str, name: str) -> None:
+    """A Python that it starts would lack the variable: the launcher is a script."""
+    script = start.replace("NAME", repr(name))
+    assert f"variable {name!r}" in venv.reason_to_stop(f'python -c "{script}"')
+
+
+def test_process_whose_folder_is_gone_stops(venv: Venv) -> None:
+    wait = "import os, time\nwhile os.path.exists('/build/src/gone'): time.sleep(0.01)\n"
+    script = f'mkdir gone && cd gone && python -c "{wait}import compiled" & sleep 2; rmdir gone'
+    assert "module compiled" in venv.reason_to_stop(f"{script}; wait $!")
+
+
 @pytest.mark.parametrize("reading", ["sys.stdin.read()", "open(0).read()", "os.read(7, 9)"])
 def test_process_that_may_have_read_a_pipe_stops(venv: Venv, reading: str) -> None:
     """A second reading of the pipe would find nothing."""

@@ -46,6 +46,10 @@ CHANGES = {
     *("os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.posix_spawn", "os.spawn", "os.system"),
     *("_thread.start_new_thread", "_thread.start_joinable_thread", "builtins.input", "pty.spawn", "subprocess.Popen"),
 }
+# Events of programs that start; the last argument is their environment.
+STARTS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn")
+# The launcher is a script: shells set these variables themselves, and drop those whose names they cannot write.
+OF_SHELLS = ("IFS", "OPTIND", "PPID")
 CHANGING_MODULES = ("fcntl.", "socket.")
 QUESTIONS = ("socket.gethostname", "socket.__new__", "socket.getaddrinfo")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -80,6 +84,8 @@ class Process:
         elif event.startswith("ctypes.dlsym"):
             # The C library answers for this machine.
             self.give_way(f"function {arguments[1]!r}")
+        elif event in STARTS and (lost := lost_variables(arguments[-1])):
+            self.stop(f"variable {lost[0]!r} of a program would be lost before the native Python starts")
         elif self.changed:
             return
         elif event == "open":
@@ -100,16 +106,26 @@ class Process:
         """Run the same command on the riscv64 Python, or stop where that is too late."""
         obstacle = self.obstacle()
         if not obstacle:
-            os.chdir(self.folder)
-            with open("/proc/self/environ", "rb") as file:  # noqa: PTH123
-                variables = [line.partition(b"=") for line in file.read().split(b"\0") if line]
-            os.execve(RISCV64, self.arguments, {name: value for name, _, value in variables})
-        note = f"{reason} is for riscv64 (this process had changed something: {obstacle})\n"
+            try:
+                self.start_again()
+            except OSError as error:  # a file or folder is gone
+                obstacle = str(error)
+        self.stop(f"{reason} is for riscv64 (this process had changed something: {obstacle})")
+
+    def start_again(self) -> NoReturn:
+        """Run the same command on the riscv64 Python."""
+        os.chdir(self.folder)
+        with open("/proc/self/environ", "rb") as file:  # noqa: PTH123
+            variables = [line.partition(b"=") for line in file.read().split(b"\0") if line]
+        os.execve(RISCV64, self.arguments, {name: value for name, _, value in variables})
+
+    def stop(self, reason: str) -> NoReturn:
+        """End this process with a note: the whole build needs the riscv64 Python."""
         try:
             with open(NOTE, "a", encoding="utf-8") as file:  # noqa: PTH123
-                file.write(note)
+                file.write(f"{reason}\n")
         finally:
-            sys.__stderr__ and sys.__stderr__.write(f"native Python: {note}")
+            sys.__stderr__ and sys.__stderr__.write(f"native Python: {reason}\n")
             stop_parents()
             os._exit(STOPPED)
 
@@ -125,6 +141,12 @@ class StandardModules(machinery.FileFinder):
         spec = machinery.ModuleSpec(name, machinery.ExtensionFileLoader(name, file), origin=file)
         spec.has_location = True
         return spec
+
+
+def lost_variables(environment: Iterable[str | bytes] | None) -> list[str]:
+    """Return the variables of a program that it would not get through a shell."""
+    names = map(os.fsdecode, os.environ if environment is None else environment)
+    return [name for name in names if not (name.isascii() and name.isidentifier()) or name in OF_SHELLS]
 
 
 def current_folder() -> str:
