@@ -14,6 +14,17 @@ LOADERS = {
     "riscv64": ("riscv64-linux-gnu", "ld-linux-riscv64-lp64d.so.1"),
 }
 
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def uses_fused_arithmetic(cpuinfo: Path = CPUINFO) -> bool:
+    """Report if functions of an x86-64 C library round as on riscv64, in all but a few.
+
+    glibc has them for processors with fused multiply-add, which it looks for together with AVX2, and for others.
+    """
+    flags = (line.partition(":")[2].split() for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
+    return {"fma", "avx2"} <= set(next(flags, ()))
+
 
 def native_command(native_layer: Path, program: str) -> list[str]:
     """Return the command of a program of the native layer, with its own libc."""

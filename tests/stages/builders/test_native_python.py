@@ -275,6 +275,17 @@ def test_recipe_keeps_the_riscv64_python(hybrid: RootfsEnvironment, tmp_path: Pa
         assert Venv(build, sandbox, log).says(f'python -c "{WHICH}"') == "riscv64"
 
 
+def test_processor_without_fma_keeps_the_riscv64_python(
+    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native_python, "uses_fused_arithmetic", lambda: False)
+    with hybrid.open(tmp_path / "work", caches="test") as sandbox:
+        build = make_build(sandbox, "3.13", log)
+        pep517.make_venv(build)
+        assert native_python.machine(build) == native_python.RISCV64
+    assert "no FMA" in log.text
+
+
 def test_root_without_native_tools_has_riscv64_python(layout: Layout, tmp_path: Path, log: MemoryLog) -> None:
     root = RootfsEnvironment(root=debian_root(layer_store(layout), RootRequest()), layout=layout)
     with root.open(tmp_path / "work", caches="test") as sandbox:
