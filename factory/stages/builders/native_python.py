@@ -30,6 +30,13 @@ NOTE_LIMIT = 500
 PREPARE = f"""
 import os
 native, version = os.sys.argv[1:]
+# Another build of Python, such as a newer one from a layer made later, would answer for itself.
+own = os.sys.version.replace("(", ",").replace(")", ",").split(",")
+with open("/usr/bin/python" + version, "rb") as file:
+    program = file.read()
+if not all(part.strip().encode() in program for part in own):
+    print("without the native Python, since the riscv64 one is another build than", os.sys.version)
+    os.sys.exit()
 os.chdir({str(VENV)!r})
 os.mkdir("native")
 for name in ("python", "python3", "python" + version):

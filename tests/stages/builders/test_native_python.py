@@ -286,6 +286,18 @@ def test_processor_without_fma_keeps_the_riscv64_python(
     assert "no FMA" in log.text
 
 
+def test_native_python_of_another_build_is_not_used(hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog) -> None:
+    """Layers are made at different times, and so of different versions."""
+    with hybrid.open(tmp_path / "work", caches="test") as sandbox:
+        build = make_build(sandbox, "3.13", log)
+        other = r"s/\[GCC [0-9]/[GCC x/"
+        sandbox.run(Command(["env", "LC_ALL=C", "sed", "-i", other, "/usr/bin/python3.13"]), log=log)
+        pep517.make_venv(build)
+        assert native_python.machine(build) == native_python.RISCV64
+        assert Venv(build, sandbox, log).says(f'python -c "{WHICH}"') == "riscv64"
+    assert "without the native Python" in log.text
+
+
 def test_root_without_native_tools_has_riscv64_python(layout: Layout, tmp_path: Path, log: MemoryLog) -> None:
     root = RootfsEnvironment(root=debian_root(layer_store(layout), RootRequest()), layout=layout)
     with root.open(tmp_path / "work", caches="test") as sandbox:
