@@ -184,6 +184,7 @@ def test_command_runs_on_the_python_that_can(venv: Venv, command: str, expected:
     [
         "open('new', 'w')",
         "import os; os.mkdir('folder')",
+        "import os; os.mkfifo('pipe')",
         "import subprocess; subprocess.run(['true'])",
         "print('already', flush=True)",
         "import threading; threading.Thread(target=int).start()",

@@ -20,7 +20,7 @@ from importlib import machinery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
 VENV = "/build/venv"
@@ -46,6 +46,8 @@ CHANGES = {
     *("os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.posix_spawn", "os.spawn", "os.system"),
     *("_thread.start_new_thread", "_thread.start_joinable_thread", "builtins.input", "pty.spawn", "subprocess.Popen"),
 }
+# Functions of `os` that change something without an event.
+UNAUDITED = ("mkfifo", "mknod")
 # Events of programs that start; the last argument is their environment.
 STARTS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn")
 # The launcher is a script: shells set these variables themselves, and drop those whose names they cannot write.
@@ -257,6 +259,20 @@ def find_riscv64_modules() -> None:
     sys.path_importer_cache.clear()
 
 
+def note_unaudited_changes(process: Process) -> None:
+    """Note calls of functions that the audit hook does not see."""
+
+    def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            process.changed = process.changed or f"os.{name}"
+            return function(*arguments, **options)
+
+        return call
+
+    for name in UNAUDITED:
+        setattr(os, name, noted(name, getattr(os, name)))
+
+
 def refuse_inexact_functions(process: Process) -> None:
     """Give way where the last bits of a result would differ."""
     for module, names in INEXACT.items():
@@ -278,6 +294,7 @@ def start() -> None:
         os.execv(RISCV64, sys.orig_argv)
     show_machine()
     find_riscv64_modules()
+    note_unaudited_changes(process)
     refuse_inexact_functions(process)
     sys.addaudithook(process.watch)
 
