@@ -5,12 +5,32 @@ They are kept in the ledger, one for each Python, and the site offers them.
 
 from __future__ import annotations
 
+import os
+import re
+import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.pylock import Pylock, PylockValidationError
+from packaging.version import Version
+
+from factory.errors import PublishError
 from factory.util.atomic_files import write_if_changed
+from factory.util.full_disk import FULL
 
 LOCKS = "locks"
+# Files with other names are not published: temporary ones, say.
+NAME = re.compile(r"pylock\.([a-z0-9-]+)-cp(\d)(\d+)\.toml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockFile:
+    """A lock file's text, its Python (`3.14`), and the version of the project that it installs."""
+
+    text: str
+    python: str
+    version: Version
 
 
 def lock_name(project: str, python: str) -> str:
@@ -19,15 +39,80 @@ def lock_name(project: str, python: str) -> str:
 
 
 def write_lock(ledger: Path, project: str, python: str, text: str) -> bool:
-    """Keep a project's lock file in the ledger; return whether it changed."""
-    return write_if_changed(ledger / project / LOCKS / lock_name(project, python), text.encode())
+    """Keep a project's lock file in the ledger; return whether it changed.
+
+    Raises:
+        PublishError: as `write_lock_file`.
+    """
+    return write_lock_file(ledger / project / LOCKS / lock_name(project, python), text)
 
 
-def read_locks(ledger: Path, project: str) -> Mapping[str, str]:
-    """Read a project's lock files, by file name."""
+def write_lock_file(path: Path, text: str) -> bool:
+    """Write a lock file; return whether it changed.
+
+    Raises:
+        PublishError: there is a folder at `path`, or its folder can't be made.
+    """
+    try:
+        return write_if_changed(path, text.encode())
+    except PermissionError:
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise PublishError(
+            f"{path}: cannot write the lock file: {error.strerror}", hint="remove what is there, or name another file"
+        ) from error
+
+
+def parse_lock(text: str) -> Pylock:
+    """Parse a lock file.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return Pylock.from_dict(tomllib.loads(text))
+    except (PylockValidationError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def read_locks(ledger: Path, project: str) -> Mapping[str, LockFile]:
+    """Read a project's lock files, by file name.
+
+    Raises:
+        PublishError: one is damaged; the message names it.
+    """
     folder = ledger / project / LOCKS
     try:
-        paths = sorted(folder.iterdir())
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - most projects have none, and a Path costs more
     except FileNotFoundError:
         return {}
-    return {path.name: path.read_text(encoding="utf-8") for path in paths if path.suffix == ".toml"}
+    except NotADirectoryError as error:
+        raise _damaged(folder, "it is not a folder") from error
+    matches = ((name, NAME.fullmatch(name)) for name in names)
+    return {
+        name: _read(folder / name, project, f"{match[2]}.{match[3]}")
+        for name, match in matches
+        if match is not None and match[1] == project
+    }
+
+
+def _read(path: Path, project: str, python: str) -> LockFile:
+    try:
+        if not path.is_file():  # reading a pipe would never end
+            raise ValueError("it is not a file")
+        text = path.read_bytes().decode()
+        version = next((each.version for each in parse_lock(text).packages if each.name == project), None)
+        if version is None:
+            raise ValueError(f"it has no version of {project}")
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    return LockFile(text=text, python=python, version=version)
+
+
+def _damaged(path: Path, cause: str) -> PublishError:
+    return PublishError(
+        f"{path}: lock file is damaged: {cause}",
+        hint="remove it, or restore it from git; factory lock --publish writes a new one",
+    )

@@ -33,8 +33,8 @@ def render_project(project: Project, site: Site) -> Iterator[tuple[str, str]]:
     yield f"{folder}/index.html", _project_page(project, site)
     yield f"{folder}/index.json", project_json(project, upstream_since(project, site))
     yield f"{folder}/feed.xml", project_feed(project, site)
-    for name, text in project.locks.items():
-        yield f"{folder}/{name}", text
+    for name, lock in project.locks.items():
+        yield f"{folder}/{name}", lock.text
     for each in project.versions:
         yield f"{folder}/{each.version}.html", _version_page(project, each, site)
 

@@ -15,7 +15,7 @@ from packaging.version import Version
 from factory.model.record import BuildFailure
 from factory.model.target import PYTHONS
 from factory.publish.ledger import Ledger
-from factory.publish.lock_files import read_locks
+from factory.publish.lock_files import LockFile, read_locks
 from factory.publish.release import Built, Release
 from factory.publish.reports import WheelReport, read_failures, read_reports
 from factory.site.states import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State
@@ -64,7 +64,7 @@ class Project:
     versions: Sequence[VersionFiles]
     failures: Sequence[BuildFailure]
     states: Mapping[str, State]
-    locks: Mapping[str, str] = field(default_factory=dict)
+    locks: Mapping[str, LockFile] = field(default_factory=dict)
 
     @property
     def current(self) -> VersionFiles | None:
@@ -72,6 +72,12 @@ class Project:
         usable = [each for each in self.versions if not each.yanked] or self.versions
         final = (each for each in usable if not Version(each.version).is_prerelease)
         return next(final, usable[0]) if usable else None
+
+    @property
+    def usable_locks(self) -> Mapping[str, LockFile]:
+        """The lock files of versions that are not yanked, by file name."""
+        usable = {Version(each.version) for each in self.releases if each.yanked is None}
+        return {name: each for name, each in self.locks.items() if each.version in usable}
 
     @property
     def summary(self) -> str:
