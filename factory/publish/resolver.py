@@ -76,18 +76,32 @@ def lock(requirements: Sequence[str], *, python: str, index: str) -> str:
     """Return a lock file (PEP 751) of all that `requirements` need on riscv64, from the index at `index` alone.
 
     Raises:
-        Unresolvable, PublishError: as `resolve`.
+        Unresolvable, PublishError: as `resolve`, or they need nothing for this Python.
     """
     with tempfile.TemporaryDirectory(prefix="factory-lock-") as folder:
         wanted, answer = Path(folder) / "wanted.in", Path(folder) / "pylock.toml"
         wanted.write_text("".join(f"{each}\n" for each in requirements), encoding="utf-8")
-        subject, environment = " ".join(requirements), closed_environment(index)
-        _compile(subject, wanted, answer, ["--format", "pylock.toml"], python=python, environment=environment)
-        return answer.read_text(encoding="utf-8")
+        subject, environment, options = " ".join(requirements), closed_environment(index), ["--format", "pylock.toml"]
+        reach = "check the index's address and the network"
+        _compile(subject, wanted, answer, options, python=python, environment=environment, reach=reach)
+        text = answer.read_text(encoding="utf-8")
+    if "[[packages]]" not in text:
+        raise PublishError(
+            f"{subject}: nothing to install on riscv64 with Python {python}",
+            hint="leave out the marker (after the semicolon), or choose another --python",
+        )
+    return text
 
 
 def _compile(
-    root: str, wanted: Path, answer: Path, options: Sequence[str], *, python: str, environment: Mapping[str, str]
+    root: str,
+    wanted: Path,
+    answer: Path,
+    options: Sequence[str],
+    *,
+    python: str,
+    environment: Mapping[str, str],
+    reach: str = "check that the package index is reachable: pip config list",
 ) -> str:
     options = [*options, "--python-platform", UV_PLATFORM, "--only-binary", ":all:", "--refresh"]
     try:
@@ -100,7 +114,7 @@ def _compile(
             ) from error
         raise PublishError(
             f"{root}: cannot look up its dependencies:\n{error.output}",
-            hint="check that the package index is reachable: pip config list",
+            hint=reach,
         ) from error
 
 

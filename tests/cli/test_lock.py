@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 from packaging.pylock import Pylock
+from packaging.version import Version
 
 from factory.cli.main import main
 from factory.errors import PublishError
 from factory.publish.ledger import Ledger
+from factory.publish.lock_files import read_locks, write_lock
 from factory.publish.resolver import lock
 from factory.publish.server import serve
 from tests.support.clients import pip
@@ -98,8 +102,134 @@ def test_published_lock_file_needs_the_sites_address(index: Path, capsys: pytest
 
 @pytest.mark.parametrize(
     "options",
-    [["app", "--output", "app.lock"], ["app", "lib", "--publish"], ["app", "--publish", "--output", "x"], ["?"]],
+    [
+        ["app", "--output", "app.lock"],
+        ["app", "lib", "--publish"],
+        ["app[extra]", "--publish"],
+        ["app", "--publish", "--output", "x"],
+        ["?"],
+        ["app @ https://elsewhere.example/app-1.0-py3-none-any.whl"],
+        ["app\n--index-url=x"],
+    ],
 )
 def test_lock_refuses_options_that_do_not_fit(options: list[str]) -> None:
     with pytest.raises(SystemExit):
         main(["lock", *options])
+
+
+def test_lock_of_nothing_names_the_requirement(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lock", "app; python_version>'4'", *PYTHON, "--index", str(index)]) == PublishError.exit_code
+    assert "nothing to install" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["absent", "file", "empty", "file:///empty"])
+def test_lock_without_an_index_names_the_folder(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    folder = name if "://" in name else str(tmp_path / name)
+    assert main(["lock", "app", *PYTHON, "--index", folder]) == PublishError.exit_code
+    assert "not an index" in (told := capsys.readouterr().err)
+    assert str(Path(folder)) in told
+
+
+@pytest.mark.parametrize("name", ["folder/pylock.toml", "file/pylock.toml", f"pylock.{'x' * 255}.toml"])
+def test_lock_names_an_output_that_cannot_be_written(
+    name: str, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder/pylock.toml").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    path = tmp_path / name
+    assert main(["lock", "app", *PYTHON, "--index", str(index), "--output", str(path)]) == PublishError.exit_code
+    assert f"{path}: cannot write the lock file" in capsys.readouterr().err
+
+
+def test_published_lock_file_refuses_files_of_this_machine(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (index / "site.toml").write_text('url = "https://wheels.example"\n')
+    wheel = make_wheel(tmp_path / "elsewhere", "lib", "3.0")
+    (index / "simple/lib/index.html").write_text(f'<a href="{wheel.as_uri()}">{wheel.name}</a>')
+    assert main(["lock", "lib", *PYTHON, "--index", str(index), "--publish"]) == PublishError.exit_code
+    assert f"cannot lock a file of this machine: {wheel.as_uri()}" in capsys.readouterr().err
+    assert not (index / "ledger/lib/locks").exists()
+
+
+def test_lock_file_holds_the_sites_address_through_links(index: Path, tmp_path: Path) -> None:
+    (index / "site.toml").write_text('url = "https://wheels.example"\n')
+    (tmp_path / "a folder").mkdir()
+    link = tmp_path / "a folder/link"
+    link.symlink_to(index)
+    shown = str(tmp_path / "a folder/../a folder/link")
+    assert main(["lock", "app", *PYTHON, "--index", shown, "--ledger", str(index / "ledger"), "--publish"]) == 0
+    found = addresses((index / "ledger/app/locks/pylock.app-cp313.toml").read_text())
+    assert all(address and address.startswith("https://wheels.example/files/") for address in found)
+
+
+def test_lock_of_project_without_releases_is_refused(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (index / "ledger/failed/failures").mkdir(parents=True)
+    assert main(["lock", "failed", *PYTHON, "--index", str(index), "--publish"]) == PublishError.exit_code
+    assert "failed: not published" in capsys.readouterr().err
+
+
+def keep_lock(ledger: Path) -> Path:
+    """Keep a lock file of `app` in a ledger; return its path."""
+    wheel = 'url = "https://wheels.example/app.whl", name = "app-1.0-py3-none-any.whl", hashes = { sha256 = "0" }'
+    package = f'[[packages]]\nname = "app"\nversion = "1.0"\nwheels = [{{ {wheel} }}]\n'
+    write_lock(ledger, "app", "3.13", f'lock-version = "1.0"\ncreated-by = "test"\n{package}')
+    return ledger / "app/locks/pylock.app-cp313.toml"
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[", b'lock-version = "1.0"\n', b"a = " + b"[" * 9999])
+def test_damaged_lock_file_is_named(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = keep_lock(tmp_path / "ledger")
+    path.write_bytes(content)
+    options = ["--output", str(tmp_path), "--ledger", str(tmp_path / "ledger")]
+    assert main(["index", "--pages-only", *options]) == PublishError.exit_code
+    assert f"{path}: lock file is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "other"])
+def test_ledger_without_lock_file_at_its_name_is_refused(kind: str, tmp_path: Path) -> None:
+    path = keep_lock(tmp_path)
+    path.unlink()
+    make: dict[str, Callable[[], object]] = {
+        "folder": path.mkdir,
+        "pipe": partial(os.mkfifo, path),
+        "link": partial(path.symlink_to, path),
+    }
+    make.get(kind, partial(path.symlink_to, "/etc/passwd"))()
+    with pytest.raises(PublishError, match="lock file is damaged"):
+        read_locks(tmp_path, "app")
+
+
+def test_locks_that_are_a_file_are_refused(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (index / "site.toml").write_text('url = "https://wheels.example"\n')
+    (path := index / "ledger/app/locks").touch()
+    with pytest.raises(PublishError, match="it is not a folder"):
+        read_locks(index / "ledger", "app")
+    assert main(["lock", "app", *PYTHON, "--index", str(index), "--publish"]) == PublishError.exit_code
+    assert f"{path}/pylock.app-cp313.toml: cannot write" in capsys.readouterr().err
+
+
+def test_files_of_other_names_are_no_lock_files(tmp_path: Path) -> None:
+    folder = keep_lock(tmp_path).parent
+    for name in ("<b>.toml", "index.toml", "pylock.lib-cp313.toml", ".pylock.app-cp313.toml.1.tmp"):
+        (folder / name).touch()
+    assert list(read_locks(tmp_path, "app")) == ["pylock.app-cp313.toml"]
+
+
+def test_lock_file_is_published_to_the_byte(index: Path) -> None:
+    path = keep_lock(index / "ledger")
+    path.write_bytes(content := path.read_bytes().replace(b"\n", b"\r\n"))
+    write_pages(index)
+    assert (index / "project/app" / path.name).read_bytes() == content
+
+
+def test_project_page_offers_no_lock_file_of_yanked_version(index: Path) -> None:
+    name = keep_lock(index / "ledger").name
+    write_pages(index)
+    assert "Version 1.0 for Python 3.13" in (index / "project/app/index.html").read_text()
+    Ledger(index / "ledger").set_yanked("app", Version("1.0"), "wrong")
+    write_pages(index)
+    assert name not in (index / "project/app/index.html").read_text()
+    assert (index / "project/app" / name).is_file(), "its address stays"

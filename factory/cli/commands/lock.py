@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 
 from packaging.pylock import is_valid_pylock_path
@@ -14,10 +15,10 @@ from factory.cli.commands.index import DEFAULT_OUTPUT, default_ledger, pages_hin
 from factory.cli.options import add_python_option
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
-from factory.publish.lock_files import write_lock
+from factory.publish.ledger import Ledger
+from factory.publish.lock_files import parse_lock, write_lock, write_lock_file
 from factory.publish.resolver import lock
 from factory.site.config import load_settings
-from factory.util.atomic_files import write_if_changed
 
 DEFAULT_FILE = Path("pylock.toml")
 
@@ -53,19 +54,23 @@ def run(args: argparse.Namespace) -> int:
     if args.publish:
         return _publish(args)
     text = lock(args.requirements, python=args.python, index=_address(args.index))
-    write_if_changed(args.output, text.encode())
+    if isinstance(args.index, str):
+        _refuse_local_files(text)
+    with owned_by_user(args.output):
+        write_lock_file(args.output, text)
     print(f"{args.output}: {_count(text)} packages for Python {args.python}")
-    print(f"pip install -r {args.output}")
+    print(f"pip install -r {shlex.quote(str(args.output))}")
     return 0
 
 
 def _publish(args: argparse.Namespace) -> int:
     """Keep the lock file in the ledger, with the addresses that the index has for its users."""
-    if len(args.requirements) != 1 or isinstance(args.index, str):
-        args.refuse("argument --publish: takes one NAME and the folder of an index")
+    requirement = Requirement(args.requirements[0])
+    if len(args.requirements) != 1 or requirement.extras or isinstance(args.index, str):
+        args.refuse("argument --publish: takes one NAME without extras, and the folder of an index")
     folder: Path = args.ledger or default_ledger(args.index)
-    project = canonicalize_name(Requirement(args.requirements[0]).name)
-    if not (folder / project).is_dir():
+    project = canonicalize_name(requirement.name)
+    if not Ledger(folder).read_project(project):
         raise PublishError(f"{project}: not published in {folder}", hint=f"run: factory index {project}")
     site = load_settings(folder.parent).url
     if not site:
@@ -74,8 +79,9 @@ def _publish(args: argparse.Namespace) -> int:
             hint='write the index\'s address there: url = "https://..."',
         )
     text = lock(args.requirements, python=args.python, index=_address(args.index))
-    text = text.replace(f"{args.index.absolute().as_uri()}/", f"{site}/")
-    with owned_by_user(folder):
+    text = text.replace(f"{args.index.resolve().as_uri()}/", f"{site}/")
+    _refuse_local_files(text)
+    with owned_by_user(folder), Ledger(folder).locked():
         changed = write_lock(folder, project, args.python, text)
     args.output = args.index
     print(f"{project}: {_count(text)} packages for Python {args.python}{'' if changed else ', no change'}")
@@ -87,19 +93,40 @@ def _count(text: str) -> int:
     return text.count("[[packages]]")
 
 
+def _refuse_local_files(text: str) -> None:
+    """Refuse a lock file for other machines that names files of this one."""
+    for package in parse_lock(text).packages:
+        for wheel in package.wheels or ():
+            if not re.match("(?i)https?://", address := wheel.url or wheel.path or ""):
+                raise PublishError(
+                    f"{package.name}: cannot lock a file of this machine: {address}",
+                    hint="give the file an http address in the index",
+                )
+
+
 def _address(index: Path | str) -> str:
-    return index if isinstance(index, str) else (index / "simple").absolute().as_uri()
+    """Return the address of an index's simple pages, without links, which the index's own are relative to."""
+    if isinstance(index, str):
+        return index
+    if not (index / "simple").is_dir():
+        raise PublishError(
+            f"{index}: not an index: it has no folder simple/", hint="name its folder or its address: --index DIR"
+        )
+    return (index.resolve() / "simple").as_uri()
 
 
 def _index(text: str) -> Path | str:
-    return text if re.match(r"(https?|file)://", text) else Path(text)
+    return text if re.match("(?i)https?://", text) else Path(text)
 
 
 def _requirement(text: str) -> str:
     try:
-        return str(Requirement(text))
+        requirement = Requirement(text)
     except InvalidRequirement as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a requirement: {error}") from error
+    if requirement.url is not None:
+        raise argparse.ArgumentTypeError(f"{text!r} has an address: name a package of the index")
+    return str(requirement)
 
 
 def _lock_file(text: str) -> Path:
