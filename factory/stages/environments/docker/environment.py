@@ -29,7 +29,14 @@ from factory.host.docker_engine import address, connect, engine_errors
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
 from factory.stages.environments.base import Root
-from factory.stages.environments.docker.executions import end_cleanly, end_leftovers, lines, status_of, watched_process
+from factory.stages.environments.docker.executions import (
+    end_cleanly,
+    end_leftovers,
+    lines,
+    status_of,
+    wait_for_entry_point,
+    watched_process,
+)
 from factory.stages.environments.docker.image import REPOSITORY, ImageConfig, ensure_image
 from factory.stages.environments.docker.labels import (
     OWNER_LABEL,
@@ -335,6 +342,7 @@ class ContainerSandbox:
         )
         connection = container.attach_socket(params={"stdin": 1, "stream": 1})
         container.start()
+        wait_for_entry_point(self.client, str(container.id))
         return _Running(container=container, connection=connection)
 
     def _mounts(self, *, network: bool, read_only: bool) -> list[Mount]:

@@ -11,10 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factory.util.process_tree import end_orphans, end_workers
+from factory.util.process_tree import end_orphans, end_workers, process_tree
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+# For the first process of a container, on a machine with much other work.
+START_SECONDS = 30.0
 
 
 def lines(pieces: Iterator[bytes]) -> Iterator[str]:
@@ -55,14 +58,29 @@ def end_cleanly(client: DockerClient, execution: str) -> None:
             os.kill(process, signal.SIGKILL)
 
 
+def wait_for_entry_point(client: DockerClient, container: str) -> None:
+    """Wait until a container's first process has its child, which waits for the container's end.
+
+    A command that starts earlier gets a lower number than that child: `end_leftovers` would take one for the other.
+    """
+    first, deadline = first_of(client, container), time.monotonic() + START_SECONDS
+    while first is not None and len(process_tree(first)) == 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def end_leftovers(client: DockerClient, container: str) -> None:
     """End what a command left running in a container, as bubblewrap does.
 
     This is not possible with an engine on another machine.
     """
-    first = int(client.api.inspect_container(container)["State"]["Pid"])
-    if is_in_container(first, container):
+    if (first := first_of(client, container)) is not None:
         end_orphans(first)
+
+
+def first_of(client: DockerClient, container: str) -> int | None:
+    """Return the number of a container's first process on this machine; None with an engine on another one."""
+    first = int(client.api.inspect_container(container)["State"]["Pid"])
+    return first if is_in_container(first, container) else None
 
 
 def first_process(client: DockerClient, execution: str) -> int | None:
