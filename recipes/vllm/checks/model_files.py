@@ -37,14 +37,20 @@ SPECIAL = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_
 Fields = Mapping[str, Any]
 
 
-def write_model(gguf: Path, folder: Path) -> None:
-    """Write a model of llama's architecture into `folder`, with weights in float32."""
+def write_model(gguf: Path, folder: Path, layers: int | None = None) -> None:
+    """Write a model of llama's architecture into `folder`, with weights in float32.
+
+    With `layers` it has only so many: what it says is nonsense, and quickly said.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     reader = GGUFReader(gguf)
     fields = {name: field.contents() for name, field in reader.fields.items()}
+    fields["llama.block_count"] = layers or fields["llama.block_count"]
     heads = {"attn_q": fields["llama.attention.head_count"], "attn_k": fields["llama.attention.head_count_kv"]}
     weights = {}
     for tensor in reader.tensors:
+        if _layer(tensor.name) >= fields["llama.block_count"]:
+            continue
         kind = tensor.name.split(".")[-2]
         values = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         values = _in_order(values, heads[kind]) if kind in heads else values
@@ -53,6 +59,11 @@ def write_model(gguf: Path, folder: Path) -> None:
     configuration = _configuration(fields) | {"tie_word_embeddings": "lm_head.weight" not in weights}
     (folder / "config.json").write_text(json.dumps(configuration))
     _write_tokenizer(fields, folder)
+
+
+def _layer(name: str) -> int:
+    """Return the number of a tensor's layer, -1 for one outside."""
+    return int(name.split(".")[1]) if name.startswith("blk.") else -1
 
 
 def _name(name: str) -> str:
