@@ -33,6 +33,9 @@ OPTIONS = (
     f"--max-num-batched-tokens={CHUNK}",
     f"--block-size={BLOCK}",
     "--enable-prefix-caching",
+    # A model of two layers writes spaces for ever where JSON allows them.
+    "--structured-outputs-config.disable_any_whitespace=true",
+    "--structured-outputs-config.backend=xgrammar",
     "--host=127.0.0.1",
 )
 PROMPT = "The capital of France is"
