@@ -83,7 +83,9 @@ def test_reduced_index_is_all_that_is_left(contents: Contents) -> None:
     assert "bin/false" not in text
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(RISCV64.encode())[:40], gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(RISCV64.encode())[:40], gzip.compress(b"")], ids=["plain", "cut", "empty"]
+)
 def test_damaged_or_empty_index_is_refused(tmp_path: Path, log: MemoryLog, content: bytes) -> None:
     with pytest.raises(EnvironmentSetupError, match="no index of its files"):
         reduced(tmp_path, log, riscv64=content)
