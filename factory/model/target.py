@@ -105,5 +105,7 @@ DEFAULT_PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
 BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
 
 
+# The usual mode on other machines.
+HYBRID_MODE = "hybrid"
 # The mode on a riscv64 machine. Checks run on its own CPU, which is the profile of the same name.
 NATIVE_MODE = NATIVE_PROFILE = "native"

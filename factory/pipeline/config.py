@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from factory.model.job import Job
 from factory.model.recipe import Recipe
-from factory.model.target import DEFAULT_TARGET, NATIVE_MODE, NATIVE_PROFILE, TOOLCHAINS, Target
+from factory.model.target import DEFAULT_TARGET, HYBRID_MODE, NATIVE_MODE, NATIVE_PROFILE, TOOLCHAINS, Target
 from factory.stages.environments.registry import DEFAULT_ENVIRONMENT
 from factory.stages.environments.roots import default_mode, require_machine
 
@@ -22,7 +22,7 @@ class BuildConfig:
     """
 
     target: Target = DEFAULT_TARGET
-    mode: str = "hybrid"
+    mode: str = HYBRID_MODE
     environment: str = DEFAULT_ENVIRONMENT
     toolchain: str = TOOLCHAINS[0]
 

@@ -9,9 +9,9 @@ from packaging.utils import canonicalize_name
 
 from factory.model.job import Job
 from factory.model.record import BuildRecord
+from factory.model.target import HYBRID_MODE
 from factory.util.durations import parse_duration, show_duration
 
-HYBRID_MODE = "hybrid"
 # Packages that are named in the line; the rest are counted.
 NAMED = 5
 
@@ -49,7 +49,7 @@ def never_built(jobs: Iterable[Job], records: Iterable[BuildRecord], mode: str) 
 
 
 def stage_seconds(records: Iterable[BuildRecord], mode: str) -> Mapping[str, float]:
-    """Return the seconds of each stage of the newest build in a mode among a package's records."""
+    """Return the seconds of each stage of a package's newest build in a mode."""
     builds = _builds(records, mode)
     return {run.stage: run.seconds for run in builds[-1].stages} if builds else {}
 
@@ -73,7 +73,10 @@ def estimate_line(found: Sequence[Estimate], processors: int) -> str:
 
 
 def _builds(records: Iterable[BuildRecord], mode: str) -> list[BuildRecord]:
-    """Return the records of builds in a mode, without those of wheels that were only checked again."""
+    """Return the records of builds in a mode.
+
+    Those of wheels that were only checked again are left out.
+    """
     return [record for record in records if record.mode == mode and not record.wheel_of]
 
 

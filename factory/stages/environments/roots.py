@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from factory.errors import PrerequisiteMissing
 from factory.host import binfmt, native_programs
 from factory.model.distribution import DEFAULT_DISTRIBUTION
-from factory.model.target import NATIVE_MODE
+from factory.model.target import HYBRID_MODE, NATIVE_MODE
 from factory.stages.environments.base import MakeRoot, Root, RootRequest
 from factory.stages.environments.debian.layers import DebianLayers
 from factory.stages.environments.debian.native_tools import NOT_COMPILERS
@@ -115,12 +115,12 @@ def binutils_command(store: LayerStore, root: Root, tool: str) -> list[str]:
     return native_programs.native_command(DebianLayers(store).native_tools().tree, program)
 
 
-MODES: Mapping[str, MakeRoot] = {"hybrid": hybrid_root, "emulated": debian_root, NATIVE_MODE: debian_root}
+MODES: Mapping[str, MakeRoot] = {HYBRID_MODE: hybrid_root, "emulated": debian_root, NATIVE_MODE: debian_root}
 
 
 def default_mode() -> str:
     """Return the fastest mode of this machine."""
-    return NATIVE_MODE if binfmt.is_native() else "hybrid"
+    return NATIVE_MODE if binfmt.is_native() else HYBRID_MODE
 
 
 def require_machine(mode: str, environment: str) -> None:
