@@ -1,6 +1,7 @@
-"""Lock files (PEP 751) of published projects: every file that an installation takes, with its hash.
+"""Lock files (PEP 751) of published projects.
 
-They are kept in the ledger, one for each Python, and the site offers them.
+They name every file that an installation takes, with its hash. They are kept in the ledger, one for each Python, and
+the site offers them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NAME = re.compile(r"pylock\.([a-z0-9-]+)-cp(\d)(\d+)\.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockFile:
-    """A lock file's text, its Python (`3.14`), and the version of the project that it installs."""
+    """A lock file's text, its Python (`3.14`), and the project's version."""
 
     text: str
     python: str

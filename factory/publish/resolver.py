@@ -20,6 +20,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from factory.errors import CommandFailed, PublishError
 from factory.host.pip import pip_settings, uv_variables
 from factory.host.uv import VARIABLES
+from factory.publish.lock_files import parse_lock
 from factory.util import cancellation
 from factory.util.durations import show_duration
 from factory.util.hang_limits import TIMED_OUT
@@ -73,7 +74,9 @@ def resolve(root: str, *, python: str, environment: Mapping[str, str], log: LogS
 
 
 def lock(requirements: Sequence[str], *, python: str, index: str) -> str:
-    """Return a lock file (PEP 751) of all that `requirements` need on riscv64, from the index at `index` alone.
+    """Return a lock file (PEP 751) of all that `requirements` need on riscv64.
+
+    It comes from the index at the address `index` alone.
 
     Raises:
         Unresolvable, PublishError: as `resolve`, or they need nothing for this Python.
@@ -85,7 +88,7 @@ def lock(requirements: Sequence[str], *, python: str, index: str) -> str:
         reach = "check the index's address and the network"
         _compile(subject, wanted, answer, options, python=python, environment=environment, reach=reach)
         text = answer.read_text(encoding="utf-8")
-    if "[[packages]]" not in text:
+    if not parse_lock(text).packages:
         raise PublishError(
             f"{subject}: nothing to install on riscv64 with Python {python}",
             hint="leave out the marker (after the semicolon), or choose another --python",

@@ -28,7 +28,7 @@ PYTHON = ["--python", "3.13"]
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """Make an index of `app`, which needs `lib`, and of `engine`, which needs what the index lacks."""
+    """Make an index of `app`, which needs `lib`, and of `engine`, whose need it lacks."""
     folder = tmp_path / "out"
     files = folder / "files"
     for path in (

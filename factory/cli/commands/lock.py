@@ -90,7 +90,7 @@ def _publish(args: argparse.Namespace) -> int:
 
 
 def _count(text: str) -> int:
-    return text.count("[[packages]]")
+    return len(parse_lock(text).packages)
 
 
 def _refuse_local_files(text: str) -> None:
@@ -105,7 +105,10 @@ def _refuse_local_files(text: str) -> None:
 
 
 def _address(index: Path | str) -> str:
-    """Return the address of an index's simple pages, without links, which the index's own are relative to."""
+    """Return the address of an index's simple pages.
+
+    It has no symbolic links: the pages' own links are relative to it.
+    """
     if isinstance(index, str):
         return index
     if not (index / "simple").is_dir():
