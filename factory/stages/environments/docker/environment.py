@@ -29,14 +29,7 @@ from factory.host.docker_engine import address, connect, engine_errors
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
 from factory.stages.environments.base import Root
-from factory.stages.environments.docker.executions import (
-    end_cleanly,
-    end_leftovers,
-    lines,
-    status_of,
-    wait_for_entry_point,
-    watched_process,
-)
+from factory.stages.environments.docker import executions
 from factory.stages.environments.docker.image import REPOSITORY, ImageConfig, ensure_image
 from factory.stages.environments.docker.labels import (
     OWNER_LABEL,
@@ -237,14 +230,14 @@ class ContainerSandbox:
         started, tail = time.time(), Tail()
         created = self._create_execution(container, command)
         with (
-            cancellation.current().ended_by(lambda: end_cleanly(self.client, created["Id"])),
-            watched_elsewhere(lambda: watched_process(self.client, created["Id"])),
+            cancellation.current().ended_by(lambda: executions.end_cleanly(self.client, created["Id"])),
+            watched_elsewhere(lambda: executions.watched_process(self.client, created["Id"])),
         ):
-            for line in lines(self.client.api.exec_start(created["Id"], stream=True)):
+            for line in executions.lines(self.client.api.exec_start(created["Id"], stream=True)):
                 tail.append(line.rstrip())
                 log.write(line)
-        status = status_of(self.client, created["Id"])
-        end_leftovers(self.client, str(container.id))
+        status = executions.status_of(self.client, created["Id"])
+        executions.end_leftovers(self.client, str(container.id))
         if status != 0 and self._reached_memory_limit(container, started):
             reached = f"# out of memory: the container reached its memory limit of {self.limits.memory / 1e9:.1f} GB"
             tail.append(reached)
@@ -342,7 +335,7 @@ class ContainerSandbox:
         )
         connection = container.attach_socket(params={"stdin": 1, "stream": 1})
         container.start()
-        wait_for_entry_point(self.client, str(container.id))
+        executions.wait_for_entry_point(self.client, str(container.id))
         return _Running(container=container, connection=connection)
 
     def _mounts(self, *, network: bool, read_only: bool) -> list[Mount]:

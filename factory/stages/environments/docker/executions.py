@@ -59,9 +59,10 @@ def end_cleanly(client: DockerClient, execution: str) -> None:
 
 
 def wait_for_entry_point(client: DockerClient, container: str) -> None:
-    """Wait until a container's first process has its child, which waits for the container's end.
+    """Wait until a container's first process has its child.
 
-    A command that starts earlier gets a lower number than that child: `end_leftovers` would take one for the other.
+    That one waits for the container's end. A command that starts earlier gets a lower number than it: `end_leftovers`
+    would take one for the other.
     """
     first, deadline = first_of(client, container), time.monotonic() + START_SECONDS
     while first is not None and len(process_tree(first)) == 1 and time.monotonic() < deadline:
@@ -78,7 +79,10 @@ def end_leftovers(client: DockerClient, container: str) -> None:
 
 
 def first_of(client: DockerClient, container: str) -> int | None:
-    """Return the number of a container's first process on this machine; None with an engine on another one."""
+    """Return the number of a container's first process on this machine.
+
+    None with an engine on another machine.
+    """
     first = int(client.api.inspect_container(container)["State"]["Pid"])
     return first if is_in_container(first, container) else None
 
