@@ -56,7 +56,10 @@ def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Se
 
 
 def _report_estimate(planned: Sequence[Job], run: Run) -> None:
-    """Report how long the planned builds of new versions will take, by their packages' records."""
+    """Report how long the planned builds of new versions will take.
+
+    Their packages' records tell.
+    """
     records, mode = run.store.records_named({job.id[0] for job in planned}), run.config.mode
     found = estimates(never_built(planned, records, mode), records, mode)
     if line := estimate_line(found, run.slots.total):

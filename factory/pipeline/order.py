@@ -45,8 +45,6 @@ BUILD_LIMITS = HangLimits(silent=4 * 3600, idle=30 * 60)
 INSTALL_LIMITS = HangLimits(silent=3600)
 # Of compilers and linkers.
 FULL_DISK = "No space left on device"
-# In the job's folder: a stage that writes the source tree has started.
-BEGUN = "{}.begun"
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
 
 
@@ -94,7 +92,7 @@ class StageRunner:
         folder = self.prepared.folder
         self.checkpoints.undo("patch", "environment")
         for stage in ("environment", "build"):
-            (folder / BEGUN.format(stage)).unlink(missing_ok=True)
+            self._begun(stage).unlink(missing_ok=True)
         discard(self.prepared.work)
         forget_native_python(folder)
 
@@ -196,16 +194,20 @@ class StageRunner:
             discard_unless_noted(self.prepared.work / "objects")
 
     def _renew_after_interruption(self, stage: str, source: SourceTree, log: LogSink) -> bool:
-        """Renew the source tree if an earlier run of the stage, which may write there, did not end.
+        """Renew the source tree if an earlier run of the stage did not end.
 
-        Return whether it was renewed.
+        That may have written there. Returns whether the tree was renewed.
         """
-        started = self.prepared.folder / BEGUN.format(stage)
+        started = self._begun(stage)
         renewed = started.exists()
         if renewed:
             self._patch(source, log)
         started.touch()
         return renewed
+
+    def _begun(self, stage: str) -> Path:
+        """Return the file that says that a stage, which may write the source tree, has started."""
+        return self.prepared.folder / f"{stage}.begun"
 
     @contextmanager
     def _shell_hint(self) -> Iterator[None]:

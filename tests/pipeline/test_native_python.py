@@ -115,7 +115,7 @@ def test_both_pythons_make_the_same_wheel(
 def test_half_made_files_are_gone_on_the_riscv64_python(
     hook: str, tmp_path: Path, layout: object, hybrid: object, clean_root: object
 ) -> None:
-    """A process that is ended in the middle of a file leaves what the next one takes for a whole file."""
+    """The next process takes for whole what one that was ended left of a file."""
     source = tmp_path / "packages/half-made"
     source.mkdir(parents=True)
     texts = {"pyproject.toml": PYPROJECT, "setup.py": SETUP, "half_made.c": EXTENSION}

@@ -55,7 +55,10 @@ class Opening:
 
 
 class HalfMaker:
-    """A builder whose stages refuse half-made files of earlier runs; the first run of one `stage` fails."""
+    """A builder whose stages refuse half-made files of earlier runs.
+
+    The first run of one `stage` fails.
+    """
 
     IN_MANYLINUX = False
 

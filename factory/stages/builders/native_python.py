@@ -106,7 +106,7 @@ def require_no_change(build: Build) -> None:
 
 
 def must_start_over(folder: Path) -> bool:
-    """Report if a job's folder has an environment or a build of the native Python that do not count."""
+    """Report if a job's folder has work of the native Python that does not count."""
     return (folder / GIVEN_UP).exists() and (folder / MARKER).exists()
 
 

@@ -133,7 +133,10 @@ class Process:
 
 
 class StandardModules(machinery.FileFinder):
-    """Finder of the standard library's compiled modules: the native ones, as far as there are."""
+    """Finder of the standard library's compiled modules.
+
+    They are the native ones, as far as there are.
+    """
 
     def find_spec(self, name: str, target: object = None) -> machinery.ModuleSpec | None:
         """Return the module's place, or None for other modules."""
@@ -250,7 +253,10 @@ def find_riscv64_modules() -> None:
     )
 
     def standard_modules(folder: str) -> StandardModules:
-        """Return the finder for that folder alone: a build's own modules may come before it, of the same names."""
+        """Return the finder for that folder alone.
+
+        A build's own modules of the same names may come before it.
+        """
         if folder != STANDARD:
             raise ImportError(folder)
         return StandardModules(folder, *loaders)
