@@ -11,7 +11,7 @@ from pathlib import Path
 
 from factory.errors import CommandFailed, PrerequisiteMissing
 from factory.publish.release import Release
-from factory.util.process import run
+from factory.util.git import git
 
 # Commits on all sides of merges; a merge is compared with each of its parents, since it may itself change entries.
 ALL_COMMITS = ("log", "--full-history", "-m", "--no-renames")
@@ -24,12 +24,12 @@ def has_history(ledger: Path) -> bool:
         PrerequisiteMissing: it was, but the clone lacks the older commits.
     """
     try:
-        commit = _git(ledger, "log", "-1", "--format=%H", "--", ".")
+        commit = git(ledger, "log", "-1", "--format=%H", "--", ".")
     except (CommandFailed, PrerequisiteMissing, OSError):
         return False
     if not commit:
         return False
-    if _git(ledger, "rev-parse", "--is-shallow-repository").strip() == "true":
+    if git(ledger, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise PrerequisiteMissing(
             f"{ledger}: cannot read the ledger's history: its repository is a shallow clone without the older commits",
             hint="fetch the whole history: git fetch --unshallow",
@@ -42,7 +42,7 @@ def find_uncommitted(ledger: Path, releases: Sequence[Release]) -> tuple[str, ..
 
     Their loss would go unnoticed.
     """
-    committed = set(_git(ledger, "ls-tree", "-r", "--name-only", "HEAD", "--", ".").splitlines())
+    committed = set(git(ledger, "ls-tree", "-r", "--name-only", "HEAD", "--", ".").splitlines())
     return tuple(each.filename for each in releases if f"{each.project}/{each.filename}.json" not in committed)
 
 
@@ -65,8 +65,8 @@ def _broken(ledger: Path, entry: str, current: str | None) -> list[str]:
 def _touched(ledger: Path) -> set[str]:
     """Return entries that a commit or the working tree changed or removed."""
     only = ("--relative", "--name-only", "--diff-filter=DM")
-    committed = _git(ledger, *ALL_COMMITS, "--format=", *only, "--", ".")
-    pending = _git(ledger, "diff", "--no-renames", *only, "HEAD", "--", ".")
+    committed = git(ledger, *ALL_COMMITS, "--format=", *only, "--", ".")
+    pending = git(ledger, "diff", "--no-renames", *only, "HEAD", "--", ".")
     names = {line for line in (*committed.splitlines(), *pending.splitlines()) if line.endswith(".json")}
     return {name for name in names if len(Path(name).parts) == 2}
 
@@ -77,21 +77,16 @@ def _published_sha256s(ledger: Path, entry: str) -> list[str]:
     Commits on several branches may add it, or a merge alone.
     """
     added = ("--format=%H", "--diff-filter=A", "--", entry)
-    commits = _git(ledger, *ALL_COMMITS, "--no-merges", *added) or _git(ledger, *ALL_COMMITS, *added)
+    commits = git(ledger, *ALL_COMMITS, "--no-merges", *added) or git(ledger, *ALL_COMMITS, *added)
     return sorted({_sha256_at(ledger, commit, entry) for commit in commits.split()})
 
 
 def _sha256_at(ledger: Path, commit: str, entry: str) -> str:
     try:
-        return str(json.loads(_git(ledger, "show", f"{commit}:./{entry}"))["sha256"])
+        return str(json.loads(git(ledger, "show", f"{commit}:./{entry}"))["sha256"])
     except (ValueError, KeyError, TypeError):
         return "(unreadable)"
 
 
 def _name(entry: str) -> str:
     return Path(entry).name.removesuffix(".json")
-
-
-def _git(ledger: Path, *arguments: str) -> str:
-    # Publishing runs as root, and the repository belongs to its user.
-    return run(["git", "-c", "safe.directory=*", "-C", str(ledger), *arguments], what="git")
