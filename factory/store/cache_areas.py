@@ -26,13 +26,15 @@ class Area:
     """A folder of the cache.
 
     A tree's name ends with its key; the tree is complete if it contains `mark`. Files of a `hashed` area are in folders
-    named by their sha256. `rights` are the bits of modes that the area's files keep.
+    named by their sha256. `rights` are the bits of modes that the area's files keep. Files of a `dated` area are
+    failures: the newer one replaces the older one of the same name.
     """
 
     folder: Callable[[Layout], Path]
     items: Items = Items.FILES
     mark: str = ""
     hashed: bool = False
+    dated: bool = False
     rights: int = NO_SETUID
 
 
@@ -47,6 +49,7 @@ AREAS: Mapping[str, Area] = {
     "jobs": Area(folder=lambda layout: layout.jobs, items=Items.TREES, mark="steps"),
     "store/wheels": Area(folder=lambda layout: layout.store / "wheels", hashed=True),
     "store/records": Area(folder=lambda layout: layout.store / "records"),
+    "store/failures": Area(folder=lambda layout: layout.store / "failures", dated=True),
 }
 # Large areas, which are made or downloaded again if they are missing.
 ON_REQUEST = ("downloads", "layers")

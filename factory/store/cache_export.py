@@ -35,17 +35,18 @@ FILES_DEPTH = 8
 Report = Callable[[str], None]
 
 
-def export_cache(layout: Layout, target: Path, areas: Sequence[str], report: Report) -> int:
+def export_cache(layout: Layout, target: Path, areas: Sequence[str], report: Report, *, since: int = 0) -> int:
     """Write the items of `areas` to the file `target`, by rename; return their number.
 
-    A layer or job that another process is working on is excluded and reported.
+    A layer or job that another process is working on is excluded and reported. Items that did not change after `since`
+    (nanoseconds) are left out.
 
     Raises:
         StoreError: the disk is full, or the folder of `target` is missing.
     """
     with _renamed(target) as file, _compressed(file) as packed:
         tar = tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, bufsize=BUFFER)  # noqa: SIM115
-        writer = _Writer(tar=tar)
+        writer = _Writer(tar=tar, since=since)
         writer.note(FIRST, {"format": FORMAT})
         for name in areas:
             _export_area(name, AREAS[name], layout, writer, report)
@@ -62,7 +63,7 @@ def _export_area(name: str, area: Area, layout: Layout, writer: _Writer, report:
         _export_files(folder, name, writer)
         return
     for tree in sorted(folder.iterdir()):
-        if is_tree(tree.name) and (tree / area.mark).exists():
+        if is_tree(tree.name) and (tree / area.mark).exists() and writer.wants(tree):
             with held_if_free(lock_of(tree)) as alone:
                 if not alone:
                     report(f"{name}/{tree.name}: excluded: another process is working on it")
@@ -75,17 +76,26 @@ def _export_area(name: str, area: Area, layout: Layout, writer: _Writer, report:
 def _export_files(folder: Path, name: str, writer: _Writer) -> None:
     for entry in walk(folder, FILES_DEPTH, wanted=is_file):
         path = Path(entry.path)
-        if entry.is_file(follow_symlinks=False) and holes(entry) < HOLES_LIMIT:
+        if entry.is_file(follow_symlinks=False) and holes(entry) < HOLES_LIMIT and writer.wants_file(entry):
             writer.file(path, f"{name}/{path.relative_to(folder)}")
 
 
 @dataclass(slots=True, kw_only=True)
 class _Writer:
     tar: tarfile.TarFile
+    since: int = 0
     items: int = 0
     members: int = 0
     # For the current tree: the first name of each file with several names.
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def wants(self, tree: Path) -> bool:
+        """Report whether a folder or something in it changed since the wanted time."""
+        return not self.since or tree.stat().st_ctime_ns > self.since or any(map(self.wants_file, walk(tree)))
+
+    def wants_file(self, entry: os.DirEntry[str]) -> bool:
+        """Report whether a file changed since the wanted time, in any way: its times may be of a build's making."""
+        return not self.since or entry.stat(follow_symlinks=False).st_ctime_ns > self.since
 
     def note(self, name: str, value: object) -> None:
         """Add a JSON value about the archive itself."""

@@ -16,11 +16,12 @@ from pathlib import Path, PurePosixPath
 import zstandard
 
 from factory.errors import StoreError
-from factory.model.record import BuildRecord
+from factory.model.record import BuildFailure, BuildRecord
 from factory.store.archive_members import MemberInfo, create, is_whiteout, settle
 from factory.store.cache_areas import AREAS, Area, Items, area_of, is_file, is_tree, lock_of
 from factory.store.cache_export import BUFFER, FIRST, FORMAT, LAST, Report
-from factory.util.atomic_files import sha256_of, sync_trees
+from factory.store.store import Store
+from factory.util.atomic_files import changed_at, sha256_of, sync_trees
 from factory.util.jsonio import load
 from factory.util.locks import held, held_if_free
 from factory.util.paths import Layout
@@ -28,6 +29,9 @@ from factory.util.scratch import discard
 
 # The folder of each area to unpack into: on the same disk as its items, so that a rename puts them in place.
 PARTIAL = ".importing"
+# Its time is that of the last import.
+MARK = "imported"
+SUFFIX = ".tar.zst"
 _BELONGS = {Items.FILES: is_file, Items.TREES: is_tree}
 
 
@@ -52,11 +56,32 @@ def import_cache(layout: Layout, source: Path, report: Report) -> Sequence[Impor
         try:
             with _errors_named(source):
                 _unpack(source, layout)
-            return [
+            merged = [
                 _merge(name, area, layout, report) for name, area in AREAS.items() if _partial(area, layout).is_dir()
             ]
+            _forget_fixed(Store(layout.store))
+            (layout.root / MARK).touch()
+            return merged
         finally:
             _discard_partial(layout)
+
+
+def imported_at(layout: Layout) -> int:
+    """Return the time of the last import in nanoseconds, 0 if there was none."""
+    return changed_at(layout.root / MARK)
+
+
+def exported_files(source: Path) -> Sequence[Path]:
+    """Return the exported files in a folder and the folders in it, or the file itself."""
+    return sorted(source.rglob(f"*{SUFFIX}"), reverse=True) if source.is_dir() else [source]
+
+
+def _forget_fixed(store: Store) -> None:
+    """Remove failures of packages that were built after them, by another machine."""
+    for failure in store.failures():
+        record = store.latest(failure.name, failure.python)
+        if record is not None and record.finished > failure.finished:
+            store.forget_failure(record)
 
 
 def _partial(area: Area, layout: Layout) -> Path:
@@ -174,6 +199,7 @@ class _Unpacker:
             if area.hashed:
                 self._require_hashes(name, folder)
         self._require_records(_partial(AREAS["store/records"], self.layout))
+        self._require_failures(_partial(AREAS["store/failures"], self.layout))
 
     def _area(self, info: tarfile.TarInfo) -> str:
         path, area = PurePosixPath(info.name), area_of(info.name)
@@ -225,6 +251,15 @@ class _Unpacker:
             if path.name != f"{key}.json":
                 raise _refused(self.source, f"build record with another key: {path.name}")
 
+    def _require_failures(self, folder: Path) -> None:
+        for path in folder.glob("*"):
+            try:
+                failure = load(path, BuildFailure)
+            except StoreError as error:
+                raise _refused(self.source, f"damaged failure: {path.name}") from error
+            if path.name != f"{failure.name}-{failure.python}.json":
+                raise _refused(self.source, f"failure of another package: {path.name}")
+
     def _refuse(self, info: tarfile.TarInfo, cause: str) -> StoreError:
         return _refused(self.source, f"unsafe member {info.name!r}: {cause}")
 
@@ -241,7 +276,7 @@ def _merge(name: str, area: Area, layout: Layout, report: Report) -> Imported:
     trees = area.items is Items.TREES
     for path in sorted(partial.iterdir() if trees else partial.rglob("*")):
         if trees or path.is_file():
-            taken = _take_tree(path, name, area, layout, report) if trees else _take_file(path, partial)
+            taken = _take_tree(path, name, area, layout, report) if trees else _take_file(path, partial, area)
             added, kept = added + taken, kept + (not taken)
     return Imported(area=name, added=added, kept=kept)
 
@@ -259,10 +294,14 @@ def _take_tree(tree: Path, name: str, area: Area, layout: Layout, report: Report
     return False
 
 
-def _take_file(path: Path, partial: Path) -> bool:
+def _take_file(path: Path, partial: Path, area: Area) -> bool:
     final = partial.parent / path.relative_to(partial)
-    if final.exists():
+    if final.exists() and not (area.dated and _is_newer(path, final)):
         return False
     final.parent.mkdir(parents=True, exist_ok=True)
     path.rename(final)
     return True
+
+
+def _is_newer(failure: Path, known: Path) -> bool:
+    return load(failure, BuildFailure).finished > load(known, BuildFailure).finished

@@ -25,12 +25,12 @@ from factory.model.record import BuildRecord, StageRun
 from factory.pipeline.checkpoints import Checkpoints
 from factory.store.cache_areas import AREAS
 from factory.store.cache_export import FIRST, FORMAT, LAST, export_cache
-from factory.store.cache_import import Imported, import_cache
+from factory.store.cache_import import MARK, Imported, exported_files, import_cache, imported_at
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from factory.util.log import LogFile
 from factory.util.paths import Layout
-from tests.support.records import record
+from tests.support.records import FAILURE, record
 from tests.support.waiting import wait_until
 
 JOB, OBJECT = "demo-0123456789abcdef", "work/objects/a.o"
@@ -77,10 +77,10 @@ def bring(source: Path, layout: Layout) -> tuple[dict[str, Imported], list[str]]
 
 
 def contents(root: Path, *, folders: bool = False) -> dict[str, object]:
-    """Everything below a folder that a build or a root can see of it, locks aside."""
+    """Everything below a folder that a build or a root can see of it, without locks and the mark of an import."""
     found: dict[str, object] = {}
     for path in sorted(root.rglob("*")):
-        if path.suffix != ".lock" and (folders or path.is_symlink() or not path.is_dir()):
+        if path.suffix != ".lock" and path.name != MARK and (folders or path.is_symlink() or not path.is_dir()):
             status = path.lstat()
             what = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
             found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_uid, status.st_mtime_ns, what)
@@ -221,6 +221,73 @@ def test_import_of_missing_or_foreign_file_fails(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a text")
     with pytest.raises(StoreError, match="not written by `factory cache export`"):
         bring(tmp_path / "text", Layout(tmp_path / "two"))
+
+
+def new_members(layout: Layout, target: Path) -> set[str]:
+    """Export what is new in a cache; return the names of its files."""
+    export_cache(layout, target, list(AREAS), lambda _line: None, since=imported_at(layout))
+    with (
+        target.open("rb") as file,
+        zstandard.ZstdDecompressor().stream_reader(file) as packed,
+        tarfile.open(fileobj=packed, mode="r|") as tar,
+    ):
+        return {info.name for info in tar if info.isfile()} - {FIRST, LAST}
+
+
+def test_new_export_has_only_changes_since_import(packed: Path, tmp_path: Path) -> None:
+    """Times of files are a build's to choose, so a change counts whatever they say."""
+    layout = Layout(tmp_path / "there")
+    bring(packed, layout)
+    assert new_members(layout, tmp_path / "nothing.tar.zst") == set()
+    write(layout.logs / "other/build.log", "log")
+    write(layout.layers / "more-0123456789abcdef/layer.json", "{}")
+    write(layout.jobs / JOB / OBJECT, "compiled again")
+    os.utime(layout.jobs / JOB / OBJECT, ns=(ODD_TIME, ODD_TIME))
+    found = new_members(layout, tmp_path / "new.tar.zst")
+    assert f"jobs/{JOB}/steps/source.json" in found
+    assert {name for name in found if not name.startswith("jobs/")} == {
+        "logs/other/build.log",
+        "layers/more-0123456789abcdef/layer.json",
+    }
+
+
+def test_new_export_without_import_has_everything(tmp_path: Path) -> None:
+    layout = make_cache(tmp_path / "here")
+    assert imported_at(layout) == 0
+    assert "logs/demo/build.log" in new_members(layout, tmp_path / "all.tar.zst")
+
+
+def test_exported_files_of_folder_are_the_newest_wave_first(tmp_path: Path) -> None:
+    for name in ("built-1-1/new.tar.zst", "built-2-1/new.tar.zst", "plan/plan.json"):
+        write(tmp_path / name, "")
+    assert [path.parent.name for path in exported_files(tmp_path)] == ["built-2-1", "built-1-1"]
+    assert exported_files(tmp_path / "file.tar.zst") == [tmp_path / "file.tar.zst"]
+
+
+def failed(layout: Layout, finished: str) -> Store:
+    store = Store(layout.store)
+    store.add_failure(replace(FAILURE, finished=finished))
+    return store
+
+
+def test_newer_failure_replaces_older_one(tmp_path: Path) -> None:
+    old, new = Layout(tmp_path / "old"), Layout(tmp_path / "new")
+    failed(old, "2026-01-01T00:00:00+00:00")
+    failed(new, "2026-02-01T00:00:00+00:00")
+    for layout, other in ((old, new), (new, old)):
+        export(layout, tmp_path / "one.tar.zst")
+        bring(tmp_path / "one.tar.zst", other)
+        assert [each.finished[:7] for each in Store(other.store).failures()] == ["2026-02"]
+
+
+@pytest.mark.parametrize(("finished", "left"), [("2025-12-01T00:00:00+00:00", 0), ("2026-02-01T00:00:00+00:00", 1)])
+def test_import_of_later_build_removes_its_failure(tmp_path: Path, finished: str, left: int) -> None:
+    """The record is of 2026-01-01."""
+    export(make_cache(tmp_path / "here"), tmp_path / "cache.tar.zst")
+    layout = Layout(tmp_path / "there")
+    store = failed(layout, finished)
+    bring(tmp_path / "cache.tar.zst", layout)
+    assert len(store.failures()) == left
 
 
 def hostile(tmp_path: Path, *members: tarfile.TarInfo, form: int = FORMAT) -> Path:

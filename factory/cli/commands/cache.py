@@ -11,7 +11,7 @@ from factory.cli.console import Reporter, print_table
 from factory.host.ownership import owned_by_user
 from factory.store.cache_areas import AREAS, ON_REQUEST
 from factory.store.cache_export import export_cache
-from factory.store.cache_import import import_cache
+from factory.store.cache_import import exported_files, import_cache, imported_at
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
 from factory.util.paths import default_layout
 
@@ -26,8 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export.add_argument("file", type=Path, metavar="FILE", help="file to write, as in factory-cache.tar.zst")
     export.add_argument("--layers", action="store_true", help="include root filesystems")
     export.add_argument("--downloads", action="store_true", help="include downloaded sources and models")
-    load = _add(actions, "import", _import, "add the contents of an exported file; existing items stay unchanged")
-    load.add_argument("file", type=Path, metavar="FILE", help="file that `factory cache export` wrote")
+    export.add_argument("--new", action="store_true", help="only what was added or changed since the last import")
+    load = _add(actions, "import", _import, "add the contents of exported files; existing items stay unchanged")
+    load.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="file that factory cache export wrote, or a folder of them",
+    )
+    load.add_argument("--missing-ok", action="store_true", help="skip files and folders that do not exist")
     _add(actions, "info", _info, "show folder sizes, builds in progress and ccache statistics")
     prune = _add(actions, "prune", _prune, "remove builds and root filesystems that were not used lately")
     prune.add_argument(
@@ -63,15 +71,21 @@ def _export(args: argparse.Namespace) -> None:
     reporter, started = Reporter(), time.monotonic()
     areas = [name for name in AREAS if name not in ON_REQUEST or getattr(args, name)]
     with owned_by_user(args.file):
-        items = export_cache(default_layout(), args.file, areas, reporter.line)
+        since = imported_at(default_layout()) if args.new else 0
+        items = export_cache(default_layout(), args.file, areas, reporter.line, since=since)
     size = args.file.stat().st_size / 1e6
     reporter.line(f"{args.file}: {items} items, {size:.1f} MB, in {time.monotonic() - started:.1f} s")
 
 
 def _import(args: argparse.Namespace) -> None:
-    imported = import_cache(default_layout(), args.file, Reporter().line)
-    rows = [(entry.area, str(entry.added), str(entry.kept)) for entry in imported]
-    print_table(("area", "added", "kept"), rows)
+    wanted = [file for file in args.files if file.exists() or not args.missing_ok]
+    rows = [
+        (file.name, entry.area, str(entry.added), str(entry.kept))
+        for each in wanted
+        for file in exported_files(each)
+        for entry in import_cache(default_layout(), file, Reporter().line)
+    ]
+    print_table(("file", "area", "added", "kept"), rows)
 
 
 def _info(args: argparse.Namespace) -> None:
