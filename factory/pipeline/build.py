@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.errors import FactoryError, TimeLimitReached
-from factory.model.job import Job
-from factory.model.record import AuditSummary, BuildFailure, BuildRecord
+from factory.errors import FactoryError, StoreError, TimeLimitReached
+from factory.model.job import Job, JobId
+from factory.model.record import AuditSummary, BuildRecord
 from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.estimates import estimate_line, estimates, never_built, stage_seconds
+from factory.pipeline.failures import failure_of
 from factory.pipeline.incremental import ends_untouched
 from factory.pipeline.job import Records, prepare_job
 from factory.pipeline.metadata import describe
 from factory.pipeline.order import STAGES, StageRunner, audit_into_log
-from factory.pipeline.plan import plan
+from factory.pipeline.plan import plan_each
 from factory.pipeline.run import Run
-from factory.pipeline.scheduler import first_line, require_all_done, run_graph
+from factory.pipeline.scheduler import Outcome, first_line, require_all_done, run_graph
 from factory.pipeline.unstored import note_job
 from factory.stages.audit.summary import summarize
 from factory.util.failure_hints import is_machines_fault
 from factory.util.jsonio import timestamp
-from factory.util.redaction import redact
 from factory.util.scratch import discard
 from factory.util.wheel_tags import serves
 
@@ -43,16 +43,50 @@ def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Se
     Raises:
         FactoryError: the first failure. Packages that don't depend on the failed one are built all the same.
     """
-    planned = plan(names, pythons, run.recipes.by_name, lambda recipe: describe(recipe, run), toolchains)
+    wanted = [(name, python) for python in pythons for name in names]
+    results = build_each(wanted, run, toolchains)
+    results.require_all_done()
+    return results.records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Jobs of a run, dependencies first, and what became of each."""
+
+    jobs: Mapping[JobId, Job]
+    outcome: Outcome[JobId, BuildRecord]
+
+    @property
+    def records(self) -> list[BuildRecord]:
+        """The records of the jobs that are done."""
+        return [self.outcome.done[each] for each in self.jobs if each in self.outcome.done]
+
+    def require_all_done(self) -> None:
+        """Raise an error if a job is not done, as `scheduler.require_all_done` does."""
+        require_all_done(self.outcome, lambda each: self.jobs[each].label)
+
+
+def build_each(
+    wanted: Sequence[tuple[str, str]], run: Run, toolchains: Sequence[str] = (), *, others: bool = True
+) -> Results:
+    """Build recipes, each for a Python, with their dependencies.
+
+    Without `others`, dependencies are only taken from the store: another machine builds them.
+    """
+    planned = plan_each(wanted, run.recipes.by_name, lambda recipe: describe(recipe, run), toolchains)
+    named = {(canonicalize_name(run.recipes.find(name).name), python) for name, python in wanted}
     jobs = {job.id: job for job in planned}
+    own = {each for each in jobs if others or each[:2] in named}
     needs = {each: job.needs for each, job in jobs.items()}
-    _report_estimate(planned, run)
-    with run.reporter.overall(len(jobs), at_once=min(run.recipes_at_once, len(jobs))):
-        at_once = run.recipes_at_once
-        with _failures_shown(run, several=len(jobs) > 1) as show:
-            outcome = run_graph(needs, lambda each, records: _work_on(jobs[each], records, run, show), at_once=at_once)
-    require_all_done(outcome, lambda each: jobs[each].label)
-    return [outcome.done[each] for each in jobs]
+    _report_estimate([jobs[each] for each in own], run)
+
+    def work(each: JobId, records: Records) -> BuildRecord:
+        return _work_on(jobs[each], records, run, show, stored=each not in own)
+
+    overall = run.reporter.overall(len(jobs), at_once=min(run.recipes_at_once, len(jobs)))
+    with overall, _failures_shown(run, several=len(jobs) > 1) as show:
+        outcome = run_graph(needs, work, at_once=run.recipes_at_once)
+    return Results(jobs=jobs, outcome=outcome)
 
 
 def _report_estimate(planned: Sequence[Job], run: Run) -> None:
@@ -87,10 +121,10 @@ def _failures_shown(run: Run, *, several: bool) -> Iterator[ShowFailure]:
         raise
 
 
-def _work_on(job: Job, records: Records, run: Run, show: ShowFailure) -> BuildRecord:
+def _work_on(job: Job, records: Records, run: Run, show: ShowFailure, *, stored: bool) -> BuildRecord:
     try:
         with run.slots.sharing():
-            record = _build_job(job, records, run)
+            record = (_stored if stored else _build_job)(job, records, run)
     except Exception as error:
         if not isinstance(error, TimeLimitReached):
             show(job, error)
@@ -106,17 +140,22 @@ def _record_failure(job: Job, error: Exception, run: Run) -> None:
         return
     if error.machines_fault or is_machines_fault(error.message):
         return
-    run.store.add_failure(
-        BuildFailure(
-            name=job.id[0],
-            version=job.recipe.version,
-            python=job.python,
-            stage=error.stage,
-            finished=timestamp(),
-            message=redact(error.message.replace(str(run.layout.root), "$FACTORY_CACHE")),
-            project=canonicalize_name(job.recipe.distribution),
+    run.store.add_failure(failure_of(job.recipe, job.python, error, run.layout.root))
+
+
+def _stored(job: Job, records: Records, run: Run) -> BuildRecord:
+    """Return the stored build of a job that another machine builds.
+
+    Raises:
+        StoreError: there is none.
+    """
+    record = run.store.record(prepare_job(job, records, run).key)
+    if record is None:
+        raise StoreError(
+            f"{job.label}: not in the store: no group has built it",
+            hint=f"see the log of its group, or build it here: factory build {job.recipe.name}",
         )
-    )
+    return record
 
 
 def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:

@@ -37,10 +37,21 @@ def plan(
     Raises:
         RecipeError: a name has no recipe, recipes depend on each other, or a recipe excludes a Python.
     """
+    return plan_each([(name, python) for python in pythons for name in names], recipes, describe, toolchains)
+
+
+def plan_each(
+    wanted: Sequence[tuple[str, str]],
+    recipes: Mapping[str, Recipe],
+    describe: Describe,
+    toolchains: Sequence[str] = (),
+) -> list[Job]:
+    """Plan the jobs for pairs of a recipe's name and a Python, as `plan` does."""
     jobs: dict[JobId, Job] = {}
-    wanted = [find_recipe(name, recipes) for name in names]
+    pythons = list(dict.fromkeys(python for _, python in wanted))
     providers = _Providers(recipes, describe)
-    waiting = [each for python in pythons for recipe in wanted for each in _named(recipe, python, toolchains)]
+    named = [(find_recipe(name, recipes), python) for name, python in wanted]
+    waiting = [each for recipe, python in named for each in _named(recipe, python, toolchains)]
     while waiting:
         each = waiting.pop()
         if each not in jobs:

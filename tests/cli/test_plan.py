@@ -10,6 +10,8 @@ import pytest
 from factory.cli.commands import plan, why
 from factory.cli.main import parse_arguments
 from factory.errors import RecipeError
+from factory.model.build_plan import BuildPlan
+from factory.util.jsonio import load
 from tests.support.checkouts import add_recipe, make_checkout
 
 NOT_MADE = "native layer: not made yet"
@@ -90,3 +92,46 @@ def test_plan_of_missing_source_is_an_error(project: Path) -> None:
     file.write_text(file.read_text().replace("packages/asks", "packages/nowhere"))
     with pytest.raises(RecipeError, match=r"source\.path"):
         plan.run(parse_arguments(["plan", "asks"]))
+
+
+def matrix(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[dict[str, object]]]:
+    args = parse_arguments(["plan", "--github-matrix", "--processors", "4", *arguments])
+    assert plan.run(args) == 0
+    found: list[list[dict[str, object]]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_matrix_of_plan_is_one_output(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fromJSON` of a workflow reads it: a list of jobs for each wave, some of them empty."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(project / "outputs"))
+    first, *others = matrix(capsys, "--all", "--output", "plan.json")
+    assert first == [{"group": "1-1", "title": "vectors-c, asks", "minutes": 5}]
+    assert others == [[]] * 5
+    (line,) = (project / "outputs").read_text().splitlines()
+    assert json.loads(line.removeprefix("waves=")) == [first, *others]
+    (group,) = load(project / "plan.json", BuildPlan).groups
+    assert [(build.name, build.python, build.reason) for build in group.builds] == [
+        ("vectors-c", "3.13", NOT_MADE),
+        ("asks", "3.13", "vectors-c is built before"),
+    ]
+
+
+def test_names_in_one_word_are_separated(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A workflow has one input for all of them, quoted."""
+    for word in ("vectors-c asks", "vectors-c,asks", " vectors-c\n asks "):
+        assert matrix(capsys, "--", word)[0][0]["title"] == "vectors-c, asks"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--all", "asks"], ["--all", "--changed-since", "HEAD"]])
+def test_plan_takes_one_kind_of_selection(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    args = parse_arguments(["plan", *arguments])
+    with pytest.raises(SystemExit):
+        plan.run(args)
+    assert "either names of recipes, or --all, or --changed-since" in capsys.readouterr().err
+
+
+def test_plan_all_lists_every_recipe(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan.run(parse_arguments(["plan", "--all", "--json"])) == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["vectors-c", "asks"]

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
 from factory.errors import BuildFailed
-from tests.support.checkouts import ONE_PROFILE, PACKAGES, SUMS, Checkout, add_recipe, make_checkout
+from tests.support.checkouts import ONE_PROFILE, SUMS, Checkout, add_recipe, copy_package, make_checkout
 from tests.support.processes import survivors
 
 pytestmark = pytest.mark.environment
-
-
-def copy_package(folder: Path, name: str, *, requires: str = '"setuptools>=77"') -> None:
-    """Copy tests/packages/vectors-c under another name."""
-    shutil.copytree(PACKAGES / "vectors-c", folder / name)
-    project = folder / name / "pyproject.toml"
-    text = project.read_text().replace('name = "vectors-c"', f'name = "{name}"')
-    project.write_text(text.replace('"setuptools>=77"', requires))
 
 
 def test_a_failure_stops_only_what_needs_it(fresh_cache: Path, tmp_path: Path) -> None:

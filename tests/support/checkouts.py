@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -105,3 +106,11 @@ def make_cache(cache: Path, layout: Layout) -> Path:
     (cache / "layers").symlink_to(layout.layers)
     (cache / "packages").symlink_to(layout.package_caches)
     return cache
+
+
+def copy_package(folder: Path, name: str, *, requires: str = '"setuptools>=77"') -> None:
+    """Copy tests/packages/vectors-c under another name."""
+    shutil.copytree(PACKAGES / "vectors-c", folder / name)
+    project = folder / name / "pyproject.toml"
+    text = project.read_text().replace('name = "vectors-c"', f'name = "{name}"')
+    project.write_text(text.replace('"setuptools>=77"', requires))

@@ -10,6 +10,7 @@ from factory.errors import RecipeError
 from factory.model.recipe import Recipe
 from factory.recipes import loader
 from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.stages.sources.pypi import PypiSource
 
 SHA256 = "0123456789abcdef" * 4
 SMALLEST = f"""\
@@ -43,3 +44,9 @@ def problems_of(root: Path, text: str) -> list[str]:
     with pytest.raises(RecipeError) as caught:
         load_recipes(root)
     return caught.value.message.replace(f"{directory}/", "").splitlines()
+
+
+def recipe_named(name: str) -> Recipe:
+    """Return a recipe of a source that nobody fetches."""
+    pin = PypiSource(project=name, version="1.0", sha256=SHA256)
+    return Recipe(name=name, version="1.0", directory=Path("recipes", name), source=pin)

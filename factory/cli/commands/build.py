@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 from factory.cli.console import print_table
 from factory.cli.options import (
@@ -16,14 +17,18 @@ from factory.cli.options import (
     make_run,
     wanted_pythons,
 )
+from factory.cli.summary_table import markdown_table
 from factory.cli.values import count, duration
-from factory.errors import TimeLimitReached
+from factory.cli.workflow_files import add_summary
+from factory.errors import StoreError, TimeLimitReached
+from factory.model.build_plan import BuildPlan, PlannedGroup
 from factory.model.record import BuildRecord
-from factory.pipeline.build import build
+from factory.pipeline.build import Results, build_each
 from factory.pipeline.job_slots import CompileSlots, processors
+from factory.pipeline.run import Run
 from factory.store.store import Store
 from factory.util import cancellation
-from factory.util.jsonio import dumps
+from factory.util.jsonio import dumps, load
 
 NEEDS_ROOT = True
 # Two keep the processors busy: one compiles while the other is in a stage with little parallel work.
@@ -32,7 +37,13 @@ DEFAULT_RECIPES = 2
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="+", metavar="NAME", help="recipe: a folder below recipes/")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe: a folder below recipes/")
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="plan that factory plan --output wrote")
+    parser.add_argument(
+        "--group",
+        metavar="ID",
+        help="group of the plan to build; what it needs of others is taken from the store",
+    )
     add_pythons_option(parser)
     add_toolchains_option(parser)
     add_build_options(parser)
@@ -57,14 +68,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="parallel recipes (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the build records as JSON")
+    parser.set_defaults(refuse=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build, and print a table of the wheels or their records."""
+    if bool(args.names) == bool(args.group) or bool(args.plan) != bool(args.group):
+        args.refuse("give either names of recipes, or --plan FILE and --group ID")
     chosen = replace(make_run(args), slots=CompileSlots(args.jobs), recipes_at_once=args.recipes)
+    group = find_group(args.plan, args.group) if args.group else None
     started = time.monotonic()
     with _limited(args.time_limit):
-        records = build(args.names, wanted_pythons(args), chosen, tuple(dict.fromkeys(args.toolchain or ())))
+        results = _build(group, chosen, args)
+    add_summary(markdown_table(results, group, chosen.store))
+    records = results.records
+    try:
+        results.require_all_done()
+    except TimeLimitReached as error:
+        if group is None or not group.resumes:
+            raise
+        chosen.reporter.line(f"{error.message}\nthe next wave resumes this group")
     if args.json:
         print(dumps(tuple(records)), end="")
     else:
@@ -72,6 +95,27 @@ def run(args: argparse.Namespace) -> int:
         wheels = len({record.wheel_sha256 for record in records})
         chosen.reporter.line(f"{wheels} wheels in {time.monotonic() - started:.1f} s")
     return 0
+
+
+def _build(group: PlannedGroup | None, run: Run, args: argparse.Namespace) -> Results:
+    toolchains = tuple(dict.fromkeys(args.toolchain or ()))
+    if group is not None:
+        return build_each([(each.name, each.python) for each in group.builds], run, toolchains, others=False)
+    return build_each([(name, python) for python in wanted_pythons(args) for name in args.names], run, toolchains)
+
+
+def find_group(plan: Path, name: str) -> PlannedGroup:
+    """Return a group of a plan's file.
+
+    Raises:
+        StoreError: there is no such file or group, or it is damaged.
+    """
+    if not plan.is_file():
+        raise StoreError(f"{plan}: file not found", hint="write it: factory plan --all --github-matrix --output FILE")
+    groups = {group.id: group for group in load(plan, BuildPlan).groups}
+    if name not in groups:
+        raise StoreError(f"{plan}: no group {name!r}", hint=f"its groups: {', '.join(groups) or 'none'}")
+    return groups[name]
 
 
 def _limited(seconds: int | None) -> AbstractContextManager[object]:

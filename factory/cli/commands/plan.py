@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from factory.cli.build_matrix import add_matrix_options, print_matrix
 from factory.cli.console import print_table
 from factory.cli.options import (
     DEFAULT_MODE,
@@ -24,6 +26,7 @@ from factory.pipeline.metadata import describe
 from factory.pipeline.outlook import Outlook, forecast
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
+from factory.pipeline.selection import Selection, select, touched_with_dependants
 from factory.stages.environments.registry import DEFAULT_ENVIRONMENT
 from factory.stages.sources import patches
 from factory.util.paths import shown_path
@@ -34,25 +37,55 @@ COMMAND_LINE = "command line"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="+", metavar="NAME", help="recipe: a folder below recipes/")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe: a folder below recipes/; several in one word")
+    parser.add_argument("--all", action="store_true", help="all recipes, each for the Pythons that it allows")
+    parser.add_argument(
+        "--changed-since",
+        metavar="REV",
+        help="the recipes whose files or patches differ from this revision of git, and those that need them",
+    )
     parser.add_argument("--explain", action="store_true", help="show each value of the named recipes with its origin")
     add_pythons_option(parser)
     add_toolchains_option(parser)
     add_build_options(parser)
     parser.add_argument("--json", action="store_true", help="print the jobs or the values as JSON")
+    add_matrix_options(parser)
+    parser.set_defaults(refuse=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a table of the jobs, or of the values of the named ones."""
-    chosen, pythons = make_run(args), wanted_pythons(args)
+    names = [name for word in args.names for name in re.split(r"[\s,]+", word) if name]
+    if sum(map(bool, (names, args.all, args.changed_since))) != 1:
+        args.refuse("give either names of recipes, or --all, or --changed-since REV")
+    chosen = make_run(args)
+    if args.github_matrix:
+        print_matrix(_selection(names, chosen, args), chosen, args)
+        return 0
     toolchains = tuple(dict.fromkeys(args.toolchain or ()))
-    jobs = plan(args.names, pythons, chosen.recipes.by_name, lambda each: describe(each, chosen), toolchains)
+    if names:
+        pythons, recipes = wanted_pythons(args), chosen.recipes.by_name
+        jobs: Sequence[Job] = plan(names, pythons, recipes, lambda each: describe(each, chosen), toolchains)
+    else:
+        jobs = _selection(names, chosen, args).jobs
     if args.explain:
-        named = {chosen.recipes.find(name).name for name in args.names}
+        named = {chosen.recipes.find(name).name for name in names or [job.recipe.name for job in jobs]}
         _print_values([job for job in jobs if job.recipe.name in named], chosen, args)
     else:
         _print_jobs(forecast(chosen).outlooks(jobs), chosen, as_json=args.json)
     return 0
+
+
+def _selection(names: Sequence[str], run: Run, args: argparse.Namespace) -> Selection:
+    """Select recipes for the Pythons that they allow; say which can't be planned."""
+    pythons = wanted_pythons(args)
+    if args.changed_since:
+        found = touched_with_dependants(args.changed_since, pythons, run)
+    else:
+        found = select(names or run.recipes.by_name, pythons, run)
+    for failure in found.refused:
+        run.reporter.line(f"{failure.name} {failure.version}: not planned: {failure.message}")
+    return found
 
 
 def _print_jobs(found: Sequence[Outlook], run: Run, *, as_json: bool) -> None:
