@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 # Start of constants from factory/model/, written by `.ci/nox reference`.
 # The Pythons of the wheels, and the newest glibc that a wheel may need.
@@ -58,10 +59,13 @@ THEAD = 0x5B7
 # Newer cores have another number, even if a device tree gives them the old name, as for the SG2044.
 DRAFT_ARCHITECTURE = 0
 DRAFT_CORES = re.compile(r"thead,c9(06|10|20)\b")
+RVA22 = frozenset({"zba", "zbb", "zbs"})
 # VLEN in bits of known cores, for use when the register is not readable.
 KNOWN_VLEN = {"spacemit,x60": 256, "spacemit,x100": 256, "thead,c908": 128, "sifive,x280": 512}
-
-RVA22 = frozenset({"zba", "zbb", "zbs"})
+# Vendors' kernels may have no `uarch` line, and list few of the extensions: SpacemiT's 6.1 lists neither Zba nor Zvfh.
+CORES_BY_MODEL = {"Spacemit(R) X60": "spacemit,x60", "Spacemit(R) X100": "spacemit,x100"}
+CORES_BY_NUMBERS = {(0x710, 0x8000000058000001): "spacemit,x60"}
+KNOWN_EXTENSIONS = {"spacemit,x60": RVA22 | {"zfhmin", "zvfh", "zvfhmin"}}
 
 
 class Cpu(NamedTuple):
@@ -177,16 +181,29 @@ def read_cpuinfo(text: str) -> Cpu:
     cores = [fields for fields in map(_fields, re.split(r"\n\s*\n", text.strip())) if "isa" in fields]
     if not cores:
         return Cpu(name="", extensions=frozenset(), vectors="", vlen=0, asked="cpuinfo")
-    extensions = frozenset.intersection(*(_extensions(core["isa"]) for core in cores))
+    extensions = frozenset.intersection(*map(_extensions_of, cores))
     vectors = _weakest({_vectors_of(core) for core in cores})
     first = cores[0]
     return Cpu(
         name=first.get("model name") or first.get("uarch", ""),
         extensions=extensions if vectors == "1.0" else extensions - {"v"},
         vectors=vectors,
-        vlen=KNOWN_VLEN.get(first.get("uarch", ""), 0) if vectors == "1.0" else 0,
+        vlen=KNOWN_VLEN.get(_core_name(first), 0) if vectors == "1.0" else 0,
         asked="cpuinfo",
     )
+
+
+def _core_name(core: dict[str, str]) -> str:
+    """Return a core's name as device trees have it, empty if it is unknown."""
+    numbers = (_number(core, "mvendorid"), _number(core, "marchid"))
+    by_model = CORES_BY_MODEL.get(core.get("model name", ""), "")
+    return core.get("uarch") or by_model or CORES_BY_NUMBERS.get(numbers, "")  # type: ignore[arg-type]
+
+
+def _extensions_of(core: dict[str, str]) -> frozenset[str]:
+    """Return the listed extensions, and those that a known core has without a mention."""
+    listed = _extensions(core["isa"])
+    return listed | KNOWN_EXTENSIONS.get(_core_name(core), frozenset()) if "v" in listed else listed
 
 
 def _weakest(vectors: set[str]) -> str:
@@ -216,7 +233,7 @@ def _vectors_of(core: dict[str, str]) -> str:
         return "draft"
     if "v" not in _extensions(core["isa"]):
         return "draft" if "xtheadvector" in core["isa"] else ""
-    name = core.get("uarch", "")
+    name = _core_name(core)
     named = "draft" if DRAFT_CORES.search(name) else "1.0" if name in KNOWN_VLEN else ""
     return _version(_number(core, "mvendorid"), _number(core, "marchid"), named)
 
@@ -425,9 +442,25 @@ def describe(machine: Machine, verdict: Verdict, index_url: str) -> str:
     lines += [f"note: {note}" for note in verdict.notes]
     lines += [f"problem: {problem}" for problem in verdict.problems]
     if not verdict.problems:
-        which = "Some wheels" if _limits(machine) else "Wheels"
-        lines += [f"{which} of the index run here. Install with:", f"    pip install --index-url {index_url} NAME"]
+        lines += [_describe_wheels(machine), f"    pip install {_pip_options(index_url)} NAME"]
     return "\n".join(lines)
+
+
+def _describe_wheels(machine: Machine) -> str:
+    if not machine.python:  # a machine of which only /proc/cpuinfo is known
+        glibc, pythons = ".".join(map(str, GLIBC)), " or ".join(PYTHONS)
+        return f"Wheels run on this CPU, with glibc {glibc} (many with less) and Python {pythons}. Install with:"
+    which = "Some wheels" if _limits(machine) else "Wheels"
+    return f"{which} of the index run here. Install with:"
+
+
+def _pip_options(index_url: str) -> str:
+    """Return pip's options for an index; pip ignores one of another host over http unless it is told to trust it."""
+    parts = urlsplit(index_url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or re.fullmatch(r"localhost|127\.[0-9.]+|::1", host):
+        return f"--index-url {index_url}"
+    return f"--index-url {index_url} --trusted-host {host}"
 
 
 def _describe_vectors(cpu: Cpu) -> str:

@@ -59,8 +59,8 @@ class Profile:
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile(name="rv64gc", qemu_cpu="sifive-u54", stands_for="SiFive U54 and U74: rv64gc, the baseline"),
-        Profile(name="rva22", qemu_cpu="rva22s64", stands_for="SiFive P550: RVA22 without vectors"),
+        Profile(name="rv64gc", qemu_cpu="sifive-u54", stands_for="SiFive U54, U74 and P550: rv64gc, the baseline"),
+        Profile(name="rva22", qemu_cpu="rva22s64", stands_for="RVA22 cores without vectors: Zba, Zbb and Zbs"),
         Profile(
             name="rvv128",
             qemu_cpu="rva22s64,v=true,vlen=128",
@@ -70,7 +70,7 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             name="k1",
             qemu_cpu="rva22s64,v=true,vlen=256,zfh=true,zvfh=true",
-            stands_for="SpacemiT K1 (BPI-F3, Jupiter)",
+            stands_for="SpacemiT K1 and M1, Ky X1: VLEN 256, Zvfh",
             vlen=256,
             needs=("zvfh",),
         ),

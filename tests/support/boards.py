@@ -20,6 +20,13 @@ C920V2 = (
 D1 = "isa: rv64imafdcvu\nmmu: sv39"
 
 
+# Without `uarch`, and without most extensions.
+VENDORS_K1 = (
+    "model name: Spacemit(R) X60\nisa: rv64imafdcv_sscofpmf_sstc_svpbmt_zicbom_zicboz_zicbop_zihintpause\n"
+    "mmu: sv39\nmvendorid: 0x710"
+)
+
+
 SAMPLES = {
     "VisionFive 2, Linux 5.15": ("isa: rv64imafdc\nuarch: sifive,u74-mc", "rv64gc", "", 0),
     "VisionFive 2, Linux 6.6": (
@@ -74,5 +81,6 @@ SAMPLES = {
         "1.0",
         256,
     ),
+    "BPI-F3 (K1), its vendor's Linux 6.1": (f"{VENDORS_K1}\nmarchid: 0x8000000058000001", "k1", "1.0", 256),
     "K3": (f"model name: Spacemit(R) X100\nisa: {X100}\nuarch: spacemit,x100", "rva23", "1.0", 256),
 }
