@@ -27,11 +27,10 @@ from factory.publish.wheel_metadata import describe_wheel
 from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink
 from factory.util.process import run
-from factory.util.wheel_tags import serves
+from factory.util.wheel_tags import riscv64_platforms, serves
 
 # pip prints little while it downloads.
 DOWNLOAD_LIMITS = HangLimits(silent=3600)
-LOWEST_GLIBC_MINOR = 27  # glibc 2.27 is the first that runs on riscv64
 # The origin of wheels built here, whose records and profiles don't matter to the mirror.
 OURS = Built(record="", profiles=())
 
@@ -184,9 +183,8 @@ def _keep(path: Path, cache: Path) -> None:
 
 
 def _target_options(target: Target) -> list[str]:
-    major, minor = target.glibc_floor
     tag = "cp" + target.python.replace(".", "")
     options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={target.python}"]
     options += [f"--abi={abi}" for abi in (tag, "abi3", "none")]
-    platforms = [f"manylinux_{major}_{lower}_riscv64" for lower in range(minor, LOWEST_GLIBC_MINOR - 1, -1)]
-    return options + [f"--platform={platform}" for platform in (*platforms, "linux_riscv64")]
+    platforms = (*riscv64_platforms(target.glibc_floor), "linux_riscv64")
+    return options + [f"--platform={platform}" for platform in platforms]

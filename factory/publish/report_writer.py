@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from factory.model.record import BuildFailure, BuildRecord
@@ -20,6 +21,8 @@ from factory.publish.reports import (
     write_failures,
     write_report,
 )
+from factory.publish.source_texts import find_texts, write_texts
+from factory.publish.wheel_about import read_about
 from factory.publish.wheel_metadata import read_summary
 
 # Finds the file of a release; None if it is not on this machine.
@@ -30,12 +33,13 @@ Find = Callable[[Release], Path | None]
 class BuildHistory:
     """All build records of a store, the oldest first, and its failures.
 
-    `cache` holds the logs that these name.
+    `cache` holds the logs that these name, and `project` the recipes and patches, if it is known.
     """
 
     records: Sequence[BuildRecord]
     failures: Sequence[BuildFailure]
     cache: Path
+    project: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +64,13 @@ def write_reports(
     """
     records = _by_wheel(history.records)
     logs = _LogCopies(cache=history.cache, files=out / "files", force=force)
+    texts = {} if history.project is None else find_texts(history.project)
     for release, known in with_reports(releases, ledger):
         report = _report(release, known, records.get(release.sha256, ()), find, logs)
         if report is not None and report != known:
             write_report(ledger, release.project, report)
+        if report is not None and report.build is not None:
+            write_texts(ledger, release.project, report.build, texts)
     write_failures(ledger, history.failures, _succeeded(history.records))
 
 
@@ -75,14 +82,16 @@ def _succeeded(records: Iterable[BuildRecord]) -> Mapping[tuple[str, str], str]:
 def _report(
     release: Release, known: WheelReport | None, records: Sequence[BuildRecord], find: Find, logs: _LogCopies
 ) -> WheelReport | None:
+    wheel = find(release) if records or known is None or known.about is UNSET else None
     if known is not None and not records:
-        return _with_present_logs(known, logs)
-    wheel = find(release)
+        known = _with_present_logs(known, logs)
+        return known if wheel is None else replace(known, about=read_about(wheel))
     if wheel is None:
         return None
     summary, license_ = (known.summary, known.license) if known is not None else read_summary(wheel)
     build = _build(wheel, known, records, logs) if isinstance(release.origin, Built) and records else None
-    return WheelReport(filename=release.filename, summary=summary, license=license_, build=build)
+    about = read_about(wheel) if known is None or known.about is UNSET else known.about
+    return WheelReport(filename=release.filename, summary=summary, license=license_, build=build, about=about)
 
 
 def _with_present_logs(known: WheelReport, logs: _LogCopies) -> WheelReport:

@@ -40,10 +40,14 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Patch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A patch of the source: its file name and its Upstream-Status."""
+    """A patch of the source: its file name, its Upstream-Status, and the sha256 of its text.
+
+    The last is unset in reports from before it was recorded.
+    """
 
     name: str
     upstream_status: str
+    sha256: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -111,7 +115,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `finished` is UTC in ISO 8601, `requirements` are `name==version`. `contents` is None if no record has an audit.
     `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled, and `repacked`
     lists all such packages. `recipe` is the recipe's name, which may differ from the project's; it is empty in reports
-    from before it was recorded.
+    from before it was recorded. `recipe_sha256` is that of its text, unset in older reports.
     """
 
     record: str
@@ -129,15 +133,32 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     repacked: tuple[BinaryPackage, ...] = ()
     logs: tuple[Log, ...] = ()
     recipe: str = ""
+    recipe_sha256: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """More of a wheel's own statements: requirements, addresses by label, modules, keywords.
+
+    `modules` are the names to import; they are empty where only the METADATA was at hand.
+    """
+
+    requires: tuple[str, ...] = ()
+    links: Mapping[str, str] = {}
+    modules: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
 
 
 class WheelReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A published wheel's summary and licence and, if it was built here, its build."""
+    """A published wheel's summary and licence and, if it was built here, its build.
+
+    `about` is unset in reports from before it was recorded.
+    """
 
     filename: str
     summary: str
     license: str
     build: Build | None = None
+    about: About | msgspec.UnsetType = msgspec.UNSET
 
 
 def contents_of(records: Sequence[BuildRecord]) -> Contents | None:
@@ -179,7 +200,9 @@ def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tu
         toolchain=made.toolchain,
         source_sha256=made.source_sha256,
         requirements=tuple(f"{pin.name}=={pin.version}" for pin in made.requirements),
-        patches=tuple(Patch(name=patch.name, upstream_status=patch.upstream_status) for patch in made.patches),
+        patches=tuple(
+            Patch(name=patch.name, upstream_status=patch.upstream_status, sha256=patch.sha256) for patch in made.patches
+        ),
         stages=tuple(_stage(run) for run in made.stages),
         checks=tuple(_checks(records)),
         contents=contents,
@@ -187,6 +210,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tu
         repacked=made.repacked,
         logs=logs,
         recipe=made.name,
+        recipe_sha256=made.recipe_sha256,
     )
 
 

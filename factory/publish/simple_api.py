@@ -8,11 +8,12 @@ tree works at any address and from a folder.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from packaging.version import Version
 
@@ -23,6 +24,7 @@ from factory.util.jsonio import encode
 API_VERSION = "1.3"
 JSON_NAME = "index.v1+json"
 FILES = "../../files/"  # from the folder of a project's pages
+_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 
 
 def write_pages(releases: Sequence[Release], out: Path) -> tuple[Path, ...]:
@@ -64,7 +66,23 @@ def root_pages(projects: Sequence[str]) -> dict[str, str]:
 
 def install_lines(url: str) -> list[str]:
     """Return the install commands for the simple repository at `url`, with pip and with uv."""
-    return [f"pip install --index-url {url} NAME", f"uv pip install --default-index {url} NAME"]
+    return [f"pip install {pip_options(url)} NAME", f"uv pip install --default-index {url} NAME"]
+
+
+def pip_options(url: str) -> str:
+    """Return pip's options for the simple repository at `url`."""
+    host = trusted_host(url)
+    return f"--index-url {url} --trusted-host {host}" if host else f"--index-url {url}"
+
+
+def trusted_host(url: str) -> str:
+    """Return the host that pip ignores unless it is told to trust it, empty if there is none.
+
+    It is the host of an http address that is not of this machine.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return host if parts.scheme == "http" and not _LOOPBACK.fullmatch(host) else ""
 
 
 def _listed(published: Sequence[Release]) -> list[Release]:

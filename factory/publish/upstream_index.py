@@ -126,20 +126,31 @@ class Upstream:
             reason = without_secrets(str(error))
             raise PublishError(f"{without_secrets(url)}: cannot read its size: {reason}", hint=CHECK_NETWORK) from error
 
+    def metadata(self, release: Release) -> bytes | None:
+        """Fetch the METADATA of a linked file, None unless it has the bytes that the ledger states."""
+        if release.url is None or release.metadata_sha256 is None:
+            return None
+        text = self._fetch_metadata(release.url)
+        return text if hashlib.sha256(text).hexdigest() == release.metadata_sha256 else None
+
     def _metadata(self, url: str, project: str, version: str) -> str:
         """Fetch a file's METADATA and return its sha256, empty if there is none.
 
         Not every index lists it.
         """
-        try:
-            with self.session.get(f"{url}{METADATA_SUFFIX}", timeout=TIMEOUT_SECONDS, stream=True) as response:
-                response.raise_for_status()
-                text = b"".join(islice(response.iter_content(CHUNK_BYTES), METADATA_LIMIT // CHUNK_BYTES))
-        except requests.RequestException:
-            return ""
+        text = self._fetch_metadata(url)
         fields, _unparsed = parse_email(text)
         states = (canonicalize_name(fields.get("name", "")), fields.get("version"))
         return hashlib.sha256(text).hexdigest() if states == (project, version) else ""
+
+    def _fetch_metadata(self, url: str) -> bytes:
+        """Fetch the METADATA beside a file, empty if there is none."""
+        try:
+            with self.session.get(f"{url}{METADATA_SUFFIX}", timeout=TIMEOUT_SECONDS, stream=True) as response:
+                response.raise_for_status()
+                return b"".join(islice(response.iter_content(CHUNK_BYTES), METADATA_LIMIT // CHUNK_BYTES))
+        except requests.RequestException:
+            return b""
 
     def page(self, project: str) -> str:
         """Return the address of a project's page, whether or not the index has the project."""

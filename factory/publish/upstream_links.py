@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from factory.errors import PublishError
@@ -17,8 +18,11 @@ from factory.model.target import PYTHONS
 from factory.publish.index_files import write_simple
 from factory.publish.ledger import Ledger
 from factory.publish.release import Built, Mirrored, Release, now
+from factory.publish.reports import WheelReport, with_reports, write_report
 from factory.publish.resolver import Pin, Unresolvable, open_environment, resolve
 from factory.publish.upstream_index import Upstream, configured_upstream
+from factory.publish.wheel_about import about_of
+from factory.publish.wheel_metadata import summary_of
 from factory.util.log import LogSink
 from factory.util.wheel_tags import glibc_of, serves
 
@@ -49,13 +53,30 @@ def refresh(requirements: Sequence[str], *, ledger: Ledger, output: Path, log: L
         known = {release.filename for release in published}
         with configured_upstream() as upstream:
             found = {release.filename: release for release in _found(wanted, known, upstream)}
+            described = _describe(found.values(), ledger.folder, upstream)
         new = [replace(each, uploaded=each.uploaded or now()) for name, each in found.items() if name not in known]
         _require_links(new)
         ledger.verify_all(list(found.values()))
         changed = ledger.update(
             _update(release, found.get(release.filename), upstream.page(release.project)) for release in mirrored
         )
-        return (*(ledger.add(release) for release in new), *changed)
+        added = tuple(ledger.add(release) for release in new)
+        for release, report in described:
+            write_report(ledger.folder, release.project, report)
+        return (*added, *changed)
+
+
+def _describe(releases: Iterable[Release], ledger: Path, upstream: Upstream) -> Sequence[tuple[Release, WheelReport]]:
+    """Report what linked files state of themselves, as far as the ledger doesn't know it."""
+    known = with_reports(releases, ledger)
+    unknown = [release for release, report in known if report is None or report.about is UNSET]
+    fetched = ((release, upstream.metadata(release)) for release in unknown)
+    return [(release, _report(release.filename, metadata)) for release, metadata in fetched if metadata is not None]
+
+
+def _report(filename: str, metadata: bytes) -> WheelReport:
+    summary, license_ = summary_of(metadata)
+    return WheelReport(filename=filename, summary=summary, license=license_, about=about_of(metadata))
 
 
 def _pins(requirements: Sequence[str], built: Sequence[Release], files: Path, log: LogSink) -> list[Pin]:

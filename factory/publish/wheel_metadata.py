@@ -81,7 +81,12 @@ def read_summary(path: Path) -> tuple[str, str]:
     Raises:
         PublishError: as `read_metadata`.
     """
-    fields, _unparsed = parse_email(read_metadata(path))
+    return summary_of(read_metadata(path))
+
+
+def summary_of(metadata: bytes) -> tuple[str, str]:
+    """Return the summary and the licence's name of METADATA, as `read_summary`."""
+    fields, _unparsed = parse_email(metadata)
     return _first_line(fields.get("summary", "")), _license(fields)
 
 

@@ -9,6 +9,7 @@ from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
 RISCV64 = re.compile(r"(?:linux|manylinux_(\d+)_(\d+))_riscv64")
+OLDEST_GLIBC = (2, 27)  # the first that runs on riscv64
 
 
 def glibc_of(platform: str) -> tuple[int, int] | None:
@@ -21,6 +22,15 @@ def glibc_of(platform: str) -> tuple[int, int] | None:
         return None
     major, minor = (int(number or 0) for number in fits.groups())
     return major, minor
+
+
+def riscv64_platforms(newest: tuple[int, int]) -> tuple[str, ...]:
+    """Return the manylinux tags for riscv64 up to this glibc, the newest first.
+
+    pip takes wheels of exactly the platforms that it is given.
+    """
+    major, oldest = OLDEST_GLIBC
+    return tuple(f"manylinux_{major}_{minor}_riscv64" for minor in range(newest[1], oldest - 1, -1))
 
 
 def serves(wheel: str, python: str) -> bool:

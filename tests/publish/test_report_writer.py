@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
-from factory.model.artifacts import LibraryOrigin, RepairedWheel
+from factory.model.artifacts import AppliedPatch, LibraryOrigin, RepairedWheel
 from factory.model.record import AuditSummary, BuildRecord, DispatchedLibrary
 from factory.publish.release import Release
 from factory.publish.report_writer import BuildHistory, write_reports
-from factory.publish.reports import Build, Bundled, Contents, Dispatched, Package, read_failures, read_reports
+from factory.publish.reports import (
+    About,
+    Build,
+    Bundled,
+    Contents,
+    Dispatched,
+    Package,
+    Patch,
+    WheelReport,
+    read_failures,
+    read_reports,
+    write_report,
+)
+from factory.publish.source_texts import read_texts
 from factory.publish.wheel_metadata import describe_wheel
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
@@ -126,3 +140,39 @@ def test_failure_in_ledger_goes_with_the_next_successful_build(tmp_path: Path) -
     assert read_failures(tmp_path / "ledger", "demo") == (FAILURE,)
     write([stored(store, path, audited())], store, tmp_path)
     assert read_failures(tmp_path / "ledger", "demo") == ()
+
+
+def test_report_of_older_factory_gains_statements_of_the_wheel(tmp_path: Path) -> None:
+    """An old ledger is read, and completed while the wheel is at hand."""
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo", requires=["plain"])
+    release = stored(store, path, audited())
+    write_report(tmp_path / "ledger", "demo", WheelReport(filename=path.name, summary="old", license="MIT"))
+    write([release], Store(tmp_path / "empty"), tmp_path)
+    (report,) = read_reports(tmp_path / "ledger", "demo").values()
+    assert (report.summary, report.about) == ("old", About(requires=("plain",), modules=("demo",)))
+    path.unlink()
+    write([release], Store(tmp_path / "empty"), tmp_path)
+    assert read_reports(tmp_path / "ledger", "demo")[path.name] == report
+
+
+def test_texts_of_recipe_and_patches_are_kept_by_hash(tmp_path: Path) -> None:
+    """Keep those that the record names; a later version in the checkout does not replace them."""
+    project, store = tmp_path / "project", Store(tmp_path / "store")
+    recipe, base = (project / "recipes" / name / "recipe.toml" for name in ("demo", "base"))
+    patch = project / "patches/demo/1.0/0001-fix.patch"
+    for file in (recipe, base, patch):
+        file.parent.mkdir(parents=True)
+        file.write_text(f"{file.parent.name}\n")
+    both = sha256(f"{sha256_of(recipe)} {sha256_of(base)}".encode()).hexdigest()
+    applied = AppliedPatch(name=patch.name, sha256=sha256_of(patch), upstream_status="Pending")
+    kept = replace(record(), recipe_sha256=both, patches=(applied,))
+    release = stored(store, make_wheel(tmp_path, "demo"), kept)
+    for _ in range(2):
+        history = BuildHistory(records=store.records(), failures=(), cache=tmp_path, project=project)
+        write_reports([release], tmp_path / "ledger", history, lambda each: tmp_path / each.filename, tmp_path / "out")
+        assert read_texts(tmp_path / "ledger", "demo") == {
+            both: "demo\n\n# What it inherits from base:\n\nbase\n",
+            applied.sha256: "1.0\n",
+        }
+        patch.write_text("another\n")
+    assert build_in(tmp_path).patches == (Patch(name=patch.name, upstream_status="Pending", sha256=applied.sha256),)

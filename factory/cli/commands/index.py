@@ -178,7 +178,9 @@ def publish_and_show(
         )
         locations = FileLocations(candidates, store=store.wheels, mirror=layout.mirror, output=args.output)
         try:
-            history = BuildHistory(records=store.records(), failures=store.failures(), cache=layout.root)
+            history = BuildHistory(
+                records=store.records(), failures=store.failures(), cache=layout.root, project=checkout()
+            )
             write_reports(publication.releases, folder, history, locations.find, args.output, force=args.force)
             write_sboms(publication.releases, folder, args.output, force=args.force)
         finally:  # published wheels are on the pages even if their reports fail
