@@ -11,45 +11,54 @@ from factory.board import finder
 SCRIPT = Path(finder.__file__)
 
 
+NO_VECTORS, DRAFT = "none", "draft 0.7.1, not used by wheels"
+K1_VECTORS = "RVV 1.0, 256 bits, 16-bit floats"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """Boards with one CPU, its vector extension, and the profile that it counts as."""
+    """Boards with one CPU: its vector extension, the profile that it counts as, and the largest memory in GB.
+
+    The memory is 0 where it is not known.
+    """
 
     names: str
     cpu: str
     profile: str
     vectors: str
+    memory: float = 0
 
 
 # The profiles agree with the board finder: tests/support/boards.py has the /proc/cpuinfo of these boards.
 BOARDS = (
-    Board(names="StarFive VisionFive 2, Milk-V Mars", cpu="JH7110 (SiFive U74)", profile="rv64gc", vectors="none"),
-    Board(names="SiFive HiFive Premier P550", cpu="EIC7700X (SiFive P550)", profile="rv64gc", vectors="none"),
     Board(
-        names="Lichee RV, MangoPi MQ-Pro",
-        cpu="D1 (T-Head C906)",
+        names="StarFive VisionFive 2, Milk-V Mars, Pine64 Star64",
+        cpu="JH7110 (SiFive U74)",
         profile="rv64gc",
-        vectors="draft 0.7.1, not used by wheels",
+        vectors=NO_VECTORS,
+        memory=8,
     ),
+    Board(names="SiFive HiFive Unmatched", cpu="FU740 (SiFive U74)", profile="rv64gc", vectors=NO_VECTORS, memory=16),
     Board(
-        names="Lichee Pi 4A, BeagleV-Ahead",
-        cpu="TH1520 (T-Head C910)",
+        names="SiFive HiFive Premier P550, Milk-V Megrez",
+        cpu="EIC7700X (SiFive P550)",
         profile="rv64gc",
-        vectors="draft 0.7.1, not used by wheels",
+        vectors=NO_VECTORS,
+        memory=32,
     ),
-    Board(
-        names="Milk-V Pioneer",
-        cpu="SG2042 (T-Head C920)",
-        profile="rv64gc",
-        vectors="draft 0.7.1, not used by wheels",
-    ),
+    Board(names="Lichee RV, MangoPi MQ-Pro", cpu="D1 (T-Head C906)", profile="rv64gc", vectors=DRAFT, memory=1),
+    Board(names="Lichee Pi 4A", cpu="TH1520 (T-Head C910)", profile="rv64gc", vectors=DRAFT, memory=16),
+    Board(names="BeagleV-Ahead", cpu="TH1520 (T-Head C910)", profile="rv64gc", vectors=DRAFT, memory=4),
+    Board(names="Milk-V Pioneer", cpu="SG2042 (T-Head C920)", profile="rv64gc", vectors=DRAFT, memory=128),
     Board(names="CanMV K230", cpu="K230 (T-Head C908)", profile="rvv128", vectors="RVV 1.0, 128 bits"),
     Board(
-        names="Banana Pi BPI-F3, Milk-V Jupiter",
+        names="Banana Pi BPI-F3, Milk-V Jupiter, MUSE Book, Lichee Pi 3A",
         cpu="SpacemiT K1 or M1 (X60)",
         profile="k1",
-        vectors="RVV 1.0, 256 bits, 16-bit floats",
+        vectors=K1_VECTORS,
+        memory=16,
     ),
+    Board(names="Orange Pi RV2", cpu="Ky X1 (X60)", profile="k1", vectors=K1_VECTORS, memory=8),
     Board(
         names="Boards with SG2044",
         cpu="SG2044 (T-Head C920v2)",
@@ -69,5 +78,10 @@ def browser_rules() -> Mapping[str, object]:
         "draftArchitecture": finder.DRAFT_ARCHITECTURE,
         "draftCores": finder.DRAFT_CORES.pattern,
         "knownVlen": finder.KNOWN_VLEN,
+        "coresByModel": finder.CORES_BY_MODEL,
+        "coresByNumbers": {f"{vendor:x},{core:x}": name for (vendor, core), name in finder.CORES_BY_NUMBERS.items()},
+        "knownExtensions": {name: sorted(extensions) for name, extensions in finder.KNOWN_EXTENSIONS.items()},
+        "glibc": ".".join(map(str, finder.GLIBC)),
+        "pythons": finder.PYTHONS,
         "vectorProfiles": [[name, vlen, sorted(needed)] for name, vlen, needed in finder.VECTOR_PROFILES],
     }

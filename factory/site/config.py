@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.errors import PublishError
 from factory.publish.identifiers import urn_of
 from factory.publish.release import URL
+from factory.publish.simple_api import pip_options, trusted_host
 
 SETTINGS_FILE = "site.toml"
 # Placeholder of an unknown site address; JavaScript replaces it with the real one.
 UNKNOWN_URL = "URL"
+ADDRESSES = ("url", "repository", "issues")
+ADDRESS_HINTS = tuple(f'{key} = "https://..."' for key in ADDRESSES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The site's title, and its address without a trailing slash, empty if unknown."""
+    """Settings of the site: its title, and addresses, each empty if unknown.
+
+    `url` is the site's own address without a trailing slash, `repository` that of the recipes and patches, and `issues`
+    the page for reports and requests.
+    """
 
     title: str = "riscv64 wheels"
     url: str = ""
+    repository: str = ""
+    issues: str = ""
 
     @property
     def top(self) -> str:
@@ -31,6 +40,16 @@ class Settings:
     def simple(self) -> str:
         """The address of the simple repository in commands to paste."""
         return f"{self.top}/simple/"
+
+    @property
+    def pip_options(self) -> str:
+        """Options of pip for the simple repository in commands to paste."""
+        return pip_options(self.simple)
+
+    @property
+    def trusted_host(self) -> str:
+        """The host that pip has to be told to trust, empty if there is none."""
+        return trusted_host(self.simple)
 
     def urn_of(self, name: str) -> str:
         """Return a URN for a name (RFC 4287, section 4.2.6).
@@ -55,13 +74,15 @@ def load_settings(folder: Path) -> Settings:
         _validate(settings)
     except (ValueError, TypeError) as error:
         raise PublishError(
-            f"{path}: invalid settings: {error}", hint='allowed keys: title = "..." and url = "https://..."'
+            f"{path}: invalid settings: {error}", hint=f'allowed keys: title = "...", {", ".join(ADDRESS_HINTS)}'
         ) from error
-    return Settings(title=settings.title, url=settings.url.rstrip("/"))
+    return replace(settings, url=settings.url.rstrip("/"))
 
 
 def _validate(settings: Settings) -> None:
     if not isinstance(settings.title, str) or not settings.title.isprintable():
         raise ValueError("title: not one line of printable text")
-    if not isinstance(settings.url, str) or (settings.url and not URL.fullmatch(settings.url)):
-        raise ValueError("url: not an http or https address")
+    for key in ADDRESSES:
+        value = getattr(settings, key)
+        if not isinstance(value, str) or (value and not URL.fullmatch(value)):
+            raise ValueError(f"{key}: not an http or https address")

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_version
 
 from factory.model.record import BuildFailure
 from factory.site.coverage import Pin, Stack
+from factory.site.project_facts import search_words
 from factory.site.states import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State
 from factory.site.summary import Summary
 
@@ -49,6 +50,11 @@ class Row:
     version: str
     cells: Mapping[str, Cell]
 
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of its cells."""
+        return {cell.kind for cell in self.cells.values()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
@@ -61,6 +67,11 @@ class Tally:
     def solved(self) -> int:
         return sum(self.counts[kind] for kind in SOLVED)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that there are."""
+        return tuple(kind for kind in KINDS if self.counts[kind])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackTable:
@@ -71,6 +82,16 @@ class StackTable:
     rows: tuple[Row, ...]
     problems: Mapping[str, str]
 
+    @property
+    def pure_rows(self) -> tuple[Row, ...]:
+        """The packages without compiled code."""
+        return tuple(row for row in self.rows if row.kinds == {PURE})
+
+    @property
+    def other_rows(self) -> tuple[Row, ...]:
+        """The other packages, missing ones first."""
+        return tuple(row for row in self.rows if row.kinds != {PURE})
+
     def tally(self, python: str) -> Tally:
         """Count the packages for one Python by kind."""
         kinds = [row.cells[python].kind for row in self.rows if python in row.cells]
@@ -78,12 +99,21 @@ class StackTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissingRow:
+    """A version that does not install without a compiler, and the numbers and names of the stacks that need it."""
+
+    row: Row
+    stacks: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbsentProject:
-    """A project that this index lacks, and the number of a stack that needs it."""
+    """A project that this index lacks, the number of a stack that needs it, and words to find it by."""
 
     project: str
     words: str
     stack: int
+    also: str
 
 
 def compare_stacks(stacks: Iterable[Stack], summaries: Mapping[str, Summary]) -> list[StackTable]:
@@ -92,6 +122,17 @@ def compare_stacks(stacks: Iterable[Stack], summaries: Mapping[str, Summary]) ->
     The summaries have the states of the versions that the stacks need.
     """
     return [_compare(stack, summaries) for stack in stacks]
+
+
+def missing_rows(stacks: Sequence[StackTable]) -> list[MissingRow]:
+    """Return the versions that do not install without a compiler, the worst first."""
+    found: dict[tuple[str, str], tuple[Row, list[tuple[int, str]]]] = {}
+    for number, stack in enumerate(stacks, 1):
+        for row in stack.rows:
+            if not row.kinds.issubset(SOLVED):
+                found.setdefault((row.project, row.version), (row, []))[1].append((number, stack.name))
+    rows = sorted(found.values(), key=lambda each: _worst_first(each[0]))
+    return [MissingRow(row=row, stacks=tuple(needed_by)) for row, needed_by in rows]
 
 
 def absent_projects(stacks: Sequence[StackTable], known: Mapping[str, Summary]) -> list[AbsentProject]:
@@ -103,7 +144,9 @@ def absent_projects(stacks: Sequence[StackTable], known: Mapping[str, Summary]) 
     for number, stack in enumerate(stacks, 1):
         for row in stack.rows:
             if row.project not in known:
-                found.setdefault(row.project, AbsentProject(project=row.project, words=_in_words(row), stack=number))
+                also = search_words(row.project, None)
+                absent = AbsentProject(project=row.project, words=_in_words(row), stack=number, also=also)
+                found.setdefault(row.project, absent)
     return sorted(found.values(), key=lambda each: each.project)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from factory.publish.release import Built
 from factory.site.projects import Project, VersionFiles
+from factory.site.wheel_needs import ANY
 from factory.site.wheels import Wheel
 from factory.util.jsonio import encode
 
@@ -51,7 +52,7 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "pythons": () if built is None else built.pythons,
         "license": "" if wheel.report is None else wheel.report.license,
         "record": None if wheel.build is None else wheel.build.record,
-        "glibc": None if wheel.build is None or wheel.build.contents is None else wheel.build.contents.glibc,
+        "glibc": None if wheel.glibc in ("", ANY) else wheel.glibc,
         "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
         "logs": list(wheel.logs.values()),
         "sbom": wheel.sbom,

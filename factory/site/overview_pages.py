@@ -12,9 +12,10 @@ from factory.model.target import PROFILES, Target
 from factory.publish.simple_api import root_pages
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
 from factory.site.config import Settings
-from factory.site.coverage_table import KINDS, SOLVED, WORDS, StackTable, absent_projects, compare_stacks
+from factory.site.coverage_table import KINDS, SOLVED, WORDS, StackTable, absent_projects, compare_stacks, missing_rows
 from factory.site.feeds import newest_versions, site_feed
 from factory.site.inputs import Site
+from factory.site.language_models import BITS, MEMORIES, largest_model
 from factory.site.project_pages import upstream_since
 from factory.site.projects import Project, VersionNews
 from factory.site.sitemaps import project_addresses, sitemaps
@@ -100,7 +101,8 @@ def _counts(summaries: Sequence[Summary]) -> Mapping[str, int]:
 
 
 def _boards_page(summaries: Sequence[Summary], site: Site) -> str:
-    values = {"boards": BOARDS, "rules": browser_rules(), "counts": _counts(summaries)}
+    models = {"largest_model": largest_model, "memories": MEMORIES, "model_bits": BITS}
+    values = {"boards": BOARDS, "rules": browser_rules(), "counts": _counts(summaries), **models}
     glibc = ".".join(map(str, Target().glibc_floor))
     return _render("boards.html", site, 1, glibc=glibc, **values)
 
@@ -116,9 +118,9 @@ def _builds_page(summaries: Sequence[Summary], recent: Sequence[tuple[str, Versi
     failures = sorted(
         (failure for summary in summaries for failure in summary.failures), key=lambda each: (each.name, each.python)
     )
-    return _render("builds.html", site, 1, newest=newest, failures=failures)
+    return _render("builds.html", site, 1, newest=newest, failures=failures, limit=NEWEST)
 
 
 def _coverage_page(stacks: Sequence[StackTable], known: Mapping[str, Summary], site: Site) -> str:
-    values = {"coverage": site.coverage, "stacks": stacks, "known": known}
+    values = {"coverage": site.coverage, "stacks": stacks, "known": known, "missing": missing_rows(stacks)}
     return _render("coverage.html", site, 1, WORDS=WORDS, KINDS=KINDS, SOLVED=SOLVED, **values)

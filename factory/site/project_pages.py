@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,10 +13,11 @@ from factory.site.feeds import project_feed
 from factory.site.inputs import Site
 from factory.site.json_api import project_json
 from factory.site.macro_cache import Values, fill_macro
+from factory.site.project_facts import dependencies_of
 from factory.site.projects import Project, VersionFiles
 from factory.site.templating import frame, render
 from factory.site.wheel_section import RESULTS, wheel_facts, wheel_section
-from factory.site.wheels import log_title, sort_profiles
+from factory.site.wheels import Wheel, sort_profiles, text_name
 
 GRID_VERSIONS = 8  # newest versions in a project's grid of checks; every version has its own page
 ROOT = "../" * 2  # from the folder of a project's pages
@@ -35,6 +37,8 @@ def render_project(project: Project, site: Site) -> Iterator[tuple[str, str]]:
     yield f"{folder}/feed.xml", project_feed(project, site)
     for name, lock in project.locks.items():
         yield f"{folder}/{name}", lock.text
+    for sha256, text in project.texts.items():
+        yield f"{folder}/{text_name(sha256)}", text
     for each in project.versions:
         yield f"{folder}/{each.version}.html", _version_page(project, each, site)
 
@@ -49,10 +53,13 @@ def _project_page(project: Project, site: Site) -> str:
     pythons, profiles = _axes(shown)
     current = project.current
     wheel = next((wheel for wheel in current.wheels if wheel.build is not None), None) if current else None
+    report = project.report
     values = {
         "project": project,
         "current": current,
         "wheel": wheel,
+        "about": report,
+        "dependencies": dependencies_of(report.about) if report and report.about else None,
         "facts": wheel_facts(wheel) if wheel else None,
         "states": project.states,
         "pythons": pythons,
@@ -88,25 +95,37 @@ def _row(files: VersionFiles, pythons: Sequence[str], profiles: Sequence[str]) -
 
     A rebuild sorts later and replaces its original.
     """
-    values = {"version": files.version, "page": f"{quote_path(files.version)}.html"}
+    values = {"version": files.version, "page": f"{quote_path(files.version)}.html", "reason": files.yank_reason}
     found: dict[tuple[str, str], Cell] = {}
     for number, wheel in enumerate(files.wheels, 1):
-        values[f"build{number}"] = wheel.logs.get("build", "")
-        for python in pythons:
-            values[f"check{number}-{python}"] = wheel.logs.get(log_title("check", python), "")
         for check in wheel.checks:
             found[check.python, check.profile] = Cell(number, check.profile, check.python, RESULTS[check.passed])
     cells = tuple([found.get((python, profile)) for python in pythons for profile in profiles])
-    return fill_macro("wheel.html", "grid_row", Values(texts=values), files.yanked, cells)
+    logs = _logs(files.wheels)
+    content = Values(texts=values, lists={"logs": list(logs.values())})
+    return fill_macro("wheel.html", "grid_row", content, files.yanked, cells, tuple(logs))
+
+
+def _logs(wheels: Sequence[Wheel]) -> Mapping[str, str]:
+    """Return the addresses of a version's logs by title.
+
+    The title has the wheel's Pythons if several wheels have a log of this kind.
+    """
+    titles = Counter(title for wheel in wheels for title in wheel.logs)
+    return {
+        title if titles[title] == 1 else f"{title} for {wheel.pythons}": address
+        for wheel in wheels
+        for title, address in wheel.logs.items()
+    }
 
 
 def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
-    around = frame(site.settings.title, ROOT)
+    around = frame(site.settings, ROOT)
     sections = [wheel_section(number, wheel, project.name) for number, wheel in enumerate(files.wheels, 1)]
     values = {
         "name": project.name,
         "version": files.version,
-        "command": f"pip install --index-url {site.settings.simple} {project.name}=={files.version}",
+        "command": f"pip install {site.settings.pip_options} {project.name}=={files.version}",
         "title": site.settings.title,
     }
     pieces = (around.start, around.links, around.tops["Packages"], around.bottom)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 from packaging.version import Version
@@ -18,6 +19,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.lock_files import LockFile, read_locks
 from factory.publish.release import Built, Release
 from factory.publish.reports import WheelReport, read_failures, read_reports
+from factory.publish.source_texts import read_texts
 from factory.site.states import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State
 from factory.site.wheels import Wheel, make_wheel, profiles_of, sanitize_release
 
@@ -50,13 +52,18 @@ class VersionFiles(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def yanked(self) -> bool:
         return all(wheel.release.yanked is not None for wheel in self.wheels)
 
+    @property
+    def yank_reason(self) -> str:
+        """The reasons why files are yanked, each once."""
+        return "; ".join(dict.fromkeys(wheel.release.yanked for wheel in self.wheels if wheel.release.yanked))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project of the ledger.
 
-    It has all releases, the listed versions (newest first), the last failed builds, a state by Python, and the lock
-    files by name.
+    It has all releases, the listed versions (newest first), the last failed builds, a state by Python, the lock files
+    by name, and the texts of recipes and patches by sha256.
     """
 
     name: str
@@ -65,6 +72,7 @@ class Project:
     failures: Sequence[BuildFailure]
     states: Mapping[str, State]
     locks: Mapping[str, LockFile] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def current(self) -> VersionFiles | None:
@@ -82,8 +90,16 @@ class Project:
     @property
     def summary(self) -> str:
         """The summary from the metadata of the newest wheel that has a report."""
-        reports = (wheel.report for each in self.versions for wheel in each.wheels)
-        return next((report.summary for report in reports if report is not None), "")
+        return next((report.summary for report in self._reports()), "")
+
+    @property
+    def report(self) -> WheelReport | None:
+        """The report of the current version's first wheel that has the statements of its metadata, if any."""
+        wheels = () if self.current is None else self.current.wheels
+        return next((wheel.report for wheel in wheels if wheel.report is not None and wheel.report.about), None)
+
+    def _reports(self) -> Iterator[WheelReport]:
+        return (wheel.report for each in self.versions for wheel in each.wheels if wheel.report is not None)
 
 
 def project_names(ledger: Path) -> tuple[str, ...]:
@@ -101,20 +117,24 @@ def load_project(ledger: Ledger, name: str) -> Project:
     Raises:
         PublishError: a file of the ledger is damaged.
     """
-    reports = read_reports(ledger.folder, name)
-    project = make_project(name, ledger.read_project(name), reports, read_failures(ledger.folder, name))
+    reports, texts = read_reports(ledger.folder, name), read_texts(ledger.folder, name)
+    project = make_project(name, ledger.read_project(name), reports, read_failures(ledger.folder, name), texts)
     return replace(project, locks=read_locks(ledger.folder, name))
 
 
 def make_project(
-    name: str, releases: Sequence[Release], reports: Mapping[str, WheelReport], failures: Sequence[BuildFailure]
+    name: str,
+    releases: Sequence[Release],
+    reports: Mapping[str, WheelReport],
+    failures: Sequence[BuildFailure],
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Project:
-    """Make a project from its releases; `reports` are by file name."""
+    """Make a project from its releases; `reports` are by file name, `texts` by sha256."""
     ranks = _ranks({each.version for each in releases})
     keyed = sorted([(ranks[each.version], each.filename, each) for each in releases], key=itemgetter(0, 1))
     versions = []
     for _, files in groupby([item for item in keyed if item[2].listed], key=itemgetter(0)):
-        wheels = [make_wheel(sanitize_release(each), reports.get(each.filename)) for _, _, each in files]
+        wheels = [make_wheel(sanitize_release(each), reports.get(each.filename), texts) for _, _, each in files]
         versions.append(_version_files(wheels[0].release.version, wheels))
     versions.reverse()
     return Project(
@@ -122,6 +142,7 @@ def make_project(
         releases=[each for *_, each in keyed],
         versions=versions,
         failures=failures,
+        texts=texts,
         states={python: newest_state(versions, failures, python) for python in PYTHONS},
     )
 

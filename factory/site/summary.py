@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_version
 
 from factory.model.record import BuildFailure
 from factory.model.target import PYTHONS
+from factory.site.project_facts import search_words
 from factory.site.projects import Project, VersionNews, newest_state
 from factory.site.states import State
 from factory.site.wheels import profiles_of
@@ -21,7 +22,7 @@ class Summary:
     """A project on the pages that list all projects.
 
     `states` has a state for each Python, `profiles` those that the current version passed on, `wheels` is the number of
-    listed files, and `needed` has the states of the requested versions.
+    listed files, `needed` has the states of the requested versions, and `also` words by which the search finds it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Summary:
     recent: tuple[VersionNews, ...]
     failures: tuple[BuildFailure, ...]
     needed: Mapping[str, Mapping[str, State]]
+    also: str = ""
 
 
 def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
@@ -53,6 +55,7 @@ def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
         recent=_recent(project),
         failures=tuple(project.failures),
         needed={version: _states_of_version(project, version) for version in versions},
+        also=search_words(project.name, project.report.about or None if project.report else None),
     )
 
 

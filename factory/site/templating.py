@@ -9,10 +9,11 @@ from typing import Any
 
 import jinja2
 
-from factory.model.target import PROFILES, PYTHONS
+from factory.model.target import PROFILES, PYTHONS, Target
 from factory.publish.simple_api import quote_path
 from factory.site import filters
 from factory.site.config import Settings
+from factory.util.wheel_tags import riscv64_platforms
 
 PARTS = ("Packages", "Boards", "Coverage", "Builds")
 
@@ -36,7 +37,12 @@ def _environment() -> jinja2.Environment:
         "path_quoted": quote_path,
         "since": filters.since,
     }
-    environment.globals |= {"PYTHONS": PYTHONS, "PROFILES": PROFILES, "check_id": filters.check_id}
+    environment.globals |= {
+        "PYTHONS": PYTHONS,
+        "PROFILES": PROFILES,
+        "PLATFORMS": riscv64_platforms(Target().glibc_floor),
+        "check_id": filters.check_id,
+    }
     return environment
 
 
@@ -62,11 +68,11 @@ class Frame:
 
 
 @lru_cache
-def frame(title: str, root: str) -> Frame:
+def frame(settings: Settings, root: str) -> Frame:
     """Render the frame of pages at one depth; `root` leads to the top folder."""
     inside = macros("frame.html")
-    tops = {here: inside.top(root, title, here) for here in ("", *PARTS)}
-    return Frame(start=inside.start(), links=inside.links(root), tops=tops, bottom=inside.bottom(root))
+    tops = {here: inside.top(root, settings.title, here) for here in ("", *PARTS)}
+    return Frame(start=inside.start(), links=inside.links(root), tops=tops, bottom=inside.bottom(root, settings))
 
 
 def macros(template: str) -> Any:
@@ -77,4 +83,4 @@ def macros(template: str) -> Any:
 def render(template: str, root: str, settings: Settings, values: Mapping[str, object]) -> str:
     """Render a page that reaches the site's top folder by the relative path `root`."""
     page = _environment().get_template(template)
-    return page.render(values, site=settings, root=root, frame=frame(settings.title, root))
+    return page.render(values, site=settings, root=root, frame=frame(settings, root))

@@ -12,6 +12,7 @@ from factory.model.target import PROFILES, PYTHONS
 from factory.publish.reports import Contents, Patch
 from factory.site import filters
 from factory.site.macro_cache import Values, fill_macro
+from factory.site.wheel_needs import ANY
 from factory.site.wheels import Wheel, log_title, profile_rank
 from factory.util.paths import short
 
@@ -49,8 +50,9 @@ def wheel_section(number: int, wheel: Wheel, name: str) -> str:
         "time": time,
         "day": filters.day(time),
         "origin": "repacked here" if wheel.repacked else ORIGINS[wheel.built],
-        "requires_python": release.requires_python or "any",
-        "yanked": "" if release.yanked is None else release.yanked or "no reason given",
+        "pythons": wheel.pythons,
+        "requires_python": release.requires_python or "",
+        "yanked": release.yanked or "",
     }
     if build is None:
         values["license"] = "" if wheel.report is None else wheel.report.license or NO_LICENCE
@@ -105,27 +107,52 @@ def wheel_facts(wheel: Wheel) -> markupsafe.Markup | None:
     """Render the facts of a wheel that was built here, None for others."""
     if wheel.build is None or wheel.report is None:
         return None
-    build = wheel.build
-    return _render_facts(build.repacked_from, build.baseline, build.contents, build.patches, wheel.report.license)
+    build, texts = wheel.build, wheel.texts
+    facts = _Facts(
+        repacked_from=build.repacked_from,
+        baseline=build.baseline,
+        glibc="" if wheel.glibc == ANY else wheel.glibc,
+        license=wheel.report.license,
+        recipe=build.recipe,
+        recipe_text=texts.get(build.recipe_sha256 or "", ""),
+        contents=build.contents,
+        patches=build.patches,
+        patch_texts=tuple([texts.get(patch.sha256 or "", "") for patch in build.patches]),
+    )
+    return _render_facts(facts)
+
+
+class _Facts(NamedTuple):
+    """Facts of a wheel; the texts of its recipe and patches are their file names, empty where there is none."""
+
+    repacked_from: str
+    baseline: str
+    glibc: str
+    license: str
+    recipe: str
+    recipe_text: str
+    contents: Contents | None
+    patches: Sequence[Patch]
+    patch_texts: Sequence[str]
 
 
 @lru_cache(maxsize=256)
-def _render_facts(
-    repacked_from: str, baseline: str, contents: Contents | None, patches: Sequence[Patch], license_: str
-) -> markupsafe.Markup:
+def _render_facts(facts: _Facts) -> markupsafe.Markup:
     """Render the facts.
 
     Most wheels of a version have the same facts, and often those of the next version too.
     """
-    audited, contents = contents is not None, contents or NO_CONTENTS
+    contents = facts.contents or NO_CONTENTS
     bundled = contents.bundled or ()
     values = Values(
         texts={
-            "repacked_from": repacked_from,
-            "baseline": baseline,
-            "glibc": contents.glibc or "",
+            "repacked_from": facts.repacked_from,
+            "baseline": facts.baseline,
+            "glibc": facts.glibc,
             "system_libraries": ", ".join(contents.system_libraries),
-            "license": license_ or NO_LICENCE,
+            "license": facts.license or NO_LICENCE,
+            "recipe": facts.recipe,
+            "recipe_text": facts.recipe_text,
         },
         lists={
             "dispatched": [library.path for library in contents.dispatched],
@@ -133,8 +160,10 @@ def _render_facts(
             "bundled": [library.path for library in bundled],
             "from": [filters.library_origin(library.package) for library in bundled],
             "sboms": contents.sboms,
-            "patches": [patch.name for patch in patches],
-            "statuses": [patch.upstream_status for patch in patches],
+            "patches": [patch.name for patch in facts.patches],
+            "statuses": [patch.upstream_status for patch in facts.patches],
+            "patch_texts": facts.patch_texts,
         },
     )
-    return markupsafe.Markup(fill_macro("wheel.html", "facts", values, audited, contents.bundled is not None))
+    audited, bundled_known = facts.contents is not None, contents.bundled is not None
+    return markupsafe.Markup(fill_macro("wheel.html", "facts", values, audited, bundled_known))

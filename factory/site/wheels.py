@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -17,7 +17,9 @@ from factory.publish.reports import Build, Check, Log, WheelReport
 from factory.publish.safe_text import sanitize
 from factory.publish.sbom import sbom_name
 from factory.publish.simple_api import FILES, file_link, quote_path
+from factory.publish.source_texts import texts_named
 from factory.site.states import BUILT, MISSING, PURE, UNCHECKED, UPSTREAM
+from factory.site.wheel_needs import accepted_pythons, needed_glibc
 from factory.util.wheel_tags import serves
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+00:00)", re.ASCII)
@@ -28,7 +30,7 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A published file, with its report and its build if it has them.
 
     Addresses are relative to the folder of the project's pages: `address` of the file, `provenance` and `sbom` of these
-    files if they exist, and `logs` by title.
+    files if they exist, `logs` by title, and `texts` of its recipe and patches by their sha256.
     """
 
     release: Release
@@ -38,6 +40,7 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     provenance: str | None
     sbom: str | None
     logs: Mapping[str, str]
+    texts: Mapping[str, str] = {}
 
     @property
     def built(self) -> bool:
@@ -57,6 +60,17 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return () if self.build is None else self.build.checks
 
     @property
+    def glibc(self) -> str:
+        """The glibc that it needs, see `needed_glibc`."""
+        contents = None if self.build is None else self.build.contents
+        return needed_glibc(self.release.filename, None if contents is None else contents.glibc)
+
+    @property
+    def pythons(self) -> str:
+        """The Pythons that its tags accept."""
+        return accepted_pythons(self.release.filename)
+
+    @property
     def time(self) -> str:
         """Time of publication, else of the build: UTC in ISO 8601, or empty."""
         finished = "" if self.build is None else self.build.finished
@@ -74,8 +88,11 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return PURE if self.pure else UPSTREAM
 
 
-def make_wheel(release: Release, report: WheelReport | None) -> Wheel:
-    """Make a wheel from its release and its report, if there is one."""
+def make_wheel(release: Release, report: WheelReport | None, texts: Container[str] = ()) -> Wheel:
+    """Make a wheel from its release and its report, if there is one.
+
+    `texts` are the sha256 of the recipes and patches that the ledger has.
+    """
     build = None if report is None else report.build
     here = f"{FILES}{quote_path(release.filename)}"
     logs = {}
@@ -92,7 +109,13 @@ def make_wheel(release: Release, report: WheelReport | None) -> Wheel:
         provenance=f"{here}{PROVENANCE_SUFFIX}" if left else release.provenance_url,
         sbom=None if build is None else sbom_name(here),
         logs=logs,
+        texts={} if build is None else {each: text_name(each) for each in texts_named(build) if each in texts},
     )
+
+
+def text_name(sha256: str) -> str:
+    """Return the file name of a recipe's or patch's text, in the folder of the project's pages."""
+    return f"text-{sha256[:16]}.txt"
 
 
 def log_title(stage: str, python: str) -> str:

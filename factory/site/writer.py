@@ -2,7 +2,7 @@
 
 A hidden file of the output keeps the modification times of folders as they were after the last run. Every file of the
 ledger and of the output appears by rename, which changes its folder's time. So a run after a change of one project
-compares the times of six folders for each project and reads the changed project only.
+compares the times of seven folders for each project and reads the changed project only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.lock_files import LOCKS
 from factory.publish.output_folder import STATE_FILE
 from factory.publish.reports import FAILURES, REPORTS
+from factory.publish.source_texts import TEXTS
 from factory.site.inputs import Site, load_site
 from factory.site.overview_pages import Entry, Pages, make_entry, render_overview
 from factory.site.project_pages import render_project
@@ -232,7 +233,7 @@ def _size(folder: Path) -> int:
 def ledger_stamp(ledger: Path, name: str) -> Stamp:
     """Return the times of a project's folders in the ledger."""
     folder = f"{ledger}/{name}"  # making a Path costs more than the stat
-    return _stamp(folder, f"{folder}/{REPORTS}", f"{folder}/{FAILURES}", f"{folder}/{LOCKS}")
+    return _stamp(folder, f"{folder}/{REPORTS}", f"{folder}/{FAILURES}", f"{folder}/{LOCKS}", f"{folder}/{TEXTS}")
 
 
 def output_stamp(out: Path, name: str) -> Stamp:

@@ -35,15 +35,17 @@ PAGES = (
     "nowhere",
 )
 PHONE, DESK = 390, 1200
+BOARD = "board.example"  # to the browser, a server on another machine
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("site")
     ledger = make_ledger(folder)
-    make_coverage(ledger, [pin("alpha", "2.0", MISSING, MISSING), pin("plain-words", "3.0", PURE, MISSING)])
+    pins = [("plain-words", PURE, MISSING), ("scikit-learn", MISSING, MISSING), ("pure", PURE, PURE)]
+    make_coverage(ledger, [pin("alpha", "2.0", MISSING, MISSING), *(pin(name, "3.0", *kinds) for name, *kinds in pins)])
     write_site(ledger, folder / "out")
-    with serve(folder / "out") as url, chromium() as driver:
+    with serve(folder / "out") as url, chromium(f"--host-resolver-rules=MAP {BOARD} 127.0.0.1") as driver:
         yield Browser(driver, url)
 
 
@@ -87,35 +89,110 @@ def test_page_loads_existing_files_without_errors(browser: Browser) -> None:
         assert [name for name in loaded if not name.startswith(browser.url)] == []
 
 
+def search(browser: Browser, words: str) -> list[str]:
+    """Return the names of the packages that are found, in the order shown."""
+    field = element(browser, "#search")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(Keys.DELETE, words)
+    return [row.split()[0] for row in shown(browser, "#packages tr")]
+
+
 def test_search_normalizes_the_name(browser: Browser) -> None:
     browser.open("")
-    search = element(browser, "#search")
-    search.send_keys("Plain_TEXT")
-    assert [row.split()[0] for row in shown(browser, "#packages tr")] == ["plain-text"]
-    assert shown(browser, "#found") == ["1 package with “plain-text” in the name"]
-    search.send_keys(Keys.ENTER)
+    for words in ("Plain_TEXT", "plain text", "plain.text "):
+        assert search(browser, words) == ["plain-text"]
+    assert shown(browser, "#found") == ["1 package for “plain.text”"]
+    element(browser, "#search").send_keys(Keys.ENTER)
     assert browser.driver.current_url == f"{browser.url}/project/plain-text/index.html"
 
 
-def test_search_without_hit_shows_coverage_and_hints(browser: Browser) -> None:
+def test_search_finds_summary_module_and_keyword(browser: Browser) -> None:
+    browser.open("")
+    assert search(browser, "adds numbers") == ["alpha"]
+    assert search(browser, "numbers adds") == ["alpha"]
+    assert search(browser, "alpha_module") == ["alpha"]
+    assert search(browser, "sums") == ["alpha"]
+    assert search(browser, "") == ["alpha", "broken", "plain-text"]
+
+
+def test_search_puts_the_name_before_the_summary(browser: Browser) -> None:
+    browser.open("")
+    assert search(browser, "text") == ["plain-text"]
+    assert search(browser, "a") == ["alpha", "plain-text"]
+
+
+def test_search_without_hit_offers_no_installation(browser: Browser) -> None:
     browser.open("")
     assert shown(browser, "#absent li, #unknown") == []
-    element(browser, "#search").send_keys("Plain.Words")
-    assert shown(browser, "#found") == ["No packages with “plain-words” in the name"]
+    assert search(browser, "Plain.Words") == []
+    assert shown(browser, "#found") == ["No packages for “Plain.Words”"]
     assert shown(browser, "#absent li") == ["plain-words 3.0: pure Python for Python 3.13, missing for Python 3.14"]
-    assert shown(browser, "#unknown code") == ["pip install plain-words", "docs/add-a-recipe.md"]
-    element(browser, "#search").send_keys("; rm")
+    assert shown(browser, "#unknown") == ["This index does not have it. Ask for it"]
+    assert search(browser, "sklearn") == []
+    assert shown(browser, "#absent li") == ["scikit-learn 3.0: missing"]
+    assert search(browser, "; rm") == []
     assert shown(browser, "#absent li") == []
-    assert shown(browser, "#unknown code")[0] == "pip install NAME"
+    assert "pip install" not in shown(browser, ".search")[0]
+    element(browser, "#unknown a").click()
+    assert browser.run("return location.hash") == "#help"
+
+
+@pytest.mark.parametrize("secure", [True, False], ids=["local", "plain http"])
+def test_copy_button_copies_the_command(browser: Browser, secure: bool) -> None:
+    """A page over plain http from another machine has no clipboard API."""
+    address = browser.url if secure else browser.url.replace("127.0.0.1", BOARD)
+    for permission in ("clipboardReadWrite", "clipboardSanitizedWrite"):
+        browser.driver.execute_cdp_cmd("Browser.grantPermissions", {"permissions": [permission]})
+    page = Browser(browser.driver, address)
+    page.open("project/alpha/")
+    assert page.run("return isSecureContext") is secure
+    button = element(page, "#panel-pip button")
+    button.click()
+    assert button.text == "Copied"
+    command = element(page, "#panel-pip code").text
+    page.open("boards/")
+    field = element(page, "#cpuinfo")
+    field.send_keys(Keys.CONTROL, "v")
+    assert field.get_attribute("value") == command
+
+
+def test_commands_of_another_machine_trust_its_host(browser: Browser) -> None:
+    address = browser.url.replace("127.0.0.1", BOARD)
+    page = Browser(browser.driver, address)
+    page.open("project/alpha/")
+    options = f"--index-url {address}/simple/ --trusted-host {BOARD}"
+    assert shown(page, "#panel-pip pre") == [f"pip install {options} alpha"]
+    for panel in browser.driver.find_elements(By.TAG_NAME, "details"):
+        browser.run("arguments[0].open = true", panel)
+    texts = shown(page, ".command code")
+    assert f"[global]\nindex-url = {address}/simple/\ntrusted-host = {BOARD}" in texts
+    assert f"pip download {options} --dest wheels" in " ".join(texts)
+    page.open("boards/")
+    assert f"python3 board.py --index-url {address}/simple/" in shown(page, ".command code")
+
+
+@pytest.mark.parametrize("width", [PHONE, 1280])
+@pytest.mark.parametrize("path", ["", "project/alpha/"])
+def test_install_line_is_in_the_first_screen(browser: Browser, path: str, width: int) -> None:
+    browser.open(path, width=width)
+    bottom = browser.run("return arguments[0].getBoundingClientRect().bottom", element(browser, "#panel-pip pre"))
+    assert 0 < bottom < 800
+
+
+def test_wide_table_on_phone_has_a_hint(browser: Browser) -> None:
+    browser.open("coverage/", width=PHONE)
+    assert "Scroll the table sideways to see all columns." in shown(browser, ".hint")
+    browser.open("coverage/", width=DESK)
+    assert shown(browser, ".hint") == []
 
 
 def test_tabs_open_by_keyboard_without_javascript(browser: Browser) -> None:
     browser.use_scripts(False)
     try:
         browser.open("project/alpha/")
-        assert shown(browser, ".panel code") == ["pip install --index-url URL/simple/ alpha"]
+        assert shown(browser, ".panel .command code") == ["pip install --index-url URL/simple/ alpha"]
         element(browser, "#with-pip").send_keys(Keys.ARROW_RIGHT)
-        assert shown(browser, ".panel code") == ["uv pip install --default-index URL/simple/ alpha"]
+        assert shown(browser, ".panel .command code") == ["uv pip install --default-index URL/simple/ alpha"]
     finally:
         browser.use_scripts(True)
 
@@ -136,9 +213,19 @@ def test_site_without_javascript_has_all_content(browser: Browser) -> None:
 
 def test_commands_have_the_address_of_the_site(browser: Browser) -> None:
     browser.open("project/alpha/")
-    assert shown(browser, ".panel code") == [f"pip install --index-url {browser.url}/simple/ alpha"]
+    assert shown(browser, ".panel .command code") == [f"pip install --index-url {browser.url}/simple/ alpha"]
     browser.open("boards/")
     assert f"python3 board.py --index-url {browser.url}/simple/" in shown(browser, ".command code")
+
+
+def test_verdict_names_what_the_system_needs(browser: Browser) -> None:
+    browser.open("boards/")
+    browser.run(PASTE, SAMPLES["BPI-F3 (K1), its vendor's Linux 6.1"][0])
+    (words, _link) = shown(browser, "#verdict > *")
+    assert words.startswith(
+        "Spacemit(R) X60 has the profile k1. It has the vector extension RVV 1.0. Wheels run on it."
+    )
+    assert "depends on the system: glibc 2.39 suffices for all, and Python 3.13 or 3.14." in words
 
 
 def test_first_tab_key_skips_the_navigation(browser: Browser) -> None:

@@ -79,7 +79,7 @@ def test_coverage_queries_the_configured_index(index: Path, capsys: pytest.Captu
     assert all("alpha==4.0" in nothing.problems[python] for python in ("3.13", "3.14"))
     made = dict(site_pages(Ledger(index / "ledger")))
     page = plain(made["coverage/index.html"])
-    assert "Python 3.13: 2 of 2 packages install without a compiler: 1 pure Python, 1 riscv64 on PyPI." in page
+    assert "Python 3.13: 2 of 2 packages install without a compiler (1 pure Python, 1 riscv64 on PyPI)." in page
     assert "Python 3.14: PyPI has no compatible versions of these packages, for any machine" in page
 
 
@@ -220,12 +220,11 @@ def test_build_counts_only_in_the_needed_version(tmp_path: Path) -> None:
     assert "local 2.0 built here missing" in page
     assert "any 1.0 built here built here, not checked installs, but not checked on Python 3.14" in page
     assert (
-        "Python 3.13: 4 of 5 packages install without a compiler: 4 built here. The other 1: 1 here in another version."
+        "Python 3.13: 4 of 5 packages install without a compiler (built here). 1 does not (here in another version)."
         in page
     )
     assert (
-        "Python 3.14: 1 of 5 packages install without a compiler: 1 built here, not checked. The other 4: 4 missing."
-        in page
+        "Python 3.14: 1 of 5 packages install without a compiler (built here, not checked). 4 do not (missing)." in page
     )
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from factory.errors import PublishError
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Stage, write_report
+from factory.publish.source_texts import write_texts
 from factory.site import filters
 from factory.site.boards import BOARDS
 from factory.site.wheels import make_wheel
@@ -22,6 +23,7 @@ from factory.site.writer import site_pages
 from tests.support.boards import SAMPLES
 from tests.support.ledgers import ALPHA, ALPHA_NEXT, FAILURE, PURE, build, make_ledger, release, report
 from tests.support.page_text import plain
+from tests.support.snippets import snippets_of
 from tests.support.wheelmaker import RISCV
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -39,6 +41,91 @@ def test_front_page_shows_state_for_each_python(tmp_path: Path) -> None:
     assert "broken build failed none" in front
 
 
+def test_front_page_has_install_commands_and_settings(tmp_path: Path) -> None:
+    page = pages(make_ledger(tmp_path))["index.html"]
+    shown = snippets_of(page)
+    assert shown[:2] == ["pip install --index-url URL/simple/ NAME", "uv pip install --default-index URL/simple/ NAME"]
+    assert "[global]\nindex-url = URL/simple/" in shown
+    assert '[[index]]\nurl = "URL/simple/"\ndefault = true' in shown
+    assert page.index("pip install") < page.index('id="search"')
+
+
+def test_site_without_addresses_names_the_owner_for_reports(tmp_path: Path) -> None:
+    front = plain(pages(make_ledger(tmp_path))["index.html"])
+    assert "To ask for a package, write to whoever gave you the address of this index, with its name" in front
+
+
+def test_pages_link_to_the_repository_and_issues(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    settings = 'repository = "https://git.example/factory"\nissues = "https://git.example/factory/issues"\n'
+    (tmp_path / "index/site.toml").write_text(settings)
+    made = pages(ledger)
+    for name in ("index.html", "project/alpha/index.html", "project/alpha/1.10.html", "boards/index.html"):
+        assert '<a href="https://git.example/factory">Recipes and patches</a>' in made[name]
+        assert '<a href="https://git.example/factory/issues">Report a problem</a>' in made[name]
+    assert '<a href="https://git.example/factory/issues">Ask for a package</a>' in made["index.html"]
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("http://board.example:8000", "--index-url http://board.example:8000/simple/ --trusted-host board.example"),
+        ("https://wheels.example", "--index-url https://wheels.example/simple/"),
+        ("http://127.0.0.1:8000", "--index-url http://127.0.0.1:8000/simple/"),
+    ],
+)
+def test_commands_trust_the_host_of_an_http_index(url: str, options: str, tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    (tmp_path / "index/site.toml").write_text(f'url = "{url}"\n')
+    made = pages(ledger)
+    commands = [text for page in made.values() for text in snippets_of(page) if text.startswith("pip ")]
+    assert all(options in text for text in commands if "--index-url" in text)
+    settings = [text for text in snippets_of(made["index.html"]) if text.startswith("[global]")]
+    assert ["trusted-host" in text for text in settings] == ["trusted-host" in options]
+
+
+def test_project_page_has_dependencies_links_and_modules(tmp_path: Path) -> None:
+    page = pages(make_ledger(tmp_path))["project/alpha/index.html"]
+    assert '<a href="../plain-text/index.html">plain-text&gt;=1</a>' in page
+    assert '<a href="https://git.example/alpha/news">Changelog</a>' in page
+    assert "Extras more [more]: extras-only Modules alpha_module Project Changelog , Source" in plain(page)
+    assert "Licence MIT" in plain(pages(make_ledger(tmp_path / "other"))["project/plain-text/index.html"])
+
+
+def test_files_have_their_python_and_glibc(tmp_path: Path) -> None:
+    """The tag states glibc 2.39, and the symbols 2.38."""
+    ledger = make_ledger(tmp_path)
+    name = ALPHA_NEXT.replace("2_38", "2_39").replace("1.10", "1.11")
+    ledger.add(release(name))
+    write_report(ledger.folder, "alpha", report(name, build=build()))
+    made = pages(ledger)
+    assert "12.3 MB 3.13 Requires-Python: &gt;=3.9 2.39 2026-01-02" in plain(made["project/alpha/index.html"])
+    assert "C library glibc 2.39 or newer" in plain(made["project/alpha/1.11.html"])
+
+
+def test_report_of_older_factory_has_no_about_section(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    for name in (ALPHA, ALPHA_NEXT):
+        write_report(ledger.folder, "alpha", report(name, about=UNSET, build=build()))
+    assert "About alpha" not in pages(ledger)["project/alpha/index.html"]
+
+
+def test_recipe_and_patch_link_to_their_texts(tmp_path: Path) -> None:
+    ledger, texts = make_ledger(tmp_path), {"a" * 64: b"[package]\n", "b" * 64: b"--- a\n+++ b \xe2\x80\xae\n"}
+    (patch,) = build().patches
+    made = build(recipe="alpha", recipe_sha256="a" * 64, patches=(structs.replace(patch, sha256="b" * 64),))
+    write_texts(ledger.folder, "alpha", made, texts)
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=made))
+    written = pages(ledger)
+    for name in ("index", "1.10"):
+        page = written[f"project/alpha/{name}.html"]
+        assert f'<a href="text-{"a" * 16}.txt">alpha</a>' in page
+        assert f'<a href="text-{"b" * 16}.txt"><code>0001-load-modules.patch</code></a>' in page
+    assert written[f"project/alpha/text-{'a' * 16}.txt"] == "[package]\n"
+    assert written[f"project/alpha/text-{'b' * 16}.txt"] == "--- a\n+++ b \N{REPLACEMENT CHARACTER}\n"
+    assert "text-" not in written["project/alpha/1.0.html"]
+
+
 def test_project_page_shows_install_command_first(tmp_path: Path) -> None:
     page = pages(make_ledger(tmp_path))["project/alpha/index.html"]
     assert "pip install --index-url URL/simple/ alpha" in page
@@ -54,11 +141,16 @@ def test_grid_cell_links_to_its_check(tmp_path: Path) -> None:
         assert f'id="{place}"' in made[f"project/alpha/{path}"]
 
 
-def test_grid_cell_links_to_check_log_and_build_log(tmp_path: Path) -> None:
-    grid = pages(make_ledger(tmp_path))["project/alpha/index.html"].partition('<table class="grid">')[2]
-    for wheel in (ALPHA, ALPHA_NEXT):
-        for name, log in (("check", "check-3.13"), ("build", "build")):
-            assert len(re.findall(rf'href="\.\./\.\./files/{wheel}\.{log}\.txt">{name}<', grid)) == 2
+def test_grid_links_to_each_log_of_a_version_once(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    other = ALPHA_NEXT.replace("313", "314")
+    ledger.add(release(other))
+    write_report(ledger.folder, "alpha", report(other, build=build("3.14")))
+    grid = pages(ledger)["project/alpha/index.html"].partition('<table class="grid">')[2].partition("</table>")[0]
+    assert "1.10 logs: build for 3.13 of 1.10 , check on Python 3.13 of 1.10 , build for 3.14" in plain(f"<main{grid}")
+    for wheel, python in ((ALPHA, "3.13"), (ALPHA_NEXT, "3.13"), (other, "3.14")):
+        for log in ("build", f"check-{python}"):
+            assert grid.count(f'href="../../files/{wheel}.{log}.txt"') == 1
 
 
 def test_version_page_links_to_logs(tmp_path: Path) -> None:
@@ -122,6 +214,7 @@ def test_yanked_version_is_marked_and_not_current(tmp_path: Path) -> None:
     made = pages(ledger)
     assert '<span class="version">1.0</span>' in made["project/alpha/index.html"]
     assert "Yanked wrong at VLEN 512" in plain(made["project/alpha/1.10.html"])
+    assert "1.10 yanked: wrong at VLEN 512" in plain(made["project/alpha/index.html"])
 
 
 def test_unlisted_file_is_on_no_page(tmp_path: Path) -> None:
@@ -146,7 +239,7 @@ def test_page_with_extra_index_url_warns_of_confusion(tmp_path: Path) -> None:
 def test_pages_load_nothing_from_other_servers(tmp_path: Path) -> None:
     for name, page in pages(make_ledger(tmp_path)).items():
         if not name.startswith("simple/") and name.endswith((".html", ".css")):
-            assert re.findall(r'(?:src|href)="(?:https?:)?//|url\(|@import', page) == [], name
+            assert re.findall(r'(?:src=|<link[^>]*href=)"(?:https?:)?//|url\(|@import', page) == [], name
 
 
 def test_links_between_pages_have_targets(tmp_path: Path) -> None:
@@ -156,6 +249,8 @@ def test_links_between_pages_have_targets(tmp_path: Path) -> None:
         if not name.endswith(".html") or name == "404.html":
             continue
         for link in re.findall(r'\b(?:href|src)="([^"]+)"', page):
+            if link.startswith("https://git.example/"):
+                continue
             path, _, place = link.partition("#")
             target = (Path("/") / name).parent / path if path else Path("/") / name
             resolved = str(target.resolve().relative_to("/"))
@@ -310,7 +405,7 @@ def test_profile_page_claims_no_unchecked_package(tmp_path: Path) -> None:
     made = pages(make_ledger(tmp_path))
     assert "install on it too, but their current versions have not passed checks on it" in plain(made["boards/k1.html"])
     assert "Not every package was checked on every profile" in plain(made["boards/index.html"])
-    assert "the wheels install on it" in made["static/site.js"]
+    assert "depends on the system: glibc" in made["static/site.js"]
 
 
 def test_builds_page_shows_dates_and_durations(tmp_path: Path) -> None:
@@ -343,7 +438,8 @@ def test_board_profiles_agree_with_board_finder() -> None:
         "Lichee Pi 4A": "Lichee Pi 4A (TH1520), Linux 6.6",
         "Milk-V Pioneer": "Milk-V Pioneer (SG2042), its vendor's kernel",
         "CanMV K230": "CanMV K230 (C908)",
-        "Banana Pi BPI-F3": "BPI-F3 (K1)",
+        "Banana Pi BPI-F3": "BPI-F3 (K1), its vendor's Linux 6.1",
+        "MUSE Book": "BPI-F3 (K1)",
         "Boards with SG2044": "SG2044 (C920v2)",
         "Boards with SpacemiT K3": "K3",
     }

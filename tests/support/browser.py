@@ -74,12 +74,12 @@ class Browser:
 
 
 @contextmanager
-def chromium() -> Iterator[Chrome]:
-    """Start a browser."""
+def chromium(*further: str) -> Iterator[Chrome]:
+    """Start a browser, with further options of its command line."""
     program, driver = _programs() or _install()
     options = ChromeOptions()
     options.binary_location = program
-    for option in OPTIONS:
+    for option in (*OPTIONS, *further):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     # The proxy that the machine may have knows nothing of this machine's own addresses.

@@ -13,6 +13,7 @@ from factory.model.target import PYTHONS
 from factory.publish.ledger import Ledger
 from factory.publish.release import Built, Mirrored, Release
 from factory.publish.reports import (
+    About,
     Build,
     Bundled,
     Check,
@@ -51,6 +52,14 @@ CONTENTS = Contents(
     system_libraries=("libc.so.6", "libm.so.6"),
     bundled=(FORTRAN,),
     sboms=("alpha.dist-info/sboms/crates.json",),
+)
+
+
+ABOUT = About(
+    requires=("plain-text>=1", "extras-only; extra == 'more'"),
+    links={"Source": "https://git.example/alpha", "Changelog": "https://git.example/alpha/news"},
+    modules=("alpha_module",),
+    keywords=("Sums",),
 )
 
 
@@ -95,7 +104,7 @@ def build(python: str = "3.13", **changes: object) -> Build:
 
 
 def report(filename: str, **changes: object) -> WheelReport:
-    made = WheelReport(filename=filename, summary="Adds numbers", license="BSD-3-Clause")
+    made = WheelReport(filename=filename, summary="Adds numbers", license="BSD-3-Clause", about=ABOUT)
     return replace(made, **changes)
 
 
@@ -123,6 +132,6 @@ def make_ledger(folder: Path, failures: Sequence[BuildFailure] = (FAILURE,)) -> 
         ledger.add(release(filename))
     for filename in (ALPHA, ALPHA_NEXT):
         write_report(ledger.folder, "alpha", report(filename, build=build()))
-    write_report(ledger.folder, "plain-text", report(PURE, summary="Text as it is", license="MIT"))
+    write_report(ledger.folder, "plain-text", report(PURE, summary="Text as it is", license="MIT", about=About()))
     write_failures(ledger.folder, failures)
     return ledger

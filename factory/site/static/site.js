@@ -4,23 +4,55 @@
 
 const root = new URL("../", document.currentScript.src).href;
 
+// As `trusted_host` of the factory: pip ignores an http index on another machine unless it is told to trust it.
+function trustedHost() {
+  const { protocol, hostname } = new URL(root);
+  return protocol === "http:" && !/^(localhost|127\.[0-9.]+|\[::1\])$/.test(hostname) ? hostname : "";
+}
+
 function showAddress() {
   if (!root.startsWith("http")) return;
+  const host = trustedHost();
   for (const code of document.querySelectorAll(".command code")) {
-    code.textContent = code.textContent.replaceAll(/(?<![\w/])URL\/(?=simple\/|static\/)/g, root);
+    let text = code.textContent;
+    if (host && text.startsWith("pip ")) text = text.replace("--index-url URL/simple/", `$& --trusted-host ${host}`);
+    if (host && text.startsWith("[global]")) text = text.replace("index-url = URL/simple/", `$&\ntrusted-host = ${host}`);
+    code.textContent = text.replaceAll(/(?<![\w/])URL\/(?=simple\/|static\/|project\/)/g, root);
+  }
+}
+
+// Pages over plain http have no navigator.clipboard.
+async function copy(code) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(code.textContent);
+    return true;
+  }
+  getSelection().selectAllChildren(code);
+  return document.execCommand("copy");
+}
+
+function addScrollHints() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    const hint = () => {
+      if (box.scrollWidth <= box.clientWidth || box.previousElementSibling?.classList.contains("hint")) return;
+      const paragraph = document.createElement("p");
+      paragraph.className = "note hint";
+      paragraph.textContent = "Scroll the table sideways to see all columns.";
+      box.before(paragraph);
+    };
+    hint();
+    box.closest("details")?.addEventListener("toggle", hint);
   }
 }
 
 function addCopyButtons() {
-  if (!navigator.clipboard) return;
   for (const command of document.querySelectorAll(".command")) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "Copy";
-    button.setAttribute("aria-label", "Copy the command");
+    button.setAttribute("aria-label", "Copy");
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(command.querySelector("code").textContent);
-      button.textContent = "Copied";
+      button.textContent = await copy(command.querySelector("code")) ? "Copied" : "Ctrl+C";
       setTimeout(() => { button.textContent = "Copy"; }, 2000);
     });
     command.classList.add("copyable");
@@ -28,41 +60,57 @@ function addCopyButtons() {
   }
 }
 
-// The normalized form of a name (PEP 503).
+// The normalized form of a name (PEP 503), for which spaces count as separators too.
 function normalize(name) {
-  return name.trim().toLowerCase().replaceAll(/[-_.]+/g, "-");
+  return name.trim().toLowerCase().replaceAll(/[-_.\s]+/g, "-");
+}
+
+function entryOf(element) {
+  const { name, also } = element.dataset;
+  return { element, name, also: (also || "").split(" "), text: normalize((element.querySelector("th") || element).textContent) };
+}
+
+// 0 for the name, 1 for a part of it, 2 for a module or keyword, 3 for words of the summary, -1 if the entry does not fit.
+function rankOf(entry, wanted) {
+  if (entry.name === wanted) return 0;
+  if (entry.name.includes(wanted)) return 1;
+  if (entry.also.includes(wanted)) return 2;
+  return wanted.split("-").every((word) => entry.text.includes(word)) ? 3 : -1;
 }
 
 function enableSearch() {
   const input = document.getElementById("search");
   if (!input) return;
-  const rows = [...document.querySelectorAll("#packages tr")];
+  const entries = [...document.querySelectorAll("#packages tr")].map(entryOf);
+  const others = [...document.querySelectorAll("#absent li")].map(entryOf);
   const found = document.getElementById("found");
   const unknown = document.getElementById("unknown");
-  const others = [...document.querySelectorAll("#absent li")];
+  const visible = () => entries.filter((entry) => !entry.element.hidden);
   input.closest(".search").hidden = false;
   const search = () => {
     const wanted = normalize(input.value);
-    let count = 0;
-    for (const row of rows) {
-      row.hidden = !row.dataset.name.includes(wanted);
-      count += row.hidden ? 0 : 1;
+    for (const entry of entries) {
+      entry.rank = wanted ? rankOf(entry, wanted) : 0;
+      entry.element.hidden = entry.rank < 0;
     }
-    found.textContent = wanted ? `${count || "No"} package${count === 1 ? "" : "s"} with “${wanted}” in the name` : "";
+    // A sort keeps the order of equals, so an empty search restores the order by name.
+    const sorted = [...entries].sort((one, two) => one.rank - two.rank);
+    document.getElementById("packages")?.append(...sorted.map((entry) => entry.element));
+    const count = visible().length;
+    found.textContent = wanted ? `${count || "No"} package${count === 1 ? "" : "s"} for “${input.value.trim()}”` : "";
     unknown.hidden = !wanted || count > 0;
     for (const other of others) {
-      const name = other.dataset.name;
-      other.hidden = !(count ? name === wanted : name.includes(wanted));
+      const rank = wanted ? rankOf(other, wanted) : -1;
+      other.element.hidden = rank < 0 || rank === 3 || (count > 0 && rank === 1);
     }
-    document.getElementById("wanted").textContent = /^[a-z0-9-]+$/.test(wanted) ? wanted : "NAME";
   };
   input.addEventListener("input", search);
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     const wanted = normalize(input.value);
-    const visible = rows.filter((row) => !row.hidden);
-    const exact = rows.find((row) => row.dataset.name === wanted) || (visible.length === 1 ? visible[0] : null);
-    if (exact) location.href = exact.querySelector("a").href;
+    const left = visible();
+    const chosen = entries.find((entry) => entry.name === wanted) || (left.length === 1 ? left[0] : null);
+    if (wanted && chosen) location.href = chosen.element.querySelector("a").href;
   });
   search();
 }
@@ -86,11 +134,11 @@ function readCpuinfo(text, rules) {
     return core;
   }).filter((core) => core.isa !== undefined);
   if (!cores.length) return null;
-  const sets = cores.map((core) => extensionsOf(core.isa));
+  const sets = cores.map((core) => knownExtensionsOf(core, rules));
   const extensions = new Set([...sets[0]].filter((name) => sets.every((set) => set.has(name))));
   const found = cores.map((core) => vectorsOf(core, rules));
   const vectors = ["draft", "", "unknown", "1.0"].find((each) => found.includes(each));
-  const known = Object.hasOwn(rules.knownVlen, cores[0].uarch || "") ? rules.knownVlen[cores[0].uarch] : 0;
+  const known = valueOf(rules.knownVlen, coreName(cores[0], rules)) || 0;
   return {
     name: cores[0]["model name"] || cores[0].uarch || "",
     bits: /^isa\s*:\s*rv32/m.test(text) ? 32 : 64,
@@ -98,10 +146,27 @@ function readCpuinfo(text, rules) {
   };
 }
 
+function valueOf(table, key) {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+function coreName(core, rules) {
+  const vendor = numberOf(core.mvendorid);
+  const architecture = numberOf(core.marchid);
+  const numbers = vendor === null || architecture === null ? "" : `${vendor.toString(16)},${architecture.toString(16)}`;
+  return core.uarch || valueOf(rules.coresByModel, core["model name"] || "") || valueOf(rules.coresByNumbers, numbers) || "";
+}
+
+function knownExtensionsOf(core, rules) {
+  const listed = extensionsOf(core.isa);
+  const known = listed.has("v") ? valueOf(rules.knownExtensions, coreName(core, rules)) || [] : [];
+  return new Set([...listed, ...known]);
+}
+
 function vectorsOf(core, rules) {
   if ((core["cpu-vector"] || "").startsWith("0.")) return "draft";
   if (!extensionsOf(core.isa).has("v")) return core.isa.includes("xtheadvector") ? "draft" : "";
-  const name = core.uarch || "";
+  const name = coreName(core, rules);
   const named = new RegExp(rules.draftCores).test(name) ? "draft" : Object.hasOwn(rules.knownVlen, name) ? "1.0" : "";
   const vendor = numberOf(core.mvendorid);
   const architecture = numberOf(core.marchid);
@@ -137,7 +202,8 @@ function judge(text, rules) {
     unknown: "Its vector extension may be RVV 1.0 or draft 0.7.1, so it is not counted.",
     "1.0": "It has the vector extension RVV 1.0.",
   };
-  return { profile, words: `${cpu.name || "This CPU"} has the profile ${profile}: the wheels install on it. ${vectors[cpu.vectors] || "It has no vector extension."}` };
+  const system = `Wheels run on it. Which of them install depends on the system: glibc ${rules.glibc} suffices for all, and Python ${rules.pythons.join(" or ")}.`;
+  return { profile, words: `${cpu.name || "This CPU"} has the profile ${profile}. ${vectors[cpu.vectors] || "It has no vector extension."} ${system}` };
 }
 
 function enableCpuinfo() {
@@ -169,5 +235,6 @@ function enableCpuinfo() {
 
 showAddress();
 addCopyButtons();
+addScrollHints();
 enableSearch();
 enableCpuinfo();
