@@ -61,7 +61,7 @@ def reference(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Build, publish and install llama-cpp-python, and generate text with it."""
     session.log(
-        "On an empty cache: 16 minutes on two idle processors. 3 make the riscv64 root; 4 compile and check OpenBLAS,"
+        "On an empty cache: 17 minutes on two idle processors. 4 make the riscv64 root; 4 compile and check OpenBLAS,"
     )
     session.log(
         "which numpy needs; 3 numpy; 5 llama.cpp. What is in the cache is not made again: then it takes a minute."

@@ -1,10 +1,10 @@
-"""Tests of damaged ELF files: 400 mutations of a real and of a small library."""
+"""Tests of damaged ELF files: mutations of a real and of a small library."""
 
 from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from factory.stages.audit.auditor import audit_wheel, render_text
 from tests.support.elf_images import RET, VSETVLI, Image, code, wheel
 
 LIBRARY = "demo/_core.so"
-NUMBER = 400
+# All of them take a minute.
+SOME, ALL = 100, 400
 HEADER = 64
 RISCV = struct.pack("<H", 243)
 # Values at which a count, a size or an offset breaks something.
@@ -48,11 +49,11 @@ def real_library() -> bytes:
     return data[:18] + RISCV + data[20:]
 
 
-def mutations(data: bytes, seed: int) -> Iterator[bytes]:
+def mutations(data: bytes, seed: int, count: int) -> Iterator[bytes]:
     """Yield damaged copies: cut, with other bytes, with extreme numbers."""
     chance = random.Random(seed)
     tables = [HEADER, struct.unpack_from("<Q", data, 40)[0]]
-    for number in range(NUMBER):
+    for number in range(count):
         copy = bytearray(data)
         if number % 8 == 0:
             yield bytes(copy[: chance.randrange(4, len(copy))])
@@ -66,11 +67,17 @@ def mutations(data: bytes, seed: int) -> Iterator[bytes]:
         yield bytes(copy)
 
 
+def originals() -> Mapping[str, bytes]:
+    """Return the libraries that are mutated."""
+    return {"real": real_library(), "small": RICH}
+
+
+@pytest.mark.parametrize("count", [SOME, pytest.param(ALL, marks=pytest.mark.long)])
 @pytest.mark.parametrize("source", ["real", "small"])
-def test_audit_of_mutated_library_has_findings_or_fails_cleanly(tmp_path: Path, source: str) -> None:
+def test_audit_of_mutated_library_has_findings_or_fails_cleanly(tmp_path: Path, source: str, count: int) -> None:
     """A numpy warning would be an overflow that nobody thought of."""
     outcomes = set()
-    for number, data in enumerate(mutations(real_library() if source == "real" else RICH, seed=19)):
+    for number, data in enumerate(mutations(originals()[source], 19, count)):
         path = wheel(tmp_path, {LIBRARY: data})
         try:
             with np.errstate(all="raise"):
@@ -86,11 +93,12 @@ def test_audit_of_mutated_library_has_findings_or_fails_cleanly(tmp_path: Path, 
     assert len(outcomes) > 5
 
 
+@pytest.mark.parametrize("count", [SOME, pytest.param(ALL, marks=pytest.mark.long)])
 @pytest.mark.parametrize("source", ["real", "small"])
-def test_tables_of_mutated_library_raise_only_malformed_elf(tmp_path: Path, source: str) -> None:
+def test_tables_of_mutated_library_raise_only_malformed_elf(tmp_path: Path, source: str, count: int) -> None:
     path = tmp_path / "libdemo.so"
     refused = 0
-    for number, data in enumerate(mutations(real_library() if source == "real" else RICH, seed=20)):
+    for number, data in enumerate(mutations(originals()[source], 20, count)):
         path.write_bytes(data)
         for read in (read_links, defined_symbols, needed_symbols):
             try:
