@@ -6,10 +6,12 @@ factory.stages.sources has a module for each kind.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
+
+from packaging.version import Version
 
 from factory.model.artifacts import BinaryPackage, SourceTree
 from factory.model.declaration import INSIDE_SOURCE, SHA256, about
@@ -92,6 +94,28 @@ class Source(Tagged, ABC):
     def content_sha256(self) -> str:
         """Return the hash of the source without its parts and overlay."""
         return self.sha256
+
+    def bump_obstacle(self) -> str:
+        """Return why newer versions cannot be looked up, empty if they can."""
+        return f"not from the package index: its source is of the kind {self.kind}: bump it by hand"
+
+    def newest(self, is_wanted: Callable[[Version], bool]) -> Source | None:
+        """Return the source of the newest wanted version, None if there is none.
+
+        Its `sha256` is empty where only a fetch tells it.
+
+        Raises:
+            SourceError: its server does not answer, or has such a version in another form only.
+        """
+        raise NotImplementedError
+
+    def deciding(self) -> Source:
+        """Return the source as content keys hold it: without what changes none of its files."""
+        return replace(self, parts={folder: part.deciding() for folder, part in self.parts.items()})
+
+    def build_variables(self) -> Mapping[str, str]:
+        """Return environment variables that tell the build what its source does not."""
+        return {}
 
     @property
     def binary_package(self) -> BinaryPackage | None:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from pypi_simple import DistributionPackage
 
-from factory.errors import SourceError
 from factory.model.job import ProjectMetadata
 from factory.model.recipe import PACKAGE_TABLE, Recipe
-from factory.model.source import Source
-from factory.model.target import PYTHONS
+from factory.model.source import SOURCE_TABLE, Source
 from factory.pipeline.metadata import describe_source
 from factory.pipeline.run import Run
 from factory.recipes.edit import repin, version_comment
 from factory.recipes.loader import RECIPE_FILE, document_of
+from factory.recipes.reader import declared_fields
 from factory.stages.sources import patches
 from factory.stages.sources.fetch import fetch
-from factory.stages.sources.package_index import SDIST, WHEEL, admits, is_pinnable, list_files, parse_version
 from factory.util.atomic_files import write_file
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
@@ -44,22 +41,28 @@ class Bump:
     """
 
     recipe: Recipe
-    version: str
-    sha256: str
+    source: Source
     patches: tuple[PatchFit, ...]
     changes: tuple[str, ...]
     comment: str
 
     @property
-    def source(self) -> Source:
-        """The source of the newer version."""
-        return replace(self.recipe.source, version=self.version, sha256=self.sha256)
+    def version(self) -> str:
+        """The newer version."""
+        return self.source.version
+
+    def pins(self) -> dict[str, str]:
+        """Return the keys of the recipe's source that change, but for its version."""
+        before, now = self.recipe.source, self.source
+        fields = [field for field in declared_fields(type(now), SOURCE_TABLE) if field.name != "version"]
+        changed = [field for field in fields if getattr(now, field.name) != getattr(before, field.name)]
+        return {field.key: getattr(now, field.name) for field in changed}
 
 
 def obstacle(recipe: Recipe) -> str:
     """Return why no version of a recipe can be looked up, empty if one can."""
-    if recipe.source.kind != "pypi":
-        return f"not from the package index: its source is of the kind {recipe.source.kind}"
+    if found := recipe.source.bump_obstacle():
+        return found
     if recipe.source.overlay is not None:
         return "its overlay states the version too: bump it by hand"
     if recipe.based_on and document_of(recipe).is_inherited((PACKAGE_TABLE, "version")):
@@ -73,55 +76,44 @@ def find_bump(recipe: Recipe, run: Run, log: LogSink) -> Bump | None:
     A recipe that is based on another stays within its series, `2.4` of 2.4.6.
 
     Raises:
-        SourceError: the index has no such project, cannot be read, has only wheels of newer versions, or a source that
-            is not sound.
+        SourceError: the source's server has no such project, cannot be read, has only wheels of newer versions, or a
+            source that is not sound.
     """
-    files = list_files(recipe.source.project)
-    newest = choose_newest(files, recipe)
-    if newest is None:
-        wheel = choose_newest(files, recipe, kind=WHEEL)
-        if wheel is not None:
-            raise SourceError(
-                f"{recipe.source.project} {wheel.version}: the package index has wheels of this version, but no sdist",
-                hint="take a source of another kind, as docs/add-a-recipe.md says",
-            )
+    source = recipe.source.newest(newer_than(recipe))
+    if source is None:
         return None
-    source = replace(recipe.source, version=str(newest.version), sha256=newest.digests["sha256"])
     selected = patches.select(run.recipes.patches, recipe.source)
+    unpinned = bool(recipe.source.sha256) and not source.sha256
     fits: tuple[PatchFit, ...] = ()
-    if selected:
+    if selected or unpinned:
         with own_folder(run.layout.scratch, "bump", recipe.name, keep=False) as scratch:
             tree = fetch(source, run.layout.downloads, scratch, log)
             fits = tuple(PatchFit(patch=patch, reason=patches.try_apply(patch, tree, log)) for patch in selected)
+            source = replace(source, sha256=tree.sha256) if unpinned else source
     old = describe_source(recipe.source, recipe.label, run)
     new = describe_source(source, f"{recipe.name} {source.version}", run)
     return Bump(
         recipe=recipe,
-        version=source.version,
-        sha256=source.sha256,
+        source=source,
         patches=fits,
         changes=tuple(metadata_changes(old, new)),
         comment=version_comment(recipe.directory / RECIPE_FILE),
     )
 
 
-def choose_newest(
-    files: Collection[DistributionPackage], recipe: Recipe, kind: str = SDIST
-) -> DistributionPackage | None:
-    """Return the newest file of a kind that is newer than the recipe's, None if there is none.
+def newer_than(recipe: Recipe) -> Callable[[Version], bool]:
+    """Return the test whether a version is newer than the recipe's.
 
-    Yanked files, those without a hash, those for other Pythons and pre-releases are left out; a recipe of a
-    pre-release takes others.
+    Pre-releases are not, except for a recipe of a pre-release, nor versions of another series for a recipe that is
+    based on another.
     """
     pinned = Version(recipe.source.version)
-    usable = [each for each in files if is_pinnable(each, kind) and any(admits(each, python) for python in PYTHONS)]
-    found = [(version, each) for each in usable if (version := parse_version(each.version))]
-    if not pinned.is_prerelease:
-        found = [(version, each) for version, each in found if not version.is_prerelease]
-    if recipe.based_on:
-        found = [(version, each) for version, each in found if version.release[:2] == pinned.release[:2]]
-    newer = [(version, each) for version, each in found if version > pinned]
-    return max(newer, key=lambda pair: pair[0])[1] if newer else None
+
+    def is_newer(version: Version) -> bool:
+        same_series = not recipe.based_on or version.release[:2] == pinned.release[:2]
+        return version > pinned and same_series and (pinned.is_prerelease or not version.is_prerelease)
+
+    return is_newer
 
 
 def metadata_changes(old: ProjectMetadata, new: ProjectMetadata) -> Iterator[str]:
@@ -164,7 +156,7 @@ def apply_bump(bump: Bump, run: Run) -> Sequence[int]:
     for patch in applied:
         if not (new / patch.name).exists():
             write_file(new / patch.name, patch.read_bytes())
-    lines = repin(recipe.directory / RECIPE_FILE, bump.version, bump.sha256)
+    lines = repin(recipe.directory / RECIPE_FILE, bump.version, bump.pins())
     if not shared:
         for patch in applied:
             if (new / patch.name).read_bytes() == patch.read_bytes():

@@ -16,7 +16,8 @@ from factory.model.target import PYTHONS, Target
 from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.run import Run
 from factory.stages.audit.auditor import AuditReport, audit_wheel
-from factory.stages.sources.package_index import WHEEL, admits, download_file, is_pinnable, list_files, parse_version
+from factory.stages.sources.package_index import WHEEL, admits, download_file, is_pinnable, list_files
+from factory.stages.sources.versions import parse_version
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
 from factory.util.wheel_tags import glibc_of, serves

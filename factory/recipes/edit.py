@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from factory.model.source import SOURCE_TABLE
 from factory.util.atomic_files import write_if_changed
 
 
-def repin(file: Path, version: str, sha256: str) -> Sequence[int]:
-    """Write another version and sha256 into a recipe, and drop its build number.
+def repin(file: Path, version: str, pins: Mapping[str, str]) -> Sequence[int]:
+    """Write another version and pins of the source into a recipe, and drop its build number.
 
     Returns the lines that still have the old version, as a variable of the build may.
     """
@@ -31,7 +31,7 @@ def repin(file: Path, version: str, sha256: str) -> Sequence[int]:
     package.pop("build", None)
     if "version" in source:
         source["version"] = version
-    source["sha256"] = sha256
+    source.update(pins)
     text = tomlkit.dumps(document)
     if "\n" not in before.replace("\r\n", ""):  # new lines end as the others do
         text = re.sub(r"(?<!\r)\n", "\r\n", text)

@@ -12,9 +12,10 @@ from pypi_simple import DistributionPackage
 from factory.cli.console import Reporter
 from factory.errors import SourceError
 from factory.model.recipe import Recipe
-from factory.pipeline.bump import Bump, apply_bump, choose_newest, find_bump, metadata_changes, obstacle
+from factory.pipeline.bump import Bump, apply_bump, find_bump, metadata_changes, newer_than, obstacle
 from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
+from factory.stages.sources.package_index import SDIST, newest_file
 from factory.util.paths import Layout
 from tests.support.index_files import sdist
 from tests.support.index_server import IndexServer
@@ -40,7 +41,7 @@ def bump_of(run: Run) -> Bump:
 
 
 def newest(recipe: Recipe, *files: DistributionPackage) -> str | None:
-    found = choose_newest(files, recipe)
+    found = newest_file(files, SDIST, newer_than(recipe))
     return None if found is None else found.version
 
 
@@ -89,7 +90,7 @@ def test_bump_names_version_hash_and_changes(index: IndexServer, tmp_path: Path)
     assert find_bump(run.recipes.find("spam"), run, MemoryLog()) is None
     sha256 = serve_spam(index, "1.1", requires='"flit_core>=4"', core="Requires-Python: >=3.13\n")
     found = bump_of(run)
-    assert (found.version, found.sha256, found.patches, found.comment) == ("1.1", sha256, (), "")
+    assert (found.version, found.source.sha256, found.patches, found.comment) == ("1.1", sha256, (), "")
     assert found.changes == (
         "build requirement flit-core: flit_core -> flit_core>=4",
         "Requires-Python: none -> >=3.13",

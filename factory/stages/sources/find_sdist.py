@@ -9,7 +9,8 @@ from packaging.version import Version
 from pypi_simple import DistributionPackage
 
 from factory.errors import SourceError
-from factory.stages.sources.package_index import NEAREST_VERSIONS, SDIST, WHEEL, list_files, parse_version
+from factory.stages.sources.package_index import NEAREST_VERSIONS, SDIST, WHEEL, list_files
+from factory.stages.sources.versions import parse_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

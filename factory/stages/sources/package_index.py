@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import requests
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pypi_simple import DistributionPackage
 
 from factory.errors import SourceError
 from factory.host.index_page import UNREADABLE, read_page
 from factory.host.index_session import open_session, read_index_config, without_secrets
+from factory.model.target import PYTHONS
 from factory.stages.sources.download import RemoteFile, download
+from factory.stages.sources.versions import parse_version
 from factory.util.log import LogSink
 
 SDIST, WHEEL = "sdist", "wheel"
@@ -82,6 +84,34 @@ def admits(file: DistributionPackage, python: str) -> bool:
         return True
 
 
+def newest_sdist(project: str, is_wanted: Callable[[Version], bool]) -> DistributionPackage | None:
+    """Return the sdist of the newest wanted version, None if there is none.
+
+    Raises:
+        SourceError: the index has no such project, cannot be read, or has only wheels of wanted versions.
+    """
+    files = list_files(project)
+    found = newest_file(files, SDIST, is_wanted)
+    if found is None and (wheel := newest_file(files, WHEEL, is_wanted)):
+        raise SourceError(
+            f"{project} {wheel.version}: the package index has wheels of this version, but no sdist",
+            hint="take a source of another kind, as docs/add-a-recipe.md says",
+        )
+    return found
+
+
+def newest_file(
+    files: Iterable[DistributionPackage], kind: str, is_wanted: Callable[[Version], bool]
+) -> DistributionPackage | None:
+    """Return the file of a kind with the newest wanted version, None if there is none.
+
+    Yanked files, those without a hash and those for other Pythons are excluded.
+    """
+    usable = [each for each in files if is_pinnable(each, kind) and any(admits(each, python) for python in PYTHONS)]
+    found = [(version, each) for each in usable if (version := parse_version(each.version)) and is_wanted(version)]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
 def choose(
     packages: Iterable[DistributionPackage], project: str, version: str, kind: str, sha256: str
 ) -> DistributionPackage:
@@ -123,11 +153,3 @@ def _other_hashes(of_version: list[DistributionPackage], project: str, version: 
 
 def _same_version(found: str | None, wanted: str) -> bool:
     return parse_version(found) == Version(wanted)
-
-
-def parse_version(text: str | None) -> Version | None:
-    """Return a version, None for text that is none."""
-    try:
-        return Version(text or "")
-    except InvalidVersion:
-        return None

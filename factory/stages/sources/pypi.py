@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
+
+from packaging.version import Version
 
 from factory.model.artifacts import SourceTree
 from factory.model.declaration import VERSION, about
@@ -35,6 +38,19 @@ class PypiSource(Source):
 
         cached = cached_file(self.sha256, cache)
         return cached or download_file(self.project, self.version, SDIST, self.sha256, cache, log)
+
+    def bump_obstacle(self) -> str:
+        """Return no obstacle: see `Source.bump_obstacle`."""
+        return ""
+
+    def newest(self, is_wanted: Callable[[Version], bool]) -> Source | None:
+        """Return the newest wanted source distribution: see `Source.newest`."""
+        from factory.stages.sources.package_index import newest_sdist
+
+        found = newest_sdist(self.project, is_wanted)
+        if found is None:
+            return None
+        return replace(self, version=str(found.version), sha256=found.digests["sha256"])
 
     def origin_warning(self) -> str:
         """Look the source distribution up on the index: see `Source.origin_warning`."""
