@@ -52,7 +52,7 @@ class HostNetwork:
 def host_network(environment: Mapping[str, str] = os.environ) -> HostNetwork:
     """Return the host's network configuration; its secrets are hidden in logs from now on."""
     learn_secrets(environment)
-    variables = _proxies(environment) | _indexes(environment)
+    variables = proxies(environment) | _indexes(environment)
     files = {Path(name): name for name in RESOLVER_FILES if Path(name).is_file()}
     bundle = ca_bundle(environment)
     if bundle is not None:
@@ -67,7 +67,8 @@ def ca_bundle(environment: Mapping[str, str] = os.environ) -> Path | None:
     return next((Path(name) for name in candidates if name and Path(name).is_file()), None)
 
 
-def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
+def proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables with proxies, in both spellings."""
     names = {name for lower in PROXY_VARIABLES for name in (lower, lower.upper())}
     return {name: environment[name] for name in names if environment.get(name)}
 
@@ -78,7 +79,7 @@ def _indexes(environment: Mapping[str, str]) -> dict[str, str]:
     shown = {PIP_VARIABLES[key]: value for key, value in pip.items()}
     for_uv = uv_variables(pip, environment)
     for_uv.pop("UV_FIND_LINKS", None)
-    logins = _logins(user_environment(environment))
+    logins = logins_by_host(user_environment(environment))
     return {
         **{
             name: " ".join(_with_login(url, logins) for url in value.split())
@@ -88,8 +89,8 @@ def _indexes(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _logins(environment: Mapping[str, str]) -> Mapping[str, tuple[str, str, str]]:
-    """Return user, account and password of netrc by host."""
+def logins_by_host(environment: Mapping[str, str]) -> Mapping[str, tuple[str, str, str]]:
+    """Return user, account and password of netrc by host, for a user's environment."""
     for path in netrc_files(environment):
         with suppress(NetrcParseError, OSError, UnicodeDecodeError):
             return netrc(path).hosts

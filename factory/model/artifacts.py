@@ -12,11 +12,30 @@ from factory.model.target import FIRST_PYTHON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOrigin:
+    """The addresses of a source that is on no package index, or of its part in `folder`.
+
+    It has the `commit` of a git repository, with its `tag` if that is known, or the `sha256` of an archive.
+    """
+
+    kind: str
+    urls: tuple[str, ...]
+    folder: str = ""
+    commit: str = ""
+    tag: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTree:
-    """An unpacked source: the folder of its pyproject.toml, and the archive's sha256."""
+    """An unpacked source: the folder of its pyproject.toml, and the archive's sha256.
+
+    `origins` has the addresses of the source and its parts, as far as recipes state them.
+    """
 
     path: Path
     sha256: str
+    origins: tuple[SourceOrigin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

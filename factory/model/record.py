@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from factory.model.artifacts import AppliedPatch, BinaryPackage, LibraryOrigin, PackagePin
+from factory.model.artifacts import AppliedPatch, BinaryPackage, LibraryOrigin, PackagePin, SourceOrigin
 from factory.model.target import FIRST_PYTHON, FIRST_TOOLCHAIN, Target
 
 
@@ -73,7 +73,7 @@ class BuildRecord:
     not published. `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled,
     and `repacked` lists all such packages. `audit` is None in records of factories that did not record it;
     `library_origins` maps bundled libraries to their packages, as in RepairedWheel. `backend_machine` is as in
-    BuiltWheel.
+    BuiltWheel. `sources` has the addresses of sources that are on no index.
     """
 
     key: str
@@ -103,6 +103,7 @@ class BuildRecord:
     audit: AuditSummary | None = None
     library_origins: Mapping[str, LibraryOrigin] = field(default_factory=dict)
     backend_machine: str = "riscv64"
+    sources: tuple[SourceOrigin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

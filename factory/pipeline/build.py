@@ -253,6 +253,7 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
         repacked=recipe.repacked,
         audit=audit,
         library_origins=made.repaired.library_origins,
+        sources=made.source.origins,
     )
     return store.add(record, made.repaired)
 

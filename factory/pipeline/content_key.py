@@ -65,11 +65,13 @@ def content_key(
 def _deciding(recipe: Recipe) -> Recipe:
     """Reset the recipe fields that change neither the wheel nor its checks.
 
-    These are memory and toolchain lists, times, permission to publish, and the project's own tests.
+    These are memory and toolchain lists, times, permission to publish, the project's own tests, and addresses of pinned
+    sources.
     """
     build = replace(recipe.build, memory_per_job=0, processor_time="", toolchains=(FIRST_TOOLCHAIN,))
     check = replace(recipe.check, time_limit=str(DEFAULTS["CheckOptions"]["time_limit"]))
-    return replace(recipe, based_on="", build=build, check=check, shadows_upstream=False, suite=None, file_sha256="")
+    decided = replace(recipe, source=recipe.source.deciding(), build=build, check=check)
+    return replace(decided, based_on="", shadows_upstream=False, suite=None, file_sha256="")
 
 
 def _cpus(recipe: Recipe) -> list[str]:

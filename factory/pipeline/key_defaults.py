@@ -56,6 +56,8 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "DebianPackaging": {"left_out": ()},
     "DebSource": SOURCE,
     "LocalSource": {**SOURCE, "sha256": ""},
+    "GitSource": {**SOURCE, "sha256": "", "tag": "", "submodules": False},
+    "UrlSource": SOURCE,
 }
 
 # QEMU's CPU of each profile. A profile that is not here, or has another CPU, is part of the key.

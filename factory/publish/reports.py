@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from factory.errors import PublishError
-from factory.model.artifacts import BinaryPackage, LibraryOrigin
+from factory.model.artifacts import BinaryPackage, LibraryOrigin, SourceOrigin
 from factory.model.record import BuildFailure, BuildRecord, StageRun
 from factory.publish.release import Release
 from factory.publish.safe_text import is_safe_json, load_sanitized
@@ -115,7 +115,8 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `finished` is UTC in ISO 8601, `requirements` are `name==version`. `contents` is None if no record has an audit.
     `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled, and `repacked`
     lists all such packages. `recipe` is the recipe's name, which may differ from the project's; it is empty in reports
-    from before it was recorded. `recipe_sha256` is that of its text, unset in older reports.
+    from before it was recorded. `recipe_sha256` is that of its text, unset in older reports. `sources` has the
+    addresses of sources that are on no index, if there are any.
     """
 
     record: str
@@ -134,6 +135,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     logs: tuple[Log, ...] = ()
     recipe: str = ""
     recipe_sha256: str | msgspec.UnsetType = msgspec.UNSET
+    sources: tuple[SourceOrigin, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -211,6 +213,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tu
         logs=logs,
         recipe=made.name,
         recipe_sha256=made.recipe_sha256,
+        sources=made.sources or msgspec.UNSET,
     )
 
 

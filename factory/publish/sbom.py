@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,7 @@ from urllib.parse import quote
 from packageurl import PackageURL
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+from factory.model.artifacts import SourceOrigin
 from factory.publish.identifiers import OURS, urn_of
 from factory.publish.release import SHA256, TIME, Built, Release
 from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, report_path, with_reports
@@ -24,6 +26,10 @@ from factory.util.atomic_files import changed_at, write_if_changed
 from factory.util.jsonio import encode
 
 SPECIFICATION = "1.6"
+
+# Characters of an address that are not quoted, beside those of an escape.
+_URL = "/:@!$&'()*+,;=~"
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 Component = dict[str, object]
 
@@ -143,7 +149,8 @@ def _pedigree(release: Release, build: Build) -> Component:
 def _ancestors(release: Release, build: Build) -> list[Component]:
     if not build.repacked_from:
         source: Component = {"type": "library", "name": release.project, "version": release.version}
-        return [source | {"description": "its source", "hashes": _hashes(build.source_sha256)}]
+        whole = source | {"description": "its source", "hashes": _hashes(build.source_sha256)}
+        return [whole, *(_origin(release, each) for each in build.sources or () if each.urls)]
     packages: list[Component] = [
         {
             "type": "library",
@@ -155,6 +162,27 @@ def _ancestors(release: Release, build: Build) -> list[Component]:
         for each in build.repacked
     ]
     return packages or [{"type": "library", "name": build.repacked_from}]
+
+
+def _origin(release: Release, origin: SourceOrigin) -> Component:
+    """Return a repository or an archive that the source, or a folder of it, was fetched from."""
+    name = origin.folder or release.project
+    kind, version = ("vcs", origin.commit) if origin.commit else ("distribution", origin.sha256)
+    url = f"git+{origin.urls[0]}@{origin.commit}" if origin.commit else origin.urls[0]
+    qualifiers = {"vcs_url": url} if origin.commit else {"download_url": url, "checksum": f"sha256:{origin.sha256}"}
+    return {
+        "type": "library",
+        "name": name,
+        "version": origin.tag or version,
+        "description": f"the source's folder {origin.folder}" if origin.folder else "its source, where it comes from",
+        "purl": _purl("generic", name.rpartition("/")[2], version, **qualifiers),
+        "hashes": _hashes(origin.sha256),
+        "externalReferences": [{"type": kind, "url": _address(each)} for each in origin.urls],
+    }
+
+
+def _address(url: str) -> str:
+    return quote(url, safe=_URL if _NO_ESCAPE.search(url) else f"{_URL}%")
 
 
 def _patch(patch: Patch) -> Component:

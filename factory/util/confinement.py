@@ -154,11 +154,14 @@ def run_tool(
     env: Mapping[str, str] | None = None,
     log: LogSink | None = None,
     what: str | None = None,
+    network: bool = False,
+    limits: Limits | None = None,
 ) -> str:
-    """Run a program of this machine that reads a build's output, confined; returns its output.
+    """Run a program of this machine that reads strangers' files, confined; returns its output.
 
     It sees the system's programs, this Python and the folders `readable`, and may write the folders `writable`; its
-    temporary files are in the first of these. Of this process's environment it has nothing but PATH.
+    temporary files are in the first of these. Of this process's environment it has nothing but PATH. Without `limits`,
+    the machine's memory is the limit.
 
     Raises:
         CommandFailed: see `factory.util.process.run`.
@@ -175,8 +178,10 @@ def run_tool(
     if log is not None:
         log.write(f"$ {shlex.join(argv)}\n")
     with call_filter() as calls:
-        seal = [*sealed_options(), "--unshare-net", "--new-session", "--seccomp", str(calls)]
-        command = limited(["bwrap", *seal, *mounts, "--", *argv], default_limits())
+        offline = () if network else ("--unshare-net",)
+        seal = [*sealed_options(), *offline, "--new-session", "--seccomp", str(calls)]
+        memory = ["prlimit", f"--data={limits.memory}"] if limits else []
+        command = limited(["bwrap", *seal, *mounts, "--", *memory, *argv], limits or default_limits())
         return run(command, env=kept, log=log, what=what or argv[0], show_command=False, inherited=(calls,))
 
 

@@ -23,8 +23,10 @@ from factory.pipeline import content_key as module
 from factory.pipeline.content_key import content_key
 from factory.pipeline.key_defaults import DEFAULTS
 from factory.recipes.loader import load_recipes
+from factory.stages.sources.git import GitSource
 from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.stages.sources.pypi import PypiSource
+from factory.stages.sources.url import UrlSource
 
 METADATA = ProjectMetadata(name=None, version=None, build_backend="x", build_requires=())
 RECIPE = Recipe(
@@ -181,6 +183,23 @@ def test_each_default_of_recipes_has_its_literal() -> None:
         and field.name not in DEFAULTS.get(kind.__name__, {})
     ]
     assert missing == []
+
+
+def test_addresses_of_pinned_sources_keep_the_key() -> None:
+    """A moved repository and a new mirror have the same files; a part's too."""
+    git = GitSource(project="demo", version="1.0", url="https://example.org/a", commit="1" * 40)
+    url = UrlSource(project="demo", version="1.0", urls=("https://example.org/a.zip",), sha256="0" * 64)
+    moved = replace(git, url="https://example.org/b"), replace(url, urls=(*url.urls, "https://example.org/b.zip"))
+    for before, after in zip((git, url), moved, strict=True):
+        whole = [replace(RECIPE, source=each) for each in (before, after)]
+        part = [replace(RECIPE, source=replace(RECIPE.source, parts={"x": each})) for each in (before, after)]
+        assert (len({key_of(each) for each in whole}), len({key_of(each) for each in part})) == (1, 1)
+
+
+@pytest.mark.parametrize("changed", [{"commit": "2" * 40}, {"tag": "v1"}, {"submodules": True}, {"version": "1.1"}])
+def test_pins_of_a_commit_change_the_key(changed: Mapping[str, Any]) -> None:
+    git = GitSource(project="demo", version="1.0", url="https://example.org/a", commit="1" * 40)
+    assert key_of(replace(RECIPE, source=replace(git, **changed))) != key_of(replace(RECIPE, source=git))
 
 
 def write_recipe(folder: Path, chance: random.Random) -> Recipe:

@@ -45,6 +45,17 @@ def test_explain_stated_values_have_their_lines(tmp_path: Path) -> None:
     assert found['build.replaced-requires."cffi>=2"'] == ("1.17 does not know 3.14", ":16")
 
 
+def test_explain_addresses_and_commits_have_their_lines(tmp_path: Path) -> None:
+    pins = 'kind = "git"\nurl = "https://example.org/spam"\ncommit = "{}"\nsubmodules = true\n'
+    part = '[source.parts.x]\nkind = "url"\nproject = "x"\nversion = "1"\nurls = ["http://a.org/x.zip", "http://b.org/x.zip"]\n'
+    text = SMALLEST.partition("[source]")[0] + f"[source]\n{pins.format('1' * 40)}{part}sha256 = '{SHA256}'\n"
+    found = values(tmp_path, text)
+    assert found["source.url"] == ("https://example.org/spam", ":6")
+    assert (found["source.commit"], found["source.submodules"]) == (("1" * 40, ":7"), ("true", ":8"))
+    assert found["source.tag"] == ("none", "default")
+    assert found["source.parts.x.urls"] == ("http://a.org/x.zip, http://b.org/x.zip", ":13")
+
+
 def test_explain_globs_are_expanded_at_their_line(tmp_path: Path) -> None:
     found = values(tmp_path)
     assert found["check.profiles"] == ("rv64gc, rva22, rvv128, rva23", ":20")

@@ -14,7 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from msgspec import structs
 from packageurl import PackageURL
 
-from factory.model.artifacts import BinaryPackage
+from factory.model.artifacts import BinaryPackage, SourceOrigin
 from factory.publish import sbom as publish_sbom
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Build, Bundled, Package, Patch, write_report
@@ -91,6 +91,27 @@ def test_sbom_of_repacked_wheel_has_its_packages() -> None:
     assert package["hashes"] == [{"alg": "SHA-256", "content": SPAM.sha256}]
 
 
+GIT = SourceOrigin(kind="git", urls=("https://example.org/a b.git",), commit="1" * 40, tag="v1.0")
+SUBMODULE = SourceOrigin(kind="git", urls=("https://example.org/eggs",), commit="2" * 40, folder="third_party/eggs")
+ARCHIVE = SourceOrigin(kind="url", urls=("https://a.org/x.zip", "https://b.org/x.zip"), sha256="4" * 64, folder="x")
+
+
+def test_sbom_names_addresses_of_sources() -> None:
+    (whole, git, submodule, archive) = content_of(made(sources=(GIT, SUBMODULE, ARCHIVE)))["metadata"]["component"][
+        "pedigree"
+    ]["ancestors"]
+    assert whole["hashes"][0]["content"] == "5" * 64
+    assert (git["name"], git["version"]) == ("alpha", "v1.0")
+    purl = PackageURL.from_string(git["purl"])
+    assert (purl.type, purl.version) == ("generic", GIT.commit)
+    assert purl.qualifiers == {"vcs_url": f"git+{GIT.urls[0]}@{GIT.commit}"}
+    assert git["externalReferences"] == [{"type": "vcs", "url": "https://example.org/a%20b.git"}]
+    assert (submodule["name"], submodule["version"]) == ("third_party/eggs", SUBMODULE.commit)
+    assert archive["hashes"] == [{"alg": "SHA-256", "content": ARCHIVE.sha256}]
+    assert [each["url"] for each in archive["externalReferences"]] == list(ARCHIVE.urls)
+    assert PackageURL.from_string(archive["purl"]).qualifiers["checksum"] == f"sha256:{ARCHIVE.sha256}"
+
+
 def test_package_urls_are_canonical() -> None:
     text = json.dumps([content_of(made(repacked_from="x", repacked=(SPAM,))), content_of(made())])
     found = [part.partition('"')[0] for part in text.split('"purl": "')[1:]]
@@ -127,6 +148,7 @@ def test_sbom_of_hostile_text_is_valid(text: str) -> None:
             requirements=(text,),
             patches=(Patch(name=text, upstream_status=text),),
             repacked=(replace(SPAM, name=text, source=text, version=text),),
+            sources=(SourceOrigin(kind=text, urls=(text,), commit=text, tag=text, folder=text, sha256=text),),
             contents=structs.replace(CONTENTS, bundled=(structs.replace(FORTRAN, path=text, package=package),)),
         ),
         summary=text,

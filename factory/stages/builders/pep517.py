@@ -294,7 +294,8 @@ def variables(backend: str, recipe: Recipe, jobs: int) -> dict[str, str]:
     ccache = HEADERS_LISTED if backend in NINJA_BACKENDS else {}
     # Paths of the build folder would make builds not reproducible.
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
-    return {**flags, **ccache, **parallel_variables(jobs), **cargo.VARIABLES, **recipe.build.environment}
+    own = {**recipe.source.build_variables(), **recipe.build.environment}
+    return {**flags, **ccache, **parallel_variables(jobs), **cargo.VARIABLES, **own}
 
 
 def parallel_variables(jobs: int) -> dict[str, str]:

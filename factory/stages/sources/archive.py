@@ -126,6 +126,18 @@ def read_top_files(archive: Path, names: Collection[str]) -> tuple[str, dict[str
         return top, {name: _content(tar, info) for name, info in found.items()}
 
 
+@contextmanager
+def open_checked(archive: Path) -> Iterator[tarfile.TarFile]:
+    """Open a .tar archive whose members are all checked as by `unpack`.
+
+    Raises:
+        SourceError: as for `unpack`.
+    """
+    with _explain_damage(archive), _open_tar(archive, _TAR_OPENERS[".tar"]) as tar:
+        check_members(archive.name, archive.stat().st_size, map(_tar_member, tar), DEFAULT_LIMITS)
+        yield tar
+
+
 def require_metadata_size(name: str, size: int) -> None:
     """Refuse a file with metadata that is too large to be read into memory.
 
@@ -314,3 +326,5 @@ _READERS: Mapping[str, Callable[[Path, Path, Limits], str]] = {
     **{suffix: _unpack_tar(opener) for suffix, opener in _TAR_OPENERS.items()},
     ".zip": _unpack_zip,
 }
+# Ends of the file names that `unpack` takes.
+SUFFIXES = tuple(_READERS)

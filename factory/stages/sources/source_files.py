@@ -21,15 +21,16 @@ CACHE_MARKERS = ("CACHEDIR.TAG", "pyvenv.cfg")
 MAX_PATH_BYTES = 1024
 
 
-def tree_sha256(root: Path) -> str:
+def tree_sha256(root: Path, *, all_files: bool = False) -> str:
     """Return a hash over the names, contents and executable bits of source files.
 
     Link targets count too.
 
-    Times, owners and empty folders do not count, and neither do files that are no sources: `source_files`.
+    Times, owners and empty folders do not count, and neither do files that are no sources (`source_files`), unless the
+    hash is over `all_files`.
     """
     digest = hashlib.sha256()
-    for path in source_files(root):
+    for path in source_files(root, all_files=all_files):
         name = path.relative_to(root).as_posix()
         if path.is_symlink():
             entry = f"link {name}\0{path.readlink()}\0"
@@ -48,8 +49,8 @@ def leads_inside(path: Path, root: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
-def source_files(root: Path) -> Iterator[Path]:
-    """Iterate over the source files and links of a folder, sorted by name.
+def source_files(root: Path, *, all_files: bool = False) -> Iterator[Path]:
+    """Iterate over the source files and links of a folder, or over all, sorted by name.
 
     Raises:
         SourceError: it holds a special file, a path that is too long, or a folder that can't be read.
@@ -59,8 +60,9 @@ def source_files(root: Path) -> Iterator[Path]:
         here = Path(folder)
         _require_short(here, root)
         links = [name for name in folders if (here / name).is_symlink()]
-        folders[:] = [name for name in folders if name not in links and not _is_ignored(here / name, root)]
-        found.extend(here / name for name in [*links, *files] if not _is_ignored(here / name, root))
+        kept = [name for name in [*folders, *files] if all_files or not _is_ignored(here / name, root)]
+        found.extend(here / name for name in kept if name in links or name not in folders)
+        folders[:] = [name for name in folders if name in kept and name not in links]
     for path in found:
         _require_short(path, root)
         _require_file_or_link(path)
