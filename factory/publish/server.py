@@ -1,11 +1,13 @@
 """HTTP server of the index, for `factory serve` and for checks.
 
-cheroot serves and werkzeug parses requests. Both are imported when an index is served, since few commands serve one.
+waitress serves (`factory.publish.http_server`) and werkzeug parses requests. Both are imported when an index is served,
+since few commands serve one.
 """
 
 from __future__ import annotations
 
 import mimetypes
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,8 +25,9 @@ from factory.util.atomic_files import is_file
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-    from cheroot.wsgi import Server
     from werkzeug import Request, Response
+
+    from factory.publish.http_server import IndexServer
 
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
@@ -48,10 +51,8 @@ KINDS = {
     ".xml": "application/xml",
     ".svg": "image/svg+xml",
 }
-THREADS = 32
-IDLE_SECONDS = 60
-# Seconds between cheroot's looks at idle connections; `stop` waits for the next one.
-POLL_SECONDS = 0.05
+# Characters of a path in the line for a request.
+SHOWN_PATH = 200
 
 
 @contextmanager
@@ -70,36 +71,39 @@ def serve(
     thread = threading.Thread(target=server.serve, name="index-server", daemon=True)
     thread.start()
     try:
-        yield _url(server)
+        yield server.url
     finally:
         server.stop()
         thread.join()
 
 
-def _open(root: Path, host: str, port: int, on_request: Callable[[str], None] | None) -> Server:
+def _open(root: Path, host: str, port: int, on_request: Callable[[str], None] | None) -> IndexServer:
     """Return a server that already listens and responds once its `serve` runs."""
-    from cheroot.wsgi import Server
+    from factory.publish.http_server import IndexServer
 
     if not (root / "simple").is_dir():
         raise PublishError(
             f"{root}: not an index: there is no folder simple", hint="write one: factory index --output DIR"
         )
-    server = Server((host, port), Application(root.resolve(), on_request), numthreads=THREADS, timeout=IDLE_SECONDS)
-    server.software = "factory-index"
-    server.expiration_interval = POLL_SECONDS
     try:
-        server.prepare()
+        return IndexServer(Application(root.resolve(), on_request), _bind(host, port))
     except (OSError, OverflowError) as error:
-        server.stop()
         raise PublishError(
             f"{host} port {port}: cannot listen: {error}", hint="choose another --host or --port"
         ) from error
-    return server
 
 
-def _url(server: Server) -> str:
-    host, port = server.bind_addr[:2]
-    return f"http://[{host}]:{port}" if ":" in str(host) else f"http://{host}:{port}"
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the first address of `host`."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ class Application:
 
         request = Request(environ)
         try:
+            _require_host(request)
             response = self._respond(request)
         except HTTPException as error:
             response = error.get_response(environ)
@@ -124,7 +129,7 @@ class Application:
         response.headers["Cache-Control"] = "no-cache"
         if self.on_request is not None:
             size = response.headers.get("Content-Length", "0")
-            self.on_request(f"{request.method} {quote(request.path)} {response.status_code} {size}")
+            self.on_request(f"{request.method} {_shortened(quote(request.path))} {response.status_code} {size}")
         return response(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
@@ -165,6 +170,22 @@ class Application:
         if not path.resolve().is_relative_to(self.root):
             return None
         return None if any(part.startswith(".") for part in path.relative_to(self.root).parts) else path
+
+
+def _require_host(request: Request) -> None:
+    """Require a Host header of HTTP/1.1 (RFC 9112, 3.2).
+
+    Raises:
+        BadRequest: there is none.
+    """
+    from werkzeug.exceptions import BadRequest
+
+    if request.environ["SERVER_PROTOCOL"] == "HTTP/1.1" and "HTTP_HOST" not in request.environ:
+        raise BadRequest("The header Host is missing.")
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= SHOWN_PATH else f"{path[:SHOWN_PATH]}..."
 
 
 def _missing(page: Path) -> Response:

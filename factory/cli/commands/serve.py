@@ -6,6 +6,7 @@ import argparse
 import signal
 from pathlib import Path
 
+from factory.host.addresses import reachable_urls
 from factory.publish.server import serve
 from factory.publish.simple_api import install_lines
 
@@ -41,8 +42,10 @@ def run(args: argparse.Namespace) -> int:
     # Blocked before the server's threads start, so that only this thread receives them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     with serve(args.folder, args.host, args.port, None if args.quiet else _show) as url:
-        print(f"serving {args.folder} at {url}/simple/ (stop with Ctrl-C)", flush=True)
-        print(*install_lines(f"{url}/simple/"), sep="\n", flush=True)
+        first, *others = reachable_urls(url)
+        print(f"serving {args.folder} at {first}/simple/ (stop with Ctrl-C)", flush=True)
+        lines = [f"also at {other}/simple/" for other in others]
+        print(*lines, *install_lines(f"{first}/simple/"), sep="\n", flush=True)
         signal.sigwait(STOP_SIGNALS)
     return 0
 
