@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
-from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.errors import PublishError
 from factory.model.artifacts import StoredWheel
-from factory.model.markers import requirements_for
 from factory.publish.provenance import read_provenance
 from factory.publish.release import Built, Origin, Release
 from factory.publish.wheel_filename import parse_filename
-from factory.publish.wheel_metadata import describe_wheel, read_requirements
+from factory.publish.wheel_metadata import describe_wheel
 
 
 def describe_candidate(candidate: StoredWheel, published: Release | None) -> Release:
@@ -54,25 +52,17 @@ def _reuse_description(candidate: StoredWheel, origin: Origin, published: Releas
     return replace(published.description(), origin=origin)
 
 
-def with_requirements(candidates: Sequence[StoredWheel], projects: Iterable[NormalizedName]) -> Sequence[StoredWheel]:
-    """Return the candidates of `projects` and what they require, also indirectly.
+def describe_candidates(
+    candidates: Iterable[StoredWheel], known: Mapping[str, Release]
+) -> tuple[Sequence[Release], Sequence[PublishError]]:
+    """Describe stored wheels as `describe_candidate` does; refuse each that cannot be.
 
-    Raises:
-        PublishError: METADATA of a wheel can't be read.
+    `known` are the ledger's releases by file name.
     """
-    wanted: set[NormalizedName] = set()
-    waiting = list(projects)
-    while waiting:
-        project = waiting.pop()
-        if project not in wanted:
-            wanted.add(project)
-            waiting += (name for each in candidates if each.project == project for name in _required(each))
-    return [each for each in candidates if each.project in wanted]
-
-
-def _required(candidate: StoredWheel) -> Iterable[NormalizedName]:
-    """Return the projects that a wheel requires on one of its Pythons."""
-    requirements = read_requirements(candidate.path)
-    return (
-        canonicalize_name(each.name) for python in candidate.pythons for each in requirements_for(requirements, python)
-    )
+    described, refused = [], []
+    for candidate in candidates:
+        try:
+            described.append(describe_candidate(candidate, known.get(candidate.path.name)))
+        except PublishError as error:
+            refused.append(error)
+    return described, refused

@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from factory.errors import PublishError
 from factory.model.artifacts import StoredWheel
 from factory.model.target import Target
-from factory.publish.candidates import describe_candidate
-from factory.publish.dependencies import Dependencies, resolve_dependencies
+from factory.publish.candidates import describe_candidates
+from factory.publish.dependencies import Admit, Dependencies, Spare, resolve_dependencies
 from factory.publish.file_locations import FileLocations
 from factory.publish.index_files import write_files
 from factory.publish.ledger import Ledger
@@ -67,6 +67,7 @@ class Terms:
 def publish(
     candidates: Sequence[StoredWheel],
     *,
+    offered: Sequence[StoredWheel] = (),
     ledger: Ledger,
     output: Path,
     store: Path,
@@ -77,31 +78,36 @@ def publish(
 ) -> Publication:
     """Publish `candidates` and their run-time dependencies.
 
-    This adds entries to the ledger and files to `output`.
+    This adds entries to the ledger and files to `output`. Of `offered`, wheels that were built here too, it publishes
+    those that the dependencies need.
 
     The caller writes the pages next (`factory.site.writer`). Everything is verified and every file is in place before
     the ledger is written: every file that the ledger names exists, and the next run completes an interrupted one. The
     ledger stays locked throughout. `store` is the folder of stored wheels, `mirror` the one that keeps dependencies,
     see `open_mirror`.
 
-    A candidate is refused, and everything else is published, if its file name was published with other bytes, if its
-    project has the name of another one on the configured index, or if a dependency can't be resolved.
+    A candidate is refused, and everything else is published, if its checks passed on no profile or its bytes changed
+    after them, if its file name was published with other bytes, if its project has the name of another one on the
+    configured index, or if a dependency can't be resolved.
 
     A published wheel is resolved again only where its dependencies may have changed, see
     `factory.publish.resolution_cache`; if that fails, a note says so.
 
     Raises:
-        PublishError: a candidate's checks passed on no profile, its bytes changed after them, two candidates have one
-            file name, or a published file is not found.
+        PublishError: two candidates have one file name, or a published file is not found.
     """
     with ledger.locked():
         published = ledger.read()
-        locations = FileLocations(candidates, store=store, mirror=mirror, output=output)
+        known = {release.filename: release for release in published}
+        locations = FileLocations((*candidates, *offered), store=store, mirror=mirror, output=output)
         cache = ResolutionCache(ledger.folder, target)
-        described, notes, refused = _describe_built(candidates, published, ledger, terms)
+        admit = partial(_admit, known=known, ledger=ledger, terms=terms)
+        described, notes, refused = _describe_built(candidates, known, admit, terms)
+        unpublished = [each for each in offered if each.path.name not in known]
+        spare = Spare(releases=describe_candidates(unpublished, known)[0], admit=admit)
         open_cached = partial(open_mirror, target=target, cache=mirror, log=log)
         refetch(locations.missing_mirrored(published), target=target, cache=mirror, log=log)
-        built, dependencies = resolve_dependencies(described, published, locations, cache, open_cached)
+        built, dependencies = resolve_dependencies(described, published, spare, locations, cache, open_cached)
         releases = [*built, *_describe_mirrored(dependencies, published, terms)]
         ledger.verify_all(releases)
         merged = _merge(published, built, releases)
@@ -109,28 +115,34 @@ def publish(
         if dependencies.found:
             cache.keep(dependencies.found, merged)
         return dataclasses.replace(
-            publication, notes=(*dependencies.notes, *notes), refused=(*refused, *dependencies.unresolvable)
+            publication, notes=(*dependencies.notes, *notes), refused=(*refused, *dependencies.refused)
         )
 
 
 def _describe_built(
-    candidates: Sequence[StoredWheel], published: Sequence[Release], ledger: Ledger, terms: Terms
+    candidates: Sequence[StoredWheel], known: Mapping[str, Release], admit: Admit, terms: Terms
 ) -> tuple[Sequence[Release], list[str], list[PublishError]]:
     """Describe the candidates as releases at their final addresses.
 
     The second value holds notes on uploads without METADATA, the third the refusals of candidates that are left out.
     """
-    known = {release.filename: release for release in published}
-    described = [describe_candidate(candidate, known.get(candidate.path.name)) for candidate in candidates]
-    acceptable, conflicts = _without_conflicts(described, ledger)
-    tracked, shadowing = _add_tracked_projects(acceptable, known, terms.may_shadow)
-    built = [_add_provenance_url(release, terms.address) for release in tracked]
+    described, unfit = describe_candidates(candidates, known)
+    built, refused = admit(described)
     if terms.base is None:
-        return built, [], [*conflicts, *shadowing]
+        return built, [], [*unfit, *refused]
     from factory.publish.remote_files import relocate
 
     uploaded = relocate(built, terms.base)
-    return uploaded, _note_missing_metadata(built, uploaded), [*conflicts, *shadowing]
+    return uploaded, _note_missing_metadata(built, uploaded), [*unfit, *refused]
+
+
+def _admit(
+    described: Sequence[Release], *, known: Collection[str], ledger: Ledger, terms: Terms
+) -> tuple[Sequence[Release], Sequence[PublishError]]:
+    """Return the releases that may be published, with what they track, and the refusals of the others."""
+    acceptable, conflicts = _without_conflicts(described, ledger)
+    tracked, shadowing = _add_tracked_projects(acceptable, known, terms.may_shadow)
+    return [_add_provenance_url(release, terms.address) for release in tracked], [*conflicts, *shadowing]
 
 
 def _without_conflicts(

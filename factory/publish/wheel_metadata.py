@@ -90,16 +90,6 @@ def summary_of(metadata: bytes) -> tuple[str, str]:
     return _first_line(fields.get("summary", "")), _license(fields)
 
 
-def read_requirements(path: Path) -> tuple[str, ...]:
-    """Read what the wheel requires at run time, with markers and extras.
-
-    Raises:
-        PublishError: as `read_metadata`.
-    """
-    fields, _unparsed = parse_email(read_metadata(path))
-    return tuple(fields.get("requires_dist", ()))
-
-
 def _license(fields: RawMetadata) -> str:
     stated = _first_line(fields.get("license_expression", "")) or _first_line(fields.get("license", ""))
     classifiers = [text for text in fields.get("classifiers", []) if text.startswith("License ::")]

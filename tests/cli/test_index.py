@@ -145,18 +145,19 @@ def wheels(tmp_path: Path) -> list[StoredWheel]:
 
 
 @pytest.mark.parametrize(
-    ("names", "chosen"),
+    ("names", "chosen", "offered"),
     [
-        ((), ["engine", "maths", "other"]),
-        (("engine",), ["engine", "maths"]),
-        (("Maths_LP64",), ["engine", "maths"]),
-        (("other",), ["other"]),
+        ((), ["engine", "maths", "other"], []),
+        (("engine",), ["engine"], ["maths", "other"]),
+        (("Maths_LP64",), ["maths"], ["engine", "other"]),
+        (("other", "engine"), ["engine", "other"], ["maths"]),
     ],
 )
-def test_wheels_of_recipes_and_what_they_require_are_chosen(
-    wheels: list[StoredWheel], names: tuple[str, ...], chosen: list[str]
+def test_wheels_of_recipes_are_chosen_or_offered(
+    wheels: list[StoredWheel], names: tuple[str, ...], chosen: list[str], offered: list[str]
 ) -> None:
-    assert [each.project for each in index.select(wheels, names, RECIPES)] == chosen
+    selected = index.select(wheels, names, RECIPES)
+    assert [[each.project for each in wheels] for wheels in selected] == [chosen, offered]
 
 
 def test_wheels_that_no_recipe_makes_are_noted(wheels: list[StoredWheel], capsys: pytest.CaptureFixture[str]) -> None:

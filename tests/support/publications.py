@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from factory.model.artifacts import StoredWheel
@@ -18,9 +19,15 @@ def stored(path: Path) -> StoredWheel:
     return StoredWheel(path=path, sha256=sha256_of(path), record_key="key", profiles=("rv64gc", "k1"))
 
 
-def publish_to(folder: Path, *candidates: StoredWheel, terms: Terms = Terms()) -> Publication:  # noqa: B008
+def publish_to(
+    folder: Path,
+    *candidates: StoredWheel,
+    terms: Terms = Terms(),  # noqa: B008
+    offered: Sequence[StoredWheel] = (),
+) -> Publication:
     publication = publish(
         candidates,
+        offered=offered,
         ledger=Ledger(folder / "ledger"),
         output=folder / "out",
         store=folder / "store/wheels",

@@ -25,12 +25,14 @@ def make_wheel(
     tag: str = "py3-none-any",
     build: str = "",
     requires: Sequence[str] = (),
+    extras: Sequence[str] = (),
     requires_python: str | None = None,
     code: str = "ANSWER = 42\n",
 ) -> Path:
     """Make a wheel with one module, which pip and uv can install."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+    lines += [f"Provides-Extra: {extra}" for extra in extras]
     lines += [] if requires_python is None else [f"Requires-Python: {requires_python}"]
     info = f"{name}-{version}.dist-info"
     members = {

@@ -17,7 +17,6 @@ from factory.errors import IndexDiffers, PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
 from factory.model.target import DEFAULT_TARGET
-from factory.publish.candidates import with_requirements
 from factory.publish.file_locations import FileLocations
 from factory.publish.ledger import Ledger
 from factory.publish.ledger_history import find_uncommitted, find_violations, has_history
@@ -112,13 +111,14 @@ def run(args: argparse.Namespace) -> int:
     layout = default_layout()
     stored = Store(layout.store).published_candidates()
     projects = recipe_projects(checkout() / "recipes")
-    return publish_and_show(select(stored, args.names, projects), projects, args, layout)
+    chosen, offered = select(stored, args.names, projects)
+    return publish_and_show(chosen, projects, args, layout, offered)
 
 
 def select(
     stored: Sequence[StoredWheel], names: Sequence[str], projects: Sequence[RecipeProject]
-) -> Sequence[StoredWheel]:
-    """Return the wheels of the named recipes with what these require, else of all recipes.
+) -> tuple[Sequence[StoredWheel], Sequence[StoredWheel]]:
+    """Return the wheels of the named recipes, else of all, and those of the other recipes, for their dependencies.
 
     A note is printed on wheels that no recipe makes: other checkouts use the same store.
 
@@ -128,10 +128,11 @@ def select(
     by_recipe = {each.recipe: each.project for each in projects}
     ours = [each for each in stored if each.project in by_recipe.values()]
     if names:
-        return with_requirements(ours, [_find_project(name, by_recipe, ours) for name in names])
+        named = {_find_project(name, by_recipe, ours) for name in names}
+        return [each for each in ours if each.project in named], [each for each in ours if each.project not in named]
     if others := sorted({each.project for each in stored} - set(by_recipe.values())):
         print(f"factory: not published, since no recipe here makes them: {', '.join(others)}", file=sys.stderr)
-    return ours
+    return ours, ()
 
 
 def _find_project(
@@ -147,9 +148,13 @@ def _find_project(
 
 
 def publish_and_show(
-    candidates: Sequence[StoredWheel], projects: Sequence[RecipeProject], args: argparse.Namespace, layout: Layout
+    candidates: Sequence[StoredWheel],
+    projects: Sequence[RecipeProject],
+    args: argparse.Namespace,
+    layout: Layout,
+    offered: Sequence[StoredWheel] = (),
 ) -> int:
-    """Publish the candidates, write the pages, and print new releases.
+    """Publish the candidates with those of `offered` that they need, write the pages, and print new releases.
 
     `projects` are those of all recipes, which may permit a name that the package index has. Returns the exit status:
     not 0 where a candidate was refused.
@@ -168,6 +173,7 @@ def publish_and_show(
         claim(args.output, ledger)
         publication = publish(
             candidates,
+            offered=offered,
             ledger=ledger,
             output=args.output,
             store=store.wheels,
