@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import requests
 from pypi_simple import ProjectPage, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
 
-from factory.host.index_session import RETRIES, TIMEOUT_SECONDS, wait_before_retry, without_secrets
+from factory.host.index_session import RETRIES, TIMEOUT_SECONDS, wait_before_retry
+from factory.util.redaction import without_secrets
 
 # Words of login pages in lower case.
 LOGIN_MARKS = (b"password", b"login", b"log in", b"sign in", b"signin", b"saml", b"captive")

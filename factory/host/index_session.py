@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,12 +82,6 @@ def wait_before_retry(failures: int) -> None:
         BaseException: the reason, when the run is cancelled.
     """
     cancellation.current().wait(BACKOFF_SECONDS * 2**failures)
-
-
-def without_secrets(text: str) -> str:
-    """Remove credentials and queries, which can hold tokens, from the URLs in a text."""
-    text = re.sub(r"://[^@/\s]*@", "://", text)
-    return re.sub(r"\?[^\s'\")]*", "", text)
 
 
 class _IndexSession(requests.Session):

@@ -10,10 +10,11 @@ import requests
 from msgspec.structs import replace
 
 from factory.errors import PublishError
-from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config
 from factory.publish.provenance import PROVENANCE_SUFFIX
 from factory.publish.release import URL, Release
 from factory.publish.wheel_metadata import METADATA_SUFFIX
+from factory.util.redaction import without_secrets
 
 CHUNK_BYTES = 1 << 20
 

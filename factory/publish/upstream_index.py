@@ -20,10 +20,11 @@ from pypi_simple import ACCEPT_ANY, DistributionPackage
 
 from factory.errors import PublishError
 from factory.host.index_page import UNREADABLE, read_page
-from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config
 from factory.publish.release import SHA256, TIME_FORMAT, URL, Mirrored, Release
 from factory.publish.wheel_filename import parse_filename
 from factory.publish.wheel_metadata import METADATA_LIMIT, METADATA_SUFFIX
+from factory.util.redaction import without_secrets
 
 CHECK_NETWORK = "check the network, the proxy variables and pip's index configuration (pip config list)"
 CHUNK_BYTES = 1 << 16

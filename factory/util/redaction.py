@@ -56,6 +56,12 @@ def redact(text: str) -> str:
     return _USER_AND_PASSWORD.sub(HIDDEN, text) if "://" in text else text
 
 
+def without_secrets(text: str) -> str:
+    """Remove credentials and queries, which can hold tokens, from the URLs in a text."""
+    text = re.sub(r"://[^@/\s]*@", "://", text)
+    return re.sub(r"\?[^\s'\")]*", "", text)
+
+
 def url_secrets(text: str) -> set[str]:
     """Return the secrets of URLs in a text: passwords, tokens, and HTTP's Basic form."""
     found = set()

@@ -10,8 +10,9 @@ import requests
 
 from factory.errors import SourceError
 from factory.host.apt import mirror_url
-from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config
 from factory.stages.sources.debian_pool import ARCHITECTURES, CHECK_MIRROR
+from factory.util.redaction import without_secrets
 
 CHUNK_BYTES = 1 << 18
 

@@ -11,10 +11,11 @@ import requests
 
 from factory.errors import SourceError
 from factory.host.apt import MIRROR_VARIABLE, mirror_url
-from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config, without_secrets
+from factory.host.index_session import TIMEOUT_SECONDS, open_session, read_index_config
 from factory.model.source import Source
 from factory.stages.sources.download import RemoteFile, download
 from factory.util.log import LogSink
+from factory.util.redaction import without_secrets
 
 # Of binary packages; packages that are the same for all architectures are not built for each.
 ARCHITECTURES = ("riscv64", "all")

@@ -12,7 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError as BrokenBody
 
 from factory.errors import SourceError
-from factory.host.index_session import RETRIES, TIMEOUT_SECONDS, wait_before_retry, without_secrets
+from factory.host.index_session import RETRIES, TIMEOUT_SECONDS, wait_before_retry
 from factory.host.transfer import TransferLimit
 from factory.stages.sources.disk import cache_slot, explain_full_disk, publish
 from factory.util import cancellation
@@ -20,6 +20,7 @@ from factory.util.atomic_files import sha256_of
 from factory.util.full_disk import naming
 from factory.util.locks import held
 from factory.util.log import LogSink
+from factory.util.redaction import without_secrets
 
 CHUNK_BYTES = 64 * 1024
 # An attempt that brings less has failed.

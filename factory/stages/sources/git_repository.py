@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from factory.errors import CommandFailed, SourceError
 from factory.host.git import PROTOCOLS, Git
-from factory.host.index_session import without_secrets
 from factory.stages.sources.addresses import REPOSITORY_ADDRESS
 from factory.util.failure_hints import is_machines_fault
+from factory.util.redaction import without_secrets
 
 MODULES = ".gitmodules"
 MAX_MODULES_BYTES = 1 << 20

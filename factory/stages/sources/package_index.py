@@ -13,11 +13,12 @@ from pypi_simple import DistributionPackage
 
 from factory.errors import SourceError
 from factory.host.index_page import UNREADABLE, read_page
-from factory.host.index_session import open_session, read_index_config, without_secrets
+from factory.host.index_session import open_session, read_index_config
 from factory.model.target import PYTHONS
 from factory.stages.sources.download import RemoteFile, download
 from factory.stages.sources.versions import parse_version
 from factory.util.log import LogSink
+from factory.util.redaction import without_secrets
 
 SDIST, WHEEL = "sdist", "wheel"
 NEAREST_VERSIONS = 3

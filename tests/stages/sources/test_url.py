@@ -77,7 +77,7 @@ def test_half_of_other_bytes_does_not_spoil_the_next_mirror(index: IndexServer, 
 def test_failure_names_every_address(index: IndexServer, tmp_path: Path, log: MemoryLog) -> None:
     index.add("other.tar.gz", sdist("eggs"))
     found = refusal(pin(index, "gone.tar.gz", "other.tar.gz"), tmp_path, log)
-    assert found.message.startswith("spam 1.0: no address delivers the archive\n")
+    assert found.message.startswith("spam-1.0.tar.gz: no address delivers the archive\n")
     assert "gone.tar.gz: the server answers 404" in found.message
     assert f"found sha256:  {index.hashes['other.tar.gz']}" in found.message
     assert not found.machines_fault
