@@ -83,6 +83,14 @@ class LibraryOrigin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompilerCacheUse:
+    """Compilations of a build that ccache had the result of, and those that it had not."""
+
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltWheel:
     """A wheel from the build backend, not yet repaired, and its build requirements.
 
@@ -90,6 +98,7 @@ class BuiltWheel:
     those libraries that the builder itself unpacked.
     `cargo_locks` holds the Cargo.lock files that cargo made where the source has none: paths in the source -> texts.
     `backend_machine` is that of the Python that ran the backend: x86-64 in hybrid builds, unless they need riscv64's.
+    `compiler_cache` is None where ccache counted nothing.
     """
 
     path: Path
@@ -98,6 +107,7 @@ class BuiltWheel:
     library_origins: Mapping[Path, LibraryOrigin] = field(default_factory=dict)
     cargo_locks: Mapping[str, str] = field(default_factory=dict)
     backend_machine: str = "riscv64"
+    compiler_cache: CompilerCacheUse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from factory.model.artifacts import AppliedPatch, BinaryPackage, LibraryOrigin, PackagePin, SourceOrigin
+import msgspec
+
+from factory.model.artifacts import (
+    AppliedPatch,
+    BinaryPackage,
+    CompilerCacheUse,
+    LibraryOrigin,
+    PackagePin,
+    SourceOrigin,
+)
 from factory.model.target import FIRST_PYTHON, FIRST_TOOLCHAIN, Target
 
 
@@ -73,7 +82,7 @@ class BuildRecord:
     not published. `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled,
     and `repacked` lists all such packages. `audit` is None in records of factories that did not record it;
     `library_origins` maps bundled libraries to their packages, as in RepairedWheel. `backend_machine` is as in
-    BuiltWheel. `sources` has the addresses of sources that are on no index.
+    BuiltWheel, and so is `compiler_cache`. `sources` has the addresses of sources that are on no index.
     """
 
     key: str
@@ -104,13 +113,15 @@ class BuildRecord:
     library_origins: Mapping[str, LibraryOrigin] = field(default_factory=dict)
     backend_machine: str = "riscv64"
     sources: tuple[SourceOrigin, ...] = ()
+    compiler_cache: CompilerCacheUse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFailure:
     """The failed last build of a recipe for a Python: its stage, time (UTC) and message.
 
-    `project` is the package's name on the index, empty if it is the recipe's name.
+    `project` is the package's name on the index, empty if it is the recipe's name. `since` is the time of the first of
+    several failures in a row, unset in older ones.
     """
 
     name: str
@@ -120,3 +131,13 @@ class BuildFailure:
     finished: str
     message: str
     project: str = ""
+    since: str | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def first(self) -> str:
+        """The time of the first failure since the last success, as far as it is known."""
+        return self.since or self.finished
+
+    def after(self, earlier: BuildFailure) -> BuildFailure:
+        """Return the failure as one that follows another, without a success between them."""
+        return replace(self, since=min(earlier.first, self.first))

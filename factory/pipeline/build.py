@@ -254,6 +254,7 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
         audit=audit,
         library_origins=made.repaired.library_origins,
         sources=made.source.origins,
+        compiler_cache=made.built.compiler_cache,
     )
     return store.add(record, made.repaired)
 

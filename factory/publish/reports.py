@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from factory.errors import PublishError
-from factory.model.artifacts import BinaryPackage, LibraryOrigin, SourceOrigin
+from factory.model.artifacts import BinaryPackage, CompilerCacheUse, LibraryOrigin, SourceOrigin
 from factory.model.record import BuildFailure, BuildRecord, StageRun
 from factory.publish.release import Release
 from factory.publish.safe_text import is_safe_json, load_sanitized
@@ -116,7 +116,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled, and `repacked`
     lists all such packages. `recipe` is the recipe's name, which may differ from the project's; it is empty in reports
     from before it was recorded. `recipe_sha256` is that of its text, unset in older reports. `sources` has the
-    addresses of sources that are on no index, if there are any.
+    addresses of sources that are on no index, if there are any, `compiler_cache` ccache's hits if they were counted.
     """
 
     record: str
@@ -136,6 +136,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     recipe: str = ""
     recipe_sha256: str | msgspec.UnsetType = msgspec.UNSET
     sources: tuple[SourceOrigin, ...] | msgspec.UnsetType = msgspec.UNSET
+    compiler_cache: CompilerCacheUse | msgspec.UnsetType = msgspec.UNSET
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -214,6 +215,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tu
         recipe=made.name,
         recipe_sha256=made.recipe_sha256,
         sources=made.sources or msgspec.UNSET,
+        compiler_cache=made.compiler_cache or msgspec.UNSET,
     )
 
 
@@ -260,13 +262,21 @@ def write_failures(
     """
     kept = {_failure_path(ledger, each): each for each in failures}
     for path, failure in kept.items():
-        write_if_changed(path, dumps(failure).encode())
+        write_if_changed(path, dumps(_continued(path, failure, succeeded or {})).encode())
     for path in ledger.glob(f"[!.]*/{FAILURES}/*.json"):
         if path not in kept and _is_fixed(_read(str(path), BuildFailure), succeeded or {}):
             path.unlink()
             with suppress(OSError):  # not empty
                 path.parent.rmdir()
                 path.parent.parent.rmdir()
+
+
+def _continued(path: Path, failure: BuildFailure, succeeded: Mapping[tuple[str, str], str]) -> BuildFailure:
+    """Return a failure that follows the published one, unless a build succeeded between them."""
+    if not path.is_file():
+        return failure
+    before = _read(str(path), BuildFailure)
+    return failure if before == failure or _is_fixed(before, succeeded) else failure.after(before)
 
 
 def _failure_path(ledger: Path, failure: BuildFailure) -> Path:

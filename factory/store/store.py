@@ -73,7 +73,8 @@ class Store:
 
     def add_failure(self, failure: BuildFailure) -> None:
         """Store the last failure of a package for a Python, until a build of it succeeds."""
-        save(self._failure_path(failure.name, failure.python), failure)
+        path = self._failure_path(failure.name, failure.python)
+        save(path, failure.after(load(path, BuildFailure)) if path.is_file() else failure)
 
     def failures(self) -> tuple[BuildFailure, ...]:
         """Return the failures of all packages and Pythons whose last build failed."""

@@ -65,6 +65,8 @@ def test_build_from_git_has_version_submodule_and_origin(fresh_cache: Path, tmp_
         ("", (whole.url,), pinned),
         ("src/data", (data.url,), commit),
     ]
+    assert record.compiler_cache is not None
+    assert record.compiler_cache.misses + record.compiler_cache.hits >= 1
     assert record.checks[0].shown == "v3.2.1 2017-07-14"
     (sbom,) = (tmp_path / "index/files").glob("*.cdx.json")
     ancestors = json.loads(sbom.read_text())["metadata"]["component"]["pedigree"]["ancestors"]

@@ -77,6 +77,17 @@ def test_failure_is_kept_until_later_success(tmp_path: Path) -> None:
     assert not (tmp_path / "demo").exists()
 
 
+def test_failures_in_a_row_keep_the_first_time(tmp_path: Path) -> None:
+    later, last = (replace(FAILURE, finished=f"2026-01-0{day}T00:00:00+00:00") for day in (3, 5))
+    for failure in (FAILURE, later, later, last):
+        write_failures(tmp_path, [failure])
+    (found,) = read_failures(tmp_path, "demo")
+    assert (found.finished, found.first) == (last.finished, FAILURE.finished)
+    write_failures(tmp_path, [replace(last, finished="2026-01-09T00:00:00+00:00")], {("demo", "3.13"): "2026-01-06"})
+    (found,) = read_failures(tmp_path, "demo")
+    assert found.first == found.finished == "2026-01-09T00:00:00+00:00"
+
+
 def test_failures_of_two_recipes_share_their_project(tmp_path: Path) -> None:
     repacked = replace(FAILURE, name="demo-debian", project="demo")
     write_failures(tmp_path, [FAILURE, repacked])

@@ -31,6 +31,7 @@ COMMANDS = (
     "yank",
     "unyank",
     "serve",
+    "report",
     "coverage",
     "cache",
     "bench",

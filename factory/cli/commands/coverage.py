@@ -24,6 +24,7 @@ from factory.util.jsonio import dumps
 from factory.util.paths import checkout, default_layout
 
 STACKS = (".txt", ".toml")
+STACK_HEADINGS = ("stack", "Python", "packages", *WORDS.values())
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,15 +51,15 @@ def run(args: argparse.Namespace) -> int:
     folder = args.index or checkout() / "index"
     ledger = Ledger(folder / "ledger")
     if args.requirement:
-        tables = _compare([_resolve(args.requirement)], ledger)
+        tables = compare([_resolve(args.requirement)], ledger)
     else:
-        tables = _compare(_gather(folder, ledger), ledger)
+        tables = compare(_gather(folder, ledger), ledger)
     if args.json:
         print(dumps(tables), end="")
     elif args.requirement:
         _show_packages(tables[0])
     else:
-        _show_stacks(tables)
+        print_table(STACK_HEADINGS, stack_rows(tables))
     return 0
 
 
@@ -89,22 +90,23 @@ def _gather(folder: Path, ledger: Ledger) -> Sequence[Stack]:
     return coverage.stacks
 
 
-def _compare(stacks: Sequence[Stack], ledger: Ledger) -> tuple[StackTable, ...]:
-    """Compare the stacks with the ledger."""
+def compare(stacks: Sequence[Stack], ledger: Ledger) -> tuple[StackTable, ...]:
+    """Compare stacks with the ledger."""
     needed = needed_versions(stacks)
     known = needed.keys() & set(project_names(ledger.folder))
     summaries = {name: summarize(load_project(ledger, name), needed[name]) for name in known}
     return tuple(compare_stacks(stacks, summaries))
 
 
-def _show_stacks(stacks: Sequence[StackTable]) -> None:
+def stack_rows(stacks: Sequence[StackTable]) -> list[tuple[str, ...]]:
+    """Return the numbers of packages of each stack and Python, by state, under STACK_HEADINGS."""
     rows = []
     for stack in stacks:
         for python in PYTHONS:
             tally = stack.tally(python)
             counts = (str(tally.counts[kind]) for kind in KINDS)
             rows.append((stack.name, python, str(tally.total), *counts))
-    print_table(("stack", "Python", "packages", *WORDS.values()), rows)
+    return rows
 
 
 def _show_packages(stack: StackTable) -> None:

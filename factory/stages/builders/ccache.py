@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,10 +15,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from factory.errors import EnvironmentSetupError
+from factory.model.artifacts import CompilerCacheUse
 from factory.model.protocols import INPUTS, Command, Sandbox
 from factory.stages.builders.inside import relay
 from factory.util.log import LogSink
-from factory.util.untrusted import UntrustedFolder
+from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
 SIZE_VARIABLE = "FACTORY_CCACHE_SIZE"
 REMOTE_VARIABLE = "FACTORY_CCACHE_REMOTE"
@@ -77,6 +79,19 @@ class CompilerCache:
                 yield _ConnectedSandbox(sandbox=sandbox, remote=self.remote)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_use(outputs: UntrustedFolder, statistics: str) -> CompilerCacheUse | None:
+    """Return what ccache counted in a build, from its file CCACHE_STATSLOG; None if there is no such file.
+
+    The build can write it. It is of use for people alone.
+    """
+    try:
+        counters = Counter(outputs.read_text(statistics).splitlines())
+    except (FileNotFoundError, UnsafeOutput):
+        return None
+    hits = counters["direct_cache_hit"] + counters["preprocessed_cache_hit"]
+    return CompilerCacheUse(hits=hits, misses=counters["cache_miss"])
 
 
 def configured(variables: Mapping[str, str] = os.environ) -> CompilerCache:

@@ -20,7 +20,7 @@ from factory.model.artifacts import BuiltWheel, PackagePin
 from factory.model.protocols import BUILD, INPUTS, SOURCE, Command
 from factory.model.recipe import Recipe
 from factory.model.replaced_requirements import replace_requirements, unused_replacements
-from factory.stages.builders import cargo, native_python
+from factory.stages.builders import cargo, ccache, native_python
 from factory.stages.builders.base import UNWRITTEN, Build
 from factory.stages.builders.cargo import needs_rust
 from factory.stages.builders.library_paths import library_folders, library_variables
@@ -34,6 +34,8 @@ OWN_WHEELS = INPUTS / "own-wheels.txt"
 # Files that a build leaves in its folder.
 ANSWER, INSTALLED, WHEEL = "answer.json", "requirements.json", "wheel"
 REQUEST = "request.json"
+# ccache's counters of each compilation; an interrupted build goes on with it.
+STATISTICS = "ccache-statistics.txt"
 # Of a wheel's file name: file systems allow 255 bytes, and temporary files have longer names.
 NAME_LIMIT = 200
 # With the native Python, if the root has one: that takes less time than one import of setuptools saves. Files for
@@ -181,6 +183,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
         library_folders=library_folders(build.work / VENV.name),
         cargo_locks=cargo.made_locks(build.folder),
         backend_machine=native_python.machine(build),
+        compiler_cache=ccache.read_use(build.outputs, STATISTICS),
     )
 
 
@@ -286,16 +289,17 @@ def config_settings(backend: str, recipe: Recipe, jobs: int) -> dict[str, object
 
 def _variables(build: Build) -> dict[str, str]:
     libraries = library_variables(build.work / VENV.name, VENV)
-    return {**libraries, **variables(build.metadata.build_backend, build.recipe, build.jobs)}
+    counted = {"CCACHE_STATSLOG": f"{BUILD}/{STATISTICS}"}
+    return {**libraries, **counted, **variables(build.metadata.build_backend, build.recipe, build.jobs)}
 
 
 def variables(backend: str, recipe: Recipe, jobs: int) -> dict[str, str]:
     """Return the environment variables of a build; the recipe's override the defaults."""
-    ccache = HEADERS_LISTED if backend in NINJA_BACKENDS else {}
+    listed = HEADERS_LISTED if backend in NINJA_BACKENDS else {}
     # Paths of the build folder would make builds not reproducible.
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
     own = {**recipe.source.build_variables(), **recipe.build.environment}
-    return {**flags, **ccache, **parallel_variables(jobs), **cargo.VARIABLES, **own}
+    return {**flags, **listed, **parallel_variables(jobs), **cargo.VARIABLES, **own}
 
 
 def parallel_variables(jobs: int) -> dict[str, str]:

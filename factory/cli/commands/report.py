@@ -1,0 +1,79 @@
+"""`factory report`: write the state of all builds as Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import msgspec
+
+from factory.cli.commands.coverage import compare
+from factory.cli.commands.index import configure_index, default_ledger
+from factory.cli.options import add_checkout_option, recipe_set
+from factory.cli.status_report import Status, render_status
+from factory.model.record import BuildFailure
+from factory.publish.build_facts import BuildFact, builds_of, fact_of, failing
+from factory.publish.ledger import Ledger
+from factory.publish.reports import read_failures, with_reports
+from factory.site.coverage import load_coverage
+from factory.site.projects import project_names
+from factory.store.store import Store
+from factory.util.jsonio import timestamp
+from factory.util.paths import default_layout
+
+# Root owns the store.
+NEEDS_ROOT = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    configure_index(parser)
+    add_checkout_option(parser)
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report; in a workflow, redirect it to $GITHUB_STEP_SUMMARY."""
+    recipes = recipe_set(args).by_name
+    store, ledger = Store(default_layout().store), Ledger(args.ledger or default_ledger(args.output))
+    facts = [*_published(ledger), *_stored(store)]
+    coverage = load_coverage(ledger.folder.absolute().parent)
+    status = Status(
+        time=timestamp(),
+        recipes=list(recipes.values()),
+        facts=list({(each.recipe, each.tag, each.version, each.finished): each for each in facts}.values()),
+        failures=failing((*_failures(ledger), *store.failures()), facts),
+        stacks=compare(coverage.stacks, ledger),
+        gathered=coverage.gathered,
+    )
+    print(_as_json(status) if args.json else render_status(status), end="")
+    return 0
+
+
+def _published(ledger: Ledger) -> Iterable[BuildFact]:
+    releases = ledger.read() if ledger.folder.is_dir() else ()
+    for release, report in with_reports(releases, ledger.folder):
+        if report is not None and report.build is not None:
+            yield fact_of(release.filename, release.size, report.build)
+
+
+def _stored(store: Store) -> Iterable[BuildFact]:
+    for (wheel, sha256), build in builds_of(store.records()).items():
+        yield fact_of(wheel, (store.wheels / sha256 / wheel).stat().st_size, build)
+
+
+def _failures(ledger: Ledger) -> Iterable[BuildFailure]:
+    return (failure for name in project_names(ledger.folder) for failure in read_failures(ledger.folder, name))
+
+
+def _as_json(status: Status) -> str:
+    content = {
+        "time": status.time,
+        "recipes": {recipe.name: recipe.version for recipe in status.recipes},
+        "builds": [msgspec.structs.asdict(fact) for fact in status.facts],
+        "failures": [{**asdict(failure), "since": failure.first} for failure in status.failures],
+        "coverage": {"gathered": status.gathered, "stacks": msgspec.to_builtins(status.stacks)},
+    }
+    return json.dumps(content, indent=1) + "\n"
