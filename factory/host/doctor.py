@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ def examine(layout: Layout, environment: str = "rootfs") -> list[Finding]:
         _overlayfs,
         _sandbox,
         _binfmt,
+        lambda: _cache(layout),
         lambda: _disk(layout),
         _memory,
         _certificates,
@@ -176,6 +178,23 @@ def _binfmt() -> Finding:
         seen="QEMU is not registered with the kernel (binfmt_misc)",
         mend="factory setup",
     )
+
+
+def _cache(layout: Layout) -> Finding:
+    """Try to write where the cache is, or will be made."""
+    folder = _nearest_existing(layout.root)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            seen, ok = f"{layout.root} can be written", True
+    except OSError as error:
+        through_sudo = os.geteuid() != 0 and folder.lstat().st_uid == 0 and shutil.which("sudo") is not None
+        ok = through_sudo and folder == layout.root and isinstance(error, PermissionError)
+        seen = f"{layout.root} belongs to root: used with sudo" if ok else f"{folder}: {error.strerror}"
+    return Finding(name="cache", ok=ok, seen=seen, mend="export FACTORY_CACHE=/folder/that/can/be/written")
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if os.path.lexists(each))
 
 
 def _disk(layout: Layout) -> Finding:
