@@ -98,7 +98,7 @@ def run_process(kind: str, folder: Path) -> int:
     names = sorted(path.name for path in (folder / "built/recipes").iterdir())
     if kind == "built":
         pythons = [word for python in PYTHONS for word in ("--python", python)]
-        status = factory(["build", *names, *pythons, "--checkout", str(folder / kind)])
+        status = factory(["build", *names, *pythons, "--project", str(folder / kind)])
     else:
         status = 0
         chosen = run_in(folder, "built" if kind == "fill" else kind)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from factory.util.paths import checkout
+from factory.util.project import find_project
 
 # The shell sets it when it asks for completions.
 VARIABLE = "_ARGCOMPLETE"
@@ -35,8 +35,8 @@ def complete(parser: argparse.ArgumentParser) -> None:
 
 def recipe_names(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     """Return the names of the recipes in the project's folder."""
-    folder: Path = getattr(parsed_args, "checkout", None) or checkout()
-    return sorted(file.parent.name for file in folder.glob("recipes/*/recipe.toml"))
+    folder: Path | None = getattr(parsed_args, "project", None) or find_project()
+    return sorted(file.parent.name for file in folder.glob("recipes/*/recipe.toml")) if folder else []
 
 
 def shell_code(shell: str) -> str:

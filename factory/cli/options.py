@@ -3,49 +3,59 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from factory.cli.console import Reporter
+from factory.cli.project_options import add_project_option
 from factory.model.recipe import Recipe
 from factory.model.target import PYTHONS, TOOLCHAINS
 from factory.pipeline.config import BuildConfig
 from factory.pipeline.run import Run
+from factory.recipes.loader import all_lines
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.ccache import configured
 from factory.stages.environments.registry import DEFAULT_ENVIRONMENT, ENVIRONMENTS
 from factory.stages.environments.roots import MODES, default_mode
 from factory.stages.sources.kinds import SOURCE_KINDS
-from factory.util.paths import checkout, default_layout
+from factory.util.paths import default_layout
+from factory.util.project import project_folder
 
 DEFAULT_MODE = default_mode()
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that `make_run` reads."""
-    add_root_options(parser)
+    """Declare the options of commands that open the roots of recipes' builds or checks."""
+    add_plan_options(parser)
+    add_keep_option(parser)
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of commands that read recipes, and make no job."""
+    add_project_option(parser)
+    add_mode_options(parser)
+
+
+def add_mode_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of commands that make roots, and read no recipe."""
+    add_environment_option(parser)
     parser.add_argument("--mode", choices=MODES, default=DEFAULT_MODE, help="how compilers run (default: %(default)s)")
 
 
-def add_root_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `make_run` other than the mode."""
-    add_checkout_option(parser)
-    add_environment_option(parser)
+def add_keep_option(parser: argparse.ArgumentParser) -> None:
+    """Declare whether jobs' folders are kept."""
     parser.add_argument("--keep", action="store_true", help="keep the job's folder and writable root")
 
 
-def add_checkout_option(parser: argparse.ArgumentParser) -> None:
-    """Declare the project folder that `recipe_set` reads."""
-    parser.add_argument(
-        "--checkout",
-        type=Path,
-        metavar="DIR",
-        help="project folder with recipes/ and patches/ (default: the nearest one)",
-    )
-
-
 def recipe_set(args: argparse.Namespace) -> RecipeSet:
-    """Return the recipes of the project folder."""
-    return RecipeSet((args.checkout or checkout()).absolute(), SOURCE_KINDS)
+    """Return the recipes of the project folder.
+
+    A command without that option uses none.
+
+    Raises:
+        RecipeError: there is no project folder.
+    """
+    return RecipeSet(project_folder(args.project) if "project" in args else Path.cwd(), SOURCE_KINDS)
 
 
 def add_environment_option(parser: argparse.ArgumentParser) -> None:
@@ -93,9 +103,16 @@ def make_run(args: argparse.Namespace) -> Run:
         recipes=recipe_set(args),
         reporter=Reporter(),
         config=BuildConfig(mode=args.mode, environment=args.environment),
-        keep=args.keep,
+        keep=getattr(args, "keep", False),
         compiler_cache=configured(),
     )
+
+
+def readable_recipes(run: Run) -> Sequence[Recipe]:
+    """Return all recipes of the run that can be read; report the mistakes of the others."""
+    for problem in all_lines(run.recipes.by_name.mistakes):
+        run.reporter.line(f"recipe left out: {problem}")
+    return tuple(run.recipes.by_name.values())
 
 
 def run_for_python(args: argparse.Namespace) -> Run:

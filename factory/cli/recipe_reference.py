@@ -8,7 +8,7 @@ from factory.recipes.reference import render_reference
 from factory.recipes.schema import render_schema
 from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.atomic_files import write_if_changed
-from factory.util.paths import checkout
+from factory.util.project import project_folder
 
 REFERENCE, SCHEMA = "recipe-reference.md", "recipe.schema.json"
 
@@ -25,4 +25,4 @@ def main(docs: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(checkout() / "docs")
+    main(project_folder(None) / "docs")

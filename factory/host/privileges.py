@@ -82,6 +82,15 @@ def become_root() -> None:
         os.execvpe("sudo", ["sudo", f"--preserve-env={','.join(sorted(kept))}", *command], {**os.environ, **kept})
 
 
+def owns_cache() -> bool:
+    """Report whether the cache is this user's, or does not exist, so that files in it can be read and written.
+
+    Root's command is always restarted as one: `become_root` inspects the cache.
+    """
+    cache = default_layout().root
+    return os.geteuid() != 0 and (not cache.exists() or cache.stat().st_uid == os.geteuid())
+
+
 def passed_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the command gets through sudo."""
     kept = {name: value for name, value in environment.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from factory.errors import FactoryError, StoreError, TimeLimitReached
 from factory.model.job import Job, JobId
 from factory.model.record import AuditSummary, BuildRecord
+from factory.pipeline.check import require_script
 from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.estimates import estimate_line, estimates, never_built, stage_seconds
 from factory.pipeline.failures import failure_of
@@ -77,6 +78,8 @@ def build_each(
     named = {(canonicalize_name(run.recipes.find(name).name), python) for name, python in wanted}
     jobs = {job.id: job for job in planned}
     own = {each for each in jobs if others or each[:2] in named}
+    for each in own:
+        require_script(jobs[each].recipe)
     needs = {each: job.needs for each, job in jobs.items()}
     _report_estimate([jobs[each] for each in own], run)
 

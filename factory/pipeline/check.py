@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.errors import CheckFailed
+from factory.errors import CheckFailed, RecipeError
 from factory.model.protocols import Command, CopiedRoot
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
@@ -44,11 +44,24 @@ def stored_needs(recipe: Recipe, run: Run) -> list[Path]:
         StoreError: one is not built.
     """
     python = run.config.target.python
-    recipes = {**run.recipes.by_name, recipe.name: recipe}
+    recipes = run.recipes.by_name.replaced(recipe)
     planned = plan([recipe.name], [python], recipes, lambda each: describe_recipe(each, run), [recipe.toolchain])
     (job,) = (job for job in planned if job.id == (canonicalize_name(recipe.name), python, ""))
     needed = [run.recipes.find(name) for name in sorted(job.check_needs)]
     return [run.store.wheel_path(run.newest(each, python)) for each in needed]
+
+
+def require_script(recipe: Recipe) -> None:
+    """Require a check's script.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if recipe.check.script is None:
+        raise RecipeError(
+            f"{recipe.label}: no check: a wheel is published only after it was run",
+            hint=f"write {recipe.directory / 'smoke.py'}; docs/add-a-recipe.md says what it reports",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +146,7 @@ class PackageCheck:
                 fails, or profiles disagree.
         """
         recipe, config = self.recipe, self.run.config
-        if recipe.check.script is None:
-            raise CheckFailed(
-                f"{recipe.label}: no check: a wheel is published only after it was run",
-                hint=f"write {recipe.directory / 'smoke.py'}; docs/add-a-recipe.md says what it reports",
-            )
+        require_script(recipe)
         model = self._model(log)
         with self.installed(index, work, log) as sandbox:
             if wheel is not None:

@@ -116,7 +116,7 @@ class _Providers:
     """Recipes of required projects: the newest version that fits, as installers choose."""
 
     def __init__(self, recipes: Mapping[str, Recipe], describe: Describe) -> None:
-        self._describe = describe
+        self._describe, self._known = describe, recipes
         self._recipes: dict[NormalizedName, list[Recipe]] = {
             canonicalize_name(name): [recipe] for name, recipe in recipes.items()
         }
@@ -133,8 +133,13 @@ class _Providers:
         return {canonicalize_name(recipe.name) for recipe in found if recipe is not None}
 
     def _provider(self, required: Requirement, python: str, only_fitting: bool) -> Recipe | None:
-        """Return the newest recipe of a project that fits."""
-        recipes = self._recipes.get(canonicalize_name(required.name), [])
+        """Return the newest recipe of a project that fits.
+
+        Raises:
+            RecipeError: the recipe of the project's name has mistakes.
+        """
+        name = canonicalize_name(required.name)
+        recipes = [] if name not in self._known and name not in self._recipes else self._recipes[name]
         if len(recipes) < 2:
             return recipes[0] if recipes else None
         newest_first = sorted(recipes, key=lambda recipe: Version(recipe.version), reverse=True)

@@ -60,7 +60,11 @@ def select(names: Iterable[str], pythons: Sequence[str], run: Run) -> Selection:
 
 
 def touched_with_dependants(revision: str, pythons: Sequence[str], run: Run) -> Selection:
-    """Select the recipes that changed since a revision of git, and all that need them."""
+    """Select the recipes that changed since a revision of git, and all that need them.
+
+    Raises:
+        RecipeError: as `touched_recipes`.
+    """
     touched = {canonicalize_name(recipe.name) for recipe in touched_recipes(revision, run.recipes)}
     if not touched:
         return Selection(jobs=())
@@ -76,8 +80,9 @@ def touched_recipes(revision: str, recipes: RecipeSet) -> list[Recipe]:
     """Return the recipes whose own files, patches, base or models changed since a revision.
 
     Raises:
-        RecipeError: the folder is not in a repository of git, or it lacks the revision.
+        RecipeError: a recipe has mistakes, the folder is not in a repository of git, or it lacks the revision.
     """
+    recipes.require_all()
     changed = [PurePosixPath(name) for name in _changed_files(revision, recipes.folder)]
     return [recipe for recipe in recipes.by_name.values() if _touches(changed, recipe, recipes)]
 

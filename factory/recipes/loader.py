@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -54,28 +55,37 @@ def load_recipes(root: Path, kinds: SourceKinds) -> dict[str, Recipe]:
     Raises:
         RecipeError: the mistakes of all files together, or two recipes of the same name.
     """
-    recipes, problems = load_readable(root, kinds)
-    if problems:
+    recipes, mistakes = load_readable(root, kinds)
+    if problems := all_lines(mistakes):
         raise RecipeError("\n".join(problems), hint=CORRECT_THESE)
     return recipes
 
 
-def load_readable(root: Path, kinds: SourceKinds) -> tuple[dict[str, Recipe], list[str]]:
-    """Read recipes as `load_recipes` does; return those without mistakes, and mistakes."""
-    problems: list[str] = []
-    models = _load_model_names(root, problems)
+# Lines that describe the mistakes of a recipe, by its normalized name; those of models.toml by the file's.
+Mistakes = Mapping[str, Sequence[str]]
+
+
+def all_lines(mistakes: Mistakes) -> list[str]:
+    """Return each line once: recipes that are based on one report its mistakes again."""
+    return list(dict.fromkeys(line for lines in mistakes.values() for line in lines))
+
+
+def load_readable(root: Path, kinds: SourceKinds) -> tuple[dict[str, Recipe], Mistakes]:
+    """Read recipes as `load_recipes` does; return those that could be read, and mistakes."""
+    mistakes: dict[str, list[str]] = defaultdict(list)
+    models = _load_model_names(root, mistakes[MODELS_FILE])
     recipes: dict[str, Recipe] = {}
     for file in recipe_files(root):
+        name = canonicalize_name(file.parent.name)
         try:
             recipe = load_recipe(file.parent, kinds, models)
         except RecipeError as error:
-            # Recipes that are based on one report its mistakes again.
-            problems += (line for line in error.message.splitlines() if line not in problems)
+            mistakes[name] += error.message.splitlines()
             continue
-        first = recipes.setdefault(canonicalize_name(recipe.name), recipe)
+        first = recipes.setdefault(name, recipe)
         if first is not recipe:
-            problems.append(f"{file}:1: package.name: {recipe.name!r} is also {first.directory / RECIPE_FILE}'s")
-    return recipes, problems
+            mistakes[name].append(f"{file}:1: package.name: {recipe.name!r} is also {first.directory / RECIPE_FILE}'s")
+    return recipes, {name: lines for name, lines in mistakes.items() if lines}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +97,19 @@ class RecipeProject:
     may_shadow: bool
 
 
-def recipe_projects(root: Path) -> tuple[RecipeProject, ...]:
-    """Return the projects of all recipes, by recipe.
+def recipe_projects(root: Path) -> tuple[tuple[RecipeProject, ...], list[str]]:
+    """Return the projects of all recipes, by recipe, and the mistakes of files that cannot be read.
 
-    Only the tables `package` of `root/*/recipe.toml` are read.
-
-    Raises:
-        RecipeError: a file is not TOML, or is based on no other recipe.
+    Only the tables `package` of `root/*/recipe.toml` are read: a file has to be TOML, and based on another recipe or
+    none.
     """
-    tables = (open_recipe(file).data.get(PACKAGE_TABLE) for file in recipe_files(root))
-    return tuple(
+    tables, problems = [], []
+    for file in recipe_files(root):
+        try:
+            tables.append(open_recipe(file).data.get(PACKAGE_TABLE))
+        except RecipeError as error:
+            problems += error.message.splitlines()
+    projects = tuple(
         RecipeProject(
             recipe=canonicalize_name(str(table.get("name"))),
             project=canonicalize_name(str(table.get("distribution") or table.get("name"))),
@@ -105,6 +118,7 @@ def recipe_projects(root: Path) -> tuple[RecipeProject, ...]:
         for table in tables
         if isinstance(table, Mapping)
     )
+    return projects, problems
 
 
 def load_models(path: Path) -> dict[str, ModelPin]:

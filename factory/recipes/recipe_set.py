@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,40 @@ from packaging.utils import canonicalize_name
 
 from factory.errors import RecipeError
 from factory.model.recipe import ModelPin, Recipe
-from factory.recipes.loader import MODELS_FILE, SourceKinds, load_models, load_recipes
+from factory.recipes.document import CORRECT_THESE
+from factory.recipes.loader import MODELS_FILE, Mistakes, SourceKinds, all_lines, load_models, load_readable
+
+
+class Recipes(Mapping[str, Recipe]):
+    """Recipes by normalized name: those that can be read, and the `mistakes` of the others.
+
+    A draft with mistakes stops only what needs it: to look it up raises a RecipeError with its mistakes.
+    """
+
+    def __init__(self, readable: Mapping[str, Recipe], mistakes: Mistakes) -> None:
+        self._readable = readable
+        self.mistakes = mistakes
+
+    def __getitem__(self, name: str) -> Recipe:
+        """Return the recipe of that name.
+
+        Raises:
+            KeyError: there is none.
+            RecipeError: it, or models.toml that all recipes share, has mistakes.
+        """
+        if problems := [*self.mistakes.get(MODELS_FILE, ()), *self.mistakes.get(name, ())]:
+            raise RecipeError("\n".join(problems), hint=CORRECT_THESE)
+        return self._readable[name]
+
+    def replaced(self, recipe: Recipe) -> Recipes:
+        """Return the recipes with another one of this name."""
+        return Recipes({**self._readable, canonicalize_name(recipe.name): recipe}, self.mistakes)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._readable if name not in self.mistakes)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True)
@@ -26,13 +59,18 @@ class RecipeSet:
     kinds: SourceKinds
 
     @cached_property
-    def by_name(self) -> Mapping[str, Recipe]:
-        """Recipes by normalized name.
+    def by_name(self) -> Recipes:
+        """Recipes by normalized name."""
+        return Recipes(*load_readable(self.folder / "recipes", self.kinds))
+
+    def require_all(self) -> None:
+        """Require that every recipe can be read.
 
         Raises:
             RecipeError: every mistake of all files.
         """
-        return load_recipes(self.folder / "recipes", self.kinds)
+        if problems := all_lines(self.by_name.mistakes):
+            raise RecipeError("\n".join(problems), hint=CORRECT_THESE)
 
     @cached_property
     def models(self) -> Mapping[str, ModelPin]:
@@ -71,6 +109,6 @@ def find_recipe(name: str, recipes: Mapping[str, Recipe]) -> Recipe:
 
 def _suggestion(name: str, recipes: Mapping[str, Recipe]) -> str:
     if not recipes:
-        return "there are no recipes here: run this in the project's folder, or name it with --checkout DIR"
+        return "the project folder has no recipes: add one with factory new, or name another folder with --project DIR"
     close = difflib.get_close_matches(name, recipes, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known recipes: {', '.join(sorted(recipes))}"

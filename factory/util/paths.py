@@ -1,7 +1,4 @@
-"""Paths of the factory's files.
-
-One cache folder with a folder for each kind of file, and the checkout.
-"""
+"""Paths of the factory's files: one cache folder with a folder for each kind of file."""
 
 from __future__ import annotations
 
@@ -103,15 +100,3 @@ def default_layout() -> Layout:
     return Layout(
         Path(configured).absolute() if configured else Path(platformdirs.user_cache_dir("riscv64-wheel-factory"))
     )
-
-
-def checkout() -> Path:
-    """Return the folder with recipes/ and patches/.
-
-    The current folder or the nearest one above it.
-    """
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "recipes").is_dir():
-            return folder
-    return Path(__file__).resolve().parent.parent.parent

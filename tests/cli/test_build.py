@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.commands import build
-from factory.cli.main import parse_arguments
+from factory.cli.parser import parse_arguments
 from factory.cli.summary_table import escape, markdown, markdown_table
 from factory.errors import BuildFailed, StoreError, TimeLimitReached
 from factory.model.build_plan import BuildPlan, PlannedBuild, PlannedGroup

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.commands import bump
-from factory.cli.main import parse_arguments
+from factory.cli.parser import parse_arguments
 from factory.errors import PatchError, RecipeError, SourceError
 from tests.support.index_server import IndexServer
 from tests.support.projects import PATCH, make_project, serve_spam

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.commands import diff
-from factory.cli.main import parse_arguments
+from factory.cli.parser import parse_arguments
 from factory.errors import EnvironmentSetupError, FactoryError, RecipeError
 from tests.support.checkouts import make_checkout
 

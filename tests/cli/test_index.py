@@ -10,8 +10,8 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from factory.cli.commands import index
-from factory.cli.commands.index import default_ledger
-from factory.cli.main import main, make_parser
+from factory.cli.main import main
+from factory.cli.parser import make_parser
 from factory.errors import PublishError, StoreError
 from factory.model.artifacts import StoredWheel
 from factory.publish.ledger import Ledger
@@ -49,7 +49,9 @@ def test_what_there_is_and_the_lines_to_paste_are_printed(output: Path, capsys: 
 
 def test_a_program_gets_json(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_index("--output", str(output), "--ledger", str(output.parent / "ledger"), "--json")
-    (entry,) = json.loads(capsys.readouterr().out)
+    shown = json.loads(capsys.readouterr().out)
+    (entry,) = shown["files"]
+    assert (shown["refused"], shown["notes"]) == ([], [])
     assert (entry["filename"], entry["origin"], entry["new"]) == ("needed-1.0-py3-none-any.whl", "mirrored", False)
 
 
@@ -60,14 +62,6 @@ def test_index_with_unwritable_reports_still_writes_pages(output: Path) -> None:
     with pytest.raises(StoreError, match=r"needed-3\.13\.json: file is damaged"):
         run_index("--output", str(output), "--ledger", str(output.parent / "ledger"))
     assert "needed-1.0-py3-none-any.whl" in (output / "simple/needed/index.html").read_text()
-
-
-def test_the_ledger_is_the_checkouts_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "recipes").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert default_ledger(Path("out")) == Path("out/ledger")
-    (tmp_path / "index/ledger").mkdir(parents=True)
-    assert default_ledger(Path("out")) == tmp_path / "index/ledger"
 
 
 def test_index_pages_only_equals_full_index(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,8 +116,9 @@ def test_pages_of_no_ledger_are_not_written(output: Path) -> None:
 
 
 @pytest.mark.parametrize(("option", "needed"), [("--json", True), ("--pages-only", False), ("--verify", False)])
-def test_only_who_opens_the_store_has_to_be_root(option: str, needed: bool) -> None:
-    assert make_parser().parse_args(["index", option]).needs_root is needed
+def test_only_publishing_uses_the_cache(option: str, needed: bool) -> None:
+    args = make_parser().parse_args(["index", option])
+    assert (args.needs_root, args.needs_cache) == (False, needed)
 
 
 def of_recipe(recipe: str, project: str) -> RecipeProject:
@@ -183,7 +178,8 @@ def test_index_with_refused_wheel_is_written_and_fails(
         make_wheel(output.parent / "made", "lost", requires=["nowhere"]),
     ]
     monkeypatch.setattr(Store, "published_candidates", lambda _store: list(map(stored, made)))
-    monkeypatch.setattr(index, "recipe_projects", lambda _root: [of_recipe("demo", "demo"), of_recipe("lost", "lost")])
+    projects = [of_recipe(name, name) for name in ("demo", "lost")]
+    monkeypatch.setattr(index, "recipe_projects", lambda _root: (projects, []))
     assert run_index("--output", str(output), "--ledger", str(output.parent / "ledger")) == PublishError.exit_code
     shown = capsys.readouterr()
     assert "factory: lost==1.0: cannot resolve for riscv64" in shown.err
@@ -193,9 +189,10 @@ def test_index_with_refused_wheel_is_written_and_fails(
 
 
 def test_names_belong_to_publishing_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        make_parser().parse_args(["index", "demo", "--verify"])
-    assert "not allowed with argument" in capsys.readouterr().err
+    for words in (["demo", "--verify"], ["--mirror", "--pages-only"], ["--force", "--verify"]):
+        with pytest.raises(SystemExit):
+            run_index(*words)
+        assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_pages_are_either_written_or_proved(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,20 +29,20 @@ def test_lint_prints_findings_and_fails(
 
 def test_lint_without_findings_succeeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_project(tmp_path)
-    assert main.main(["lint", "--checkout", str(tmp_path)]) == 0
+    assert main.main(["lint", "--project", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "recipes: 1, findings: 0\n"
-    assert main.main(["lint", "--checkout", str(tmp_path), "--json"]) == 0
+    assert main.main(["lint", "--project", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 
 
 def test_lint_unknown_name_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_project(tmp_path)
-    assert main.main(["lint", "spma", "--checkout", str(tmp_path)]) == RecipeError.exit_code
+    assert main.main(["lint", "spma", "--project", str(tmp_path)]) == RecipeError.exit_code
     assert "did you mean 'spam'?" in capsys.readouterr().err
 
 
 def test_lint_without_recipes_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["lint", "--checkout", str(tmp_path / "none")]) == RecipeError.exit_code
+    assert main.main(["lint", "--project", str(tmp_path / "none")]) == RecipeError.exit_code
     error, hint = capsys.readouterr().err.splitlines()
-    assert error.startswith(f"factory: {tmp_path}/none: no recipes")
-    assert "--checkout DIR" in hint
+    assert error == f"factory: {tmp_path}/none: not a project folder: it has no recipes/"
+    assert "factory init DIR" in hint

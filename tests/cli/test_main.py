@@ -13,6 +13,8 @@ import pytest
 from factory import errors
 from factory.cli import main
 from factory.cli.commands import COMMANDS, doctor
+from factory.cli.exit_statuses import EXIT_STATUSES, help_text
+from factory.cli.parser import parse_arguments
 from factory.host.doctor import examine, missing_packages
 from factory.model.target import PYTHONS
 from factory.util.paths import Layout
@@ -28,9 +30,14 @@ def test_each_kind_of_failure_has_an_exit_status_of_its_own() -> None:
     assert len({kind.exit_code for kind in KINDS}) == len(KINDS) > 9
 
 
-def test_the_exit_statuses_are_documented() -> None:
+def test_exit_statuses_are_in_help_and_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {kind.exit_code for kind in KINDS} <= EXIT_STATUSES.keys()
     text = (Path(__file__).parents[2] / "docs/run-a-factory.md").read_text()
-    assert [kind for kind in KINDS if f"\n| {kind.exit_code} | " not in text] == []
+    rows = "\n".join(f"| {status} | {meaning} |" for status, meaning in EXIT_STATUSES.items())
+    assert f"|---|---|\n{rows}\n\n" in text
+    with pytest.raises(SystemExit):
+        main.main(["--help"])
+    assert capsys.readouterr().out.endswith(f"{help_text()}\n")
 
 
 def test_error_prints_message_and_hint() -> None:
@@ -51,12 +58,12 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "unneeded"),
     [
-        ([], {"pypi_simple", "requests", "jinja2", "werkzeug", "cheroot", "docker", "gguf", "matplotlib"}),
+        ([], {"pypi_simple", "requests", "jinja2", "werkzeug", "waitress", "docker", "gguf", "matplotlib"}),
         (["board"], {"numpy", "rich", "cattrs", "msgspec"}),
     ],
 )
 def test_starting_imports_nothing_that_only_others_need(arguments: list[str], unneeded: set[str]) -> None:
-    script = f"import sys; from factory.cli.main import make_parser; make_parser({arguments}); print(*sys.modules)"
+    script = f"import sys; from factory.cli.parser import make_parser; make_parser({arguments}); print(*sys.modules)"
     started = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert unneeded.isdisjoint(started.stdout.split())
 
@@ -79,12 +86,12 @@ def test_a_wrong_command_is_refused_with_the_commands_there_are(capsys: pytest.C
     ],
 )
 def test_shell_takes_command_after_options(line: str, command: list[str]) -> None:
-    args = main.parse_arguments(line.split())
+    args = parse_arguments(line.split())
     assert (args.name, args.command, args.keep) == ("numpy", command, "--keep" in line.partition(" -- ")[0])
 
 
 def test_dashes_end_the_options_of_other_commands() -> None:
-    args = main.parse_arguments(["retain", "--builds", "2", "--", "-odd"])
+    args = parse_arguments(["retain", "--builds", "2", "--", "-odd"])
     assert (args.builds, args.names) == (2, ["-odd"])
 
 
@@ -156,3 +163,17 @@ def test_output_into_a_closed_pipe_is_no_failure() -> None:
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, env=os.environ
     )
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "read-only"])
+def test_doctor_sees_a_cache_that_cannot_be_written(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    root = Path("/proc/cache") if place == "read-only" else tmp_path / place
+    finding = next(finding for finding in examine(Layout(root)) if finding.name == "cache")
+    assert not finding.ok
+    assert "FACTORY_CACHE" in finding.mend
+
+
+def test_doctor_accepts_a_cache_that_is_not_made_yet(tmp_path: Path) -> None:
+    finding = next(finding for finding in examine(Layout(tmp_path / "new/cache")) if finding.name == "cache")
+    assert (finding.ok, list(tmp_path.iterdir())) == (True, [])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.commands import plan, why
-from factory.cli.main import parse_arguments
+from factory.cli.parser import parse_arguments
 from factory.errors import RecipeError
 from factory.model.build_plan import BuildPlan
 from factory.util.jsonio import load

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.commands import report as command
-from factory.cli.main import parse_arguments
+from factory.cli.parser import parse_arguments
 from factory.model.artifacts import CompilerCacheUse, RepairedWheel
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.commands import retire
-from factory.cli.main import parse_arguments
+from factory.cli.parser import parse_arguments
 from factory.errors import RecipeError
 from tests.support import elf_images
 from tests.support.index_server import IndexServer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.cli.main import make_parser
+from factory.cli.parser import make_parser
 from factory.errors import PrerequisiteMissing
 from factory.host.privileges import become_root
 

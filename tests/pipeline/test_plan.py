@@ -71,11 +71,11 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
     assert caught.value.hint == "did you mean 'numpy'?"
 
 
-def test_plan_without_recipes_hints_at_checkout() -> None:
+def test_plan_without_recipes_hints_at_project() -> None:
     """An installed factory outside of a project's folder finds none."""
     with pytest.raises(RecipeError, match="no recipe for 'numpy'") as caught:
         order(["numpy"], {})
-    assert "--checkout" in str(caught.value.hint)
+    assert "--project" in str(caught.value.hint)
 
 
 def test_recipes_that_need_each_other_are_refused() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from factory.cli.main import make_parser
+from factory.cli.parser import make_parser
 from factory.recipes.loader import RECIPE_FILE, load_recipe
 from factory.stages.sources.kinds import SOURCE_KINDS
 

@@ -8,7 +8,6 @@ import pytest
 
 from factory.errors import RecipeError
 from factory.recipes.document import Document, show
-from factory.recipes.loader import recipe_projects
 from tests.support.recipes import SMALLEST, write
 
 
@@ -17,14 +16,14 @@ def test_damaged_document_error_has_line_and_hint(tmp_path: Path, content: bytes
     file = write(tmp_path, SMALLEST) / "recipe.toml"
     file.write_bytes(content)
     with pytest.raises(RecipeError, match=r"recipe\.toml:1: .*\n  hint: "):
-        recipe_projects(tmp_path)
+        Document(file)
 
 
 @pytest.mark.parametrize("content", [f"x = {'[' * 3000}{']' * 3000}\n"])
 def test_deep_document_is_an_error(tmp_path: Path, content: str) -> None:
-    write(tmp_path, content)
+    file = write(tmp_path, content) / "recipe.toml"
     with pytest.raises(RecipeError, match=r"recipe\.toml:1: .*nested too deeply\n  hint: "):
-        recipe_projects(tmp_path)
+        Document(file)
 
 
 def test_unprintable_key_is_shown_on_one_line() -> None:

@@ -410,7 +410,11 @@ def test_recipe_projects_need_only_the_package_table(tmp_path: Path) -> None:
     for name, text in tables.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "recipe.toml").write_text(f"[package]\n{text}\n")
-    found = {each.recipe: (each.project, each.may_shadow) for each in recipe_projects(tmp_path)}
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/recipe.toml").write_text("[package\n")
+    projects, (problem,) = recipe_projects(tmp_path)
+    assert "broken/recipe.toml:1: " in problem
+    found = {each.recipe: (each.project, each.may_shadow) for each in projects}
     assert found == {
         "one": ("one", True),
         "two": ("two-x", True),

@@ -28,6 +28,7 @@ path = "{source}"
 [check]
 profiles = ["rv64gc"]
 """
+FAILED = "raise SystemExit('not to be published')\n"
 SMOKE = """
 import json, os
 import {module}
@@ -170,7 +171,7 @@ class Machine:
 def add_package(root: Path, name: str, machine: Machine) -> None:
     """Add an attack's package, or an innocent one, with its recipe to a checkout.
 
-    The wheel of a build that attacks has no check: it is not to be published.
+    The check of a build that attacks fails: its wheel is not to be published.
     """
     stage, code = ALL.get(name, ("", ""))
     module = name.replace("-", "_")
@@ -196,8 +197,8 @@ def add_package(root: Path, name: str, machine: Machine) -> None:
     recipe = RECIPE.format(name=name, source=f"../../packages/{name}")
     recipe += 'requires = ["iniconfig"]\n' if stage == "installed" else ""
     (folder / "recipe.toml").write_text(recipe + ("[build]\nrust = true\n" if name in RUST else ""))
-    if stage in ("", "check", "installed"):
-        (folder / "smoke.py").write_text(SMOKE.format(module=module))
+    checked = stage in ("", "check", "installed")
+    (folder / "smoke.py").write_text(SMOKE.format(module=module) if checked else FAILED)
 
 
 def _body(code: str) -> str:

@@ -9,6 +9,7 @@ COMMANDS = (
     "doctor",
     "board",
     "setup",
+    "init",
     "new",
     "recipe",
     "bump",
@@ -42,6 +43,7 @@ COMMANDS = (
 def load_command(name: str) -> ModuleType:
     """Import a command's module.
 
-    It has `configure(parser)`, `run(args) -> int`, and `NEEDS_ROOT = True` if it opens roots.
+    It has `configure(parser)` and `run(args) -> int`; `NEEDS_ROOT = True` if it opens roots, and `NEEDS_CACHE = True`
+    if it uses the cache without opening a root.
     """
     return import_module(f"factory.cli.commands.{name}")

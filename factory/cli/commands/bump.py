@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from factory.cli.options import add_build_options, make_run
+from factory.cli.options import add_plan_options, make_run, readable_recipes
 from factory.cli.printable import printable
 from factory.errors import PatchError, SourceError
 from factory.host.ownership import owned_by_user
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipe (default: all)")
     parser.add_argument("--check", action="store_true", help="only tell: change no recipe and no patch")
-    add_build_options(parser)
+    add_plan_options(parser)
     parser.add_argument("--json", action="store_true", help="print the versions as JSON")
 
 
@@ -51,8 +51,10 @@ def run(args: argparse.Namespace) -> int:
     The exit code is an error's if a patch does not apply or a project is not on the index.
     """
     chosen = make_run(args)
+    if not args.check:
+        chosen.recipes.require_all()  # patches that another recipe needs are kept
     recipes, folder = chosen.recipes, chosen.recipes.folder
-    wanted = [recipes.find(name) for name in args.names] or recipes.by_name.values()
+    wanted = [recipes.find(name) for name in args.names] or readable_recipes(chosen)
     answers = []
     with owned_by_user(folder / "recipes", folder / "patches"):
         for recipe in {each.name: each for each in wanted}.values():

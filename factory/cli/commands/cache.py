@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from factory.cli.console import Reporter, print_table
+from factory.errors import CommandFailed
 from factory.host.ownership import owned_by_user
 from factory.store.cache_areas import AREAS, ON_REQUEST
 from factory.store.cache_export import export_cache
@@ -17,6 +18,7 @@ from factory.util.paths import default_layout
 
 # Root filesystems and the files built in them belong to root.
 NEEDS_ROOT = True
+NEEDS_CACHE = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="file that factory cache export wrote, or a folder of them",
     )
     load.add_argument("--missing-ok", action="store_true", help="skip files and folders that do not exist")
-    _add(actions, "info", _info, "show folder sizes, builds in progress and ccache statistics")
+    info = _add(actions, "info", _info, "show folder sizes, builds in progress and ccache statistics")
+    info.set_defaults(needs_root=False)
     prune = _add(actions, "prune", _prune, "remove builds and root filesystems that were not used lately")
     prune.add_argument(
         "--days", type=_days, default=30, metavar="N", help="keep those used within N days (default: %(default)s)"
@@ -95,7 +98,11 @@ def _info(args: argparse.Namespace) -> None:
     if builds:
         rows = [(build.job, " ".join(build.finished), f"{build.idle / 60:.0f}") for build in builds]
         print_table(("build in progress", "finished", "minutes ago"), rows)
-    counted = compiler_statistics(layout)
+    try:
+        counted = compiler_statistics(layout)
+    except CommandFailed as error:
+        print(f"ccache: no statistics: {error.message}")
+        return
     if counted is not None:
         print(f"ccache: {counted.hits} hits ({counted.remote_hits} remote), {counted.misses} misses")
 

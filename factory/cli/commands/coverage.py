@@ -6,22 +6,21 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from factory.cli.console import Reporter, print_table
+from factory.cli.project_options import LEDGER_FOLDER, add_project_option, optional_project
 from factory.errors import PublishError
 from factory.model.target import PYTHONS
 from factory.publish.ledger import Ledger
 from factory.publish.release import Built
-from factory.recipes.loader import load_recipes
+from factory.recipes.loader import recipe_projects
 from factory.site.coverage import COVERAGE_FILE, STACKS_FOLDER, Stack, needed_versions
 from factory.site.coverage_table import KINDS, WORDS, Row, StackTable, compare_stacks
 from factory.site.projects import load_project, project_names
 from factory.site.summary import summarize
-from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import dumps
-from factory.util.paths import checkout, default_layout
+from factory.util.paths import default_layout
+from factory.util.project import INDEX_FOLDER, RECIPES_FOLDER, project_folder
 
 STACKS = (".txt", ".toml")
 STACK_HEADINGS = ("stack", "Python", "packages", *WORDS.values())
@@ -42,18 +41,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--index",
         type=Path,
         metavar="DIR",
-        help="folder of stacks/, the ledger and coverage.json (default: index of the checkout)",
+        help=f"folder of stacks/, the ledger and coverage.json (default: {INDEX_FOLDER} of the project)",
     )
+    add_project_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare stacks or a requirements file with the ledger, and print the result."""
-    folder = args.index or checkout() / "index"
-    ledger = Ledger(folder / "ledger")
     if args.requirement:
-        tables = compare([_resolve(args.requirement)], ledger)
+        folder = args.index or (optional_project(args) or Path()) / INDEX_FOLDER
+        tables = compare([_resolve(args.requirement)], Ledger(folder / LEDGER_FOLDER))
     else:
-        tables = compare(_gather(folder, ledger), ledger)
+        project = project_folder(args.project)
+        folder = args.index or project / INDEX_FOLDER
+        ledger = Ledger(folder / LEDGER_FOLDER)
+        tables = compare(_gather(folder, project / RECIPES_FOLDER, ledger), ledger)
     if args.json:
         print(dumps(tables), end="")
     elif args.requirement:
@@ -77,12 +79,11 @@ def _resolve(files: Sequence[Path]) -> Stack:
     return stack
 
 
-def _gather(folder: Path, ledger: Ledger) -> Sequence[Stack]:
+def _gather(folder: Path, recipe_folder: Path, ledger: Ledger) -> Sequence[Stack]:
     from factory.site.availability import gather_coverage
 
-    recipes = load_recipes(checkout() / "recipes", SOURCE_KINDS).values()
     built = {release.project for release in ledger.read() if isinstance(release.origin, Built)}
-    built |= {canonicalize_name(recipe.project) for recipe in recipes}
+    built |= {each.project for each in recipe_projects(recipe_folder)[0]}
     files = sorted(path for path in (folder / STACKS_FOLDER).glob("*.*") if path.suffix in STACKS)
     with Reporter().stage("index", "coverage", default_layout().logs / "index" / "coverage.log") as log:
         coverage = gather_coverage(files, built, pythons=PYTHONS, log=log)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, run_for_python
+from factory.cli.options import add_plan_options, add_python_option, add_toolchain_option, run_for_python
 from factory.errors import PatchError
 from factory.host.ownership import owned_by_user
 from factory.pipeline.job import prepare_package
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--description", metavar="TEXT", help="what is wrong, and why the patch is right")
     add_python_option(parser)
     add_toolchain_option(parser)
-    add_build_options(parser)
+    add_plan_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

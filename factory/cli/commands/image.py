@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from factory.cli.options import add_build_options, make_run
+from factory.cli.options import add_mode_options, make_run
 from factory.host.docker_engine import connect, engine_errors
 from factory.host.ownership import owned_by_user
 from factory.model.target import PYTHONS
@@ -20,7 +20,7 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_build_options(parser)
+    add_mode_options(parser)
     parser.add_argument(
         "--cibuildwheel", action="store_true", required=True, help="make an image that replaces manylinux_2_39"
     )

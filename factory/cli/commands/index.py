@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.cli.console import Reporter, print_table
+from factory.cli.failures import as_object
+from factory.cli.printable import printable
+from factory.cli.project_options import add_index_options, ledger_folder
 from factory.errors import IndexDiffers, PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
@@ -31,44 +34,44 @@ from factory.publish.verify import find_differences
 from factory.recipes.loader import RecipeProject, recipe_projects
 from factory.site.config import load_settings
 from factory.store.store import Store
-from factory.util.paths import Layout, checkout, default_layout
+from factory.util.paths import Layout, default_layout
+from factory.util.project import RECIPES_FOLDER, project_folder
 
-DEFAULT_OUTPUT = Path("dist/index")
 NO_HISTORY = "ledger history not verified: the ledger is not in a git repository"
-# Root owns the store, which is read, and the mirror, which is written.
-NEEDS_ROOT = True
+# The store is read, and the mirror is written.
+NEEDS_CACHE = True
 
 
-class _WithoutRoot(argparse.Action):
-    """A flag of a run without store and mirror, which needs no root."""
+class _WithoutCache(argparse.Action):
+    """A flag of a run without store and mirror."""
 
     def __call__(self, _parser: object, namespace: argparse.Namespace, *_rest: object) -> None:
         setattr(namespace, self.dest, True)
-        namespace.needs_root = False
+        namespace.needs_cache = False
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     configure_publishing(parser)
     parser.set_defaults(url=None, refuse=parser.error)
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument(
+    parser.add_argument(
         "names",
         nargs="*",
         default=(),
         metavar="NAME",
         help="recipe to publish, with what it requires (default: all recipes)",
     )
+    instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--pages-only",
-        action=_WithoutRoot,
+        action=_WithoutCache,
         nargs=0,
         default=False,
         help="publish nothing; write the pages from the ledger alone, without wheels and store",
     )
     instead.add_argument(
         "--verify",
-        action=_WithoutRoot,
+        action=_WithoutCache,
         nargs=0,
         default=False,
         help="publish nothing; verify index and ledger: every published file and page is there, unchanged",
@@ -80,15 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def configure_publishing(parser: argparse.ArgumentParser) -> None:
     """Declare the options of commands that publish."""
-    parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="folder to write (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--ledger",
-        type=Path,
-        metavar="DIR",
-        help="ledger of releases (default: index/ledger of the checkout if it exists, else ledger/ in --output)",
-    )
+    add_index_options(parser)
     parser.add_argument(
         "--mirror", action="store_true", help="copy other projects' files into the index instead of linking to them"
     )
@@ -100,19 +95,47 @@ def configure_publishing(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish; print new releases and how to install from the index."""
-    if args.check_links and not args.verify:
-        args.refuse("argument --check-links: not allowed without argument --verify")
+    _refuse_idle_options(args)
     if args.verify:
-        verify(Ledger(args.ledger or default_ledger(args.output)), args.output, check_links=args.check_links)
+        found = verify(Ledger(ledger_folder(args, args.output)), args.output, check_links=args.check_links)
+        _print(asdict(found), found.lines(), as_json=args.json)
         return 0
     if args.pages_only:
-        write_from_ledger(Ledger(args.ledger or default_ledger(args.output)), args.output, force=args.force)
+        changed = write_from_ledger(Ledger(ledger_folder(args, args.output)), args.output, force=args.force)
+        _print({"changed": changed}, [f"{changed} files new or changed in {args.output}"], as_json=args.json)
         return 0
     layout = default_layout()
+    projects = read_projects(args)
     stored = Store(layout.store).published_candidates()
-    projects = recipe_projects(checkout() / "recipes")
     chosen, offered = select(stored, args.names, projects)
     return publish_and_show(chosen, projects, args, layout, offered)
+
+
+def read_projects(args: argparse.Namespace) -> Sequence[RecipeProject]:
+    """Return the projects of the project folder's recipes; print a note on recipes that cannot be read.
+
+    Raises:
+        RecipeError: there is no project folder.
+    """
+    projects, problems = recipe_projects(project_folder(args.project) / RECIPES_FOLDER)
+    for problem in problems:
+        print(printable(f"factory: recipe left out: {problem}"), file=sys.stderr)
+    return projects
+
+
+def _refuse_idle_options(args: argparse.Namespace) -> None:
+    """Refuse options that have no effect beside others."""
+    if args.check_links and not args.verify:
+        args.refuse("argument --check-links: not allowed without argument --verify")
+    instead = "--verify" if args.verify else "--pages-only" if args.pages_only else ""
+    idle = {"NAME": args.names, "--mirror": args.mirror, "--force": args.force and args.verify}
+    for option, given in idle.items():
+        if given and instead:
+            args.refuse(f"argument {option}: not allowed with argument {instead}")
+
+
+def _print(content: Mapping[str, object], lines: Sequence[str], *, as_json: bool) -> None:
+    print(json.dumps(content, indent=1) if as_json else "\n".join(lines))
 
 
 def select(
@@ -120,7 +143,7 @@ def select(
 ) -> tuple[Sequence[StoredWheel], Sequence[StoredWheel]]:
     """Return the wheels of the named recipes, else of all, and those of the other recipes, for their dependencies.
 
-    A note is printed on wheels that no recipe makes: other checkouts use the same store.
+    A note is printed on wheels that no recipe makes: other projects use the same store.
 
     Raises:
         PublishError: a name is no recipe's, or its wheel is not in the store.
@@ -163,7 +186,7 @@ def publish_and_show(
     from factory.publish.sbom import write_sboms
     from factory.site.writer import write_site
 
-    store, folder = Store(layout.store), args.ledger or default_ledger(args.output)
+    store, folder = Store(layout.store), ledger_folder(args, args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
     shadowing = (each.project for each in projects if each.may_shadow)
     terms = Terms(may_shadow=frozenset(shadowing), base=args.url, mirror=args.mirror, address=address)
@@ -185,7 +208,10 @@ def publish_and_show(
         locations = FileLocations(candidates, store=store.wheels, mirror=layout.mirror, output=args.output)
         try:
             history = BuildHistory(
-                records=store.records(), failures=store.failures(), cache=layout.root, project=checkout()
+                records=store.records(),
+                failures=store.failures(),
+                cache=layout.root,
+                project=project_folder(args.project),
             )
             write_reports(publication.releases, folder, history, locations.find, args.output, force=args.force)
             write_sboms(publication.releases, folder, args.output, force=args.force)
@@ -200,10 +226,10 @@ def publish_and_show(
     return PublishError.exit_code if publication.refused else 0
 
 
-def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> None:
+def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> int:
     """Write all pages and bills of materials from the ledger, without the store.
 
-    `force` compares all of them, even where nothing seems changed.
+    Returns the number of new and changed files. `force` compares all of them, even where nothing seems changed.
 
     Raises:
         PublishError: there is no ledger, or one of its files is damaged.
@@ -217,17 +243,34 @@ def write_from_ledger(ledger: Ledger, output: Path, *, force: bool = False) -> N
         claim(output, ledger)
         sboms = write_sboms(ledger.read(), ledger.folder, output, force=force)
         changed = [*sboms, *write_site(ledger, output, force=force)]
-    print(f"{len(changed)} files new or changed in {output}")
+    return len(changed)
 
 
-def pages_hint(args: argparse.Namespace) -> str:
-    """Return the command that updates the pages of the ledger that `args` select."""
-    words = ["factory", "index", "--pages-only", "--output", str(args.output)]
-    words += [] if args.ledger is None else ["--ledger", str(args.ledger)]
-    return f"update the pages: {shlex.join(words)}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The number of files and linked files that match the ledger, and what was compared."""
+
+    output: str
+    files: int
+    linked: int
+    links_compared: bool
+    history_compared: bool
+    uncommitted: int
+    ledger: str
+
+    def lines(self) -> list[str]:
+        """Return the lines for people."""
+        lines = [f"{self.files} files and all pages in {self.output} match the ledger"]
+        if self.linked:
+            state = "match the ledger" if self.links_compared else "not verified: add --check-links"
+            lines.append(f"{self.linked} linked files {state}")
+        lines.append("no committed entry of the ledger was changed or removed" if self.history_compared else NO_HISTORY)
+        if self.uncommitted:
+            lines.append(f"{self.uncommitted} entries are not committed yet: commit {self.ledger}")
+        return lines
 
 
-def verify(ledger: Ledger, output: Path, *, check_links: bool = False) -> None:
+def verify(ledger: Ledger, output: Path, *, check_links: bool = False) -> Verification:
     """Compare an index with its ledger, and the ledger with its history in git.
 
     With `check_links` linked files are fetched and compared too.
@@ -253,12 +296,15 @@ def verify(ledger: Ledger, output: Path, *, check_links: bool = False) -> None:
             "entries from git; a file that a killed publisher left is added to the ledger by factory index, and can be "
             "removed if it was never published",
         )
-    print(f"{len(releases) - len(linked)} files and all pages in {output} match the ledger")
-    if linked:
-        print(f"{len(linked)} linked files", "match the ledger" if check_links else "not verified: add --check-links")
-    print("no committed entry of the ledger was changed or removed" if kept else NO_HISTORY)
-    if kept and (new := find_uncommitted(ledger.folder, releases)):
-        print(f"{len(new)} entries are not committed yet: commit {ledger.folder}")
+    return Verification(
+        output=str(output),
+        files=len(releases) - len(linked),
+        linked=len(linked),
+        links_compared=check_links,
+        history_compared=kept,
+        uncommitted=len(find_uncommitted(ledger.folder, releases)) if kept else 0,
+        ledger=str(ledger.folder),
+    )
 
 
 def _sidecars(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, str]:
@@ -280,21 +326,6 @@ def _compare_links(linked: Sequence[Release]) -> tuple[str, ...]:
     return find_remote_differences(linked)
 
 
-def configure_index(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """Declare the index that a command works on; `more` is added to the help of --ledger."""
-    parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="folder of the index (default: %(default)s)"
-    )
-    help_text = f"ledger of releases (default: as for factory index){more}"
-    parser.add_argument("--ledger", type=Path, metavar="DIR", help=help_text)
-
-
-def default_ledger(output: Path) -> Path:
-    """Return the checkout's ledger if there is one, else the ledger in the index's folder."""
-    kept = checkout() / "index" / "ledger"
-    return kept if kept.is_dir() else output / "ledger"
-
-
 def _show(publication: Publication, output: Path) -> None:
     """Print new and changed releases only: an index may be large."""
     if publication.added:
@@ -306,21 +337,20 @@ def _show(publication: Publication, output: Path) -> None:
 
 
 def as_json(publication: Publication) -> str:
-    """Return every release of the index as JSON."""
+    """Return every release of the index as JSON, with the refusals."""
     added = {release.filename for release in publication.added}
-    return json.dumps(
-        [
-            {
-                "filename": release.filename,
-                "sha256": release.sha256,
-                "size": release.size,
-                "origin": _origin(release),
-                "new": release.filename in added,
-            }
-            for release in publication.releases
-        ],
-        indent=2,
-    )
+    files = [
+        {
+            "filename": release.filename,
+            "sha256": release.sha256,
+            "size": release.size,
+            "origin": _origin(release),
+            "new": release.filename in added,
+        }
+        for release in publication.releases
+    ]
+    refused = [as_object(error) for error in publication.refused]
+    return json.dumps({"files": files, "refused": refused, "notes": publication.notes}, indent=2)
 
 
 def _origin(release: Release) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from factory.cli.console import Reporter
-from factory.cli.options import add_checkout_option, recipe_set
+from factory.cli.options import recipe_set
 from factory.cli.printable import printable
+from factory.cli.project_options import add_project_option
 from factory.errors import RecipeError
 from factory.host.privileges import become_root
 from factory.model.recipe import Recipe
@@ -22,7 +23,7 @@ from factory.util.paths import default_layout, shown_path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipe (default: all, and what no recipe uses)")
-    add_checkout_option(parser)
+    add_project_option(parser)
     parser.add_argument(
         "--online",
         action="store_true",
@@ -36,8 +37,6 @@ def run(args: argparse.Namespace) -> int:
     if args.online:
         become_root()  # it owns the cache
     folder = recipe_set(args)
-    if not (folder.folder / "recipes").is_dir():
-        raise RecipeError(f"{folder.folder}: no recipes in this folder", hint="name the project's: --checkout DIR")
     recipes, found = lint(args.names, folder)
     if args.online:
         found = in_order([*found, *_look_up(recipes, folder)])

@@ -11,8 +11,8 @@ from packaging.pylock import is_valid_pylock_path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from factory.cli.commands.index import DEFAULT_OUTPUT, default_ledger, pages_hint
 from factory.cli.options import add_python_option
+from factory.cli.project_options import DEFAULT_OUTPUT, add_ledger_options, ledger_folder, pages_hint
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger
@@ -43,9 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--publish", action="store_true", help="keep it in the index's ledger: the project's page offers it"
     )
-    parser.add_argument(
-        "--ledger", type=Path, metavar="DIR", help="with --publish: ledger of releases (default: as for factory index)"
-    )
+    add_ledger_options(parser, ", with --publish")
     parser.set_defaults(refuse=parser.error)
 
 
@@ -53,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the lock file; print how to install from it."""
     if args.publish:
         return _publish(args)
+    if args.ledger is not None or args.project is not None:
+        args.refuse("arguments --ledger and --project: not allowed without argument --publish")
     text = lock(args.requirements, python=args.python, index=_address(args.index))
     if isinstance(args.index, str):
         _refuse_local_files(text)
@@ -68,7 +68,7 @@ def _publish(args: argparse.Namespace) -> int:
     requirement = Requirement(args.requirements[0])
     if len(args.requirements) != 1 or requirement.extras or isinstance(args.index, str):
         args.refuse("argument --publish: takes one NAME without extras, and the folder of an index")
-    folder: Path = args.ledger or default_ledger(args.index)
+    folder = ledger_folder(args, args.index)
     project = canonicalize_name(requirement.name)
     if not Ledger(folder).read_project(project):
         raise PublishError(f"{project}: not published in {folder}", hint=f"run: factory index {project}")
@@ -83,9 +83,8 @@ def _publish(args: argparse.Namespace) -> int:
     _refuse_local_files(text)
     with owned_by_user(folder), Ledger(folder).locked():
         changed = write_lock(folder, project, args.python, text)
-    args.output = args.index
     print(f"{project}: {_count(text)} packages for Python {args.python}{'' if changed else ', no change'}")
-    print(pages_hint(args))
+    print(pages_hint(args, args.index))
     return 0
 
 

@@ -26,7 +26,7 @@ NO_CHECK = "no test of the project's own can be its check: smoke.py fails until 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("project", metavar="NAME[==VERSION]", help="project on the package index (default: its newest)")
+    parser.add_argument("wanted", metavar="NAME[==VERSION]", help="project on the package index (default: its newest)")
     parser.add_argument(
         "--try", dest="trial", action="store_true", help="build it, and change it as known failures suggest"
     )
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the recipe, and try it."""
-    name, version = parse_project(args.project)
+    name, version = parse_project(args.wanted)
     chosen = make_run(args)
     chosen = chosen.with_config(chosen.config.for_python(wanted_pythons(args)[0]))
     new = propose(name, version, chosen)

@@ -13,7 +13,7 @@ from factory.cli.build_matrix import add_matrix_options, print_matrix
 from factory.cli.console import print_table
 from factory.cli.options import (
     DEFAULT_MODE,
-    add_build_options,
+    add_plan_options,
     add_pythons_option,
     add_toolchains_option,
     make_run,
@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="show each value of the named recipes with its origin")
     add_pythons_option(parser)
     add_toolchains_option(parser)
-    add_build_options(parser)
+    add_plan_options(parser)
     parser.add_argument("--json", action="store_true", help="print the jobs or the values as JSON")
     add_matrix_options(parser)
     parser.set_defaults(refuse=parser.error)
@@ -82,6 +82,8 @@ def _selection(names: Sequence[str], run: Run, args: argparse.Namespace) -> Sele
     if args.changed_since:
         found = touched_with_dependants(args.changed_since, pythons, run)
     else:
+        if not names:
+            run.recipes.require_all()
         found = select(names or run.recipes.by_name, pythons, run)
     for failure in found.refused:
         run.reporter.line(f"{failure.name} {failure.version}: not planned: {failure.message}")

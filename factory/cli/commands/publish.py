@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from factory.cli.commands.index import configure_publishing, publish_and_show
+from factory.cli.commands.index import configure_publishing, publish_and_show, read_projects
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
 from factory.publish.wheel_metadata import write_metadata
-from factory.recipes.loader import recipe_projects
 from factory.store.store import Store
-from factory.util.paths import checkout, default_layout
+from factory.util.paths import default_layout
 
 # As for `factory index`.
-NEEDS_ROOT = True
+NEEDS_CACHE = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.set_defaults(refuse=parser.error)
     parser.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL", help="a built and checked wheel")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -38,14 +39,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish; print new releases and how to install from the index."""
+    if args.write_metadata is not None and (args.mirror or args.force):
+        args.refuse("arguments --mirror and --force: not allowed with argument --write-metadata")
     layout = default_layout()
     store = Store(layout.store)
     candidates = [find_candidate(path, store) for path in args.wheels]
     if args.write_metadata is None:
-        return publish_and_show(candidates, recipe_projects(checkout() / "recipes"), args, layout)
+        return publish_and_show(candidates, read_projects(args), args, layout)
     with owned_by_user(args.write_metadata):
-        for each in candidates:
-            print(write_metadata(each.path, args.write_metadata))
+        written = [str(write_metadata(each.path, args.write_metadata)) for each in candidates]
+    print(json.dumps(written, indent=1) if args.json else "\n".join(written))
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from factory.cli.console import print_table
-from factory.cli.options import DEFAULT_MODE, add_root_options, make_run
+from factory.cli.options import DEFAULT_MODE, add_environment_option, add_keep_option, make_run
 from factory.errors import NotReproducible, StoreError
 from factory.host.ownership import owned_by_user
 from factory.model.record import BuildRecord
@@ -36,7 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="output folder (default: %(default)s)"
     )
-    add_root_options(parser)
+    add_environment_option(parser)
+    add_keep_option(parser)
     parser.set_defaults(mode=DEFAULT_MODE)  # the record's own replaces it
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from factory.cli.commands.index import configure_index, default_ledger, pages_hint
 from factory.cli.console import Reporter
+from factory.cli.project_options import add_index_options, ledger_folder, pages_hint
 from factory.host.ownership import owned_by_user
 from factory.model.declaration import REQUIREMENT, about
 from factory.publish.ledger import Ledger
@@ -16,8 +16,8 @@ from factory.recipes.reader import read_file
 from factory.util.paths import default_layout
 
 UPSTREAM_FILE = "upstream.toml"
-# Root owns the log's folder.
-NEEDS_ROOT = True
+# The log is written.
+NEEDS_CACHE = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +29,21 @@ class UpstreamFile:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    configure_index(parser, f"; {UPSTREAM_FILE} is beside it")
+    add_index_options(parser, f"; {UPSTREAM_FILE} is beside it")
 
 
 def run(args: argparse.Namespace) -> int:
     """Update the links in the ledger."""
     from factory.publish.upstream_links import refresh
 
-    folder: Path = args.ledger or default_ledger(args.output)
+    folder: Path = ledger_folder(args, args.output)
     requirements = read_requirements(folder.absolute().parent / UPSTREAM_FILE)
     stage = Reporter().stage("index", "refresh", default_layout().logs / "index" / "refresh.log")
     with owned_by_user(folder), stage as log:
         changed = refresh(requirements, ledger=Ledger(folder), output=args.output, log=log)
     for release in changed:
         print(f"{release.filename}: {'linked' if release.yanked is None else f'yanked: {release.yanked}'}")
-    print(pages_hint(args) if changed else "no change")
+    print(pages_hint(args, args.output) if changed else "no change")
     return 0
 
 

@@ -10,8 +10,8 @@ from dataclasses import asdict
 import msgspec
 
 from factory.cli.commands.coverage import compare
-from factory.cli.commands.index import configure_index, default_ledger
-from factory.cli.options import add_checkout_option, recipe_set
+from factory.cli.options import recipe_set
+from factory.cli.project_options import add_index_options, ledger_folder
 from factory.cli.status_report import Status, render_status
 from factory.model.record import BuildFailure
 from factory.publish.build_facts import BuildFact, builds_of, fact_of, failing
@@ -23,21 +23,20 @@ from factory.store.store import Store
 from factory.util.jsonio import timestamp
 from factory.util.paths import default_layout
 
-# Root owns the store.
-NEEDS_ROOT = True
+# The store is read.
+NEEDS_CACHE = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    configure_index(parser)
-    add_checkout_option(parser)
+    add_index_options(parser)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report; in a workflow, redirect it to $GITHUB_STEP_SUMMARY."""
     recipes = recipe_set(args).by_name
-    store, ledger = Store(default_layout().store), Ledger(args.ledger or default_ledger(args.output))
+    store, ledger = Store(default_layout().store), Ledger(ledger_folder(args, args.output))
     facts = [*_published(ledger), *_stored(store)]
     coverage = load_coverage(ledger.folder.absolute().parent)
     status = Status(

@@ -6,7 +6,7 @@ import argparse
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.commands.index import configure_index, default_ledger, pages_hint
+from factory.cli.project_options import add_index_options, ledger_folder, pages_hint
 from factory.cli.values import count
 from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger
@@ -20,16 +20,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--builds", type=count, required=True, metavar="N", help="list the N newest builds of each version"
     )
     parser.add_argument("--versions", type=count, metavar="N", help="list the N newest versions (default: all)")
-    configure_index(parser)
+    add_index_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Update in the ledger which releases are listed."""
-    ledger = Ledger(args.ledger or default_ledger(args.output))
+    ledger = Ledger(ledger_folder(args, args.output))
     names = {canonicalize_name(name) for name in args.names}
     with owned_by_user(ledger.folder), ledger.locked():
         changed = ledger.update(apply_retention(ledger.read(), names, builds=args.builds, versions=args.versions))
     for release in changed:
         print(f"{release.filename}: {'listed' if release.listed else 'no longer listed'}")
-    print(pages_hint(args) if changed else "no change")
+    print(pages_hint(args, args.output) if changed else "no change")
     return 0

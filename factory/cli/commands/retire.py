@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from factory.cli.console import print_table
-from factory.cli.options import add_build_options, make_run
+from factory.cli.options import add_build_options, make_run, readable_recipes
 
 if TYPE_CHECKING:  # pypi-simple takes half a second
     from factory.pipeline.retire import Verdict
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     chosen = make_run(args)
     recipes = chosen.recipes
     named = [recipes.find(name) for name in args.names]
-    wanted = named or [each for each in recipes.by_name.values() if each.shadows_upstream]
+    wanted = named or [each for each in readable_recipes(chosen) if each.shadows_upstream]
     verdicts = [judge(recipe, chosen, with_check=args.check) for recipe in wanted]
     if args.json:
         print(json.dumps([asdict(verdict) | {"retire": not verdict.reasons} for verdict in verdicts], indent=1))

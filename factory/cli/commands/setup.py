@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from factory.cli.options import add_build_options, add_pythons_option, make_run, wanted_pythons
+from factory.cli.options import add_mode_options, add_pythons_option, make_run, wanted_pythons
 from factory.errors import PrerequisiteMissing
 from factory.host.doctor import missing_packages, require_ready
 from factory.host.privileges import become_root
@@ -23,7 +23,7 @@ INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pythons_option(parser)
-    add_build_options(parser)
+    add_mode_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

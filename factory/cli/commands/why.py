@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_build_options, add_pythons_option, make_run, wanted_pythons
+from factory.cli.options import add_plan_options, add_pythons_option, make_run, wanted_pythons
 from factory.cli.printable import printable
 from factory.pipeline.graph import Dependent, dependents
 from factory.pipeline.metadata import describe
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("name", metavar="NAME", help="recipe: a folder below recipes/")
     add_pythons_option(parser)
-    add_build_options(parser)
+    add_plan_options(parser)
     parser.add_argument("--json", action="store_true", help="print the graph and the reasons as JSON")
 
 

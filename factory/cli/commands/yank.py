@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from factory.cli.commands.index import configure_index, default_ledger, pages_hint
+from factory.cli.project_options import add_index_options, ledger_folder, pages_hint
 from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger
 from factory.publish.release import Release
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def configure_version(parser: argparse.ArgumentParser) -> None:
     """Declare the version and its index."""
     parser.add_argument("version", type=parse_pin, metavar="NAME==VERSION", help="version of which all files are meant")
-    configure_index(parser)
+    add_index_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 def change(args: argparse.Namespace, reason: str | None) -> tuple[Release, ...]:
     """Yank the version with `reason`, or unyank it with None."""
-    ledger, (name, version) = args.ledger or default_ledger(args.output), args.version
+    ledger, (name, version) = ledger_folder(args, args.output), args.version
     with owned_by_user(ledger):
         return Ledger(ledger).set_yanked(name, version, reason)
 
@@ -48,7 +48,7 @@ def report(args: argparse.Namespace, changed: Sequence[Release], state: str) -> 
     name, version = args.version
     for release in changed:
         print(f"{release.filename}: {state}")
-    print(pages_hint(args) if changed else f"{name} {version}: no change")
+    print(pages_hint(args, args.output) if changed else f"{name} {version}: no change")
 
 
 def parse_pin(text: str) -> tuple[str, Version]:

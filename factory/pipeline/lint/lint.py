@@ -14,7 +14,7 @@ from factory.pipeline.lint.finding import Finding, RecipeText, parse_mistake
 from factory.pipeline.lint.options import dead_options
 from factory.pipeline.lint.patch_files import check_patches, unused_patches
 from factory.pipeline.lint.script import check_script
-from factory.recipes.loader import load_readable, load_recipe, recipe_files
+from factory.recipes.loader import all_lines, load_readable, load_recipe, recipe_files
 from factory.recipes.recipe_set import RecipeSet, find_recipe
 
 
@@ -28,7 +28,7 @@ def lint(names: Sequence[str], recipes: RecipeSet) -> tuple[list[Recipe], list[F
     """
     root = recipes.folder / "recipes"
     readable, mistakes = load_readable(root, recipes.kinds)
-    found = [parse_mistake(mistake) for mistake in mistakes]
+    found = [parse_mistake(mistake) for mistake in all_lines(mistakes)]
     chosen = list(readable.values())
     if names:
         folders = {canonicalize_name(file.parent.name): file.parent for file in recipe_files(root)}

@@ -1,0 +1,54 @@
+"""Failures as people and programs read them: text on standard error, and JSON on standard output."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+
+from factory.cli.printable import printable
+from factory.errors import FactoryError, StoreError
+from factory.util.full_disk import FULL, describe_full_disk
+
+FREE_SPACE = "free disk space, or set FACTORY_CACHE to another folder; finished work is kept"
+PERMIT = "permit it to this user, or set FACTORY_CACHE to another folder; finished work is kept"
+CORRECT = "correct this path, in an option, a recipe or FACTORY_CACHE"
+# Shows where an error of the operating system was raised.
+TRACEBACK = "FACTORY_TRACEBACK"
+REPORT = f"this may be a bug: set {TRACEBACK}=1 to see where it happens, and report it"
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def report(error: FactoryError, *, as_json: bool) -> int:
+    """Print an error with its notes; returns its exit status."""
+    notes = "\n".join(getattr(error, "__notes__", ()))
+    print(printable(f"factory: {error}\n{notes}".rstrip()), file=sys.stderr)
+    if as_json:
+        print_json(error)
+    return error.exit_code
+
+
+def print_json(error: FactoryError) -> None:
+    """Print an error as JSON."""
+    print(json.dumps(as_object(error), indent=1))
+
+
+def as_object(error: FactoryError) -> dict[str, str]:
+    """Return an error for JSON; what it lacks is empty."""
+    values = {"error": error.message, "hint": error.hint or "", "stage": error.stage, "log": error.log}
+    return {key: printable(value) for key, value in values.items()}
+
+
+def explain(error: OSError) -> FactoryError:
+    """Return the error that people get for one of the operating system."""
+    name = error.filename2 or error.filename
+    if error.errno in FULL:
+        what, hint = describe_full_disk(error), FREE_SPACE
+    elif name is None or error.strerror is None:
+        what, hint = f"{type(error).__name__}: {error}", REPORT
+    elif error.errno in FORBIDDEN:
+        what, hint = f"{os.fsdecode(name)}: cannot be read or written: {error.strerror}", PERMIT
+    else:
+        what, hint = f"{os.fsdecode(name)}: cannot be used: {error.strerror}", CORRECT
+    return StoreError(what, hint=hint)

@@ -1,0 +1,66 @@
+"""Options between and after names, suggestions, and wrong command lines as JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from factory.cli.main import main
+from factory.cli.parser import parse_arguments
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "build a b --python 3.14 --json",
+        "build a --python 3.14 b --json",
+        "build --json a --python=3.14 b",
+        "build --python 3.14 --json a b",
+    ],
+)
+def test_options_may_be_between_names(line: str) -> None:
+    args = parse_arguments(line.split())
+    assert (args.names, args.python, args.json) == (["a", "b"], ["3.14"], True)
+
+
+def test_options_of_nested_commands_follow_names() -> None:
+    args = parse_arguments(["bench", "instructions", "numpy", "--case", "sum", "--json"])
+    assert (args.name, args.case, args.json, args.needs_root) == ("numpy", ["sum"], True, True)
+    args = parse_arguments(["cache", "info"])
+    assert (args.needs_root, args.needs_cache) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "suggested"),
+    [
+        ("biuld numpy", "'build'"),
+        ("cache inof", "'info'"),
+        ("build numpy --pyhton 3.13", "'--python'"),
+        ("build numpy --tolchain=gcc", "'--toolchain'"),
+        ("check numpy --profile rvv12", "'rvv128'"),
+    ],
+)
+def test_unknown_word_gets_a_suggestion(line: str, suggested: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(line.split())
+    assert caught.value.code == 2
+    assert f"did you mean {suggested}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["build --json", "plan numpy --pyhton 3.13 --json", "biuld --json", "doctor x --json"])
+def test_wrong_command_line_with_json_is_json(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(line.split())
+    assert caught.value.code == 2
+    shown = capsys.readouterr()
+    answer = json.loads(shown.out)
+    assert answer["error"] in shown.err
+    assert answer["hint"].endswith(" --help")
+
+
+def test_module_of_the_package_is_the_command() -> None:
+    shown = subprocess.run([sys.executable, "-m", "factory", "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("factory ")
