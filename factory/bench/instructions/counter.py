@@ -8,8 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Event
 
+from factory.bench.instructions.log_window import TRANSLATIONS, switched_at_stops
 from factory.bench.instructions.trace import LOG_ITEMS, Instruction, TraceCounter
 from factory.model.protocols import BUILD, Command, Sandbox
 from factory.util.log import LogSink
@@ -31,11 +33,14 @@ def count_instructions(
     cpu: str,
     env: Mapping[str, str] | None = None,
     ranges: Sequence[range] = (),
+    windows: bool = False,
 ) -> Counter[Instruction]:
     """Run a riscv64 program under QEMU and count the instructions of all its threads.
 
     `ranges` are addresses: if given, only translated blocks that begin in them are counted, and the rest of the program
-    costs little time. The command must not start other programs: they would write to the same log.
+    costs little time. With `windows`, only what runs between the program's first stop (SIGSTOP, sent to itself) and its
+    second is counted, and between the third and the fourth. The command must not start other programs: they would write
+    to the same log.
 
     Raises:
         CommandFailed: the program failed.
@@ -44,7 +49,8 @@ def count_instructions(
     pipe = sandbox.work / PIPE
     UntrustedFolder(sandbox.work).remove(PIPE)
     os.mkfifo(pipe)
-    variables = {**(env or {}), **DETERMINISTIC, "QEMU_LOG": LOG_ITEMS, "QEMU_LOG_FILENAME": str(BUILD / PIPE)}
+    items = TRANSLATIONS if windows else LOG_ITEMS
+    variables = {**(env or {}), **DETERMINISTIC, "QEMU_LOG": items, "QEMU_LOG_FILENAME": str(BUILD / PIPE)}
     if ranges:
         variables["QEMU_DFILTER"] = ",".join(f"{part.start:#x}..{part.stop - 1:#x}" for part in ranges)
     counter, writer_exited = TraceCounter(), Event()
@@ -54,7 +60,8 @@ def count_instructions(
     with ThreadPoolExecutor(1) as reader:
         reading = reader.submit(_read, descriptor, counter, writer_exited)
         try:
-            sandbox.run(Command(argv, env=variables, cpu=cpu), log=log)
+            with switched_at_stops() if windows else nullcontext():
+                sandbox.run(Command(argv, env=variables, cpu=cpu), log=log)
         finally:
             writer_exited.set()
             reading.result()

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from factory.bench.plots import require_plots, write_svg
 from factory.bench.results import Results
-from factory.cli.commands import bench_instructions, bench_kernels, bench_qemu
+from factory.cli.commands import bench_instructions, bench_kernels, bench_qemu, bench_tokens
 from factory.cli.console import print_table
 from factory.host.ownership import owned_by_user
 from factory.util.jsonio import dumps
@@ -20,6 +20,7 @@ BENCHMARKS: Mapping[str, ModuleType] = {
     "instructions": bench_instructions,
     "kernels": bench_kernels,
     "qemu": bench_qemu,
+    "tokens": bench_tokens,
 }
 
 

@@ -1,5 +1,8 @@
-/* Loops whose instructions are known: loops SCALAR VECTOR runs each as often as it is told. */
+/* Loops whose instructions are known: loops SCALAR VECTOR [WINDOW] runs each as often as it is told.
 
+   WINDOW is more turns of the scalar loop, between two stops of the process. */
+
+#include <signal.h>
 #include <stdlib.h>
 
 void scalar_loop(long turns);
@@ -39,10 +42,16 @@ int main(int count, char **arguments)
     static float in[4], out[4];
     long vector = atol(arguments[2]);
 
-    if (count != 3)
+    if (count < 3)
         return 2;
     scalar_loop(atol(arguments[1]));
     if (vector > 0)
         vector_loop(in, out, vector);
+    if (count == 4) {
+        raise(SIGSTOP);
+        scalar_loop(atol(arguments[3]));
+        raise(SIGSTOP);
+        scalar_loop(7);
+    }
     return 0;
 }

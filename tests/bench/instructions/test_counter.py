@@ -92,6 +92,21 @@ def test_count_million_iterations_is_exact(loops: Loops) -> None:
     assert loops.count("scalar_loop", 1_000_000, 0, "rv64gc").total == 4_000_001
 
 
+@pytest.mark.parametrize("profile", ["rv64gc", "k1"])
+def test_count_in_window_is_that_between_two_stops(loops: Loops, profile: str) -> None:
+    counts = classify(
+        count_instructions(
+            loops.sandbox,
+            ["/build/loops", "1000", "0", "300"],
+            log=MemoryLog(),
+            cpu=PROFILES[profile].qemu_cpu,
+            ranges=[loops.ranges["scalar_loop"]],
+            windows=True,
+        )
+    )
+    assert counts.by_class == {"loads": 300, "float": 300, "integer": 300, "branches": 301}
+
+
 def test_count_failed_program_is_an_error_and_leaves_no_pipe(loops: Loops) -> None:
     with pytest.raises(CommandFailed, match="failed with exit status"):
         count_instructions(loops.sandbox, ["/build/loops", "1"], log=MemoryLog(), cpu="sifive-u54")

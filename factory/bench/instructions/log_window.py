@@ -1,0 +1,107 @@
+"""Window of QEMU's log: a part of a program's run that is logged block by block.
+
+Logging every block of a program that imports for minutes takes hours. A program stops itself with SIGSTOP where its
+window opens and where it closes. While it is stopped, the bit for block runs is switched in QEMU's own variables of log
+items, the only numbers of their value among QEMU's variables. Translations are logged all the time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+
+from factory.errors import FactoryError
+
+# QEMU's bits of the items (include/qemu/log.h); LOG_TRACE is set beside any other where QEMU was built with traces.
+IN_ASM, EXEC, NOCHAIN, LOG_TRACE = 1 << 1, 1 << 5, 1 << 13, 1 << 15
+TRANSLATIONS = "nochain,in_asm"
+CLOSED, OPENED = NOCHAIN | IN_ASM, NOCHAIN | IN_ASM | EXEC
+# QEMU keeps the items that it was asked for, and those that it logs.
+COPIES = 2
+EMULATOR = "/qemu-riscv64"
+MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)")
+PAUSE = 0.005
+
+
+@contextmanager
+def switched_at_stops() -> Iterator[None]:
+    """Switch the log of block runs whenever an emulated program below this process stops itself.
+
+    Raises:
+        FactoryError: QEMU's log items were not found.
+    """
+    ended = Event()
+    failures: list[FactoryError] = []
+    thread = Thread(target=_switch_until, args=(ended, failures), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _switch_until(ended: Event, failures: list[FactoryError]) -> None:
+    while not ended.wait(PAUSE):
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                if process.status() != psutil.STATUS_STOPPED or not process.exe().endswith(EMULATOR):
+                    continue
+                try:
+                    switch(process.pid)
+                except FactoryError as error:
+                    failures.append(error)
+                    process.kill()
+                process.resume()
+
+
+def switch(pid: int) -> None:
+    """Switch the log of block runs of a stopped QEMU process on or off.
+
+    Raises:
+        FactoryError: the numbers of its log items are not found, or there are others like them.
+    """
+    descriptor = os.open(f"/proc/{pid}/mem", os.O_RDWR)
+    try:
+        found = [(at, value) for at, value in _numbers(pid, descriptor) if value & ~LOG_TRACE in (CLOSED, OPENED)]
+        if len(found) != COPIES:
+            raise FactoryError(
+                f"QEMU process {pid}: cannot open a window in its log: {len(found)} numbers are like its log items",
+                hint="another version of QEMU keeps them elsewhere: see factory/bench/instructions/log_window.py",
+            )
+        for at, value in found:
+            os.pwrite(descriptor, struct.pack("<i", value ^ EXEC), at)
+    finally:
+        os.close(descriptor)
+
+
+def _numbers(pid: int, descriptor: int) -> Iterator[tuple[int, int]]:
+    """Iterate over QEMU's variables of four bytes, with their addresses."""
+    for start, end in _variables(pid):
+        data = os.pread(descriptor, end - start, start)
+        for at, (value,) in enumerate(struct.iter_unpack("<i", data[: len(data) // 4 * 4])):
+            yield start + 4 * at, value
+
+
+def _variables(pid: int) -> Iterator[tuple[int, int]]:
+    """Iterate over the memory of QEMU's variables.
+
+    It is the writable part of the program, and the memory without a name that follows.
+    """
+    lines = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    own, end_before = False, 0
+    for match in filter(None, map(MAPPING.match, lines)):
+        start, end = int(match[1], 16), int(match[2], 16)
+        own = match[4].endswith(EMULATOR) or (own and not match[4] and start == end_before)
+        if own and "w" in match[3]:
+            yield start, end
+        end_before = end

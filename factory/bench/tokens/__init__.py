@@ -1,0 +1,1 @@
+"""Instructions for each token of a language model, by several programs."""
