@@ -194,10 +194,16 @@ def read_cpuinfo(text: str) -> Cpu:
 
 
 def _core_name(core: dict[str, str]) -> str:
-    """Return a core's name as device trees have it, empty if it is unknown."""
+    """Return a core's name as device trees have it, empty if it is unknown.
+
+    A `uarch` that is not known here gives way to the model and the numbers: vendors rename cores.
+    """
+    uarch = core.get("uarch", "")
+    if uarch in KNOWN_VLEN or DRAFT_CORES.search(uarch):
+        return uarch
     numbers = (_number(core, "mvendorid"), _number(core, "marchid"))
-    by_model = CORES_BY_MODEL.get(core.get("model name", ""), "")
-    return core.get("uarch") or by_model or CORES_BY_NUMBERS.get(numbers, "")  # type: ignore[arg-type]
+    by_numbers = CORES_BY_NUMBERS.get(numbers, "")  # type: ignore[arg-type]
+    return CORES_BY_MODEL.get(core.get("model name", "")) or by_numbers or uarch
 
 
 def _extensions_of(core: dict[str, str]) -> frozenset[str]:

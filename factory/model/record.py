@@ -121,7 +121,8 @@ class BuildFailure:
     """The failed last build of a recipe for a Python: its stage, time (UTC) and message.
 
     `project` is the package's name on the index, empty if it is the recipe's name. `since` is the time of the first of
-    several failures in a row, unset in older ones.
+    several failures in a row, unset in older ones. `log` is the path of the stage's log below the cache, unset in older
+    ones and in the ledger.
     """
 
     name: str
@@ -132,6 +133,7 @@ class BuildFailure:
     message: str
     project: str = ""
     since: str | msgspec.UnsetType = msgspec.UNSET
+    log: str | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def first(self) -> str:

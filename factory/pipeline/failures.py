@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec import UNSET, UnsetType
 from packaging.utils import canonicalize_name
 
 from factory.errors import FactoryError
@@ -24,4 +25,10 @@ def failure_of(recipe: Recipe, python: str, error: FactoryError, cache: Path) ->
         finished=timestamp(),
         message=redact(text.replace(str(cache), "$FACTORY_CACHE")),
         project=canonicalize_name(recipe.distribution),
+        log=_below(error.log, cache),
     )
+
+
+def _below(log: str, cache: Path) -> str | UnsetType:
+    """Return a log's path below the cache; unset without a log there."""
+    return str(Path(log).relative_to(cache)) if log and Path(log).is_relative_to(cache) else UNSET

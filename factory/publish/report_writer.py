@@ -10,17 +10,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from factory.model.record import BuildFailure, BuildRecord
+from factory.publish.failures import write_failures
 from factory.publish.logs import write_logs
 from factory.publish.release import Built, Release
-from factory.publish.reports import (
-    Build,
-    WheelReport,
-    build_of,
-    contents_of,
-    with_reports,
-    write_failures,
-    write_report,
-)
+from factory.publish.reports import Build, WheelReport, build_of, contents_of, with_reports, write_report
 from factory.publish.source_texts import find_texts, write_texts
 from factory.publish.wheel_about import read_about
 from factory.publish.wheel_metadata import read_summary
@@ -71,7 +64,7 @@ def write_reports(
             write_report(ledger, release.project, report)
         if report is not None and report.build is not None:
             write_texts(ledger, release.project, report.build, texts)
-    write_failures(ledger, history.failures, _succeeded(history.records))
+    write_failures(ledger, history.failures, _succeeded(history.records), history.cache)
 
 
 def _succeeded(records: Iterable[BuildRecord]) -> Mapping[tuple[str, str], str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -17,13 +16,13 @@ import msgspec
 
 from factory.errors import PublishError
 from factory.model.artifacts import BinaryPackage, CompilerCacheUse, LibraryOrigin, SourceOrigin
-from factory.model.record import BuildFailure, BuildRecord, StageRun
+from factory.model.record import BuildRecord, StageRun
 from factory.publish.release import Release
 from factory.publish.safe_text import is_safe_json, load_sanitized
 from factory.util.atomic_files import content_of, write_if_changed
 from factory.util.jsonio import DAMAGED, convert, decode, dumps
 
-REPORTS, FAILURES = "reports", "failures"
+REPORTS = "reports"
 
 T = TypeVar("T")
 
@@ -249,51 +248,16 @@ def write_report(ledger: Path, project: str, report: WheelReport) -> bool:
     return write_if_changed(report_path(ledger, project, report.filename), dumps(report).encode())
 
 
-def write_failures(
-    ledger: Path, failures: Sequence[BuildFailure], succeeded: Mapping[tuple[str, str], str] | None = None
-) -> None:
-    """Write these failures, and remove others that are fixed.
-
-    `succeeded` maps a recipe's name and Python to the time of its last successful build. Failures from another
-    machine's store stay until then.
-
-    Raises:
-        PublishError: a failure in the ledger is damaged; the message names it.
-    """
-    kept = {_failure_path(ledger, each): each for each in failures}
-    for path, failure in kept.items():
-        write_if_changed(path, dumps(_continued(path, failure, succeeded or {})).encode())
-    for path in ledger.glob(f"[!.]*/{FAILURES}/*.json"):
-        if path not in kept and _is_fixed(_read(str(path), BuildFailure), succeeded or {}):
-            path.unlink()
-            with suppress(OSError):  # not empty
-                path.parent.rmdir()
-                path.parent.parent.rmdir()
-
-
-def _continued(path: Path, failure: BuildFailure, succeeded: Mapping[tuple[str, str], str]) -> BuildFailure:
-    """Return a failure that follows the published one, unless a build succeeded between them."""
-    if not path.is_file():
-        return failure
-    before = _read(str(path), BuildFailure)
-    return failure if before == failure or _is_fixed(before, succeeded) else failure.after(before)
-
-
-def _failure_path(ledger: Path, failure: BuildFailure) -> Path:
-    return ledger / (failure.project or failure.name) / FAILURES / f"{failure.name}-{failure.python}.json"
-
-
-def _is_fixed(failure: BuildFailure, succeeded: Mapping[tuple[str, str], str]) -> bool:
-    return succeeded.get((failure.name, failure.python), "") >= failure.finished
-
-
 def read_reports(ledger: Path, project: str) -> Mapping[str, WheelReport]:
     """Read the reports of a project's wheels, by file name.
 
     Raises:
         PublishError: a file is damaged; the message names it.
     """
-    found = {name.removesuffix(".json"): _read(path, WheelReport) for name, path in _files(ledger, project, REPORTS)}
+    found = {
+        name.removesuffix(".json"): read_ledger_file(path, WheelReport)
+        for name, path in ledger_files(ledger, project, REPORTS)
+    }
     for name, report in found.items():
         if report.filename != name:
             raise _damaged(ledger / project / REPORTS / f"{name}.json", f"it describes {report.filename}")
@@ -312,16 +276,7 @@ def with_reports(releases: Iterable[Release], ledger: Path) -> Iterator[tuple[Re
         yield from ((release, reports.get(release.filename)) for release in published)
 
 
-def read_failures(ledger: Path, project: str) -> tuple[BuildFailure, ...]:
-    """Read a project's failed builds, one for each recipe and Python.
-
-    Raises:
-        PublishError: a file is damaged; the message names it.
-    """
-    return tuple(_read(path, BuildFailure) for _, path in _files(ledger, project, FAILURES))
-
-
-def _files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
+def ledger_files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
     """Return the names and paths of a project's files of one kind."""
     try:
         with os.scandir(ledger / project / kind) as entries:
@@ -330,7 +285,7 @@ def _files(ledger: Path, project: str, kind: str) -> list[tuple[str, str]]:
         return []
 
 
-def _read(path: str, kind: type[T]) -> T:
+def read_ledger_file(path: str, kind: type[T]) -> T:
     try:
         content = content_of(path)
         return decode(content, kind) if is_safe_json(content) else convert(load_sanitized(content), kind)

@@ -184,7 +184,7 @@ def _cell(pin: Pin, python: str, summary: Summary | None) -> Cell:
 def _missing_cell(pin: Pin, python: str, summary: Summary | None) -> Cell:
     """Return the cell of a version that no index has, with the reason."""
     newest = _state(None if summary is None else summary.states, python)
-    failures = () if summary is None else summary.failures
+    failures = () if summary is None else (each.failure for each in summary.failures)
     failure = next((each for each in failures if each.python == python), None)
     if failure is not None and canonicalize_version(failure.version) == canonicalize_version(pin.version):
         return _failed_cell(failure, "build")

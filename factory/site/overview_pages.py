@@ -116,7 +116,8 @@ def _profile_page(profile: str, entries: Sequence[Entry], site: Site) -> str:
 def _builds_page(summaries: Sequence[Summary], recent: Sequence[tuple[str, VersionNews]], site: Site) -> str:
     newest = newest_versions(recent, NEWEST)
     failures = sorted(
-        (failure for summary in summaries for failure in summary.failures), key=lambda each: (each.name, each.python)
+        (failed for summary in summaries for failed in summary.failures),
+        key=lambda each: (each.failure.name, each.failure.python),
     )
     return _render("builds.html", site, 1, newest=newest, failures=failures, limit=NEWEST)
 

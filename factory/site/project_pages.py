@@ -14,7 +14,7 @@ from factory.site.inputs import Site
 from factory.site.json_api import project_json
 from factory.site.macro_cache import Values, fill_macro
 from factory.site.project_facts import dependencies_of
-from factory.site.projects import Project, VersionFiles
+from factory.site.projects import Project, VersionFiles, failure_log_name
 from factory.site.templating import frame, render
 from factory.site.wheel_section import RESULTS, wheel_facts, wheel_section
 from factory.site.wheels import Wheel, sort_profiles, text_name
@@ -39,6 +39,8 @@ def render_project(project: Project, site: Site) -> Iterator[tuple[str, str]]:
         yield f"{folder}/{name}", lock.text
     for sha256, text in project.texts.items():
         yield f"{folder}/{text_name(sha256)}", text
+    for name, text in project.failure_logs.items():
+        yield f"{folder}/{failure_log_name(name)}", text
     for each in project.versions:
         yield f"{folder}/{each.version}.html", _version_page(project, each, site)
 

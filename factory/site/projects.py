@@ -15,13 +15,21 @@ from packaging.version import Version
 
 from factory.model.record import BuildFailure
 from factory.model.target import PYTHONS
+from factory.publish.failures import failure_name, read_failure_logs, read_failures
 from factory.publish.ledger import Ledger
 from factory.publish.lock_files import LockFile, read_locks
 from factory.publish.release import Built, Release
-from factory.publish.reports import WheelReport, read_failures, read_reports
+from factory.publish.reports import WheelReport, read_reports
 from factory.publish.source_texts import read_texts
 from factory.site.states import BUILT, FAILED, MISSING, PURE, UNCHECKED, UPSTREAM, State
 from factory.site.wheels import Wheel, make_wheel, profiles_of, sanitize_release
+
+
+class FailedBuild(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A failed build, and the file name of its log beside the project's page, empty without one."""
+
+    failure: BuildFailure
+    log: str
 
 
 class VersionNews(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -62,8 +70,8 @@ class VersionFiles(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Project:
     """A project of the ledger.
 
-    It has all releases, the listed versions (newest first), the last failed builds, a state by Python, the lock files
-    by name, and the texts of recipes and patches by sha256.
+    It has all releases, the listed versions (newest first), the last failed builds with their logs by name, a state by
+    Python, the lock files by name, and the texts of recipes and patches by sha256.
     """
 
     name: str
@@ -73,6 +81,7 @@ class Project:
     states: Mapping[str, State]
     locks: Mapping[str, LockFile] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    failure_logs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def current(self) -> VersionFiles | None:
@@ -80,6 +89,15 @@ class Project:
         usable = [each for each in self.versions if not each.yanked] or self.versions
         final = (each for each in usable if not Version(each.version).is_prerelease)
         return next(final, usable[0]) if usable else None
+
+    @property
+    def failed_builds(self) -> tuple[FailedBuild, ...]:
+        """The failures with their logs."""
+        names = ((failure, failure_name(failure)) for failure in self.failures)
+        return tuple(
+            FailedBuild(failure=failure, log=failure_log_name(name) if name in self.failure_logs else "")
+            for failure, name in names
+        )
 
     @property
     def usable_locks(self) -> Mapping[str, LockFile]:
@@ -102,6 +120,11 @@ class Project:
         return (wheel.report for each in self.versions for wheel in each.wheels if wheel.report is not None)
 
 
+def failure_log_name(name: str) -> str:
+    """Return the file name of a failure's log, in the folder of the project's pages."""
+    return f"failed-{name}.txt"
+
+
 def project_names(ledger: Path) -> tuple[str, ...]:
     """Return the names of all projects, including those with failed builds only."""
     if not ledger.is_dir():
@@ -119,7 +142,8 @@ def load_project(ledger: Ledger, name: str) -> Project:
     """
     reports, texts = read_reports(ledger.folder, name), read_texts(ledger.folder, name)
     project = make_project(name, ledger.read_project(name), reports, read_failures(ledger.folder, name), texts)
-    return replace(project, locks=read_locks(ledger.folder, name))
+    logs = read_failure_logs(ledger.folder, name) if project.failures else {}
+    return replace(project, locks=read_locks(ledger.folder, name), failure_logs=logs)
 
 
 def make_project(

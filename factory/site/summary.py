@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_version
 
-from factory.model.record import BuildFailure
 from factory.model.target import PYTHONS
 from factory.site.project_facts import search_words
-from factory.site.projects import Project, VersionNews, newest_state
+from factory.site.projects import FailedBuild, Project, VersionNews, newest_state
 from factory.site.states import State
 from factory.site.wheels import profiles_of
 
@@ -34,7 +33,7 @@ class Summary:
     states: Mapping[str, State]
     profiles: tuple[str, ...]
     recent: tuple[VersionNews, ...]
-    failures: tuple[BuildFailure, ...]
+    failures: tuple[FailedBuild, ...]
     needed: Mapping[str, Mapping[str, State]]
     also: str = ""
 
@@ -53,7 +52,7 @@ def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
         states=project.states,
         profiles=profiles_of(wheels),
         recent=_recent(project),
-        failures=tuple(project.failures),
+        failures=project.failed_builds,
         needed={version: _states_of_version(project, version) for version in versions},
         also=search_words(project.name, project.report.about or None if project.report else None),
     )

@@ -21,10 +21,11 @@ from functools import partial
 from pathlib import Path
 
 import factory
+from factory.publish.failures import FAILURES
 from factory.publish.ledger import Ledger
 from factory.publish.lock_files import LOCKS
 from factory.publish.output_folder import STATE_FILE
-from factory.publish.reports import FAILURES, REPORTS
+from factory.publish.reports import REPORTS
 from factory.publish.source_texts import TEXTS
 from factory.site.inputs import Site, load_site
 from factory.site.overview_pages import Entry, Pages, make_entry, render_overview

@@ -82,6 +82,21 @@ def test_vectors_version_is_by_numbers_then_by_name(lines: str, vectors: str) ->
     assert read_cpuinfo(f"isa: rv64imafdc\n{lines}").vectors == ""
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "uarch: spacemit,x60",
+        "model name: Spacemit(R) X60",
+        "mvendorid: 0x710\nmarchid: 0x8000000058000001",
+        "uarch: renamed,x1\nmodel name: Renamed\nmvendorid: 0x710\nmarchid: 0x8000000058000001",
+    ],
+)
+def test_core_is_known_by_name_model_or_numbers(lines: str) -> None:
+    cpu = read_cpuinfo(f"isa: rv64imafdcv\n{lines}")
+    assert (profile_of(cpu), cpu.vlen) == ("k1", 256)
+    assert "zvfh" not in read_cpuinfo(f"isa: rv64imafdc\n{lines}").extensions
+
+
 def test_cpuinfo_with_different_cores_uses_the_weakest() -> None:
     cpu = read_cpuinfo("isa: rv64imafdcv_zba_zbb_zbs\n\nisa: rv64imafdc_zba_zbb_zbs\n")
     assert (cpu.vectors, profile_of(cpu)) == ("", "rva22")

@@ -16,6 +16,7 @@ from factory.errors import PublishError, RecipeError
 from factory.publish.index_files import write_simple
 from factory.publish.ledger import Ledger
 from factory.publish.release import Mirrored, Release
+from factory.publish.reports import About, WheelReport, read_reports
 from factory.publish.upstream_links import GONE, refresh
 from factory.publish.wheel_metadata import describe_wheel
 from factory.util.log import LogFile
@@ -52,6 +53,16 @@ def test_all_that_a_requirement_needs_on_riscv64_is_linked(upstream: Upstream, t
     assert web.tracks == f"{upstream.url}/simple/web/"
     assert Ledger(tmp_path / "ledger").read() == found
     assert refreshed(tmp_path, "web") == ()
+
+
+def test_linked_files_get_reports_from_their_metadata(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("web", requires=["markup>=1"])
+    upstream.add("markup")
+    refreshed(tmp_path, "web")
+    (report,) = read_reports(tmp_path / "ledger", "web").values()
+    assert report == WheelReport(
+        filename="web-1.0-py3-none-any.whl", summary="", license="", about=About(requires=("markup>=1",))
+    )
 
 
 def test_metadata_is_fetched_of_usable_wheels_only(upstream: Upstream, tmp_path: Path) -> None:

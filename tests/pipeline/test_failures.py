@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from factory.cli.console import Reporter
 from factory.errors import BuildFailed, CheckFailed, CommandFailed, FactoryError, RepairFailed, SourceError
@@ -13,6 +14,7 @@ from factory.model.job import Job
 from factory.model.recipe import Recipe
 from factory.model.record import BuildRecord
 from factory.pipeline.build import build
+from factory.pipeline.failures import failure_of
 from factory.pipeline.run import Run
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.base import build_failed
@@ -121,3 +123,12 @@ def test_failure_of_one_job_is_shown_before_the_next_starts(
         f"{names[1]}: it broke too" if isinstance(last, Exception) else f"{names[0]}: it broke (log: /logs/build.log)"
     )
     assert again in after
+
+
+@pytest.mark.parametrize(
+    ("log", "kept"), [("logs/demo/build.log", "logs/demo/build.log"), ("/elsewhere/build.log", UNSET), ("", UNSET)]
+)
+def test_failure_names_its_log_below_the_cache(log: str, kept: object, tmp_path: Path) -> None:
+    error = BuildFailed("demo 1.0: build_wheel failed")
+    error.log = str(tmp_path / log) if log else ""
+    assert failure_of(DEMO, "3.13", error, tmp_path).log == kept

@@ -17,11 +17,12 @@ from factory.model.job import Job, ProjectMetadata
 from factory.model.target import Target
 from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.content_key import content_key
+from factory.publish.failures import read_failures, write_failures
 from factory.publish.ledger import Ledger
 from factory.publish.ledger_entry import encode_entry
 from factory.publish.publisher import publish
 from factory.publish.release import Built, Mirrored
-from factory.publish.reports import read_failures, read_reports, write_failures, write_report
+from factory.publish.reports import read_reports, write_report
 from factory.publish.simple_api import write_pages
 from factory.recipes.loader import load_recipes
 from factory.stages.environments.layers import LayerStore

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from factory.model.artifacts import AppliedPatch, LibraryOrigin, RepairedWheel
 from factory.model.record import AuditSummary, BuildRecord, DispatchedLibrary
+from factory.publish.failures import read_failure_logs, read_failures
 from factory.publish.release import Release
 from factory.publish.report_writer import BuildHistory, write_reports
 from factory.publish.reports import (
@@ -20,7 +21,6 @@ from factory.publish.reports import (
     Package,
     Patch,
     WheelReport,
-    read_failures,
     read_reports,
     write_report,
 )
@@ -140,6 +140,35 @@ def test_failure_in_ledger_goes_with_the_next_successful_build(tmp_path: Path) -
     assert read_failures(tmp_path / "ledger", "demo") == (FAILURE,)
     write([stored(store, path, audited())], store, tmp_path)
     assert read_failures(tmp_path / "ledger", "demo") == ()
+
+
+def test_failure_in_ledger_has_the_end_of_its_log(tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "store"), tmp_path / "logs/demo/build.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"start\n{'x' * 99}\n" + f"{tmp_path}/work: \x1b[31mno\x1b[0m\n" * 10_000 + "the end\n")
+    store.add_failure(replace(FAILURE, log="logs/demo/build.log"))
+    write([], store, tmp_path)
+    assert read_failures(tmp_path / "ledger", "demo") == (FAILURE,)
+    (kept,) = read_failure_logs(tmp_path / "ledger", "demo").values()
+    first, *_, last = kept.splitlines()
+    assert ("characters are left out here]" in first, last) == (True, "the end")
+    assert "$FACTORY_CACHE/work: no\n" in kept
+    assert len(kept) <= 200_100
+    log.unlink()
+    write([], store, tmp_path)
+    assert read_failure_logs(tmp_path / "ledger", "demo") == {"demo-3.13": kept}
+    store.add_failure(replace(FAILURE, finished="2026-02-01T00:00:00+00:00"))
+    write([], store, tmp_path)
+    assert read_failure_logs(tmp_path / "ledger", "demo") == {}
+
+
+def test_log_of_a_fixed_failure_is_removed(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
+    (tmp_path / "build.log").write_text("no\n")
+    store.add_failure(replace(FAILURE, log="build.log"))
+    write([], store, tmp_path)
+    write([stored(store, path, audited())], store, tmp_path)
+    assert not (tmp_path / "ledger/demo/failures").exists()
 
 
 def test_report_of_older_factory_gains_statements_of_the_wheel(tmp_path: Path) -> None:

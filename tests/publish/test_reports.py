@@ -11,16 +11,8 @@ from msgspec import structs
 from factory.errors import PublishError
 from factory.model.artifacts import AppliedPatch, PackagePin
 from factory.model.record import BuildRecord, CheckResult
-from factory.publish.reports import (
-    Contents,
-    WheelReport,
-    build_of,
-    read_failures,
-    read_reports,
-    report_path,
-    write_failures,
-    write_report,
-)
+from factory.publish.failures import read_failures, write_failures
+from factory.publish.reports import Contents, WheelReport, build_of, read_reports, report_path, write_report
 from factory.publish.wheel_metadata import read_summary
 from tests.support.records import FAILURE, record
 from tests.support.wheelmaker import write_zip

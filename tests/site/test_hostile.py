@@ -18,9 +18,10 @@ from msgspec import structs
 from pypi_simple import ProjectPage
 
 from factory.errors import PublishError
+from factory.publish.failures import write_failures
 from factory.publish.ledger import Ledger
 from factory.publish.release import Built, Release
-from factory.publish.reports import WheelReport, read_reports, report_path, write_failures, write_report
+from factory.publish.reports import WheelReport, read_reports, report_path, write_report
 from factory.publish.safe_text import UNSAFE, load_sanitized, sanitize
 from factory.publish.server import serve
 from factory.publish.wheel_filename import parse_filename

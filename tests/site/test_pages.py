@@ -13,6 +13,7 @@ import pytest
 from msgspec import UNSET, structs
 
 from factory.errors import PublishError
+from factory.publish.failures import write_failures
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Stage, write_report
 from factory.publish.source_texts import write_texts
@@ -198,6 +199,17 @@ def test_failed_build_is_shown_with_last_lines(tmp_path: Path) -> None:
         assert "vec.c:3:1: error: expected &#39;;&#39;" in made[name]
     assert "simple/broken/index.html" not in made
     assert 'href="broken/"' not in made["simple/index.html"]
+
+
+def test_failed_build_links_to_its_log(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    assert "Log of the stage" not in pages(ledger)["builds/index.html"]
+    (tmp_path / "build.log").write_text("vec.c: no\n")
+    write_failures(ledger.folder, [replace(FAILURE, log="build.log")], cache=tmp_path)
+    made = pages(ledger)
+    assert made["project/broken/failed-broken-3.13.txt"] == "vec.c: no\n"
+    assert '<a href="failed-broken-3.13.txt">Log of the stage</a>' in made["project/broken/index.html"]
+    assert '<a href="../project/broken/failed-broken-3.13.txt">Log of the stage</a>' in made["builds/index.html"]
 
 
 def test_upstream_provenance_is_linked_at_its_address(tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ from factory.publish.ledger import Ledger
 from factory.publish.lock_files import write_lock
 from factory.publish.reports import write_report
 from factory.publish.server import serve
+from factory.site.states import MISSING
 from factory.site.writer import write_site
 from tests.support.clients import ALONE, UV_FOR_RISCV
-from tests.support.ledgers import build, report
-from tests.support.snippets import snippets_below
+from tests.support.ledgers import build, make_coverage, pin, report
+from tests.support.snippets import inline_commands_below, snippets_below
 from tests.support.wheelmaker import RISCV, make_wheel, release_of
 
 OLDEST = RISCV.replace("2_38", "2_31")  # the oldest platform for riscv64 that uv knows
@@ -204,3 +205,23 @@ def test_snippet_works_with_the_real_tool(start: str, snippets: set[str], place:
 
 def test_every_snippet_of_the_site_is_run(snippets: set[str]) -> None:
     assert [text for text in snippets if not text.startswith(tuple(RUNNERS))] == []
+
+
+def test_commands_in_sentences_work(site: str, out: Path, place: Place) -> None:
+    """`uv add` and `pip install` are run with their settings above."""
+    make_coverage(Ledger(out / "ledger"), [pin("absent", "1.0", MISSING)])
+    write_site(Ledger(out / "ledger"), out)
+    place.write("requirements.txt", "plain")
+    upstream = {"PIP_INDEX_URL": f"{site}/simple/", "FACTORY_CACHE": str(place.home / "factory")}
+    # How each is run: some only with what the machine of the tests lacks.
+    run_as = {
+        "python3 -m venv env; . env/bin/activate": 'python3 -m venv env; . env/bin/activate; test -n "$VIRTUAL_ENV"',
+        "factory coverage -r requirements.txt": "factory coverage -r requirements.txt",
+        "factory new NAME --try": "factory new --help | grep -- --try",
+        "ldd --version": "ldd --version",
+        "cat /proc/cpuinfo": "cat /proc/cpuinfo",
+    }
+    found = {text for text in inline_commands_below(out) if not text.startswith("uv add ")}
+    assert found == run_as.keys()
+    for command in run_as.values():
+        assert place.run(command, variables=upstream) or "activate" in command

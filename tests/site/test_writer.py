@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 import factory
 from factory.errors import PublishError
+from factory.publish.failures import write_failures
 from factory.publish.ledger import Ledger
 from factory.publish.output_folder import STATE_FILE
-from factory.publish.reports import write_failures
 from factory.publish.simple_api import simple_pages
 from factory.site import writer
 from factory.site.projects import Project, load_project

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from factory.model.record import BuildFailure
 from factory.model.target import PYTHONS
+from factory.publish.failures import write_failures
 from factory.publish.ledger import Ledger
 from factory.publish.release import Built, Mirrored, Release
 from factory.publish.reports import (
@@ -24,7 +25,6 @@ from factory.publish.reports import (
     Patch,
     Stage,
     WheelReport,
-    write_failures,
     write_report,
 )
 from factory.publish.wheel_filename import parse_filename

@@ -6,6 +6,7 @@ import html
 import re
 from pathlib import Path
 
+_INLINE = re.compile(r"<code>((?:factory|pip|uv|python3|ldd|cat) [^<]*)</code>")
 _COMMAND = re.compile(r'<div class="command"><pre tabindex="0"><code>(.*?)</code>', re.DOTALL)
 
 
@@ -19,3 +20,9 @@ def snippets_below(out: Path) -> dict[str, list[str]]:
     pages = sorted(path for path in out.rglob("*.html") if path.relative_to(out).parts[0] != "simple")
     found = {str(path.relative_to(out)): snippets_of(path.read_text(encoding="utf-8")) for path in pages}
     return {page: snippets for page, snippets in found.items() if snippets}
+
+
+def inline_commands_below(out: Path) -> set[str]:
+    """Return the commands in the sentences of all pages."""
+    pages = [path.read_text(encoding="utf-8") for path in out.rglob("*.html")]
+    return {html.unescape(text) for page in pages for text in _INLINE.findall(_COMMAND.sub("", page))}

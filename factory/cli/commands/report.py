@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 
 import msgspec
 
@@ -15,8 +14,9 @@ from factory.cli.project_options import add_index_options, ledger_folder
 from factory.cli.status_report import Status, render_status
 from factory.model.record import BuildFailure
 from factory.publish.build_facts import BuildFact, builds_of, fact_of, failing
+from factory.publish.failures import read_failures
 from factory.publish.ledger import Ledger
-from factory.publish.reports import read_failures, with_reports
+from factory.publish.reports import with_reports
 from factory.site.coverage import load_coverage
 from factory.site.projects import project_names
 from factory.store.store import Store
@@ -72,7 +72,7 @@ def _as_json(status: Status) -> str:
         "time": status.time,
         "recipes": {recipe.name: recipe.version for recipe in status.recipes},
         "builds": [msgspec.structs.asdict(fact) for fact in status.facts],
-        "failures": [{**asdict(failure), "since": failure.first} for failure in status.failures],
+        "failures": [{**msgspec.to_builtins(failure), "since": failure.first} for failure in status.failures],
         "coverage": {"gathered": status.gathered, "stacks": msgspec.to_builtins(status.stacks)},
     }
     return json.dumps(content, indent=1) + "\n"

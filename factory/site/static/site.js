@@ -154,7 +154,9 @@ function coreName(core, rules) {
   const vendor = numberOf(core.mvendorid);
   const architecture = numberOf(core.marchid);
   const numbers = vendor === null || architecture === null ? "" : `${vendor.toString(16)},${architecture.toString(16)}`;
-  return core.uarch || valueOf(rules.coresByModel, core["model name"] || "") || valueOf(rules.coresByNumbers, numbers) || "";
+  const name = core.uarch || "";
+  if (Object.hasOwn(rules.knownVlen, name) || new RegExp(rules.draftCores).test(name)) return name;
+  return valueOf(rules.coresByModel, core["model name"] || "") || valueOf(rules.coresByNumbers, numbers) || name;
 }
 
 function knownExtensionsOf(core, rules) {
