@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import markupsafe
 
+from factory.model.artifacts import SourceOrigin
 from factory.model.target import PROFILES, PYTHONS
+from factory.publish.release import URL
 from factory.publish.reports import Contents, Patch
 from factory.site import filters
 from factory.site.macro_cache import Values, fill_macro
@@ -71,13 +73,22 @@ def wheel_section(number: int, wheel: Wheel, name: str) -> str:
         "rebuild": f"factory build {recipe} --python {python}\n"
         f"factory rebuild {recipe} --record {short(build.record)} --verify",
     }
+    sources = [origin for origin in build.sources or () if origin.urls and URL.fullmatch(origin.urls[0])]
     lists = {
+        "sources": [origin.urls[0] for origin in sources],
+        "source_parts": [_describe_source(origin) for origin in sources],
         "logs": list(wheel.logs.values()),
         "seconds": [filters.duration(check.seconds) for check in checks],
         "shown": [check.shown for check in checks],
     }
     content = Values(texts=values, lists=lists, safe={"facts": wheel_facts(wheel) or ""})
     return fill_macro("wheel.html", "section", content, True, titles, lines)
+
+
+def _describe_source(origin: SourceOrigin) -> str:
+    """Describe the part of a source beside its address."""
+    parts = {"folder": origin.folder, "tag": origin.tag, "commit": origin.commit, "sha256": origin.sha256}
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
 
 
 @lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ import pytest
 from msgspec import UNSET, structs
 
 from factory.errors import PublishError
+from factory.model.artifacts import SourceOrigin
 from factory.publish.failures import write_failures
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Stage, write_report
@@ -199,6 +200,19 @@ def test_failed_build_is_shown_with_last_lines(tmp_path: Path) -> None:
         assert "vec.c:3:1: error: expected &#39;;&#39;" in made[name]
     assert "simple/broken/index.html" not in made
     assert 'href="broken/"' not in made["simple/index.html"]
+
+
+def test_version_page_links_to_sources_on_no_index(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    sources = (
+        SourceOrigin(kind="git", urls=("https://git.example/alpha",), folder="third-party", commit="c" * 40, tag="v1"),
+        SourceOrigin(kind="git", urls=("javascript:alert(1)",)),
+    )
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(sources=sources)))
+    page = pages(ledger)["project/alpha/1.10.html"]
+    assert '<a href="https://git.example/alpha">https://git.example/alpha</a>' in page
+    assert f"folder third-party, tag v1, commit {'c' * 40}" in plain(page)
+    assert "javascript" not in page
 
 
 def test_failed_build_links_to_its_log(tmp_path: Path) -> None:
