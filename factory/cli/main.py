@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    _show_all_names()
     if completion.VARIABLE in os.environ:
         completion.complete(make_parser(completion.words_before_cursor()))
     args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
@@ -60,6 +62,13 @@ def _run(args: argparse.Namespace) -> int:
         if error.errno in FULL and error.filename is None:  # what is printed goes to a file there
             _discard_output()
         return report(explain(error), as_json=as_json)
+
+
+def _show_all_names() -> None:
+    """Print file names that are no text with backslashes, instead of failing to."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _discard_output() -> None:
