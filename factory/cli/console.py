@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -262,6 +262,16 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in shown:
         table.add_row(*map(escape, row))
     Console(highlight=False).print(table)
+
+
+def print_paths(paths: Iterable[Path]) -> None:
+    """Print paths to standard output, in whole; on a terminal as links."""
+    console = Console(highlight=False)
+    for path in paths:
+        if sys.stdout.isatty():
+            console.print(Text(printable(str(path)), style=f"link {path.as_uri()}"), soft_wrap=True)
+        else:
+            print(printable(str(path)))
 
 
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:

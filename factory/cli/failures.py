@@ -7,6 +7,7 @@ import json
 import os
 import sys
 
+from factory.cli.annotations import annotate
 from factory.cli.printable import printable
 from factory.errors import FactoryError, StoreError
 from factory.util.full_disk import FULL, describe_full_disk
@@ -24,6 +25,7 @@ def report(error: FactoryError, *, as_json: bool) -> int:
     """Print an error with its notes; returns its exit status."""
     notes = "\n".join(getattr(error, "__notes__", ()))
     print(printable(f"factory: {error}\n{notes}".rstrip()), file=sys.stderr)
+    annotate(error.message)
     if as_json:
         print_json(error)
     return error.exit_code

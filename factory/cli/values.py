@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from factory.errors import StoreError
 from factory.util.durations import parse_duration
 
 
@@ -17,6 +19,16 @@ def duration(text: str) -> int:
     if seconds == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 5h30m, 90m or 45s")
     return seconds
+
+
+def require_file(path: Path) -> None:
+    """Require that a file that a command reads exists.
+
+    Raises:
+        StoreError: it does not, or is a folder.
+    """
+    if not path.is_file():
+        raise StoreError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}", hint="name an existing file")
 
 
 def count(text: str) -> int:

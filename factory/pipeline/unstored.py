@@ -12,7 +12,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.errors import CheckFailed
+from factory.errors import StoreError
 from factory.model.artifacts import RepairedWheel
 from factory.model.job import Job
 from factory.model.recipe import Recipe
@@ -44,7 +44,7 @@ def copy_newest_wheel(recipe: Recipe, run: Run, folder: Path) -> Path:
     It is in the store, or in the folder of a job that failed after the repair.
 
     Raises:
-        CheckFailed: there is neither.
+        StoreError: there is neither.
     """
     target, toolchain, name = run.config.target, run.config.toolchain, canonicalize_name(recipe.name)
     record = run.store.latest(name, target.python, toolchain)
@@ -56,7 +56,7 @@ def copy_newest_wheel(recipe: Recipe, run: Run, folder: Path) -> Path:
         found = run.store.wheel_path(record)
     else:
         hint = f"run: factory build {recipe.name} {run.config.options(recipe)}"
-        raise CheckFailed(f"{run.config.label(recipe)}: not built yet", hint=hint)
+        raise StoreError(f"{run.config.label(recipe)}: not built yet", hint=hint)
     folder.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copy(found, folder))
 

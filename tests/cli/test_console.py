@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from factory.cli.console import Reporter, Row, print_table
+from factory.cli.console import Reporter, Row, print_paths, print_table
 from tests.support.waiting import wait_until
 
 
@@ -229,3 +229,9 @@ def pieces_of(terminal: int) -> Iterator[str]:
 def test_a_table_in_a_file_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("wheel", "sha256"), [("w" * 90 + ".whl", "s" * 64)])
     assert f"{'w' * 90}.whl  {'s' * 64}" in capsys.readouterr().out
+
+
+def test_paths_are_printed_in_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path("/cache", "x" * 300, "demo.whl")
+    print_paths([path])
+    assert capsys.readouterr().out == f"{path}\n"

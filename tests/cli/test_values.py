@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from factory.cli import main
 from factory.cli.values import count, duration
+from factory.errors import StoreError
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,9 @@ def test_a_count_is_a_whole_number_from_one_on(capsys: pytest.CaptureFixture[str
         with pytest.raises(SystemExit):
             main.main(["build", "numpy", "--jobs", text])
         assert f"argument --jobs: {text!r} is not a whole number of at least 1" in capsys.readouterr().err
+
+
+def test_missing_wheel_is_no_finding_of_the_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path, cause in ((tmp_path / "demo-1.0-py3-none-any.whl", "no such file"), (tmp_path, "is a folder")):
+        assert main.main(["audit", str(path)]) == StoreError.exit_code
+        assert f"factory: {path}: {cause}" in capsys.readouterr().err

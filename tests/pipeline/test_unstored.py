@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.console import Reporter
-from factory.errors import CheckFailed
+from factory.errors import StoreError
 from factory.model.artifacts import RepairedWheel
 from factory.model.recipe import Recipe
 from factory.model.record import StageRun
@@ -73,6 +73,6 @@ def test_check_takes_the_newer_of_stored_and_failed(run: Run, tmp_path: Path, re
 def test_check_of_a_package_without_wheel_hints_the_build(run: Run, tmp_path: Path) -> None:
     (run.layout.jobs / "demo-1").mkdir(parents=True)
     save(run.layout.jobs / "demo-1" / NOTE, JobNote(name="demo", python="3.13", toolchain="gcc"))
-    with pytest.raises(CheckFailed) as caught:
+    with pytest.raises(StoreError) as caught:
         copy_newest_wheel(DEMO, run, tmp_path / "copy")
     assert caught.value.hint == "run: factory build demo --python 3.13"

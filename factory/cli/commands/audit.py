@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from factory.cli.values import require_file
 from factory.errors import AuditFailed
 from factory.model.recipe import AuditOptions
 from factory.model.target import Target
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report of the audit; return AuditFailed's exit code for a violation."""
+    require_file(args.wheel)
     options = AuditOptions(dispatched=tuple(args.dispatched))
     report = audit_wheel(args.wheel, options, Target(), trust_declaration=True)
     print(json.dumps(report.to_json(), indent=2) if args.json else render_text(report))

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from factory.cli.console import print_table
+from factory.cli.console import print_paths, print_table
 from factory.cli.options import (
     add_build_options,
     add_pythons_option,
@@ -123,7 +123,7 @@ def _limited(seconds: int | None) -> AbstractContextManager[object]:
 
 
 def print_wheels(records: Sequence[BuildRecord], store: Store) -> None:
-    """Print a table of wheels: file name, size, Python, profiles that passed, hash."""
+    """Print a table of wheels: file name, size, Python, profiles that passed, hash; and their paths."""
     rows = [
         (
             record.wheel,
@@ -136,3 +136,4 @@ def print_wheels(records: Sequence[BuildRecord], store: Store) -> None:
         for record in records
     ]
     print_table(("wheel", "size", "Python", "compilers", "passed on", "sha256"), rows)
+    print_paths(dict.fromkeys(store.wheel_path(record) for record in records))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from factory.cli.annotations import annotate
 from factory.cli.console import Reporter
 from factory.cli.options import recipe_set
 from factory.cli.printable import printable
@@ -40,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
     recipes, found = lint(args.names, folder)
     if args.online:
         found = in_order([*found, *_look_up(recipes, folder)])
-    _print([replace(each, file=shown_path(each.file)) for each in found], len(recipes), as_json=args.json)
+    shown = [replace(each, file=shown_path(each.file)) for each in found]
+    _print(shown, len(recipes), as_json=args.json)
+    if shown:
+        annotate("\n".join(map(str, shown)))
     return RecipeError.exit_code if found else 0
 
 
