@@ -19,6 +19,7 @@ from factory.model.protocols import INPUTS, Command, Sandbox
 from factory.model.target import PROFILES, PYTHONS
 from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.run import Run
+from factory.pipeline.unstored import copy_newest_wheel
 from factory.util.log import LogSink
 from factory.util.scratch import own_folder
 from factory.util.untrusted import UntrustedFolder
@@ -92,7 +93,7 @@ def measure(systems: Sequence[str], profiles: Sequence[str], count: int, run: Ru
     """Count `count` tokens by each program on each profile.
 
     Raises:
-        StoreError: a wheel is not built.
+        StoreError: a package is not built.
         FactoryError: a program failed, or QEMU's log is incomplete.
     """
     for (name, python), programs in PACKAGES.items():
@@ -112,7 +113,7 @@ def _root(name: str, python: str, run: Run) -> Iterator[tuple[Sandbox, str, LogS
         own_folder(run.layout.scratch, "bench", name, keep=run.keep) as folder,
         chosen.stages(recipe.label_for(python))("count tokens") as log,
     ):
-        wheel = run.store.wheel_path(run.newest(recipe, python))
+        wheel = copy_newest_wheel(recipe, chosen, folder / "wheel")
         with check.opened_for_person(wheel, stored_needs(recipe, chosen), folder, log) as (sandbox, model):
             assert model is not None  # both recipes name one
             shutil.copy(run.recipes.find(VLLM).directory / SCRIPT, sandbox.inputs)
