@@ -33,6 +33,31 @@ def test_known_failures_get_a_hint(log: str, expected: str) -> None:
     assert expected in (hint_for(f"lines before\n{log}\nlines after") or "")
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("src/cchardet/_cchardet.cpp:196:12: fatal error: longintrepr.h: No such file or directory", "longintrepr.h"),
+        (
+            "a/_frozenlist.c:7582:53: error: \u2018PyLongObject\u2019 {aka \u2018struct _longobject\u2019} has no member "
+            "named \u2018ob_digit\u2019",
+            "ob_digit",
+        ),
+        (
+            "frozenlist/_frozenlist.c:7723:27: error: too few arguments to function \u2018_PyLong_AsByteArray\u2019",
+            "_PyLong_AsByteArray",
+        ),
+        (
+            "yarl/_quoting_c.c:2:1: error: implicit declaration of function \u2018_PyUnicode_Ready\u2019; did you mean "
+            "\u2018PyUnicode_READY\u2019? [-Wimplicit-function-declaration]",
+            "_PyUnicode_Ready",
+        ),
+        ("a.c:1:2: error: 'PyUnicode_WCHAR_KIND' undeclared (first use in this function)", "PyUnicode_WCHAR_KIND"),
+    ],
+)
+def test_source_for_an_older_python_gets_its_hint(line: str, name: str) -> None:
+    assert f"the C API of an older Python ({name})" in (hint_for(line) or "")
+
+
 def test_hint_tells_silent_server_from_sealed_build() -> None:
     log = "  cause: dns error\n  cause: Temporary failure in name resolution"
     assert "the network, which is off" in (hint_for(log) or "")
