@@ -38,7 +38,7 @@ def test_known_failures_get_a_hint(log: str, expected: str) -> None:
     [
         ("src/cchardet/_cchardet.cpp:196:12: fatal error: longintrepr.h: No such file or directory", "longintrepr.h"),
         (
-            "a/_frozenlist.c:7582:53: error: \u2018PyLongObject\u2019 {aka \u2018struct _longobject\u2019} has no member "
+            "_frozenlist.c:7582:53: error: \u2018PyLongObject\u2019 {aka \u2018struct _longobject\u2019} has no member "
             "named \u2018ob_digit\u2019",
             "ob_digit",
         ),
