@@ -9,6 +9,7 @@ from pathlib import Path
 import markupsafe
 
 from factory.model.target import PROFILES, Target
+from factory.publish.build_facts import counted, growths, slowest
 from factory.publish.simple_api import root_pages
 from factory.site.boards import BOARDS, SCRIPT, browser_rules
 from factory.site.config import Settings
@@ -23,6 +24,7 @@ from factory.site.summary import Summary, summarize
 from factory.site.templating import macros, render
 
 NEWEST = 100  # versions on the page of builds
+SLOWEST = 20  # lines of its other tables
 STATIC = Path(__file__).parent / "static"
 
 Pages = Mapping[str, str]
@@ -119,7 +121,13 @@ def _builds_page(summaries: Sequence[Summary], recent: Sequence[tuple[str, Versi
         (failed for summary in summaries for failed in summary.failures),
         key=lambda each: (each.failure.name, each.failure.python),
     )
-    return _render("builds.html", site, 1, newest=newest, failures=failures, limit=NEWEST)
+    facts = [fact for summary in summaries for fact in summary.facts]
+    values = {
+        "slowest": slowest(facts, SLOWEST),
+        "counted": counted(facts)[:SLOWEST],
+        "growths": [each for each in growths(facts) if each.change][:SLOWEST],
+    }
+    return _render("builds.html", site, 1, newest=newest, failures=failures, limit=NEWEST, **values)
 
 
 def _coverage_page(stacks: Sequence[StackTable], known: Mapping[str, Summary], site: Site) -> str:

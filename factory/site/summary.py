@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_version
 
 from factory.model.target import PYTHONS
+from factory.publish.build_facts import BuildFact, fact_of
 from factory.site.project_facts import search_words
 from factory.site.projects import FailedBuild, Project, VersionNews, newest_state
 from factory.site.states import State
 from factory.site.wheels import profiles_of
 
+COMPARED = 4  # versions of one project whose sizes and times are compared
 RECENT = 10  # versions of one project that the page of builds and the feed of all projects may list
 
 
@@ -21,7 +23,8 @@ class Summary:
     """A project on the pages that list all projects.
 
     `states` has a state for each Python, `profiles` those that the current version passed on, `wheels` is the number of
-    listed files, `needed` has the states of the requested versions, and `also` words by which the search finds it.
+    listed files, `needed` has the states of the requested versions, `also` words by which the search finds it, and
+    `facts` those of the builds of its last versions.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Summary:
     failures: tuple[FailedBuild, ...]
     needed: Mapping[str, Mapping[str, State]]
     also: str = ""
+    facts: tuple[BuildFact, ...] = ()
 
 
 def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
@@ -54,6 +58,7 @@ def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
         recent=_recent(project),
         failures=project.failed_builds,
         needed={version: _states_of_version(project, version) for version in versions},
+        facts=tuple(_facts(project)),
         also=search_words(project.name, project.report.about or None if project.report else None),
     )
 
@@ -61,6 +66,12 @@ def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
 def _recent(project: Project) -> tuple[VersionNews, ...]:
     dated = [each.news for each in project.versions if each.news.time]
     return tuple(sorted(dated, key=lambda each: each.time, reverse=True)[:RECENT])
+
+
+def _facts(project: Project) -> Iterator[BuildFact]:
+    for wheel in (wheel for each in project.versions[:COMPARED] for wheel in each.wheels):
+        if wheel.build is not None:
+            yield fact_of(wheel.release.filename, wheel.release.size, wheel.build)
 
 
 def _states_of_version(project: Project, version: str) -> Mapping[str, State]:

@@ -13,9 +13,10 @@ import pytest
 from msgspec import UNSET, structs
 
 from factory.errors import PublishError
-from factory.model.artifacts import SourceOrigin
+from factory.model.artifacts import CompilerCacheUse, SourceOrigin
 from factory.publish.failures import write_failures
 from factory.publish.ledger import Ledger
+from factory.publish.ledger_entry import encode_entry
 from factory.publish.reports import Stage, write_report
 from factory.publish.source_texts import write_texts
 from factory.site import filters
@@ -437,6 +438,25 @@ def test_profile_page_claims_no_unchecked_package(tmp_path: Path) -> None:
 def test_builds_page_shows_dates_and_durations(tmp_path: Path) -> None:
     page = plain(pages(make_ledger(tmp_path))["builds/index.html"])
     assert "alpha 1.10 2026-01-02 3.13 rv64gc, k1 4 min 21 s 18 s" in page
+
+
+def test_builds_page_has_slowest_cached_and_larger_builds(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    larger = release(ALPHA_NEXT, size=2 * release(ALPHA).size)
+    (ledger.folder / "alpha" / f"{ALPHA_NEXT}.json").write_bytes(encode_entry(larger))
+    use = CompilerCacheUse(hits=3, misses=1)
+    later = build(finished="2026-01-03T00:00:00+00:00", compiler_cache=use)
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=later))
+    page = plain(pages(ledger)["builds/index.html"])
+    assert "alpha 1.10 cp313-cp313 4 min 41 s not recorded not recorded" in page
+    assert "alpha 1.10 cp313-cp313 4 3" in page
+    assert "+100.0 %" in page
+
+
+def test_builds_page_tells_since_when_a_build_fails(tmp_path: Path) -> None:
+    failure = FAILURE.after(replace(FAILURE, finished="2026-02-01T00:00:00+00:00"))
+    page = plain(pages(make_ledger(tmp_path, failures=(failure,)))["builds/index.html"])
+    assert re.search("failed at stage build, 2026-03-04 ?, failing since 2026-02-01", page)
 
 
 @pytest.mark.parametrize("lines", ["title = 3", 'url = "ftp://x"', 'colour = "red"', "title", 'title = "a\\u202eb"'])
