@@ -35,6 +35,7 @@ SETTINGS = """\
 	autocrlf = false
 	eol = lf
 	abbrev = 12
+	bigFileThreshold = 64m
 [user]
 	name = factory
 	email = factory@localhost
@@ -66,7 +67,9 @@ SETTINGS = """\
 	lowSpeedTime = 60
 """
 # Of each of its processes. A tree of a few objects can stand for any number of files, which git lists in memory.
-MEMORY_BYTES = 4 << 30
+MEMORY_BYTES = 2 << 30
+# Of what it prints: servers decide on the number of tags, and on what they say.
+OUTPUT_CHARACTERS = 16 << 20
 # Dates in what git prints are those of a commit; "now" is a constant too.
 MOMENT = "315532802 +0000"
 
@@ -129,6 +132,7 @@ class Git:
             env={**self._settings(), **variables},
             log=log,
             network=network,
+            output_limit=OUTPUT_CHARACTERS,
             limits=Limits(processes=default_limits().processes, memory=MEMORY_BYTES, file_bytes=self.file_bytes),
         )
 

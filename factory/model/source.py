@@ -113,8 +113,8 @@ class Source(Tagged, ABC):
         """Return the source as content keys hold it: without what changes none of its files."""
         return replace(self, parts={folder: part.deciding() for folder, part in self.parts.items()})
 
-    def build_variables(self) -> Mapping[str, str]:
-        """Return environment variables that tell the build what its source does not."""
+    def build_variables(self, version: str) -> Mapping[str, str]:
+        """Return environment variables that tell the build of a wheel what its source does not."""
         return {}
 
     @property

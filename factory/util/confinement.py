@@ -156,12 +156,13 @@ def run_tool(
     what: str | None = None,
     network: bool = False,
     limits: Limits | None = None,
+    output_limit: int | None = None,
 ) -> str:
     """Run a program of this machine that reads strangers' files, confined; returns its output.
 
     It sees the system's programs, this Python and the folders `readable`, and may write the folders `writable`; its
     temporary files are in the first of these. Of this process's environment it has nothing but PATH. Without `limits`,
-    the machine's memory is the limit.
+    the machine's memory is the limit. `output_limit` is as in `factory.util.process.run`.
 
     Raises:
         CommandFailed: see `factory.util.process.run`.
@@ -182,7 +183,10 @@ def run_tool(
         seal = [*sealed_options(), *offline, "--new-session", "--seccomp", str(calls)]
         memory = ["prlimit", f"--data={limits.memory}"] if limits else []
         command = limited(["bwrap", *seal, *mounts, "--", *memory, *argv], limits or default_limits())
-        return run(command, env=kept, log=log, what=what or argv[0], show_command=False, inherited=(calls,))
+        name = what or argv[0]
+        return run(
+            command, env=kept, log=log, what=name, show_command=False, inherited=(calls,), output_limit=output_limit
+        )
 
 
 def system_options(names: Iterable[str]) -> list[str]:

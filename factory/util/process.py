@@ -101,12 +101,14 @@ def run(
     show_command: bool = True,
     inherited: Sequence[int] = (),
     guard: Guard = unguarded,
+    output_limit: int | None = None,
 ) -> str:
     """Run a command and return its output (standard output and standard error together).
 
     `env` replaces the whole environment. `what` names the command in errors, if its first word is not clear enough. The
     log has the command line unless `show_command` is false. The command keeps the open files `inherited`, and runs
-    in the context that `guard` makes of its number. A cancelled command (see `factory.util.cancellation`) raises the
+    in the context that `guard` makes of its number. One that prints more characters than `output_limit` is ended and
+    has failed. A cancelled command (see `factory.util.cancellation`) raises the
     reason.
 
     Raises:
@@ -118,7 +120,7 @@ def run(
     stop = cancellation.current()
     stop.check()
     started, killed_before = time.monotonic(), kernel_kills()
-    tail = Tail()
+    tail, printed = Tail(), 0
     collected: list[str] = []
     if log is not None and show_command:
         log.write(f"$ {shlex.join(argv)}\n")
@@ -127,6 +129,9 @@ def run(
         try:
             with watched(child), guard(child.pid):
                 for line in child.stdout:
+                    printed += len(line)
+                    if output_limit is not None and printed > output_limit:
+                        raise CommandFailed(f"{what or argv[0]} printed more than {output_limit} characters")
                     tail.append(line.rstrip())
                     if log is None:
                         collected.append(line)

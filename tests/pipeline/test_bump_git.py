@@ -28,7 +28,7 @@ def repository(tmp_path: Path) -> GitRepository:
         more = "" if version == "1.0" else ">=4"
         made.commit({"pyproject.toml": PYPROJECT.format(more=more), "spam.py": 'WORD = "ham"\n', "version": version})
         made.git("tag", "--annotate", "--message=x", f"v{version}")
-    for other in ("nightly/v3.0", "v9-of-something", "9.0", "v"):
+    for other in ("nightly/v3.0", "v9-of-something", "9.0", "v", "v1!5.0"):
         made.git("tag", other)
     return made
 

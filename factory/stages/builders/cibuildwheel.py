@@ -65,7 +65,6 @@ def _variables(build: Build) -> dict[str, str]:
         **offered,
         **parallel_variables(build.jobs),
         **({"CIBW_CONFIG_SETTINGS": shlex.join(words)} if words else {}),
-        **build.recipe.source.build_variables(),
         **options.environment,
         "CIBW_BUILD": f"cp{python.replace('.', '')}-manylinux_riscv64",
     }

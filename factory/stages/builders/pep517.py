@@ -298,7 +298,7 @@ def variables(backend: str, recipe: Recipe, jobs: int) -> dict[str, str]:
     listed = HEADERS_LISTED if backend in NINJA_BACKENDS else {}
     # Paths of the build folder would make builds not reproducible.
     flags = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FFLAGS"), "-ffile-prefix-map=/build=.")
-    own = {**recipe.source.build_variables(), **recipe.build.environment}
+    own = {**recipe.source.build_variables(recipe.version), **recipe.build.environment}
     return {**flags, **listed, **parallel_variables(jobs), **cargo.VARIABLES, **own}
 
 

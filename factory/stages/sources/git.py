@@ -76,9 +76,9 @@ class GitSource(Source):
         parts = {folder: part.deciding() for folder, part in self.parts.items()}
         return replace(self, url="", sha256="", parts=parts)
 
-    def build_variables(self) -> Mapping[str, str]:
+    def build_variables(self, version: str) -> Mapping[str, str]:
         """Return the variables with the version, since the tree has no history."""
-        return scm_variables(self.version)
+        return scm_variables(version)
 
     def origin_warning(self) -> str:
         """Ask the server for the tag, or without one for the commit: see `Source.origin_warning`."""
@@ -107,7 +107,8 @@ class GitSource(Source):
         assert form is not None, "there is no obstacle"
         with tempfile.TemporaryDirectory() as folder:
             tags = tags_of(self.url, Git(folder=Path(folder, "git")))
-        found = [(version, tag) for tag in tags if (version := form.version_of(tag)) and is_wanted(version)]
+        usable = [tag for tag in tags if TAG.holds(tag)]
+        found = [(version, tag) for tag in usable if (version := form.version_of(tag)) and is_wanted(version)]
         if not found:
             return None
         version, tag = max(found)

@@ -18,11 +18,11 @@ from factory.host.git import Git
 from factory.model.artifacts import SourceOrigin
 from factory.stages.sources.archive import open_checked
 from factory.stages.sources.disk import cache_slot, explain_full_disk, publish
-from factory.stages.sources.git_repository import Repository, Submodule
+from factory.stages.sources.git_repository import MAX_SUBMODULES, Repository, Submodule
 from factory.stages.sources.members import DEFAULT_LIMITS
 from factory.util.atomic_files import sha256_of
 from factory.util.jsonio import convert, encode
-from factory.util.locks import held
+from factory.util.locks import held, held_if_free
 from factory.util.log import LogSink
 from factory.util.scratch import discard
 
@@ -30,7 +30,6 @@ from factory.util.scratch import discard
 FORMAT = 1
 # The folder of all members.
 TOP = "source"
-MAX_SUBMODULES = 500
 # The archive's own header that lists the submodules.
 ORIGINS = "FACTORY.submodules"
 # The file that Git LFS keeps in place of one that it stores on a server of its own.
@@ -87,6 +86,7 @@ def _is_intact(path: Path) -> bool:
 def _make(pin: Commit, name: str, cache: Path, log: LogSink) -> Path:
     work = cache / f".{name.removesuffix('.tar')}"
     discard(work)
+    _discard_abandoned(cache)
     try:
         with explain_full_disk(cache):
             made = _Maker(pin=pin, work=work, log=log).make()
@@ -94,6 +94,14 @@ def _make(pin: Commit, name: str, cache: Path, log: LogSink) -> Path:
             return publish(made, slot / name)
     finally:
         discard(work)
+
+
+def _discard_abandoned(cache: Path) -> None:
+    """Remove what killed processes left, which may be large."""
+    for folder in cache.glob(".git-*"):
+        with held_if_free(cache / f"{folder.name.removeprefix('.')}.tar.lock") as alone:
+            if alone:
+                discard(folder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

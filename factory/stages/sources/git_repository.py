@@ -19,6 +19,7 @@ from factory.util.redaction import without_secrets
 
 MODULES = ".gitmodules"
 MAX_MODULES_BYTES = 1 << 20
+MAX_SUBMODULES = 500
 # Servers with git's old protocol deliver the heads of branches and tags only, and static ones whole histories only.
 _WHOLE_HISTORY_ONLY = re.compile(r"unadvertised object|dumb http|does not support shallow")
 _TAG_LINE = re.compile(r"^(?P<commit>[0-9a-f]{40,64})\trefs/tags/(?P<tag>\S+?)(?P<peeled>\^\{\})?$", re.MULTILINE)
@@ -83,6 +84,7 @@ class Repository:
             raise SourceError(
                 f"{self.subject}: commit {self.commit} cannot be archived:\n{error.output or error.message}",
                 hint="pin another commit, or a source of another kind",
+                machines_fault=is_machines_fault(error.output),
             ) from error
 
     def submodules(self) -> Iterator[Submodule]:
@@ -92,6 +94,8 @@ class Repository:
             SourceError: .gitmodules is not valid, or states an unsafe folder or address.
         """
         stated = _stated(self._settings())
+        if len(stated) > MAX_SUBMODULES:
+            raise self._refuse(f"{MODULES} states {len(stated)} submodules, more than {MAX_SUBMODULES}: a bomb")
         for path, url in stated.items():
             self._require_safe(path)
             match = _GITLINK.fullmatch(self._run("ls-tree", "-z", "--full-tree", self.commit, "--", path))
@@ -138,7 +142,7 @@ class Repository:
         try:
             return self._run("config", "--blob", f"{self.commit}:{MODULES}", "-z", "--no-includes", "--list")
         except CommandFailed as error:
-            raise self._refuse(f"{MODULES} is not valid: {error.output}") from error
+            raise self._refuse(f"{MODULES} is not valid: {error.output or error.message}") from error
 
     def _require_safe(self, path: str) -> None:
         parts = PurePosixPath(path).parts

@@ -62,9 +62,9 @@ class UrlSource(Source):
         """Return the source without its addresses, since its hash decides: see `Source.deciding`."""
         return replace(self, urls=(), parts={folder: part.deciding() for folder, part in self.parts.items()})
 
-    def build_variables(self) -> Mapping[str, str]:
+    def build_variables(self, version: str) -> Mapping[str, str]:
         """Return the variables with the version, for an archive without git's history."""
-        return scm_variables(self.version)
+        return scm_variables(version)
 
 
 def _suffix(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,14 @@ def test_submodules_are_fetched_if_wanted(nested: GitRepository, tmp_path: Path,
     shutil.rmtree(tmp_path / "repositories")
     again = pin(nested, tree.origins[0].commit, submodules=True)
     assert fetch(again, tmp_path / "cache", tmp_path / "again", log).origins == tree.origins
+
+
+def test_names_that_are_no_utf8_survive_submodules(nested: GitRepository, tmp_path: Path, log: MemoryLog) -> None:
+    name = b"caf\xe9"
+    (nested.folder / os.fsdecode(name)).write_text("x")
+    nested.commit(more=links_of(nested))
+    tree = tree_of(pin(nested, submodules=True), tmp_path, log)
+    assert name in os.listdir(os.fsencode(tree))  # noqa: PTH208 - pathlib has no bytes
 
 
 def test_submodules_are_empty_folders_by_default(nested: GitRepository, tmp_path: Path, log: MemoryLog) -> None:

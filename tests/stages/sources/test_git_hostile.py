@@ -137,6 +137,20 @@ def test_invalid_gitmodules_is_refused_or_states_nothing(
         assert ".gitmodules is not " in refusal(pin(repository), tmp_path, log).message
 
 
+def test_gitmodules_that_git_lists_without_end_is_refused(
+    repository: GitRepository, tmp_path: Path, log: MemoryLog
+) -> None:
+    """Git prints the long name of the section before each of its settings: 30 GB."""
+    text = f'[submodule "{"x" * 500_000}"]\n' + "path=a\n" * 60_000
+    repository.commit({".gitmodules": text})
+    assert ".gitmodules is not valid: git printed more than" in refusal(pin(repository), tmp_path, log).message
+
+
+def test_too_many_stated_submodules_are_refused(repository: GitRepository, tmp_path: Path, log: MemoryLog) -> None:
+    repository.commit({".gitmodules": modules(**{f"x{number}": "../x" for number in range(501)})})
+    assert "states 501 submodules, more than 500: a bomb" in refusal(pin(repository), tmp_path, log).message
+
+
 def test_gitmodules_that_is_a_link_is_refused(repository: GitRepository, tmp_path: Path, log: MemoryLog) -> None:
     commit = repository.commit_tree([("120000", repository.blob("pyproject.toml"), ".gitmodules")])
     assert ".gitmodules" in refusal(pin(repository, commit), tmp_path, log).message
@@ -314,7 +328,28 @@ def test_programs_of_git_cannot_write_outside(repository: GitRepository, tmp_pat
     assert not (tmp_path / "planted").exists()
 
 
+def test_rest_of_a_killed_fetch_is_removed(repository: GitRepository, tmp_path: Path, log: MemoryLog) -> None:
+    """It is large, and may have a login of netrc."""
+    rest = tmp_path / "cache" / f".git-{'1' * 64}"
+    (rest / "git/home").mkdir(parents=True)
+    fetch(pin(repository), tmp_path / "cache", tmp_path / "out", log)
+    assert not rest.exists()
+
+
 # Servers
+
+
+def test_tags_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "MEMORY_BYTES", 200_000_000)
+    source = GitSource(project="spam", version="1.0", url="", commit="1" * 40, tag="v1.0")
+    with bad_server(endless_tags) as server, pytest.raises(SourceError, match="its tags cannot be read"):
+        replace(source, url=f"{server.url}/spam").origin_warning()
+
+
+def endless_tags(server: BadServer, _path: str, write: Write) -> None:
+    write(head("Content-Type: text/plain"))
+    while not server.ended.is_set():
+        write(f"{'1' * 40}\trefs/tags/v{'1' * 1000}\n".encode() * 1000)
 
 
 def garbage(_server: BadServer, _path: str, write: Write) -> None:
