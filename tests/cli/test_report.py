@@ -72,6 +72,13 @@ def test_report_has_facts_of_store_and_ledger(project: Path, capsys: pytest.Capt
     assert "## Coverage, as of 2026-01-01\n\n| stack | Python |" in text
 
 
+def test_report_leaves_out_other_projects_in_the_store(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Store(project / "cache/store").add_failure(replace(FAILURE, name="elsewhere"))
+    text = report(capsys)
+    assert "0 failing." in text
+    assert "elsewhere" not in text
+
+
 def test_report_escapes_what_builds_print(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = "a | b <script>alert(1)</script> `code` @somebody [x](http://example.org)\n## Heading\x1b[31m"
     Store(project / "cache/store").add_failure(replace(FAILURE, message=message))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 
 import msgspec
+from packaging.utils import canonicalize_name
 
 from factory.cli.commands.coverage import compare
 from factory.cli.options import recipe_set
@@ -37,13 +38,17 @@ def run(args: argparse.Namespace) -> int:
     """Print the report; in a workflow, redirect it to $GITHUB_STEP_SUMMARY."""
     recipes = recipe_set(args).by_name
     store, ledger = Store(default_layout().store), Ledger(ledger_folder(args, args.output))
-    facts = [*_published(ledger), *_stored(store)]
+    names = {canonicalize_name(name) for name in recipes}
+    # A store may have the builds of other projects too.
+    stored = (each for each in _stored(store) if canonicalize_name(each.recipe) in names)
+    failed = (each for each in store.failures() if canonicalize_name(each.name) in names)
+    facts = [*_published(ledger), *stored]
     coverage = load_coverage(ledger.folder.absolute().parent)
     status = Status(
         time=timestamp(),
         recipes=list(recipes.values()),
         facts=list({(each.recipe, each.tag, each.version, each.finished): each for each in facts}.values()),
-        failures=failing((*_failures(ledger), *store.failures()), facts),
+        failures=failing((*_failures(ledger), *failed), facts),
         stacks=compare(coverage.stacks, ledger),
         gathered=coverage.gathered,
     )
