@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,18 @@ def test_commands_without_project_give_one_error(
     assert "--project DIR" in hint
     assert "factory init" in hint
     assert list(outside.iterdir()) == []
+
+
+WITH_JSON = [command for command in NEED_PROJECT if command[0] not in ("shell", "diff", "new")]
+
+
+@pytest.mark.parametrize("command", WITH_JSON, ids=" ".join)
+def test_error_with_json_is_json(outside: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--json"]) == RecipeError.exit_code
+    shown = capsys.readouterr()
+    answer = json.loads(shown.out)
+    assert answer["error"].startswith(f"{outside}: no project folder: ")
+    assert f"factory: {answer['error']}\n  hint: {answer['hint']}\n" == shown.err
 
 
 @pytest.mark.parametrize("command", NEED_PROJECT, ids=" ".join)
