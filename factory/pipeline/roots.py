@@ -17,9 +17,11 @@ from factory.stages.environments.registry import ENVIRONMENTS, OWN_CHECK_ROOTS, 
 from factory.stages.environments.roots import MODES, binutils_command, check_root, strip_command
 
 # By kind, mode, environment and request.
-MadeRoots = dict[tuple[str, str, str, str], Root]
-# One root at a time: their layers overlap, and the kernel has one table of interpreters.
-_ROOT_LOCK = threading.Lock()
+Asked = tuple[str, str, str, str]
+MadeRoots = dict[Asked, Root]
+# Equal requests wait for each other. Others wait for a layer that they share (`LayerStore.ensure`), and for the
+# kernel's table of interpreters, as those of other processes do.
+_LOCKS: dict[Asked, threading.Lock] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ class RootProvider:
     def _once(self, kind: str, request: object, make: Callable[[], Root]) -> Root:
         """Return the root that was made for an equal request, or make it."""
         asked = (kind, self.mode, self.environment, repr(request))
-        with _ROOT_LOCK:
+        with _LOCKS.setdefault(asked, threading.Lock()):
             if asked not in self.made:
                 self.made[asked] = make()
             return self.made[asked]
