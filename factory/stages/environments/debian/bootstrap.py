@@ -12,6 +12,7 @@ from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.host.apt import MIRROR_VARIABLE, fetch_options, host_mirror, secret_settings, without_login
 from factory.model.artifacts import PackagePin
 from factory.model.distribution import Distribution
+from factory.stages.environments.debian.apt_progress import AptProgress
 from factory.stages.environments.debian.packages import (
     ARCHIVE_LIST,
     BASE_PACKAGES,
@@ -112,6 +113,7 @@ def mmdebstrap_command(
     return [
         "mmdebstrap",
         "--mode=root",
+        "--verbose",  # apt's own lines tell of downloads
         f"--variant={selection.variant}",
         f"--architectures={selection.architectures}",
         # The QEMU check needs the arch-test package; our own registration is checked before.
@@ -140,7 +142,7 @@ def _mmdebstrap(tree: Path, selection: Selection, distribution: Distribution, lo
             point.mkdir()
             command = mmdebstrap_command(point / tree.name, selection, distribution, bare, options)
             mounted = ["sh", "-ec", BIND_AND_RUN, "bind", str(tree.parent), str(point), *command]
-            run(contained(mounted), log=log, env=_clean_environment(), what="mmdebstrap")
+            run(contained(mounted), log=AptProgress(log), env=_clean_environment(), what="mmdebstrap")
         (tree / SECRET_PART).unlink(missing_ok=True)
     except CommandFailed as error:
         raise EnvironmentSetupError(

@@ -12,6 +12,7 @@ from factory.host import binfmt
 from factory.model.artifacts import PackagePin
 from factory.model.distribution import DEFAULT_DISTRIBUTION, Distribution
 from factory.stages.environments.debian import bootstrap, clang, contents, native_tools, pythons, rust, uv
+from factory.stages.environments.debian.apt_progress import AptProgress
 from factory.stages.environments.debian.contents import Contents
 from factory.stages.environments.debian.packages import (
     BASE_PACKAGES,
@@ -176,7 +177,7 @@ class DebianLayers:
         install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
         commands = [["apt-get", "update"], install, ["apt-get", "clean"], ["sh", "-c", CLEAN]]
         try:
-            change_root(self.store.layout, below, tree, commands, log, network=True)
+            change_root(self.store.layout, below, tree, commands, AptProgress(log), network=True)
         except CommandFailed as error:
             raise EnvironmentSetupError(
                 f"Debian packages {' '.join(packages)}: installation failed:\n{error.output}",
