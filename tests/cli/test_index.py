@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from factory.recipes.loader import RecipeProject
 from factory.store.store import Store
 from tests.support.ledgers import build
 from tests.support.publications import stored
+from tests.support.records import FAILURE
 from tests.support.wheelmaker import make_wheel, release_of, tree_of
 
 
@@ -62,6 +64,15 @@ def test_index_with_unwritable_reports_still_writes_pages(output: Path) -> None:
     with pytest.raises(StoreError, match=r"needed-3\.13\.json: file is damaged"):
         run_index("--output", str(output), "--ledger", str(output.parent / "ledger"))
     assert "needed-1.0-py3-none-any.whl" in (output / "simple/needed/index.html").read_text()
+
+
+def test_failures_of_other_projects_are_not_published(output: Path) -> None:
+    """The store also has those of recipes that someone tries in another project folder."""
+    for name in ("numpy", "cchardet"):
+        Store(output.parent / "cache/store").add_failure(replace(FAILURE, name=name))
+    ledger = output.parent / "ledger"
+    assert run_index("--output", str(output), "--ledger", str(ledger)) == 0
+    assert [path.name for path in ledger.glob("*/failures/*")] == ["numpy-3.13.json"]
 
 
 def test_index_pages_only_equals_full_index(output: Path, capsys: pytest.CaptureFixture[str]) -> None:

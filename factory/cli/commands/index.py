@@ -189,6 +189,7 @@ def publish_and_show(
     store, folder = Store(layout.store), ledger_folder(args, args.output)
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
     shadowing = (each.project for each in projects if each.may_shadow)
+    recipes = {each.recipe for each in projects}  # other project folders use the same store
     terms = Terms(may_shadow=frozenset(shadowing), base=args.url, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two concurrent publishers, the later one writes the pages of both.
@@ -209,7 +210,7 @@ def publish_and_show(
         try:
             history = BuildHistory(
                 records=store.records(),
-                failures=store.failures(),
+                failures=[failure for failure in store.failures() if failure.name in recipes],
                 cache=layout.root,
                 project=project_folder(args.project),
             )
