@@ -12,13 +12,17 @@ ANY = "any"
 _CPYTHON = re.compile(r"cp(\d)(\d+)")
 
 
-@lru_cache(maxsize=1024)
 def needed_glibc(filename: str, floor: str | None) -> str:
     """Return the glibc that a wheel needs: the larger of its tag and of its symbols' floor.
 
     It is ANY without one, and empty for a wheel of another platform.
     """
-    platforms = filename.removesuffix(".whl").rpartition("-")[2].split(".")
+    return _needed_glibc(filename.removesuffix(".whl").rpartition("-")[2], floor)
+
+
+@lru_cache(maxsize=1024)
+def _needed_glibc(platform_tag: str, floor: str | None) -> str:
+    platforms = platform_tag.split(".")
     tags = [glibc for glibc in map(glibc_of, platforms) if glibc is not None]
     if ANY not in platforms and not tags:
         return ""
@@ -33,10 +37,14 @@ def _version(text: str | None) -> tuple[int, int]:
     return (int(parts[1]), int(parts[2])) if parts else (0, 0)
 
 
-@lru_cache(maxsize=1024)
 def accepted_pythons(filename: str) -> str:
     """Return the Pythons that a wheel's tags accept, as in `3.13` or `3.9 or newer`."""
     pythons, abis, _ = filename.removesuffix(".whl").rsplit("-", 3)[1:]
+    return _accepted_pythons(pythons, abis)
+
+
+@lru_cache(maxsize=1024)
+def _accepted_pythons(pythons: str, abis: str) -> str:
     found = dict.fromkeys(_accepted(pythons.split("."), abis.split(".")))
     return ANY if ANY in found else ", ".join(found)
 
