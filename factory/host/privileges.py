@@ -49,7 +49,7 @@ PASSED = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CI", "GITHUB_ACTIONS", "TERM"),
     # A workflow's files for outputs and for the summary of a run, and its repository.
-    *("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_REPOSITORY", "GITHUB_API_URL", "GITHUB_SERVER_URL"),
+    *("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_REPOSITORY", "GITHUB_API_URL"),
 )
 PASSED_PREFIXES = ("FACTORY_", "PIP_", "UV_", "DOCKER_", *cargo.PREFIXES)
 # Without the current folder in the module path: root must not import another user's files from there.

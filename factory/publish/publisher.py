@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,13 @@ class Terms:
     """Options of `publish`.
 
     - `may_shadow`: normalized projects that may have the name of a project of the configured package index.
-    - `base`: address of the folder that the wheels were uploaded to, None where the index holds the files itself.
+    - `bases`: address of the folder that a wheel was uploaded to, by its file name; the index holds the others itself.
     - `mirror`: copy other projects' files into the index instead of linking to them.
     - `address`: address of the index, None if unknown; links to provenance have to be absolute.
     """
 
     may_shadow: frozenset[str] = frozenset()
-    base: str | None = None
+    bases: Mapping[str, str] = field(default_factory=dict)
     mirror: bool = False
     address: str | None = None
 
@@ -88,7 +88,7 @@ def publish(
 
     A candidate is refused, and everything else is published, if its checks passed on no profile or its bytes changed
     after them, if its file name was published with other bytes, if its project has the name of another one on the
-    configured index, or if a dependency can't be resolved.
+    configured index, if its upload is not found, or if a dependency can't be resolved.
 
     A published wheel is resolved again only where its dependencies may have changed, see
     `factory.publish.resolution_cache`; if that fails, a note says so.
@@ -128,12 +128,10 @@ def _describe_built(
     """
     described, unfit = describe_candidates(candidates, known)
     built, refused = admit(described)
-    if terms.base is None:
+    if not terms.bases:
         return built, [], [*unfit, *refused]
-    from factory.publish.remote_files import relocate
-
-    uploaded = relocate(built, terms.base)
-    return uploaded, _note_missing_metadata(built, uploaded), [*unfit, *refused]
+    placed, missing = _relocate(built, terms.bases)
+    return placed, _note_missing_metadata(built, placed), [*unfit, *refused, *missing]
 
 
 def _admit(
@@ -143,6 +141,20 @@ def _admit(
     acceptable, conflicts = _without_conflicts(described, ledger)
     tracked, shadowing = _add_tracked_projects(acceptable, known, terms.may_shadow)
     return [_add_provenance_url(release, terms.address) for release in tracked], [*conflicts, *shadowing]
+
+
+def _relocate(built: Sequence[Release], bases: Mapping[str, str]) -> tuple[Sequence[Release], Sequence[PublishError]]:
+    """Set the address of uploaded releases; leave out those that are not there."""
+    from factory.publish.remote_files import relocate
+
+    placed, missing = [], []
+    for release in built:
+        base = bases.get(release.filename)
+        try:
+            placed.append(release if base is None else relocate(release, base))
+        except PublishError as error:
+            missing.append(error)
+    return placed, missing
 
 
 def _without_conflicts(
@@ -198,12 +210,13 @@ def _add_provenance_url(release: Release, address: str | None) -> Release:
 
 def _note_missing_metadata(built: Sequence[Release], uploaded: Sequence[Release]) -> list[str]:
     """Make a note for each uploaded wheel without METADATA beside it."""
+    has_metadata = {release.filename: release.metadata_sha256 is not None for release in built}
     return [
         f"{after.filename}: METADATA is missing or has other bytes: {after.url}{METADATA_SUFFIX}: installers have to "
         "fetch the whole wheel to read it\n"
         f"  hint: write it with factory publish {after.filename} --write-metadata DIR, upload it, and publish again"
-        for before, after in zip(built, uploaded, strict=True)
-        if before.metadata_sha256 is not None and after.metadata_sha256 is None
+        for after in uploaded
+        if has_metadata[after.filename] and after.metadata_sha256 is None
     ]
 
 

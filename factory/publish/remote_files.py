@@ -19,16 +19,16 @@ from factory.util.redaction import without_secrets
 CHUNK_BYTES = 1 << 20
 
 
-def relocate(releases: Sequence[Release], base: str) -> tuple[Release, ...]:
-    """Return the releases at the address `base`, after fetching and comparing them.
+def relocate(release: Release, base: str) -> Release:
+    """Return a release at the address of its folder, after fetching and comparing it.
 
     METADATA and provenance that are missing there are not offered to installers.
 
     Raises:
-        PublishError: `base` is no URL, or a file is missing there or has other bytes.
+        PublishError: `base` is no URL, or the file is missing there or has other bytes.
     """
     with open_session(read_index_config()) as session:
-        return tuple(_moved(release, f"{base.rstrip('/')}/{quote(release.filename)}", session) for release in releases)
+        return _moved(release, f"{base.rstrip('/')}/{quote(release.filename)}", session)
 
 
 def _moved(release: Release, url: str, session: requests.Session) -> Release:

@@ -26,6 +26,8 @@ COMMANDS = (
     "image",
     "index",
     "publish",
+    "release",
+    "issues",
     "lock",
     "refresh",
     "retain",

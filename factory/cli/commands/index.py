@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -37,6 +37,7 @@ from factory.store.store import Store
 from factory.util.paths import Layout, default_layout
 from factory.util.project import RECIPES_FOLDER, project_folder
 
+NO_BASES: Mapping[str, str] = {}
 NO_HISTORY = "ledger history not verified: the ledger is not in a git repository"
 # The store is read, and the mirror is written.
 NEEDS_CACHE = True
@@ -53,7 +54,7 @@ class _WithoutCache(argparse.Action):
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     configure_publishing(parser)
-    parser.set_defaults(url=None, refuse=parser.error)
+    parser.set_defaults(refuse=parser.error)
     parser.add_argument(
         "names",
         nargs="*",
@@ -176,11 +177,14 @@ def publish_and_show(
     args: argparse.Namespace,
     layout: Layout,
     offered: Sequence[StoredWheel] = (),
+    *,
+    bases: Mapping[str, str] = NO_BASES,
+    refused: Sequence[PublishError] = (),
 ) -> int:
     """Publish the candidates with those of `offered` that they need, write the pages, and print new releases.
 
-    `projects` are those of all recipes, which may permit a name that the package index has. Returns the exit status:
-    not 0 where a candidate was refused.
+    `projects` are those of all recipes, which may permit a name that the package index has. `bases` are the addresses
+    of uploaded wheels, as in Terms. Returns the exit status: not 0 where a candidate was refused, now or before.
     """
     # Imported here: commands that write no pages need neither templates nor the table of licences.
     from factory.publish.sbom import write_sboms
@@ -190,7 +194,7 @@ def publish_and_show(
     ledger, address = Ledger(folder), load_settings(folder.parent).url or None
     shadowing = (each.project for each in projects if each.may_shadow)
     recipes = {each.recipe for each in projects}  # other project folders use the same store
-    terms = Terms(may_shadow=frozenset(shadowing), base=args.url, mirror=args.mirror, address=address)
+    terms = Terms(may_shadow=frozenset(shadowing), bases=bases, mirror=args.mirror, address=address)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two concurrent publishers, the later one writes the pages of both.
     with owned_by_user(args.output, folder), stage as log, ledger.locked():
@@ -218,6 +222,7 @@ def publish_and_show(
             write_sboms(publication.releases, folder, args.output, force=args.force)
         finally:  # published wheels are on the pages even if their reports fail
             write_site(ledger, args.output, force=args.force)
+    publication = replace(publication, refused=(*refused, *publication.refused))
     for note in (*publication.notes, *publication.refused):
         print(f"factory: {note}", file=sys.stderr)
     if args.json:

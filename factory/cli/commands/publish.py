@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     store = Store(layout.store)
     candidates = [find_candidate(path, store) for path in args.wheels]
     if args.write_metadata is None:
-        return publish_and_show(candidates, read_projects(args), args, layout)
+        bases = {each.path.name: args.url for each in candidates if args.url}
+        return publish_and_show(candidates, read_projects(args), args, layout, bases=bases)
     with owned_by_user(args.write_metadata):
         written = [str(write_metadata(each.path, args.write_metadata)) for each in candidates]
     print(json.dumps(written, indent=1) if args.json else "\n".join(written))
