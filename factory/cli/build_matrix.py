@@ -15,7 +15,7 @@ from factory.pipeline.build_plan import make_plan
 from factory.pipeline.job_slots import processors
 from factory.pipeline.run import Run
 from factory.pipeline.selection import Selection
-from factory.pipeline.waves import MAX_GROUPS, Limits
+from factory.pipeline.waves import MAX_GROUPS, START_SECONDS, Limits
 from factory.util.jsonio import save
 
 # GitHub ends a job after 6 hours; the rest is for the cache and the results.
@@ -57,8 +57,20 @@ def print_matrix(selection: Selection, run: Run, args: argparse.Namespace) -> No
     if args.output:
         with owned_by_user(args.output):
             save(args.output, found)
+    run.reporter.line(cost_line(found))
     set_output("waves", json.dumps(_matrix(found)))
     print(json.dumps(_matrix(found), indent=1))
+
+
+def cost_line(found: BuildPlan) -> str:
+    """Return the time of all machines and from the first to the last, with a start-up for each group."""
+    start = START_SECONDS / 60
+    machines = sum(group.minutes + start for group in found.groups)
+    whole = sum(max(group.minutes for group in wave) + start for wave in found.waves)
+    return (
+        f"{len(found.groups)} groups in {len(found.waves)} waves: about {machines:.0f} minutes of machines, "
+        f"{whole:.0f} from start to end"
+    )
 
 
 def _matrix(found: BuildPlan) -> Sequence[Sequence[dict[str, object]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,11 @@ def recipe_set(args: argparse.Namespace) -> RecipeSet:
         RecipeError: there is no project folder.
     """
     return RecipeSet(project_folder(args.project) if "project" in args else Path.cwd(), SOURCE_KINDS)
+
+
+def split_names(words: Sequence[str]) -> list[str]:
+    """Split words at spaces and commas: an input of a workflow has several names, quoted."""
+    return [name for word in words for name in re.split(r"[\s,]+", word) if name]
 
 
 def add_environment_option(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,23 @@ from factory.pipeline.job import prepare_package
 from factory.pipeline.key_changes import changed_parts
 from factory.pipeline.order import StageRunner
 from factory.pipeline.run import Run
+
+# Packages by which the order moves on: more than a sample has, and prime to most numbers of packages.
+SAMPLE_STEP = 7
+# Builds that took longer, in seconds, are in no sample.
+SAMPLE_SECONDS = 3600.0
+
+
+def sample(records: Sequence[BuildRecord], week: int) -> list[BuildRecord]:
+    """Return the newest publishable build of each package, in an order that moves on each week.
+
+    Builds that took longer than an hour are left out. `records` are in order of time.
+    """
+    newest = {record.name: record for record in records if not record.comparison and not record.wheel_of}
+    seconds = {name: sum(run.seconds for run in record.stages) for name, record in newest.items()}
+    quick = [record for name, record in sorted(newest.items()) if seconds[name] < SAMPLE_SECONDS]
+    start = week * SAMPLE_STEP % max(len(quick), 1)
+    return [*quick[start:], *quick[:start]]
 
 
 def rebuild(record: BuildRecord, run: Run, folder: Path) -> RepairedWheel:

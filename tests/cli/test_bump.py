@@ -58,6 +58,21 @@ def test_bump_of_project_that_index_lacks_goes_on(
     assert second == "spam 1.0: newest"
 
 
+def test_fitting_bump_leaves_alone_what_does_not_fit(
+    project: Path, index: IndexServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a nightly run needs it: what a person has to look at holds back nothing."""
+    write(project / "recipes", SMALLEST.replace("spam", "eggs"), "eggs")
+    serve_spam(index, "1.1", word="beans")
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    assert bump.run(parse_arguments(["bump", "--fitting", "--", ""])) == 0
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+    assert "spam 1.0 -> 1.1" in capsys.readouterr().out
+    serve_spam(index, "1.2")
+    assert bump.run(parse_arguments(["bump", "--fitting", "--", "eggs, spam"])) == 0
+    assert 'version = "1.2"' in (project / "recipes/spam/recipe.toml").read_text()
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/simple/", "garbage"])
 def test_bump_without_index_is_an_error(project: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", url)

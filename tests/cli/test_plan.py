@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.cli.build_matrix import cost_line
 from factory.cli.commands import plan, why
 from factory.cli.parser import parse_arguments
 from factory.errors import RecipeError
@@ -109,6 +110,9 @@ def test_matrix_of_plan_is_one_output(
     first, *others = matrix(capsys, "--all", "--output", "plan.json")
     assert first == [{"group": "1-1", "title": "vectors-c, asks", "minutes": 5}]
     assert others == [[]] * 5
+    assert cost_line(load(project / "plan.json", BuildPlan)).startswith(
+        "1 groups in 1 waves: about 10 minutes of machines"
+    )
     (line,) = (project / "outputs").read_text().splitlines()
     assert json.loads(line.removeprefix("waves=")) == [first, *others]
     (group,) = load(project / "plan.json", BuildPlan).groups

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from factory.cli.options import add_plan_options, make_run, readable_recipes
+from factory.cli.options import add_plan_options, make_run, readable_recipes, split_names
 from factory.cli.printable import printable
 from factory.errors import PatchError, SourceError
 from factory.host.ownership import owned_by_user
@@ -23,6 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipe (default: all)")
     parser.add_argument("--check", action="store_true", help="only tell: change no recipe and no patch")
+    parser.add_argument(
+        "--fitting",
+        action="store_true",
+        help="leave alone what needs a person: recipes with a patch that does not apply, or without a source; status 0",
+    )
     add_plan_options(parser)
     parser.add_argument("--json", action="store_true", help="print the versions as JSON")
 
@@ -54,22 +59,24 @@ def run(args: argparse.Namespace) -> int:
     if not args.check:
         chosen.recipes.require_all()  # patches that another recipe needs are kept
     recipes, folder = chosen.recipes, chosen.recipes.folder
-    wanted = [recipes.find(name) for name in args.names] or readable_recipes(chosen)
+    wanted = [recipes.find(name) for name in split_names(args.names)] or readable_recipes(chosen)
     answers = []
     with owned_by_user(folder / "recipes", folder / "patches"):
         for recipe in {each.name: each for each in wanted}.values():
-            answer = _bump(recipe, chosen, write=not args.check)
+            answer = _bump(recipe, chosen, write=not args.check, fitting=args.fitting)
             answers.append(answer)
             if not args.json:
                 print(printable("\n".join(_lines(answer))), flush=True)
     if args.json:
         print(json.dumps([_as_json(answer) for answer in answers], indent=1))
+    if args.fitting:
+        return 0
     if any(answer.refused for answer in answers):
         return SourceError.exit_code
     return PatchError.exit_code if any(answer.failed for answer in answers) else 0
 
 
-def _bump(recipe: Recipe, run: Run, *, write: bool) -> Answer:
+def _bump(recipe: Recipe, run: Run, *, write: bool, fitting: bool) -> Answer:
     from factory.pipeline.bump import apply_bump, find_bump, obstacle
 
     pinned = recipe.source.version
@@ -79,13 +86,13 @@ def _bump(recipe: Recipe, run: Run, *, write: bool) -> Answer:
         with run.stages(recipe.label)("bump") as log:
             found = find_bump(recipe, run, log)
     except SourceError as error:
-        if error.machines_fault:
+        if error.machines_fault and not fitting:
             raise
         return Answer(name=recipe.name, pinned=pinned, newest="", problem=error.message, refused=True)
     if found is None:
         return Answer(name=recipe.name, pinned=pinned, newest=pinned)
     notes: list[str] = []
-    if write:
+    if write and not (fitting and any(fit.reason for fit in found.patches)):
         file = shown_path(recipe.directory / RECIPE_FILE)
         notes = [f"{file}: rewritten", *(f"{file}:{n}: still has {pinned}" for n in apply_bump(found, run))]
     return Answer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from factory.cli.options import (
     add_pythons_option,
     add_toolchains_option,
     make_run,
+    split_names,
     wanted_pythons,
 )
 from factory.model.job import Job
@@ -37,7 +37,7 @@ COMMAND_LINE = "command line"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe: a folder below recipes/; several in one word")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe below recipes/; an empty word: all")
     parser.add_argument("--all", action="store_true", help="all recipes, each for the Pythons that it allows")
     parser.add_argument(
         "--changed-since",
@@ -55,9 +55,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a table of the jobs, or of the values of the named ones."""
-    names = [name for word in args.names for name in re.split(r"[\s,]+", word) if name]
-    if sum(map(bool, (names, args.all, args.changed_since))) != 1:
+    if sum(map(bool, (args.names, args.all, args.changed_since))) != 1:
         args.refuse("give either names of recipes, or --all, or --changed-since REV")
+    names = split_names(args.names)
     chosen = make_run(args)
     if args.github_matrix:
         print_matrix(_selection(names, chosen, args), chosen, args)

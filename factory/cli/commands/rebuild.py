@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from factory.cli.console import print_table
 from factory.cli.options import DEFAULT_MODE, add_environment_option, add_keep_option, make_run
-from factory.errors import NotReproducible, StoreError
+from factory.cli.summary_table import markdown
+from factory.cli.values import count
+from factory.cli.workflow_files import add_summary
+from factory.errors import FactoryError, NotReproducible, RebuildImpossible, StoreError
 from factory.host.ownership import owned_by_user
 from factory.model.record import BuildRecord
-from factory.pipeline.rebuild import rebuild
+from factory.pipeline.rebuild import rebuild, sample
+from factory.pipeline.run import Run
 from factory.pipeline.wheel_diff import Difference, compare_wheels
 from factory.store.store import Store
 from factory.util.atomic_files import copy_atomically
@@ -24,11 +29,16 @@ from factory.util.scratch import own_folder
 
 DEFAULT_OUTPUT = Path("dist/rebuilt")
 NEEDS_ROOT = True
+SAMPLE_HEADINGS = ("package", "version", "result")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", metavar="NAME", help="a built package")
+    parser.set_defaults(refuse=parser.error)
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a built package")
+    parser.add_argument(
+        "--sample", type=count, metavar="N", help="N of the packages that build in an hour, other ones each week"
+    )
     parser.add_argument(
         "--record", metavar="KEY", help="first digits of a build record's key (default: the newest record)"
     )
@@ -43,8 +53,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rebuild the wheel; with --verify, fail if it differs from the recorded one."""
+    if bool(args.name) == bool(args.sample) or (args.sample and args.record):
+        args.refuse("give either NAME, also with --record KEY, or --sample N")
     chosen = make_run(args)
-    record = find_record(args.name, args.record, chosen.store)
+    if args.sample:
+        return _rebuild_sample(args.sample, chosen, args)
+    _rebuild(find_record(args.name, args.record, chosen.store), chosen, args)
+    return 0
+
+
+def _rebuild_sample(number: int, run: Run, args: argparse.Namespace) -> int:
+    """Rebuild some packages; those whose recipe has changed since are passed over.
+
+    Raises:
+        StoreError: nothing was built.
+    """
+    candidates = sample(run.store.records(), datetime.now(UTC).isocalendar().week)
+    if not candidates:
+        raise StoreError("--sample: nothing was built yet", hint="run: factory build NAME")
+    rows: list[tuple[str, str, str]] = []
+    for record in candidates:
+        if len(rows) == number:
+            break
+        try:
+            _rebuild(record, run, args)
+            result = "same bytes" if args.verify else "rebuilt"
+        except RebuildImpossible as error:
+            run.reporter.line(error.message)
+            continue
+        except FactoryError as error:
+            run.reporter.line(str(error))
+            result = error.message
+        rows.append((record.name, record.version, result))
+    print_table(SAMPLE_HEADINGS, rows)
+    add_summary(markdown(SAMPLE_HEADINGS, rows))
+    return 0 if all(result in ("same bytes", "rebuilt") for *_, result in rows) else NotReproducible.exit_code
+
+
+def _rebuild(record: BuildRecord, chosen: Run, args: argparse.Namespace) -> None:
     # The owner is set last: while the scratch folder exists, the wheel is a further name of a file in it.
     scratch = own_folder(chosen.layout.scratch, "rebuild", record.name, keep=args.keep)
     with owned_by_user(args.output), scratch as folder:
@@ -55,7 +101,6 @@ def run(args: argparse.Namespace) -> int:
     if args.verify:
         verify(chosen.store.wheel_path(record), wheel)
         chosen.reporter.line(f"same bytes: sha256 {record.wheel_sha256}")
-    return 0
 
 
 def find_record(name: str, key: str | None, store: Store) -> BuildRecord:
