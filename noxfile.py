@@ -1,8 +1,10 @@
-"""Sessions of nox: `.ci/nox quick`, `lint`, `tests`, `long` and `demo`."""
+"""Sessions of nox: `.ci/nox quick`, `lint`, `tests`, `long`, `demo`, `install` and `workflow-local`."""
 
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 IN_ROOTS = "environment or main_job"
 FAST = f"not ({IN_ROOTS} or long)"
 PARALLEL = ["--numprocesses=auto", "--dist=loadfile"]
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 # Two at a time: one compiles with all processors while the other installs, or waits for one process under QEMU.
 TWO = ["--numprocesses=2", "--dist=loadfile"]
 
@@ -47,6 +50,26 @@ def tests(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """Run the tests that build further packages."""
     run_tests(session, ["-m", "long", *session.posargs])
+
+
+@nox.session(venv_params=["--system-site-packages"] if platform.machine() == "riscv64" else [])
+def install(session: nox.Session) -> None:
+    """Install the `factory` command; on GitHub's runner also for the next steps.
+
+    On riscv64, where the package index lacks wheels, packages of the system are used too.
+    """
+    session.install(".", env=environment())
+    if path := os.environ.get("GITHUB_PATH"):
+        with Path(path).open("a") as file:
+            file.write(f"{session.bin}\n")
+    session.log(f"installed: {session.bin}/factory")
+
+
+@nox.session(name="workflow-local")
+def workflow_local(session: nox.Session) -> None:
+    """Run a workflow of .github/workflows on this machine: `workflow-local -- nightly`."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    session.run("python", "-m", "tests.support.workflows", *session.posargs, env=environment())
 
 
 @nox.session
@@ -87,6 +110,18 @@ def check_style(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports")
     session.run("factory", "lint")
+    session.run("zizmor", "--offline", "--no-progress", "--quiet", ".github")
+    check_workflows(session)
+
+
+def check_workflows(session: nox.Session) -> None:
+    """Run actionlint, where it is installed or Go can build it: the package index has no binary of it."""
+    if shutil.which("actionlint"):
+        session.run("actionlint", external=True)
+    elif shutil.which("go"):
+        session.run("go", "run", ACTIONLINT, external=True)
+    else:
+        session.log("actionlint: skipped: neither it nor Go is installed")
 
 
 def run_tests(session: nox.Session, *runs: Sequence[str]) -> None:

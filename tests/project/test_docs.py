@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 
 from factory.cli.parser import make_parser
 from factory.recipes.loader import RECIPE_FILE, load_recipe
@@ -30,24 +29,9 @@ def factory_lines(document: Path) -> list[str]:
     return [line for line in lines if line.startswith("factory ")]
 
 
-@pytest.mark.parametrize("workflow", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name)
-def test_workflow_is_yaml(workflow: Path) -> None:
-    assert yaml.safe_load(workflow.read_text())["jobs"]
-
-
-def test_workflow_commands_are_valid() -> None:
-    text = "\n".join(path.read_text() for path in (ROOT / ".github/workflows").glob("*.yml"))
-    lines = re.findall(r"(?:run: |; (?:then )?)factory ([^;\n]+)", text)
-    commands = ("setup", "build", "check", "cache")
-    assert len(lines) == sum(text.count(f"factory {command}") for command in commands) >= 4
-    for line in lines:
-        make_parser().parse_args(shlex.split(line))
-
-
-@pytest.mark.parametrize("document", [".github/workflows/builds.yml", "docs/run-a-factory.md"])
-def test_workflow_keeps_cache_of_failed_run(document: str) -> None:
+def test_documented_workflow_keeps_cache_of_failed_run() -> None:
     """`actions/cache` alone saves nothing after a failed step."""
-    steps = re.split(r"^ *- (?=uses: |run: )", (ROOT / document).read_text(), flags=re.MULTILINE)[1:]
+    steps = re.split(r"^ *- (?=uses: |run: )", (ROOT / "docs/run-a-factory.md").read_text(), flags=re.MULTILINE)[1:]
     words = ("actions/cache/restore@", "factory cache import", "factory build", "factory cache export", "cache/save@")
     places = [next((place for place, step in enumerate(steps) if word in step), -1) for word in words]
     assert -1 < places[0] < places[1] < places[2] < places[3] < places[4], places

@@ -13,6 +13,7 @@ from factory.cli.commands.coverage import compare
 from factory.cli.options import recipe_set
 from factory.cli.project_options import add_index_options, ledger_folder
 from factory.cli.status_report import Status, render_status
+from factory.cli.workflow_files import add_summary
 from factory.model.record import BuildFailure
 from factory.publish.build_facts import BuildFact, builds_of, fact_of, failing
 from factory.publish.failures import read_failures
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report; in a workflow, redirect it to $GITHUB_STEP_SUMMARY."""
+    """Print the report; in a workflow, add it to the run's summary."""
     recipes = recipe_set(args).by_name
     store, ledger = Store(default_layout().store), Ledger(ledger_folder(args, args.output))
     names = {canonicalize_name(name) for name in recipes}
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         stacks=compare(coverage.stacks, ledger),
         gathered=coverage.gathered,
     )
+    add_summary(render_status(status))
     print(_as_json(status) if args.json else render_status(status), end="")
     return 0
 
