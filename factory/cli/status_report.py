@@ -34,7 +34,7 @@ class Status:
 def render_status(status: Status) -> str:
     """Return the report."""
     sections = (
-        ("Failing", _failing(status), "Every recipe's last build succeeded, as far as it was built."),
+        ("Failing", _failing(status), "No recipe's last build failed."),
         ("Recipes", _recipes(status), "There is no recipe."),
         ("Slowest builds", _slowest(status), "There is no build."),
         ("Compiler cache", _cache(status), "No build record has ccache's counters."),

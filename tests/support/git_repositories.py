@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import threading
 from base64 import b64encode
@@ -101,8 +102,8 @@ class GitServer:
 
 
 @contextmanager
-def git_served(folder: Path) -> Iterator[GitServer]:
-    """Serve the repositories in a folder by `git http-backend`."""
+def git_served(folder: Path, certificate: Path | None = None) -> Iterator[GitServer]:
+    """Serve the repositories in a folder by `git http-backend`, by https with a certificate."""
     server = GitServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -117,7 +118,11 @@ def git_served(folder: Path) -> Iterator[GitServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         http.daemon_threads = True
-        server.url = f"http://127.0.0.1:{http.server_port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            http.socket = context.wrap_socket(http.socket, server_side=True)
+        server.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{http.server_port}"
         threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         http.shutdown()
@@ -153,7 +158,7 @@ def _answer(request: BaseHTTPRequestHandler, folder: Path, server: GitServer) ->
     headers = [line.decode().partition(": ") for line in head.split(b"\r\n") if line]
     status = next((value for name, _, value in headers if name == "Status"), "200 OK")
     request.send_response(int(status.partition(" ")[0]))
-    for name, _, value in headers:
+    for name, _, value in (*headers, ("Content-Length", "", str(len(body)))):
         request.send_header(name, value)
     request.end_headers()
     request.wfile.write(body)

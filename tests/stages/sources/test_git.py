@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,10 @@ from factory.stages.sources.fetch import fetch
 from factory.stages.sources.git import GitSource
 from factory.stages.sources.identity import identity
 from factory.stages.sources.metadata import read_without_fetch
+from factory.store.cache_export import export_cache
+from factory.store.cache_import import import_cache
+from factory.util.paths import Layout
+from tests.support.bad_servers import BadServer, Write, bad_server, head, make_certificate
 from tests.support.folder_server import folder_served
 from tests.support.git_repositories import (
     DATE,
@@ -245,6 +251,63 @@ def test_login_of_netrc_is_for_its_host_alone(
     assert {authorization for _, authorization in server.requests} == {None}
     assert "s3cret" not in log.text + str(caught.value)
     assert not [path for path in tmp_path.rglob(".netrc") if "home" not in path.parts[-2:-1]]
+
+
+def test_certificates_of_the_machine_count(
+    repository: GitRepository, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = make_certificate(tmp_path)
+    with git_served(repository.folder.parent, certificate) as server:
+        source = pin(repository, url=f"{server.url}/spam")
+        assert "certificate" in refusal(source, tmp_path, log).message
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        tree_of(source, tmp_path, log)
+
+
+def test_redirect_from_https_to_http_is_refused(
+    repository: GitRepository, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with git_served(repository.folder.parent) as plain:
+
+        def redirect(_server: BadServer, path: str, write: Write) -> None:
+            write(head(f"Location: {plain.url}{path}", "Content-Length: 0", status="302 Found"))
+
+        with bad_server(redirect, certificate) as server:
+            found = refusal(pin(repository, url=f"{server.url}/spam"), tmp_path, log)
+    assert re.search('Protocol "http" .*disabled', found.message)
+    assert plain.requests == []
+
+
+def test_proxy_of_the_machine_is_used(
+    repository: GitRepository, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is only known to the proxy, which wants a login."""
+    asked: list[str | None] = []
+
+    def forward(server: BadServer, path: str, write: Write) -> None:
+        asked.append(server.requests[-1][1].get("Proxy-Authorization"))
+        asks = ("Proxy-Authenticate: Basic", "407 Unauthorized") if asked[-1] is None else ("X: x", "502 Bad Gateway")
+        write(head("Content-Length: 0", asks[0], status=asks[1]))
+
+    with bad_server(forward) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "http://me:s3cret-w0rd@"))
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        found = refusal(pin(repository, url="http://git.example/spam"), tmp_path, log)
+    assert asked[1] == f"Basic {b64encode(b'me:s3cret-w0rd').decode()}"
+    assert "s3cret" not in f"{found}{log.text}"
+
+
+def test_exported_cache_has_the_commit(repository: GitRepository, tmp_path: Path, log: MemoryLog) -> None:
+    source = pin(repository)
+    first, second = Layout(tmp_path / "first"), Layout(tmp_path / "second")
+    tree = fetch(source, first.downloads, tmp_path / "out", log)
+    export_cache(first, tmp_path / "exported", ["downloads"], print)
+    import_cache(second, tmp_path / "exported", print)
+    shutil.rmtree(repository.folder)
+    assert fetch(source, second.downloads, tmp_path / "again", log).sha256 == tree.sha256
 
 
 def test_unreachable_server_is_the_machines_fault(repository: GitRepository, tmp_path: Path, log: MemoryLog) -> None:
