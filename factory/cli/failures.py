@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import sys
+from pathlib import Path
 
 from factory.cli.annotations import annotate
 from factory.cli.printable import printable
@@ -19,6 +20,7 @@ CORRECT = "correct this path, in an option, a recipe or FACTORY_CACHE"
 TRACEBACK = "FACTORY_TRACEBACK"
 REPORT = f"this may be a bug: set {TRACEBACK}=1 to see where it happens, and report it"
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_FOLDER = (errno.ENOTDIR, errno.EEXIST)
 
 
 def report(error: FactoryError, *, as_json: bool) -> int:
@@ -51,6 +53,13 @@ def explain(error: OSError) -> FactoryError:
         what, hint = f"{type(error).__name__}: {error}", REPORT
     elif error.errno in FORBIDDEN:
         what, hint = f"{os.fsdecode(name)}: cannot be read or written: {error.strerror}", PERMIT
+    elif error.errno in NO_FOLDER:
+        what, hint = f"{_file_in(Path(os.fsdecode(name)))}: not a folder", CORRECT
     else:
         what, hint = f"{os.fsdecode(name)}: cannot be used: {error.strerror}", CORRECT
     return StoreError(what, hint=hint)
+
+
+def _file_in(path: Path) -> Path:
+    """Return the part of a path that is no folder."""
+    return next((each for each in reversed((path, *path.parents)) if each.exists() and not each.is_dir()), path)

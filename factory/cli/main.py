@@ -18,6 +18,7 @@ from factory.errors import FactoryError
 from factory.host.privileges import become_root, owns_cache
 from factory.host.secrets import learn_secrets
 from factory.util.full_disk import FULL
+from factory.util.paths import default_layout, require_folder
 
 UMASK = 0o022
 
@@ -41,6 +42,8 @@ def _run(args: argparse.Namespace) -> int:
     os.umask(UMASK)
     as_json = getattr(args, "json", False)
     try:
+        if args.needs_root or args.needs_cache:
+            require_folder(default_layout().root)
         if args.needs_root or (args.needs_cache and not owns_cache()):
             become_root()
         learn_secrets()

@@ -74,6 +74,8 @@ def build_each(
 
     Without `others`, dependencies are only taken from the store: another machine builds them.
     """
+    for name, _ in wanted:
+        require_script(run.recipes.find(name))
     planned = plan_each(wanted, run.recipes.by_name, lambda recipe: describe(recipe, run), toolchains)
     named = {(canonicalize_name(run.recipes.find(name).name), python) for name, python in wanted}
     jobs = {job.id: job for job in planned}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from factory.errors import StoreError
+
 CACHE_VARIABLE = "FACTORY_CACHE"
 SHORT_KEY = 16
 
@@ -92,6 +94,17 @@ def shown_path(path: Path) -> Path:
     """Return a path as people write it in the current folder."""
     path = path.resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def require_folder(cache: Path) -> None:
+    """Require that the cache's folder is one, or can be made.
+
+    Raises:
+        StoreError: it is a file, or below one.
+    """
+    first = next(path for path in (cache, *cache.parents) if os.path.lexists(path))
+    if not first.is_dir():
+        raise StoreError(f"{first}: not a folder, for the cache", hint=f"set {CACHE_VARIABLE} to a folder")
 
 
 def default_layout() -> Layout:

@@ -61,6 +61,13 @@ def test_wrong_command_line_with_json_is_json(line: str, capsys: pytest.CaptureF
     assert answer["hint"].endswith(" --help")
 
 
+def test_profile_belongs_to_the_shell_of_a_check(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["shell", "numpy", "--profile", "k1"])
+    assert caught.value.code == 2
+    assert "--profile: not allowed without argument --check" in capsys.readouterr().err
+
+
 def test_module_of_the_package_is_the_command() -> None:
     shown = subprocess.run([sys.executable, "-m", "factory", "--version"], capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("factory ")

@@ -16,7 +16,6 @@ from factory.cli.options import (
     run_for_python,
     run_for_recipe,
 )
-from factory.errors import PrerequisiteMissing
 from factory.model.protocols import Command
 from factory.model.target import PROFILES
 from factory.pipeline.check import PackageCheck, stored_needs
@@ -34,6 +33,7 @@ CHECKS = f"the check is: {' '.join(CHECK)}"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.set_defaults(refuse=parser.error)
     parser.add_argument("name", metavar="NAME", help="a package; its source tree is /build/src")
     parser.add_argument(
         "--check", action="store_true", help=f"open the check's root, with the package installed; {CHECKS}"
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         return _in_check(args, words, chosen)
     if args.profile:
-        raise PrerequisiteMissing("--profile: of checks only", hint="add --check")
+        args.refuse("argument --profile: not allowed without argument --check")
     prepared = prepare_package(canonicalize_name(args.name), chosen, args.toolchain)
     with debug_root(prepared, chosen) as root:
         return root.interact(Command(words, network=args.network))
