@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from factory.board import finder
 from factory.errors import CommandFailed
 from factory.publish.index_files import write_simple
 from factory.publish.server import serve
+from factory.publish.simple_api import pip_options, trusted_host
 from factory.util.atomic_files import sha256_of
 from factory.util.process import run
 from tests.support.clients import FOR_RISCV, UV_FOR_RISCV, pip, uv
@@ -100,3 +102,34 @@ def test_pip_refuses_a_wheel_whose_bytes_changed_on_the_way(index: Path, tmp_pat
     with pytest.raises(CommandFailed) as caught:
         pip("install", f"--index-url={(forged / 'simple').as_uri()}", f"--target={tmp_path / 'site'}", "pure-lib")
     assert "HASHES" in caught.value.output
+
+
+def test_pip_takes_an_http_index_elsewhere_with_its_options_only(index: Path, tmp_path: Path) -> None:
+    """To pip, 0.0.0.0 is another machine; connections to it reach this one."""
+    with serve(index) as base:
+        url = f"{base.replace('127.0.0.1', '0.0.0.0')}/simple/"
+        with pytest.raises(CommandFailed) as caught:
+            pip("download", "--index-url", url, "--dest", str(tmp_path), "pure-lib")
+        assert "not a trusted or secure host" in caught.value.output
+        pip("download", *pip_options(url).split(), "--dest", str(tmp_path), "pure-lib")
+    assert [path.name for path in tmp_path.iterdir()] == ["pure_lib-2.0-1-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://board.example:8000/simple/", "board.example"),
+        ("http://192.168.1.7/simple/", "192.168.1.7"),
+        ("http://[fe80::1]:8000/simple/", "fe80::1"),
+        ("https://wheels.example/simple/", ""),
+        ("http://localhost:8000/simple/", ""),
+        ("http://127.0.0.1/simple/", ""),
+        ("http://[::1]:8000/simple/", ""),
+        ("file:///srv/index/simple/", ""),
+        ("URL/simple/", ""),
+    ],
+)
+def test_trusted_host_is_that_of_http_on_another_machine(url: str, host: str) -> None:
+    assert trusted_host(url) == host
+    trusting = f"--index-url {url} --trusted-host {host}"
+    assert finder._pip_options(url) == pip_options(url) == (trusting if host else f"--index-url {url}")

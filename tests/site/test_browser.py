@@ -20,6 +20,7 @@ from factory.site.writer import write_site
 from tests.support.boards import SAMPLES
 from tests.support.browser import Browser, axe_source, chromium
 from tests.support.ledgers import make_coverage, make_ledger, pin
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.environment
 
@@ -148,7 +149,7 @@ def test_copy_button_copies_the_command(browser: Browser, secure: bool) -> None:
     assert page.run("return isSecureContext") is secure
     button = element(page, "#panel-pip button")
     button.click()
-    assert button.text == "Copied"
+    wait_until(lambda: button.text == "Copied", seconds=5)
     command = element(page, "#panel-pip code").text
     page.open("boards/")
     field = element(page, "#cpuinfo")
