@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factory.publish.release import Built
+from factory.publish.reports import About
+from factory.site.project_facts import links_of
 from factory.site.projects import Project, VersionFiles
 from factory.site.wheel_needs import ANY
 from factory.site.wheels import Wheel
@@ -16,13 +18,19 @@ FORMAT = 2
 def project_json(project: Project, since: Mapping[str, str]) -> str:
     """Return a project as JSON; `format` is the version of this form.
 
-    Addresses of files in the index are relative to the JSON file. `since` has the first version with the project's own
-    riscv64 wheels, for each Python for which it is known.
+    Addresses of files in the index are relative to the JSON file. Requirements, links and modules are those of the
+    current version. `since` has the first version with the project's own riscv64 wheels, for each Python for which it
+    is known.
     """
+    report = project.report
+    about = (report.about if report else None) or About()
     content = {
         "format": FORMAT,
         "name": project.name,
         "summary": project.summary,
+        "requires": about.requires,
+        "links": links_of(about),
+        "modules": about.modules,
         "states": project.states,
         "upstream_since": since,
         "versions": [_version(each) for each in project.versions],

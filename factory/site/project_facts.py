@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from factory.model.markers import marker_environment
 from factory.model.target import PYTHONS
+from factory.publish.release import URL
 from factory.publish.reports import About
 
 # Names to import, and other names, of projects of which no wheel may be at hand.
@@ -78,6 +79,11 @@ def _applies(requirement: Requirement, extra: str) -> bool:
 def _extras(requirement: Requirement) -> Iterator[str]:
     named = re.findall(r"""extra\s*==\s*["']([^"']+)["']""", str(requirement.marker))
     yield from (extra for extra in dict.fromkeys(named) if _applies(requirement, extra))
+
+
+def links_of(about: About) -> Mapping[str, str]:
+    """Return the addresses by label; a ledger may have been edited by hand."""
+    return {label: url for label, url in about.links.items() if URL.fullmatch(url)}
 
 
 def search_words(project: str, about: About | None) -> str:

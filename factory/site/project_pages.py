@@ -13,7 +13,7 @@ from factory.site.feeds import project_feed
 from factory.site.inputs import Site
 from factory.site.json_api import project_json
 from factory.site.macro_cache import Values, fill_macro
-from factory.site.project_facts import dependencies_of
+from factory.site.project_facts import dependencies_of, links_of
 from factory.site.projects import Project, VersionFiles, failure_log_name
 from factory.site.templating import frame, render
 from factory.site.wheel_section import RESULTS, wheel_facts, wheel_section
@@ -62,6 +62,7 @@ def _project_page(project: Project, site: Site) -> str:
         "wheel": wheel,
         "about": report,
         "dependencies": dependencies_of(report.about) if report and report.about else None,
+        "links": links_of(report.about) if report and report.about else {},
         "facts": wheel_facts(wheel) if wheel else None,
         "states": project.states,
         "pythons": pythons,

@@ -18,10 +18,11 @@ from msgspec import structs
 from pypi_simple import ProjectPage
 
 from factory.errors import PublishError
+from factory.model.artifacts import SourceOrigin
 from factory.publish.failures import write_failures
 from factory.publish.ledger import Ledger
 from factory.publish.release import Built, Release
-from factory.publish.reports import WheelReport, read_reports, report_path, write_report
+from factory.publish.reports import About, WheelReport, read_reports, report_path, write_report
 from factory.publish.safe_text import UNSAFE, load_sanitized, sanitize
 from factory.publish.server import serve
 from factory.publish.wheel_filename import parse_filename
@@ -53,10 +54,12 @@ def project_with(text: str) -> Project:
         baseline=text,
         toolchain={text: text},
         requirements=(text, text),
-        patches=tuple(structs.replace(patch, name=text, upstream_status=text) for patch in plain.patches),
+        patches=tuple(structs.replace(patch, name=text, upstream_status=text, sha256=text) for patch in plain.patches),
         stages=tuple(structs.replace(stage, name=text) for stage in plain.stages),
         logs=tuple(structs.replace(log, stage=text, python=text) for log in plain.logs),
         recipe=text,
+        recipe_sha256=text,
+        sources=(SourceOrigin(kind=text, urls=("https://git.example/x",), folder=text, commit=text, tag=text),),
         checks=(structs.replace(plain.checks[0], profile=text, python=text, shown=text),),
         contents=structs.replace(
             CONTENTS,
@@ -66,7 +69,13 @@ def project_with(text: str) -> Project:
         ),
     )
     one = release(ALPHA, requires_python=text, yanked=text, uploaded=None)
-    words = as_read(report(ALPHA, summary=text, license=text, build=made))
+    about = About(
+        requires=(f"!{text}",),  # no requirement, whatever the text
+        links={text: "https://git.example/x", "Evil": text},
+        modules=(text,),
+        keywords=(text,),
+    )
+    words = as_read(report(ALPHA, summary=text, license=text, build=made, about=about))
     failure = replace(FAILURE, version=text, python=text, stage=text, finished=text, message=text)
     return make_project(
         "alpha", [one], {ALPHA: words}, [convert(load_sanitized(dumps(failure).encode()), type(failure))]

@@ -318,6 +318,8 @@ def feed_ids(made: Mapping[str, str], project: str) -> list[str]:
 def test_project_json_has_states_and_files(tmp_path: Path) -> None:
     entry = json.loads(pages(make_ledger(tmp_path))["project/alpha/index.json"])
     assert entry["states"]["3.13"] == {"kind": "built", "version": "1.10", "profiles": 2, "repacked": False}
+    assert (entry["requires"][0], entry["modules"]) == ("plain-text>=1", ["alpha_module"])
+    assert entry["links"]["Source"] == "https://git.example/alpha"
     (file,) = entry["versions"][0]["files"]
     assert (file["filename"], file["profiles"], file["glibc"]) == (ALPHA_NEXT, ["rv64gc", "k1"], "2.38")
     assert (file["sbom"], file["repacked_from"]) == (f"../../files/{ALPHA_NEXT}.cdx.json", None)

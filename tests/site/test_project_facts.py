@@ -6,7 +6,7 @@ import pytest
 
 from factory.publish.reports import About
 from factory.site.language_models import MEMORIES, largest_model
-from factory.site.project_facts import dependencies_of, search_words
+from factory.site.project_facts import dependencies_of, links_of, search_words
 from factory.site.wheel_needs import accepted_pythons, needed_glibc
 
 
@@ -29,6 +29,11 @@ def test_dependencies_are_those_of_riscv64() -> None:
         ("no requirement at all", ""),
     ]
     assert {extra: [each.text for each in wanted] for extra, wanted in found.extras.items()} == {"speed": ["pure"]}
+
+
+def test_links_of_a_ledger_are_web_addresses() -> None:
+    links = {"Source": "https://git.example/x", "Evil": "javascript:alert(1)", "Odd": 'https://x.example/"onclick='}
+    assert links_of(About(links=links)) == {"Source": "https://git.example/x"}
 
 
 def test_search_words_are_modules_keywords_and_aliases() -> None:
