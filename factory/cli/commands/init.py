@@ -12,7 +12,10 @@ from factory.util.paths import shown_path
 from factory.util.project import INDEX_FOLDER, PATCHES_FOLDER, RECIPES_FOLDER
 
 SITE = """\
-# The index's title, and its address if it has one: url = "https://wheels.example"
+# The title of the index's pages. Its address, the page of its recipes, and the page for reports and requests:
+# url = "https://wheels.example"
+# repository = "https://git.example/wheels"
+# issues = "https://git.example/wheels/issues"
 title = "riscv64 wheels"
 """
 UPSTREAM = """\
