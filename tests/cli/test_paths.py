@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +119,38 @@ def test_odd_cache_gives_an_error_and_no_traceback(
     if path.startswith("file") and line != "doctor":
         assert (status, shown.out) == (StoreError.exit_code, "")
         assert "file: not a folder, for the cache" in shown.err
+
+
+# Runs each line, in a process that has no more rights than the files' modes give it.
+WITHOUT_RIGHTS = """
+import io, sys
+from contextlib import redirect_stderr, redirect_stdout
+from factory.cli.main import main
+for line in sys.argv[1:]:
+    shown = io.StringIO()
+    try:
+        with redirect_stdout(shown), redirect_stderr(shown):
+            main(line.split())
+    except SystemExit:
+        pass
+    if "this may be a bug" in shown.getvalue():
+        print(line, shown.getvalue())
+"""
+OVERRIDES = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+
+def test_forbidden_paths_give_errors_and_no_traceback(project: Path) -> None:
+    forbidden = project / "forbidden"
+    forbidden.mkdir()
+    (forbidden / "file").write_text("")
+    forbidden.chmod(0)
+    lines = [line.replace("{}", path) for line in LINES for path in ("forbidden", "forbidden/file")]
+    command = [*(OVERRIDES if os.geteuid() == 0 else ()), sys.executable, "-c", WITHOUT_RIGHTS, *lines]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        forbidden.chmod(0o700)
+    assert (tried.returncode, tried.stdout) == (0, ""), tried.stderr[-3000:]
 
 
 def test_every_option_with_a_path_is_tried() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from factory.cli.parser import make_parser
 from factory.errors import PrerequisiteMissing
-from factory.host.privileges import become_root
+from factory.host.privileges import become_root, owns_cache
 
 
 @pytest.fixture
@@ -98,3 +98,9 @@ def test_become_root_as_root_returns(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     become_root()
+
+
+def test_cache_of_another_user_is_not_owned(unprivileged_user: Path) -> None:
+    assert owns_cache()
+    (unprivileged_user / "cache").mkdir()
+    assert owns_cache() is ((unprivileged_user / "cache").stat().st_uid == 1000)

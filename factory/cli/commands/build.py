@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
             raise
         chosen.reporter.line(f"{error.message}\nthe next wave resumes this group")
     if args.json:
-        print(dumps(tuple(records)), end="")
+        print(json.dumps([_as_json(record, chosen.store) for record in records], indent=1))
     else:
         print_wheels(records, chosen.store)
         wheels = len({record.wheel_sha256 for record in records})
@@ -120,6 +121,10 @@ def find_group(plan: Path, name: str) -> PlannedGroup:
 
 def _limited(seconds: int | None) -> AbstractContextManager[object]:
     return nullcontext() if seconds is None else cancellation.time_limit(seconds, TimeLimitReached)
+
+
+def _as_json(record: BuildRecord, store: Store) -> dict[str, object]:
+    return {**json.loads(dumps(record)), "path": str(store.wheel_path(record))}
 
 
 def print_wheels(records: Sequence[BuildRecord], store: Store) -> None:
