@@ -13,7 +13,7 @@ from factory.recipes.loader import MODELS_FILE, RECIPE_FILE
 from factory.stages.sources.metadata import PYPROJECT
 
 # Files that commands find by their names: `factory bench` reads these two.
-KNOWN = frozenset({RECIPE_FILE, "bench.py", "kernels", "README.md", "__pycache__"})
+KNOWN = frozenset({RECIPE_FILE, "bench.py", "kernels", "tokens.py", "README.md", "__pycache__"})
 
 
 def unused_files(recipes: Collection[Recipe]) -> Iterator[Finding]:
