@@ -1,4 +1,4 @@
-"""Selection of recipes: all, or those that a change of the checkout touches."""
+"""Selection of recipes: all, or those that a change of the project touches."""
 
 from __future__ import annotations
 
