@@ -34,8 +34,17 @@ def report(error: FactoryError, *, as_json: bool) -> int:
 
 
 def print_json(error: FactoryError) -> None:
-    """Print an error as JSON."""
-    print(json.dumps(as_object(error), indent=1))
+    """Print an error as JSON, if its reader is still there."""
+    try:
+        print(json.dumps(as_object(error), indent=1), flush=True)
+    except OSError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Let nothing more fail to be printed, as Python does at its end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def as_object(error: FactoryError) -> dict[str, str]:

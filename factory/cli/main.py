@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from factory.cli import completion
-from factory.cli.failures import TRACEBACK, explain, report
+from factory.cli.failures import TRACEBACK, discard_output, explain, report
 from factory.cli.parser import make_parser, parse_arguments
 from factory.errors import FactoryError
 from factory.host.privileges import become_root, owns_cache
@@ -57,13 +57,13 @@ def _run(args: argparse.Namespace) -> int:
         report(FactoryError("interrupted", hint="run the same command again to resume"), as_json=as_json)
         return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
         return 0
     except OSError as error:
         if TRACEBACK in os.environ:
             raise
         if error.errno in FULL and error.filename is None:  # what is printed goes to a file there
-            _discard_output()
+            discard_output()
         return report(explain(error), as_json=as_json)
 
 
@@ -72,12 +72,6 @@ def _show_all_names() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _discard_output() -> None:
-    """Let nothing more fail to be printed, as Python does at its end."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

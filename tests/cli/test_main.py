@@ -157,6 +157,15 @@ def test_short_output_that_cannot_be_printed(target: str, status: int) -> None:
     assert "Exception ignored" not in finished.stderr
 
 
+@pytest.mark.parametrize("target", ["/dev/full", ">(true)"])
+def test_error_as_json_that_cannot_be_printed(target: str) -> None:
+    command = f"{sys.executable} -m factory.cli plan no-such-recipe --json > {target}"
+    finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert finished.returncode == errors.RecipeError.exit_code
+    assert "Traceback" not in finished.stderr
+    assert "Exception ignored" not in finished.stderr
+
+
 def test_output_into_a_closed_pipe_is_no_failure() -> None:
     command = f"{sys.executable} -m factory.cli doctor --json | true"
     finished = subprocess.run(
