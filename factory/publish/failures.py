@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from factory.model.record import BuildFailure
-from factory.publish.logs import clean_log
+from factory.publish.logs import clean_log, is_log
 from factory.publish.reports import ledger_files, read_ledger_file
 from factory.publish.safe_text import sanitize
 from factory.util.atomic_files import write_if_changed
@@ -59,7 +59,7 @@ def _continued(path: Path, failure: BuildFailure, succeeded: Mapping[tuple[str, 
 def _write_log(path: Path, failure: BuildFailure, cache: Path | None) -> None:
     """Write the end of a failure's log; without the log, one of an earlier failure is removed."""
     source = None if cache is None or not failure.log else cache / failure.log
-    if cache is not None and source is not None and source.is_file():
+    if cache is not None and source is not None and is_log(source, cache):
         text = clean_log(source.read_text(encoding="utf-8", errors="replace"), cache)
         write_if_changed(path, _end_of(text).encode())
     elif failure.finished != _finished(path.with_suffix(".json")):

@@ -15,7 +15,7 @@ from factory.model.record import BuildRecord
 from factory.publish.reports import Log
 from factory.publish.safe_text import sanitize
 from factory.util.atomic_files import changed_at, sha256_of, write_if_changed
-from factory.util.paths import short
+from factory.util.paths import Layout, short
 from factory.util.redaction import redact
 
 PUBLISHED = ("build", "check")
@@ -54,7 +54,7 @@ def write_logs(
     """
     if not records and not force and _all_written(filename, known, files):
         return tuple(known)
-    sources = _sources(records)
+    sources = _sources(records, cache)
     before = {(log.stage, log.python): log for log in known}
     logs = (
         _write(filename, key, sources.get(key), before.get(key), files, cache, force=force)
@@ -67,7 +67,15 @@ def _all_written(filename: str, logs: Iterable[Log], files: Path) -> bool:
     return all(changed_at(f"{files}/{log_name(filename, log)}") for log in logs)
 
 
-def _sources(records: Iterable[BuildRecord]) -> Mapping[_LogKey, Path]:
+def is_log(path: Path, cache: Path) -> bool:
+    """Report whether a path is that of a log in the cache's folder of logs, also after links.
+
+    Records and failures may come from another machine, and a log is published: it must be no other file of this one.
+    """
+    return path.is_file() and path.resolve().is_relative_to(Layout(cache).logs.resolve())
+
+
+def _sources(records: Iterable[BuildRecord], cache: Path) -> Mapping[_LogKey, Path]:
     """Map logs to their files; skip files of old records that other builds share."""
     return {
         (run.stage, record.target.python if run.stage == "check" else ""): run.log
@@ -75,7 +83,7 @@ def _sources(records: Iterable[BuildRecord]) -> Mapping[_LogKey, Path]:
         for run in record.stages
         if run.stage in PUBLISHED
         and run.log.parent.name in {short(record.key), short(record.wheel_of)}
-        and run.log.is_file()
+        and is_log(run.log, cache)
     }
 
 

@@ -54,6 +54,26 @@ def test_log_shared_with_other_builds_is_not_published(tmp_path: Path) -> None:
     assert write(tmp_path, replace(made, stages=(replace(made.stages[0], log=shared),))) == ()
 
 
+@pytest.mark.parametrize("how", ["path", "link", "dots"])
+def test_other_file_of_the_machine_is_not_published_as_log(tmp_path: Path, how: str) -> None:
+    """A record of another machine may name any file, and the key that its folder has to have."""
+    secret = tmp_path / "home" / short(KEY) / "credentials"
+    secret.parent.mkdir(parents=True)
+    secret.write_text("a secret of the job that publishes\n")
+    made = logged(tmp_path / "cache")
+    (stage,) = made.stages
+    if how == "path":
+        made = replace(made, stages=(replace(stage, log=secret),))
+    elif how == "dots":
+        odd = tmp_path / "cache/logs/../../home" / short(KEY) / "credentials"
+        made = replace(made, stages=(replace(stage, log=odd),))
+    else:
+        stage.log.unlink()
+        stage.log.symlink_to(secret)
+    assert write(tmp_path / "cache", made) == ()
+    assert not (tmp_path / "cache/files").exists()
+
+
 def test_log_stays_after_its_store_is_gone(tmp_path: Path) -> None:
     known = write(tmp_path, logged(tmp_path))
     assert write(tmp_path, known=known) == known

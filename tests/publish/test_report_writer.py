@@ -7,6 +7,8 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
 from factory.model.artifacts import AppliedPatch, LibraryOrigin, RepairedWheel
 from factory.model.record import AuditSummary, BuildRecord, DispatchedLibrary
 from factory.publish.failures import read_failure_logs, read_failures
@@ -162,10 +164,25 @@ def test_failure_in_ledger_has_the_end_of_its_log(tmp_path: Path) -> None:
     assert read_failure_logs(tmp_path / "ledger", "demo") == {}
 
 
+@pytest.mark.parametrize("log", ["/proc/self/environ", "../secret", "logs/../secret", "logs/link"])
+def test_other_file_is_not_published_as_log_of_a_failure(tmp_path: Path, log: str) -> None:
+    """A failure of another machine may name any file."""
+    cache = tmp_path / "cache"
+    (cache / "logs").mkdir(parents=True)
+    for folder in (tmp_path, cache):
+        (folder / "secret").write_text("a secret of the job that publishes\n")
+    (cache / "logs/link").symlink_to(tmp_path / "secret")
+    store = Store(cache / "store")
+    store.add_failure(replace(FAILURE, log=log))
+    write([], store, cache)
+    assert list(tmp_path.glob("**/ledger/**/*.log")) == []
+
+
 def test_log_of_a_fixed_failure_is_removed(tmp_path: Path) -> None:
     store, path = Store(tmp_path / "store"), make_wheel(tmp_path, "demo")
-    (tmp_path / "build.log").write_text("no\n")
-    store.add_failure(replace(FAILURE, log="build.log"))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/build.log").write_text("no\n")
+    store.add_failure(replace(FAILURE, log="logs/build.log"))
     write([], store, tmp_path)
     write([stored(store, path, audited())], store, tmp_path)
     assert not (tmp_path / "ledger/demo/failures").exists()

@@ -219,8 +219,9 @@ def test_version_page_links_to_sources_on_no_index(tmp_path: Path) -> None:
 def test_failed_build_links_to_its_log(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     assert "Log of the stage" not in pages(ledger)["builds/index.html"]
-    (tmp_path / "build.log").write_text("vec.c: no\n")
-    write_failures(ledger.folder, [replace(FAILURE, log="build.log")], cache=tmp_path)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/build.log").write_text("vec.c: no\n")
+    write_failures(ledger.folder, [replace(FAILURE, log="logs/build.log")], cache=tmp_path)
     made = pages(ledger)
     assert made["project/broken/failed-broken-3.13.txt"] == "vec.c: no\n"
     assert '<a href="failed-broken-3.13.txt">Log of the stage</a>' in made["project/broken/index.html"]
