@@ -53,6 +53,8 @@ AREAS: Mapping[str, Area] = {
 }
 # Large areas, which are made or downloaded again if they are missing.
 ON_REQUEST = ("downloads", "layers")
+# What publishing reads: nothing that is executed.
+RESULTS = ("logs", "store/wheels", "store/records", "store/failures")
 _UNFINISHED = (".lock", ".part", ".partial", ".source", ".tmp")
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,9 @@ PARTIAL = ".importing"
 # Its time is that of the last import.
 MARK = "imported"
 SUFFIX = ".tar.zst"
+_NAME = re.compile(r"(?a)[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_HASH = re.compile(r"(?a)[0-9a-f]{64}")
+_WHEEL = re.compile(r"(?a)[\w.+!-]+\.whl")
 _BELONGS = {Items.FILES: is_file, Items.TREES: is_tree}
 
 
@@ -44,8 +48,8 @@ class Imported:
     kept: int
 
 
-def import_cache(layout: Layout, source: Path, report: Report) -> Sequence[Imported]:
-    """Merge an exported file into the cache; report each job and layer that is not imported.
+def import_cache(layout: Layout, source: Path, report: Report, areas: Collection[str] = AREAS) -> Sequence[Imported]:
+    """Merge the `areas` of an exported file into the cache; report each job and layer that is not imported.
 
     Raises:
         StoreError: the file is damaged, unsafe, or of a newer factory, or the disk is full; nothing was imported.
@@ -55,7 +59,7 @@ def import_cache(layout: Layout, source: Path, report: Report) -> Sequence[Impor
         _discard_partial(layout)
         try:
             with _errors_named(source):
-                _unpack(source, layout)
+                _unpack(source, layout, areas)
             merged = [
                 _merge(name, area, layout, report) for name, area in AREAS.items() if _partial(area, layout).is_dir()
             ]
@@ -117,7 +121,7 @@ def _refused(source: Path, cause: str) -> StoreError:
     )
 
 
-def _unpack(source: Path, layout: Layout) -> None:
+def _unpack(source: Path, layout: Layout, areas: Collection[str]) -> None:
     unpacker = _Unpacker(source=source, layout=layout)
     with (
         source.open("rb") as file,
@@ -131,7 +135,11 @@ def _unpack(source: Path, layout: Layout) -> None:
                 if _note(tar, info).get("members") != unpacker.members:
                     raise _refused(source, "damaged: its number of members differs from the stated one")
                 break
-            unpacker.add(info, tar)
+            area = area_of(info.name)
+            if area is None or area in areas:
+                unpacker.add(info, tar)
+            else:
+                unpacker.members += 1
         else:
             raise _refused(source, "truncated: its last member is missing")
     unpacker.finish()
@@ -245,11 +253,14 @@ class _Unpacker:
     def _require_records(self, folder: Path) -> None:
         for path in folder.glob("*"):
             try:
-                key = load(path, BuildRecord).key
+                record = load(path, BuildRecord)
+                key = record.key
             except StoreError as error:
                 raise _refused(self.source, f"damaged build record: {path.name}") from error
             if path.name != f"{key}.json":
                 raise _refused(self.source, f"build record with another key: {path.name}")
+            if not _is_sound(record):
+                raise _refused(self.source, f"build record with an unsafe name: {path.name}")
 
     def _require_failures(self, folder: Path) -> None:
         for path in folder.glob("*"):
@@ -259,9 +270,22 @@ class _Unpacker:
                 raise _refused(self.source, f"damaged failure: {path.name}") from error
             if path.name != f"{failure.name}-{failure.python}.json":
                 raise _refused(self.source, f"failure of another package: {path.name}")
+            if not all(map(_is_name, (failure.name, failure.project or failure.name))):
+                raise _refused(self.source, f"failure with an unsafe name: {path.name}")
 
     def _refuse(self, info: tarfile.TarInfo, cause: str) -> StoreError:
         return _refused(self.source, f"unsafe member {info.name!r}: {cause}")
+
+
+def _is_name(text: str) -> bool:
+    """Report whether a text is the normalized name of a project: it becomes part of paths."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _is_sound(record: BuildRecord) -> bool:
+    """Report whether the texts of a record that become part of paths are names and hashes."""
+    hashes = (record.wheel_sha256, record.wheel_of or record.wheel_sha256)
+    return _is_name(record.name) and _WHEEL.fullmatch(record.wheel) is not None and all(map(_HASH.fullmatch, hashes))
 
 
 def _is_provenance(path: Path) -> bool:

@@ -23,11 +23,12 @@ from factory.errors import StoreError
 from factory.model.artifacts import RepairedWheel, SourceTree
 from factory.model.record import BuildRecord, StageRun
 from factory.pipeline.checkpoints import Checkpoints
-from factory.store.cache_areas import AREAS
+from factory.store.cache_areas import AREAS, RESULTS
 from factory.store.cache_export import FIRST, FORMAT, LAST, export_cache
 from factory.store.cache_import import MARK, Imported, exported_files, import_cache, imported_at
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
+from factory.util.jsonio import save
 from factory.util.log import LogFile
 from factory.util.paths import Layout
 from tests.support.records import FAILURE, record
@@ -290,6 +291,43 @@ def test_import_of_later_build_removes_its_failure(tmp_path: Path, finished: str
     assert len(store.failures()) == left
 
 
+def test_import_of_results_leaves_out_what_is_executed(packed: Path, tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "there")
+    import_cache(layout, packed, lambda _line: None, RESULTS)
+    assert [each.name for each in Store(layout.store).records()] == ["demo"]
+    assert {path.name for path in layout.root.iterdir() if path.is_dir()} == {"logs", "store"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"wheel": "../../../../etc/passwd.whl"},
+        {"wheel": "x.txt"},
+        {"wheel_sha256": "../records"},
+        {"wheel_of": "../../x"},
+        {"name": "../demo"},
+        {"name": "-demo"},
+    ],
+)
+def test_import_of_record_with_unsafe_name_fails(tmp_path: Path, fields: dict[str, str]) -> None:
+    """They are parts of paths; a job that escaped its walls may have written them."""
+    layout = make_cache(tmp_path / "here")
+    (kept,) = Store(layout.store).records()
+    save(layout.store / "records" / f"{kept.key}.json", replace(kept, **fields), layout.root)  # type: ignore[arg-type]
+    export(layout, tmp_path / "cache.tar.zst")
+    with pytest.raises(StoreError, match="unsafe name"):
+        bring(tmp_path / "cache.tar.zst", Layout(tmp_path / "there"))
+
+
+@pytest.mark.parametrize("project", ["../../.github/workflows", "demo\n", "Demo"])
+def test_import_of_failure_with_unsafe_project_fails(tmp_path: Path, project: str) -> None:
+    layout = Layout(tmp_path / "here")
+    Store(layout.store).add_failure(replace(FAILURE, project=project))
+    export(layout, tmp_path / "cache.tar.zst")
+    with pytest.raises(StoreError, match="unsafe name"):
+        bring(tmp_path / "cache.tar.zst", Layout(tmp_path / "there"))
+
+
 def hostile(tmp_path: Path, *members: tarfile.TarInfo, form: int = FORMAT) -> Path:
     """Make an archive with a valid beginning and end, and with `members` between."""
     path = tmp_path / "hostile.tar.zst"
@@ -394,7 +432,7 @@ def test_import_of_newer_format_names_both_formats(tmp_path: Path) -> None:
 EXPORT = """
 import sys
 from pathlib import Path
-from factory.store.cache_areas import AREAS
+from factory.store.cache_areas import AREAS, RESULTS
 from factory.store.cache_export import export_cache
 from factory.util.paths import Layout
 export_cache(Layout(Path(sys.argv[1])), Path(sys.argv[2]), list(AREAS), print)

@@ -10,7 +10,7 @@ from pathlib import Path
 from factory.cli.console import Reporter, print_table
 from factory.errors import CommandFailed
 from factory.host.ownership import owned_by_user
-from factory.store.cache_areas import AREAS, ON_REQUEST
+from factory.store.cache_areas import AREAS, ON_REQUEST, RESULTS
 from factory.store.cache_export import export_cache
 from factory.store.cache_import import exported_files, import_cache, imported_at
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
@@ -36,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="file that factory cache export wrote, or a folder of them",
+    )
+    load.add_argument(
+        "--results", action="store_true", help="only wheels, records, failures and logs, which publishing reads"
     )
     load.add_argument("--missing-ok", action="store_true", help="skip files and folders that do not exist")
     info = _add(actions, "info", _info, "show folder sizes, builds in progress and ccache statistics")
@@ -86,7 +89,7 @@ def _import(args: argparse.Namespace) -> None:
         (file.name, entry.area, str(entry.added), str(entry.kept))
         for each in wanted
         for file in exported_files(each)
-        for entry in import_cache(default_layout(), file, Reporter().line)
+        for entry in import_cache(default_layout(), file, Reporter().line, RESULTS if args.results else AREAS)
     ]
     print_table(("file", "area", "added", "kept"), rows)
 
