@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
     except FactoryError as error:
         return report(error, as_json=as_json)
     except KeyboardInterrupt as interrupt:
-        report(FactoryError("interrupted", hint="run the same command again to resume"), as_json=as_json)
+        report(FactoryError("interrupted; run the same command again to resume"), as_json=as_json)
         return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         discard_output()
