@@ -70,6 +70,7 @@ def test_failure_of_machine_is_not_recorded_for_package(
     (tmp_path / "recipes/demo").mkdir(parents=True)
     (tmp_path / "recipes/demo/recipe.toml").write_text(RECIPE)
     (tmp_path / "recipes/demo/setup.py").touch()
+    (tmp_path / "recipes/demo/smoke.py").touch()
 
     def fail(_job: Job, _records: object, _factory: Run) -> BuildRecord:
         raise error
@@ -93,7 +94,8 @@ def add_packages(root: Path, *names: str) -> None:
         folder = root / "recipes" / name
         folder.mkdir(parents=True)
         (folder / "recipe.toml").write_text(RECIPE.replace("demo", name))
-        (folder / "setup.py").touch()
+        for file in ("setup.py", "smoke.py"):
+            (folder / file).touch()
 
 
 @pytest.mark.parametrize("last", [CheckFailed("it broke too"), KeyboardInterrupt()])
