@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -34,9 +35,15 @@ def contradictions(recipe: Recipe, models_file: Path, models: Collection[str] | 
         )
 
 
+# Names become parts of paths, commands and file names.
+NAME = re.compile(r"(?a)[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.IGNORECASE)
+
+
 def _check_name(recipe: Recipe) -> Iterator[Mistake]:
     folder = recipe.directory.absolute().name
-    if recipe.name and canonicalize_name(recipe.name) != canonicalize_name(folder):
+    if recipe.name and not NAME.fullmatch(recipe.name):
+        yield (PACKAGE_TABLE, "name"), f"{recipe.name!r} is no name of a package: letters, digits, '.', '_' and '-'"
+    elif recipe.name and canonicalize_name(recipe.name) != canonicalize_name(folder):
         yield (PACKAGE_TABLE, "name"), f"{recipe.name!r} is not the folder's name, {folder!r}"
 
 

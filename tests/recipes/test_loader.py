@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -421,3 +422,14 @@ def test_recipe_projects_need_only_the_package_table(tmp_path: Path) -> None:
         "three": ("three", False),
         "four": ("four", False),
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["--all", "a b", "$(touch x)", "x\nwaves=[]", "@owner", "::error::x", 'a";b', "-", ".x"]
+)
+def test_name_that_is_no_package_name_is_refused(tmp_path: Path, name: str) -> None:
+    """Also where it is the folder's: whoever opens a pull request chooses both."""
+    text = SMALLEST.replace('name = "spam"', "name = " + json.dumps(name))
+    write(tmp_path, text, name)
+    with pytest.raises(RecipeError, match=r"package\.name: .* is no name of a package"):
+        load_recipe(tmp_path / name)
