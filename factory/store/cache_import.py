@@ -312,10 +312,17 @@ def _take_tree(tree: Path, name: str, area: Area, layout: Layout, report: Report
             report(f"{name}/{tree.name}: not imported: another process is working on it")
         elif final.exists():
             report(f"{name}/{tree.name}: not imported: it already exists")
+        elif name == "jobs" and _is_built(tree.name, layout):
+            report(f"{name}/{tree.name}: not imported: the store has its wheel")
         else:
             tree.rename(final)
             return True
     return False
+
+
+def _is_built(job: str, layout: Layout) -> bool:
+    """Report whether the store has a record for a job's key, whose beginning its folder is named by."""
+    return any((layout.store / "records").glob(f"{job.rpartition('-')[2]}*.json"))
 
 
 def _take_file(path: Path, partial: Path, area: Area) -> bool:

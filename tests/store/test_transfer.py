@@ -265,6 +265,22 @@ def test_exported_files_of_folder_are_the_newest_wave_first(tmp_path: Path) -> N
     assert exported_files(tmp_path / "file.tar.zst") == [tmp_path / "file.tar.zst"]
 
 
+def test_job_that_another_machine_finished_is_not_imported(tmp_path: Path) -> None:
+    """The newest file comes first; an older one has the job as it was the night before."""
+    older, newer, here = (Layout(tmp_path / name) for name in ("older", "newer", "here"))
+    key = f"0123456789abcdef{'0' * 48}"
+    write(older.jobs / JOB / "steps/source.json", "{}")
+    wheel = tmp_path / "demo.whl"
+    wheel.write_bytes(b"wheel")
+    Store(newer.store).add(record(key), RepairedWheel(path=wheel, sha256=sha256_of(wheel), platform_tags=("any",)))
+    said: list[str] = []
+    for layout in (newer, older):
+        export(layout, tmp_path / "one.tar.zst")
+        said += bring(tmp_path / "one.tar.zst", here)[1]
+    assert said == [f"jobs/{JOB}: not imported: the store has its wheel"]
+    assert not (here.jobs / JOB).exists()
+
+
 def failed(layout: Layout, finished: str) -> Store:
     store = Store(layout.store)
     store.add_failure(replace(FAILURE, finished=finished))
