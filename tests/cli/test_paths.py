@@ -39,6 +39,7 @@ LINES = (
     "index --verify --output {}",
     "index --verify --ledger {}",
     "init {}",
+    "issues --plan {} --repository owner/name --api http://127.0.0.1:9",
     "lint --project {}",
     "lock demo --index {}",
     "lock demo --index {} --publish",
