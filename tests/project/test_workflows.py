@@ -111,6 +111,17 @@ def test_pull_requests_use_no_runner_of_the_owner() -> None:
             assert each.get("with", {}).get("runner", "ubuntu-24.04") == "ubuntu-24.04", job
 
 
+def test_only_nightly_keeps_a_cache() -> None:
+    """Jobs of pull requests would fill the repository's space, and hand on what they like."""
+    assert {name for name, _, step in steps() if "cache/save@" in step.get("uses", "")} == {"nightly"}
+
+
+def test_job_that_writes_reads_results_alone() -> None:
+    for name, job, step in steps():
+        if "cache import" in step.get("run", "") and (name, job) in WRITERS:
+            assert "--results" in step["run"]
+
+
 def test_no_workflow_runs_pull_requests_with_rights() -> None:
     for name in NAMES:
         events = set(load_workflow(FOLDER / f"{name}.yml")["on"])

@@ -15,10 +15,14 @@ Outputs = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A runner's folder with the checkout, and the folders that stand for GitHub's storage."""
+    """A runner's folder with the checkout, and the folders that stand for GitHub's storage.
+
+    `tools` has the environments of nox, which all clones share: to install them takes minutes.
+    """
 
     workspace: Path
     storage: Path
+    tools: Path
     repository: Path
 
 
@@ -26,6 +30,8 @@ def checkout(machine: Machine, _options: Options) -> Outputs:
     """Clone the repository's HEAD."""
     command = ["git", "clone", "--quiet", "--no-hardlinks", str(machine.repository), str(machine.workspace)]
     subprocess.run(command, check=True)
+    machine.tools.mkdir(parents=True, exist_ok=True)
+    (machine.workspace / ".nox").symlink_to(machine.tools)
     return {}
 
 

@@ -38,17 +38,24 @@ class Event:
     """The context of a run: the values of `github` that workflows use, and a token that a job may get."""
 
     github: Mapping[str, Any]
+    token: str = "a-token-of-this-run"
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
 class WorkflowRun:
-    """A run of a workflow of `repository`, with its clones and storage below `folder`."""
+    """A run of a workflow of `repository`, with its clones and storage below `folder`.
+
+    `tools` are as in Machine.
+    """
 
     repository: Path
     folder: Path
+    tools: Path
     event: Event
     report: Callable[[str], None] = print
+    # Jobs of the workflow that are left out, as if they had succeeded.
+    without: frozenset[str] = frozenset()
     results: dict[str, str] = field(default_factory=dict)
     _number: int = 0
 
@@ -59,6 +66,9 @@ class WorkflowRun:
         needs: dict[str, dict[str, Any]] = {}
         wanted = {job: _words(each.get("needs")) for job, each in jobs.items()}
         for job in TopologicalSorter(wanted).static_order():
+            if f"{prefix}{job}" in self.without:
+                needs[job] = {"result": SUCCESS, "outputs": {}}
+                continue
             names = self._names(inputs, {each: needs[each] for each in wanted[job]})
             result, outputs = self._job(jobs[job], names, f"{prefix}{job}", workflow.get("env", {}))
             needs[job] = {"result": result, "outputs": outputs}
@@ -67,7 +77,7 @@ class WorkflowRun:
 
     def _names(self, inputs: Mapping[str, Any], needs: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            "github": {**self.event.github, "token": "a-token-of-this-run"},
+            "github": {**self.event.github, "token": self.event.token},
             "vars": self.event.variables,
             "inputs": inputs,
             "needs": needs,
@@ -99,7 +109,12 @@ class WorkflowRun:
         place.mkdir(parents=True)
         for file in files.values():
             file.touch()
-        machine = Machine(workspace=place / "workspace", storage=self.folder / "storage", repository=self.repository)
+        machine = Machine(
+            workspace=place / "workspace",
+            storage=self.folder / "storage",
+            tools=self.tools,
+            repository=self.repository,
+        )
         names["github"] = {**names["github"], "workspace": str(machine.workspace)}
         names["steps"], names["env"] = {}, {}
         job_env = {**expand(env, names, {}), **expand(job.get("env", {}), names, {})}
@@ -148,6 +163,29 @@ class WorkflowRun:
         subprocess.run(
             ["bash", "-e", "-c", script], env=variables, cwd=machine.workspace, check=True, stdin=subprocess.DEVNULL
         )
+
+
+def default_inputs(root: Path, name: str) -> dict[str, str]:
+    """Return the defaults of a workflow's inputs."""
+    events = load_workflow(root / WORKFLOWS / f"{name}.yml")["on"]
+    declared = (events.get("workflow_dispatch") or {}).get("inputs") or {}
+    return {key: str(each.get("default", "")) for key, each in declared.items()}
+
+
+def local_event(token: str = "a-token-of-this-run", **values: object) -> Event:
+    """Return the event of a run that a person starts on the main branch."""
+    github = {
+        "event_name": "workflow_dispatch",
+        "event": {"before": "HEAD^", "repository": {"default_branch": "main"}},
+        "ref": "refs/heads/main",
+        "ref_name": "main",
+        "repository": "owner/factory",
+        "run_id": 1,
+        "run_attempt": 1,
+        "workflow": "local",
+        **values,
+    }
+    return Event(github=github, token=token)
 
 
 def _is_passed(name: str) -> bool:
