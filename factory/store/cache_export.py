@@ -63,7 +63,7 @@ def _export_area(name: str, area: Area, layout: Layout, writer: _Writer, report:
         _export_files(folder, name, writer)
         return
     for tree in sorted(folder.iterdir()):
-        if is_tree(tree.name) and (tree / area.mark).exists() and writer.wants(tree):
+        if is_tree(tree.name) and (tree / area.mark).exists() and writer.wants(tree, area.mark):
             with held_if_free(lock_of(tree)) as alone:
                 if not alone:
                     report(f"{name}/{tree.name}: excluded: another process is working on it")
@@ -89,9 +89,14 @@ class _Writer:
     # For the current tree: the first name of each file with several names.
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
 
-    def wants(self, tree: Path) -> bool:
-        """Report whether a folder or something in it changed since the wanted time."""
-        return not self.since or tree.stat().st_ctime_ns > self.since or any(map(self.wants_file, walk(tree)))
+    def wants(self, tree: Path, mark: str) -> bool:
+        """Report whether a folder or something in it changed since the wanted time.
+
+        A layer's mark has the time of its last use.
+        """
+        if not self.since or tree.stat().st_ctime_ns > self.since:
+            return True
+        return any(self.wants_file(entry) for entry in walk(tree) if entry.path != f"{tree}/{mark}")
 
     def wants_file(self, entry: os.DirEntry[str]) -> bool:
         """Report whether a file changed since the wanted time, in any way: its times may be of a build's making."""

@@ -240,6 +240,7 @@ def test_new_export_has_only_changes_since_import(packed: Path, tmp_path: Path) 
     layout = Layout(tmp_path / "there")
     bring(packed, layout)
     assert new_members(layout, tmp_path / "nothing.tar.zst") == set()
+    os.utime(layout.layers / "base-0123456789abcdef/layer.json")  # used
     write(layout.logs / "other/build.log", "log")
     write(layout.layers / "more-0123456789abcdef/layer.json", "{}")
     write(layout.jobs / JOB / OBJECT, "compiled again")
