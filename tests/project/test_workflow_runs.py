@@ -47,13 +47,15 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     repository: Path, tmp_path: Path, tools: Path, layout: Layout, hybrid: object, clean_root: object
 ) -> WorkflowRun:
-    """Return a run whose cache has the roots of this machine."""
+    """Return a run whose cache has the roots of this machine, and the metadata of the recipes' sources."""
     made = WorkflowRun(
         repository=repository, folder=tmp_path / "run", tools=tools, event=local_event(TOKEN, repository=REPOSITORY)
     )
     cache = tmp_path / "cache"
     cache.mkdir()
     (cache / "layers").symlink_to(layout.layers)
+    layout.metadata.mkdir(exist_ok=True)
+    (cache / "metadata").symlink_to(layout.metadata)
     kept = tmp_path / "run/storage/caches/factory-X64-before"
     kept.mkdir(parents=True)
     command = [*FACTORY, "cache", "export", "--layers", str(kept / "factory-cache.tar.zst")]
