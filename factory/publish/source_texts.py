@@ -21,13 +21,14 @@ TEXTS, SUFFIX = "texts", ".txt"
 
 def find_texts(folder: Path) -> Mapping[str, bytes]:
     """Return the recipes and patches of a project folder by their sha256 in build records."""
-    patches = (path.read_bytes() for path in sorted(folder.glob("patches/*/*/*.patch")))
+    patches = (path.read_bytes() for path in sorted(folder.glob("patches/*/*/*.patch")) if path.is_file())
     return dict(_recipes(folder)) | {hashlib.sha256(content).hexdigest(): content for content in patches}
 
 
 def _recipes(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield each recipe, alone and with each other one that it may inherit from."""
-    contents = [(path, path.read_bytes()) for path in sorted(folder.glob("recipes/*/recipe.toml"))]
+    files = [path for path in sorted(folder.glob("recipes/*/recipe.toml")) if path.is_file()]
+    contents = [(path, path.read_bytes()) for path in files]
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in contents}
     for path, content in contents:
         yield digests[path], content
