@@ -8,6 +8,8 @@ from pathlib import Path
 from factory.errors import StoreError
 from factory.util.durations import parse_duration
 
+MAX_PORT = 65535
+
 
 def duration(text: str) -> int:
     """Parse `5h30m`, `90m` or `45s`; returns seconds.
@@ -39,4 +41,15 @@ def count(text: str) -> int:
     """
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Parse the number of a TCP port, or 0.
+
+    Raises:
+        argparse.ArgumentTypeError: not such a number.
+    """
+    if not text.isdecimal() or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to {MAX_PORT}")
     return int(text)

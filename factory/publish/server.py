@@ -51,8 +51,8 @@ KINDS = {
     ".xml": "application/xml",
     ".svg": "image/svg+xml",
 }
-# Characters of a path in the line for a request.
-SHOWN_PATH = 200
+# Characters of a method and of a path in the line for a request.
+SHOWN = 200
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def _open(root: Path, host: str, port: int, on_request: Callable[[str], None] | 
         )
     try:
         return IndexServer(Application(root.resolve(), on_request), _bind(host, port))
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise PublishError(
             f"{host} port {port}: cannot listen: {error}", hint="choose another --host or --port"
         ) from error
@@ -129,7 +129,9 @@ class Application:
         response.headers["Cache-Control"] = "no-cache"
         if self.on_request is not None:
             size = response.headers.get("Content-Length", "0")
-            self.on_request(f"{request.method} {_shortened(quote(request.path))} {response.status_code} {size}")
+            self.on_request(
+                f"{_shortened(request.method)} {_shortened(quote(request.path))} {response.status_code} {size}"
+            )
         return response(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
@@ -184,8 +186,8 @@ def _require_host(request: Request) -> None:
         raise BadRequest("The header Host is missing.")
 
 
-def _shortened(path: str) -> str:
-    return path if len(path) <= SHOWN_PATH else f"{path[:SHOWN_PATH]}..."
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _missing(page: Path) -> Response:

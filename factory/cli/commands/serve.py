@@ -6,6 +6,8 @@ import argparse
 import signal
 from pathlib import Path
 
+from factory.cli.failures import discard_output
+from factory.cli.values import port
 from factory.host.addresses import reachable_urls
 from factory.publish.server import serve
 from factory.publish.simple_api import install_lines
@@ -29,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)"
     )
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="port to listen on, 0 for any free one (default: %(default)s)"
+        "--port", type=port, default=DEFAULT_PORT, help="port to listen on, 0 for any free one (default: %(default)s)"
     )
     parser.add_argument("--quiet", action="store_true", help="print no line for each request")
 
@@ -51,4 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(line: str) -> None:
-    print(f"  {line}", flush=True)
+    try:
+        print(f"  {line}", flush=True)
+    except OSError:  # nobody reads it, or its disk is full: requests are still answered
+        discard_output()
