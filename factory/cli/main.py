@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from factory.cli import completion
 from factory.cli.failures import TRACEBACK, discard_output, explain, report
@@ -68,7 +69,10 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _show_all_names() -> None:
-    """Print file names that are no text with backslashes, instead of failing to."""
+    """Print file names that are no text with backslashes, and nothing to closed streams, instead of failing to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
