@@ -26,8 +26,10 @@ TWO = ["--numprocesses=2", "--dist=loadfile"]
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, types, imports and recipes."""
+    """Check style, formatting, types, imports, recipes and workflows."""
     check_style(session)
+    session.run("zizmor", "--offline", "--no-progress", "--quiet", ".github")
+    check_workflows(session)
 
 
 @nox.session
@@ -110,8 +112,6 @@ def check_style(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports")
     session.run("factory", "lint")
-    session.run("zizmor", "--offline", "--no-progress", "--quiet", ".github")
-    check_workflows(session)
 
 
 def check_workflows(session: nox.Session) -> None:
