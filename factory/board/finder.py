@@ -17,6 +17,7 @@ import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -437,7 +438,7 @@ def describe(machine: Machine, verdict: Verdict, index_url: str) -> str:
     """Format the verdict as text."""
     cpu = machine.cpu
     rows = [
-        ("CPU", cpu.name or machine.architecture or "unknown"),
+        ("CPU", re.sub("[^ -~]", "?", cpu.name) or machine.architecture or "unknown"),
         ("profile", verdict.profile or "none"),
         ("vectors", _describe_vectors(cpu)),
         ("C library", machine.libc or "not examined"),
@@ -465,8 +466,8 @@ def _pip_options(index_url: str) -> str:
     parts = urlsplit(index_url)
     host = parts.hostname or ""
     if parts.scheme != "http" or re.fullmatch(r"localhost|127\.[0-9.]+|::1", host):
-        return f"--index-url {index_url}"
-    return f"--index-url {index_url} --trusted-host {host}"
+        return f"--index-url {quote(index_url)}"
+    return f"--index-url {quote(index_url)} --trusted-host {quote(host)}"
 
 
 def _describe_vectors(cpu: Cpu) -> str:
@@ -490,7 +491,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="judge a machine by its /proc/cpuinfo; - reads standard input",
     )
-    parser.add_argument("--index-url", default="URL/simple/", metavar="URL", help="index address for the pip command")
+    parser.add_argument(
+        "--index-url", type=_address, default="URL/simple/", metavar="URL", help="index address for the pip command"
+    )
     parser.add_argument("--json", action="store_true", help="print all facts as JSON")
 
 
@@ -500,6 +503,14 @@ def run(args: argparse.Namespace) -> int:
     verdict = judge(machine)
     print(as_json(machine, verdict) if args.json else describe(machine, verdict, args.index_url))
     return 1 if verdict.problems else 0
+
+
+def _address(text: str) -> str:
+    try:
+        urlsplit(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: not an address: {error}") from error
+    return text
 
 
 def _read_sample(path: str) -> str:

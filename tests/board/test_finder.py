@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import os
@@ -314,3 +315,18 @@ def test_finder_on_each_profile_finds_it(clean_root: RootfsEnvironment, tmp_path
 
 def test_cpu_without_extensions_has_no_profile() -> None:
     assert profile_of(Cpu(name="", extensions=frozenset(), vectors="", vlen=0, asked="cpuinfo")) == ""
+
+
+def test_name_of_a_cpu_does_not_control_the_terminal() -> None:
+    machine = finder.of_cpuinfo("model name : \x1b[2Jcore\nisa : rv64gc\n")
+    assert "?[2Jcore" in finder.describe(machine, finder.judge(machine), "URL/simple/").splitlines()[0]
+
+
+def test_odd_index_address_is_quoted_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    finder.configure(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--index-url", "http://["])
+    assert "not an address" in capsys.readouterr().err
+    machine = finder.of_cpuinfo("isa : rv64gc\n")
+    assert "'$(x)/'" in finder.describe(machine, finder.judge(machine), "$(x)/")
