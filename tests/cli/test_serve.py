@@ -1,4 +1,4 @@
-"""Tests of `factory serve` with odd options and a closed output."""
+"""Tests of `factory serve` with odd options, and of closed and full outputs."""
 
 from __future__ import annotations
 
@@ -41,3 +41,9 @@ def test_reader_that_left_does_not_stop_requests(tmp_path: Path) -> None:
                 assert urllib.request.urlopen(url, timeout=20).read() == b"here"
         finally:
             server.terminate()
+
+
+def test_full_disk_of_the_error_keeps_the_exit_status(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "factory.cli", "serve", str(tmp_path / "none")]
+        assert subprocess.run(command, stderr=full).returncode == 13
