@@ -84,9 +84,11 @@ class IndexServer(TcpWSGIServer):
         self.asyncore.close_all(self._connections)
 
     def stop(self) -> None:
-        """Let `serve` return."""
-        self._stopping.set()
-        self.pull_trigger()
+        """Let `serve` return.
+
+        Its own thread notes the end: once noted, it closes the pipe that wakes it.
+        """
+        self.trigger.pull_trigger(self._stopping.set)  # type: ignore[attr-defined] # the stubs take it for a number
 
     def handle_accept(self) -> None:
         """Accept the waiting connections, not one for each look at all of them."""
