@@ -23,13 +23,13 @@ SHOWN = """\
 Get:1 http://mirror.example/debian trixie InRelease [140 kB]
 0 upgraded, 2 newly installed, 0 to remove and 0 not upgraded.
 Need to get 3,000 kB of archives.
-[1/2] download gcc-14-base
-[2/2] download libc6
-[1/2] unpacking gcc-14-base
-[1/2] setting up libc6
+download gcc-14-base (1 of 2)
+download libc6 (2 of 2)
+unpacking gcc-14-base (1 of 2)
+setting up libc6 (1 of 2)
 1 upgraded, 1 newly installed, 0 to remove and 0 not upgraded.
-[1/2] download zlib1g
-[2/2] download newer
+download zlib1g (1 of 2)
+download newer (2 of 2)
 Get:3 http://mirror.example/debian trixie/main riscv64 one-more riscv64 1.3 [1 kB]
 """
 

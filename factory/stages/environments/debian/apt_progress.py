@@ -1,4 +1,7 @@
-"""Progress of apt and dpkg: their packages, counted, in the form that progress lines show as a share."""
+"""Progress of apt and dpkg: their packages, counted.
+
+A layer takes several runs of apt, each with three steps, so counts of one say nothing of the time that is left.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ NOISE = "Unsuccessful stat on filename containing newline"
 
 
 class AptProgress:
-    """A log that replaces the line for each package by `[12/345] download libc6`."""
+    """A log that replaces the line for each package by `unpacking libc6 (12 of 345)`."""
 
     def __init__(self, log: LogSink) -> None:
         self._log = log
@@ -49,4 +52,4 @@ class AptProgress:
         self._counts[step] = self._counts.get(step, 0) + 1
         if self._counts[step] > self._total:
             return ""
-        return f"[{self._counts[step]}/{self._total}] {step} {package}\n"
+        return f"{step} {package} ({self._counts[step]} of {self._total})\n"
