@@ -142,6 +142,9 @@ def _quoted(key: str) -> str:
 
 
 def _read(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        # A pipe would never end.
+        raise RecipeError(f"{path}:1: cannot be read: not a file", hint="make it a file that you may read")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -151,8 +152,8 @@ def _load_model_names(root: Path, problems: list[str]) -> Collection[str] | None
 
 
 def recipe_files(root: Path) -> list[Path]:
-    """Return the files of all recipes below `root`, by the names of their folders."""
-    return sorted(root.glob(f"*/{RECIPE_FILE}"))
+    """Return the files of all recipes below `root`, by the names of their folders; broken links too."""
+    return sorted(file for folder in root.glob("*") if os.path.lexists(file := folder / RECIPE_FILE))
 
 
 def document_of(recipe: Recipe) -> Document:

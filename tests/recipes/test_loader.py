@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -15,9 +16,10 @@ from factory.errors import RecipeError
 from factory.model.recipe import Recipe, RepackOptions
 from factory.model.source import Overlay
 from factory.model.target import DEFAULT_PROFILES
-from factory.recipes.loader import load_models, recipe_projects
+from factory.recipes.loader import load_models, load_readable, recipe_projects
 from factory.stages.sources.deb import DebSource
 from factory.stages.sources.debian import DebianPackaging, DebianSource
+from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.stages.sources.local import LocalSource
 from factory.util.atomic_files import sha256_of
 from tests.support.recipes import SHA256, SMALLEST, load_recipe, load_recipes, problems_of, write
@@ -433,3 +435,19 @@ def test_name_that_is_no_package_name_is_refused(tmp_path: Path, name: str) -> N
     write(tmp_path, text, name)
     with pytest.raises(RecipeError, match=r"package\.name: .* is no name of a package"):
         load_recipe(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to itself"])
+def test_recipe_that_is_no_file_is_a_mistake(tmp_path: Path, kind: str) -> None:
+    """A pipe would never end, and a broken link must not look like no recipe."""
+    file = tmp_path / "odd/recipe.toml"
+    file.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to(file)
+    readable, mistakes = load_readable(tmp_path, SOURCE_KINDS)
+    assert not readable
+    assert "recipe.toml:1: cannot be read" in str(mistakes)
