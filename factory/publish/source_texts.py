@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from factory.errors import PublishError
@@ -20,21 +22,44 @@ TEXTS, SUFFIX = "texts", ".txt"
 
 
 def find_texts(folder: Path) -> Mapping[str, bytes]:
-    """Return the recipes and patches of a project folder by their sha256 in build records."""
-    patches = (path.read_bytes() for path in sorted(folder.glob("patches/*/*/*.patch")) if path.is_file())
+    """Return the recipes and patches of a project folder by their sha256 in build records.
+
+    Files that can't be read are left out: builds report them.
+    """
+    patches = _contents(folder.glob("patches/*/*/*.patch")).values()
     return dict(_recipes(folder)) | {hashlib.sha256(content).hexdigest(): content for content in patches}
 
 
+def _contents(paths: Iterable[Path]) -> Mapping[Path, bytes]:
+    """Return the contents of the files among `paths`."""
+    found = {}
+    for path in sorted(paths):
+        with suppress(OSError):
+            if path.is_file():
+                found[path] = path.read_bytes()
+    return found
+
+
 def _recipes(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield each recipe, alone and with each other one that it may inherit from."""
-    files = [path for path in sorted(folder.glob("recipes/*/recipe.toml")) if path.is_file()]
-    contents = [(path, path.read_bytes()) for path in files]
-    digests = {path: hashlib.sha256(content).hexdigest() for path, content in contents}
-    for path, content in contents:
-        yield digests[path], content
-        for base, inherited in contents:
-            both = hashlib.sha256(f"{digests[path]} {digests[base]}".encode()).hexdigest()
-            yield both, content + f"\n# What it inherits from {base.parent.name}:\n\n".encode() + inherited
+    """Yield each recipe, alone or with the one that it inherits from, as the recipe's hash has them."""
+    contents = {path.parent.name: content for path, content in _contents(folder.glob("recipes/*/recipe.toml")).items()}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    for name, content in contents.items():
+        base = _base_of(content)
+        if base not in contents:
+            yield digests[name], content
+        else:
+            both = hashlib.sha256(f"{digests[name]} {digests[base]}".encode()).hexdigest()
+            yield both, content + f"\n# What it inherits from {base}:\n\n".encode() + contents[base]
+
+
+def _base_of(content: bytes) -> str:
+    """Return the name of the recipe that one is based on; empty if there is none or the text is not a recipe's."""
+    with suppress(tomllib.TOMLDecodeError, UnicodeDecodeError):
+        package = tomllib.loads(content.decode()).get("package")
+        base = package.get("based-on") if isinstance(package, dict) else None
+        return base if isinstance(base, str) else ""
+    return ""
 
 
 def texts_named(build: Build) -> tuple[str, ...]:

@@ -209,6 +209,7 @@ def test_texts_of_recipe_and_patches_are_kept_by_hash(tmp_path: Path) -> None:
     for file in (recipe, base, patch):
         file.parent.mkdir(parents=True)
         file.write_text(f"{file.parent.name}\n")
+    recipe.write_text('[package]\nbased-on = "base"\n')
     both = sha256(f"{sha256_of(recipe)} {sha256_of(base)}".encode()).hexdigest()
     applied = AppliedPatch(name=patch.name, sha256=sha256_of(patch), upstream_status="Pending")
     kept = replace(record(), recipe_sha256=both, patches=(applied,))
@@ -217,7 +218,7 @@ def test_texts_of_recipe_and_patches_are_kept_by_hash(tmp_path: Path) -> None:
         history = BuildHistory(records=store.records(), failures=(), cache=tmp_path, project=project)
         write_reports([release], tmp_path / "ledger", history, lambda each: tmp_path / each.filename, tmp_path / "out")
         assert read_texts(tmp_path / "ledger", "demo") == {
-            both: "demo\n\n# What it inherits from base:\n\nbase\n",
+            both: '[package]\nbased-on = "base"\n\n# What it inherits from base:\n\nbase\n',
             applied.sha256: "1.0\n",
         }
         patch.write_text("another\n")
