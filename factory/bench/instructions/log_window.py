@@ -13,11 +13,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 
 import psutil
 
 from factory.errors import FactoryError
+from factory.util.repetition import repeated
 
 # QEMU's bits of the items (include/qemu/log.h); LOG_TRACE is set beside any other where QEMU was built with traces.
 IN_ASM, EXEC, NOCHAIN, LOG_TRACE = 1 << 1, 1 << 5, 1 << 13, 1 << 15
@@ -37,31 +37,25 @@ def switched_at_stops() -> Iterator[None]:
     Raises:
         FactoryError: QEMU's log items were not found.
     """
-    ended = Event()
     failures: list[FactoryError] = []
-    thread = Thread(target=_switch_until, args=(ended, failures), daemon=True)
-    thread.start()
-    try:
+    with repeated(PAUSE, lambda: _switch_stopped(failures)):
         yield
-    finally:
-        ended.set()
-        thread.join()
     if failures:
         raise failures[0]
 
 
-def _switch_until(ended: Event, failures: list[FactoryError]) -> None:
-    while not ended.wait(PAUSE):
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.NoSuchProcess, ProcessLookupError):
-                if process.status() != psutil.STATUS_STOPPED or not process.exe().endswith(EMULATOR):
-                    continue
-                try:
-                    switch(process.pid)
-                except FactoryError as error:
-                    failures.append(error)
-                    process.kill()
-                process.resume()
+def _switch_stopped(failures: list[FactoryError]) -> None:
+    """Switch the log of each stopped program, and let it continue; end one without log items."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if process.status() != psutil.STATUS_STOPPED or not process.exe().endswith(EMULATOR):
+                continue
+            try:
+                switch(process.pid)
+            except FactoryError as error:
+                failures.append(error)
+                process.kill()
+            process.resume()
 
 
 def switch(pid: int) -> None:
