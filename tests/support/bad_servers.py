@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+
+from tests.support.handler_server import QuietHandler, handled
 
 Write = Callable[[bytes], None]
 
@@ -37,7 +36,7 @@ def bad_server(answer: Answer, certificate: Path | None = None) -> Iterator[BadS
     """Serve `answer`, by https with a certificate."""
     server = BadServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             server.requests.append((self.path, dict(self.headers)))
             with suppress(OSError):  # the client has gone
@@ -48,20 +47,9 @@ def bad_server(answer: Answer, certificate: Path | None = None) -> Iterator[BadS
             self.wfile.write(data)
             self.wfile.flush()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-            http.socket = context.wrap_socket(http.socket, server_side=True)
-        server.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{http.server_port}"
-        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
+    with handled(Handler, certificate) as server.url:
         yield server
         server.ended.set()
-        http.shutdown()
 
 
 def head(*headers: str, status: str = "200 OK") -> bytes:

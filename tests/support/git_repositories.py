@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import ssl
 import subprocess
-import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+
+from tests.support.handler_server import QuietHandler, handled
 
 # Seconds since 1970 of every commit.
 DATE = 1_500_000_000
@@ -106,26 +105,15 @@ def git_served(folder: Path, certificate: Path | None = None) -> Iterator[GitSer
     """Serve the repositories in a folder by `git http-backend`, by https with a certificate."""
     server = GitServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             _answer(self, folder, server)
 
         def do_POST(self) -> None:
             _answer(self, folder, server)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-            http.socket = context.wrap_socket(http.socket, server_side=True)
-        server.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{http.server_port}"
-        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
+    with handled(Handler, certificate) as server.url:
         yield server
-        http.shutdown()
 
 
 def _answer(request: BaseHTTPRequestHandler, folder: Path, server: GitServer) -> None:
