@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.wasyncore import dispatcher
 
@@ -38,9 +39,20 @@ CLEANUP_SECONDS = 5
 ACCEPTED_AT_ONCE = 64
 
 
+class _Parser(HTTPRequestParser):
+    """A parser that refuses a request with an impossible address, where waitress ends the connection."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError(f"Invalid address: {error}") from error
+
+
 class _Channel(HTTPChannel):
     """A connection that knows when its unfinished request began."""
 
+    parser_class = _Parser
     begun = 0.0
 
     def received(self, data: bytes) -> bool:

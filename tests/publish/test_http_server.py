@@ -46,6 +46,12 @@ def test_response_names_the_server(url: str) -> None:
         assert b"\r\nServer: factory-index\r\n" in exchange(url, REQUEST % path)
 
 
+@pytest.mark.parametrize("address", [b"http://[", b"http://[::1/simple/", b"http://[x]/"])
+def test_impossible_address_gets_400(url: str, address: bytes) -> None:
+    answer = exchange(url, b"GET " + address + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
 def test_request_without_host_gets_400(url: str) -> None:
     assert exchange(url, b"GET /simple/ HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert exchange(url, b"GET /simple/ HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
