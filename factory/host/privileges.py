@@ -85,10 +85,14 @@ def become_root() -> None:
 def owns_cache() -> bool:
     """Report whether the cache is this user's, or does not exist, so that files in it can be read and written.
 
-    Root's command is always restarted as one: `become_root` inspects the cache.
+    Root's command is always restarted as one: `become_root` inspects the cache. A folder that this user may not look
+    into is another's.
     """
     cache = default_layout().root
-    return os.geteuid() != 0 and (not cache.exists() or cache.stat().st_uid == os.geteuid())
+    try:
+        return os.geteuid() != 0 and (not cache.exists() or cache.stat().st_uid == os.geteuid())
+    except PermissionError:
+        return False
 
 
 def passed_variables(environment: Mapping[str, str]) -> dict[str, str]:
