@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from factory.errors import CommandFailed, PublishError
 from factory.util.git import git
-from factory.util.process import run
 from factory.util.redaction import learn
 
 AUTHOR = ("-c", "user.name=riscv64-wheel-factory", "-c", "user.email=riscv64-wheel-factory@users.noreply.github.com")
@@ -60,4 +59,4 @@ def _with_token(ledger: Path, token: str, *arguments: str) -> str:
             "GIT_CONFIG_VALUE_0": f"Authorization: Basic {login}",
             "GIT_TERMINAL_PROMPT": "0",
         }
-    return run(["git", "-c", "safe.directory=*", "-C", str(ledger), *arguments], what="git", env=variables)
+    return git(ledger, *arguments, env=variables)

@@ -130,7 +130,9 @@ def _describe_built(
     built, refused = admit(described)
     if not terms.bases:
         return built, [], [*unfit, *refused]
-    placed, missing = _relocate(built, terms.bases)
+    from factory.publish.remote_files import relocate
+
+    placed, missing = relocate(built, terms.bases)
     return placed, _note_missing_metadata(built, placed), [*unfit, *refused, *missing]
 
 
@@ -141,20 +143,6 @@ def _admit(
     acceptable, conflicts = _without_conflicts(described, ledger)
     tracked, shadowing = _add_tracked_projects(acceptable, known, terms.may_shadow)
     return [_add_provenance_url(release, terms.address) for release in tracked], [*conflicts, *shadowing]
-
-
-def _relocate(built: Sequence[Release], bases: Mapping[str, str]) -> tuple[Sequence[Release], Sequence[PublishError]]:
-    """Set the address of uploaded releases; leave out those that are not there."""
-    from factory.publish.remote_files import relocate
-
-    placed, missing = [], []
-    for release in built:
-        base = bases.get(release.filename)
-        try:
-            placed.append(release if base is None else relocate(release, base))
-        except PublishError as error:
-            missing.append(error)
-    return placed, missing
 
 
 def _without_conflicts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 import requests
@@ -19,19 +19,26 @@ from factory.util.redaction import without_secrets
 CHUNK_BYTES = 1 << 20
 
 
-def relocate(release: Release, base: str) -> Release:
-    """Return a release at the address of its folder, after fetching and comparing it.
+def relocate(releases: Iterable[Release], bases: Mapping[str, str]) -> tuple[Sequence[Release], Sequence[PublishError]]:
+    """Relocate releases to the folders of their uploads, after fetching and comparing them.
 
-    METADATA and provenance that are missing there are not offered to installers.
-
-    Raises:
-        PublishError: `base` is no URL, or the file is missing there or has other bytes.
+    `bases` are the addresses by file name; releases without one stay where they are. METADATA and provenance that are
+    missing there are not offered to installers. The second value holds the refusals of releases whose address is no
+    URL, or whose file is missing there or has other bytes.
     """
+    placed, refused = [], []
     with open_session(read_index_config()) as session:
-        return _moved(release, f"{base.rstrip('/')}/{quote(release.filename)}", session)
+        for release in releases:
+            base = bases.get(release.filename)
+            try:
+                placed.append(release if base is None else _moved(release, base, session))
+            except PublishError as error:
+                refused.append(error)
+    return placed, refused
 
 
-def _moved(release: Release, url: str, session: requests.Session) -> Release:
+def _moved(release: Release, base: str, session: requests.Session) -> Release:
+    url = f"{base.rstrip('/')}/{quote(release.filename)}"
     if not URL.fullmatch(url):
         raise PublishError(f"--url: invalid address: {url!r}", hint="give an address that begins with https://")
     _require(release, url, session)
