@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -24,6 +25,7 @@ def test_host_that_is_no_name_is_refused(tmp_path: Path, host: str, capsys: pyte
     (tmp_path / "simple").mkdir()
     assert main(["serve", str(tmp_path), "--host", host, "--port", "0"]) == 13
     assert "cannot listen" in capsys.readouterr().err
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())  # else its children can't be ended for 15 seconds
 
 
 def test_reader_that_left_does_not_stop_requests(tmp_path: Path) -> None:

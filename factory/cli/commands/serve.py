@@ -8,6 +8,7 @@ from pathlib import Path
 
 from factory.cli.failures import discard_output
 from factory.cli.values import port
+from factory.errors import FactoryError
 from factory.host.addresses import reachable_urls
 from factory.publish.server import serve
 from factory.publish.simple_api import install_lines
@@ -42,14 +43,22 @@ def run(args: argparse.Namespace) -> int:
         # A shell ignores SIGINT of background jobs, and an ignored signal cannot be waited for.
         signal.signal(number, signal.default_int_handler)
     # Blocked before the server's threads start, so that only this thread receives them.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        _serve_until_stopped(args)
+    except FactoryError:  # it did not start: what this process does next, and its children, get signals again
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
+    return 0
+
+
+def _serve_until_stopped(args: argparse.Namespace) -> None:
     with serve(args.folder, args.host, args.port, None if args.quiet else _show) as url:
         first, *others = reachable_urls(url)
         print(f"serving {args.folder} at {first}/simple/ (stop with Ctrl-C)", flush=True)
         lines = [f"also at {other}/simple/" for other in others]
         print(*lines, *install_lines(f"{first}/simple/"), sep="\n", flush=True)
         signal.sigwait(STOP_SIGNALS)
-    return 0
 
 
 def _show(line: str) -> None:
