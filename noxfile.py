@@ -1,4 +1,7 @@
-"""Sessions of nox: `.ci/nox quick`, `lint`, `tests`, `long`, `demo`, `install` and `workflow-local`."""
+"""Sessions of nox.
+
+They are `.ci/nox quick`, `lint`, `tests`, `long`, `demo`, `install` and `workflow-local`.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +118,10 @@ def check_style(session: nox.Session) -> None:
 
 
 def check_workflows(session: nox.Session) -> None:
-    """Run actionlint, where it is installed or Go can build it: the package index has no binary of it."""
+    """Run actionlint, where it is installed or Go can build it.
+
+    The package index has no binary of it.
+    """
     if shutil.which("actionlint"):
         session.run("actionlint", external=True)
     elif shutil.which("go"):

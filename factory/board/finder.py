@@ -462,7 +462,10 @@ def _describe_wheels(machine: Machine) -> str:
 
 
 def _pip_options(index_url: str) -> str:
-    """Return pip's options for an index; pip ignores one of another host over http unless it is told to trust it."""
+    """Return pip's options for an index.
+
+    pip ignores an index of another host over http unless it is told to trust it.
+    """
     parts = urlsplit(index_url)
     host = parts.hostname or ""
     if parts.scheme != "http" or re.fullmatch(r"localhost|127\.[0-9.]+|::1", host):

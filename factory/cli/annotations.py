@@ -17,7 +17,10 @@ SHOWN = 10
 
 
 def annotate(message: str) -> None:
-    """Show an error's lines that name a file and its line, else its first line, if GitHub's runner reads the output."""
+    """Annotate an error, if GitHub's runner reads the output.
+
+    Its lines that name a file and its line are shown, else its first line.
+    """
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
     lines = message.splitlines()

@@ -63,7 +63,10 @@ def print_matrix(selection: Selection, run: Run, args: argparse.Namespace) -> No
 
 
 def cost_line(found: BuildPlan) -> str:
-    """Return the time of all machines and from the first to the last, with a start-up for each group."""
+    """Return the line with a plan's costs.
+
+    They are the time of all machines, and from start to end, with a start-up for each group.
+    """
     start = START_SECONDS / 60
     machines = sum(group.minutes + start for group in found.groups)
     whole = sum(max(group.minutes for group in wave) + start for wave in found.waves)

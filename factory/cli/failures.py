@@ -1,4 +1,4 @@
-"""Failures as people and programs read them: text on standard error, and JSON on standard output."""
+"""Failures of commands: text on standard error, JSON on standard output."""
 
 from __future__ import annotations
 

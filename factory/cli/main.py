@@ -69,7 +69,10 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _show_all_names() -> None:
-    """Print file names that are no text with backslashes, and nothing to closed streams, instead of failing to."""
+    """Let standard output and error never fail to print.
+
+    File names that are no text are printed with backslashes, and nothing is printed to closed streams.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end

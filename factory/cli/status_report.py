@@ -21,7 +21,10 @@ UNKNOWN = "not recorded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The recipes, the facts of their builds, their failures, and the coverage of stacks as `gathered`."""
+    """State of a project: recipes, facts of builds, failures, and coverage.
+
+    The coverage of stacks is that of the time `gathered`.
+    """
 
     time: str
     recipes: Sequence[Recipe]
@@ -68,7 +71,10 @@ def _recipes(status: Status) -> str:
 
 
 def _rows_of(recipe: Recipe, status: Status) -> Iterator[Sequence[str]]:
-    """Iterate over a row for each tag of the recipe's newest wheels, or one that says that there is none."""
+    """Iterate over a row for each tag of the recipe's newest wheels.
+
+    Without wheels, one row says so.
+    """
     name = canonicalize_name(recipe.name)
     facts = [each for each in newest(status.facts) if canonicalize_name(each.recipe) == name]
     if not facts:

@@ -20,7 +20,7 @@ CELL_CHARACTERS = 300
 
 
 def markdown_table(results: Results, group: PlannedGroup | None, store: Store) -> str:
-    """Return a row for each job that the run was asked for, and for those that it built before them."""
+    """Return the table of a run's jobs, those of dependencies too."""
     reasons = {(each.name, each.python): each.reason for each in group.builds} if group else {}
     rows = [
         (job.recipe.name, job.recipe.version, job.python, *_cells(job.id, results, reasons.get(job.id[:2], ""), store))

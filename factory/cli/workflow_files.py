@@ -1,4 +1,6 @@
-"""Files that GitHub's runner reads after a step: outputs for other jobs, and the run's summary.
+"""Files that GitHub's runner reads after a step.
+
+They are outputs for other jobs, and the run's summary.
 
 Without the runner the values are printed only.
 """

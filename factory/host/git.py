@@ -158,7 +158,10 @@ class Git:
 
     @contextmanager
     def _login(self, host: str, environment: Mapping[str, str]) -> Iterator[None]:
-        """Give the command netrc's login of one host; a default entry is for every host, so it is not used."""
+        """Give the command netrc's login of one host.
+
+        A default entry is for every host, so it is not used.
+        """
         path = self.folder / "home/.netrc"
         path.unlink(missing_ok=True)
         found = logins_by_host(environment)

@@ -32,7 +32,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """A repository on GitHub: `OWNER/NAME`, the API's address, and a token with rights to write."""
+    """A repository on GitHub.
+
+    `name` is `OWNER/NAME`, `api` the API's address, and the token has rights to write.
+    """
 
     name: str
     api: str

@@ -83,7 +83,9 @@ def become_root() -> None:
 
 
 def owns_cache() -> bool:
-    """Report whether the cache is this user's, or does not exist, so that files in it can be read and written.
+    """Report whether this user can read and write the cache.
+
+    It is this user's, or does not exist.
 
     Root's command is always restarted as one: `become_root` inspects the cache. A folder that this user may not look
     into is another's.

@@ -15,7 +15,10 @@ from factory.util.redaction import redact
 
 
 def failure_of(recipe: Recipe, python: str, error: FactoryError, cache: Path) -> BuildFailure:
-    """Return the failure of a recipe for a Python, with its hint, without secrets and the path of the cache."""
+    """Return the failure of a recipe for a Python, with its hint.
+
+    Secrets and the path of the cache are left out.
+    """
     text = f"{error.message}\n  hint: {error.hint}" if error.hint else error.message
     return BuildFailure(
         name=canonicalize_name(recipe.name),

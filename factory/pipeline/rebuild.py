@@ -22,7 +22,9 @@ SAMPLE_SECONDS = 3600.0
 
 
 def sample(records: Sequence[BuildRecord], week: int) -> list[BuildRecord]:
-    """Return the newest publishable build of each package, in an order that moves on each week.
+    """Return the newest publishable build of each package.
+
+    Their order moves on each week.
 
     Builds that took longer than an hour are left out. `records` are in order of time.
     """

@@ -97,7 +97,9 @@ def _touches(changed: Collection[PurePosixPath], recipe: Recipe, recipes: Recipe
 
 
 def _changed_files(revision: str, folder: Path) -> list[str]:
-    """Return the files of recipes and patches that differ from the common ancestor with a revision.
+    """Return the files of recipes and patches that changed since a revision.
+
+    They differ from the common ancestor with it.
 
     Uncommitted and new files count.
     """

@@ -1,4 +1,6 @@
-"""Waves: the jobs of a plan in groups that machines build at the same time, one wave after the other.
+"""Waves: groups of jobs that machines build at the same time.
+
+One wave is built after the other.
 
 A group is one job of a CI system. Groups of a wave need nothing of each other. Each costs a start-up, so small jobs
 share a group, and small waves are joined.
@@ -124,7 +126,7 @@ def _levels(nodes: Sequence[Node[K]], job_seconds: float) -> list[list[_Piece[K]
 
 
 def _postpone(levels: list[list[_Piece[K]]]) -> list[list[_Piece[K]]]:
-    """Move what nothing needs to a later level where it makes that one less longer, or no later.
+    """Move jobs that nothing needs to the level that they lengthen least.
 
     A long job then holds up no other that waits for a short one of its level.
     """
@@ -143,7 +145,10 @@ def _postpone(levels: list[list[_Piece[K]]]) -> list[list[_Piece[K]]]:
 
 
 def _join(levels: Sequence[list[_Piece[K]]], least: float, limits: Limits) -> list[Wave[K]]:
-    """Join neighbouring levels where that makes the whole shorter, or where there are too many."""
+    """Join neighbouring levels where that makes the whole shorter.
+
+    Levels are also joined where there are too many.
+    """
 
     @cache
     def wave(first: int, end: int) -> Wave[K]:

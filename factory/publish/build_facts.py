@@ -1,4 +1,6 @@
-"""Facts of builds, from build records and from the ledger's reports, which are made of these.
+"""Facts of builds, from build records and the ledger's reports.
+
+The reports are made of the records.
 
 Nothing is estimated: what a record does not state is missing.
 """
@@ -16,7 +18,9 @@ from factory.publish.wheel_filename import parse_filename
 
 
 class BuildFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A wheel that was built here: seconds of its stages and processors, peak memory and size in bytes.
+    """A wheel that was built here, with its cost.
+
+    Times are in seconds, peak memory and size in bytes.
 
     `processors` and `memory` are 0 where they were not measured, and ccache's `hits` and `misses` None. `tag` has the
     wheel's Python and ABI, `version` its build number too.
@@ -46,7 +50,10 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def change(self) -> float:
-        """Relative change of the size from the last wheel but one to the last: 0.1 for a tenth more."""
+        """Relative change of the size from the last wheel but one to the last.
+
+        It is 0.1 for a tenth more.
+        """
         before, now = self.wheels[-2:]
         return now.size / before.size - 1 if before.size else 0.0
 
@@ -102,13 +109,18 @@ def growths(facts: Iterable[BuildFact]) -> Sequence[Growth]:
 
 
 def counted(facts: Iterable[BuildFact]) -> Sequence[BuildFact]:
-    """Return the newest builds whose compilations ccache counted, those with most misses first."""
+    """Return the newest builds whose compilations ccache counted.
+
+    Those with most misses come first.
+    """
     found = [each for each in newest(facts) if each.misses is not None]
     return sorted(found, key=lambda each: (-(each.misses or 0), each.recipe, each.tag))
 
 
 def failing(failures: Iterable[BuildFailure], facts: Iterable[BuildFact]) -> Sequence[BuildFailure]:
-    """Return the failures after which no build succeeded, one for each recipe and Python, by name.
+    """Return the failures after which no build succeeded, by name.
+
+    There is one for each recipe and Python.
 
     Of several, as from a store and a ledger, the newest is returned, with the time of the first.
     """

@@ -26,7 +26,10 @@ Admit = Callable[[Sequence[Release]], tuple[Sequence[Release], Sequence[PublishE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spare:
-    """Wheels built here that are published only where a dependency needs them, if `admit` permits it."""
+    """Wheels built here that are published only for a dependency.
+
+    `admit` has to permit it.
+    """
 
     releases: Sequence[Release]
     admit: Admit
@@ -54,7 +57,9 @@ def resolve_dependencies(
     cache: ResolutionCache,
     open_mirror: OpenMirror,
 ) -> tuple[Sequence[Release], Dependencies]:
-    """Resolve stale wheels; returns `built` without unresolvable ones, and with the spare ones that they need.
+    """Resolve stale wheels, and select those to publish.
+
+    Returns `built` without unresolvable ones, and with the spare ones that they need.
 
     A wheel is stale if its cached resolution no longer holds.
 

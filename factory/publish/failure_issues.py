@@ -22,7 +22,9 @@ MESSAGE_CHARACTERS = 12_000
 def update_issues(
     failures: Sequence[BuildFailure], built: Collection[str], github: GitHub, report: Callable[[str], None]
 ) -> tuple[PublishError, ...]:
-    """Open or update an issue for each failing recipe, and close those of recipes that were `built`.
+    """Open or update an issue for each failing recipe.
+
+    Those of recipes that were `built` are closed.
 
     A request that fails holds back no other recipe; its error is returned.
     """
@@ -76,12 +78,18 @@ def issue_text(name: str, failures: Iterable[BuildFailure]) -> str:
 
 
 def _word(text: str) -> str:
-    """Return a version or a time without what Markdown could take for more: builds hand on their results as files."""
+    """Return a version or a time without what Markdown could take for more.
+
+    Builds hand on their results as files, which others may have written.
+    """
     return re.sub(r"[^A-Za-z0-9.+!:-]", "", text)[:40] or "unknown"
 
 
 def fenced(text: str) -> str:
-    """Return text as a block of code, which it can't end: GitHub makes no links and notifies nobody there."""
+    """Return text as a block of code, which it can't end.
+
+    GitHub makes no links and notifies nobody there.
+    """
     shown = sanitize(text)
     shown = shown if len(shown) <= MESSAGE_CHARACTERS else f"...\n{shown[-MESSAGE_CHARACTERS:]}"
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", shown)), 3)

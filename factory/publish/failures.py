@@ -1,4 +1,7 @@
-"""Failed builds in the ledger: the last one of each recipe and Python, with the end of its log."""
+"""Failed builds in the ledger.
+
+It has the last one of each recipe and Python, with the end of its log.
+"""
 
 from __future__ import annotations
 

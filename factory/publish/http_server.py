@@ -40,7 +40,10 @@ ACCEPTED_AT_ONCE = 64
 
 
 class _Parser(HTTPRequestParser):
-    """A parser that refuses a request with an impossible address, where waitress ends the connection."""
+    """A parser that refuses a request with an impossible address.
+
+    waitress ends the connection.
+    """
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
@@ -124,7 +127,10 @@ def url_of(host: str, port: int) -> str:
 
 
 def _connection_limit() -> int:
-    """Return the number of connections for which there are file descriptors, after raising the soft limit."""
+    """Return the number of connections for which there are file descriptors.
+
+    The soft limit is raised before.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * CONNECTIONS + OTHER_FILES
     if soft < wanted:

@@ -16,7 +16,9 @@ ATTEMPTS = 3
 
 
 def push_ledger(ledger: Path, token: str) -> bool:
-    """Commit the ledger's changes and push them to the branch that is checked out; False if there are none.
+    """Commit and push the ledger's changes; return whether there are any.
+
+    They are pushed to the branch that is checked out.
 
     Entries are files of their own: they fit upon what others pushed meanwhile.
 

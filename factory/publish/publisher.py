@@ -139,7 +139,10 @@ def _describe_built(
 def _admit(
     described: Sequence[Release], *, known: Collection[str], ledger: Ledger, terms: Terms
 ) -> tuple[Sequence[Release], Sequence[PublishError]]:
-    """Return the releases that may be published, with what they track, and the refusals of the others."""
+    """Return the releases that may be published, and refusals of the others.
+
+    The releases have the projects that they track.
+    """
     acceptable, conflicts = _without_conflicts(described, ledger)
     tracked, shadowing = _add_tracked_projects(acceptable, known, terms.may_shadow)
     return [_add_provenance_url(release, terms.address) for release in tracked], [*conflicts, *shadowing]

@@ -41,7 +41,7 @@ def _contents(paths: Iterable[Path]) -> Mapping[Path, bytes]:
 
 
 def _recipes(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield each recipe, alone or with the one that it inherits from, as the recipe's hash has them."""
+    """Yield each recipe with the one that it inherits from, by the recipe's hash."""
     contents = {path.parent.name: content for path, content in _contents(folder.glob("recipes/*/recipe.toml")).items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     for name, content in contents.items():
@@ -54,7 +54,10 @@ def _recipes(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _base_of(content: bytes) -> str:
-    """Return the name of the recipe that one is based on; empty if there is none or the text is not a recipe's."""
+    """Return the name of the recipe that one is based on.
+
+    It is empty if there is none or the text is not a recipe's.
+    """
     with suppress(tomllib.TOMLDecodeError, UnicodeDecodeError):
         package = tomllib.loads(content.decode()).get("package")
         base = package.get("based-on") if isinstance(package, dict) else None
@@ -77,7 +80,9 @@ def write_texts(ledger: Path, project: str, build: Build, texts: Mapping[str, by
 
 
 def read_texts(ledger: Path, project: str) -> Mapping[str, str]:
-    """Read a project's texts by their sha256; characters that could deceive a reader are replaced.
+    """Read a project's texts by their sha256.
+
+    Characters that could deceive a reader are replaced.
 
     Raises:
         PublishError: a text can't be read.

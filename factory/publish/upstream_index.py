@@ -128,7 +128,10 @@ class Upstream:
             raise PublishError(f"{without_secrets(url)}: cannot read its size: {reason}", hint=CHECK_NETWORK) from error
 
     def metadata(self, release: Release) -> bytes | None:
-        """Fetch the METADATA of a linked file, None unless it has the bytes that the ledger states."""
+        """Fetch the METADATA of a linked file.
+
+        Returns None unless it has the bytes that the ledger states.
+        """
         if release.url is None or release.metadata_sha256 is None:
             return None
         text = self._fetch_metadata(release.url)

@@ -1,4 +1,4 @@
-"""A wheel's statements for people: what it requires, where its project is, and what to import."""
+"""Statements of a wheel: requirements, links of its project, modules."""
 
 from __future__ import annotations
 

@@ -99,7 +99,9 @@ class RecipeProject:
 
 
 def recipe_projects(root: Path) -> tuple[tuple[RecipeProject, ...], list[str]]:
-    """Return the projects of all recipes, by recipe, and the mistakes of files that cannot be read.
+    """Return the projects of all recipes, and mistakes of unreadable files.
+
+    The projects are in the order of the recipes.
 
     Only the tables `package` of `root/*/recipe.toml` are read: a file has to be TOML, and based on another recipe or
     none.
@@ -152,7 +154,10 @@ def _load_model_names(root: Path, problems: list[str]) -> Collection[str] | None
 
 
 def recipe_files(root: Path) -> list[Path]:
-    """Return the files of all recipes below `root`, by the names of their folders; broken links too."""
+    """Return the files of all recipes below `root`, broken links too.
+
+    They are in the order of their folders' names.
+    """
     return sorted(file for folder in root.glob("*") if os.path.lexists(file := folder / RECIPE_FILE))
 
 

@@ -17,7 +17,9 @@ K1_VECTORS = "RVV 1.0, 256 bits, 16-bit floats"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """Boards with one CPU: its vector extension, the profile that it counts as, and the largest memory in GB.
+    """Boards with one CPU.
+
+    They have its vector extension, the profile that it counts as, and the largest memory in GB.
 
     The memory is 0 where it is not known.
     """

@@ -105,7 +105,10 @@ class StackTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingRow:
-    """A version that does not install without a compiler, and the numbers and names of the stacks that need it."""
+    """A version that does not install without a compiler.
+
+    It has the numbers and names of the stacks that need it.
+    """
 
     row: Row
     stacks: tuple[tuple[int, str], ...]
@@ -113,7 +116,10 @@ class MissingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbsentProject:
-    """A project that this index lacks, the number of a stack that needs it, and words to find it by."""
+    """A project that this index lacks.
+
+    It has the number of a stack that needs it, and words to find it by.
+    """
 
     project: str
     words: str

@@ -23,7 +23,10 @@ MEMORIES = (1, 2, 4, 8, 16, 32, 64)  # GB of boards
 
 
 def room_for_weights(memory: float) -> float:
-    """Return the part of a memory that weights may take: the system and the context take a quarter, at least 0.5 GB."""
+    """Return the part of a memory that weights may take.
+
+    The system and the context take a quarter, at least 0.5 GB.
+    """
     return min(memory * 3 / 4, memory - 0.5)
 
 

@@ -87,7 +87,10 @@ def links_of(about: About) -> Mapping[str, str]:
 
 
 def search_words(project: str, about: About | None) -> str:
-    """Return the words by which the search finds a project besides its name and summary, in the search's form."""
+    """Return further words by which the search finds a project.
+
+    Its name and summary are not among them. They are in the search's form.
+    """
     stated = () if about is None else (*about.modules, *about.keywords)
     all_words = (*ALIASES.get(project, ()), *stated)
     normalized = dict.fromkeys(re.sub(r"[-_.\s]+", "-", word.strip().lower()) for word in all_words)

@@ -26,7 +26,10 @@ from factory.site.wheels import Wheel, make_wheel, profiles_of, sanitize_release
 
 
 class FailedBuild(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A failed build, and the file name of its log beside the project's page, empty without one."""
+    """A failed build, and the file name of its log.
+
+    The log is beside the project's page; the name is empty without one.
+    """
 
     failure: BuildFailure
     log: str
@@ -112,7 +115,7 @@ class Project:
 
     @property
     def report(self) -> WheelReport | None:
-        """The report of the current version's first wheel that has the statements of its metadata, if any."""
+        """Report of the current version's first wheel with statements, if any."""
         wheels = () if self.current is None else self.current.wheels
         return next((wheel.report for wheel in wheels if wheel.report is not None and wheel.report.about), None)
 

@@ -134,7 +134,10 @@ def wheel_facts(wheel: Wheel) -> markupsafe.Markup | None:
 
 
 class _Facts(NamedTuple):
-    """Facts of a wheel; the texts of its recipe and patches are their file names, empty where there is none."""
+    """Facts of a wheel.
+
+    The texts of its recipe and patches are their file names, empty where there is none.
+    """
 
     repacked_from: str
     baseline: str

@@ -114,7 +114,10 @@ def make_wheel(release: Release, report: WheelReport | None, texts: Container[st
 
 
 def text_name(sha256: str) -> str:
-    """Return the file name of a recipe's or patch's text, in the folder of the project's pages."""
+    """Return the file name of a recipe's or patch's text.
+
+    It is in the folder of the project's pages.
+    """
     return f"text-{sha256[:16]}.txt"
 
 

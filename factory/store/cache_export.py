@@ -99,7 +99,10 @@ class _Writer:
         return any(self.wants_file(entry) for entry in walk(tree) if entry.path != f"{tree}/{mark}")
 
     def wants_file(self, entry: os.DirEntry[str]) -> bool:
-        """Report whether a file changed since the wanted time, in any way: its times may be of a build's making."""
+        """Report whether a file changed since the wanted time, in any way.
+
+        Its modification time may be of a build's making.
+        """
         return not self.since or entry.stat(follow_symlinks=False).st_ctime_ns > self.since
 
     def note(self, name: str, value: object) -> None:

@@ -49,7 +49,9 @@ class Imported:
 
 
 def import_cache(layout: Layout, source: Path, report: Report, areas: Collection[str] = AREAS) -> Sequence[Imported]:
-    """Merge the `areas` of an exported file into the cache; report each job and layer that is not imported.
+    """Merge the `areas` of an exported file into the cache.
+
+    Each job and layer that is not imported is reported.
 
     Raises:
         StoreError: the file is damaged, unsafe, or of a newer factory, or the disk is full; nothing was imported.
@@ -321,7 +323,10 @@ def _take_tree(tree: Path, name: str, area: Area, layout: Layout, report: Report
 
 
 def _is_built(job: str, layout: Layout) -> bool:
-    """Report whether the store has a record for a job's key, whose beginning its folder is named by."""
+    """Report whether the store has a record for a job's key.
+
+    The job's folder is named by its beginning.
+    """
     return any((layout.store / "records").glob(f"{job.rpartition('-')[2]}*.json"))
 
 

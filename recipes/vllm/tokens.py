@@ -1,8 +1,8 @@
-"""Generator of tokens by one program, for `factory bench tokens`: `tokens.py SYSTEM COUNT`.
+"""Generator of tokens by one program, for `factory bench tokens`.
 
-The process stops itself before and after the tokens that are counted. The file `answer` gets the generated tokens and
-the memory mappings of the process, as JSON. It also runs in the root of llama-cpp-python. `tokens.py models` writes the
-models' files, which would take long while instructions are logged.
+`tokens.py SYSTEM COUNT`: the process stops itself before and after the tokens that are counted. The file `answer` gets
+the generated tokens and the memory mappings of the process, as JSON. It also runs in the root of llama-cpp-python.
+`tokens.py models` writes the models' files, which would take long while instructions are logged.
 """
 
 from __future__ import annotations

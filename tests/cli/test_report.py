@@ -23,7 +23,10 @@ WHEEL = "spam-1.0-cp313-cp313-manylinux_2_38_riscv64.whl"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a project with the recipes spam, which is built, broken, which fails, and eggs; and its cache."""
+    """Return a project and its cache.
+
+    Its recipes are spam, which is built, broken, which fails, and eggs.
+    """
     make_project(tmp_path)
     for name in ("broken", "eggs"):
         write(tmp_path / "recipes", SMALLEST.replace("spam", name), name)

@@ -1,4 +1,7 @@
-"""A build from a git repository: setuptools-scm's version, a submodule, the record and the bill of materials."""
+"""A build from a git repository.
+
+It has setuptools-scm's version, a submodule, the record and the bill of materials.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whole runs of *nightly* and *checks* on this machine, with packages that build in a minute."""
+"""Whole runs of *nightly* and *checks* on this machine.
+
+Their packages build in a minute.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Clone this repository's last commit as main, with one that changes a recipe that no other needs."""
+    """Clone this repository's last commit as main, with one more.
+
+    That one changes a recipe that no other needs.
+    """
     root = tmp_path / "repository"
     git(tmp_path, "clone", "--quiet", str(ROOT), str(root))
     git(root, "checkout", "--quiet", "-B", "main")
@@ -47,7 +53,10 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     repository: Path, tmp_path: Path, tools: Path, layout: Layout, hybrid: object, clean_root: object
 ) -> WorkflowRun:
-    """Return a run whose cache has the roots of this machine, and the metadata of the recipes' sources."""
+    """Return a run whose cache has the roots of this machine.
+
+    It has the metadata of the recipes' sources too.
+    """
     made = WorkflowRun(
         repository=repository, folder=tmp_path / "run", tools=tools, event=local_event(TOKEN, repository=REPOSITORY)
     )

@@ -42,7 +42,10 @@ COMMANDS = [(f"{name}-{job}", step["run"]) for name, job, step in steps() if "ru
 
 @pytest.mark.parametrize("command", [run for _, run in COMMANDS], ids=[title for title, _ in COMMANDS])
 def test_step_is_one_command_that_exists(command: str) -> None:
-    """It runs the same on a laptop: no pipes, no conditions, and no expressions, only quoted variables."""
+    """Require no pipes, conditions and expressions, only quoted variables.
+
+    A step then runs the same on a laptop.
+    """
     if command == SYSCTL:
         return
     assert not SHELL & set(command)

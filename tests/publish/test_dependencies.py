@@ -1,4 +1,7 @@
-"""Dependencies of named wheels: other wheels built here are published where they are needed, and only there."""
+"""Dependencies of named wheels.
+
+Other wheels built here are published where they are needed, and only there.
+"""
 
 from __future__ import annotations
 

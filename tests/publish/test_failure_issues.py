@@ -55,7 +55,10 @@ def test_issue_is_updated_and_closed_by_a_build(hub: GitHubState) -> None:
 
 
 def test_issue_of_somebody_else_is_left_alone(hub: GitHubState) -> None:
-    """Whoever may not set labels cannot make an issue that is taken for ours; nor does a mark within a text count."""
+    """Take only issues with our label and mark for ours.
+
+    Strangers may not set labels. A mark within a text doesn't count.
+    """
     hub.add_issue("demo fails to build", "<!-- recipe demo -->")
     hub.add_issue("mine", "see <!-- recipe demo -->", LABEL)
     assert update(hub, FAILURE) == (["demo: opened issue 3"], 0)

@@ -1,4 +1,7 @@
-"""Connections of the index's server: many, silent and slow ones, requests that are none, and addresses to print."""
+"""Connections of the index's server.
+
+Many, silent and slow ones, requests that are none, and addresses to print.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ def url(root: Path) -> Iterator[str]:
 
 
 def exchange(url: str, request: bytes) -> bytes:
-    """Send bytes as they are; returns the response up to the end of the connection or its first pause."""
+    """Send bytes as they are, and return the response.
+
+    It ends with the connection or at its first pause.
+    """
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall(request)

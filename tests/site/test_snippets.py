@@ -1,4 +1,7 @@
-"""Commands and settings that the site offers for copying, each run with the real pip, uv and board finder."""
+"""Commands and settings that the site offers for copying.
+
+Each is run with the real pip, uv and board finder.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +176,10 @@ def finder(place: Place, text: str) -> None:
 
 
 def rebuild(place: Place, text: str) -> None:
-    """Enter both commands where there is neither recipe nor record: a usage error has another exit status."""
+    """Enter both commands where there is neither recipe nor record.
+
+    A usage error has another exit status.
+    """
     (place.home / "recipes").mkdir()
     build_command, rebuild_command = text.splitlines()
     assert "engine" in place.run(build_command, status=3)

@@ -78,7 +78,10 @@ def bring(source: Path, layout: Layout) -> tuple[dict[str, Imported], list[str]]
 
 
 def contents(root: Path, *, folders: bool = False) -> dict[str, object]:
-    """Everything below a folder that a build or a root can see of it, without locks and the mark of an import."""
+    """Return everything below a folder that a build or a root can see of it.
+
+    Locks and the mark of an import are left out.
+    """
     found: dict[str, object] = {}
     for path in sorted(root.rglob("*")):
         if path.suffix != ".lock" and path.name != MARK and (folders or path.is_symlink() or not path.is_dir()):

@@ -47,7 +47,10 @@ class GitRepository:
     def commit(
         self, files: Mapping[str, str | bytes] = {}, links: Mapping[str, str] = {}, more: Sequence[str] = ()
     ) -> str:
-        """Commit files, links, and `more` lines of `git update-index --index-info`; returns the commit."""
+        """Commit files and links; returns the commit.
+
+        `more` are lines of `git update-index --index-info`.
+        """
         for name, content in files.items():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
@@ -59,7 +62,10 @@ class GitRepository:
         return self.git("rev-parse", "HEAD")
 
     def commit_tree(self, entries: Sequence[tuple[str, str, str]]) -> str:
-        """Commit a tree of entries (mode, object, name) without git's checks of them; returns the commit."""
+        """Commit a tree of entries (mode, object, name); returns the commit.
+
+        git does not check the entries.
+        """
         content = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(digest) for mode, digest, name in entries)
         tree = self.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", stdin=content)
         commit = self.git("commit-tree", tree, "-m", "crafted")

@@ -1,4 +1,7 @@
-"""Stand-in of GitHub's API for releases and issues, which refuses requests of another form."""
+"""Stand-in of GitHub's API for releases and issues.
+
+It refuses requests of another form.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,9 @@ PAUSE = 0.005
 
 @contextmanager
 def switched_at_stops() -> Iterator[None]:
-    """Switch the log of block runs whenever an emulated program below this process stops itself.
+    """Switch the log of block runs whenever a program stops itself.
+
+    The program is an emulated one below this process.
 
     Raises:
         FactoryError: QEMU's log items were not found.

@@ -105,7 +105,10 @@ def measure(systems: Sequence[str], profiles: Sequence[str], count: int, run: Ru
 
 @contextmanager
 def _root(name: str, python: str, run: Run) -> Iterator[tuple[Sandbox, str, LogSink]]:
-    """Open a root as a package's check has it, with the script; also yields the model's path there."""
+    """Open a root as a package's check has it, with the script.
+
+    It also yields the model's path there.
+    """
     recipe = run.recipes.find(name)
     chosen = run.with_config(run.config.for_python(python, recipe.toolchain))
     check = PackageCheck(recipe=recipe, run=chosen)

@@ -1,4 +1,7 @@
-"""`factory bench tokens`: count the instructions of a language model's tokens, by several programs."""
+"""`factory bench tokens`: count the instructions of a language model's tokens.
+
+Several programs generate them.
+"""
 
 from __future__ import annotations
 

@@ -128,7 +128,10 @@ def _as_json(record: BuildRecord, store: Store) -> dict[str, object]:
 
 
 def print_wheels(records: Sequence[BuildRecord], store: Store) -> None:
-    """Print a table of wheels: file name, size, Python, profiles that passed, hash; and their paths."""
+    """Print a table of wheels, and their paths.
+
+    The table has file name, size, Python, profiles that passed, and hash.
+    """
     rows = [
         (
             record.wheel,

@@ -113,7 +113,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_projects(args: argparse.Namespace) -> Sequence[RecipeProject]:
-    """Return the projects of the project folder's recipes; print a note on recipes that cannot be read.
+    """Return the projects of the project folder's recipes.
+
+    A note is printed on recipes that cannot be read.
 
     Raises:
         RecipeError: there is no project folder.
@@ -142,7 +144,9 @@ def _print(content: Mapping[str, object], lines: Sequence[str], *, as_json: bool
 def select(
     stored: Sequence[StoredWheel], names: Sequence[str], projects: Sequence[RecipeProject]
 ) -> tuple[Sequence[StoredWheel], Sequence[StoredWheel]]:
-    """Return the wheels of the named recipes, else of all, and those of the other recipes, for their dependencies.
+    """Return the wheels of the named recipes, else of all, and the others.
+
+    The others are those of the other recipes, for dependencies.
 
     A note is printed on wheels that no recipe makes: other projects use the same store.
 
@@ -181,7 +185,9 @@ def publish_and_show(
     bases: Mapping[str, str] = NO_BASES,
     refused: Sequence[PublishError] = (),
 ) -> int:
-    """Publish the candidates with those of `offered` that they need, write the pages, and print new releases.
+    """Publish the candidates, write the pages, and print new releases.
+
+    Of `offered`, those that the candidates need are published too.
 
     `projects` are those of all recipes, which may permit a name that the package index has. `bases` are the addresses
     of uploaded wheels, as in Terms. Returns the exit status: not 0 where a candidate was refused, now or before.

@@ -82,7 +82,9 @@ class CompilerCache:
 
 
 def read_use(outputs: UntrustedFolder, statistics: str) -> CompilerCacheUse | None:
-    """Return what ccache counted in a build, from its file CCACHE_STATSLOG; None if there is no such file.
+    """Return ccache's counters of a build, from its file CCACHE_STATSLOG.
+
+    Returns None if there is no such file.
 
     The build can write it. It is of use for people alone.
     """

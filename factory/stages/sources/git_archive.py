@@ -39,7 +39,10 @@ NAMED_POINTERS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """A commit of a repository: `subject` begins messages, `replaced` are folders of submodules to leave empty."""
+    """A commit of a repository.
+
+    `subject` begins messages, `replaced` are folders of submodules to leave empty.
+    """
 
     subject: str
     url: str

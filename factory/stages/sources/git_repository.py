@@ -1,4 +1,6 @@
-"""Repositories of git: one commit of each, fetched without its history, and tags of a server.
+"""Repositories of git: one commit of each, and tags of a server.
+
+Commits are fetched without their history.
 
 Submodules are read from the commit and fetched one by one, by the same rules; git's own machinery for them is not used.
 """
@@ -48,7 +50,9 @@ class Repository:
     subject: str
 
     def fetch(self, *, only_commit: bool = False) -> None:
-        """Make the repository and fetch the commit, with its history only from servers that need it.
+        """Make the repository and fetch the commit.
+
+        Its history is fetched only from servers that need it.
 
         With `only_commit`, servers that can leave its files out.
 
@@ -69,7 +73,9 @@ class Repository:
         (self.folder / "shallow").unlink(missing_ok=True)
 
     def archive(self, path: Path, prefix: str, tag: str = "") -> None:
-        """Write the commit as a tar archive whose members begin with `prefix`, as `git archive` does.
+        """Write the commit as a tar archive, as `git archive` does.
+
+        Its members begin with `prefix`.
 
         Of all tags it knows the given one.
 

@@ -22,13 +22,19 @@ def parse_version(text: str | None) -> Version | None:
 
 
 def scm_variables(version: str) -> Mapping[str, str]:
-    """Return variables with the version of a source without history, for backends that ask git for it."""
+    """Return variables with the version of a source without history.
+
+    They are for backends that ask git for it.
+    """
     return dict.fromkeys(SCM_VARIABLES, version)
 
 
 @dataclass(frozen=True, slots=True)
 class TagForm:
-    """The form of a project's tags: a prefix, then a version with a separator between its numbers."""
+    """Form of a project's tags.
+
+    It is a prefix, then a version with a separator between its numbers.
+    """
 
     prefix: str
     separator: str

@@ -145,7 +145,10 @@ def test_pinned_tree_of_another_hash_is_refused(repository: GitRepository, tmp_p
 
 @pytest.fixture
 def nested(repository: GitRepository, tmp_path: Path) -> GitRepository:
-    """Return the repository with the submodule `eggs`, which has the submodule `ham`; addresses are relative."""
+    """Return the repository with the submodule `eggs`.
+
+    That one has the submodule `ham`; addresses are relative.
+    """
     ham = make_repository(tmp_path / "repositories/ham").commit({"ham.c": "int ham;"})
     eggs = make_repository(tmp_path / "repositories/eggs").commit(
         {"eggs.c": "int eggs;", ".gitmodules": modules(ham="../ham")}, more=[gitlink(ham, "third_party/ham")]

@@ -1,4 +1,7 @@
-"""Repositories that want to run something, to leave the tree, or to fill the disk; settings that would help them."""
+"""Hostile repositories, and settings that would help them.
+
+They want to run something, to leave the tree, or to fill the disk.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Archives at addresses: mirrors, servers that fail, and addresses that no recipe may have."""
+"""Archives at addresses, mirrors, and servers that fail.
+
+Some addresses no recipe may have.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,10 @@ def load_workflow(path: Path) -> dict[Any, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """The context of a run: the values of `github` that workflows use, and a token that a job may get."""
+    """Context of a run.
+
+    It has the values of `github` that workflows use, and a token that a job may get.
+    """
 
     github: Mapping[str, Any]
     token: str = "a-token-of-this-run"

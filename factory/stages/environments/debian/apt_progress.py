@@ -48,7 +48,10 @@ class AptProgress:
         return line
 
     def _counted(self, step: str, package: str) -> str:
-        """Return the line for a package; empty if apt has not said how many there are, or there are more."""
+        """Return the line for a package.
+
+        It is empty if apt has not said how many there are, or there are more.
+        """
         self._counts[step] = self._counts.get(step, 0) + 1
         if self._counts[step] > self._total:
             return ""
