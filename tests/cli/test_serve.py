@@ -25,6 +25,12 @@ def test_host_that_is_no_name_is_refused(tmp_path: Path, host: str, capsys: pyte
     (tmp_path / "simple").mkdir()
     assert main(["serve", str(tmp_path), "--host", host, "--port", "0"]) == 13
     assert "cannot listen" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--host", "\udcff", "--port", "0"], ["x" * 5000], ["missing"]])
+def test_server_that_did_not_start_keeps_signals(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "simple").mkdir()
+    assert main(["serve", *([] if len(arguments) == 1 else [str(tmp_path)]), *arguments]) != 0
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())  # else its children can't be ended for 15 seconds
 
 

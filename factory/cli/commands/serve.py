@@ -8,7 +8,6 @@ from pathlib import Path
 
 from factory.cli.failures import discard_output
 from factory.cli.values import port
-from factory.errors import FactoryError
 from factory.host.addresses import reachable_urls
 from factory.publish.server import serve
 from factory.publish.simple_api import install_lines
@@ -46,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         _serve_until_stopped(args)
-    except FactoryError:  # it did not start: what this process does next, and its children, get signals again
+    except BaseException:  # it did not start: what this process does next, and its children, get signals again
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
     return 0
