@@ -12,14 +12,16 @@ import psutil
 def reachable_urls(url: str) -> list[str]:
     """Return the URLs at which a server can be reached that listens at `url`.
 
-    A server that listens on all addresses has one for each address of the machine, loopback last.
+    A server that listens on all addresses has one for each address of the machine: IPv4 first, loopback last. One at
+    `::` also has those of IPv4.
     """
     parts = urlsplit(url)
     host = ipaddress.ip_address(parts.hostname or "")
     if not host.is_unspecified:
         return [url]
-    found = [address for address in _machine_addresses() if address.version == host.version]
-    return [f"http://{_in_url(address)}:{parts.port}" for address in sorted(found, key=lambda each: each.is_loopback)]
+    found = [address for address in _machine_addresses() if address.version <= host.version]
+    found.sort(key=lambda each: (each.is_loopback, each.version))
+    return [f"http://{_in_url(address)}:{parts.port}" for address in found]
 
 
 def _machine_addresses() -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

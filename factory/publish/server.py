@@ -7,11 +7,13 @@ since few commands serve one.
 from __future__ import annotations
 
 import mimetypes
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -53,6 +55,10 @@ KINDS = {
 }
 # Characters of a method and of a path in the line for a request.
 SHOWN = 200
+# A host with an optional port (RFC 3986, 3.2), and the targets of requests for files (RFC 9112, 3.2).
+PORT = r"(?::[0-9]{0,5})?"
+AUTHORITY = rf"(?:\[[^][\s/?#@,]+\]|[\w.~!$&'()*+;=%-]*){PORT}"
+TARGET = rf"/|(?i:https?)://(?=[^/:?#]){AUTHORITY}(?:[/?#]|$)"
 
 
 @contextmanager
@@ -94,11 +100,16 @@ def _open(root: Path, host: str, port: int, on_request: Callable[[str], None] | 
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the first address of `host`."""
+    """Return a socket bound to the first address of `host`.
+
+    All IPv6 addresses, `::`, include those of IPv4, whatever the machine's default is.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         bound.bind(address)
     except BaseException:
         bound.close()
@@ -119,7 +130,7 @@ class Application:
 
         request = Request(environ)
         try:
-            _require_host(request)
+            _require_address(request)
             response = self._respond(request)
         except HTTPException as error:
             response = error.get_response(environ)
@@ -128,10 +139,8 @@ class Application:
         # Caches must revalidate: uv would otherwise reuse a page for ten minutes.
         response.headers["Cache-Control"] = "no-cache"
         if self.on_request is not None:
-            size = response.headers.get("Content-Length", "0")
-            self.on_request(
-                f"{_shortened(request.method)} {_shortened(quote(request.path))} {response.status_code} {size}"
-            )
+            line = (_shortened(request.method), _shortened(quote(request.path)), response.status_code)
+            self.on_request(" ".join(map(str, (*line, _sent(request, response)))))
         return response(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
@@ -174,16 +183,31 @@ class Application:
         return None if any(part.startswith(".") for part in path.relative_to(self.root).parts) else path
 
 
-def _require_host(request: Request) -> None:
-    """Require a Host header of HTTP/1.1 (RFC 9112, 3.2).
+def _require_address(request: Request) -> None:
+    """Require a valid target and exactly one valid Host (RFC 9112, 3.2).
+
+    waitress joins several Host headers with commas. HTTP/1.0 needs none.
 
     Raises:
-        BadRequest: there is none.
+        BadRequest: the target or the header Host is invalid, missing or repeated.
     """
     from werkzeug.exceptions import BadRequest
 
-    if request.environ["SERVER_PROTOCOL"] == "HTTP/1.1" and "HTTP_HOST" not in request.environ:
+    needed = request.environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+    host = request.environ.get("HTTP_HOST", None if needed else "")
+    if host is None:
         raise BadRequest("The header Host is missing.")
+    if re.fullmatch(AUTHORITY, host, re.ASCII) is None:
+        raise BadRequest("The header Host is repeated or invalid.")
+    target = request.environ["REQUEST_URI"]
+    if re.match(TARGET, target) is None and (request.method, target) != ("OPTIONS", "*"):
+        raise BadRequest("The target is neither a path nor an http address.")
+
+
+def _sent(request: Request, response: Response) -> str:
+    """Return the size of the body that is sent, in bytes."""
+    bodiless = request.method == "HEAD" or response.status_code == HTTPStatus.NOT_MODIFIED
+    return "0" if bodiless else response.headers.get("Content-Length", "0")
 
 
 def _shortened(text: str) -> str:

@@ -52,10 +52,36 @@ def test_response_names_the_server(url: str) -> None:
         assert b"\r\nServer: factory-index\r\n" in exchange(url, REQUEST % path)
 
 
-@pytest.mark.parametrize("address", [b"http://[", b"http://[::1/simple/", b"http://[x]/"])
-def test_impossible_address_gets_400(url: str, address: bytes) -> None:
-    answer = exchange(url, b"GET " + address + b" HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 400 ")
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(b"http://[", b"http://[::1/simple/", b"http://[x]/", b"http://x:99999999/simple/", b"http://x:abc/simple/"),
+        *(b"http://", b"http:///simple/", b"http:/simple/", b"http://u:p@x/simple/", b"http://x\\y/simple/"),
+        *(b"http://\xff/simple/", b"ftp://x/simple/", b"x:80", b"simple/", b"?x", b"*"),
+    ],
+)
+def test_invalid_target_gets_400(url: str, target: bytes) -> None:
+    assert exchange(url, REQUEST % target).startswith(b"HTTP/1.1 400 ")
+
+
+def test_absolute_target_is_answered(url: str) -> None:
+    for target in (b"http://x/simple/", b"HTTP://x:80/simple/", b"http://[::1]:80/simple/?x"):
+        assert exchange(url, REQUEST % target).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "host", [b"a\r\nHost: b", b"a\r\nHost: a", b"\r\nHost:", b"a b", b"a/b", b"u@b", b"b:xx", b"[::1", b"\xc3\x80.lan"]
+)
+def test_repeated_or_invalid_host_gets_400(url: str, host: bytes) -> None:
+    for version in (b"1.0", b"1.1"):
+        answer = exchange(url, b"GET /simple/ HTTP/" + version + b"\r\nHost: " + host + b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/" + version + b" 400 ")
+
+
+@pytest.mark.parametrize("host", [b"", b"b:80", b"b:", b"[::1]:80", b"[fe80::1%25eth0]", b"my_host.lan", b"127.0.0.1"])
+def test_valid_host_is_answered(url: str, host: bytes) -> None:
+    request = b"GET /simple/ HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
+    assert exchange(url, request).startswith(b"HTTP/1.1 200 ")
 
 
 def test_request_without_host_gets_400(url: str) -> None:
@@ -128,3 +154,11 @@ def test_server_of_all_addresses_names_those_of_the_machine() -> None:
     found = reachable_urls("http://0.0.0.0:8000")
     assert found[-1] == "http://127.0.0.1:8000"
     assert all(url.endswith(":8000") and "0.0.0.0" not in url for url in found)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_server_of_all_ipv6_addresses_answers_at_each_named(root: Path) -> None:
+    with serve(root, "::") as base:
+        named = reachable_urls(base)
+        assert f"http://127.0.0.1:{urlsplit(base).port}" in named
+        assert {exchange(url, REQUEST % b"/simple/")[:15] for url in named} == {b"HTTP/1.1 200 OK"}

@@ -312,9 +312,23 @@ def test_callback_gets_a_line_for_each_request(root: Path) -> None:
     lines: list[str] = []
     with serve(root, on_request=lines.append) as base:
         ask(base, "/simple/")
-        ask(base, "/simple/a%0Ab/x", "HEAD")
+        ask(base, "/simple/a%0Ab/x")
     size = (root / "simple/index.html").stat().st_size
-    assert lines == [f"GET /simple/ 200 {size}", "HEAD /simple/a%0Ab/x 404 207"]
+    assert lines == [f"GET /simple/ 200 {size}", "GET /simple/a%0Ab/x 404 207"]
+
+
+def test_line_of_a_request_has_the_size_that_was_sent(root: Path) -> None:
+    lines: list[str] = []
+    wheel, page = f"/files/{WHEEL}", "/simple/"
+    with serve(root, on_request=lines.append) as base:
+        answers = [
+            ask(base, path, method, **headers)
+            for path in (wheel, page, "/simple", "/none")
+            for method in ("GET", "HEAD", "POST")
+            for headers in ({}, {"Range": "bytes=0-9"}, {"If-None-Match": "*"}, {"Accept-Encoding": "gzip"})
+        ]
+    assert [tuple(map(int, line.split()[2:])) for line in lines] == [(status, len(body)) for status, _, body in answers]
+    assert {status for status, _, _ in answers} == {200, 206, 301, 304, 404, 405}
 
 
 def test_folder_without_index_is_refused(tmp_path: Path) -> None:
