@@ -231,6 +231,10 @@ HINTS: Known = (
      "the crate {0} can't be fetched: check the network and the registries in this machine's cargo configuration"),
     (r"requires rustc [\d.]+|rustc [\d.]+ is not supported by",
      "a crate wants a newer Rust than Debian has: build an older version of the package"),
+    # ring's build script looks the CPU up in a list, and panics.
+    (r"failed to run custom build command for `(ring v0\.(?:\d|1[0-6])\.\d+)",
+     "{0} doesn't know riscv64, 0.17 does: build a newer version of the package, or require ring 0.17, and what "
+     "needs the older one in a version that needs this, in a patch of Cargo.toml and Cargo.lock"),
     (r"may not be used on the (?:stable|beta) release channel", "the source wants unstable Rust, which Debian has not"),
     (r"No solution found when resolving dependencies",
      "a build requirement has no version for this Python, or our own recipe builds another version than it asks for: "

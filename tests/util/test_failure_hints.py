@@ -58,6 +58,25 @@ def test_source_for_an_older_python_gets_its_hint(line: str, name: str) -> None:
     assert f"the C API of an older Python ({name})" in (hint_for(line) or "")
 
 
+RING = """   Compiling ring v0.16.20
+error: failed to run custom build command for `{crate}`
+
+Caused by:
+  process didn't exit successfully: `/build/src/target/release/build/ring-d7bce7/build-script-build` (exit status: 101)
+  --- stderr
+
+  thread 'main' (391) panicked at /build/crates/{crate}/build.rs:358:10:
+  called `Option::unwrap()` on a `None` value
+"""
+
+
+@pytest.mark.parametrize(("crate", "known"), [("ring v0.16.20", True), ("ring v0.9.1", True), ("ring v0.17.14", False)])
+def test_old_ring_asks_for_a_version_that_knows_riscv64(crate: str, known: bool) -> None:
+    """The log is that of a build with ring 0.16.20: it names neither CPU nor machine."""
+    hint = hint_for(RING.format(crate=crate)) or ""
+    assert (f"{crate} doesn't know riscv64, 0.17 does" in hint) == known
+
+
 def test_hint_tells_silent_server_from_sealed_build() -> None:
     log = "  cause: dns error\n  cause: Temporary failure in name resolution"
     assert "the network, which is off" in (hint_for(log) or "")
