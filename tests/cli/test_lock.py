@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tomllib
@@ -68,6 +69,14 @@ def test_lock_writes_files_with_addresses_and_hashes(
     assert main(["lock", "App", *PYTHON, "--index", f"{url}/simple/", "--output", str(path)]) == 0
     assert capsys.readouterr().out.splitlines() == [f"{path}: 2 packages for Python 3.13", f"pip install -r {path}"]
     assert addresses(path.read_text()) == {f"{url}/files/{name}-py3-none-any.whl" for name in ("app-1.0", "lib-2.0")}
+
+
+def test_lock_as_json_names_the_packages(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "pylock.toml"
+    assert main(["lock", "app", *PYTHON, "--index", f"{url}/simple/", "--output", str(path), "--json"]) == 0
+    packages = [{"name": "app", "version": "1.0"}, {"name": "lib", "version": "2.0"}]
+    expected = {"locked": str(path), "python": "3.13", "changed": True, "packages": packages}
+    assert json.loads(capsys.readouterr().out) == expected
 
 
 def addresses(lock_file: str) -> set[str | None]:

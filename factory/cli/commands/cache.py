@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from factory.cli.console import Reporter, print_table
+from factory.cli.failures import as_object
 from factory.errors import CommandFailed
 from factory.host.ownership import owned_by_user
 from factory.store.cache_areas import AREAS, ON_REQUEST, RESULTS
 from factory.store.cache_export import export_cache
 from factory.store.cache_import import exported_files, import_cache, imported_at
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
-from factory.util.paths import default_layout
+from factory.util.paths import Layout, default_layout
 
 # Root filesystems and the files built in them belong to root.
 NEEDS_ROOT = True
@@ -57,6 +60,7 @@ def _add(
 ) -> argparse.ArgumentParser:
     child = actions.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
     child.set_defaults(action=action)
+    child.add_argument("--json", action="store_true", help="print the values as JSON")
     return child
 
 
@@ -79,23 +83,32 @@ def _export(args: argparse.Namespace) -> None:
     with owned_by_user(args.file):
         since = imported_at(default_layout()) if args.new else 0
         items = export_cache(default_layout(), args.file, areas, reporter.line, since=since)
-    size = args.file.stat().st_size / 1e6
-    reporter.line(f"{args.file}: {items} items, {size:.1f} MB, in {time.monotonic() - started:.1f} s")
+    size = args.file.stat().st_size
+    reporter.line(f"{args.file}: {items} items, {size / 1e6:.1f} MB, in {time.monotonic() - started:.1f} s")
+    if args.json:
+        print(json.dumps({"file": str(args.file), "items": items, "size": size}, indent=1))
 
 
 def _import(args: argparse.Namespace) -> None:
     wanted = [file for file in args.files if file.exists() or not args.missing_ok]
     rows = [
-        (file.name, entry.area, str(entry.added), str(entry.kept))
+        (file.name, entry.area, entry.added, entry.kept)
         for each in wanted
         for file in exported_files(each)
         for entry in import_cache(default_layout(), file, Reporter().line, RESULTS if args.results else AREAS)
     ]
-    print_table(("file", "area", "added", "kept"), rows)
+    headings = ("file", "area", "added", "kept")
+    if args.json:
+        print(json.dumps([dict(zip(headings, row, strict=True)) for row in rows], indent=1))
+    else:
+        print_table(headings, [tuple(map(str, row)) for row in rows])
 
 
 def _info(args: argparse.Namespace) -> None:
     layout = default_layout()
+    if args.json:
+        print(json.dumps(_info_as_json(layout), indent=1))
+        return
     print_table(("folder", "MB"), [(entry.folder, f"{entry.size / 1e6:.1f}") for entry in usage(layout)])
     builds = in_progress(layout)
     if builds:
@@ -110,7 +123,20 @@ def _info(args: argparse.Namespace) -> None:
         print(f"ccache: {counted.hits} hits ({counted.remote_hits} remote), {counted.misses} misses")
 
 
+def _info_as_json(layout: Layout) -> dict[str, object]:
+    """Return the same values: sizes in bytes, times in seconds."""
+    try:
+        counted = compiler_statistics(layout)
+        ccache = None if counted is None else asdict(counted)
+    except CommandFailed as error:
+        ccache = as_object(error)
+    builds = [asdict(build) for build in in_progress(layout)]
+    return {"folders": [asdict(entry) for entry in usage(layout)], "builds": builds, "ccache": ccache}
+
+
 def _prune(args: argparse.Namespace) -> None:
     reporter = Reporter()
     freed = prune(default_layout(), args.days, reporter.line)
     reporter.line(f"{freed / 1e6:.1f} MB removed")
+    if args.json:
+        print(json.dumps({"removed": freed}, indent=1))

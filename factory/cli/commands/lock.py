@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shlex
 from pathlib import Path
@@ -44,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--publish", action="store_true", help="keep it in the index's ledger: the project's page offers it"
     )
     add_ledger_options(parser, ", with --publish")
+    parser.add_argument("--json", action="store_true", help="print the values as JSON")
     parser.set_defaults(refuse=parser.error)
 
 
@@ -58,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
         _refuse_local_files(text)
     with owned_by_user(args.output):
         write_lock_file(args.output, text)
-    print(f"{args.output}: {_count(text)} packages for Python {args.python}")
-    print(f"pip install -r {shlex.quote(str(args.output))}")
+    _show(args, str(args.output), text, f"pip install -r {shlex.quote(str(args.output))}")
     return 0
 
 
@@ -83,13 +84,17 @@ def _publish(args: argparse.Namespace) -> int:
     _refuse_local_files(text)
     with owned_by_user(folder), Ledger(folder).locked():
         changed = write_lock(folder, project, args.python, text)
-    print(f"{project}: {_count(text)} packages for Python {args.python}{'' if changed else ', no change'}")
-    print(pages_hint(args, args.index))
+    _show(args, project, text, pages_hint(args, args.index), changed=changed)
     return 0
 
 
-def _count(text: str) -> int:
-    return len(parse_lock(text).packages)
+def _show(args: argparse.Namespace, written: str, text: str, use: str, *, changed: bool = True) -> None:
+    """Print the lock file or project, the number of locked packages, and how to use them."""
+    locked = [{"name": each.name, "version": str(each.version)} for each in parse_lock(text).packages]
+    if args.json:
+        print(json.dumps({"locked": written, "python": args.python, "changed": changed, "packages": locked}, indent=1))
+        return
+    print(f"{written}: {len(locked)} packages for Python {args.python}{'' if changed else ', no change'}\n{use}")
 
 
 def _refuse_local_files(text: str) -> None:

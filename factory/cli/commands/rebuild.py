@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -48,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_environment_option(parser)
     add_keep_option(parser)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(mode=DEFAULT_MODE)  # the record's own replaces it
 
 
@@ -58,7 +60,10 @@ def run(args: argparse.Namespace) -> int:
     chosen = make_run(args)
     if args.sample:
         return _rebuild_sample(args.sample, chosen, args)
-    _rebuild(find_record(args.name, args.record, chosen.store), chosen, args)
+    record = find_record(args.name, args.record, chosen.store)
+    _rebuild(record, chosen, args)
+    if args.json:
+        _print_json([(record.name, record.version, _success(args))])
     return 0
 
 
@@ -77,7 +82,7 @@ def _rebuild_sample(number: int, run: Run, args: argparse.Namespace) -> int:
             break
         try:
             _rebuild(record, run, args)
-            result = "same bytes" if args.verify else "rebuilt"
+            result = _success(args)
         except RebuildImpossible as error:
             run.reporter.line(error.message)
             continue
@@ -85,9 +90,20 @@ def _rebuild_sample(number: int, run: Run, args: argparse.Namespace) -> int:
             run.reporter.line(str(error))
             result = error.message
         rows.append((record.name, record.version, result))
-    print_table(SAMPLE_HEADINGS, rows)
+    if args.json:
+        _print_json(rows)
+    else:
+        print_table(SAMPLE_HEADINGS, rows)
     add_summary(markdown(SAMPLE_HEADINGS, rows))
-    return 0 if all(result in ("same bytes", "rebuilt") for *_, result in rows) else NotReproducible.exit_code
+    return 0 if all(result == _success(args) for *_, result in rows) else NotReproducible.exit_code
+
+
+def _success(args: argparse.Namespace) -> str:
+    return "same bytes" if args.verify else "rebuilt"
+
+
+def _print_json(rows: Sequence[tuple[str, str, str]]) -> None:
+    print(json.dumps([dict(zip(SAMPLE_HEADINGS, row, strict=True)) for row in rows], indent=1))
 
 
 def _rebuild(record: BuildRecord, chosen: Run, args: argparse.Namespace) -> None:
@@ -99,7 +115,7 @@ def _rebuild(record: BuildRecord, chosen: Run, args: argparse.Namespace) -> None
         copy_atomically(rebuilt, wheel)
     chosen.reporter.line(f"rebuilt: {wheel}")
     if args.verify:
-        verify(chosen.store.wheel_path(record), wheel)
+        verify(chosen.store.wheel_path(record), wheel, show=not args.json)
         chosen.reporter.line(f"same bytes: sha256 {record.wheel_sha256}")
 
 
@@ -123,8 +139,8 @@ def find_record(name: str, key: str | None, store: Store) -> BuildRecord:
     return (published or found)[-1]
 
 
-def verify(recorded: Path, rebuilt: Path) -> None:
-    """Compare two wheels and print the differences, in detail where diffoscope is installed.
+def verify(recorded: Path, rebuilt: Path, *, show: bool = True) -> None:
+    """Compare two wheels and show the differences, in detail where diffoscope is installed.
 
     Raises:
         NotReproducible: they differ.
@@ -132,9 +148,10 @@ def verify(recorded: Path, rebuilt: Path) -> None:
     differences = compare_wheels(recorded, rebuilt)
     if not differences:
         return
-    print_table(("member", "differs in", "recorded", "rebuilt"), [_row(difference) for difference in differences])
-    if shutil.which("diffoscope"):
-        attach(["diffoscope", str(recorded), str(rebuilt)])
+    if show:
+        print_table(("member", "differs in", "recorded", "rebuilt"), [_row(difference) for difference in differences])
+        if shutil.which("diffoscope"):
+            attach(["diffoscope", str(recorded), str(rebuilt)])
     raise NotReproducible(
         f"{rebuilt}: not reproducible: {len(differences)} differences from {recorded}",
         hint="install diffoscope to see them in detail",

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from factory.cli.console import Reporter
-from factory.cli.project_options import add_index_options, ledger_folder, pages_hint
+from factory.cli.project_options import ledger_folder
+from factory.cli.release_changes import add_change_options, show_changes
 from factory.host.ownership import owned_by_user
 from factory.model.declaration import REQUIREMENT, about
 from factory.publish.ledger import Ledger
@@ -29,7 +30,7 @@ class UpstreamFile:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_index_options(parser, f"; {UPSTREAM_FILE} is beside it")
+    add_change_options(parser, f"; {UPSTREAM_FILE} is beside it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,9 +42,7 @@ def run(args: argparse.Namespace) -> int:
     stage = Reporter().stage("index", "refresh", default_layout().logs / "index" / "refresh.log")
     with owned_by_user(folder), stage as log:
         changed = refresh(requirements, ledger=Ledger(folder), output=args.output, log=log)
-    for release in changed:
-        print(f"{release.filename}: {'linked' if release.yanked is None else f'yanked: {release.yanked}'}")
-    print(pages_hint(args, args.output) if changed else "no change")
+    show_changes(args, changed, lambda release: "linked" if release.yanked is None else f"yanked: {release.yanked}")
     return 0
 
 

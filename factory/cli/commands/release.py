@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from factory.cli.commands.index import configure_publishing, publish_and_show, read_projects, select
+from factory.cli.console import Reporter
 from factory.cli.project_options import ledger_folder
 from factory.cli.repository import add_repository_options, open_repository, take_token
 from factory.publish.ledger import Ledger
@@ -43,5 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.push:
         from factory.publish.ledger_push import push_ledger
 
-        print("ledger pushed" if push_ledger(ledger.folder, token) else "ledger unchanged")
+        pushed = push_ledger(ledger.folder, token)
+        # Standard output has the releases, also as JSON.
+        Reporter().line("ledger pushed" if pushed else "ledger unchanged")
     return status

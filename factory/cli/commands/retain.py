@@ -6,7 +6,8 @@ import argparse
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.project_options import add_index_options, ledger_folder, pages_hint
+from factory.cli.project_options import ledger_folder
+from factory.cli.release_changes import add_change_options, show_changes
 from factory.cli.values import count
 from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger
@@ -20,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--builds", type=count, required=True, metavar="N", help="list the N newest builds of each version"
     )
     parser.add_argument("--versions", type=count, metavar="N", help="list the N newest versions (default: all)")
-    add_index_options(parser)
+    add_change_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,7 +30,5 @@ def run(args: argparse.Namespace) -> int:
     names = {canonicalize_name(name) for name in args.names}
     with owned_by_user(ledger.folder), ledger.locked():
         changed = ledger.update(apply_retention(ledger.read(), names, builds=args.builds, versions=args.versions))
-    for release in changed:
-        print(f"{release.filename}: {'listed' if release.listed else 'no longer listed'}")
-    print(pages_hint(args, args.output) if changed else "no change")
+    show_changes(args, changed, lambda release: "listed" if release.listed else "no longer listed")
     return 0

@@ -9,7 +9,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from factory.cli.project_options import add_index_options, ledger_folder, pages_hint
+from factory.cli.project_options import ledger_folder
+from factory.cli.release_changes import add_change_options, show_changes
 from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger
 from factory.publish.release import Release
@@ -26,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def configure_version(parser: argparse.ArgumentParser) -> None:
     """Declare the version and its index."""
     parser.add_argument("version", type=parse_pin, metavar="NAME==VERSION", help="version of which all files are meant")
-    add_index_options(parser)
+    add_change_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,9 +47,7 @@ def change(args: argparse.Namespace, reason: str | None) -> tuple[Release, ...]:
 def report(args: argparse.Namespace, changed: Sequence[Release], state: str) -> None:
     """Print the changed releases."""
     name, version = args.version
-    for release in changed:
-        print(f"{release.filename}: {state}")
-    print(pages_hint(args, args.output) if changed else f"{name} {version}: no change")
+    show_changes(args, changed, lambda _release: state, f"{name} {version}: ")
 
 
 def parse_pin(text: str) -> tuple[str, Version]:
