@@ -83,6 +83,7 @@ class BuildRecord:
     and `repacked` lists all such packages. `audit` is None in records of factories that did not record it;
     `library_origins` maps bundled libraries to their packages, as in RepairedWheel. `backend_machine` is as in
     BuiltWheel, and so is `compiler_cache`. `sources` has the addresses of sources that are on no index.
+    `replaced_requires` are the recipe's build requirements in place of the source's, each with its reason.
     """
 
     key: str
@@ -114,6 +115,7 @@ class BuildRecord:
     backend_machine: str = "riscv64"
     sources: tuple[SourceOrigin, ...] = ()
     compiler_cache: CompilerCacheUse | None = None
+    replaced_requires: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,6 +260,7 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
         library_origins=made.repaired.library_origins,
         sources=made.source.origins,
         compiler_cache=made.built.compiler_cache,
+        replaced_requires=recipe.build.replaced_requires,
     )
     return store.add(record, made.repaired)
 

@@ -115,7 +115,8 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled, and `repacked`
     lists all such packages. `recipe` is the recipe's name, which may differ from the project's; it is empty in reports
     from before it was recorded. `recipe_sha256` is that of its text, unset in older reports. `sources` has the
-    addresses of sources that are on no index, if there are any, `compiler_cache` ccache's hits if they were counted.
+    addresses of sources that are on no index, if there are any, `compiler_cache` ccache's hits if they were counted,
+    `replaced_requires` the build requirements that the recipe replaced, each with its reason.
     """
 
     record: str
@@ -136,6 +137,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     recipe_sha256: str | msgspec.UnsetType = msgspec.UNSET
     sources: tuple[SourceOrigin, ...] | msgspec.UnsetType = msgspec.UNSET
     compiler_cache: CompilerCacheUse | msgspec.UnsetType = msgspec.UNSET
+    replaced_requires: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -215,6 +217,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tu
         recipe_sha256=made.recipe_sha256,
         sources=made.sources or msgspec.UNSET,
         compiler_cache=made.compiler_cache or msgspec.UNSET,
+        replaced_requires=made.replaced_requires or msgspec.UNSET,
     )
 
 

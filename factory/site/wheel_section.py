@@ -75,6 +75,7 @@ def wheel_section(number: int, wheel: Wheel, name: str) -> str:
     }
     sources = [origin for origin in build.sources or () if origin.urls and URL.fullmatch(origin.urls[0])]
     lists = {
+        "replaced": [f"{requirement}: {why}" for requirement, why in (build.replaced_requires or {}).items()],
         "sources": [origin.urls[0] for origin in sources],
         "source_parts": [_describe_source(origin) for origin in sources],
         "logs": list(wheel.logs.values()),

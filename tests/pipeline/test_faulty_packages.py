@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from factory.errors import AuditFailed, BuildFailed, CheckFailed
+from factory.store.store import Store
+from factory.util.paths import Layout
 from tests.support.checkouts import Checkout
 
 EXTENSION = """#include <Python.h>
@@ -140,6 +142,8 @@ def test_replaced_build_requirement_is_installed(tmp_path: Path, fresh_cache: Pa
         file.write(f'{CHECK}[build.replaced-requires]\n"setuptools>=77" = "0.0.1 was never published"\n')
     built = checkout.factory("build", "demo")
     assert built.returncode == 0, built.stderr
+    (record,) = Store(Layout(fresh_cache).store).records()
+    assert record.replaced_requires == {"setuptools>=77": "0.0.1 was never published"}
 
 
 @pytest.mark.environment

@@ -54,6 +54,7 @@ def project_with(text: str) -> Project:
         baseline=text,
         toolchain={text: text},
         requirements=(text, text),
+        replaced_requires={text: text},
         patches=tuple(structs.replace(patch, name=text, upstream_status=text, sha256=text) for patch in plain.patches),
         stages=tuple(structs.replace(stage, name=text) for stage in plain.stages),
         logs=tuple(structs.replace(log, stage=text, python=text) for log in plain.logs),

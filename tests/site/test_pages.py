@@ -216,6 +216,14 @@ def test_version_page_links_to_sources_on_no_index(tmp_path: Path) -> None:
     assert "javascript" not in page
 
 
+def test_version_page_gives_reasons_of_replaced_requirements(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    assert "Replaced requirements" not in pages(ledger)["project/alpha/1.10.html"]
+    replaced = {"cffi>=2": "1.17 does not know 3.14"}
+    write_report(ledger.folder, "alpha", report(ALPHA_NEXT, build=build(replaced_requires=replaced)))
+    assert "cffi&gt;=2: 1.17 does not know 3.14" in pages(ledger)["project/alpha/1.10.html"]
+
+
 def test_failed_build_links_to_its_log(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     assert "Log of the stage" not in pages(ledger)["builds/index.html"]
