@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from factory.cli.annotations import annotate
@@ -27,9 +26,8 @@ NO_FOLDER = (errno.ENOTDIR, errno.EEXIST)
 def report(error: FactoryError, *, as_json: bool) -> int:
     """Print an error with its notes; returns its exit status."""
     notes = "\n".join(getattr(error, "__notes__", ()))
-    with suppress(OSError):  # the disk of its log is full, or its reader left: the status still tells
-        print(printable(f"factory: {error}\n{notes}".rstrip()), file=sys.stderr)
-        annotate(error.message)
+    print(printable(f"factory: {error}\n{notes}".rstrip()), file=sys.stderr)
+    annotate(error.message)
     if as_json:
         print_json(error)
     return error.exit_code

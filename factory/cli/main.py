@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factory.cli import completion
 from factory.cli.failures import TRACEBACK, discard_output, explain, report
@@ -21,6 +22,9 @@ from factory.host.secrets import learn_secrets
 from factory.util.full_disk import FULL
 from factory.util.paths import default_layout, require_folder
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
 UMASK = 0o022
 
 
@@ -30,7 +34,7 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    _show_all_names()
+    _prepare_streams()
     if completion.VARIABLE in os.environ:
         completion.complete(make_parser(completion.words_before_cursor()))
     args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
@@ -68,11 +72,24 @@ def _run(args: argparse.Namespace) -> int:
         return report(explain(error), as_json=as_json)
 
 
-def _show_all_names() -> None:
-    """Let standard output and error never fail to print.
+class _Dropping(io.FileIO):
+    """A standard error that drops what cannot be written: progress on a full disk or to no reader ends no command."""
+
+    def write(self, content: Buffer, /) -> int:
+        with suppress(OSError):
+            return super().write(content) or 0
+        return memoryview(content).nbytes
+
+
+def _prepare_streams() -> None:
+    """Let standard error never fail to print, and standard output only where its reader loses something.
 
     File names that are no text are printed with backslashes, and nothing is printed to closed streams.
     """
+    stream = sys.stderr
+    if isinstance(stream, io.TextIOWrapper) and sys.__stderr__ is stream:
+        raw = _Dropping(stream.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, line_buffering=True)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -172,6 +173,14 @@ def test_output_into_a_closed_pipe_is_no_failure() -> None:
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, env=os.environ
     )
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("target", ["/dev/full", ">(true)"])
+def test_progress_that_cannot_be_printed_ends_no_command(target: str, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m factory.cli cache export {tmp_path}/cache.tar.zst --json 2> {target}"
+    environment = {**os.environ, "FACTORY_CACHE": str(tmp_path / "cache")}
+    finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment)
+    assert (finished.returncode, json.loads(finished.stdout)["items"]) == (0, 0)
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "read-only"])
