@@ -83,6 +83,7 @@ def reference(session: nox.Session) -> None:
     session.install("-e", ".")
     session.run("python", "-m", "factory.cli.recipe_reference")
     session.run("python", "-m", "factory.cli.finder_constants")
+    session.run("python", "-m", "factory.cli", "report", "--packages", "docs/packages.md")
 
 
 @nox.session

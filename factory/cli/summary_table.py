@@ -32,8 +32,12 @@ def markdown_table(results: Results, group: PlannedGroup | None, store: Store) -
 
 def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; cells are text, whatever they hold."""
-    lines = [headings, ["---"] * len(headings)]
-    return "\n".join(f"| {' | '.join(each)} |" for each in (*lines, *(map(escape, row) for row in rows)))
+    return plain_table(headings, [[escape(cell) for cell in row] for row in rows])
+
+
+def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table whose cells are Markdown."""
+    return "\n".join(f"| {' | '.join(each)} |" for each in (headings, ["---"] * len(headings), *rows))
 
 
 def escape(text: str) -> str:

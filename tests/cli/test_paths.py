@@ -51,6 +51,7 @@ LINES = (
     "refresh --output {}",
     "refresh --ledger {}",
     "report --ledger {}",
+    "report --packages {}",
     "retain --builds 1 --ledger {}",
     "serve {}",
     "unyank demo==1 --ledger {}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,3 +98,19 @@ def test_report_as_json_has_the_same_facts(project: Path, capsys: pytest.Capture
     assert content["recipes"] == {"broken": "1.0", "eggs": "1.0", "spam": "1.0"}
     assert [(each["recipe"], each["hits"], each["size"]) for each in content["builds"]] == [("spam", 3, 1)]
     assert content["failures"][0]["since"] == FAILURE.finished
+
+
+def test_page_of_packages_keeps_builds_of_the_same_version(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = project / "packages.md"
+    add_build(project, "2026-01-01T00:00:00+00:00", b"x" * 1000, WHEEL.replace("1.0", "1.0.0"))
+    assert "3 recipes have 6.0 lines on average" in report(capsys, "--packages", str(page))
+    built = "| spam | 1.0 | 6 | 0 | 0.0 s | not recorded | 1.0 kB | 3.13 | rv64gc |"
+    assert built in page.read_text()
+    assert "| eggs | 1.0 | 6 | 0 | not built |" in page.read_text()
+    shutil.rmtree(project / "cache/store")
+    report(capsys, "--packages", str(page))
+    assert built in page.read_text()
+    recipe = project / "recipes/spam/recipe.toml"
+    recipe.write_text(f'{recipe.read_text().replace("1.0", "2.0")}\n[build]\napt = ["zlib1g-dev"] # why\n# a comment\n')
+    report(capsys, "--packages", str(page))
+    assert "| spam | 2.0 | 8 | 0 | not built |" in page.read_text()

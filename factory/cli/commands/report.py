@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 from packaging.utils import canonicalize_name
 
 from factory.cli.commands.coverage import compare
 from factory.cli.options import recipe_set
+from factory.cli.packages_page import measure, render_packages, summarize
 from factory.cli.project_options import add_index_options, ledger_folder
 from factory.cli.status_report import Status, render_status
 from factory.cli.workflow_files import add_summary
@@ -19,9 +21,11 @@ from factory.publish.build_facts import BuildFact, builds_of, fact_of, failing
 from factory.publish.failures import read_failures
 from factory.publish.ledger import Ledger
 from factory.publish.reports import with_reports
+from factory.recipes.recipe_set import RecipeSet
 from factory.site.coverage import load_coverage
 from factory.site.projects import project_names
 from factory.store.store import Store
+from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import timestamp
 from factory.util.paths import default_layout
 
@@ -33,17 +37,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_index_options(parser)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+    parser.add_argument(
+        "--packages", type=Path, metavar="FILE", help="write a page of all recipes instead: docs/packages.md"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report; in a workflow, add it to the run's summary."""
-    recipes = recipe_set(args).by_name
+    """Print the report, or write the page of recipes; in a workflow, add it to the run's summary."""
+    project = recipe_set(args)
+    recipes = project.by_name
     store, ledger = Store(default_layout().store), Ledger(ledger_folder(args, args.output))
     names = {canonicalize_name(name) for name in recipes}
     # A store may have the builds of other projects too.
     stored = (each for each in _stored(store) if canonicalize_name(each.recipe) in names)
     failed = (each for each in store.failures() if canonicalize_name(each.name) in names)
     facts = [*_published(ledger), *stored]
+    if args.packages is not None:
+        _write_packages(args.packages, project, facts)
+        return 0
     coverage = load_coverage(ledger.folder.absolute().parent)
     status = Status(
         time=timestamp(),
@@ -56,6 +67,19 @@ def run(args: argparse.Namespace) -> int:
     add_summary(render_status(status))
     print(_as_json(status) if args.json else render_status(status), end="")
     return 0
+
+
+def _write_packages(page: Path, project: RecipeSet, facts: Iterable[BuildFact]) -> None:
+    """Write the page of all recipes, if it changed.
+
+    Raises:
+        RecipeError: a recipe is not readable.
+    """
+    project.require_all()
+    sizes = [measure(recipe, project.patches) for recipe in project.by_name.values()]
+    before = page.read_text(encoding="utf-8") if page.is_file() else ""
+    write_if_changed(page, render_packages(sizes, facts, before).encode())
+    print(f"{page}: {summarize(sizes)}")
 
 
 def _published(ledger: Ledger) -> Iterable[BuildFact]:
