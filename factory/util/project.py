@@ -17,7 +17,13 @@ INDEX_FOLDER = "index"
 def find_project() -> Path | None:
     """Return the current folder or the nearest one above it that is a project folder."""
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / RECIPES_FOLDER).is_dir()), None)
+    return next((folder for folder in (here, *here.parents) if _is_project(folder)), None)
+
+
+def _is_project(folder: Path) -> bool:
+    """Tell whether it has recipes/, with a recipe or beside index/: other things are called recipes, too."""
+    recipes = folder / RECIPES_FOLDER
+    return recipes.is_dir() and ((folder / INDEX_FOLDER).is_dir() or any(recipes.glob("*/recipe.toml")))
 
 
 def project_folder(chosen: Path | None) -> Path:
@@ -30,13 +36,13 @@ def project_folder(chosen: Path | None) -> Path:
         found = find_project()
         if found is None:
             raise RecipeError(
-                f"{Path.cwd()}: no project folder: neither it nor a folder above it has {RECIPES_FOLDER}/",
+                f"{Path.cwd()}: no project folder: none here or above has {RECIPES_FOLDER}/ with a recipe",
                 hint="go to a project, name one with --project DIR, or make one: factory init",
             )
         return found
-    if not (chosen / RECIPES_FOLDER).is_dir():
+    if not _is_project(chosen):
         raise RecipeError(
-            f"{chosen}: not a project folder: it has no {RECIPES_FOLDER}/",
-            hint="name a folder that has recipes/, or make one: factory init DIR",
+            f"{chosen}: not a project folder: it has no {RECIPES_FOLDER}/ with a recipe",
+            hint="name a project folder, or make it one: factory init DIR",
         )
     return chosen.absolute()

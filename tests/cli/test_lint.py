@@ -44,5 +44,5 @@ def test_lint_unknown_name_is_an_error(tmp_path: Path, capsys: pytest.CaptureFix
 def test_lint_without_recipes_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["lint", "--project", str(tmp_path / "none")]) == RecipeError.exit_code
     error, hint = capsys.readouterr().err.splitlines()
-    assert error == f"factory: {tmp_path}/none: not a project folder: it has no recipes/"
+    assert error == f"factory: {tmp_path}/none: not a project folder: it has no recipes/ with a recipe"
     assert "factory init DIR" in hint

@@ -50,6 +50,11 @@ def test_project_is_found_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert project_folder(None) == find_project() == tmp_path
 
 
+def test_other_recipes_above_are_no_project(outside: Path) -> None:
+    (outside.parent / "recipes/cakes").mkdir(parents=True)
+    assert find_project() is None
+
+
 @pytest.mark.parametrize("command", NEED_PROJECT, ids=" ".join)
 def test_commands_without_project_give_one_error(
     outside: Path, command: list[str], capsys: pytest.CaptureFixture[str]

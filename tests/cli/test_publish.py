@@ -37,7 +37,8 @@ def built(folder: Path, name: str, *, passed: bool = True) -> Path:
 
 
 def command_of(folder: Path, *arguments: str | Path) -> list[str]:
-    (folder / "recipes").mkdir(exist_ok=True)
+    for name in ("recipes", "index"):
+        (folder / name).mkdir(exist_ok=True)
     return ["publish", *map(str, arguments), "--output", str(folder / "out"), "--ledger", str(folder / "ledger")]
 
 

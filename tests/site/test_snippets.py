@@ -180,7 +180,8 @@ def rebuild(place: Place, text: str) -> None:
 
     A usage error has another exit status.
     """
-    (place.home / "recipes").mkdir()
+    for name in ("recipes", "index"):
+        (place.home / name).mkdir()
     build_command, rebuild_command = text.splitlines()
     assert "engine" in place.run(build_command, status=3)
     assert "no build record" in place.run(rebuild_command, status=12)
