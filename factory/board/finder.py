@@ -123,9 +123,10 @@ def profile_of(cpu: Cpu) -> str:
 
 
 def _cpu_problems(machine: Machine) -> list[str]:
-    if machine.architecture == "riscv32":
-        return ["32-bit CPU: all wheels are for riscv64"]
     if machine.architecture != "riscv64":
+        bits = re.match("riscv([0-9]+)", machine.architecture)
+        if bits:
+            return [f"{bits[1]}-bit CPU: all wheels are for riscv64"]
         return [f"{machine.architecture or 'unknown machine'}: all wheels are for riscv64"]
     if machine.bits != 64:
         return ["32-bit Python: install a 64-bit Python"]
@@ -179,7 +180,7 @@ def _cpu_notes(cpu: Cpu) -> list[str]:
 
 def read_cpuinfo(text: str) -> Cpu:
     """Read a /proc/cpuinfo; if cores differ, the weakest one counts."""
-    cores = [fields for fields in map(_fields, re.split(r"\n\s*\n", text.strip())) if "isa" in fields]
+    cores = _cores(text)
     if not cores:
         return Cpu(name="", extensions=frozenset(), vectors="", vlen=0, asked="cpuinfo")
     extensions = frozenset.intersection(*map(_extensions_of, cores))
@@ -192,6 +193,20 @@ def read_cpuinfo(text: str) -> Cpu:
         vlen=KNOWN_VLEN.get(_core_name(first), 0) if vectors == "1.0" else 0,
         asked="cpuinfo",
     )
+
+
+def _cores(text: str) -> list[dict[str, str]]:
+    return [fields for fields in map(_fields, re.split(r"\n\s*\n", text.strip())) if "isa" in fields]
+
+
+def _architecture(text: str) -> str:
+    """Return the machine's name by the base of its cores' `isa`; empty if one has none.
+
+    Cores of another width than 64 bits make another machine.
+    """
+    bases = [re.match("rv([0-9]{1,4})", core["isa"].lower()) for core in _cores(text)]
+    names = {f"riscv{base[1]}" if base else "" for base in bases} or {""}
+    return min(names - {"riscv64"}, default="riscv64")
 
 
 def _core_name(core: dict[str, str]) -> str:
@@ -226,7 +241,7 @@ def _fields(paragraph: str) -> dict[str, str]:
 def _extensions(isa: str) -> frozenset[str]:
     """Split `rv64imafdcv_zba`; expand `g`. In old kernels, modes follow `s`."""
     base, *longer = isa.lower().split("_")
-    letters = set(re.sub(r"^rv(32|64)|[sx].*$", "", base))
+    letters = set(re.sub(r"^rv[0-9]*|[sx].*$", "", base))
     if "g" in letters:
         letters |= set("imafd")
     if "b" in letters:
@@ -388,12 +403,10 @@ def read_machine() -> Machine:
 
 def of_cpuinfo(text: str) -> Machine:
     """Return a machine with this /proc/cpuinfo and an ideal system and Python."""
-    cpu = read_cpuinfo(text)
-    architecture = "riscv32" if re.search(r"^isa\s*:\s*rv32", text, re.MULTILINE) else "riscv64"
     return Machine(
-        architecture=architecture if cpu.extensions else "",
+        architecture=_architecture(text),
         bits=64,
-        cpu=cpu,
+        cpu=read_cpuinfo(text),
         libc="",
         glibc=GLIBC,
         python="",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -65,14 +66,14 @@ def root_pages(projects: Sequence[str]) -> dict[str, str]:
 
 
 def install_lines(url: str) -> list[str]:
-    """Return the install commands for the simple repository at `url`, with pip and with uv."""
-    return [f"pip install {pip_options(url)} NAME", f"uv pip install --default-index {url} NAME"]
+    """Return the install commands for the simple repository at `url`, with pip and with uv, for a shell."""
+    return [f"pip install {pip_options(url)} NAME", f"uv pip install --default-index {shlex.quote(url)} NAME"]
 
 
 def pip_options(url: str) -> str:
-    """Return pip's options for the simple repository at `url`."""
+    """Return pip's options for the simple repository at `url`, for a shell."""
     host = trusted_host(url)
-    return f"--index-url {url} --trusted-host {host}" if host else f"--index-url {url}"
+    return shlex.join(["--index-url", url, *(["--trusted-host", host] if host else [])])
 
 
 def trusted_host(url: str) -> str:

@@ -43,7 +43,7 @@ class Settings:
 
     @property
     def pip_options(self) -> str:
-        """Options of pip for the simple repository in commands to paste."""
+        """Options of pip for the simple repository in commands to paste into a shell."""
         return pip_options(self.simple)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -128,7 +129,7 @@ def _version_page(project: Project, files: VersionFiles, site: Site) -> str:
     values = {
         "name": project.name,
         "version": files.version,
-        "command": f"pip install {site.settings.pip_options} {project.name}=={files.version}",
+        "command": f"pip install {site.settings.pip_options} {shlex.quote(f'{project.name}=={files.version}')}",
         "title": site.settings.title,
     }
     pieces = (around.start, around.links, around.tops["Packages"], around.bottom)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,6 +36,7 @@ def _environment() -> jinja2.Environment:
         "day": filters.day,
         "joined": ", ".join,
         "path_quoted": quote_path,
+        "shell": shlex.quote,
         "since": filters.since,
     }
     environment.globals |= {

@@ -105,10 +105,24 @@ def test_cpuinfo_with_different_cores_uses_the_weakest() -> None:
     assert (cpu.vectors, profile_of(cpu)) == ("draft", "rva22")
 
 
-def test_cpu_of_32_bits_is_a_problem() -> None:
-    verdict = judge(of_cpuinfo("isa: rv32imafdc\nmmu: sv32"))
+@pytest.mark.parametrize(
+    ("isa", "words"),
+    [
+        ("rv32imafdc", "32-bit CPU"),
+        ("  isa: RV32GC", "32-bit CPU"),
+        ("rv128gc", "128-bit CPU"),
+        ("rv128gcv_zba_zbb_zbs", "128-bit CPU"),
+        ("rv64gc\n\nisa: rv128gc", "128-bit CPU"),
+        ("rv64gc\n\nisa: gc", "unknown machine"),
+        ("imafdc", "unknown machine"),
+        ("", "unknown machine"),
+        ("rv64e", "CPU without"),
+    ],
+)
+def test_base_other_than_rv64_is_a_problem(isa: str, words: str) -> None:
+    verdict = judge(of_cpuinfo(isa if "isa" in isa.partition("\n")[0] else f"isa: {isa}"))
     (problem,) = verdict.problems
-    assert "32-bit CPU" in problem
+    assert words in problem
     assert verdict.profile == ""
 
 

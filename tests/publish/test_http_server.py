@@ -6,6 +6,7 @@ Many, silent and slow ones, requests that are none, and addresses to print.
 from __future__ import annotations
 
 import select
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -137,6 +138,7 @@ def test_slow_headers_end_the_connection(root: Path, monkeypatch: pytest.MonkeyP
     [
         ("http://192.0.2.7:8000/simple/", " --trusted-host 192.0.2.7"),
         ("http://[2001:db8::1]:8000/simple/", " --trusted-host 2001:db8::1"),
+        ("https://wheels.example/$(a);b/simple/", ""),
         ("http://board.lan/simple/", " --trusted-host board.lan"),
         ("http://127.0.0.1:8000/simple/", ""),
         ("http://[::1]:8000/simple/", ""),
@@ -146,7 +148,9 @@ def test_slow_headers_end_the_connection(root: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_install_line_trusts_http_of_another_machine(url: str, trusted: str) -> None:
-    assert install_lines(url)[0] == f"pip install --index-url {url}{trusted} NAME"
+    pip, uv = map(shlex.split, install_lines(url))
+    assert pip == f"pip install --index-url {url}{trusted} NAME".split()
+    assert uv == f"uv pip install --default-index {url} NAME".split()
 
 
 def test_server_of_all_addresses_names_those_of_the_machine() -> None:

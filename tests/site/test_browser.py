@@ -5,8 +5,11 @@ With and without JavaScript, on a phone, in dark mode, by keyboard and for scree
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -40,13 +43,18 @@ BOARD = "board.example"  # to the browser, a server on another machine
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     ledger = make_ledger(folder)
     pins = [("plain-words", PURE, MISSING), ("scikit-learn", MISSING, MISSING), ("pure", PURE, PURE)]
     make_coverage(ledger, [pin("alpha", "2.0", MISSING, MISSING), *(pin(name, "3.0", *kinds) for name, *kinds in pins)])
     write_site(ledger, folder / "out")
-    with serve(folder / "out") as url, chromium(f"--host-resolver-rules=MAP {BOARD} 127.0.0.1") as driver:
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def browser(site: Path) -> Iterator[Browser]:
+    with serve(site) as url, chromium(f"--host-resolver-rules=MAP {BOARD} 127.0.0.1") as driver:
         yield Browser(driver, url)
 
 
@@ -187,6 +195,28 @@ def test_wide_table_on_phone_has_a_hint(browser: Browser) -> None:
     assert shown(browser, ".hint") == []
 
 
+COMMANDS = "return [...document.querySelectorAll('.command code')].map((code) => code.textContent)"
+
+
+def test_commands_quote_the_folder_for_a_shell(browser: Browser, site: Path, tmp_path: Path) -> None:
+    """What is pasted is the same word to a shell, whatever the folder's name."""
+    folder = "it's a;b $(touch ran) & `c`"
+    shutil.copytree(site, tmp_path / folder / "index")
+    (tmp_path / "simple").mkdir()
+    with serve(tmp_path) as url:
+        browser.driver.get(f"{url}/{quote(folder)}/index/project/alpha/")
+        commands = browser.run(COMMANDS)[:1]  # the others there are files, and the same
+        browser.driver.get(f"{url}/{quote(folder)}/index/boards/")
+        commands += browser.run(COMMANDS)
+    for text in commands:
+        script = f"printf '%s\\n' {text.replace('|', ' ')}"
+        printed = subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        addresses = [line for line in printed.splitlines() if line.startswith("http")]
+        assert addresses, text
+        assert all(unquote(urlsplit(each).path).startswith(f"/{folder}/index/") for each in addresses), text
+    assert not (tmp_path / "ran").exists()
+
+
 def test_tabs_open_by_keyboard_without_javascript(browser: Browser) -> None:
     browser.use_scripts(False)
     try:
@@ -258,6 +288,12 @@ STRANGE = (
     "isa: rv64gcv\n\nisa: rv64gc_zba_zbb_zbs",
     "isa: rv64gcv\nmvendorid: 0x710\n\nisa: rv64gcv",
     "isa: rv64gc\n\nisa: rv32gc",
+    "isa: rv128gc",
+    "isa: rv64gc\n\nisa: rv128gcv",
+    "isa: RV64GCV",
+    "isa: gcv",
+    "isa: ",
+    "isa: rv64",
 )
 PASTE = "cpuinfo.value = arguments[0]; cpuinfo.dispatchEvent(new Event('input')); return verdict.dataset.profile"
 

@@ -10,14 +10,24 @@ function trustedHost() {
   return protocol === "http:" && !/^(localhost|127\.[0-9.]+|\[::1\])$/.test(hostname) ? hostname : "";
 }
 
+// As `shlex.quote` of Python: a folder's name can have characters that a shell obeys.
+function quote(text) {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
+}
+
 function showAddress() {
   if (!root.startsWith("http")) return;
   const host = trustedHost();
   for (const code of document.querySelectorAll(".command code")) {
-    let text = code.textContent;
-    if (host && text.startsWith("pip ")) text = text.replace("--index-url URL/simple/", `$& --trusted-host ${host}`);
-    if (host && text.startsWith("[global]")) text = text.replace("index-url = URL/simple/", `$&\ntrusted-host = ${host}`);
-    code.textContent = text.replaceAll(/(?<![\w/])URL\/(?=simple\/|static\/|project\/)/g, root);
+    const text = code.textContent;
+    const places = /(?<![\w/])URL\/((?:simple|static|project)\/[^\s"]*)/g;
+    if (text.startsWith("[")) { // a file, not a command
+      const line = host && text.startsWith("[global]") ? `\ntrusted-host = ${host}` : "";
+      code.textContent = text.replaceAll(places, (_, path) => root + path + line);
+    } else {
+      const option = host && text.startsWith("pip ") ? ` --trusted-host ${quote(host)}` : "";
+      code.textContent = text.replaceAll(places, (_, path) => quote(root + path) + (path === "simple/" ? option : ""));
+    }
   }
 }
 
@@ -118,7 +128,7 @@ function enableSearch() {
 // The rules of the board finder (board.py); its tables are in the page.
 function extensionsOf(isa) {
   const [base, ...longer] = isa.toLowerCase().split("_");
-  const letters = new Set(base.replace(/^rv(32|64)/, "").replace(/[sx].*$/s, ""));
+  const letters = new Set(base.replace(/^rv[0-9]*/, "").replace(/[sx].*$/s, ""));
   if (letters.has("g")) for (const letter of "imafd") letters.add(letter);
   if (letters.has("b")) for (const name of ["zba", "zbb", "zbs"]) letters.add(name);
   return new Set([...letters, ...longer]);
@@ -133,7 +143,8 @@ function readCpuinfo(text, rules) {
     }
     return core;
   }).filter((core) => core.isa !== undefined);
-  if (!cores.length) return null;
+  const widths = cores.map((core) => /^rv([0-9]{1,4})/i.exec(core.isa)?.[1]);
+  if (!cores.length || widths.includes(undefined)) return null;
   const sets = cores.map((core) => knownExtensionsOf(core, rules));
   const extensions = new Set([...sets[0]].filter((name) => sets.every((set) => set.has(name))));
   const found = cores.map((core) => vectorsOf(core, rules));
@@ -141,7 +152,7 @@ function readCpuinfo(text, rules) {
   const known = valueOf(rules.knownVlen, coreName(cores[0], rules)) || 0;
   return {
     name: cores[0]["model name"] || cores[0].uarch || "",
-    bits: /^isa\s*:\s*rv32/m.test(text) ? 32 : 64,
+    bits: Number(widths.find((width) => width !== "64") || 64),
     extensions, vectors, vlen: vectors === "1.0" ? known : 0,
   };
 }
@@ -195,8 +206,8 @@ function profileOf(cpu, rules) {
 
 function judge(text, rules) {
   const cpu = readCpuinfo(text, rules);
-  if (!cpu) return { profile: "", words: "This is not the /proc/cpuinfo of a RISC-V board: it has no “isa” line." };
-  if (cpu.bits !== 64) return { profile: "", words: "This is a 32-bit CPU. All wheels need a 64-bit CPU." };
+  if (!cpu) return { profile: "", words: "This is not the /proc/cpuinfo of a RISC-V board: it has no “isa” line, or one that does not begin with rv64." };
+  if (cpu.bits !== 64) return { profile: "", words: `This is a ${cpu.bits}-bit CPU. All wheels need a 64-bit CPU.` };
   const profile = profileOf(cpu, rules);
   if (!profile) return { profile, words: "This CPU lacks extensions of rv64gc, which every wheel needs." };
   const vectors = {
