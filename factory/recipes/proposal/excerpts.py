@@ -12,8 +12,10 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
+
+from factory.recipes.proposal.syntax import bound_names, facts_of, first_name, imported_modules
 
 MAX_FILE_BYTES = 512 * 1024
 MAX_FILES = 300
@@ -122,7 +124,7 @@ class _TestFile:
 
     def _is_relevant(self, test: _Test) -> bool:
         """Report whether a test or a helper calls something whose name compiled sources declare."""
-        names = (each.attr if isinstance(each, ast.Attribute) else _root(each) for each in self._called(test))
+        names = (each.attr if isinstance(each, ast.Attribute) else first_name(each) for each in self._called(test))
         return any(name in self.compiled for name in names)
 
     def _suitable(self) -> Iterator[_Test]:
@@ -144,7 +146,7 @@ class _TestFile:
 
     def _is_test_case(self, statement: ast.ClassDef) -> bool:
         """Report whether a class or one of its bases in the file is a TestCase of unittest."""
-        names = [_root(base) for base in statement.bases]
+        names = [first_name(base) for base in statement.bases]
         bases = (self._definitions.get(name) for name in names if name != statement.name)
         return any(name == "unittest" or name.endswith(TEST_CASE) for name in names) or any(
             isinstance(base, ast.ClassDef) and base is not statement and self._is_test_case(base) for base in bases
@@ -154,7 +156,7 @@ class _TestFile:
         """Yield the methods of a class and of its bases in the file."""
         yield from (each for each in statement.body if isinstance(each, ast.FunctionDef))
         for base in statement.bases:
-            found = self._definitions.get(_root(base))
+            found = self._definitions.get(first_name(base))
             if isinstance(found, ast.ClassDef) and found is not statement:
                 yield from self._methods(found)
 
@@ -165,25 +167,25 @@ class _TestFile:
         # Attributes of a class of tests that are a class or function of the package.
         classes = [each for each in self._needed([test]) or () if isinstance(each, ast.ClassDef)]
         own = {target for each in classes for target in self._package_attributes(each)}
-        return any(_root(each) in self._of_package or ast.unparse(each) in own for each in self._called(test))
+        return any(first_name(each) in self._of_package or ast.unparse(each) in own for each in self._called(test))
 
     def _called(self, test: _Test) -> list[ast.expr]:
         """Return the functions that a test and its helpers call, if the file has all it needs."""
         needed = self._needed([test]) or ()
         return [
-            called for statement in needed for piece in _pieces(statement, [test]) for called in _facts(piece).called
+            called for statement in needed for piece in _pieces(statement, [test]) for called in facts_of(piece).called
         ]
 
     def _package_attributes(self, statement: ast.ClassDef) -> Iterator[str]:
         """Yield `self.NAME` for each attribute of a class that is of the package."""
         for node in statement.body:
-            if isinstance(node, ast.Assign) and _root(node.value) in self._of_package:
+            if isinstance(node, ast.Assign) and first_name(node.value) in self._of_package:
                 yield from (f"self.{target.id}" for target in node.targets if isinstance(target, ast.Name))
 
     @cached_property
     def _definitions(self) -> dict[str, ast.stmt]:
         """Statements of the file that bind a name; the last one counts."""
-        return {name: statement for statement in self.tree.body for name in _bound(statement)}
+        return {name: statement for statement in self.tree.body for name in bound_names(statement)}
 
     @cached_property
     def _of_package(self) -> frozenset[str]:
@@ -191,15 +193,15 @@ class _TestFile:
         return frozenset(
             name
             for statement in self.tree.body
-            if any(root in self.modules for root in _imported(statement))
-            for name in _bound(statement)
+            if any(root in self.modules for root in imported_modules(statement))
+            for name in bound_names(statement)
         )
 
     @cached_property
     def _stars(self) -> list[ast.stmt]:
         """Imports of all names of the package."""
         stars = [each for each in self.tree.body if isinstance(each, ast.ImportFrom) and each.names[0].name == "*"]
-        return [each for each in stars if _facts(each).imported <= self._importable]
+        return [each for each in stars if facts_of(each).imported <= self._importable]
 
     @cached_property
     def _importable(self) -> frozenset[str]:
@@ -207,14 +209,37 @@ class _TestFile:
 
     def _needed(self, tests: list[_Test]) -> list[ast.stmt] | None:
         """Return the statements that tests need, in order; None if the file cannot give all."""
+        needed = self._closure([test.statement for test in tests], tests)
+        if needed is None:
+            return None
+        for statement in self._registered(needed):
+            needed |= self._closure([statement], tests) or set()
+        return [each for each in self.tree.body if each in needed]
+
+    def _registered(self, needed: Collection[ast.stmt]) -> list[ast.stmt]:
+        """Return functions that decorators register for needed classes and functions: `@compiles(Clause)`."""
+        names = {each.name for each in needed if isinstance(each, ast.ClassDef | ast.FunctionDef)}
+        return [each for each, decorators in self._decorated.items() if each not in needed and names & decorators]
+
+    @cached_property
+    def _decorated(self) -> dict[ast.stmt, set[str]]:
+        """Functions of the file that are no tests, with the names in their decorators."""
+        functions = [each for each in self.tree.body if isinstance(each, ast.FunctionDef) and each.decorator_list]
+        return {
+            each: {name for decorator in each.decorator_list for name in facts_of(decorator).used}
+            for each in functions
+            if not _is_method_of_tests(each)
+        }
+
+    def _closure(self, pending: list[ast.stmt], tests: list[_Test]) -> set[ast.stmt] | None:
+        """Return statements with all that they need; None if the file cannot give it."""
         needed: set[ast.stmt] = set()
-        pending: list[ast.stmt] = [test.statement for test in tests]
         while pending:
             statement = pending.pop()
             if statement in needed:
                 continue
             needed.add(statement)
-            if not all(_facts(piece).imported <= self._importable for piece in _pieces(statement, tests)):
+            if not all(facts_of(piece).imported <= self._importable for piece in _pieces(statement, tests)):
                 return None
             for name in _used(statement, tests):
                 if name in BANNED_NAMES:
@@ -225,7 +250,7 @@ class _TestFile:
                     if not self._stars:
                         return None
                     pending.extend(self._stars)
-        return [each for each in self.tree.body if each in needed]
+        return needed
 
     def _trimmed(self, statement: ast.stmt, tests: list[_Test]) -> ast.stmt:
         """Return a class without the tests that are not chosen."""
@@ -272,7 +297,7 @@ def _left_out(statement: ast.stmt, tests: list[_Test]) -> list[ast.stmt]:
 
 def _is_plain(statement: ast.ClassDef | ast.FunctionDef) -> bool:
     """Report whether nothing but unittest, which may skip it, decorates a definition."""
-    return all(_root(each) == "unittest" for each in statement.decorator_list)
+    return all(first_name(each) == "unittest" for each in statement.decorator_list)
 
 
 def _is_test(function: ast.FunctionDef, *, parameters: int) -> bool:
@@ -288,7 +313,7 @@ def _is_assertion(node: ast.AST) -> bool:
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr.startswith("assert")
-        and _root(node.func) == "self"
+        and first_name(node.func) == "self"
     )
 
 
@@ -305,65 +330,6 @@ def _lines(statement: ast.stmt, tests: list[_Test]) -> int:
     return _length(statement) - sum(map(_length, _left_out(statement, tests)))
 
 
-def _root(node: ast.expr) -> str:
-    """Return the first name of a dotted expression, empty if it is none."""
-    while isinstance(node, ast.Attribute | ast.Call):
-        node = node.value if isinstance(node, ast.Attribute) else node.func
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _imported(statement: ast.AST) -> Iterator[str]:
-    """Yield the modules that a statement imports, also inside; empty for the tests' own."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Import):
-            yield from (each.name.partition(".")[0] for each in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield "" if node.level else (node.module or "").partition(".")[0]
-
-
-def _bound(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement of a file binds there."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield statement.name
-        return
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from ((each.asname or each.name).partition(".")[0] for each in node.names if each.name != "*")
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield node.name
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """Names that code takes from outside, modules that it imports, and what it calls."""
-
-    used: frozenset[str]
-    imported: frozenset[str]
-    called: tuple[ast.expr, ...]
-
-
-@cache
-def _facts(code: ast.AST) -> _Facts:
-    """Return the facts of a function or statement; each is asked for many times."""
-    own: set[str] = set()
-    loaded: set[str] = set()
-    for node in ast.walk(code):
-        if isinstance(node, ast.arg):
-            own.add(node.arg)
-        elif isinstance(node, ast.Name):
-            (loaded if isinstance(node.ctx, ast.Load) else own).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            own.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            own.update((each.asname or each.name).partition(".")[0] for each in node.names)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            own.add(node.name)
-    called = tuple(node.func for node in ast.walk(code) if isinstance(node, ast.Call))
-    return _Facts(frozenset(loaded - own), frozenset(_imported(code)), called)
-
-
 def _pieces(statement: ast.stmt, tests: list[_Test]) -> list[ast.AST]:
     """Return a class's parts without tests that are not chosen, or another statement."""
     if not isinstance(statement, ast.ClassDef):
@@ -378,13 +344,17 @@ def _used(statement: ast.stmt, tests: list[_Test]) -> set[str]:
 
     A class's own names are its own, except in `x = x`.
     """
-    own = {name for each in statement.body for name in _bound(each)} if isinstance(statement, ast.ClassDef) else set()
+    own = (
+        {name for each in statement.body for name in bound_names(each)}
+        if isinstance(statement, ast.ClassDef)
+        else set()
+    )
     used: set[str] = set()
     for piece in _pieces(statement, tests):
         if isinstance(piece, ast.Assign | ast.AnnAssign) and own and piece.value is not None:
-            used |= _facts(piece.value).used
+            used |= facts_of(piece.value).used
         else:
-            used |= _facts(piece).used - own
+            used |= facts_of(piece).used - own
     return used
 
 

@@ -188,3 +188,55 @@ def test_mixins_tests_of_a_class_of_the_package_are_found(tmp_path: Path) -> Non
     assert found is not None
     assert dict(found.calls) == {"TestFast.test_a": "TestFast().test_a"}
     assert "from spam import Fast" in found.code
+
+
+def test_functions_registered_for_a_class_are_taken(tmp_path: Path) -> None:
+    """As sqlalchemy 2.1.9: nothing calls the function that compiles a test's own clause."""
+    text = """
+import socket
+from spam import compiles, show
+from functools import singledispatch
+
+
+class Clause:
+    pass
+
+
+class Other:
+    pass
+
+
+@singledispatch
+def helper(value):
+    return value
+
+
+@helper.register(int)
+def _helper_of_int(value):
+    return value + 1
+
+
+@compiles(Clause)
+def _compile_clause(element):
+    return "CLAUSE"
+
+
+@compiles(Other)
+def _compile_other(element):
+    return "OTHER"
+
+
+@compiles(Clause, "network")
+def _compile_for_network(element):
+    return socket.gethostname()
+
+
+def test_clause():
+    assert show(Clause()) == "CLAUSE" and helper(1) == 2
+"""
+    excerpt = first(tmp_path, text)
+    assert excerpt is not None
+    assert "_compile_clause" in excerpt.code
+    assert "_helper_of_int" in excerpt.code
+    assert "OTHER" not in excerpt.code
+    assert "socket" not in excerpt.code

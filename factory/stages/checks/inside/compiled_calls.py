@@ -6,10 +6,12 @@ For scripts of checks, beside which this file is: `from compiled_calls import ru
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -20,8 +22,8 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Modul
 from typing import Any
 
 Test = Callable[[], object]
-# For one test of a survey, under QEMU.
-SURVEY_SECONDS = 60
+# For one test of a survey, under QEMU, and for all.
+SURVEY_SECONDS, ALL_SECONDS = 60, 600
 # Good tests of an excerpt.
 ENOUGH = 3
 
@@ -60,16 +62,28 @@ def survey(project: str, modules: Collection[str], excerpts: Sequence[tuple[str,
     `good` has their names, for each excerpt.
 
     An excerpt is its code and, by the names of tests, expressions of functions. Each test runs in a process of its own.
-    Excerpts after one with enough good tests are not tried.
+    Excerpts after one with enough good tests are not tried, nor those after ALL_SECONDS.
     """
+    end = time.monotonic() + ALL_SECONDS
     for module in modules:  # once for all processes
         with suppress(Exception):
             import_module(module)
     good: list[list[str]] = []
     for code, calls in excerpts:
-        enough = any(len(names) >= ENOUGH for names in good)
-        good.append([] if enough else [name for name in calls if _is_good(project, code, calls[name])])
+        if any(len(names) >= ENOUGH for names in good) or time.monotonic() > end:
+            good.append([])
+            continue
+        _import(code)
+        good.append([name for name in calls if _is_good(project, code, calls[name])])
     _report(f"{sum(map(len, good))} tests call compiled code", {"good": good})
+
+
+def _import(code: str) -> None:
+    """Import the modules that code imports, once for all processes: under QEMU this may take a minute."""
+    for statement in ast.parse(code).body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            with suppress(Exception):
+                exec(ast.unparse(statement), {})
 
 
 def _is_good(project: str, code: str, call: str) -> bool:
