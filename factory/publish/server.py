@@ -7,12 +7,14 @@ since few commands serve one.
 from __future__ import annotations
 
 import mimetypes
+import os
 import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,13 +176,11 @@ class Application:
         """Return a file below the root, unless hidden or reached by a link that leads out."""
         from werkzeug.security import safe_join
 
-        joined = safe_join(str(self.root), name.lstrip("/"))
-        if joined is None or not is_file(joined):
+        top = str(self.root)
+        path = safe_join(top, name.lstrip("/"))
+        if path is None or not is_file(path) or os.path.commonpath((os.path.realpath(path), top)) != top:
             return None
-        path = Path(joined)
-        if not path.resolve().is_relative_to(self.root):
-            return None
-        return None if any(part.startswith(".") for part in path.relative_to(self.root).parts) else path
+        return None if "/." in f"/{path.removeprefix(top)}" else Path(path)
 
 
 def _require_address(request: Request) -> None:
@@ -242,6 +242,7 @@ def _page(request: Request) -> tuple[str, str]:
     return path + (JSON_NAME if kind == JSON_V1 else "index.html"), kind
 
 
+@lru_cache(64)
 def negotiate(accept: str) -> str | None:
     """Return the best content type for an Accept header, None if none is acceptable.
 
