@@ -26,6 +26,9 @@ usr/lib/riscv64-linux-gnu/debug/libz.so                 debug/zlib1g-dbg
 usr/lib/riscv64-linux-gnu/libstdc++.so.6                libs/libstdc++6
 usr/lib/riscv64-linux-gnu/blas/libblas.so               libdevel/libblas-dev
 usr/lib/riscv64-linux-gnu/cmake/fmt/fmt-config.cmake    libdevel/libfmt-dev
+usr/lib/llvm-9/lib/cmake/llvm/LLVMConfig.cmake          devel/llvm-9-dev
+usr/lib/llvm-19/lib/cmake/llvm/LLVMConfig.cmake         devel/llvm-19-dev
+usr/lib/llvm-22/lib/cmake/llvm/LLVMConfig.cmake         devel/llvm-22-dev
 usr/lib/riscv64-linux-gnu/pkgconfig/libffi.pc           libdevel/libffi-dev
 usr/lib/riscv64-linux-gnu/pkgconfig/zlib.pc             libdevel/zlib1g-dev
 """
@@ -65,6 +68,7 @@ def contents(tmp_path: Path, log: MemoryLog) -> Contents:
         ("cmake", "fmt", "libfmt-dev"),
         ("cmake", "ZLIB", "zlib1g-dev"),
         ("cmake", "FFI", "libffi-dev"),
+        ("cmake", "LLVM", "llvm-22-dev"),
         ("program", "pg_config", "libpq-dev"),
     ],
 )

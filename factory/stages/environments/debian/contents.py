@@ -75,15 +75,22 @@ class Contents:
     def package_of(self, kind: str, name: str, preferred: str | None = None) -> str | None:
         """Return the package with a `header`, `library`, `program`, `pkg-config` or `cmake` file.
 
-        Of several packages it is the preferred one, else that with the shortest name; None stands for none.
+        Of several packages it is the preferred one, else that with the shortest name, and of versions the newest; None
+        stands for none.
         """
         for path in _PATHS[kind]:
             pattern = path.replace("TRIPLET", self.triplet).replace("NAME", re.escape(name))
             found = re.findall(rf"^{pattern}\t(\S+)$", self._text, re.MULTILINE)
             packages: set[str] = {package for each in found for package in each.split(",")}
             if packages:
-                return min(packages, key=lambda package: (package != preferred, len(package), package))
+                return min(packages, key=lambda package: (package != preferred, *_rank(package)))
         return None
+
+
+def _rank(package: str) -> tuple[int, tuple[int, ...], str]:
+    """Return the place of a package's name among others: llvm-22-dev before llvm-9-dev."""
+    numbers = re.findall(r"\d+", package)
+    return len(re.sub(r"\d+", "", package)), tuple(-int(number) for number in numbers), package
 
 
 def reduce_lists(tree: Path, distribution: Distribution, log: LogSink) -> None:
