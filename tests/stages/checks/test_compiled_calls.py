@@ -6,14 +6,17 @@ What sees the calls is of Python 3.12, so the trial build of a real project test
 from __future__ import annotations
 
 import json
+import sys
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import markupsafe
 import msgspec
 import pytest
 
-from factory.stages.checks.inside.compiled_calls import _compiled
+from factory.stages.checks.inside import compiled_calls
+from factory.stages.checks.inside.compiled_calls import _compiled, survey
 
 
 class Point(msgspec.Struct):
@@ -48,3 +51,17 @@ def python_function() -> None:
 )
 def test_compiled_code_of_a_project_is_recognized(project: str, called: Any, names: set[str]) -> None:
     assert _compiled(project, [called]) == names
+
+
+@pytest.mark.parametrize(("seconds", "imported"), [(600, True), (-1, False)])
+def test_survey_imports_for_all_tests_and_ends_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int, imported: bool
+) -> None:
+    module = f"of_survey_{imported}"
+    (tmp_path / f"{module}.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("FACTORY_RESULT", str(tmp_path / "result.json"))
+    monkeypatch.setattr(compiled_calls, "ALL_SECONDS", seconds)
+    survey("msgspec", ["msgspec"], [(f"import absent\nimport {module}\n", {})])
+    assert (module in sys.modules) == imported
+    assert json.loads((tmp_path / "result.json").read_text())["facts"] == {"good": [[]]}
