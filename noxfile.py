@@ -61,9 +61,9 @@ def long(session: nox.Session) -> None:
 def install(session: nox.Session) -> None:
     """Install the `factory` command; on GitHub's runner also for the next steps.
 
-    On riscv64, where the package index lacks wheels, packages of the system are used too.
+    On riscv64, where the package index lacks wheels, packages of the system are used too, and wheels are not signed.
     """
-    session.install(".", env=environment())
+    session.install("." if platform.machine() == "riscv64" else ".[provenance]", env=environment())
     if path := os.environ.get("GITHUB_PATH"):
         with Path(path).open("a") as file:
             file.write(f"{session.bin}\n")
@@ -73,7 +73,7 @@ def install(session: nox.Session) -> None:
 @nox.session(name="workflow-local")
 def workflow_local(session: nox.Session) -> None:
     """Run a workflow of .github/workflows on this machine: `workflow-local -- nightly`."""
-    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "test"))
+    session.install("-e", ".[provenance]", *nox.project.dependency_groups(PYPROJECT, "test"))
     session.run("python", "-m", "tests.support.workflows", *session.posargs, env=environment())
 
 
@@ -110,7 +110,7 @@ def demo(session: nox.Session) -> None:
 
 def check_style(session: nox.Session) -> None:
     """Run the linters and type checkers."""
-    session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
+    session.install("-e", ".[bench,provenance]", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -133,7 +133,7 @@ def check_workflows(session: nox.Session) -> None:
 
 def run_tests(session: nox.Session, *runs: Sequence[str]) -> None:
     """Run pytest once with the arguments of each of `runs`; first make the roots."""
-    session.install("-e", ".[bench]", *nox.project.dependency_groups(PYPROJECT, "test"))
+    session.install("-e", ".[bench,provenance]", *nox.project.dependency_groups(PYPROJECT, "test"))
     variables = environment() | through_sudo()
     session.run(f"{session.bin}/factory", "setup", env=variables)
     for arguments in runs:

@@ -169,6 +169,12 @@ class IndexDiffers(FactoryError):
     exit_code = 17
 
 
+class NotVerified(FactoryError):
+    """A wheel that its index, its signatures or its content contradict."""
+
+    exit_code = 18
+
+
 class TimeLimitReached(FactoryError):
     """The run's time limit has passed.
 

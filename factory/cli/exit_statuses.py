@@ -20,6 +20,7 @@ EXIT_STATUSES = {
     15: "a build cannot be repeated: an input differs from the recorded one",
     16: "a rebuilt wheel has other bytes than the recorded one",
     17: "a written index differs from the ledger",
+    18: "a wheel is contradicted by its index or audit, or lacks the signature that `site.toml` requires",
     75: "the time limit was reached; the same command resumes",
     130: "interrupted",
     143: "ended by SIGTERM, with the same cleanup",

@@ -44,7 +44,7 @@ def read_index_config(environment: Mapping[str, str] = os.environ) -> IndexConfi
     requests adds REQUESTS_CA_BUNDLE, the proxy variables and ~/.netrc.
     """
     pip = pip_settings(environment)
-    url, credentials = _split_credentials(pip.get("index-url", PYPI_SIMPLE_ENDPOINT))
+    url, credentials = split_credentials(pip.get("index-url", PYPI_SIMPLE_ENDPOINT))
     return IndexConfig(
         url=url,
         credentials=credentials,
@@ -129,7 +129,8 @@ def _is_plain(url: str | None) -> bool:
     return urlsplit(url or "").scheme == "http"
 
 
-def _split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
+def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Return a URL without its user and password, and these."""
     parts = urlsplit(url)
     if parts.username is None:
         return url, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,10 @@ from factory.model.artifacts import (
     SourceOrigin,
 )
 from factory.model.target import FIRST_PYTHON, FIRST_TOOLCHAIN, Target
+
+_NAME = re.compile(r"(?a)[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_HASH = re.compile(r"(?a)[0-9a-f]{64}")
+_WHEEL = re.compile(r"(?a)[\w.+!-]+\.whl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +150,15 @@ class BuildFailure:
     def after(self, earlier: BuildFailure) -> BuildFailure:
         """Return the failure as one that follows another, without a success between them."""
         return replace(self, since=min(earlier.first, self.first))
+
+
+def is_project_name(text: str) -> bool:
+    """Report whether a text is the normalized name of a project: it becomes part of paths."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_sound(record: BuildRecord) -> bool:
+    """Report whether the texts of a record that become part of paths are names and hashes."""
+    hashes = (record.wheel_sha256, record.wheel_of or record.wheel_sha256)
+    named = is_project_name(record.name) and _WHEEL.fullmatch(record.wheel) is not None
+    return named and all(map(_HASH.fullmatch, hashes))

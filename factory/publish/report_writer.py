@@ -15,6 +15,7 @@ from factory.publish.logs import write_logs
 from factory.publish.release import Built, Release
 from factory.publish.reports import Build, WheelReport, build_of, contents_of, with_reports, write_report
 from factory.publish.source_texts import find_texts, write_texts
+from factory.publish.statement_files import copy_statements
 from factory.publish.wheel_about import read_about
 from factory.publish.wheel_metadata import read_summary
 
@@ -77,24 +78,30 @@ def _report(
 ) -> WheelReport | None:
     wheel = find(release) if records or known is None or known.about is UNSET else None
     if known is not None and not records:
-        known = _with_present_logs(known, logs)
+        known = _with_present_sidecars(known, release, logs)
         return known if wheel is None else replace(known, about=read_about(wheel))
     if wheel is None:
         return None
     summary, license_ = (known.summary, known.license) if known is not None else read_summary(wheel)
-    build = _build(wheel, known, records, logs) if isinstance(release.origin, Built) and records else None
+    build = _build(wheel, release, known, records, logs) if isinstance(release.origin, Built) and records else None
     about = read_about(wheel) if known is None or known.about is UNSET else known.about
     return WheelReport(filename=release.filename, summary=summary, license=license_, build=build, about=about)
 
 
-def _with_present_logs(known: WheelReport, logs: _LogCopies) -> WheelReport:
-    if known.build is None or not known.build.logs:
+def _with_present_sidecars(known: WheelReport, release: Release, logs: _LogCopies) -> WheelReport:
+    """Omit logs and statements that were lost."""
+    if known.build is None or not (known.build.logs or known.build.statements):
         return known
     written = write_logs(known.filename, (), known.build.logs, logs.files, logs.cache, force=logs.force)
-    return replace(known, build=replace(known.build, logs=written))
+    statements = copy_statements(
+        logs.files / known.filename, release.sha256, known.build.statements or None, logs.files
+    )
+    return replace(known, build=replace(known.build, logs=written, statements=statements or UNSET))
 
 
-def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord], logs: _LogCopies) -> Build:
+def _build(
+    wheel: Path, release: Release, known: WheelReport | None, records: Sequence[BuildRecord], logs: _LogCopies
+) -> Build:
     before = known.build if known is not None else None
     # A wheel's bytes never change: a complete description of its contents is kept.
     contents = before.contents if before is not None else None
@@ -103,7 +110,9 @@ def _build(wheel: Path, known: WheelReport | None, records: Sequence[BuildRecord
     written = write_logs(
         wheel.name, records, before.logs if before is not None else (), logs.files, logs.cache, force=logs.force
     )
-    return build_of(records, contents, written)
+    signed = before.statements or None if before is not None else None
+    statements = copy_statements(wheel, release.sha256, signed, logs.files)
+    return build_of(records, contents, written, statements)
 
 
 def _by_wheel(records: Iterable[BuildRecord]) -> Mapping[str, Sequence[BuildRecord]]:

@@ -17,7 +17,7 @@ import msgspec
 from factory.errors import PublishError
 from factory.model.artifacts import BinaryPackage, CompilerCacheUse, LibraryOrigin, SourceOrigin
 from factory.model.record import BuildRecord, StageRun
-from factory.publish.release import Release
+from factory.publish.release import Release, Sha256
 from factory.publish.safe_text import is_safe_json, load_sanitized
 from factory.util.atomic_files import content_of, write_if_changed
 from factory.util.jsonio import DAMAGED, convert, decode, dumps
@@ -117,6 +117,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     from before it was recorded. `recipe_sha256` is that of its text, unset in older reports. `sources` has the
     addresses of sources that are on no index, if there are any, `compiler_cache` ccache's hits if they were counted,
     `replaced_requires` the build requirements that the recipe replaced, each with its reason.
+    `statements` is the sha256 of the file of signed statements beside the wheel, if there is one.
     """
 
     record: str
@@ -138,6 +139,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sources: tuple[SourceOrigin, ...] | msgspec.UnsetType = msgspec.UNSET
     compiler_cache: CompilerCacheUse | msgspec.UnsetType = msgspec.UNSET
     replaced_requires: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
+    statements: Sha256 | msgspec.UnsetType = msgspec.UNSET
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -193,8 +195,16 @@ def _package(origin: LibraryOrigin | None) -> Package | None:
     return Package(kind=origin.kind, name=origin.name, version=origin.version, architecture=origin.architecture)
 
 
-def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tuple[Log, ...] = ()) -> Build:
-    """Combine the record of a wheel's build with those of its checks on other Pythons."""
+def build_of(
+    records: Sequence[BuildRecord],
+    contents: Contents | None,
+    logs: tuple[Log, ...] = (),
+    statements: str | None = None,
+) -> Build:
+    """Combine the record of a wheel's build with those of its checks on other Pythons.
+
+    `statements` is the sha256 of its signed statements.
+    """
     made = next((record for record in records if not record.wheel_of), records[0])
     return Build(
         record=made.wheel_of or made.key,
@@ -218,6 +228,7 @@ def build_of(records: Sequence[BuildRecord], contents: Contents | None, logs: tu
         sources=made.sources or msgspec.UNSET,
         compiler_cache=made.compiler_cache or msgspec.UNSET,
         replaced_requires=made.replaced_requires or msgspec.UNSET,
+        statements=statements or msgspec.UNSET,
     )
 
 

@@ -50,6 +50,7 @@ KINDS = {
     ".json": "application/json",
     ".metadata": "text/plain",
     ".provenance": "application/json",
+    ".jsonl": "application/jsonl",
     ".whl": ANY,
     ".v1+json": JSON_V1,
     ".xml": "application/xml",

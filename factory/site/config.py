@@ -9,6 +9,7 @@ from pathlib import Path
 from factory.errors import PublishError
 from factory.publish.identifiers import urn_of
 from factory.publish.release import URL
+from factory.publish.signers import TrustedSigner, parse_signers
 from factory.publish.simple_api import pip_options, trusted_host
 
 SETTINGS_FILE = "site.toml"
@@ -23,13 +24,14 @@ class Settings:
     """Settings of the site: its title, and addresses, each empty if unknown.
 
     `url` is the site's own address without a trailing slash, `repository` that of the recipes and patches, and `issues`
-    the page for reports and requests.
+    the page for reports and requests. `signers` are those whose signatures on wheels are accepted.
     """
 
     title: str = "riscv64 wheels"
     url: str = ""
     repository: str = ""
     issues: str = ""
+    signers: tuple[TrustedSigner, ...] = ()
 
     @property
     def top(self) -> str:
@@ -70,11 +72,14 @@ def load_settings(folder: Path) -> Settings:
     if not path.is_file():
         return Settings()
     try:
-        settings = Settings(**tomllib.loads(path.read_text(encoding="utf-8")))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        signers = parse_signers(values.pop("signers", []), folder)
+        settings = Settings(**values, signers=signers)
         _validate(settings)
     except (ValueError, TypeError) as error:
         raise PublishError(
-            f"{path}: invalid settings: {error}", hint=f'allowed keys: title = "...", {", ".join(ADDRESS_HINTS)}'
+            f"{path}: invalid settings: {error}",
+            hint=f'allowed keys: title = "...", {", ".join(ADDRESS_HINTS)}, [[signers]]',
         ) from error
     return replace(settings, url=settings.url.rstrip("/"))
 

@@ -64,4 +64,5 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "repacked_from": None if wheel.build is None else wheel.build.repacked_from or None,
         "logs": list(wheel.logs.values()),
         "sbom": wheel.sbom,
+        "statements": wheel.statements,
     }

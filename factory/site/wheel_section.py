@@ -65,6 +65,7 @@ def wheel_section(number: int, wheel: Wheel, name: str) -> str:
     python = checks[0].python if checks else PYTHONS[0]
     values |= {
         "sbom": wheel.sbom or "",
+        "statements": wheel.statements or "",
         "stages": filters.stages(build.stages),
         "environment": f"{build.mode}; {filters.tools(build.toolchain)}",
         "requirements": ", ".join(build.requirements) or "none",

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from factory.model.target import PROFILES
 from factory.publish.logs import log_name
+from factory.publish.own_keys import STATEMENTS_SUFFIX
 from factory.publish.provenance import PROVENANCE_SUFFIX
 from factory.publish.release import Built, Release
 from factory.publish.reports import Build, Check, Log, WheelReport
@@ -29,8 +30,8 @@ RELEASE_FIELDS = tuple(field.name for field in msgspec.structs.fields(Release))
 class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A published file, with its report and its build if it has them.
 
-    Addresses are relative to the folder of the project's pages: `address` of the file, `provenance` and `sbom` of these
-    files if they exist, `logs` by title, and `texts` of its recipe and patches by their sha256.
+    Addresses are relative to the folder of the project's pages: `address` of the file, `provenance`, `sbom` and signed
+    `statements` of it if they exist, `logs` by title, and `texts` of its recipe and patches by their sha256.
     """
 
     release: Release
@@ -39,6 +40,7 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     address: str
     provenance: str | None
     sbom: str | None
+    statements: str | None
     logs: Mapping[str, str]
     texts: Mapping[str, str] = {}
 
@@ -108,6 +110,7 @@ def make_wheel(release: Release, report: WheelReport | None, texts: Container[st
         address=file_link(release),
         provenance=f"{here}{PROVENANCE_SUFFIX}" if left else release.provenance_url,
         sbom=None if build is None else sbom_name(here),
+        statements=f"{here}{STATEMENTS_SUFFIX}" if build is not None and build.statements else None,
         logs=logs,
         texts={} if build is None else {each: text_name(each) for each in texts_named(build) if each in texts},
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import re
 import tarfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import zstandard
 
 from factory.errors import StoreError
-from factory.model.record import BuildFailure, BuildRecord
+from factory.model.record import BuildFailure, BuildRecord, is_project_name, is_sound
 from factory.store.archive_members import MemberInfo, create, is_whiteout, settle
 from factory.store.cache_areas import AREAS, Area, Items, area_of, is_file, is_tree, lock_of
 from factory.store.cache_export import BUFFER, FIRST, FORMAT, LAST, Report
@@ -33,9 +32,8 @@ PARTIAL = ".importing"
 # Its time is that of the last import.
 MARK = "imported"
 SUFFIX = ".tar.zst"
-_NAME = re.compile(r"(?a)[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_HASH = re.compile(r"(?a)[0-9a-f]{64}")
-_WHEEL = re.compile(r"(?a)[\w.+!-]+\.whl")
+# Suffixes of the signed files beside a wheel.
+_ATTESTATIONS = (".provenance", ".intoto.jsonl")
 _BELONGS = {Items.FILES: is_file, Items.TREES: is_tree}
 
 
@@ -249,7 +247,7 @@ class _Unpacker:
 
     def _require_hashes(self, name: str, folder: Path) -> None:
         for path in folder.rglob("*"):
-            if path.is_file() and not _is_provenance(path) and sha256_of(path) != path.parent.name:
+            if path.is_file() and not _is_attestation(path) and sha256_of(path) != path.parent.name:
                 raise _refused(self.source, f"damaged: {name}/{path.relative_to(folder)} has another sha256")
 
     def _require_records(self, folder: Path) -> None:
@@ -261,7 +259,7 @@ class _Unpacker:
                 raise _refused(self.source, f"damaged build record: {path.name}") from error
             if path.name != f"{key}.json":
                 raise _refused(self.source, f"build record with another key: {path.name}")
-            if not _is_sound(record):
+            if not is_sound(record):
                 raise _refused(self.source, f"build record with an unsafe name: {path.name}")
 
     def _require_failures(self, folder: Path) -> None:
@@ -272,27 +270,17 @@ class _Unpacker:
                 raise _refused(self.source, f"damaged failure: {path.name}") from error
             if path.name != f"{failure.name}-{failure.python}.json":
                 raise _refused(self.source, f"failure of another package: {path.name}")
-            if not all(map(_is_name, (failure.name, failure.project or failure.name))):
+            if not all(map(is_project_name, (failure.name, failure.project or failure.name))):
                 raise _refused(self.source, f"failure with an unsafe name: {path.name}")
 
     def _refuse(self, info: tarfile.TarInfo, cause: str) -> StoreError:
         return _refused(self.source, f"unsafe member {info.name!r}: {cause}")
 
 
-def _is_name(text: str) -> bool:
-    """Report whether a text is the normalized name of a project: it becomes part of paths."""
-    return _NAME.fullmatch(text) is not None
-
-
-def _is_sound(record: BuildRecord) -> bool:
-    """Report whether the texts of a record that become part of paths are names and hashes."""
-    hashes = (record.wheel_sha256, record.wheel_of or record.wheel_sha256)
-    return _is_name(record.name) and _WHEEL.fullmatch(record.wheel) is not None and all(map(_HASH.fullmatch, hashes))
-
-
-def _is_provenance(path: Path) -> bool:
-    """Report whether a file is the provenance of the wheel beside it."""
-    return path.name.endswith(".whl.provenance") and path.with_suffix("").is_file()
+def _is_attestation(path: Path) -> bool:
+    """Report whether a file is the provenance, or has signed statements, of the wheel beside it."""
+    name, end, suffix = path.name.partition(".whl")
+    return suffix in _ATTESTATIONS and path.with_name(f"{name}{end}").is_file()
 
 
 def _merge(name: str, area: Area, layout: Layout, report: Report) -> Imported:

@@ -56,6 +56,11 @@ LINES = (
     "serve {}",
     "unyank demo==1 --ledger {}",
     "yank demo==1 --reason wrong --ledger {}",
+    "attest --key {}",
+    "attest --new-key {}",
+    "verify {}",
+    f"verify {WHEEL} --index {{}} --no-audit",
+    f"verify {WHEEL} --key {{}} --no-audit",
 )
 CACHE_LINES = ("doctor", "cache info", "cache prune", "index", "plan spam", "rebuild spam", "report")
 # Paths that name no folder of the machine, by what they are.

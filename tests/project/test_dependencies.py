@@ -37,7 +37,7 @@ def declared_libraries() -> set[str]:
     installed = {
         name for name, owners in packages_distributions().items() if names & set(map(canonicalize_name, owners))
     }
-    return installed | {name.partition("-")[0] for name in names}
+    return installed | {name.partition("-")[0] for name in names} | {name.replace("-", "_") for name in names}
 
 
 def test_imported_libraries_are_declared() -> None:

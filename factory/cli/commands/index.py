@@ -25,6 +25,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.ledger_history import find_uncommitted, find_violations, has_history
 from factory.publish.logs import log_name
 from factory.publish.output_folder import claim
+from factory.publish.own_keys import statements_path
 from factory.publish.publisher import Publication, Terms, publish
 from factory.publish.release import Built, Release
 from factory.publish.report_writer import BuildHistory, write_reports
@@ -329,6 +330,8 @@ def _sidecars(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, str]:
             made = sbom(release, report, report.build)
             found[sbom_name(release.filename)] = hashlib.sha256(made).hexdigest()
             found |= {log_name(release.filename, log): log.sha256 for log in report.build.logs}
+            if report.build.statements:
+                found[statements_path(Path(release.filename)).name] = report.build.statements
     return found
 
 

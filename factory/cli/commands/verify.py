@@ -1,0 +1,121 @@
+"""`factory verify WHEEL`: report what a wheel's index and signatures prove about it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from factory.cli.printable import printable
+from factory.cli.project_options import DEFAULT_OUTPUT, add_project_option, optional_project
+from factory.cli.values import require_file
+from factory.errors import AuditFailed, NotVerified, RecipeError
+from factory.model.recipe import AuditOptions
+from factory.model.record import BuildRecord
+from factory.model.target import Target
+from factory.publish.published_index import open_index
+from factory.publish.signers import TrustedSigner, of_key
+from factory.publish.source_texts import find_texts
+from factory.publish.verification import Finding, State, Verified, verify_wheel
+from factory.recipes.recipe_set import RecipeSet
+from factory.site.config import load_settings
+from factory.stages.audit.auditor import audit_wheel
+from factory.stages.sources.kinds import SOURCE_KINDS
+from factory.util.project import INDEX_FOLDER
+
+HEADINGS = {
+    State.PROVEN: "proven here",
+    State.SIGNED: "stated by the trusted signer, and not repeated here",
+    State.NOT_PROVEN: "not proven",
+    State.MISSING: "missing",
+    State.CONTRADICTED: "contradicted",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("wheel", type=Path, metavar="WHEEL", help="wheel file")
+    parser.add_argument(
+        "--index",
+        metavar="URL|DIR",
+        help=f"index that has the wheel, its address or folder (default: {DEFAULT_OUTPUT}, if it exists)",
+    )
+    parser.add_argument(
+        "--key",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="public key of a signer to trust, besides those in site.toml; repeatable",
+    )
+    parser.add_argument("--no-audit", action="store_true", help="do not audit the wheel again, which reads it whole")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_project_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; return the exit code of NotVerified if one contradicts the wheel."""
+    require_file(args.wheel)
+    project = optional_project(args)
+    settings = None if project is None else load_settings(project / INDEX_FOLDER)
+    signers = (*(settings.signers if settings else ()), *map(of_key, args.key))
+    found = _verify(args, project, signers)
+    if not args.no_audit:
+        found = replace(found, findings=(*found.findings, *_audit(found, project)))
+    print(_as_json(found) if args.json else "\n".join(_lines(found)))
+    return 0 if found.ok else NotVerified.exit_code
+
+
+def _verify(args: argparse.Namespace, project: Path | None, signers: tuple[TrustedSigner, ...]) -> Verified:
+    where = args.index or (str(DEFAULT_OUTPUT) if (DEFAULT_OUTPUT / "simple").is_dir() else None)
+    texts = {} if project is None else find_texts(project)
+    with nullcontext() if where is None else open_index(where) as index:
+        return verify_wheel(args.wheel, index, signers, texts)
+
+
+def _audit(found: Verified, project: Path | None) -> Iterator[Finding]:
+    """Audit the wheel, by the declarations of its recipe if that is at hand."""
+    record = next(iter(found.records), None)
+    options = None if record is None or project is None else _options_of(record, project)
+    dispatched = () if record is None or record.audit is None else record.audit.dispatched
+    declared = options or AuditOptions(dispatched=tuple(each.path for each in dispatched))
+    try:
+        report = audit_wheel(found.wheel, declared, Target(), trust_declaration=True)
+    except AuditFailed as error:
+        yield Finding(subject="audit", state=State.CONTRADICTED, text=error.message)
+        return
+    if report.ok:
+        text = f"repeated here, {len(report.libraries)} libraries: the tag and the declarations hold"
+        yield Finding(subject="audit", state=State.PROVEN, text=text)
+        return
+    text = f"{len(report.violations)} violations, such as {report.violations[0]}"
+    if options is None:
+        text += "; the recipe's declarations are not at hand, which may allow them"
+    yield Finding(subject="audit", state=State.NOT_PROVEN if options is None else State.CONTRADICTED, text=text)
+
+
+def _options_of(record: BuildRecord, project: Path) -> AuditOptions | None:
+    """Return the audit options of the recipe that a record names, if the project has that very recipe."""
+    try:
+        recipe = RecipeSet(project, SOURCE_KINDS).find(record.name)
+    except RecipeError:
+        return None
+    return recipe.audit if recipe.file_sha256 == record.recipe_sha256 else None
+
+
+def _lines(found: Verified) -> Iterator[str]:
+    yield found.wheel.name
+    for state in State:
+        chosen = [each for each in found.findings if each.state is state]
+        if chosen:
+            yield f"{HEADINGS[state]}:"
+        yield from (printable(f"  {each.subject:<12}{each.text}") for each in chosen)
+
+
+def _as_json(found: Verified) -> str:
+    findings = [asdict(each) for each in found.findings]
+    content = {"wheel": found.wheel.name, "sha256": found.sha256, "ok": found.ok, "findings": findings}
+    return json.dumps(content, indent=1)

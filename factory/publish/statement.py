@@ -1,0 +1,203 @@
+"""Statements of a wheel's provenance: in-toto, with the predicate SLSA provenance v1.
+
+A statement has the whole build record, so that who trusts its signer can take the record over. Its materials repeat
+what the record says in the form that other programs read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+from packageurl import PackageURL
+
+from factory.model.artifacts import PackagePin
+from factory.model.record import BuildRecord, CheckResult, StageRun, is_sound
+from factory.publish.identifiers import urn_of
+from factory.publish.release import SHA256
+from factory.util.jsonio import DAMAGED, convert, decode, dumps, encode
+from factory.util.redaction import redact
+
+TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+# Version of the fields of `externalParameters` and `internalParameters`.
+BUILD_TYPE = urn_of("build/1")
+# A machine that signs with a key of its owner: nobody else vouches for it.
+OWN_KEY = urn_of("builder/own-key")
+RECORD = "build-record"
+STATEMENT_LIMIT = 8 << 20  # bytes; real ones have some 100 kB
+
+Json = dict[str, object]
+
+
+class _Subject(msgspec.Struct):
+    digest: dict[str, str]
+    name: str = ""
+
+
+class _Product(msgspec.Struct):
+    name: str = ""
+    content: str = ""
+
+
+class _Builder(msgspec.Struct):
+    id: str = ""
+
+
+class _Details(msgspec.Struct):
+    builder: _Builder = msgspec.field(default_factory=_Builder)
+    byproducts: list[_Product] = []
+
+
+class _Predicate(msgspec.Struct):
+    details: _Details = msgspec.field(name="runDetails", default_factory=_Details)
+
+
+class _Statement(msgspec.Struct):
+    type: str = msgspec.field(name="_type")
+    subject: list[_Subject]
+    predicate_type: str = msgspec.field(name="predicateType")
+    predicate: _Predicate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A statement about one file, with the build record if it is one of a factory."""
+
+    name: str
+    sha256: str
+    predicate_type: str
+    builder: str
+    record: BuildRecord | None
+
+
+def make_statement(record: BuildRecord, builder: str = OWN_KEY) -> bytes:
+    """Return the statement of a build record; `builder` is the URI of who built."""
+    public = public_record(record)
+    content = dumps(public).encode()
+    product = {
+        "name": RECORD,
+        "mediaType": "application/json",
+        "digest": {"sha256": hashlib.sha256(content).hexdigest()},
+        "content": base64.b64encode(content).decode(),
+    }
+    details: Json = {
+        "builder": {"id": builder},
+        "metadata": {"invocationId": record.key, "finishedOn": record.finished},
+        "byproducts": [product],
+    }
+    return encode(
+        {
+            "_type": TYPE,
+            "subject": [{"name": record.wheel, "digest": {"sha256": record.wheel_sha256}}],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {"buildDefinition": _definition(public), "runDetails": details},
+        }
+    )
+
+
+def public_record(record: BuildRecord) -> BuildRecord:
+    """Return a record without paths of this machine, command lines and known secrets."""
+    return replace(
+        record,
+        stages=tuple(_public_stage(each) for each in record.stages),
+        checks=tuple(_public_check(each) for each in record.checks),
+    )
+
+
+def _public_stage(run: StageRun) -> StageRun:
+    return replace(run, commands=(), log=Path(f"{run.stage}.log"))
+
+
+def _public_check(check: CheckResult) -> CheckResult:
+    return replace(check, shown=redact(check.shown))
+
+
+def _definition(record: BuildRecord) -> Json:
+    return {
+        "buildType": BUILD_TYPE,
+        "externalParameters": {
+            "recipe": record.name,
+            "version": record.version,
+            "python": record.target.python,
+            "toolchain": record.built_with,
+        },
+        "internalParameters": {
+            "contentKey": record.key,
+            "environmentKey": record.environment_key,
+            "baseline": record.target.baseline,
+            "mode": record.mode,
+            "profiles": [check.profile for check in record.checks if check.passed],
+        },
+        "resolvedDependencies": list(_materials(record)),
+    }
+
+
+def _materials(record: BuildRecord) -> Iterator[Json]:
+    yield _material(f"recipes/{record.name}/recipe.toml", record.recipe_sha256)
+    source = _material("source", record.source_sha256)
+    yield source | {"uri": _purl("pypi", record.name, record.version)}
+    for origin in record.sources:
+        digest = {"gitCommit": origin.commit} if origin.commit else {"sha256": origin.sha256}
+        yield {"name": origin.folder or "source", "uri": origin.urls[0] if origin.urls else "", "digest": digest}
+    yield from (_material(f"patches/{each.name}", each.sha256) for each in record.patches)
+    for package in record.repacked:
+        yield _material(package.name, package.sha256) | {"uri": _purl("deb", package.name, package.version)}
+    yield from (_pin("environment", "deb", each) for each in record.environment)
+    yield from (_pin("build requirement", "pypi", each) for each in record.requirements)
+
+
+def _material(name: str, sha256: str) -> Json:
+    """Return a material; a local folder as the source has no hash."""
+    return {"name": name} | ({"digest": {"sha256": sha256}} if SHA256.fullmatch(sha256) else {})
+
+
+def _pin(name: str, kind: str, pin: PackagePin) -> Json:
+    qualifiers = {"arch": pin.architecture} if pin.architecture else None
+    return {"name": name, "uri": _purl(kind, pin.name, pin.version, qualifiers)}
+
+
+def _purl(kind: str, name: str, version: str, qualifiers: dict[str, str] | None = None) -> str:
+    return PackageURL(kind, "debian" if kind == "deb" else None, name, version, qualifiers).to_string()
+
+
+def read_statement(payload: bytes) -> Statement:
+    """Parse a statement about one file.
+
+    Raises:
+        ValueError: it is damaged, about no or several files, or its record is of another file or has unsafe names.
+    """
+    try:
+        parsed = decode(payload, _Statement)
+    except DAMAGED as error:
+        raise ValueError(f"no in-toto statement: {error}") from error
+    if parsed.type != TYPE or len(parsed.subject) != 1:
+        raise ValueError("no in-toto statement about one file")
+    subject, predicate = parsed.subject[0], parsed.predicate or _Predicate()
+    return Statement(
+        name=subject.name,
+        sha256=subject.digest.get("sha256", ""),
+        predicate_type=parsed.predicate_type,
+        builder=predicate.details.builder.id,
+        record=_record(predicate, subject),
+    )
+
+
+def _record(predicate: _Predicate, subject: _Subject) -> BuildRecord | None:
+    contents = [each.content for each in predicate.details.byproducts if each.name == RECORD]
+    if not contents:
+        return None
+    try:
+        record = convert(json.loads(base64.b64decode(contents[0], validate=True)), BuildRecord)
+    except DAMAGED as error:
+        raise ValueError(f"damaged build record: {error}") from error
+    if len(contents) > 1 or (record.wheel, record.wheel_sha256) != (subject.name, subject.digest.get("sha256")):
+        raise ValueError("its build record is of another file")
+    if not is_sound(record):
+        raise ValueError("its build record has unsafe names")
+    return public_record(record)

@@ -1,0 +1,191 @@
+"""`factory attest` and `factory verify`, with real keys, on indexes in folders and on loopback."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from factory.cli.main import main
+from factory.errors import NotVerified
+from factory.util.atomic_files import sha256_of
+from tests.support.attested import built, key_of, published
+from tests.support.folder_server import folder_served
+from tests.support.wheelmaker import make_wheel
+
+pytest.importorskip("pypi_attestations", reason="the extra `provenance` is not installed")
+pytestmark = [
+    pytest.mark.usefixtures("upstream"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the store is root's: an ordinary user's command starts itself again"),
+]
+
+Verify = Callable[..., dict[str, list[str]]]
+SIGNED = ["record", "environment", "source", "recipe", "patches", "checks"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACTORY_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def verify(folder: Path, capsys: pytest.CaptureFixture[str]) -> Verify:
+    """Run the command, which must end with `status`; return its subjects by state."""
+
+    def run(wheel: Path, *options: str, status: int = 0) -> dict[str, list[str]]:
+        capsys.readouterr()
+        assert main(["verify", str(wheel), *options, "--json"]) == status
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["ok"] == (status == 0)
+        found: dict[str, list[str]] = {}
+        for each in answer["findings"]:
+            found.setdefault(each["state"], []).append(each["subject"])
+        return found
+
+    return run
+
+
+def trust(folder: Path) -> list[str]:
+    return ["--key", f"{key_of(folder)}.pub"]
+
+
+def test_verify_reports_what_trusted_signer_states(folder: Path, verify: Verify) -> None:
+    wheel = built(folder)
+    index = published(folder)
+    for where in (index, index / "simple"):
+        found = verify(wheel, "--index", str(where), *trust(folder))
+        assert found == {
+            "proven": ["hash", "metadata", "signature", "audit"],
+            "signed": SIGNED,
+            "not proven": ["bill"],
+        }
+
+
+def test_verify_asks_index_by_http(folder: Path, verify: Verify) -> None:
+    wheel = built(folder)
+    with folder_served(published(folder)) as url:
+        found = verify(wheel, "--index", f"{url}/simple/", *trust(folder))
+    assert found["signed"] == SIGNED
+
+
+def test_verify_reads_signers_of_site(folder: Path, verify: Verify) -> None:
+    """The file of a key is relative to `site.toml`."""
+    wheel = built(folder)
+    index = published(folder)
+    shutil.copy(f"{key_of(folder)}.pub", folder / "index")
+    (folder / "index/site.toml").write_text('[[signers]]\nname = "we"\nkey = "factory.pem.pub"\n')
+    assert verify(wheel, "--index", str(index))["signed"] == SIGNED
+
+
+def test_verify_without_signers_proves_no_record(folder: Path, verify: Verify) -> None:
+    wheel = built(folder)
+    found = verify(wheel, "--index", str(published(folder)))
+    assert found == {"proven": ["hash", "metadata", "audit"], "not proven": ["signature", *SIGNED, "bill"]}
+
+
+def test_verify_requires_signature_of_named_signer(folder: Path, verify: Verify) -> None:
+    wheel, other = built(folder), folder / "other"
+    other.mkdir()
+    index = published(folder)
+    found = verify(wheel, "--index", str(index), "--key", f"{key_of(other)}.pub", status=NotVerified.exit_code)
+    assert found["missing"] == ["signature"]
+    (index / f"files/{wheel.name}.intoto.jsonl").unlink()
+    found = verify(wheel, "--index", str(index), *trust(folder), status=NotVerified.exit_code)
+    assert found["missing"] == ["signature"]
+
+
+def test_changed_wheel_contradicts_index_and_signature(folder: Path, verify: Verify) -> None:
+    wheel = built(folder)
+    index = published(folder)
+    changed = make_wheel(folder / "elsewhere", "demo", code="ANSWER = 43\n")
+    assert changed.name == wheel.name
+    found = verify(changed, "--index", str(index), *trust(folder), status=NotVerified.exit_code)
+    assert found["contradicted"] == ["hash", "signature", "bill"]
+
+
+def test_changed_statement_is_contradicted(folder: Path, verify: Verify) -> None:
+    wheel = built(folder)
+    statements = published(folder) / f"files/{wheel.name}.intoto.jsonl"
+    envelope = json.loads(statements.read_text())
+    payload = base64.b64decode(envelope["payload"]).replace(b'"Paris"', b'"Lyon!"')
+    payload = payload.replace(b"rv64gc", b"rva23x")
+    statements.write_text(json.dumps({**envelope, "payload": base64.b64encode(payload).decode()}) + "\n")
+    found = verify(wheel, "--index", str(folder / "out"), *trust(folder), status=NotVerified.exit_code)
+    assert found["contradicted"] == ["signature"]
+
+
+def test_statement_of_another_wheel_is_contradicted(folder: Path, verify: Verify) -> None:
+    wheel, other = built(folder), built(folder, "other")
+    files = published(folder) / "files"
+    shutil.copy(files / f"{other.name}.intoto.jsonl", files / f"{wheel.name}.intoto.jsonl")
+    found = verify(wheel, "--index", str(folder / "out"), *trust(folder), status=NotVerified.exit_code)
+    assert found["contradicted"] == ["signature"]
+
+
+@pytest.mark.parametrize("content", ["", "{}\n", "[1]\n", "null\n", '{"payload": 1}\n', "\x00\n", "{" * 100_000])
+def test_damaged_statements_are_reported(folder: Path, verify: Verify, content: str) -> None:
+    wheel = built(folder)
+    statements = published(folder) / f"files/{wheel.name}.intoto.jsonl"
+    statements.write_text(content)
+    found = verify(wheel, "--index", str(folder / "out"), *trust(folder), status=NotVerified.exit_code)
+    assert found["missing" if not content else "contradicted"] == ["signature"]
+
+
+def test_statements_beside_wheel_need_no_index(folder: Path, verify: Verify) -> None:
+    wheel = built(folder)
+    assert main(["attest", "--key", str(key_of(folder))]) == 0
+    found = verify(wheel, *trust(folder), "--no-audit")
+    assert found == {"not proven": ["hash"], "proven": ["signature"], "signed": SIGNED}
+
+
+def test_attest_signs_only_what_lacks_statement(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheel = built(folder)
+    for expected in (f"{wheel}.intoto.jsonl", "all wheels are attested"):
+        capsys.readouterr()
+        assert main(["attest", "--key", str(key_of(folder))]) == 0
+        assert capsys.readouterr().out.strip() == expected
+    assert main(["attest", str(folder / "no-1-py3-none-any.whl"), "--key", str(key_of(folder))]) == 13
+
+
+def test_new_key_is_private_and_replaces_nothing(folder: Path) -> None:
+    key = key_of(folder)
+    assert key.stat().st_mode & 0o777 == 0o600
+    before = sha256_of(key)
+    assert main(["attest", "--new-key", str(key)]) == 13
+    assert sha256_of(key) == before
+
+
+def test_published_statements_are_verified_and_restored(folder: Path) -> None:
+    wheel = built(folder)
+    index = published(folder)
+    command = ["index", "--verify", "--output", str(index), "--ledger", str(folder / "index/ledger")]
+    statements = index / f"files/{wheel.name}.intoto.jsonl"
+    assert main(command) == 0
+    content = statements.read_bytes()
+    statements.write_bytes(content + b"\n")
+    assert main(command) == 17
+    assert published(folder) == index
+    assert (statements.read_bytes(), main(command)) == (content, 0)
+
+
+def test_verify_without_libraries_names_the_extra(folder: Path) -> None:
+    """A signature that cannot be verified proves nothing, and the reason has the command that helps."""
+    wheel = built(folder)
+    assert main(["attest", "--key", str(key_of(folder))]) == 0
+    program = (
+        "import sys; sys.modules['securesystemslib'] = None\n"
+        "from factory.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "verify", str(wheel), "--no-audit"]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "securesystemslib is not installed; install the factory with its extra" in answer.stdout

@@ -1,0 +1,44 @@
+"""Stored wheels with records, signed statements of them, and an index that has both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from factory.cli.main import main
+from factory.model.artifacts import RepairedWheel
+from factory.model.record import BuildRecord
+from factory.publish.own_keys import make_key
+from factory.store.store import Store
+from factory.util.atomic_files import sha256_of
+from tests.support.records import record
+from tests.support.wheelmaker import make_wheel
+
+
+def built(folder: Path, name: str = "demo", **changes: object) -> Path:
+    """Put a wheel and its record into the cache of `folder`; return the stored wheel."""
+    made = make_wheel(folder / "wheels", name)
+    store, fields = Store(folder / "cache/store"), {"name": name, "key": sha256_of(made), **changes}
+    kept: BuildRecord = replace(record(), **fields)  # type: ignore[arg-type]
+    wheel = RepairedWheel(path=made, sha256=sha256_of(made), platform_tags=("any",))
+    return store.wheel_path(store.add(kept, wheel))
+
+
+def key_of(folder: Path) -> Path:
+    """Return a private key in `folder`, made at the first call; its public key is beside it."""
+    path = folder / "factory.pem"
+    if not path.exists():
+        make_key(path)
+    return path
+
+
+def published(folder: Path, *, signed: bool = True) -> Path:
+    """Attest the stored wheels of `folder`, publish them, and return the index's folder."""
+    (folder / "recipes").mkdir(exist_ok=True)
+    (folder / "index").mkdir(exist_ok=True)
+    if signed:
+        assert main(["attest", "--key", str(key_of(folder))]) == 0
+    stored = [str(path) for path in (folder / "cache/store/wheels").glob("*/*.whl")]
+    project = ["--project", str(folder), "--ledger", str(folder / "index/ledger")]
+    assert main(["publish", *stored, *project, "--output", str(folder / "out")]) == 0
+    return folder / "out"
