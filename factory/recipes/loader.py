@@ -91,11 +91,16 @@ def load_readable(root: Path, kinds: SourceKinds) -> tuple[dict[str, Recipe], Mi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeProject:
-    """The project of a recipe's wheels, and whether the index may have one of that name."""
+    """The project of a recipe's wheels, and whether the index may have one of that name.
+
+    `version` and `file_sha256` are as in Recipe.
+    """
 
     recipe: NormalizedName
     project: NormalizedName
     may_shadow: bool
+    version: str
+    file_sha256: str
 
 
 def recipe_projects(root: Path) -> tuple[tuple[RecipeProject, ...], list[str]]:
@@ -106,10 +111,10 @@ def recipe_projects(root: Path) -> tuple[tuple[RecipeProject, ...], list[str]]:
     Only the tables `package` of `root/*/recipe.toml` are read: a file has to be TOML, and based on another recipe or
     none.
     """
-    tables, problems = [], []
+    documents, problems = [], []
     for file in recipe_files(root):
         try:
-            tables.append(open_recipe(file).data.get(PACKAGE_TABLE))
+            documents.append(open_recipe(file))
         except RecipeError as error:
             problems += error.message.splitlines()
     projects = tuple(
@@ -117,9 +122,11 @@ def recipe_projects(root: Path) -> tuple[tuple[RecipeProject, ...], list[str]]:
             recipe=canonicalize_name(str(table.get("name"))),
             project=canonicalize_name(str(table.get("distribution") or table.get("name"))),
             may_shadow=table.get("shadows-upstream") is True,
+            version=str(table.get("version")),
+            file_sha256=document.sha256,
         )
-        for table in tables
-        if isinstance(table, Mapping)
+        for document in documents
+        if isinstance(table := document.data.get(PACKAGE_TABLE), Mapping)
     )
     return projects, problems
 

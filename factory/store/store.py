@@ -5,7 +5,7 @@ Files are written under another name, synced to disk and renamed, the record las
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from factory.util.wheel_tags import is_portable
 
 # State of the wheels that this process has compared with their records.
 _WHOLE: dict[Path, tuple[int, int, int]] = {}
+
+
+def _rank_equally(_record: BuildRecord) -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +93,16 @@ class Store:
         """Return the path of a record's wheel."""
         return self.wheels / record.wheel_sha256 / record.wheel
 
-    def published_candidates(self) -> list[StoredWheel]:
-        """Return the publishable wheels: the newest checked one of each version and tags."""
+    def published_candidates(self, rank: Callable[[BuildRecord], int] = _rank_equally) -> dict[StoredWheel, int]:
+        """Return the publishable wheels with their ranks.
+
+        Of each version and tags it is the newest checked one of the highest rank.
+        """
         checked = self._checked()
-        newest = {_without_build_tag(record.wheel): record for record in checked}
-        return [self._stored(record, checked) for record in newest.values() if _is_publishable(record)]
+        ranks = {record.key: rank(record) for record in checked}
+        ranked = sorted(checked, key=lambda record: ranks[record.key])
+        newest = {_without_build_tag(record.wheel): record for record in ranked}
+        return {self._stored(each, checked): ranks[each.key] for each in newest.values() if _is_publishable(each)}
 
     def candidate(self, wheel: Path) -> StoredWheel | None:
         """Return the file `wheel` with its passed checks.

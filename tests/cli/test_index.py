@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from factory.cli.commands import index
 from factory.cli.main import main
+from factory.cli.own_wheels import OWN
 from factory.cli.parser import make_parser
 from factory.errors import PublishError, StoreError
 from factory.model.artifacts import StoredWheel
@@ -133,7 +134,8 @@ def test_only_publishing_uses_the_cache(option: str, needed: bool) -> None:
 
 
 def of_recipe(recipe: str, project: str) -> RecipeProject:
-    return RecipeProject(recipe=canonicalize_name(recipe), project=canonicalize_name(project), may_shadow=False)
+    names = canonicalize_name(recipe), canonicalize_name(project)
+    return RecipeProject(recipe=names[0], project=names[1], may_shadow=False, version="1.0", file_sha256="")
 
 
 RECIPES = (of_recipe("engine", "engine"), of_recipe("maths-lp64", "maths"), of_recipe("other", "other"))
@@ -145,7 +147,6 @@ def wheels(tmp_path: Path) -> list[StoredWheel]:
         "engine": ['maths>=1; platform_machine == "riscv64"', 'other; platform_machine == "x86_64"', "elsewhere"],
         "maths": ["engine"],
         "other": [],
-        "foreign": [],
     }
     return [stored(make_wheel(tmp_path, name, requires=needs)) for name, needs in requires.items()]
 
@@ -166,11 +167,6 @@ def test_wheels_of_recipes_are_chosen_or_offered(
     assert [[each.project for each in wheels] for wheels in selected] == [chosen, offered]
 
 
-def test_wheels_that_no_recipe_makes_are_noted(wheels: list[StoredWheel], capsys: pytest.CaptureFixture[str]) -> None:
-    index.select(wheels, (), RECIPES)
-    assert capsys.readouterr().err.endswith(": foreign\n")
-
-
 @pytest.mark.parametrize(
     ("name", "hint"), [("foreign", "known recipes: engine, maths-lp64, other"), ("other", "run: factory build other")]
 )
@@ -188,7 +184,7 @@ def test_index_with_refused_wheel_is_written_and_fails(
         make_wheel(output.parent / "made", "demo"),
         make_wheel(output.parent / "made", "lost", requires=["nowhere"]),
     ]
-    monkeypatch.setattr(Store, "published_candidates", lambda _store: list(map(stored, made)))
+    monkeypatch.setattr(Store, "published_candidates", lambda _store, _rank: dict.fromkeys(map(stored, made), OWN))
     projects = [of_recipe(name, name) for name in ("demo", "lost")]
     monkeypatch.setattr(index, "recipe_projects", lambda _root: (projects, []))
     assert run_index("--output", str(output), "--ledger", str(output.parent / "ledger")) == PublishError.exit_code

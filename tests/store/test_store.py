@@ -96,7 +96,7 @@ def test_comparison_is_found_by_toolchain_and_never_candidate(tmp_path: Path) ->
 def test_wheel_with_failed_check_is_no_candidate(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.add(record(passed=False), wheel(tmp_path))
-    assert store.published_candidates() == []
+    assert store.published_candidates() == {}
 
 
 def test_wheel_with_plain_linux_tag_is_no_candidate(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_wheel_with_plain_linux_tag_is_no_candidate(tmp_path: Path) -> None:
     made = wheel(tmp_path)
     plain = made.path.rename(tmp_path / "demo-1.0-cp313-cp313-linux_riscv64.whl")
     store.add(record(), replace(made, path=plain))
-    assert store.published_candidates() == []
+    assert store.published_candidates() == {}
     assert store.candidate(plain) is None
 
 

@@ -14,6 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.cli.console import Reporter, print_table
 from factory.cli.failures import as_object
+from factory.cli.own_wheels import OwnRecipes, own_wheels
 from factory.cli.printable import printable
 from factory.cli.project_options import add_index_options, ledger_folder
 from factory.errors import IndexDiffers, PublishError
@@ -36,7 +37,7 @@ from factory.recipes.loader import RecipeProject, recipe_projects
 from factory.site.config import load_settings
 from factory.store.store import Store
 from factory.util.paths import Layout, default_layout
-from factory.util.project import RECIPES_FOLDER, project_folder
+from factory.util.project import PATCHES_FOLDER, RECIPES_FOLDER, project_folder
 
 NO_BASES: Mapping[str, str] = {}
 NO_HISTORY = "ledger history not verified: the ledger is not in a git repository"
@@ -108,8 +109,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     layout = default_layout()
     projects = read_projects(args)
-    stored = Store(layout.store).published_candidates()
-    chosen, offered = select(stored, args.names, projects)
+    chosen, offered = select(read_wheels(args, projects), args.names, projects)
     return publish_and_show(chosen, projects, args, layout, offered)
 
 
@@ -123,8 +123,28 @@ def read_projects(args: argparse.Namespace) -> Sequence[RecipeProject]:
     """
     projects, problems = recipe_projects(project_folder(args.project) / RECIPES_FOLDER)
     for problem in problems:
-        print(printable(f"factory: recipe left out: {problem}"), file=sys.stderr)
+        _note(f"recipe left out: {problem}")
     return projects
+
+
+def read_wheels(args: argparse.Namespace, projects: Sequence[RecipeProject]) -> Sequence[StoredWheel]:
+    """Return the stored wheels that this project's recipes make.
+
+    A note is printed on others: other projects use the same store.
+    """
+    recipes = OwnRecipes(projects, project_folder(args.project) / PATCHES_FOLDER)
+    ledger = Ledger(ledger_folder(args, args.output))
+    own, others = own_wheels(Store(default_layout().store), recipes, ledger)
+    ours = {each.project for each in projects}
+    if unknown := sorted({each.project for each in others} - ours):
+        _note(f"not published, since no recipe here makes them: {', '.join(unknown)}")
+    if changed := sorted({" ".join(each.path.name.split("-")[:2]) for each in others if each.project in ours}):
+        _note(f"not published, since another version of the recipe or of its patches made them: {', '.join(changed)}")
+    return own
+
+
+def _note(text: str) -> None:
+    print(printable(f"factory: {text}"), file=sys.stderr)
 
 
 def _refuse_idle_options(args: argparse.Namespace) -> None:
@@ -149,19 +169,14 @@ def select(
 
     The others are those of the other recipes, for dependencies.
 
-    A note is printed on wheels that no recipe makes: other projects use the same store.
-
     Raises:
         PublishError: a name is no recipe's, or its wheel is not in the store.
     """
     by_recipe = {each.recipe: each.project for each in projects}
-    ours = [each for each in stored if each.project in by_recipe.values()]
-    if names:
-        named = {_find_project(name, by_recipe, ours) for name in names}
-        return [each for each in ours if each.project in named], [each for each in ours if each.project not in named]
-    if others := sorted({each.project for each in stored} - set(by_recipe.values())):
-        print(f"factory: not published, since no recipe here makes them: {', '.join(others)}", file=sys.stderr)
-    return ours, ()
+    if not names:
+        return stored, ()
+    named = {_find_project(name, by_recipe, stored) for name in names}
+    return [each for each in stored if each.project in named], [each for each in stored if each.project not in named]
 
 
 def _find_project(
@@ -231,7 +246,7 @@ def publish_and_show(
             write_site(ledger, args.output, force=args.force)
     publication = replace(publication, refused=(*refused, *publication.refused))
     for note in (*publication.notes, *publication.refused):
-        print(f"factory: {note}", file=sys.stderr)
+        _note(str(note))
     if args.json:
         print(as_json(publication))
     else:

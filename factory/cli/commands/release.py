@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from factory.cli.commands.index import configure_publishing, publish_and_show, read_projects, select
+from factory.cli.commands.index import configure_publishing, publish_and_show, read_projects, read_wheels
 from factory.cli.console import Reporter
 from factory.cli.project_options import ledger_folder
 from factory.cli.repository import add_repository_options, open_repository, take_token
 from factory.publish.ledger import Ledger
-from factory.store.store import Store
 from factory.util.paths import default_layout
 
 # As for `factory index`.
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
     token, layout = take_token(), default_layout()
     projects = read_projects(args)
-    candidates, _ = select(Store(layout.store).published_candidates(), (), projects)
+    candidates = read_wheels(args, projects)
     ledger = Ledger(ledger_folder(args, args.output))
     new = [each for each in candidates if ledger.find(each.path.name) is None]
     uploads = upload_wheels(new, open_repository(args, token))
