@@ -54,11 +54,11 @@ def read_index_config(environment: Mapping[str, str] = os.environ) -> IndexConfi
     )
 
 
-def open_session(config: IndexConfig) -> requests.Session:
+def open_session(config: IndexConfig, retries: int = RETRIES) -> requests.Session:
     """Return a session that retries failed connections, transient errors and cut pages."""
     retry = Retry(
-        total=RETRIES,
-        read=READ_RETRIES,
+        total=retries,
+        read=min(retries, READ_RETRIES),
         backoff_factor=BACKOFF_SECONDS,
         status_forcelist=_TRANSIENT_STATUSES,
         raise_on_status=False,

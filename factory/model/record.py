@@ -89,6 +89,7 @@ class BuildRecord:
     `library_origins` maps bundled libraries to their packages, as in RepairedWheel. `backend_machine` is as in
     BuiltWheel, and so is `compiler_cache`. `sources` has the addresses of sources that are on no index.
     `replaced_requires` are the recipe's build requirements in place of the source's, each with its reason.
+    `substituted_from` is the index that wheel and record were taken from, if this machine did not build them.
     """
 
     key: str
@@ -121,6 +122,7 @@ class BuildRecord:
     sources: tuple[SourceOrigin, ...] = ()
     compiler_cache: CompilerCacheUse | None = None
     replaced_requires: Mapping[str, str] = field(default_factory=dict)
+    substituted_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,6 +170,9 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
         if existing is not None:
             _clean_up(prepared.folder)
             return _reuse(existing, job, run)
+        if run.substitutes is not None and (taken := run.substitutes.take(prepared, run)) is not None:
+            _remove(prepared.folder)
+            return taken
         if not ends_untouched(prepared.folder, prepared.work):
             run.reporter.line(f"{job.label}: starts from a clean tree, since a shell changed the last build's")
             _remove(prepared.folder)

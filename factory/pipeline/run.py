@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
@@ -22,12 +23,16 @@ from factory.store.store import Store
 from factory.util.log import LogSink, OpenStage
 from factory.util.paths import Layout, short
 
+if TYPE_CHECKING:
+    from factory.pipeline.substitutes import Substitutes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Choices of one command: configuration, recipes, folders, reporter, limits.
 
-    A run that only looks has `makes_layers` false: a missing layer then raises EnvironmentSetupError.
+    Builds of `substitutes` are taken in place of own ones. A run that only looks has `makes_layers` false: a missing
+    layer then raises EnvironmentSetupError.
     """
 
     layout: Layout
@@ -40,6 +45,7 @@ class Run:
     compiler_cache: CompilerCache = field(default_factory=CompilerCache)
     made_roots: MadeRoots = field(default_factory=dict)
     makes_layers: bool = True
+    substitutes: Substitutes | None = None
 
     def with_config(self, config: BuildConfig) -> Run:
         """Return the run with another configuration."""

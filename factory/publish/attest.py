@@ -32,7 +32,7 @@ def _own(wheel: StoredWheel, records: Sequence[BuildRecord]) -> Iterable[BuildRe
     for record in records:
         same = (record.wheel, record.wheel_sha256) == (wheel.path.name, wheel.sha256)
         checked = record.checks and all(check.passed for check in record.checks)
-        if same and checked and not record.comparison:
+        if same and checked and not record.comparison and not record.substituted_from:
             yield record
 
 

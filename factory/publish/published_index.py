@@ -27,6 +27,8 @@ from factory.util.redaction import without_secrets
 PAGE_LIMIT = 64 << 20  # bytes
 # To connect, and between two parts of an answer: who waits for an index can do without it.
 TIMEOUT_SECONDS = (10.0, 30.0)
+RETRIES = 1
+SERVER_ERROR = 500  # the first status of faults of a server; those before are of a request
 
 
 class IndexedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +170,8 @@ class _Server:
             for piece in _body(answer):
                 content += piece
                 if len(content) > limit:
-                    raise PublishError(f"{self._shown(path)}: not read: it has more than {limit} bytes")
+                    large = f"{self._shown(path)}: not read: it has more than {limit} bytes"
+                    raise PublishError(large, machines_fault=True)
             return bytes(content)
 
     def pieces(self, path: str) -> Iterator[bytes]:
@@ -185,8 +188,9 @@ class _Server:
             with self.session.get(url, timeout=TIMEOUT_SECONDS, stream=True, headers=headers) as answer:
                 yield answer
         except requests.RequestException as error:
+            missing = isinstance(error, requests.HTTPError) and error.response.status_code < SERVER_ERROR
             raise PublishError(
-                f"{self._shown(path)}: cannot fetch it: {without_secrets(str(error))}", machines_fault=True
+                f"{self._shown(path)}: cannot fetch it: {without_secrets(str(error))}", machines_fault=not missing
             ) from error
 
     def _shown(self, path: str) -> str:
@@ -222,5 +226,5 @@ def open_index(where: str) -> Iterator[PublishedIndex]:
     config = read_index_config()
     if credentials is not None or urlsplit(config.url).netloc != urlsplit(url).netloc:
         config = dataclasses.replace(config, url=url, credentials=credentials)
-    with open_session(config) as session:
+    with open_session(config, RETRIES) as session:
         yield PublishedIndex(url.rstrip("/"), _Server(url, session))

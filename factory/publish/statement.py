@@ -105,6 +105,7 @@ def public_record(record: BuildRecord) -> BuildRecord:
     """Return a record without paths of this machine, command lines and known secrets."""
     return replace(
         record,
+        substituted_from="",
         stages=tuple(_public_stage(each) for each in record.stages),
         checks=tuple(_public_check(each) for each in record.checks),
     )

@@ -16,7 +16,7 @@ import pytest
 from factory.cli.main import main
 from factory.errors import NotVerified
 from factory.util.atomic_files import sha256_of
-from tests.support.attested import built, key_of, published
+from tests.support.attested import built, indexed, key_of, published
 from tests.support.folder_server import folder_served
 from tests.support.wheelmaker import make_wheel
 
@@ -72,7 +72,7 @@ def test_verify_reports_what_trusted_signer_states(folder: Path, verify: Verify)
 
 def test_verify_asks_index_by_http(folder: Path, verify: Verify) -> None:
     wheel = built(folder)
-    with folder_served(published(folder)) as url:
+    with folder_served(indexed(folder)) as url:
         found = verify(wheel, "--index", f"{url}/simple/", *trust(folder))
     assert found["signed"] == SIGNED
 
@@ -80,7 +80,9 @@ def test_verify_asks_index_by_http(folder: Path, verify: Verify) -> None:
 def test_verify_reads_signers_of_site(folder: Path, verify: Verify) -> None:
     """The file of a key is relative to `site.toml`."""
     wheel = built(folder)
-    index = published(folder)
+    index = indexed(folder)
+    (folder / "index").mkdir()
+    (folder / "recipes").mkdir()
     shutil.copy(f"{key_of(folder)}.pub", folder / "index")
     (folder / "index/site.toml").write_text('[[signers]]\nname = "we"\nkey = "factory.pem.pub"\n')
     assert verify(wheel, "--index", str(index))["signed"] == SIGNED
@@ -88,14 +90,14 @@ def test_verify_reads_signers_of_site(folder: Path, verify: Verify) -> None:
 
 def test_verify_without_signers_proves_no_record(folder: Path, verify: Verify) -> None:
     wheel = built(folder)
-    found = verify(wheel, "--index", str(published(folder)))
-    assert found == {"proven": ["hash", "metadata", "audit"], "not proven": ["signature", *SIGNED, "bill"]}
+    found = verify(wheel, "--index", str(indexed(folder)))
+    assert found == {"proven": ["hash", "metadata", "audit"], "not proven": ["signature", *SIGNED]}
 
 
 def test_verify_requires_signature_of_named_signer(folder: Path, verify: Verify) -> None:
     wheel, other = built(folder), folder / "other"
     other.mkdir()
-    index = published(folder)
+    index = indexed(folder)
     found = verify(wheel, "--index", str(index), "--key", f"{key_of(other)}.pub", status=NotVerified.exit_code)
     assert found["missing"] == ["signature"]
     (index / f"files/{wheel.name}.intoto.jsonl").unlink()
@@ -105,16 +107,16 @@ def test_verify_requires_signature_of_named_signer(folder: Path, verify: Verify)
 
 def test_changed_wheel_contradicts_index_and_signature(folder: Path, verify: Verify) -> None:
     wheel = built(folder)
-    index = published(folder)
+    index = indexed(folder)
     changed = make_wheel(folder / "elsewhere", "demo", code="ANSWER = 43\n")
     assert changed.name == wheel.name
     found = verify(changed, "--index", str(index), *trust(folder), status=NotVerified.exit_code)
-    assert found["contradicted"] == ["hash", "signature", "bill"]
+    assert found["contradicted"] == ["hash", "signature"]
 
 
 def test_changed_statement_is_contradicted(folder: Path, verify: Verify) -> None:
     wheel = built(folder)
-    statements = published(folder) / f"files/{wheel.name}.intoto.jsonl"
+    statements = indexed(folder) / f"files/{wheel.name}.intoto.jsonl"
     envelope = json.loads(statements.read_text())
     payload = base64.b64decode(envelope["payload"]).replace(b'"Paris"', b'"Lyon!"')
     payload = payload.replace(b"rv64gc", b"rva23x")
@@ -125,7 +127,7 @@ def test_changed_statement_is_contradicted(folder: Path, verify: Verify) -> None
 
 def test_statement_of_another_wheel_is_contradicted(folder: Path, verify: Verify) -> None:
     wheel, other = built(folder), built(folder, "other")
-    files = published(folder) / "files"
+    files = indexed(folder) / "files"
     shutil.copy(files / f"{other.name}.intoto.jsonl", files / f"{wheel.name}.intoto.jsonl")
     found = verify(wheel, "--index", str(folder / "out"), *trust(folder), status=NotVerified.exit_code)
     assert found["contradicted"] == ["signature"]
@@ -134,7 +136,7 @@ def test_statement_of_another_wheel_is_contradicted(folder: Path, verify: Verify
 @pytest.mark.parametrize("content", ["", "{}\n", "[1]\n", "null\n", '{"payload": 1}\n', "\x00\n", "{" * 100_000])
 def test_damaged_statements_are_reported(folder: Path, verify: Verify, content: str) -> None:
     wheel = built(folder)
-    statements = published(folder) / f"files/{wheel.name}.intoto.jsonl"
+    statements = indexed(folder) / f"files/{wheel.name}.intoto.jsonl"
     statements.write_text(content)
     found = verify(wheel, "--index", str(folder / "out"), *trust(folder), status=NotVerified.exit_code)
     assert found["missing" if not content else "contradicted"] == ["signature"]

@@ -81,6 +81,27 @@ def test_index_publishes_it_and_check_installs_it_from_there(built: Checkout, tm
     assert (checked.returncode, "rv64gc: sum 499500.0" in checked.stderr) == (0, True), checked.stderr
 
 
+def test_signed_build_is_taken_by_another_cache(built: Checkout, fresh_cache: Path, tmp_path: Path) -> None:
+    pytest.importorskip("securesystemslib", reason="the extra `provenance` is not installed")
+    key, index, settings = tmp_path / "key.pem", tmp_path / "out", built.root / "index/site.toml"
+    for command in (
+        ["attest", "--new-key", str(key)],
+        ["attest", "--key", str(key)],
+        ["index", "--output", str(index), "--ledger", str(tmp_path / "ledger")],
+    ):
+        done = built.factory(*command)
+        assert done.returncode == 0, done.stderr
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text(f'[[signers]]\nname = "we"\nkey = "{key}.pub"\n')
+    other = Checkout(root=built.root, cache=fresh_cache)
+    taken = other.factory("build", "vectors-c", "--substitute", str(index), "--only-substitutes")
+    settings.unlink()
+    assert taken.returncode == 0, taken.stderr
+    assert f"vectors-c 1.0: taken from {index}, {built.wheel().name}" in taken.stderr
+    assert "started" not in taken.stderr
+    assert sha256_of(other.wheel()) == sha256_of(built.wheel())
+
+
 def test_debians_own_compilers_under_qemu_make_the_same_wheel(
     built: Checkout, fresh_cache: Path, tmp_path: Path
 ) -> None:

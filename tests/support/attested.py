@@ -8,11 +8,15 @@ from pathlib import Path
 from factory.cli.main import main
 from factory.model.artifacts import RepairedWheel
 from factory.model.record import BuildRecord
+from factory.publish.attest import attest_with_key, attestable
+from factory.publish.index_files import write_simple
 from factory.publish.own_keys import make_key
+from factory.publish.statement_files import copy_statements
+from factory.publish.wheel_metadata import describe_wheel
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from tests.support.records import record
-from tests.support.wheelmaker import make_wheel
+from tests.support.wheelmaker import BUILT, make_wheel
 
 
 def built(folder: Path, name: str = "demo", **changes: object) -> Path:
@@ -32,12 +36,23 @@ def key_of(folder: Path) -> Path:
     return path
 
 
-def published(folder: Path, *, signed: bool = True) -> Path:
+def indexed(folder: Path) -> Path:
+    """Attest the stored wheels of `folder`, and write a small index with them; return the index's folder."""
+    store, out = Store(folder / "cache/store"), folder / "out"
+    wheels = store.published_candidates()
+    attest_with_key(attestable(wheels, store.records()), key_of(folder))
+    paths = {each.path.name: each.path for each in wheels}
+    write_simple([describe_wheel(path, BUILT) for path in paths.values()], lambda each: paths[each.filename], out)
+    for each in wheels:
+        copy_statements(each.path, each.sha256, None, out / "files")
+    return out
+
+
+def published(folder: Path) -> Path:
     """Attest the stored wheels of `folder`, publish them, and return the index's folder."""
     (folder / "recipes").mkdir(exist_ok=True)
     (folder / "index").mkdir(exist_ok=True)
-    if signed:
-        assert main(["attest", "--key", str(key_of(folder))]) == 0
+    assert main(["attest", "--key", str(key_of(folder))]) == 0
     stored = [str(path) for path in (folder / "cache/store/wheels").glob("*/*.whl")]
     project = ["--project", str(folder), "--ledger", str(folder / "index/ledger")]
     assert main(["publish", *stored, *project, "--output", str(folder / "out")]) == 0

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factory.cli.console import print_paths, print_table
 from factory.cli.options import (
@@ -21,7 +22,7 @@ from factory.cli.options import (
 from factory.cli.summary_table import markdown_table
 from factory.cli.values import count, duration
 from factory.cli.workflow_files import add_summary
-from factory.errors import StoreError, TimeLimitReached
+from factory.errors import PublishError, StoreError, TimeLimitReached
 from factory.model.build_plan import BuildPlan, PlannedGroup
 from factory.model.record import BuildRecord
 from factory.pipeline.build import Results, build_each
@@ -30,6 +31,10 @@ from factory.pipeline.run import Run
 from factory.store.store import Store
 from factory.util import cancellation
 from factory.util.jsonio import dumps, load
+from factory.util.project import INDEX_FOLDER, project_folder
+
+if TYPE_CHECKING:  # requests takes half a second
+    from factory.pipeline.substitutes import Substitutes
 
 NEEDS_ROOT = True
 # Two keep the processors busy: one compiles while the other is in a stage with little parallel work.
@@ -68,6 +73,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_RECIPES,
         help="parallel recipes (default: %(default)s)",
     )
+    parser.add_argument(
+        "--substitute",
+        metavar="URL|DIR",
+        help="take builds with the same content key from this index, if a signer that site.toml names signed them",
+    )
+    parser.add_argument(
+        "--only-substitutes", action="store_true", help="with --substitute: build nothing, fail where there is none"
+    )
     parser.add_argument("--json", action="store_true", help="print the build records as JSON")
     parser.set_defaults(refuse=parser.error)
 
@@ -76,7 +89,14 @@ def run(args: argparse.Namespace) -> int:
     """Build, and print a table of the wheels or their records."""
     if bool(args.names) == bool(args.group) or bool(args.plan) != bool(args.group):
         args.refuse("give either names of recipes, or --plan FILE and --group ID")
-    chosen = replace(make_run(args), slots=CompileSlots(args.jobs), recipes_at_once=args.recipes)
+    if args.only_substitutes and args.substitute is None:
+        args.refuse("argument --only-substitutes: not allowed without argument --substitute")
+    chosen = replace(
+        make_run(args),
+        slots=CompileSlots(args.jobs),
+        recipes_at_once=args.recipes,
+        substitutes=None if args.substitute is None else _substitutes(args),
+    )
     group = find_group(args.plan, args.group) if args.group else None
     started = time.monotonic()
     with _limited(args.time_limit):
@@ -96,6 +116,28 @@ def run(args: argparse.Namespace) -> int:
         wheels = len({record.wheel_sha256 for record in records})
         chosen.reporter.line(f"{wheels} wheels in {time.monotonic() - started:.1f} s")
     return 0
+
+
+def _substitutes(args: argparse.Namespace) -> Substitutes:
+    """Return the substitutes that the options name.
+
+    Raises:
+        PublishError: the project names no signers.
+        PrerequisiteMissing: the libraries that verify signatures are not installed.
+    """
+    from factory.pipeline.substitutes import Substitutes
+    from factory.publish.libraries import KEYS, require_libraries
+    from factory.site.config import SETTINGS_FILE, load_settings
+
+    folder = project_folder(args.project) / INDEX_FOLDER
+    signers = load_settings(folder).signers
+    if not signers:
+        raise PublishError(
+            f"{folder / SETTINGS_FILE}: no [[signers]]: --substitute takes builds of trusted signers only",
+            hint='name one there: [[signers]], name = "...", key = "FILE" (a public key of factory attest --new-key)',
+        )
+    require_libraries("--substitute", KEYS)
+    return Substitutes(where=args.substitute, signers=signers, only=args.only_substitutes)
 
 
 def _build(group: PlannedGroup | None, run: Run, args: argparse.Namespace) -> Results:
