@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from packaging.utils import canonicalize_name, canonicalize_version
@@ -24,9 +25,13 @@ from factory.publish.published_index import IndexedFile, PublishedIndex, open_in
 from factory.publish.signers import TrustedSigner
 from factory.publish.wheel_filename import parse_filename
 from factory.util.atomic_files import write_file
+from factory.util.redaction import without_secrets
 from factory.util.scratch import own_folder
 from factory.util.untrusted import WHEEL_LIMIT
 from factory.util.wheel_tags import serves
+
+# Builds of one version for one Python: each is asked for its signatures.
+MAX_CANDIDATES = 16
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +64,8 @@ class Substitutes:
                     run.reporter.line(f"{label}: no substitute: {reason}")
         if record is None and self.only:
             raise StoreError(
-                f"{label}: no substitute in {self.where}: {reason}", hint="without --only-substitutes it is built here"
+                f"{label}: no substitute in {without_secrets(self.where)}: {reason}",
+                hint="without --only-substitutes it is built here",
             )
         return record
 
@@ -73,8 +79,9 @@ def _take(
         PublishError: the index does not answer, or what it has of this build cannot be trusted.
     """
     project, refusals = canonicalize_name(prepared.job.recipe.project), []
-    for file in _candidates(index.files(project), prepared):
-        evidence = read_evidence(index, project, file)
+    certified = any(signer.identity for signer in signers)
+    for file in islice(_candidates(index.files(project), prepared), MAX_CANDIDATES):
+        evidence = read_evidence(index, project, file, certified=certified)
         attestations = verify_evidence(file.filename, file.sha256, evidence, signers)
         try:
             record = _record_of(attestations, prepared, file)
@@ -89,9 +96,9 @@ def _take(
 
 
 def _candidates(files: Sequence[IndexedFile], prepared: PreparedJob) -> Iterator[IndexedFile]:
-    """Select the files of the job's version that its Python accepts."""
+    """Select the files of the job's version that its Python accepts, the last listed first."""
     job = prepared.job
-    for file in files:
+    for file in reversed(files):
         try:
             project, version = parse_filename(file.filename)
         except PublishError:

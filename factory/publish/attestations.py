@@ -51,15 +51,15 @@ class Attestations:
         return tuple(record for record in stated if record is not None)
 
 
-def read_evidence(index: PublishedIndex, project: str, file: IndexedFile) -> Evidence:
-    """Read the signed files beside a wheel of an index.
+def read_evidence(index: PublishedIndex, project: str, file: IndexedFile, *, certified: bool = True) -> Evidence:
+    """Read the signed files beside a wheel of an index, provenance only if `certified`.
 
     Raises:
         PublishError: the index does not answer, or a file is too large.
     """
     return Evidence(
         statements=index.sidecar(file.filename, STATEMENTS_SUFFIX, STATEMENT_LIMIT),
-        provenance=index.provenance(project, file, PROVENANCE_LIMIT),
+        provenance=index.provenance(file, PROVENANCE_LIMIT) if certified else None,
     )
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from factory.errors import PublishError
 from factory.publish.own_keys import Signed
 from factory.publish.signers import TrustedSigner, read_file
 
@@ -38,8 +39,7 @@ def verify_provenance(content: bytes, signers: Sequence[TrustedSigner]) -> list[
 
 
 def _verify(attestation: Attestation, signers: Sequence[TrustedSigner]) -> _Checked:
-    from pypi_attestations import AttestationError
-    from sigstore.errors import Error, VerificationError
+    from sigstore.errors import VerificationError
     from sigstore.verify.policy import Identity, UnsafeNoOp
 
     certified, cause = [], ""
@@ -48,7 +48,9 @@ def _verify(attestation: Attestation, signers: Sequence[TrustedSigner]) -> _Chec
         try:
             bundle = attestation.to_bundle()
             _, payload = _verifier(config).verify_dsse(bundle, UnsafeNoOp())
-        except (AttestationError, Error, ValueError) as error:
+        except PublishError:
+            raise
+        except Exception as error:  # the libraries raise whatever damage leads to
             cause = cause or str(error)
             continue
         certified.append(config)

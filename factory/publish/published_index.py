@@ -93,7 +93,7 @@ class PublishedIndex:
         """
         return self.source.read(f"files/{quote(filename)}{suffix}", limit)
 
-    def provenance(self, project: str, file: IndexedFile, limit: int) -> bytes | None:
+    def provenance(self, file: IndexedFile, limit: int) -> bytes | None:
         """Return a wheel's provenance (PEP 740), None if there is none.
 
         Raises:

@@ -15,9 +15,12 @@ import pytest
 
 from factory.cli.main import main
 from factory.errors import NotVerified
+from factory.model.record import AuditSummary, DispatchedLibrary
 from factory.util.atomic_files import sha256_of
 from tests.support.attested import built, indexed, key_of, published
 from tests.support.folder_server import folder_served
+from tests.support.good_wheels import GOOD
+from tests.support.recipes import write
 from tests.support.wheelmaker import make_wheel
 
 pytest.importorskip("pypi_attestations", reason="the extra `provenance` is not installed")
@@ -191,3 +194,26 @@ def test_verify_without_libraries_names_the_extra(folder: Path) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     assert answer.returncode == 0, answer.stderr
     assert "securesystemslib is not installed; install the factory with its extra" in answer.stdout
+
+
+def test_declarations_without_trusted_signature_allow_nothing(folder: Path, verify: Verify) -> None:
+    """A wheel has vector code. It declares itself that this is dispatched, and so does its record."""
+    plant = next(each for each in GOOD if each.trust)
+    dispatched = tuple(DispatchedLibrary(path=path, extensions=("v",)) for path in (plant.path,))
+    audit = AuditSummary(libraries=1, glibc=None, dispatched=dispatched, system_libraries=(), bundled={}, sboms=())
+    wheel = built(folder, "vectors-c", plant.make(folder), audit=audit)
+    assert main(["attest", str(wheel), "--key", str(key_of(folder))]) == 0
+    assert "audit" in verify(wheel)["not proven"]
+    assert "audit" in verify(wheel, *trust(folder))["proven"]
+
+
+def test_recipe_of_another_project_allows_nothing(folder: Path, verify: Verify) -> None:
+    """An untrusted record names a recipe at hand, with its hash, whose declarations would allow this wheel's code."""
+    text = (
+        '[package]\nname = "lax"\nversion = "1.0"\n[source]\nkind = "local"\npath = "x"\n[audit]\ndispatched = ["*"]\n'
+    )
+    recipe = write(folder / "recipes", text, "lax") / "recipe.toml"
+    plant = next(each for each in GOOD if each.trust)
+    wheel = built(folder, "lax", plant.make(folder), recipe_sha256=sha256_of(recipe))
+    assert main(["attest", str(wheel), "--key", str(key_of(folder))]) == 0
+    assert "audit" in verify(wheel)["not proven"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -101,6 +102,29 @@ def test_other_key_is_no_substitute(folder: Path, take: Take) -> None:
         assert take(url) == ""
         with pytest.raises(StoreError, match="no build of this content key"):
             take(url, only=True)
+
+
+def test_index_with_many_builds_is_asked_for_few(
+    folder: Path, index: Path, job: PreparedJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = index / "simple/demo/index.v1+json"
+    content = json.loads(page.read_text())
+    names = [f"demo-1.0-{number}-py3-none-any.whl" for number in range(1, 1000)]
+    content["files"] = [{**content["files"][0], "filename": name} for name in names]
+    requests: list[str] = []
+
+    def answer(_server: object, path: str, write: Callable[[bytes], None]) -> None:
+        requests.append(path)
+        body = json.dumps(content).encode() if path.endswith("+json") else b""
+        status = "200 OK" if body else "404 Not Found"
+        write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    run = Run(layout=Layout(folder / "new"), recipes=RecipeSet(folder, SOURCE_KINDS), reporter=Reporter())
+    with bad_server(answer) as server:
+        substitutes = Substitutes(where=server.url, signers=[of_key(Path(f"{key_of(folder)}.pub"))])
+        assert substitutes.take(job, run) is None
+    assert "it has no signature" in capsys.readouterr().err
+    assert len(requests) < 40
 
 
 def test_unknown_project_is_no_substitute(folder: Path, take: Take) -> None:

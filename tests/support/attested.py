@@ -19,9 +19,9 @@ from tests.support.records import record
 from tests.support.wheelmaker import BUILT, make_wheel
 
 
-def built(folder: Path, name: str = "demo", **changes: object) -> Path:
-    """Put a wheel and its record into the cache of `folder`; return the stored wheel."""
-    made = make_wheel(folder / "wheels", name)
+def built(folder: Path, name: str = "demo", made: Path | None = None, **changes: object) -> Path:
+    """Put a wheel, by default one without extensions, and its record into the cache of `folder`; return its path."""
+    made = made or make_wheel(folder / "wheels", name)
     store, fields = Store(folder / "cache/store"), {"name": name, "key": sha256_of(made), **changes}
     kept: BuildRecord = replace(record(), **fields)  # type: ignore[arg-type]
     wheel = RepairedWheel(path=made, sha256=sha256_of(made), platform_tags=("any",))

@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from factory.cli.printable import printable
 from factory.cli.project_options import DEFAULT_OUTPUT, add_project_option, optional_project
 from factory.cli.values import require_file
@@ -20,6 +22,7 @@ from factory.publish.published_index import open_index
 from factory.publish.signers import TrustedSigner, of_key
 from factory.publish.source_texts import find_texts
 from factory.publish.verification import Finding, State, Verified, verify_wheel
+from factory.publish.wheel_filename import parse_filename
 from factory.recipes.recipe_set import RecipeSet
 from factory.site.config import load_settings
 from factory.stages.audit.auditor import audit_wheel
@@ -77,33 +80,43 @@ def _verify(args: argparse.Namespace, project: Path | None, signers: tuple[Trust
 
 
 def _audit(found: Verified, project: Path | None) -> Iterator[Finding]:
-    """Audit the wheel, by the declarations of its recipe if that is at hand."""
-    record = next(iter(found.records), None)
-    options = None if record is None or project is None else _options_of(record, project)
-    dispatched = () if record is None or record.audit is None else record.audit.dispatched
-    declared = options or AuditOptions(dispatched=tuple(each.path for each in dispatched))
+    """Audit the wheel by its recipe's declarations if the project has it, else by those that a trusted signer states.
+
+    What a wheel declares of itself would allow anything.
+    """
+    known = project and next(filter(None, (_options_of(each, found, project) for each in found.records)), None)
+    whose = "its recipe's declarations" if known else "the signed record" if found.signed else "no declarations"
     try:
-        report = audit_wheel(found.wheel, declared, Target(), trust_declaration=True)
+        report = audit_wheel(
+            found.wheel, known or _recorded(found), Target(), trust_declaration=found.signed and not known
+        )
     except AuditFailed as error:
         yield Finding(subject="audit", state=State.CONTRADICTED, text=error.message)
         return
     if report.ok:
-        text = f"repeated here, {len(report.libraries)} libraries: the tag and the declarations hold"
+        text = f"repeated here, {len(report.libraries)} libraries: the tag holds, by {whose}"
         yield Finding(subject="audit", state=State.PROVEN, text=text)
         return
-    text = f"{len(report.violations)} violations, such as {report.violations[0]}"
-    if options is None:
-        text += "; the recipe's declarations are not at hand, which may allow them"
-    yield Finding(subject="audit", state=State.NOT_PROVEN if options is None else State.CONTRADICTED, text=text)
+    text = f"{len(report.violations)} violations by {whose}, such as {report.violations[0]}"
+    if not known:
+        text += "; its recipe may allow them"
+    yield Finding(subject="audit", state=State.CONTRADICTED if known else State.NOT_PROVEN, text=text)
 
 
-def _options_of(record: BuildRecord, project: Path) -> AuditOptions | None:
+def _recorded(found: Verified) -> AuditOptions:
+    """Return the declarations of a trusted record."""
+    audits = [record.audit for record in found.records if found.signed and record.audit is not None]
+    return AuditOptions(dispatched=tuple(each.path for audit in audits[:1] for each in audit.dispatched))
+
+
+def _options_of(record: BuildRecord, found: Verified, project: Path) -> AuditOptions | None:
     """Return the audit options of the recipe that a record names, if the project has that very recipe."""
     try:
         recipe = RecipeSet(project, SOURCE_KINDS).find(record.name)
     except RecipeError:
         return None
-    return recipe.audit if recipe.file_sha256 == record.recipe_sha256 else None
+    same = canonicalize_name(recipe.project) == parse_filename(found.wheel.name)[0]
+    return recipe.audit if same and recipe.file_sha256 == record.recipe_sha256 else None
 
 
 def _lines(found: Verified) -> Iterator[str]:
