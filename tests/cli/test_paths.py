@@ -58,6 +58,7 @@ LINES = (
     "yank demo==1 --reason wrong --ledger {}",
     "attest --key {}",
     "attest --new-key {}",
+    "attest --identity --trust-config {}",
     "verify {}",
     f"verify {WHEEL} --index {{}} --no-audit",
     f"verify {WHEEL} --key {{}} --no-audit",

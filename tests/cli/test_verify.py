@@ -158,6 +158,10 @@ def test_attest_signs_only_what_lacks_statement(folder: Path, capsys: pytest.Cap
         capsys.readouterr()
         assert main(["attest", "--key", str(key_of(folder))]) == 0
         assert capsys.readouterr().out.strip() == expected
+    published(folder)
+    Path(f"{wheel}.intoto.jsonl").unlink()
+    assert main(["attest", "--key", str(key_of(folder)), "--ledger", str(folder / "index/ledger")]) == 0
+    assert not Path(f"{wheel}.intoto.jsonl").exists()
     assert main(["attest", str(folder / "no-1-py3-none-any.whl"), "--key", str(key_of(folder))]) == 13
 
 

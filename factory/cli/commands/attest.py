@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
 from factory.publish.attest import Attestable, attest_with_key, attestable
+from factory.publish.ledger import Ledger
 from factory.publish.own_keys import make_key
 from factory.store.store import Store
 from factory.util.paths import default_layout
@@ -25,30 +25,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--key", type=Path, metavar="FILE", help="private key to sign with")
+    how.add_argument(
+        "--identity", action="store_true", help="sign with the identity of this workflow, as provenance (PEP 740)"
+    )
     how.add_argument("--new-key", type=Path, metavar="FILE", help="sign nothing; make a private key, and FILE.pub")
+    parser.add_argument(
+        "--trust-config", type=Path, metavar="FILE", help="with --identity: file of another instance of sigstore"
+    )
+    parser.add_argument("--ledger", type=Path, metavar="DIR", help="leave out the wheels that this ledger has")
     parser.add_argument("--json", action="store_true", help="print the files as JSON")
+    parser.set_defaults(refuse=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Sign, and print the files that were written."""
+    if args.trust_config is not None and not args.identity:
+        args.refuse("argument --trust-config: not allowed without argument --identity")
     if args.new_key is not None:
         with owned_by_user(args.new_key.parent):
             written = [args.new_key, make_key(args.new_key)]
+    elif args.identity:
+        from factory.publish.attest_identity import attest_with_identity
+
+        written = attest_with_identity(_chosen(args), args.trust_config)
     else:
-        written = attest_with_key(_chosen(args.wheels, Store(default_layout().store)), args.key)
+        written = attest_with_key(_chosen(args), args.key)
     names = [str(path) for path in written]
     print(json.dumps(names, indent=1) if args.json else "\n".join(names or ["all wheels are attested"]))
     return 0
 
 
-def _chosen(wheels: Sequence[Path], store: Store) -> list[Attestable]:
-    found = attestable(store.published_candidates(), store.records())
-    if not wheels:
-        return found
-    by_name = {each.wheel.path.name: each for each in found}
-    for wheel in wheels:
-        if wheel.name not in by_name:
+def _chosen(args: argparse.Namespace) -> list[Attestable]:
+    store = Store(default_layout().store)
+    found = {each.wheel.path.name: each for each in attestable(store.published_candidates(), store.records())}
+    for wheel in args.wheels:
+        if wheel.name not in found:
             raise PublishError(
                 f"{wheel.name}: not attested: the store has no checked build of it", hint="run: factory build NAME"
             )
-    return [by_name[wheel.name] for wheel in wheels]
+    names = [wheel.name for wheel in args.wheels] or list(found)
+    return [found[name] for name in names if args.ledger is None or Ledger(args.ledger).find(name) is None]
