@@ -20,7 +20,7 @@ from factory.util.atomic_files import sha256_of
 from tests.support.attested import built, indexed, key_of, published
 from tests.support.folder_server import folder_served
 from tests.support.good_wheels import GOOD
-from tests.support.recipes import write
+from tests.support.recipes import SMALLEST, write
 from tests.support.wheelmaker import make_wheel
 
 pytest.importorskip("pypi_attestations", reason="the extra `provenance` is not installed")
@@ -213,10 +213,8 @@ def test_declarations_without_trusted_signature_allow_nothing(folder: Path, veri
 
 def test_recipe_of_another_project_allows_nothing(folder: Path, verify: Verify) -> None:
     """An untrusted record names a recipe at hand, with its hash, whose declarations would allow this wheel's code."""
-    text = (
-        '[package]\nname = "lax"\nversion = "1.0"\n[source]\nkind = "local"\npath = "x"\n[audit]\ndispatched = ["*"]\n'
-    )
-    recipe = write(folder / "recipes", text, "lax") / "recipe.toml"
+    recipe = write(folder / "recipes", SMALLEST.replace("spam", "lax") + '[audit]\ndispatched = ["demo/*"]\n', "lax")
+    recipe /= "recipe.toml"
     plant = next(each for each in GOOD if each.trust)
     wheel = built(folder, "lax", plant.make(folder), recipe_sha256=sha256_of(recipe))
     assert main(["attest", str(wheel), "--key", str(key_of(folder))]) == 0
