@@ -21,7 +21,7 @@ def check(kind: str, report: Report) -> None:
         Mismatch: a result differs, or a layout that cannot be written is accepted.
     """
     dtype, inputs = KINDS[kind], Inputs(SEED)
-    for compare in (activations, norms, joined_norms, rotary):
+    for compare in (activations, norms, joined_norms, rotary, linear):
         for name, found, exact in compare(dtype, inputs):
             require(report, f"{name}, {kind}", ratio_of(found, exact))
     for name, call in refused(dtype, inputs):
@@ -91,6 +91,16 @@ def rotary(kind: torch.dtype, inputs: Inputs) -> Compared:
             torch.ops._C.rotary_embedding(places, states, key, HEAD, cache, neox)
             yield f"rotary_embedding of {layout}, neox {neox}", states.reshape(ROWS, -1), exact.flatten(1)
             yield f"rotary_embedding of {layout}, neox {neox}: key", key.reshape(ROWS, -1), exact.flatten(1)
+
+
+def linear(kind: torch.dtype, inputs: Inputs) -> Compared:
+    """Compare a linear layer of one input whose rows come from a column, where the module has it."""
+    if kind == torch.float32 or not hasattr(torch.ops._C, "rvv_linear"):
+        return
+    values, weight = inputs.normal(1, ROWS, kind=kind).t(), inputs.normal(WIDTH, 1, kind=kind)
+    output = torch.empty(ROWS, WIDTH, dtype=kind)
+    torch.ops._C.rvv_linear(output, values, weight, None, False)
+    yield "rvv_linear of a column", output, values.double() @ weight.double().t()
 
 
 def refused(kind: torch.dtype, inputs: Inputs) -> Iterator[tuple[str, Callable[[], None]]]:
