@@ -243,8 +243,12 @@ def run_upstream() -> tuple[Counter[str], dict[str, str]]:
         "-W",
         "ignore",
     ]
-    pytest.main([*options, *files], plugins=[sample])
-    return Counter(sample.outcomes.values()), unexpected(sample)
+    status = pytest.main([*options, *files], plugins=[sample])
+    failed = unexpected(sample)
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        failed["pytest"] = f"it ended early, with {status!r}"
+    failed |= {file: "it is not in the source" for file in SAMPLES if not (COPY / "tests" / file).is_file()}
+    return Counter(sample.outcomes.values()), failed
 
 
 def unexpected(sample: Sample) -> dict[str, str]:

@@ -16,6 +16,10 @@ from typing import NoReturn
 # The variable that forces a module, by its ISA.
 FORCE = "VLLM_CPU_RISCV_ISA"
 LOADED = re.compile(r"/vllm/(_C\w*)\.abi3\.so$", re.MULTILINE)
+SCALAR = "scalar"
+# The checks of operators take those that a module has: without these, some would compare nothing.
+OPERATORS = frozenset({"cpu_gemm_wna16", "int4_scaled_mm_cpu", "cpu_fused_moe"})
+VECTOR_OPERATORS = frozenset({"cpu_prepack_wna16_weight", "rvv_pack_linear_weight", "rvv_linear"})
 
 
 def load() -> str:
@@ -25,7 +29,20 @@ def load() -> str:
     current_platform.import_kernels()
     loaded = set(LOADED.findall(Path("/proc/self/maps").read_text()))
     assert len(loaded) == 1, f"modules in the process: {sorted(loaded)}"
-    return loaded.pop().removeprefix("_C").removeprefix("_") or "scalar"
+    isa = loaded.pop().removeprefix("_C").removeprefix("_") or SCALAR
+    require_operators(isa)
+    return isa
+
+
+def require_operators(isa: str) -> None:
+    """Require the operators that the loaded module has to have."""
+    import torch
+
+    operators = torch.ops._C
+    wanted = OPERATORS if isa == SCALAR else OPERATORS | VECTOR_OPERATORS
+    missing = sorted(each for each in wanted if not hasattr(operators, each))
+    assert not missing, f"{isa} lacks {', '.join(missing)}"
+    assert operators.cpu_attn_has_isa("rvv") == (isa != SCALAR), f"{isa}: attention by the wrong kernels"
 
 
 def runnable() -> Sequence[str]:
