@@ -110,7 +110,7 @@ def demo(session: nox.Session) -> None:
 
 def check_style(session: nox.Session) -> None:
     """Run the linters and type checkers."""
-    session.install("-e", ".[bench,provenance]", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
+    session.install("-e", ".[bench,fleet,provenance]", *nox.project.dependency_groups(PYPROJECT, "lint", "test"), "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -133,7 +133,7 @@ def check_workflows(session: nox.Session) -> None:
 
 def run_tests(session: nox.Session, *runs: Sequence[str]) -> None:
     """Run pytest once with the arguments of each of `runs`; first make the roots."""
-    session.install("-e", ".[bench,provenance]", *nox.project.dependency_groups(PYPROJECT, "test"))
+    session.install("-e", ".[bench,fleet,provenance]", *nox.project.dependency_groups(PYPROJECT, "test"))
     variables = environment() | through_sudo()
     session.run(f"{session.bin}/factory", "setup", env=variables)
     for arguments in runs:

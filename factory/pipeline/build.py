@@ -17,6 +17,7 @@ from factory.pipeline.check import require_script
 from factory.pipeline.checkpoints import Checkpoints
 from factory.pipeline.estimates import estimate_line, estimates, never_built, stage_seconds
 from factory.pipeline.failures import failure_of
+from factory.pipeline.fleet.coordinator import Fleet
 from factory.pipeline.incremental import ends_untouched
 from factory.pipeline.job import Records, prepare_job
 from factory.pipeline.metadata import describe
@@ -34,6 +35,7 @@ from factory.util.wheel_tags import serves
 # Marker in the folder of a finished job that is to be kept.
 KEPT = "kept"
 ShowFailure = Callable[[Job, Exception], None]
+Make = Callable[[Job, Records, Run], BuildRecord]
 
 
 def build(names: Sequence[str], pythons: Sequence[str], run: Run, toolchains: Sequence[str] = ()) -> list[BuildRecord]:
@@ -68,9 +70,14 @@ class Results:
 
 
 def build_each(
-    wanted: Sequence[tuple[str, str]], run: Run, toolchains: Sequence[str] = (), *, others: bool = True
+    wanted: Sequence[tuple[str, str]],
+    run: Run,
+    toolchains: Sequence[str] = (),
+    *,
+    others: bool = True,
+    fleet: Fleet | None = None,
 ) -> Results:
-    """Build recipes, each for a Python, with their dependencies.
+    """Build recipes, each for a Python, with their dependencies, here or by a fleet.
 
     Without `others`, dependencies are only taken from the store: another machine builds them.
     """
@@ -85,8 +92,10 @@ def build_each(
     needs = {each: job.needs for each, job in jobs.items()}
     _report_estimate([jobs[each] for each in own], run)
 
+    build_here = fleet.build if fleet else _build_job
+
     def work(each: JobId, records: Records) -> BuildRecord:
-        return _work_on(jobs[each], records, run, show, stored=each not in own)
+        return _work_on(jobs[each], records, run, show, build_here if each in own else _stored)
 
     overall = run.reporter.overall(len(jobs), at_once=min(run.recipes_at_once, len(jobs)))
     with overall, _failures_shown(run, several=len(jobs) > 1) as show:
@@ -126,10 +135,10 @@ def _failures_shown(run: Run, *, several: bool) -> Iterator[ShowFailure]:
         raise
 
 
-def _work_on(job: Job, records: Records, run: Run, show: ShowFailure, *, stored: bool) -> BuildRecord:
+def _work_on(job: Job, records: Records, run: Run, show: ShowFailure, make: Make) -> BuildRecord:
     try:
         with run.slots.sharing():
-            record = (_stored if stored else _build_job)(job, records, run)
+            record = make(job, records, run)
     except Exception as error:
         if not isinstance(error, TimeLimitReached):
             show(job, error)

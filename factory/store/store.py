@@ -32,7 +32,7 @@ class Store:
 
     def record(self, key: str) -> BuildRecord | None:
         """Return the record with this content key; None without a sound wheel."""
-        path = self._record_path(key)
+        path = self.record_path(key)
         record = load(path, BuildRecord, self._cache) if path.is_file() else None
         return record if record is not None and self._is_whole(record) else None
 
@@ -66,7 +66,7 @@ class Store:
 
     def add_checked(self, record: BuildRecord) -> BuildRecord:
         """Store a record whose wheel is in the store."""
-        save(self._record_path(record.key), record, self._cache)
+        save(self.record_path(record.key), record, self._cache)
         self.forget_failure(record)
         return record
 
@@ -160,7 +160,8 @@ class Store:
     def _failure_path(self, name: str, python: str) -> Path:
         return self.root / "failures" / f"{name}-{python}.json"
 
-    def _record_path(self, key: str) -> Path:
+    def record_path(self, key: str) -> Path:
+        """Return the path of the record with this content key."""
         return self._records / f"{key}.json"
 
 

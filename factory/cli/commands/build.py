@@ -26,8 +26,10 @@ from factory.errors import PublishError, StoreError, TimeLimitReached
 from factory.model.build_plan import BuildPlan, PlannedGroup
 from factory.model.record import BuildRecord
 from factory.pipeline.build import Results, build_each
+from factory.pipeline.fleet.coordinator import Fleet, connected
 from factory.pipeline.job_slots import CompileSlots, processors
 from factory.pipeline.run import Run
+from factory.pipeline.selection import select
 from factory.store.store import Store
 from factory.util import cancellation
 from factory.util.jsonio import dumps, load
@@ -39,11 +41,14 @@ if TYPE_CHECKING:  # requests takes half a second
 NEEDS_ROOT = True
 # Two keep the processors busy: one compiles while the other is in a stage with little parallel work.
 DEFAULT_RECIPES = 2
+# Most of them only wait for workers.
+FLEET_RECIPES = 200
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipe: a folder below recipes/")
+    parser.add_argument("--all", action="store_true", help="build all recipes, each for the Pythons that it allows")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="plan that factory plan --output wrote")
     parser.add_argument(
         "--group",
@@ -81,26 +86,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only-substitutes", action="store_true", help="with --substitute: build nothing, fail where there is none"
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="let the workers of this dask scheduler build, such as tcp://10.0.0.1:8786",
+    )
+    parser.add_argument(
+        "--exchange", metavar="URL", help="folder or bucket that this machine and all workers reach, for --scheduler"
+    )
     parser.add_argument("--json", action="store_true", help="print the build records as JSON")
     parser.set_defaults(refuse=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build, and print a table of the wheels or their records."""
-    if bool(args.names) == bool(args.group) or bool(args.plan) != bool(args.group):
-        args.refuse("give either names of recipes, or --plan FILE and --group ID")
-    if args.only_substitutes and args.substitute is None:
-        args.refuse("argument --only-substitutes: not allowed without argument --substitute")
+    _refuse_odd_options(args)
     chosen = replace(
         make_run(args),
         slots=CompileSlots(args.jobs),
-        recipes_at_once=args.recipes,
+        recipes_at_once=FLEET_RECIPES if args.scheduler else args.recipes,
         substitutes=None if args.substitute is None else _substitutes(args),
     )
     group = find_group(args.plan, args.group) if args.group else None
     started = time.monotonic()
-    with _limited(args.time_limit):
-        results = _build(group, chosen, args)
+    with _limited(args.time_limit), _fleet(chosen, args) as fleet:
+        results = _build(group, chosen, args, fleet)
     add_summary(markdown_table(results, group, chosen.store))
     records = results.records
     try:
@@ -116,6 +126,18 @@ def run(args: argparse.Namespace) -> int:
         wheels = len({record.wheel_sha256 for record in records})
         chosen.reporter.line(f"{wheels} wheels in {time.monotonic() - started:.1f} s")
     return 0
+
+
+def _refuse_odd_options(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if sum(map(bool, (args.names, args.all, args.group))) != 1 or bool(args.plan) != bool(args.group):
+        args.refuse("give either names of recipes, or --all, or --plan FILE and --group ID")
+    if args.only_substitutes and args.substitute is None:
+        args.refuse("argument --only-substitutes: not allowed without argument --substitute")
+    if bool(args.scheduler) != bool(args.exchange):
+        args.refuse("give --scheduler ADDRESS and --exchange URL together")
+    if args.scheduler and (args.group or args.toolchain or args.substitute or args.keep):
+        args.refuse("argument --scheduler: not allowed with --group, --toolchain, --substitute or --keep")
 
 
 def _substitutes(args: argparse.Namespace) -> Substitutes:
@@ -140,11 +162,21 @@ def _substitutes(args: argparse.Namespace) -> Substitutes:
     return Substitutes(where=args.substitute, signers=signers, only=args.only_substitutes)
 
 
-def _build(group: PlannedGroup | None, run: Run, args: argparse.Namespace) -> Results:
+def _build(group: PlannedGroup | None, run: Run, args: argparse.Namespace, fleet: Fleet | None) -> Results:
     toolchains = tuple(dict.fromkeys(args.toolchain or ()))
     if group is not None:
         return build_each([(each.name, each.python) for each in group.builds], run, toolchains, others=False)
-    return build_each([(name, python) for python in wanted_pythons(args) for name in args.names], run, toolchains)
+    pythons = wanted_pythons(args)
+    if args.all:
+        run.recipes.require_all()
+        wanted = [(job.recipe.name, job.python) for job in select(run.recipes.by_name, pythons, run).jobs]
+    else:
+        wanted = [(name, python) for python in pythons for name in args.names]
+    return build_each(wanted, run, toolchains, fleet=fleet)
+
+
+def _fleet(run: Run, args: argparse.Namespace) -> AbstractContextManager[Fleet | None]:
+    return connected(args.scheduler, args.exchange, run) if args.scheduler else nullcontext()
 
 
 def find_group(plan: Path, name: str) -> PlannedGroup:

@@ -1,0 +1,1 @@
+"""Fleet: builds of one run on the workers of a dask scheduler."""

@@ -1,0 +1,130 @@
+"""Coordinator of a fleet: gives the jobs of a run to the workers of a dask scheduler.
+
+A job is given under its content key, so two runs share one build. Results come through the exchange, and stay there: a
+run that lost its scheduler, or a worker that was killed after its build, costs no second build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from factory.errors import (
+    AuditFailed,
+    BuildFailed,
+    CheckFailed,
+    FactoryError,
+    PatchError,
+    PrerequisiteMissing,
+    RepairFailed,
+    SourceError,
+    StoreError,
+)
+from factory.model.job import Job
+from factory.model.record import BuildRecord
+from factory.pipeline.fleet.worker import Answer, Order, build_order
+from factory.pipeline.job import Records, prepare_job
+from factory.pipeline.run import Run
+from factory.store.exchange import Exchange
+from factory.util import cancellation
+
+EXTRA = "riscv64-wheel-factory[fleet]"
+CONNECT_SECONDS = 20
+FAILURES: Mapping[int, type[FactoryError]] = {
+    kind.exit_code: kind for kind in (SourceError, PatchError, BuildFailed, RepairFailed, AuditFailed, CheckFailed)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Workers of a scheduler, by a client of dask, and the exchange that they share with this machine."""
+
+    address: str
+    client: Any
+    exchange: Exchange
+
+    def build(self, job: Job, records: Records, run: Run) -> BuildRecord:
+        """Return the build of a job: from the store, the exchange or a worker.
+
+        Raises:
+            FactoryError: the build failed, a worker has other recipes, or the scheduler is lost.
+        """
+        key = prepare_job(job, records, run).key
+        record = run.store.record(key) or self.exchange.take(key)
+        if record is None:
+            self._build_elsewhere(job, key, records, run)
+            record = self.exchange.take(key)
+        if record is None:
+            raise StoreError(f"{job.label}: not in {self.exchange.url}, though a worker built it")
+        self.exchange.put(record)
+        return record
+
+    def _build_elsewhere(self, job: Job, key: str, records: Records, run: Run) -> None:
+        order = Order(
+            name=job.recipe.name,
+            python=job.python,
+            key=key,
+            needs=tuple(records[each].key for each in sorted(job.needs)),
+            options=("--mode", run.config.mode, "--environment", run.config.environment),
+            exchange=self.exchange.url,
+        )
+        future = self.client.submit(build_order, order, key=f"build-{key}", pure=False)
+        run.reporter.line(f"{job.label}: given to the fleet")
+        answer = self._answer(future, job)
+        if answer.status == 0:
+            run.reporter.line(f"{job.label}: built on {answer.machine}")
+            return
+        failure = answer.failure
+        told = failure.message if failure else f"{job.label}: failed on {answer.machine}\n{answer.told}"
+        error = FAILURES.get(answer.status, FactoryError)(told)
+        error.stage = failure.stage if failure else error.stage
+        raise error
+
+    def _answer(self, future: Any, job: Job) -> Answer:
+        """Wait for a worker's answer; a cancelled run leaves running builds to their workers."""
+        from distributed import CancelledError, KilledWorker
+
+        stop = cancellation.current()
+        try:
+            with stop.ended_by(future.cancel):
+                answer: Answer = future.result()
+        except KilledWorker as error:
+            raise FactoryError(f"{job.label}: its workers ended, one after another: {error}") from error
+        except CancelledError as error:
+            stop.check()
+            raise lost(self.address) from error
+        return answer
+
+
+def lost(address: str) -> FactoryError:
+    """Return the error of a scheduler that went away."""
+    return FactoryError(
+        f"{address}: the scheduler is lost",
+        hint="start it again, and run the same command: what was built is in the exchange",
+        machines_fault=True,
+    )
+
+
+@contextmanager
+def connected(address: str, exchange: str, run: Run) -> Iterator[Fleet]:
+    """Yield the fleet of a scheduler such as tcp://10.0.0.1:8786.
+
+    Raises:
+        PrerequisiteMissing: dask is not installed.
+        FactoryError: no scheduler answers at `address`, or it has no workers.
+    """
+    if find_spec("distributed") is None:
+        raise PrerequisiteMissing("factory build --scheduler: dask is not installed", hint=f"pip install '{EXTRA}'")
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise FactoryError(
+            f"{address}: no scheduler answers: {error}", hint="start one: dask scheduler", machines_fault=True
+        ) from error
+    with client:
+        yield Fleet(address=address, client=client, exchange=Exchange(url=exchange, layout=run.layout))

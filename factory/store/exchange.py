@@ -1,0 +1,109 @@
+"""Exchange of a fleet: finished wheels, their records and logs, in a folder or bucket that all machines reach.
+
+It has the layout of a cache. A record is written last, so what has a record is complete. fsspec reads the addresses: a
+shared folder, `s3://`, and what else has a package for it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factory.errors import FactoryError, StoreError
+from factory.model.artifacts import RepairedWheel
+from factory.model.record import BuildRecord
+from factory.store.store import Store
+from factory.util.atomic_files import write_if_changed
+from factory.util.jsonio import load
+from factory.util.paths import Layout
+from factory.util.scratch import own_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """Builds at an address, such as `/mnt/fleet` or `s3://bucket/fleet`, for the cache of this machine."""
+
+    url: str
+    layout: Layout
+
+    def put(self, record: BuildRecord) -> None:
+        """Write a stored build, unless it is there.
+
+        Raises:
+            StoreError: the exchange cannot be written.
+        """
+        store, at = self._store, self.layout.root
+        with self._opened() as (files, root):
+            if files.exists(f"{root}/{_below(at, store.record_path(record.key))}"):
+                return
+            logs = [stage.log for stage in record.stages if stage.log.is_file()]
+            for path in (*logs, store.wheel_path(record), store.record_path(record.key)):
+                _write(files, path, f"{root}/{_below(at, path)}")
+
+    def take(self, key: str) -> BuildRecord | None:
+        """Read a build into the store; None if the exchange does not have it.
+
+        Raises:
+            StoreError: the exchange cannot be read, or a wheel's bytes are not those that its record names.
+        """
+        layout, store = self.layout, self._store
+        with own_folder(layout.scratch, "exchange", key, keep=False) as folder, self._opened() as (files, root):
+            folder.mkdir(parents=True)
+            copy = folder / "record.json"
+            try:
+                files.get_file(f"{root}/{_below(layout.root, store.record_path(key))}", str(copy))
+            except FileNotFoundError:
+                return None
+            record = load(copy, BuildRecord, layout.root)
+            if record.key != key:
+                raise StoreError(f"{self.url}: the record of {key} is that of {record.key}", hint="remove that record")
+            for log in (stage.log for stage in record.stages):
+                at = f"{root}/{_below(layout.root, log)}"
+                if files.exists(at):
+                    log.parent.mkdir(parents=True, exist_ok=True)
+                    write_if_changed(log, files.cat_file(at))
+            wheel = folder / Path(record.wheel).name
+            files.get_file(f"{root}/{_below(layout.root, store.wheel_path(record))}", str(wheel))
+            return store.add(record, RepairedWheel(path=wheel, sha256=record.wheel_sha256, platform_tags=()))
+
+    @property
+    def _store(self) -> Store:
+        return Store(self.layout.store)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, str]]:
+        """Yield the file system and the folder in it; a failure to reach either becomes a StoreError."""
+        from fsspec.core import url_to_fs
+
+        try:
+            yield url_to_fs(self.url)
+        except FactoryError:
+            raise
+        except Exception as error:  # each package of fsspec has errors of its own
+            cause = str(error) or type(error).__name__
+            raise StoreError(
+                f"{self.url}: exchange not reached: {cause}", hint="name a folder, or an address such as s3://bucket"
+            ) from error
+
+
+def _below(root: Path, path: Path) -> str:
+    """Return a path relative to the cache.
+
+    Raises:
+        StoreError: it is elsewhere, so that a record would read or write files outside.
+    """
+    if ".." in path.parts or not path.is_relative_to(root):
+        raise StoreError(f"{path}: not in the cache, though a record names it", hint="remove that record")
+    return path.relative_to(root).as_posix()
+
+
+def _write(files: Any, path: Path, target: str) -> None:
+    """Write a file under another name, then rename it: readers see it whole."""
+    files.makedirs(target.rpartition("/")[0], exist_ok=True)
+    partial = f"{target}.{uuid.uuid4().hex}.partial"
+    files.put_file(str(path), partial)
+    files.mv(partial, target)
