@@ -57,14 +57,14 @@ def ledger_folder(args: argparse.Namespace, output: Path) -> Path:
     without a project.
 
     Raises:
-        RecipeError: the options name a folder that is no project.
+        RecipeError: the options name a folder that is no project, or there is neither project nor such a ledger.
     """
     if args.ledger is not None:
         return Path(args.ledger)
     project = optional_project(args)
     inside = output / LEDGER_FOLDER
     if project is None:
-        return inside
+        return inside if inside.is_dir() else project_folder(None) / INDEX_FOLDER / LEDGER_FOLDER
     own = project / INDEX_FOLDER / LEDGER_FOLDER
     return inside if inside.is_dir() and not own.is_dir() else own
 

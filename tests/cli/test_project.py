@@ -27,6 +27,13 @@ NEED_PROJECT = (
     ["bump"],
     ["retire"],
     ["index"],
+    ["index", "--pages-only"],
+    ["index", "--verify"],
+    ["refresh"],
+    ["retain", "--builds", "1"],
+    ["yank", "spam==1", "--reason", "x"],
+    ["unyank", "spam==1"],
+    ["lock", "spam", "--publish"],
     ["coverage"],
     ["bench", "instructions", "spam"],
 )
@@ -99,7 +106,11 @@ def test_ledger_is_that_of_the_project(outside: Path, monkeypatch: pytest.Monkey
     def ledger(*options: str) -> Path:
         return ledger_folder(parse_arguments(["retain", "--builds", "1", *options]), Path("out"))
 
+    with pytest.raises(RecipeError, match="no project folder"):
+        ledger()
+    Path("out/ledger").mkdir(parents=True)
     assert ledger() == Path("out/ledger")
+    Path("out/ledger").rmdir()
     project = outside.parent / "project"
     make_project(project)
     assert ledger("--project", str(project)) == project / "index/ledger"
