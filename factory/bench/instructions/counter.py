@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from threading import Event
 
-from factory.bench.instructions.log_window import TRANSLATIONS, switched_at_stops
+from factory.bench.instructions.log_window import SILENT, switched_at_stops
 from factory.bench.instructions.trace import LOG_ITEMS, Instruction, TraceCounter
 from factory.model.protocols import BUILD, Command, Sandbox
 from factory.util.log import LogSink
@@ -49,7 +49,7 @@ def count_instructions(
     pipe = sandbox.work / PIPE
     UntrustedFolder(sandbox.work).remove(PIPE)
     os.mkfifo(pipe)
-    items = TRANSLATIONS if windows else LOG_ITEMS
+    items = SILENT if windows else LOG_ITEMS
     variables = {**(env or {}), **DETERMINISTIC, "QEMU_LOG": items, "QEMU_LOG_FILENAME": str(BUILD / PIPE)}
     if ranges:
         variables["QEMU_DFILTER"] = ",".join(f"{part.start:#x}..{part.stop - 1:#x}" for part in ranges)

@@ -1,8 +1,9 @@
 """Window of QEMU's log: a part of a program's run that is logged block by block.
 
 Logging every block of a program that imports for minutes takes hours. A program stops itself with SIGSTOP where its
-window opens and where it closes. While it is stopped, the bit for block runs is switched in QEMU's own variables of log
-items, the only numbers of their value among QEMU's variables. Translations are logged all the time.
+window opens and where it closes. While it is stopped, the bits for translations and block runs are switched in QEMU's
+own variables of log items, the only numbers of their value among QEMU's variables. Until then the log has items that
+say nothing of a user's program. A window finds no block that was translated before: with `nochain` a block is another.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from factory.util.repetition import repeated
 
 # QEMU's bits of the items (include/qemu/log.h); LOG_TRACE is set beside any other where QEMU was built with traces.
 IN_ASM, EXEC, NOCHAIN, LOG_TRACE = 1 << 1, 1 << 5, 1 << 13, 1 << 15
-TRANSLATIONS = "nochain,in_asm"
-CLOSED, OPENED = NOCHAIN | IN_ASM, NOCHAIN | IN_ASM | EXEC
+UNIMP, GUEST_ERRORS, MMU, FPU = 1 << 10, 1 << 11, 1 << 12, 1 << 17
+SILENT = "unimp,guest_errors,mmu,fpu"
+SWITCHED = IN_ASM | EXEC | NOCHAIN
+CLOSED = UNIMP | GUEST_ERRORS | MMU | FPU
+OPENED = CLOSED | SWITCHED
 # QEMU keeps the items that it was asked for, and those that it logs.
 COPIES = 2
 EMULATOR = "/qemu-riscv64"
@@ -32,7 +36,7 @@ PAUSE = 0.005
 
 @contextmanager
 def switched_at_stops() -> Iterator[None]:
-    """Switch the log of block runs whenever a program stops itself.
+    """Switch the log of blocks whenever a program stops itself.
 
     The program is an emulated one below this process.
 
@@ -61,7 +65,7 @@ def _switch_stopped(failures: list[FactoryError]) -> None:
 
 
 def switch(pid: int) -> None:
-    """Switch the log of block runs of a stopped QEMU process on or off.
+    """Switch the log of blocks of a stopped QEMU process on or off.
 
     Raises:
         FactoryError: the numbers of its log items are not found, or there are others like them.
@@ -75,7 +79,7 @@ def switch(pid: int) -> None:
                 hint="another version of QEMU keeps them elsewhere: see factory/bench/instructions/log_window.py",
             )
         for at, value in found:
-            os.pwrite(descriptor, struct.pack("<i", value ^ EXEC), at)
+            os.pwrite(descriptor, struct.pack("<i", value ^ SWITCHED), at)
     finally:
         os.close(descriptor)
 
