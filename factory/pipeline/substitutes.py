@@ -150,7 +150,7 @@ def _store(
 ) -> BuildRecord:
     """Fetch a wheel, verify it, and store it with its record and its signatures."""
     job, store = prepared.job, run.store
-    with own_folder(run.layout.scratch, "substitute", job.recipe.name, keep=False) as folder:
+    with own_folder(run.layout.scratch, "substitute", prepared.key, keep=False) as folder:
         wheel = folder / file.filename
         limit = WHEEL_LIMIT if file.size is None else min(file.size, WHEEL_LIMIT)
         index.fetch(canonicalize_name(job.recipe.project), file, wheel, limit)

@@ -110,11 +110,14 @@ class PublishedIndex:
             PublishError: it is missing, larger than `limit`, or has another sha256 than stated.
         """
         digest = hashlib.sha256()
-        page = f"simple/{quote(project)}/"
+        try:
+            path = urljoin(f"simple/{quote(project)}/", file.url) if "://" not in file.url else file.url
+        except ValueError as error:
+            raise PublishError(f"{file.filename}: the index states no address: {error}") from error
 
         def checked() -> Iterator[bytes]:
             left = limit
-            for piece in self.source.pieces(urljoin(page, file.url) if "://" not in file.url else file.url):
+            for piece in self.source.pieces(path):
                 left -= len(piece)
                 if left < 0:
                     raise PublishError(f"{file.filename}: larger than {limit} bytes, which the index states")
@@ -134,25 +137,29 @@ class _Folder:
     root: Path
 
     def read(self, path: str, limit: int) -> bytes | None:
-        file = self._path(path)
-        if file is None or not file.is_file():
+        file = self._file(path)
+        if file is None:
             return None
         if file.stat().st_size > limit:
             raise PublishError(f"{file}: not read: it has more than {limit} bytes")
         return file.read_bytes()
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        file = self._path(path)
-        if file is None or not file.is_file():
+        file = self._file(path)
+        if file is None:
             raise PublishError(f"{self.root / path}: file not found")
         with file.open("rb") as content:
             while piece := content.read(COPY_BYTES):
                 yield piece
 
-    def _path(self, path: str) -> Path | None:
-        """Return the path of a file of the index; None for one at an address, or outside."""
-        file = (self.root / unquote(path)).resolve()
-        return file if "://" not in path and file.is_relative_to(self.root.resolve()) else None
+    def _file(self, path: str) -> Path | None:
+        """Return a file of the index; None if it is missing, at an address, or outside."""
+        try:
+            file = (self.root / unquote(path)).resolve()
+            inside = "://" not in path and file.is_relative_to(self.root.resolve())
+            return file if inside and file.is_file() else None
+        except (OSError, ValueError):  # a name that no file can have
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +177,7 @@ class _Server:
             for piece in _body(answer):
                 content += piece
                 if len(content) > limit:
-                    large = f"{self._shown(path)}: not read: it has more than {limit} bytes"
+                    large = f"{without_secrets(urljoin(self.url, path))}: not read: it has more than {limit} bytes"
                     raise PublishError(large, machines_fault=True)
             return bytes(content)
 
@@ -180,21 +187,21 @@ class _Server:
 
     @contextmanager
     def _answer(self, path: str) -> Iterator[requests.Response]:
-        url = urljoin(self.url, path)
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise PublishError(f"{self._shown(path)}: no http address")
+        shown = without_secrets(path)
         try:
+            url = urljoin(self.url, path)
+            shown = without_secrets(url)
+            if urlsplit(url).scheme not in ("http", "https"):
+                raise PublishError(f"{shown}: no http address")
             headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
             with self.session.get(url, timeout=TIMEOUT_SECONDS, stream=True, headers=headers) as answer:
                 yield answer
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # the latter for what is no address
             missing = isinstance(error, requests.HTTPError) and error.response.status_code < SERVER_ERROR
             raise PublishError(
-                f"{self._shown(path)}: cannot fetch it: {without_secrets(str(error))}", machines_fault=not missing
+                f"{shown}: cannot fetch it: {without_secrets(str(error))}",
+                machines_fault=not missing and not isinstance(error, ValueError),
             ) from error
-
-    def _shown(self, path: str) -> str:
-        return without_secrets(urljoin(self.url, path))
 
 
 def _body(answer: requests.Response) -> Iterator[bytes]:

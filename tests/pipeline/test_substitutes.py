@@ -142,6 +142,19 @@ def test_wrong_hash_is_refused(index: Path, take: Take) -> None:
         assert "demo 1.0: no substitute: demo-1.0-py3-none-any.whl: sha256 is" in take(url)
 
 
+@pytest.mark.parametrize("address", ["http://[x", "//[x", "http://.x:1/", "../../files/%00", "a" * 300])
+def test_impossible_address_is_refused(index: Path, take: Take, address: str) -> None:
+    page = index / "simple/demo/index.v1+json"
+    content = json.loads(page.read_text())
+    content["files"][0]["url"] = address
+    page.unlink()
+    page.write_text(json.dumps(content))
+    assert "demo 1.0: no substitute: " in take(index)
+    if "%00" not in address:  # which the server of the test does not bear
+        with folder_served(index) as server:
+            assert "demo 1.0: no substitute: " in take(server)
+
+
 def test_larger_wheel_is_refused_before_its_end(index: Path, take: Take) -> None:
     wheel = index / "files/demo-1.0-py3-none-any.whl"
     wheel.unlink()
