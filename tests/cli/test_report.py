@@ -107,6 +107,8 @@ def test_page_of_packages_keeps_builds_of_the_same_version(project: Path, capsys
     built = "| spam | 1.0 | 6 | 0 | 0.0 s | not recorded | 1.0 kB | 3.13 | rv64gc |"
     assert built in page.read_text()
     assert "| eggs | 1.0 | 6 | 0 | not built |" in page.read_text()
+    content = json.loads(report(capsys, "--packages", str(page), "--json"))
+    assert [(each["name"], each["lines"]) for each in content["recipes"]] == [("broken", 6), ("eggs", 6), ("spam", 6)]
     shutil.rmtree(project / "cache/store")
     report(capsys, "--packages", str(page))
     assert built in page.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     failed = (each for each in store.failures() if canonicalize_name(each.name) in names)
     facts = [*_published(ledger), *stored]
     if args.packages is not None:
-        _write_packages(args.packages, project, facts)
+        _write_packages(args.packages, project, facts, as_json=args.json)
         return 0
     coverage = load_coverage(ledger.folder.absolute().parent)
     status = Status(
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write_packages(page: Path, project: RecipeSet, facts: Iterable[BuildFact]) -> None:
+def _write_packages(page: Path, project: RecipeSet, facts: Iterable[BuildFact], *, as_json: bool) -> None:
     """Write the page of all recipes, if it changed.
 
     Raises:
@@ -79,7 +80,10 @@ def _write_packages(page: Path, project: RecipeSet, facts: Iterable[BuildFact]) 
     sizes = [measure(recipe, project.patches) for recipe in project.by_name.values()]
     before = page.read_text(encoding="utf-8") if page.is_file() else ""
     write_if_changed(page, render_packages(sizes, facts, before).encode())
-    print(f"{page}: {summarize(sizes)}")
+    if as_json:
+        print(json.dumps({"file": str(page), "recipes": [asdict(each) for each in sizes]}, indent=1))
+    else:
+        print(f"{page}: {summarize(sizes)}")
 
 
 def _published(ledger: Ledger) -> Iterable[BuildFact]:
