@@ -68,7 +68,7 @@ def verify_wheel(
 ) -> Verified:
     """Verify a wheel against an index, if there is one, and against the signed files there or beside it.
 
-    `texts` are the recipes and patches at hand, by sha256.
+    `texts` are the local recipes and patches, by sha256.
 
     Raises:
         PublishError: it is no wheel, the index does not answer, or a signer's file cannot be read.
@@ -216,11 +216,11 @@ def _recorded(
     yield say("environment", f"{lock}; key {made.environment_key}")
     origins = (origin.urls[0] for origin in made.sources if origin.urls)
     yield say("source", " ".join((f"sha256 {made.source_sha256}", *origins)))
-    here = "its text is at hand" if made.recipe_sha256 in texts else "its text is not at hand"
+    here = "the project has its text" if made.recipe_sha256 in texts else "the project does not have its text"
     yield say("recipe", f"{made.name}, sha256 {made.recipe_sha256}: {here}")
     missing = [each.name for each in made.patches if each.sha256 not in texts]
     names = ", ".join(each.name for each in made.patches) or "none"
-    yield say("patches", f"{names}{'; texts not at hand: ' + ', '.join(missing) if missing else ''}")
+    yield say("patches", f"{names}{'; not in the project: ' + ', '.join(missing) if missing else ''}")
     for record in records:
         yield from _checks(record, say)
 
