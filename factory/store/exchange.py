@@ -6,6 +6,7 @@ shared folder, `s3://`, and what else has a package for it.
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,12 @@ from typing import Any
 
 from factory.errors import FactoryError, StoreError
 from factory.model.artifacts import RepairedWheel
-from factory.model.record import BuildRecord
+from factory.model.record import BuildRecord, is_sound
 from factory.store.store import Store
 from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import load
 from factory.util.paths import Layout
+from factory.util.redaction import without_secrets
 from factory.util.scratch import own_folder
 
 
@@ -29,6 +31,11 @@ class Exchange:
 
     url: str
     layout: Layout
+
+    @property
+    def name(self) -> str:
+        """The address for messages."""
+        return without_secrets(self.url)
 
     def put(self, record: BuildRecord) -> None:
         """Write a stored build, unless it is there.
@@ -40,7 +47,7 @@ class Exchange:
         with self._opened() as (files, root):
             if files.exists(f"{root}/{_below(at, store.record_path(record.key))}"):
                 return
-            logs = [stage.log for stage in record.stages if stage.log.is_file()]
+            logs = [log for log in self._logs(record) if log.is_file()]
             for path in (*logs, store.wheel_path(record), store.record_path(record.key)):
                 _write(files, path, f"{root}/{_below(at, path)}")
 
@@ -50,8 +57,8 @@ class Exchange:
         Raises:
             StoreError: the exchange cannot be read, or a wheel's bytes are not those that its record names.
         """
-        layout, store = self.layout, self._store
-        with own_folder(layout.scratch, "exchange", key, keep=False) as folder, self._opened() as (files, root):
+        layout, store, own = self.layout, self._store, f"{key}-{threading.get_ident()}"
+        with own_folder(layout.scratch, "exchange", own, keep=False) as folder, self._opened() as (files, root):
             folder.mkdir(parents=True)
             copy = folder / "record.json"
             try:
@@ -59,9 +66,11 @@ class Exchange:
             except FileNotFoundError:
                 return None
             record = load(copy, BuildRecord, layout.root)
-            if record.key != key:
-                raise StoreError(f"{self.url}: the record of {key} is that of {record.key}", hint="remove that record")
-            for log in (stage.log for stage in record.stages):
+            if record.key != key or not is_sound(record):
+                raise StoreError(
+                    f"{self.name}: the record of {key} has another key, or an unsafe name", hint="remove that record"
+                )
+            for log in self._logs(record):
                 at = f"{root}/{_below(layout.root, log)}"
                 if files.exists(at):
                     log.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +78,10 @@ class Exchange:
             wheel = folder / Path(record.wheel).name
             files.get_file(f"{root}/{_below(layout.root, store.wheel_path(record))}", str(wheel))
             return store.add(record, RepairedWheel(path=wheel, sha256=record.wheel_sha256, platform_tags=()))
+
+    def _logs(self, record: BuildRecord) -> list[Path]:
+        """Return the logs that a record names; those of substitutes are elsewhere."""
+        return [stage.log for stage in record.stages if stage.log.is_relative_to(self.layout.logs)]
 
     @property
     def _store(self) -> Store:
@@ -84,9 +97,9 @@ class Exchange:
         except FactoryError:
             raise
         except Exception as error:  # each package of fsspec has errors of its own
-            cause = str(error) or type(error).__name__
+            cause = without_secrets(str(error)) or type(error).__name__
             raise StoreError(
-                f"{self.url}: exchange not reached: {cause}", hint="name a folder, or an address such as s3://bucket"
+                f"{self.name}: exchange not reached: {cause}", hint="name a folder, or an address such as s3://bucket"
             ) from error
 
 

@@ -82,7 +82,7 @@ def test_wheel_with_other_bytes_is_refused(tmp_path: Path) -> None:
     assert Store(there.store).record(kept.key) is None
 
 
-@pytest.mark.parametrize("change", [{"wheel": "../../../../evil.whl"}, {"key": "0" * 64}])
+@pytest.mark.parametrize("change", [{"wheel": "../../../../evil.whl"}, {"key": "0" * 64}, {"name": "../records/x"}])
 def test_record_that_leaves_the_cache_is_refused(change: dict[str, str], tmp_path: Path) -> None:
     here, there = Layout(tmp_path / "here"), Layout(tmp_path / "there")
     kept, url = store_build(here), str(tmp_path / "exchange")
@@ -92,6 +92,25 @@ def test_record_that_leaves_the_cache_is_refused(change: dict[str, str], tmp_pat
     with pytest.raises(StoreError):
         Exchange(url=url, layout=there).take(kept.key)
     assert not list(tmp_path.rglob("evil.whl"))
+
+
+def test_log_outside_the_logs_is_not_written(tmp_path: Path) -> None:
+    here, there = Layout(tmp_path / "here"), Layout(tmp_path / "there")
+    kept, url = store_build(here), tmp_path / "exchange"
+    Exchange(url=str(url), layout=here).put(kept)
+    (file,) = url.glob("store/records/*")
+    file.write_text(file.read_text().replace("logs/spam/build.log", "store/records/other.json"))
+    (url / "store/records/other.json").write_text("{}")
+    assert Exchange(url=str(url), layout=there).take(kept.key) is not None
+    assert [path.name for path in (there.store / "records").iterdir()] == [f"{kept.key}.json"]
+
+
+def test_errors_name_an_exchange_without_its_password(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "here")
+    exchange = Exchange(url="nonsense://user:secret@host/fleet", layout=layout)
+    with pytest.raises(StoreError, match="nonsense://host/fleet: exchange not reached") as raised:
+        exchange.put(store_build(layout))
+    assert "secret" not in str(raised.value)
 
 
 def test_unreachable_exchange_is_an_error(tmp_path: Path) -> None:
