@@ -22,14 +22,14 @@ from factory.cli.options import (
 from factory.cli.summary_table import markdown_table
 from factory.cli.values import count, duration
 from factory.cli.workflow_files import add_summary
-from factory.errors import PublishError, StoreError, TimeLimitReached
+from factory.errors import PublishError, SourceError, StoreError, TimeLimitReached
 from factory.model.build_plan import BuildPlan, PlannedGroup
 from factory.model.record import BuildRecord
 from factory.pipeline.build import Results, build_each
 from factory.pipeline.fleet.coordinator import Fleet, connected
 from factory.pipeline.job_slots import CompileSlots, processors
 from factory.pipeline.run import Run
-from factory.pipeline.selection import select
+from factory.pipeline.selection import Selection, select
 from factory.store.store import Store
 from factory.util import cancellation
 from factory.util.jsonio import dumps, load
@@ -110,7 +110,8 @@ def run(args: argparse.Namespace) -> int:
     group = find_group(args.plan, args.group) if args.group else None
     started = time.monotonic()
     with _limited(args.time_limit), _fleet(chosen, args) as fleet:
-        results = _build(group, chosen, args, fleet)
+        selection = _select_all(chosen, args) if args.all else None
+        results = _build(group, selection, chosen, args, fleet)
     add_summary(markdown_table(results, group, chosen.store))
     records = results.records
     try:
@@ -119,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
         if group is None or not group.resumes:
             raise
         chosen.reporter.line(f"{error.message}\nthe next wave resumes this group")
+    if selection is not None:
+        _require_all_read(selection)
     if args.json:
         print(json.dumps([_as_json(record, chosen.store) for record in records], indent=1))
     else:
@@ -162,16 +165,37 @@ def _substitutes(args: argparse.Namespace) -> Substitutes:
     return Substitutes(where=args.substitute, signers=signers, only=args.only_substitutes)
 
 
-def _build(group: PlannedGroup | None, run: Run, args: argparse.Namespace, fleet: Fleet | None) -> Results:
+def _select_all(run: Run, args: argparse.Namespace) -> Selection:
+    """Select all recipes; report and keep the failures of those whose source cannot be read."""
+    run.recipes.require_all()
+    found = select(run.recipes.by_name, wanted_pythons(args), run)
+    for failure in found.refused:
+        run.store.add_failure(failure)
+        run.reporter.line(f"{failure.name} {failure.version}: not built: {failure.message}")
+    return found
+
+
+def _require_all_read(selection: Selection) -> None:
+    """Require that the source of each recipe was read.
+
+    Raises:
+        SourceError: one was not.
+    """
+    if selection.refused:
+        names = ", ".join(dict.fromkeys(f"{each.name} {each.version}" for each in selection.refused))
+        raise SourceError(f"{names}: not built: {selection.refused[0].message}")
+
+
+def _build(
+    group: PlannedGroup | None, selection: Selection | None, run: Run, args: argparse.Namespace, fleet: Fleet | None
+) -> Results:
     toolchains = tuple(dict.fromkeys(args.toolchain or ()))
     if group is not None:
         return build_each([(each.name, each.python) for each in group.builds], run, toolchains, others=False)
-    pythons = wanted_pythons(args)
-    if args.all:
-        run.recipes.require_all()
-        wanted = [(job.recipe.name, job.python) for job in select(run.recipes.by_name, pythons, run).jobs]
+    if selection is not None:
+        wanted = [(job.recipe.name, job.python) for job in selection.jobs]
     else:
-        wanted = [(name, python) for python in pythons for name in args.names]
+        wanted = [(name, python) for python in wanted_pythons(args) for name in args.names]
     return build_each(wanted, run, toolchains, fleet=fleet)
 
 
