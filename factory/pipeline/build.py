@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +92,7 @@ def build_each(
     needs = {each: job.needs for each, job in jobs.items()}
     _report_estimate([jobs[each] for each in own], run)
 
-    build_here = fleet.build if fleet else _build_job
+    build_here = _build_job if fleet is None else _by(fleet, needs)
 
     def work(each: JobId, records: Records) -> BuildRecord:
         return _work_on(jobs[each], records, run, show, build_here if each in own else _stored)
@@ -101,6 +101,28 @@ def build_each(
     with overall, _failures_shown(run, several=len(jobs) > 1) as show:
         outcome = run_graph(needs, work, at_once=run.recipes_at_once)
     return Results(jobs=jobs, outcome=outcome)
+
+
+def _all_needs(job: JobId, needs: Mapping[JobId, Collection[JobId]]) -> set[JobId]:
+    """Return the jobs that a job needs, also indirectly."""
+    found: set[JobId] = set()
+    waiting = list(needs[job])
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting.extend(needs[each])
+    return found
+
+
+def _by(fleet: Fleet, needs: Mapping[JobId, Collection[JobId]]) -> Make:
+    """Return the function that has a fleet build a job."""
+
+    def make(job: Job, records: Records, run: Run) -> BuildRecord:
+        needed = {each: records[each] for each in _all_needs(job.id, needs)}
+        return _renew(fleet.build(job, needed, run), job, run)
+
+    return make
 
 
 def _report_estimate(planned: Sequence[Job], run: Run) -> None:
@@ -208,6 +230,11 @@ def _clean_up(folder: Path) -> None:
 
 def _reuse(existing: BuildRecord, job: Job, run: Run) -> BuildRecord:
     run.reporter.line(f"{job.label}: already built, {existing.wheel}")
+    return _renew(existing, job, run)
+
+
+def _renew(existing: BuildRecord, job: Job, run: Run) -> BuildRecord:
+    """Bring a stored record to what a build would write now, and forget an earlier failure."""
     run.store.forget_failure(existing)
     if existing.audit is None:
         existing = run.store.add_checked(replace(existing, audit=_audit_stored(existing, job, run)))

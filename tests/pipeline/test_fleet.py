@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from factory.errors import BuildFailed, FactoryError
+from factory.errors import BuildFailed, FactoryError, RecipeError, SourceError
+from factory.pipeline.fleet.worker import Order, build_order
+from factory.store.store import Store
 from factory.util.paths import Layout
-from tests.support.checkouts import ONE_PROFILE, SUMS, Checkout, add_recipe, copy_package, make_cache, make_checkout
+from tests.support.checkouts import (
+    ONE_PROFILE,
+    PACKAGES,
+    SUMS,
+    Checkout,
+    add_recipe,
+    copy_package,
+    make_cache,
+    make_checkout,
+)
 from tests.support.fleets import Machines, machines
 from tests.support.processes import survivors
+from tests.support.records import FAILURE
 
 pytestmark = pytest.mark.environment
+NUMBER = """
+import json, os, stable_c
+shown = f"{stable_c.number('6 apples')}"
+open(os.environ["FACTORY_RESULT"], "w").write(json.dumps({"shown": shown, "facts": {}}))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,71 @@ def test_workers_build_and_results_are_shared(fleet: Fleet) -> None:
     elsewhere = fleet.machine("elsewhere").factory("build", "after-c", *fleet.options(address))
     assert elsewhere.returncode == 0, elsewhere.stderr
     assert ": given to the fleet" not in elsewhere.stderr
+
+
+def test_new_worker_gets_indirect_needs(fleet: Fleet) -> None:
+    """Its build plans the needs of its needs too, which other workers built."""
+    copy_package(fleet.folder / "packages", "last-c", requires='"setuptools>=77", "after-c"')
+    add_recipe(fleet.folder / "checkout", "last-c", more=ONE_PROFILE, smoke=SUMS, packages=fleet.folder / "packages")
+    _, address = fleet.machines.scheduler()
+    first = fleet.machines.worker(address, fleet.machine("first"))
+    here = fleet.machine("here")
+    assert here.factory("build", "after-c", *fleet.options(address)).returncode == 0
+    first.kill()
+    fleet.machines.worker(address, fleet.machine("second"))
+    last = here.factory("build", "last-c", *fleet.options(address))
+    assert last.returncode == 0, last.stderr
+    assert last.stderr.count(": built on ") == 1
+
+
+def test_wheel_for_both_pythons_is_built_once(fleet: Fleet) -> None:
+    packages = fleet.folder / "packages"
+    shutil.copytree(PACKAGES / "stable-c", packages / "stable-c")
+    project = packages / "stable-c/pyproject.toml"
+    project.write_text(project.read_text().replace('"setuptools>=77"', '"setuptools>=77", "vectors-c"'))
+    add_recipe(fleet.folder / "checkout", "stable-c", more=ONE_PROFILE, smoke=NUMBER, packages=packages)
+    _, address = fleet.machines.scheduler()
+    for name in ("one", "two"):
+        fleet.machines.worker(address, fleet.machine(name))
+    both = ("--python", "3.13", "--python", "3.14")
+    built = fleet.machine("here").factory("build", "stable-c", *both, *fleet.options(address))
+    assert built.returncode == 0, built.stderr
+    assert len(list(fleet.folder.glob("exchange/store/wheels/*/stable_c-*.whl"))) == 1
+
+
+def test_each_toolchain_is_built_by_one_worker(fleet: Fleet) -> None:
+    recipe = fleet.folder / "checkout/recipes/vectors-c/recipe.toml"
+    recipe.write_text(recipe.read_text() + '[build]\ntoolchains = ["gcc", "clang"]\n')
+    _, address = fleet.machines.scheduler()
+    workers = [fleet.machine("one"), fleet.machine("two")]
+    for each in workers:
+        fleet.machines.worker(address, each)
+    built = fleet.machine("here").factory("build", "vectors-c", *fleet.options(address))
+    assert built.returncode == 0, built.stderr
+    assert sum(len(Store(each.cache / "store").records()) for each in workers) == 2
+
+
+def test_earlier_failure_on_a_worker_is_not_told(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = fleet.machine("worker")
+    (machine.root / "recipes/vectors-c/recipe.toml").write_text("nonsense")
+    Store(machine.cache / "store").add_failure(replace(FAILURE, name="vectors-c"))
+    monkeypatch.setenv("FACTORY_CACHE", str(machine.cache))
+    monkeypatch.chdir(machine.root)
+    exchange = str(fleet.folder / "exchange")
+    answer = build_order(
+        Order(name="vectors-c", pythons=("3.13",), key="0" * 64, needs=(), options=(), exchange=exchange)
+    )
+    assert (answer.status, answer.failure) == (RecipeError.exit_code, None)
+
+
+def test_unreadable_source_fails_after_all_others(fleet: Fleet) -> None:
+    (fleet.folder / "packages/other-c/pyproject.toml").write_text("nonsense")
+    here = fleet.machine("here")
+    failed = here.factory("build", "--all")
+    assert failed.returncode == SourceError.exit_code, failed.stderr
+    assert "other-c 1.0: not built: " in failed.stderr
+    assert {each.name for each in Store(here.cache / "store").records()} == {"vectors-c", "after-c"}
+    assert [path.name for path in here.cache.glob("store/failures/*")] == ["other-c-3.13.json"]
 
 
 def test_build_of_a_killed_worker_is_done_by_another(fleet: Fleet) -> None:

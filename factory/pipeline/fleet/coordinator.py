@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from factory.errors import (
@@ -31,7 +32,7 @@ from factory.pipeline.run import Run
 from factory.store.exchange import Exchange
 from factory.util import cancellation
 
-EXTRA = "riscv64-wheel-factory[fleet]"
+HINT = "install the factory with its extra, in its folder: pip install '.[fleet]'"
 CONNECT_SECONDS = 20
 FAILURES: Mapping[int, type[FactoryError]] = {
     kind.exit_code: kind for kind in (SourceError, PatchError, BuildFailed, RepairFailed, AuditFailed, CheckFailed)
@@ -49,53 +50,70 @@ class Fleet:
     def build(self, job: Job, records: Records, run: Run) -> BuildRecord:
         """Return the build of a job: from the store, the exchange or a worker.
 
+        `records` are those of all jobs that it needs, also indirectly: a worker may have none of them.
+
         Raises:
             FactoryError: the build failed, a worker has other recipes, or the scheduler is lost.
         """
         key = prepare_job(job, records, run).key
         record = run.store.record(key) or self.exchange.take(key)
         if record is None:
-            self._build_elsewhere(job, key, records, run)
+            self._build_on_worker(job, key, records, run)
             record = self.exchange.take(key)
         if record is None:
-            raise StoreError(f"{job.label}: not in {self.exchange.url}, though a worker built it")
+            raise StoreError(f"{job.label}: not in {self.exchange.name}, though a worker built it")
         self.exchange.put(record)
         return record
 
-    def _build_elsewhere(self, job: Job, key: str, records: Records, run: Run) -> None:
+    def _build_on_worker(self, job: Job, key: str, records: Records, run: Run) -> None:
         order = Order(
             name=job.recipe.name,
-            python=job.python,
+            pythons=(*sorted(job.earlier), job.python),
             key=key,
-            needs=tuple(records[each].key for each in sorted(job.needs)),
-            options=("--mode", run.config.mode, "--environment", run.config.environment),
+            needs=tuple(records[each].key for each in sorted(records)),
+            options=(
+                *("--mode", run.config.mode),
+                *("--environment", run.config.environment),
+                *("--toolchain", job.toolchain),
+            ),
             exchange=self.exchange.url,
         )
-        future = self.client.submit(build_order, order, key=f"build-{key}", pure=False)
         run.reporter.line(f"{job.label}: given to the fleet")
-        answer = self._answer(future, job)
+        answer = self._answer(order, job)
         if answer.status == 0:
             run.reporter.line(f"{job.label}: built on {answer.machine}")
             return
         failure = answer.failure
-        told = failure.message if failure else f"{job.label}: failed on {answer.machine}\n{answer.told}"
-        error = FAILURES.get(answer.status, FactoryError)(told)
+        message = failure.message if failure else f"{job.label}: failed on {answer.machine}\n{answer.output}"
+        error = FAILURES.get(answer.status, FactoryError)(message)
         error.stage = failure.stage if failure else error.stage
+        error.machines_fault = failure is None
         raise error
 
-    def _answer(self, future: Any, job: Job) -> Answer:
+    def _answer(self, order: Order, job: Job) -> Answer:
         """Wait for a worker's answer; a cancelled run leaves running builds to their workers."""
         from distributed import CancelledError, KilledWorker
 
         stop = cancellation.current()
         try:
+            future = self.client.submit(build_order, order, key=f"build-{order.key}", pure=False)
             with stop.ended_by(future.cancel):
                 answer: Answer = future.result()
+        except FactoryError:
+            raise
         except KilledWorker as error:
             raise FactoryError(f"{job.label}: its workers ended, one after another: {error}") from error
         except CancelledError as error:
             stop.check()
             raise lost(self.address) from error
+        except Exception as error:  # dask raises what a worker raised, or could not read
+            if self.client.status == "closed":
+                raise lost(self.address) from error
+            raise FactoryError(
+                f"{job.label}: no worker can build it: {type(error).__name__}: {error}",
+                hint="install the same versions of the factory and of dask on all machines",
+                machines_fault=True,
+            ) from error
         return answer
 
 
@@ -110,14 +128,14 @@ def lost(address: str) -> FactoryError:
 
 @contextmanager
 def connected(address: str, exchange: str, run: Run) -> Iterator[Fleet]:
-    """Yield the fleet of a scheduler such as tcp://10.0.0.1:8786.
+    """Yield the fleet of a scheduler such as tcp://10.0.0.1:8786; it may get its workers later.
 
     Raises:
         PrerequisiteMissing: dask is not installed.
-        FactoryError: no scheduler answers at `address`, or it has no workers.
+        FactoryError: no scheduler answers at `address`.
     """
     if find_spec("distributed") is None:
-        raise PrerequisiteMissing("factory build --scheduler: dask is not installed", hint=f"pip install '{EXTRA}'")
+        raise PrerequisiteMissing("factory build --scheduler: dask is not installed", hint=HINT)
     from distributed import Client
 
     try:
@@ -127,4 +145,11 @@ def connected(address: str, exchange: str, run: Run) -> Iterator[Fleet]:
             f"{address}: no scheduler answers: {error}", hint="start one: dask scheduler", machines_fault=True
         ) from error
     with client:
-        yield Fleet(address=address, client=client, exchange=Exchange(url=exchange, layout=run.layout))
+        if not client.nthreads():  # type: ignore[no-untyped-call]
+            run.reporter.line(f"{address}: no workers yet; start one: dask worker {address} --nthreads 1")
+        yield Fleet(address=address, client=client, exchange=Exchange(url=_absolute(exchange), layout=run.layout))
+
+
+def _absolute(url: str) -> str:
+    """Return an address, or the absolute path of a folder: workers run in other folders."""
+    return url if ":" in url else str(Path(url).expanduser().absolute())

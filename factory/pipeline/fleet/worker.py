@@ -1,6 +1,6 @@
 """Worker's side of a fleet: builds one recipe with the factory and project that are on its machine.
 
-dask calls `build_order` in a worker, which was started in a project folder, with a cache of its own.
+dask calls `build_order` in a worker, which was started in a project folder, with its own cache.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from factory.errors import CommandFailed
 from factory.model.build_plan import BuildPlan, PlannedBuild, PlannedGroup
@@ -26,13 +28,13 @@ GROUP = "fleet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A recipe to build for a Python; `needs` are the content keys of builds that it uses.
+    """A recipe to build for the last of `pythons`; builds for the others exist, and may serve it too.
 
-    `options` are those of `factory build`.
+    `needs` are the content keys of all builds that it uses, also indirectly. `options` are those of `factory build`.
     """
 
     name: str
-    python: str
+    pythons: tuple[str, ...]
     key: str
     needs: tuple[str, ...]
     options: tuple[str, ...]
@@ -41,11 +43,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """End of a build on a machine: its exit status, and of a failure what was told, and what its store keeps of it."""
+    """Result of a build on a machine: exit status, and of a failed one its output and the failure in the store."""
 
     machine: str
     status: int = 0
-    told: str = ""
+    output: str = ""
     failure: BuildFailure | None = None
 
 
@@ -55,22 +57,26 @@ def build_order(order: Order) -> Answer:
     A machine with other recipes, or another factory, makes a build with another content key, and says so.
     """
     layout, machine = default_layout(), f"{socket.gethostname()}, process {os.getpid()}"
-    exchange = Exchange(url=order.exchange, layout=layout)
+    exchange, store = Exchange(url=order.exchange, layout=layout), Store(layout.store)
     for key in order.needs:
-        exchange.take(key)
-    store = Store(layout.store)
+        if store.record(key) is None:
+            exchange.take(key)
+    known = store.failures()
     try:
         _build(order)
     except CommandFailed as error:
-        found = [each for each in store.failures() if (each.name, each.python) == (order.name, order.python)]
-        failure = found[0] if found else None
-        return Answer(machine=machine, status=error.status, told=error.output, failure=failure)
+        failure = next((each for each in store.failures() if each not in known and _is_of(each, order)), None)
+        return Answer(machine=machine, status=error.status, output=error.output, failure=failure)
     record = store.record(order.key)
     if record is None:
-        told = "it was built with another content key, so this machine has other recipes, or another factory"
-        return Answer(machine=machine, status=1, told=told)
+        reason = "it was built with another content key, so this machine has other recipes, or another factory"
+        return Answer(machine=machine, status=1, output=reason)
     exchange.put(record)
     return Answer(machine=machine)
+
+
+def _is_of(failure: BuildFailure, order: Order) -> bool:
+    return (canonicalize_name(failure.name), failure.python) == (canonicalize_name(order.name), order.pythons[-1])
 
 
 def _build(order: Order) -> None:
@@ -79,8 +85,8 @@ def _build(order: Order) -> None:
     Raises:
         CommandFailed: it failed.
     """
-    build = PlannedBuild(name=order.name, version="", python=order.python, reason="")
-    plan = BuildPlan(waves=((PlannedGroup(id=GROUP, builds=(build,), minutes=0),),))
+    builds = tuple(PlannedBuild(name=order.name, version="", python=each, reason="") for each in order.pythons)
+    plan = BuildPlan(waves=((PlannedGroup(id=GROUP, builds=builds, minutes=0),),))
     with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
         file = Path(folder) / "plan.json"
         save(file, plan)
