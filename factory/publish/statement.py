@@ -20,6 +20,7 @@ from factory.model.artifacts import PackagePin
 from factory.model.record import BuildRecord, CheckResult, StageRun, is_sound
 from factory.publish.identifiers import urn_of
 from factory.publish.release import SHA256
+from factory.publish.wheel_filename import parse_filename
 from factory.util.jsonio import DAMAGED, convert, decode, dumps, encode
 from factory.util.redaction import redact
 
@@ -142,7 +143,10 @@ def _definition(record: BuildRecord) -> Json:
 def _materials(record: BuildRecord) -> Iterator[Json]:
     yield _material(f"recipes/{record.name}/recipe.toml", record.recipe_sha256)
     source = _material("source", record.source_sha256)
-    yield source | {"uri": _purl("pypi", record.name, record.version)}
+    # A recipe can have another name than its project, and a source another origin than the index.
+    if not record.repacked_from and all(origin.folder for origin in record.sources):
+        source["uri"] = _purl("pypi", parse_filename(record.wheel)[0], record.version)
+    yield source
     for origin in record.sources:
         digest = {"gitCommit": origin.commit} if origin.commit else {"sha256": origin.sha256}
         yield {"name": origin.folder or "source", "uri": origin.urls[0] if origin.urls else "", "digest": digest}
