@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator
@@ -10,25 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin
 
 import msgspec
-import requests
 
 from factory.errors import PublishError
-from factory.host.index_session import open_session, read_index_config, split_credentials
 from factory.publish.provenance import PROVENANCE_SUFFIX
 from factory.publish.release import SHA256
 from factory.publish.simple_api import JSON_NAME
 from factory.util.atomic_files import COPY_BYTES, write_pieces
 from factory.util.jsonio import DAMAGED, decode
-from factory.util.redaction import without_secrets
 
 PAGE_LIMIT = 64 << 20  # bytes
-# To connect, and between two parts of an answer: who waits for an index can do without it.
-TIMEOUT_SECONDS = (10.0, 30.0)
-RETRIES = 1
-SERVER_ERROR = 500  # the first status of faults of a server; those before are of a request
 
 
 class IndexedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,59 +154,6 @@ class _Folder:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """An index at an address, which ends with a slash."""
-
-    url: str
-    session: requests.Session
-
-    def read(self, path: str, limit: int) -> bytes | None:
-        with self._answer(path) as answer:
-            if answer.status_code in (requests.codes.not_found, requests.codes.gone):
-                return None
-            content = bytearray()
-            for piece in _body(answer):
-                content += piece
-                if len(content) > limit:
-                    large = f"{without_secrets(urljoin(self.url, path))}: not read: it has more than {limit} bytes"
-                    raise PublishError(large, machines_fault=True)
-            return bytes(content)
-
-    def pieces(self, path: str) -> Iterator[bytes]:
-        with self._answer(path) as answer:
-            yield from _body(answer)
-
-    @contextmanager
-    def _answer(self, path: str) -> Iterator[requests.Response]:
-        shown = without_secrets(path)
-        try:
-            url = urljoin(self.url, path)
-            shown = without_secrets(url)
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise PublishError(f"{shown}: no http address")
-            headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
-            with self.session.get(url, timeout=TIMEOUT_SECONDS, stream=True, headers=headers) as answer:
-                yield answer
-        except (requests.RequestException, ValueError) as error:  # the latter for what is no address
-            missing = isinstance(error, requests.HTTPError) and error.response.status_code < SERVER_ERROR
-            raise PublishError(
-                f"{shown}: cannot fetch it: {without_secrets(str(error))}",
-                machines_fault=not missing and not isinstance(error, ValueError),
-            ) from error
-
-
-def _body(answer: requests.Response) -> Iterator[bytes]:
-    """Yield the body of a successful answer, which must be complete."""
-    answer.raise_for_status()
-    length, total = answer.headers.get("Content-Length", ""), 0
-    for piece in answer.iter_content(COPY_BYTES):
-        total += len(piece)
-        yield piece
-    if length.isdecimal() and total < int(length):
-        raise requests.ConnectionError(f"the answer ended after {total} of {length} bytes")
-
-
 @contextmanager
 def open_index(where: str) -> Iterator[PublishedIndex]:
     """Open the index at an address, or in a folder; its `simple/` may be named instead.
@@ -229,9 +168,7 @@ def open_index(where: str) -> Iterator[PublishedIndex]:
             raise PublishError(f"{where}: not an index: it has no folder simple/", hint="name its folder or address")
         yield PublishedIndex(str(folder), _Folder(folder))
         return
-    url, credentials = split_credentials(where.rstrip("/").removesuffix("/simple") + "/")
-    config = read_index_config()
-    if credentials is not None or urlsplit(config.url).netloc != urlsplit(url).netloc:
-        config = dataclasses.replace(config, url=url, credentials=credentials)
-    with open_session(config, RETRIES) as session:
-        yield PublishedIndex(url.rstrip("/"), _Server(url, session))
+    from factory.publish.index_server import open_server
+
+    with open_server(where) as server:
+        yield PublishedIndex(server.url.rstrip("/"), server)

@@ -29,12 +29,26 @@ GROUP = PlannedGroup(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["demo", "--plan", "plan.json", "--group", "1-1"], ["--group", "1-1"], ["--plan", "plan.json"]]
+    "arguments",
+    [
+        [],
+        ["demo", "--all"],
+        ["demo", "--plan", "plan.json", "--group", "1-1"],
+        ["--group", "1-1"],
+        ["--plan", "plan.json"],
+    ],
 )
 def test_build_takes_names_or_a_group(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         build.run(parse_arguments(["build", *arguments]))
-    assert "either names of recipes, or --plan FILE and --group ID" in capsys.readouterr().err
+    assert "either names of recipes, or --all, or --plan FILE and --group ID" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--scheduler", "x"], ["--exchange", "x"]])
+def test_fleet_needs_scheduler_and_exchange(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build.run(parse_arguments(["build", "demo", *options]))
+    assert "give --scheduler ADDRESS and --exchange URL together" in capsys.readouterr().err
 
 
 def test_unknown_group_names_those_of_the_plan(tmp_path: Path) -> None:

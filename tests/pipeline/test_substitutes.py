@@ -17,7 +17,6 @@ from factory.model.target import Target
 from factory.pipeline.job import PreparedJob
 from factory.pipeline.run import Run
 from factory.pipeline.substitutes import Substitutes
-from factory.publish import published_index
 from factory.publish.attest import attestable
 from factory.publish.signers import of_key
 from factory.recipes.recipe_set import RecipeSet
@@ -39,7 +38,7 @@ pytest.importorskip("securesystemslib", reason="the extra `provenance` is not in
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(published_index, "TIMEOUT_SECONDS", (10.0, 2.0))
+    monkeypatch.setattr("factory.publish.index_server.TIMEOUT_SECONDS", (10.0, 2.0))
     return tmp_path
 
 

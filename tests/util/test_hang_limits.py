@@ -21,7 +21,7 @@ WAITS_FOR_CHILD = "print('begun', flush=True)\nimport subprocess\nsubprocess.run
 SPINS = "print('begun', flush=True)\nwhile True: pass"
 PRINTS = "while True: print('more', flush=True); __import__('time').sleep(0.1)"
 IGNORES_SIGTERM = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPS
-WORKS = "import time\nend = time.monotonic() + 3\nwhile time.monotonic() < end: pass"
+WORKS = "import time\nend = time.monotonic() + 4\nwhile time.monotonic() < end: pass"
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_limit_of_each_kind_is_named(script: str, limits: HangLimits, cause: str
 
 
 def test_command_that_works_silently_is_not_idle(log: MemoryLog) -> None:
-    run_limited(WORKS, HangLimits(idle=1.0), log)
+    run_limited(WORKS, HangLimits(idle=2.5), log)
 
 
 def test_idle_limit_needs_measured_processor_time(log: MemoryLog) -> None:
