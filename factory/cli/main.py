@@ -77,7 +77,8 @@ class _Dropping(io.FileIO):
 
     def write(self, content: Buffer, /) -> int:
         with suppress(OSError):
-            return super().write(content) or 0
+            if (written := super().write(content)) is not None:
+                return written  # None: nothing now, of one that does not block
         return memoryview(content).nbytes
 
 

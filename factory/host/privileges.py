@@ -43,15 +43,15 @@ SETTINGS = (
 SUBORDINATE_IDS = 65536
 SUBORDINATE_FILES = (Path("/etc/subuid"), Path("/etc/subgid"))
 
-# sudo drops the environment. These configure network and packages, and are passed on by name: command lines can be read
-# by every user.
+# sudo drops the environment. These configure network, packages and a fleet, and are passed on by name: command lines
+# can be read by every user.
 PASSED = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CI", "GITHUB_ACTIONS", "TERM"),
     # A workflow's files for outputs and for the summary of a run, and its repository.
     *("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_REPOSITORY", "GITHUB_API_URL"),
 )
-PASSED_PREFIXES = ("FACTORY_", "PIP_", "UV_", "DOCKER_", *cargo.PREFIXES)
+PASSED_PREFIXES = ("FACTORY_", "PIP_", "UV_", "DOCKER_", *cargo.PREFIXES, *("DASK_", "FSSPEC_", "AWS_"))
 # Without the current folder in the module path: root must not import another user's files from there.
 PYTHON_OPTIONS = ("-P",)
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,20 @@ def test_progress_that_cannot_be_printed_ends_no_command(target: str, tmp_path: 
     environment = {**os.environ, "FACTORY_CACHE": str(tmp_path / "cache")}
     finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment)
     assert (finished.returncode, json.loads(finished.stdout)["items"]) == (0, 0)
+
+
+def test_progress_into_a_full_pipe_ends_no_command(tmp_path: Path) -> None:
+    """A pipe whose other end made it non-blocking, and does not read."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    command = [sys.executable, "-m", "factory.cli", "plan", "no-such-recipe"]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=writing, timeout=60)
+    os.close(reading)
+    os.close(writing)
+    assert finished.returncode == errors.RecipeError.exit_code
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "read-only"])
