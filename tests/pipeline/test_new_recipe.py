@@ -163,8 +163,9 @@ def test_spoiled_survey_is_refused(facts: dict[str, object]) -> None:
 @pytest.mark.environment
 def test_new_recipe_is_tried_and_passes(fresh_cache: Path, tmp_path: Path) -> None:
     """A real project, whose tests are partly in Python alone: the trial drops these."""
-    (tmp_path / "project/recipes").mkdir(parents=True)
     checkout = Checkout(root=tmp_path / "project", cache=fresh_cache)
+    for name in ("recipes", "index"):
+        (checkout.root / name).mkdir(parents=True)
     finished = checkout.factory("new", "markupsafe==3.0.4", "--try")
     assert finished.returncode == 0, finished.stderr
     assert "change: smoke.py: test_" in finished.stderr
