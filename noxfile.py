@@ -21,7 +21,8 @@ nox.options.error_on_missing_interpreters = True
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 IN_ROOTS = "environment or main_job"
 FAST = f"not ({IN_ROOTS} or long)"
-PARALLEL = ["--numprocesses=auto", "--dist=loadfile"]
+# One more than there are processors: tests often wait for programs that they start.
+PARALLEL = [f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile"]
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 # Two at a time: one compiles with all processors while the other installs, or waits for one process under QEMU.
 TWO = ["--numprocesses=2", "--dist=loadfile"]
