@@ -15,11 +15,11 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from packageurl import PackageURL
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from factory.model.artifacts import SourceOrigin
 from factory.publish.identifiers import OURS, urn_of
+from factory.publish.package_urls import purl
 from factory.publish.release import SHA256, TIME, Built, Release
 from factory.publish.reports import Build, Bundled, Package, Patch, WheelReport, report_path, with_reports
 from factory.util.atomic_files import changed_at, write_if_changed
@@ -122,7 +122,7 @@ def _wheel(release: Release, report: WheelReport, build: Build) -> Component:
         "name": release.project,
         "version": release.version,
         # Appended here: the files of a version share its URL, and PackageURL is slow.
-        "purl": f"{_purl('pypi', release.project, release.version)}?file_name={quote(release.filename)}",
+        "purl": f"{purl('pypi', release.project, release.version)}?file_name={quote(release.filename)}",
         "hashes": _hashes(release.sha256),
         "pedigree": _pedigree(release, build),
     }
@@ -156,7 +156,7 @@ def _ancestors(release: Release, build: Build) -> list[Component]:
             "type": "library",
             "name": each.name,
             "version": each.version,
-            "purl": _purl("deb", each.name, each.version, arch="riscv64", upstream=each.source),
+            "purl": purl("deb", each.name, each.version, arch="riscv64", upstream=each.source),
             "hashes": _hashes(each.sha256),
         }
         for each in build.repacked
@@ -175,7 +175,7 @@ def _origin(release: Release, origin: SourceOrigin) -> Component:
         "name": name,
         "version": origin.tag or version,
         "description": f"the source's folder {origin.folder}" if origin.folder else "its source, where it comes from",
-        "purl": _purl("generic", name.rpartition("/")[2], version, **qualifiers),
+        "purl": purl("generic", name.rpartition("/")[2], version, **qualifiers),
         "hashes": _hashes(origin.sha256),
         "externalReferences": [{"type": kind, "url": _address(each)} for each in origin.urls],
     }
@@ -204,8 +204,8 @@ def _library(release: Release, bundled: Bundled) -> Component:
 
 
 def _named(package: Package) -> Component:
-    purl = _purl(package.kind, package.name, package.version, arch=package.architecture)
-    return {"name": package.name, "version": package.version, "purl": purl}
+    url = purl(package.kind, package.name, package.version, arch=package.architecture)
+    return {"name": package.name, "version": package.version, "purl": url}
 
 
 def _dependencies(wheel: Component, libraries: Sequence[Component]) -> list[Component]:
@@ -223,16 +223,10 @@ def _tools(build: Build) -> list[Component]:
 
 
 def _tool(kind: str, origin: str, name: str, version: str) -> Component:
-    return {"type": kind, "name": name, "version": version, "purl": _purl(origin, name, version)}
+    return {"type": kind, "name": name, "version": version, "purl": purl(origin, name, version)}
 
 
 @lru_cache(1 << 14)
-def _purl(kind: str, name: str, version: str, **qualifiers: str) -> str:
-    """Return a package URL; empty qualifiers are omitted."""
-    namespace = "debian" if kind == "deb" else None
-    return PackageURL(kind, namespace, name, version, qualifiers).to_string()
-
-
 def _hashes(sha256: str) -> Sequence[Mapping[str, str]]:
     """Return the hash in a list, empty for a source that has none, as a local folder."""
     return [{"alg": "SHA-256", "content": sha256}] if SHA256.fullmatch(sha256) else []

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
-from packageurl import PackageURL
 
 from factory.model.artifacts import PackagePin
 from factory.model.record import BuildRecord, CheckResult, StageRun, is_sound
 from factory.publish.identifiers import urn_of
+from factory.publish.package_urls import purl
 from factory.publish.release import SHA256
 from factory.publish.wheel_filename import parse_filename
 from factory.util.jsonio import DAMAGED, convert, decode, dumps, encode
@@ -145,14 +145,14 @@ def _materials(record: BuildRecord) -> Iterator[Json]:
     source = _material("source", record.source_sha256)
     # A recipe can have another name than its project, and a source another origin than the index.
     if not record.repacked_from and all(origin.folder for origin in record.sources):
-        source["uri"] = _purl("pypi", parse_filename(record.wheel)[0], record.version)
+        source["uri"] = purl("pypi", parse_filename(record.wheel)[0], record.version)
     yield source
     for origin in record.sources:
         digest = {"gitCommit": origin.commit} if origin.commit else {"sha256": origin.sha256}
         yield {"name": origin.folder or "source", "uri": origin.urls[0] if origin.urls else "", "digest": digest}
     yield from (_material(f"patches/{each.name}", each.sha256) for each in record.patches)
     for package in record.repacked:
-        yield _material(package.name, package.sha256) | {"uri": _purl("deb", package.name, package.version)}
+        yield _material(package.name, package.sha256) | {"uri": purl("deb", package.name, package.version)}
     yield from (_pin("environment", "deb", each) for each in record.environment)
     yield from (_pin("build requirement", "pypi", each) for each in record.requirements)
 
@@ -163,12 +163,7 @@ def _material(name: str, sha256: str) -> Json:
 
 
 def _pin(name: str, kind: str, pin: PackagePin) -> Json:
-    qualifiers = {"arch": pin.architecture} if pin.architecture else None
-    return {"name": name, "uri": _purl(kind, pin.name, pin.version, qualifiers)}
-
-
-def _purl(kind: str, name: str, version: str, qualifiers: dict[str, str] | None = None) -> str:
-    return PackageURL(kind, "debian" if kind == "deb" else None, name, version, qualifiers).to_string()
+    return {"name": name, "uri": purl(kind, pin.name, pin.version, arch=pin.architecture)}
 
 
 def read_statement(payload: bytes) -> Statement:
