@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
-from factory.errors import PrerequisiteMissing
+from factory.util.extras import require_libraries
 
 EXTRA = "riscv64-wheel-factory[bench]"
 
@@ -15,5 +13,4 @@ def require_library(library: str, use: str) -> None:
     Raises:
         PrerequisiteMissing: it is not installed.
     """
-    if find_spec(library) is None:
-        raise PrerequisiteMissing(f"{use}: {library} is not installed", hint=f"pip install '{EXTRA}'")
+    require_libraries(use, [library], hint=f"pip install '{EXTRA}'")

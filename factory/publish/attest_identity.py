@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from factory.errors import PrerequisiteMissing, PublishError
 from factory.publish.attest import Attestable
 from factory.publish.certified import load_trust
-from factory.publish.libraries import CERTIFICATES, require_libraries
+from factory.publish.libraries import CERTIFICATES, require_signing
 from factory.publish.provenance import provenance_path
 from factory.publish.statement import make_statement
 from factory.util.atomic_files import is_file, write_file
@@ -29,7 +29,7 @@ def attest_with_identity(wheels: Sequence[Attestable], config: Path | None) -> l
         PrerequisiteMissing: this is no workflow that may have an identity, or the libraries are not installed.
         PublishError: sigstore does not answer, or refuses to sign.
     """
-    require_libraries("--identity", CERTIFICATES)
+    require_signing("--identity", CERTIFICATES)
     from sigstore.sign import SigningContext
 
     publisher, builder = publisher_of(os.environ), builder_of(os.environ)

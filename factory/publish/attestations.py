@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from factory.errors import PublishError
 from factory.model.record import BuildRecord
-from factory.publish.libraries import CERTIFICATES, KEYS, require_libraries
+from factory.publish.libraries import CERTIFICATES, KEYS, require_signing
 from factory.publish.own_keys import STATEMENTS_SUFFIX, Signed, verify_lines
 from factory.publish.provenance import PROVENANCE_LIMIT
 from factory.publish.published_index import IndexedFile, PublishedIndex
@@ -82,12 +82,12 @@ def verify_evidence(name: str, sha256: str, evidence: Evidence, signers: Sequenc
 
 def _signed(name: str, evidence: Evidence, signers: Sequence[TrustedSigner]) -> Iterator[Signed | ValueError]:
     if evidence.statements is not None:
-        require_libraries(name, KEYS)
+        require_signing(name, KEYS)
         yield from verify_lines(evidence.statements, signers)
     if evidence.provenance is not None:
         from factory.publish.certified import verify_provenance
 
-        require_libraries(name, CERTIFICATES)
+        require_signing(name, CERTIFICATES)
         yield from verify_provenance(evidence.provenance, signers)
 
 

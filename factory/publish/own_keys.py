@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.errors import PublishError
-from factory.publish.libraries import KEYS, require_libraries
+from factory.publish.libraries import KEYS, require_signing
 from factory.publish.signers import TrustedSigner, read_file
 from factory.util.atomic_files import write_file
 from factory.util.jsonio import encode
@@ -42,7 +42,7 @@ def make_key(path: Path) -> Path:
     Raises:
         PublishError: one of the files exists.
     """
-    require_libraries(str(path), KEYS)
+    require_signing(str(path), KEYS)
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -64,7 +64,7 @@ def load_key(path: Path) -> CryptoSigner:
     Raises:
         PublishError: it cannot be read.
     """
-    require_libraries(str(path), KEYS)
+    require_signing(str(path), KEYS)
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner

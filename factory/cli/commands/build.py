@@ -151,7 +151,7 @@ def _substitutes(args: argparse.Namespace) -> Substitutes:
         PrerequisiteMissing: the libraries that verify signatures are not installed.
     """
     from factory.pipeline.substitutes import Substitutes
-    from factory.publish.libraries import CERTIFICATES, KEYS, require_libraries
+    from factory.publish.libraries import CERTIFICATES, KEYS, require_signing
     from factory.site.config import SETTINGS_FILE, load_settings
 
     folder = project_folder(args.project) / INDEX_FOLDER
@@ -161,7 +161,7 @@ def _substitutes(args: argparse.Namespace) -> Substitutes:
             f"{folder / SETTINGS_FILE}: no [[signers]]: --substitute takes builds of trusted signers only",
             hint='name one there: [[signers]], name = "...", key = "FILE" (a public key of factory attest --new-key)',
         )
-    require_libraries("--substitute", (*KEYS, *(CERTIFICATES if any(each.identity for each in signers) else ())))
+    require_signing("--substitute", (*KEYS, *(CERTIFICATES if any(each.identity for each in signers) else ())))
     return Substitutes(where=args.substitute, signers=signers, only=args.only_substitutes)
 
 

@@ -9,21 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from factory.errors import (
-    AuditFailed,
-    BuildFailed,
-    CheckFailed,
-    FactoryError,
-    PatchError,
-    PrerequisiteMissing,
-    RepairFailed,
-    SourceError,
-    StoreError,
-)
+from factory.errors import FactoryError, StoreError
 from factory.model.job import Job
 from factory.model.record import BuildRecord
 from factory.pipeline.fleet.worker import Answer, Order, build_order
@@ -31,11 +20,12 @@ from factory.pipeline.job import Records, prepare_job
 from factory.pipeline.run import Run
 from factory.store.exchange import Exchange
 from factory.util import cancellation
+from factory.util.extras import install_hint, require_libraries
 
-HINT = "install the factory with its extra, in its folder: pip install '.[fleet]'"
 CONNECT_SECONDS = 20
+# Failures of packages by the exit status of the command.
 FAILURES: Mapping[int, type[FactoryError]] = {
-    kind.exit_code: kind for kind in (SourceError, PatchError, BuildFailed, RepairFailed, AuditFailed, CheckFailed)
+    kind.exit_code: kind for kind in FactoryError.__subclasses__() if kind.blames_package
 }
 
 
@@ -56,14 +46,15 @@ class Fleet:
             FactoryError: the build failed, a worker has other recipes, or the scheduler is lost.
         """
         key = prepare_job(job, records, run).key
-        record = run.store.record(key) or self.exchange.take(key)
-        if record is None:
-            self._build_on_worker(job, key, records, run)
-            record = self.exchange.take(key)
-        if record is None:
+        if (stored := run.store.record(key)) is not None:
+            self.exchange.put(stored)  # for workers that need it
+            return stored
+        if (taken := self.exchange.take(key)) is not None:
+            return taken
+        self._build_on_worker(job, key, records, run)
+        if (built := self.exchange.take(key)) is None:
             raise StoreError(f"{job.label}: not in {self.exchange.name}, though a worker built it")
-        self.exchange.put(record)
-        return record
+        return built
 
     def _build_on_worker(self, job: Job, key: str, records: Records, run: Run) -> None:
         order = Order(
@@ -134,8 +125,7 @@ def connected(address: str, exchange: str, run: Run) -> Iterator[Fleet]:
         PrerequisiteMissing: dask is not installed.
         FactoryError: no scheduler answers at `address`.
     """
-    if find_spec("distributed") is None:
-        raise PrerequisiteMissing("factory build --scheduler: dask is not installed", hint=HINT)
+    require_libraries("factory build --scheduler", ["dask", "distributed"], hint=install_hint("fleet"))
     from distributed import Client
 
     try:
