@@ -27,6 +27,7 @@ from tests.support.checkouts import (
 from tests.support.fleets import Machines, machines
 from tests.support.processes import survivors
 from tests.support.records import FAILURE
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.environment
 NUMBER = """
@@ -163,8 +164,7 @@ def test_build_of_a_killed_worker_is_done_by_another(fleet: Fleet) -> None:
     worker = fleet.machines.worker(address, killed)
     with fleet.machine("here").start("build", "vectors-c", *fleet.options(address)) as process:
         wait_for(process, "given to the fleet")
-        while not list(killed.cache.glob("jobs/vectors-c-*/steps/*")):
-            assert process.poll() is None
+        wait_until(lambda: list(killed.cache.glob("jobs/vectors-c-*/steps/*")), process=process)
         worker.kill()
         fleet.machines.worker(address, fleet.machine("other"))
         shown = wait_for(process, ": built on ")

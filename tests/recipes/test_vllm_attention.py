@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from factory.model.protocols import Command, Sandbox
 from factory.model.target import PROFILES
 from factory.stages.environments.rootfs import RootfsEnvironment
 from tests.support.logs import MemoryLog
-from tests.support.patches import added_file
+from tests.support.patches import prepare_sources
 
 pytestmark = pytest.mark.environment
 PATCH = "vllm/0.33.0/0021-rvv-attention-of-any-vlen.patch"
@@ -24,9 +23,7 @@ FLAGS = {"plain": "-march=rv64gcv", "half": "-march=rv64gcv_zvfh"}
 @pytest.fixture(scope="module")
 def sandbox(hybrid: RootfsEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     work = tmp_path_factory.mktemp("attention") / "work"
-    work.mkdir()
-    shutil.copy(PROGRAM, work)
-    (work / HEADER).write_text(added_file(PATCH, HEADER), encoding="utf-8")
+    prepare_sources(work, PROGRAM, PATCH, HEADER)
     with hybrid.open(work, caches="test") as opened:
         for name, flag in FLAGS.items():
             compiler = ["g++", "-std=c++20", "-O2", "-Wall", "-Werror", "-static", flag]

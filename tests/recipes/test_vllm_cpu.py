@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from factory.stages.environments.roots import hybrid_root
 from factory.util.paths import Layout
 from tests.support.layer_stores import layer_store
 from tests.support.logs import MemoryLog
-from tests.support.patches import added_file
+from tests.support.patches import prepare_sources
 
 pytestmark = pytest.mark.environment
 PATCH = "vllm/0.33.0/0005-a-module-for-each-cpu.patch"
@@ -37,9 +36,7 @@ BF16 = "zvfbfmin zvfbfwma"
 @pytest.fixture(scope="module")
 def sandbox(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     work = tmp_path_factory.mktemp("cpu") / "work"
-    work.mkdir()
-    shutil.copy(KERNEL, work)
-    (work / MODULE).write_text(added_file(PATCH, MODULE), encoding="utf-8")
+    prepare_sources(work, KERNEL, PATCH, MODULE)
     root = hybrid_root(layer_store(layout), RootRequest(toolchain="clang"))
     with RootfsEnvironment(root=root, layout=layout).open(work, caches="test") as opened:
         opened.run(Command(["sh", "-c", BUILD]), log=MemoryLog())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from factory.stages.environments.roots import hybrid_root
 from factory.util.paths import Layout
 from tests.support.layer_stores import layer_store
 from tests.support.logs import MemoryLog
-from tests.support.patches import added_file
+from tests.support.patches import prepare_sources
 
 pytestmark = pytest.mark.environment
 PATCH = "vllm/0.33.0/0004-openmp-on-libgomp.patch"
@@ -34,9 +33,7 @@ g++ -static-libgcc {PROGRAM.name}.o {MAPPING}.o -lgomp -o program
 def test_clang_loops_on_libgomp_run_each_iteration_once(layout: Layout, tmp_path: Path) -> None:
     root = hybrid_root(layer_store(layout), RootRequest(toolchain="clang"))
     work = tmp_path / "work"
-    work.mkdir()
-    shutil.copy(PROGRAM, work)
-    (work / MAPPING).write_text(added_file(PATCH, MAPPING), encoding="utf-8")
+    prepare_sources(work, PROGRAM, PATCH, MAPPING)
     log = MemoryLog()
     with RootfsEnvironment(root=root, layout=layout).open(work, caches="test") as sandbox:
         sandbox.run(Command(["sh", "-c", BUILD]), log=log)

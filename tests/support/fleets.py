@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.checkouts import Checkout
+from tests.support.waiting import wait_until
 
 QUIET = {"DASK_DISTRIBUTED__DASHBOARD__LINK": "", "DASK_LOGGING__DISTRIBUTED": "error"}
 SECONDS = 60
@@ -30,9 +30,7 @@ class Machines:
         file = self.folder / f"scheduler-{len(self.running)}.json"
         options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
         process = self._start("dask_scheduler", options, self.folder, {})
-        until = time.monotonic() + SECONDS
-        while not (file.exists() and file.read_text().endswith("}")) and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_until(lambda: file.exists() and file.read_text().endswith("}"), seconds=SECONDS, process=process)
         address: str = json.loads(file.read_text())["address"]
         return process, address
 

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 PATCHES = Path(__file__).parent.parent.parent / "patches"
+
+
+def prepare_sources(work: Path, program: Path, patch: str, name: str) -> None:
+    """Make the folder `work` with a test's program and the file `name` that a patch adds."""
+    work.mkdir()
+    shutil.copy(program, work)
+    (work / name).write_text(added_file(patch, name), encoding="utf-8")
 
 
 def added_file(patch: str, name: str) -> str:
