@@ -1,4 +1,4 @@
-"""Time of a fleet: many small packages on one worker, on two, and by `factory build` alone.
+"""Time of a fleet: many small packages on one worker, on two, and without one.
 
 Usage, as root in this repository: python -m benchmarks.fleet [--packages N] [--runs N]
 
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def measure(packages: int, workers: int) -> float:
-    """Return the seconds that `workers` take from empty stores; 0 workers build without a fleet."""
+    """Return the seconds that a number of workers take from empty stores; 0: no fleet."""
     with tempfile.TemporaryDirectory(prefix="fleet-") as name, machines(Path(name)) as running:
         folder = Path(name)
         for number in range(packages):

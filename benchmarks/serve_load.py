@@ -1,4 +1,4 @@
-"""Response times of `factory serve` under load, and of a server that does nothing else, in the same run.
+"""Response times of `factory serve` under load, and of a bare server.
 
 Usage: python benchmarks/serve_load.py [--requests N] [--silent N] [--slow N] [--runs N]
 
@@ -49,7 +49,7 @@ asyncio.run(main())
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests at once, each on its own connection that repeats them, beside silent and slow connections."""
+    """Load: connections at once that repeat requests, beside silent and slow ones."""
 
     at_once: int
     silent: int = 0
@@ -65,7 +65,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Sorted seconds of the answered requests, the wall seconds, and the server's processor seconds and megabytes."""
+    """Result: sorted seconds of answers, wall and processor seconds, and megabytes."""
 
     times: Sequence[float]
     seconds: float

@@ -73,7 +73,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 class _Dropping(io.FileIO):
-    """A standard error that drops what cannot be written: progress on a full disk or to no reader ends no command."""
+    """A standard error that drops what cannot be written, so that it ends no command."""
 
     def write(self, content: Buffer, /) -> int:
         with suppress(OSError):
@@ -83,7 +83,7 @@ class _Dropping(io.FileIO):
 
 
 def _prepare_streams() -> None:
-    """Let standard error never fail to print, and standard output only where its reader loses something.
+    """Let standard error never fail, and standard output only where a reader loses.
 
     File names that are no text are printed with backslashes, and nothing is printed to closed streams.
     """

@@ -1,4 +1,4 @@
-"""Stored wheels that this project's recipes make: other project folders use the same store."""
+"""Stored wheels of this project's recipes: other projects use the same store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOREIGN, SIMILAR, OWN = range(3)
 
 @dataclass(frozen=True)
 class OwnRecipes:
-    """The recipes of a project folder and its folder of patches, as records of builds name them."""
+    """Recipes and patches of a project folder, as build records name them."""
 
     projects: Sequence[RecipeProject]
     patches: Path
@@ -62,7 +62,7 @@ class OwnRecipes:
 def own_wheels(
     store: Store, recipes: OwnRecipes, ledger: Ledger
 ) -> tuple[Sequence[StoredWheel], Sequence[StoredWheel]]:
-    """Return the newest wheels that this project's recipes make or that its ledger has, and the others.
+    """Return the newest wheels of this project's recipes or ledger, and the others.
 
     Of a version and tags, the recipe's own build is taken even if another project folder has built it since.
     """

@@ -1,4 +1,4 @@
-"""Substitutes: wheels and records of a published index in place of builds with the very same content key.
+"""Substitutes: an index's wheels and records, for builds with their content keys.
 
 As with Nix, whatever is wrong with a substitute is one line, and the job is built. Nothing is stored before its hash
 and the signature on its record are verified.

@@ -1,4 +1,4 @@
-"""Attestation of stored wheels: a signed statement for each build record, beside the wheel."""
+"""Attestation of stored wheels: a signed statement for each build record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attestation with the identity of a workflow: PEP 740 provenance, signed by sigstore's client."""
+"""Attestation with a workflow's identity: PEP 740 provenance, signed by sigstore."""
 
 from __future__ import annotations
 

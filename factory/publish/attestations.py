@@ -1,4 +1,4 @@
-"""Signed statements about a wheel, verified: by keys of signers' own, and by sigstore's certificates (PEP 740)."""
+"""Verified statements about a wheel, signed by keys or certificates (PEP 740)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attested:
-    """A statement, with its trusted signer's name, or the keys and identities that nobody here trusts."""
+    """A statement with its trusted signer, or with keys and identities nobody trusts."""
 
     statement: Statement
     signer: str

@@ -77,7 +77,7 @@ def _body(answer: requests.Response) -> Iterator[bytes]:
 
 @contextmanager
 def open_server(address: str) -> Iterator[IndexServer]:
-    """Open the index at an address; its `simple/` may be named instead, and credentials may be in it."""
+    """Open the index at an address or that of its `simple/`, also with credentials."""
     url, credentials = split_credentials(address.rstrip("/").removesuffix("/simple") + "/")
     config = read_index_config()
     if credentials is not None or urlsplit(config.url).netloc != urlsplit(url).netloc:

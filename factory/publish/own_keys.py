@@ -1,4 +1,4 @@
-"""Signatures with a key of one's own: in-toto statements in DSSE envelopes, one on each line of a file."""
+"""Signatures with one's own key: in-toto statements in DSSE envelopes, by line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def statements_path(wheel: Path) -> Path:
 
 
 def make_key(path: Path) -> Path:
-    """Write a new private key to `path` and its public key beside it; return the latter's path.
+    """Write a new private key and, beside it, the public one; return the latter's path.
 
     Raises:
         PublishError: one of the files exists.

@@ -1,4 +1,4 @@
-"""Package URLs (purl) of distributions on the package index, of Debian's packages, and of other sources."""
+"""Package URLs (purl) of distributions, Debian's packages and other sources."""
 
 from __future__ import annotations
 

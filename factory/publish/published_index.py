@@ -1,4 +1,4 @@
-"""A published index as a reader sees it: by HTTP, or in a folder. Nothing that it states is trusted."""
+"""Published index as a reader sees it, untrusted: by HTTP, or in a folder."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Source(Protocol):
     """The files of an index, by their paths in it."""
 
     def read(self, path: str, limit: int) -> bytes | None:
-        """Return a file, None if there is none; raises PublishError if it can't be read or is larger."""
+        """Return a file, None if there is none; PublishError if unreadable or larger."""
 
     def pieces(self, path: str) -> Iterator[bytes]:
         """Yield a file's content."""

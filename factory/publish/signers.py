@@ -29,7 +29,7 @@ _FILES = ("key", "trust_config")
 
 
 def parse_signers(tables: object, folder: Path) -> tuple[TrustedSigner, ...]:
-    """Parse the tables `[[signers]]` of a settings file in `folder`, which their files are relative to.
+    """Parse the tables `[[signers]]`; their files are relative to `folder`.
 
     Raises:
         ValueError: a key is unknown or missing, or has an invalid value.

@@ -66,7 +66,7 @@ def root_pages(projects: Sequence[str]) -> dict[str, str]:
 
 
 def install_lines(url: str) -> list[str]:
-    """Return the install commands for the simple repository at `url`, with pip and with uv, for a shell."""
+    """Return the install commands of a simple repository, with pip and uv, for a shell."""
     return [f"pip install {pip_options(url)} NAME", f"uv pip install --default-index {shlex.quote(url)} NAME"]
 
 

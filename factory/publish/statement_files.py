@@ -33,7 +33,7 @@ def attested_keys(content: bytes, name: str, sha256: str) -> frozenset[str]:
 
 
 def copy_statements(wheel: Path, sha256: str, known: str | None, files: Path) -> str | None:
-    """Copy the statements beside a wheel into the folder `files`; return their sha256, None without any.
+    """Copy a wheel's statements into `files`; return their sha256, None without any.
 
     `known` is the sha256 of those that were published before, which stay if there are none beside the wheel. Statements
     about another file are not published.

@@ -1,4 +1,4 @@
-"""Verification of one wheel: findings on what its index and its signed statements prove about it."""
+"""Verification of a wheel: what its index and signed statements prove about it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BILL_SUFFIX = ".cdx.json"  # of the bill of materials beside a wheel
 
 
 class State(StrEnum):
-    """State of a claim: verified here; stated by a trusted signer; not proven; required, but missing; contradicted."""
+    """State of a claim; `missing` is what is required, `signed` what a trusted signer states."""
 
     PROVEN = "proven"
     SIGNED = "signed"
@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """The findings on a wheel; `records` are those of its builds, `signed` if a trusted signer states them."""
+    """Findings on a wheel; its build records are `signed` if a trusted signer states them."""
 
     wheel: Path
     sha256: str
@@ -66,7 +66,7 @@ class Verified:
 def verify_wheel(
     wheel: Path, index: PublishedIndex | None, signers: Sequence[TrustedSigner], texts: Mapping[str, bytes]
 ) -> Verified:
-    """Verify a wheel against an index, if there is one, and against the signed files there or beside it.
+    """Verify a wheel by an index, if there is one, and the signed files there or beside.
 
     `texts` are the local recipes and patches, by sha256.
 
@@ -184,7 +184,7 @@ def _bill(index: PublishedIndex, name: str, sha256: str, records: Sequence[Build
 
 
 def _read_bill(content: bytes) -> tuple[list[str], str]:
-    """Return the hashes of the file that a bill of materials is of, and its build's content key."""
+    """Return a bill of materials' hashes of its file, and the build's content key."""
     metadata = decode(content, dict[str, Any])["metadata"]
     hashes = [str(each["content"]) for each in metadata["component"]["hashes"]]
     keys = [str(each["value"]) for each in metadata["properties"] if each["name"] == f"{OURS}:build-record"]

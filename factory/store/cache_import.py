@@ -278,7 +278,7 @@ class _Unpacker:
 
 
 def _is_attestation(path: Path) -> bool:
-    """Report whether a file is the provenance, or has signed statements, of the wheel beside it."""
+    """Report whether a file is provenance or signed statements of the wheel beside it."""
     name, end, suffix = path.name.partition(".whl")
     return suffix in _ATTESTATIONS and path.with_name(f"{name}{end}").is_file()
 

@@ -1,4 +1,4 @@
-"""Exchange of a fleet: finished wheels, their records and logs, in a folder or bucket that all machines reach.
+"""Exchange of a fleet: wheels, records and logs in a common folder or bucket.
 
 It has the layout of a cache. A record is written last, so what has a record is complete. fsspec reads the addresses: a
 shared folder, `s3://`, and what else has a package for it.
@@ -27,7 +27,7 @@ from factory.util.scratch import own_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """Builds at an address, such as `/mnt/fleet` or `s3://bucket/fleet`, for the cache of this machine."""
+    """Builds at an address, such as `/mnt/fleet` or `s3://bucket/fleet`, for this cache."""
 
     url: str
     layout: Layout
@@ -89,7 +89,7 @@ class Exchange:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, str]]:
-        """Yield the file system and the folder in it; a failure to reach either becomes a StoreError."""
+        """Yield the file system and the folder in it; failures become a StoreError."""
         from fsspec.core import url_to_fs
 
         try:

@@ -21,7 +21,7 @@ def find_project() -> Path | None:
 
 
 def _is_project(folder: Path) -> bool:
-    """Tell whether it has recipes/, with a recipe or beside index/: other things are called recipes, too."""
+    """Tell whether it has recipes/ with a recipe or beside index/: not just the name."""
     recipes = folder / RECIPES_FOLDER
     return recipes.is_dir() and ((folder / INDEX_FOLDER).is_dir() or any(recipes.glob("*/recipe.toml")))
 

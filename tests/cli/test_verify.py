@@ -1,4 +1,4 @@
-"""`factory attest` and `factory verify`, with real keys, on indexes in folders and on loopback."""
+"""`factory attest` and `verify`, with real keys, on indexes in folders and on loopback."""
 
 from __future__ import annotations
 

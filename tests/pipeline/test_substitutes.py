@@ -1,4 +1,4 @@
-"""Substitutes from indexes on loopback, with real signatures, a real store, and servers that misbehave."""
+"""Substitutes from loopback, with real signatures, and servers that misbehave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form of provenance that a workflow signs: what sigstore and pypi-attestations make of our statements.
+"""Form of a workflow's provenance: what sigstore and pypi-attestations make of it.
 
 A workflow's identity exists only there. The signature here is a real one, with a certificate that nobody vouches for.
 """

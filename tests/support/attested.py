@@ -20,7 +20,7 @@ from tests.support.wheelmaker import BUILT, make_wheel
 
 
 def built(folder: Path, name: str = "demo", made: Path | None = None, **changes: object) -> Path:
-    """Put a wheel, by default one without extensions, and its record into the cache of `folder`; return its path."""
+    """Put a wheel and its record into the cache of `folder`; return the wheel's path."""
     made = made or make_wheel(folder / "wheels", name)
     store, fields = Store(folder / "cache/store"), {"name": name, "key": sha256_of(made), **changes}
     kept: BuildRecord = replace(record(), **fields)  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def key_of(folder: Path) -> Path:
 
 
 def indexed(folder: Path) -> Path:
-    """Attest the stored wheels of `folder`, and write a small index with them; return the index's folder."""
+    """Attest the stored wheels of `folder`, and write an index; return its folder."""
     store, out = Store(folder / "cache/store"), folder / "out"
     wheels = store.published_candidates()
     attest_with_key(attestable(wheels, store.records()), key_of(folder))

@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report, or write the page of recipes; in a workflow, add it to the run's summary."""
+    """Print the report, also into a workflow's summary, or write the page of recipes."""
     project = recipe_set(args)
     recipes = project.by_name
     store, ledger = Store(default_layout().store), Ledger(ledger_folder(args, args.output))

@@ -80,7 +80,7 @@ def _verify(args: argparse.Namespace, project: Path | None, signers: tuple[Trust
 
 
 def _audit(found: Verified, project: Path | None) -> Iterator[Finding]:
-    """Audit the wheel by its recipe's declarations if the project has it, else by those that a trusted signer states.
+    """Audit the wheel by its recipe's declarations, else by a trusted signer's.
 
     What a wheel declares of itself would allow anything.
     """
@@ -110,7 +110,7 @@ def _recorded(found: Verified) -> AuditOptions:
 
 
 def _options_of(record: BuildRecord, found: Verified, project: Path) -> AuditOptions | None:
-    """Return the audit options of the recipe that a record names, if the project has that very recipe."""
+    """Return the audit options of the very recipe that a record names, if it is here."""
     try:
         recipe = RecipeSet(project, SOURCE_KINDS).find(record.name)
     except RecipeError:

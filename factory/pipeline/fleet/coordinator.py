@@ -31,7 +31,7 @@ FAILURES: Mapping[int, type[FactoryError]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Workers of a scheduler, by a client of dask, and the exchange that they share with this machine."""
+    """Workers of a scheduler, by a client of dask, and the exchange that all share."""
 
     address: str
     client: Any
@@ -119,7 +119,7 @@ def lost(address: str) -> FactoryError:
 
 @contextmanager
 def connected(address: str, exchange: str, run: Run) -> Iterator[Fleet]:
-    """Yield the fleet of a scheduler such as tcp://10.0.0.1:8786; it may get its workers later.
+    """Yield the fleet of a scheduler, such as tcp://10.0.0.1:8786, with or without workers.
 
     Raises:
         PrerequisiteMissing: dask is not installed.

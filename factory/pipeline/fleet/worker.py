@@ -1,4 +1,4 @@
-"""Worker's side of a fleet: builds one recipe with the factory and project that are on its machine.
+"""Worker of a fleet: builds one recipe with its machine's factory and project.
 
 dask calls `build_order` in a worker, which was started in a project folder, with its own cache.
 """
@@ -28,7 +28,7 @@ GROUP = "fleet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A recipe to build for the last of `pythons`; builds for the others exist, and may serve it too.
+    """A recipe to build for the last of `pythons`; the others' builds may serve it.
 
     `needs` are the content keys of all builds that it uses, also indirectly. `options` are those of `factory build`.
     """
@@ -43,7 +43,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Result of a build on a machine: exit status, and of a failed one its output and the failure in the store."""
+    """Result of a build: machine, exit status, and of a failure its output and record."""
 
     machine: str
     status: int = 0

@@ -217,7 +217,7 @@ class _TestFile:
         return [each for each in self.tree.body if each in needed]
 
     def _registered(self, needed: Collection[ast.stmt]) -> list[ast.stmt]:
-        """Return functions that decorators register for needed classes and functions: `@compiles(Clause)`."""
+        """Return functions that decorators register for what is needed: `@compiles(Clause)`."""
         names = {each.name for each in needed if isinstance(each, ast.ClassDef | ast.FunctionDef)}
         return [each for each, decorators in self._decorated.items() if each not in needed and names & decorators]
 
