@@ -84,7 +84,7 @@ class IndexServer(TcpWSGIServer):
             ident=SOFTWARE,
             log_socket_errors=False,
         )
-        self._stopping = threading.Event()
+        self._stopping, self._woken = threading.Event(), threading.Event()
         self._connections: dict[int, dispatcher] = {}
         self.url = url_of(*bound.getsockname()[:2])
         described = (bound.family, bound.type, bound.proto, bound.getsockname())
@@ -95,15 +95,15 @@ class IndexServer(TcpWSGIServer):
         """Serve until `stop` is called from another thread."""
         while not self._stopping.is_set():
             self.asyncore.loop(timeout=1, use_poll=True, map=self._connections, count=1)
+        self._woken.wait()  # `stop` may still write to the pipe that is closed here
         self.task_dispatcher.shutdown()
         self.asyncore.close_all(self._connections)
 
     def stop(self) -> None:
-        """Let `serve` return.
-
-        Its own thread notes the end: once noted, it closes the pipe that wakes it.
-        """
-        self.trigger.pull_trigger(self._stopping.set)  # type: ignore[attr-defined] # the stubs take it for a number
+        """Let `serve` return."""
+        self._stopping.set()
+        self.trigger.pull_trigger()  # type: ignore[attr-defined] # the stubs take it for a number
+        self._woken.set()
 
     def handle_accept(self) -> None:
         """Accept the waiting connections, not one for each look at all of them."""

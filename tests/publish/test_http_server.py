@@ -8,12 +8,14 @@ from __future__ import annotations
 import select
 import shlex
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from waitress.trigger import trigger
 
 from factory.host.addresses import reachable_urls
 from factory.publish import http_server
@@ -51,6 +53,20 @@ def exchange(url: str, request: bytes) -> bytes:
 def test_response_names_the_server(url: str) -> None:
     for path in (b"/simple/", b"/nothing"):
         assert b"\r\nServer: factory-index\r\n" in exchange(url, REQUEST % path)
+
+
+def test_pipe_stays_open_while_a_stop_writes_to_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker may wake the server between the two steps of a stop."""
+    wake = vars(trigger)["_physical_pull"]
+
+    def wake_twice(pipe: trigger) -> None:
+        wake(pipe)
+        time.sleep(0.5)
+        wake(pipe)
+
+    with serve(root) as url:
+        assert exchange(url, REQUEST % b"/simple/").startswith(b"HTTP/1.1 200 ")
+        monkeypatch.setattr(trigger, "_physical_pull", wake_twice)
 
 
 @pytest.mark.parametrize(
