@@ -163,7 +163,7 @@ def open_index(where: str) -> Iterator[PublishedIndex]:
     """
     if not re.match("(?i)https?://", where):
         folder = Path(where)
-        folder = folder if (folder / "simple").is_dir() else folder.parent
+        folder = folder.parent if folder.name == "simple" and folder.is_dir() else folder
         if not (folder / "simple").is_dir():
             raise PublishError(f"{where}: not an index: it has no folder simple/", hint="name its folder or address")
         yield PublishedIndex(str(folder), _Folder(folder))
