@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from factory.cli.values import count, duration
+from factory.cli.values import count, duration, output_path
 from factory.cli.workflow_files import set_output
 from factory.host.ownership import owned_by_user
 from factory.model.build_plan import BuildPlan, PlannedGroup
@@ -33,7 +33,9 @@ def add_matrix_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print what is to be built as JSON, in groups for the jobs of a workflow, and set the output `waves`",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write these groups for factory build --plan FILE")
+    parser.add_argument(
+        "--output", type=output_path, metavar="FILE", help="write these groups for factory build --plan FILE"
+    )
     parser.add_argument(
         "--job-limit",
         type=duration,

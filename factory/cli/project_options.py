@@ -6,6 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+from factory.cli.values import folder_path
 from factory.util.project import INDEX_FOLDER, find_project, project_folder
 
 DEFAULT_OUTPUT = Path("dist/index")
@@ -34,7 +35,11 @@ def optional_project(args: argparse.Namespace) -> Path | None:
 def add_index_options(parser: argparse.ArgumentParser, more: str = "") -> None:
     """Declare the index that a command works on; `more` is added to the help of --ledger."""
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="folder of the index (default: %(default)s)"
+        "--output",
+        type=folder_path,
+        default=DEFAULT_OUTPUT,
+        metavar="DIR",
+        help="folder of the index (default: %(default)s)",
     )
     add_ledger_options(parser, more)
 
@@ -43,7 +48,7 @@ def add_ledger_options(parser: argparse.ArgumentParser, more: str = "") -> None:
     """Declare the ledger that `ledger_folder` returns; `more` is added to its help."""
     parser.add_argument(
         "--ledger",
-        type=Path,
+        type=folder_path,
         metavar="DIR",
         help=f"ledger of releases (default: {INDEX_FOLDER}/{LEDGER_FOLDER} of the project){more}",
     )

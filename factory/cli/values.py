@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from factory.errors import StoreError
@@ -31,6 +32,35 @@ def require_file(path: Path) -> None:
     """
     if not path.is_file():
         raise StoreError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}", hint="name an existing file")
+
+
+def folder_path(text: str) -> Path:
+    """Parse the path of a folder, which may be missing.
+
+    Raises:
+        argparse.ArgumentTypeError: it, or a folder above it, is a file.
+    """
+    return _writable(Path(text))
+
+
+def output_path(text: str) -> Path:
+    """Parse the path of a file to write.
+
+    Raises:
+        argparse.ArgumentTypeError: it is a folder, or a folder above it is a file.
+    """
+    path = Path(text)
+    if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it takes any path
+        raise argparse.ArgumentTypeError(f"{text}: is a folder: name a file")
+    _writable(path.parent)
+    return path
+
+
+def _writable(path: Path) -> Path:
+    for each in (path, *path.parents):
+        if os.path.exists(each) and not os.path.isdir(each):  # noqa: PTH110, PTH112 - as above
+            raise argparse.ArgumentTypeError(f"{each}: not a folder")
+    return path
 
 
 def count(text: str) -> int:

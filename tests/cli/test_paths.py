@@ -14,6 +14,7 @@ import pytest
 from factory.cli.commands import COMMANDS
 from factory.cli.main import main
 from factory.cli.parser import CommandParser, make_parser
+from factory.cli.values import folder_path, output_path
 from factory.errors import StoreError
 from tests.support.projects import make_project
 from tests.support.wheelmaker import make_wheel
@@ -77,6 +78,7 @@ PATHS = {
     "undecodable": "undecodable-\udcff",
 }
 # Options with a path that need a riscv64 root, or more than one path.
+PATH_TYPES = (Path, folder_path, output_path)
 OTHER = {"image --output", "lock --output", "plan --output"}
 
 
@@ -174,5 +176,5 @@ def _path_options(parser: argparse.ArgumentParser) -> Iterator[str]:
             for child in action.choices.values():
                 assert isinstance(child, CommandParser)
                 yield from _path_options(child)
-        elif action.type is Path and action.option_strings:
+        elif action.type in PATH_TYPES and action.option_strings:
             yield action.option_strings[-1]

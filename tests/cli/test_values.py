@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError, _SubParsersAction
 from pathlib import Path
 
 import pytest
 
 from factory.cli import main
-from factory.cli.values import count, duration
+from factory.cli.commands import COMMANDS
+from factory.cli.parser import make_parser
+from factory.cli.values import count, duration, folder_path, output_path
 from factory.errors import StoreError
 
 
@@ -39,3 +42,37 @@ def test_missing_wheel_is_no_finding_of_the_audit(tmp_path: Path, capsys: pytest
     for path, cause in ((tmp_path / "demo-1.0-py3-none-any.whl", "no such file"), (tmp_path, "is a folder")):
         assert main.main(["audit", str(path)]) == StoreError.exit_code
         assert f"factory: {path}: {cause}" in capsys.readouterr().err
+
+
+def test_folder_path_refuses_files(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("", "missing/below", "x" * 300):
+        assert folder_path(f"{tmp_path}/{path}") == tmp_path / path
+    for path in ("file", "file/below"):
+        with pytest.raises(ArgumentTypeError, match=r"/file: not a folder$"):
+            folder_path(f"{tmp_path}/{path}")
+
+
+def test_output_path_refuses_folders(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("file", "missing/below", "x" * 300):
+        assert output_path(f"{tmp_path}/{path}") == tmp_path / path
+    for path, cause in (("", "is a folder: name a file"), ("file/below", "/file: not a folder")):
+        with pytest.raises(ArgumentTypeError, match=f"{cause}$"):
+            output_path(f"{tmp_path}/{path}")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_output_refuses_the_wrong_kind(command: str, tmp_path: Path) -> None:
+    """A folder that is a file is refused before the work whose result it is to hold."""
+    (tmp_path / "pylock.toml").mkdir()
+    (tmp_path / "file").touch()
+    for action in make_parser([command])._actions:
+        if isinstance(action, _SubParsersAction):
+            (parser,) = (each for name, each in action.choices.items() if name == command)
+            for option in parser._actions:
+                if "--output" in option.option_strings:
+                    wrong = "file" if option.metavar == "DIR" else "pylock.toml"
+                    assert callable(option.type)
+                    with pytest.raises(ArgumentTypeError, match="a folder"):
+                        option.type(str(tmp_path / wrong))

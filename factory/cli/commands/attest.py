@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from factory.cli.values import folder_path, output_path
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
 from factory.publish.attest import Attestable, attest_with_key, attestable
@@ -28,11 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--identity", action="store_true", help="sign with the identity of this workflow, as provenance (PEP 740)"
     )
-    how.add_argument("--new-key", type=Path, metavar="FILE", help="sign nothing; make a private key, and FILE.pub")
+    how.add_argument(
+        "--new-key", type=output_path, metavar="FILE", help="sign nothing; make a private key, and FILE.pub"
+    )
     parser.add_argument(
         "--trust-config", type=Path, metavar="FILE", help="with --identity: file of another instance of sigstore"
     )
-    parser.add_argument("--ledger", type=Path, metavar="DIR", help="leave out the wheels that this ledger has")
+    parser.add_argument("--ledger", type=folder_path, metavar="DIR", help="leave out the wheels that this ledger has")
     parser.add_argument("--json", action="store_true", help="print the files as JSON")
     parser.set_defaults(refuse=parser.error)
 

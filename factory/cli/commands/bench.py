@@ -11,6 +11,7 @@ from factory.bench.plots import require_plots, write_svg
 from factory.bench.results import Results
 from factory.cli.commands import bench_instructions, bench_kernels, bench_qemu, bench_tokens
 from factory.cli.console import print_table
+from factory.cli.values import output_path
 from factory.host.ownership import owned_by_user
 from factory.util.jsonio import dumps
 
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         child = benchmarks.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:] + ".")
         benchmark.configure(child)
         child.add_argument("--json", action="store_true", help="print the values as JSON")
-        child.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw the values as a chart")
+        child.add_argument("--plot", type=output_path, metavar="FILE.svg", help="also draw the values as a chart")
         child.set_defaults(measure=benchmark.measure)
 
 

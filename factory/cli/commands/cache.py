@@ -11,6 +11,7 @@ from pathlib import Path
 
 from factory.cli.console import Reporter, print_table
 from factory.cli.failures import as_object
+from factory.cli.values import output_path
 from factory.errors import CommandFailed
 from factory.host.ownership import owned_by_user
 from factory.store.cache_areas import AREAS, ON_REQUEST, RESULTS
@@ -28,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their options."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     export = _add(actions, "export", _export, "write builds in progress, the store and caches to one file")
-    export.add_argument("file", type=Path, metavar="FILE", help="file to write, as in factory-cache.tar.zst")
+    export.add_argument("file", type=output_path, metavar="FILE", help="file to write, as in factory-cache.tar.zst")
     export.add_argument("--layers", action="store_true", help="include root filesystems")
     export.add_argument("--downloads", action="store_true", help="include downloaded sources and models")
     export.add_argument("--new", action="store_true", help="only what was added or changed since the last import")

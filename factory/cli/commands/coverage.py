@@ -8,6 +8,7 @@ from pathlib import Path
 
 from factory.cli.console import Reporter, print_table
 from factory.cli.project_options import LEDGER_FOLDER, add_project_option, optional_project
+from factory.cli.values import folder_path
 from factory.errors import PublishError
 from factory.model.target import PYTHONS
 from factory.publish.ledger import Ledger
@@ -39,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print every package of every stack as JSON")
     parser.add_argument(
         "--index",
-        type=Path,
+        type=folder_path,
         metavar="DIR",
         help=f"folder of stacks/, the ledger and coverage.json (default: {INDEX_FOLDER} of the project)",
     )

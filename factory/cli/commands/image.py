@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from factory.cli.options import add_mode_options, make_run
+from factory.cli.values import output_path
 from factory.host.docker_engine import connect, engine_errors
 from factory.host.ownership import owned_by_user
 from factory.model.target import PYTHONS
@@ -26,7 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tag", metavar="NAME", help="name of the image (default: named by its content)")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write an archive for `docker load` instead of loading the image"
+        "--output",
+        type=output_path,
+        metavar="FILE",
+        help="write an archive for `docker load` instead of loading the image",
     )
 
 

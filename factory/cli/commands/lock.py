@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from factory.cli.options import add_python_option
 from factory.cli.project_options import DEFAULT_OUTPUT, add_ledger_options, ledger_folder, pages_hint
+from factory.cli.values import output_path
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
 from factory.publish.ledger import Ledger
@@ -137,6 +138,6 @@ def _requirement(text: str) -> str:
 
 
 def _lock_file(text: str) -> Path:
-    if not is_valid_pylock_path(path := Path(text)):
+    if not is_valid_pylock_path(path := output_path(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not pylock.toml or pylock.NAME.toml (PEP 751)")
     return path

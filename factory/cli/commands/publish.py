@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from factory.cli.commands.index import configure_publishing, publish_and_show, read_projects
+from factory.cli.values import folder_path
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.artifacts import StoredWheel
@@ -30,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument(
         "--write-metadata",
-        type=Path,
+        type=folder_path,
         metavar="DIR",
         help="publish nothing; write FILE.metadata of each wheel into this folder, to upload beside it",
     )

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from factory.cli.console import print_table
 from factory.cli.options import DEFAULT_MODE, add_environment_option, add_keep_option, make_run
 from factory.cli.summary_table import markdown
-from factory.cli.values import count
+from factory.cli.values import count, folder_path
 from factory.cli.workflow_files import add_summary
 from factory.errors import FactoryError, NotReproducible, RebuildImpossible, StoreError
 from factory.host.ownership import owned_by_user
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--verify", action="store_true", help="fail if the bytes differ from the recorded wheel")
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="output folder (default: %(default)s)"
+        "--output", type=folder_path, default=DEFAULT_OUTPUT, metavar="DIR", help="output folder (default: %(default)s)"
     )
     add_environment_option(parser)
     add_keep_option(parser)

@@ -16,6 +16,7 @@ from factory.cli.options import recipe_set
 from factory.cli.packages_page import measure, render_packages, summarize
 from factory.cli.project_options import add_index_options, ledger_folder
 from factory.cli.status_report import Status, render_status
+from factory.cli.values import output_path
 from factory.cli.workflow_files import add_summary
 from factory.model.record import BuildFailure
 from factory.publish.build_facts import BuildFact, builds_of, fact_of, failing
@@ -39,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_index_options(parser)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.add_argument(
-        "--packages", type=Path, metavar="FILE", help="write a page of all recipes instead: docs/packages.md"
+        "--packages", type=output_path, metavar="FILE", help="write a page of all recipes instead: docs/packages.md"
     )
 
 
