@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,8 +132,14 @@ def test_index_notes_what_it_does_not_publish(
     ours.build("demo")
     monkeypatch.setenv("FACTORY_CACHE", str(ours.folder.parent / "cache"))
     out = ours.folder / "out"
-    assert main(["index", "--project", str(ours.folder), "--output", str(out)]) == 0
-    notes = capsys.readouterr().err
+    (ours.folder / "recipes/draft").mkdir()
+    (ours.folder / "recipes/draft/recipe.toml").write_text("[package\n")
+    assert main(["index", "--project", str(ours.folder), "--output", str(out), "--json"]) == 0
+    shown = capsys.readouterr()
+    notes = shown.err
+    assert "factory: recipe left out: " in notes
+    lines = [line for line in notes.splitlines() if line.startswith("factory: ")]
+    assert [f"factory: {note}" for note in json.loads(shown.out)["notes"]] == lines
     assert "factory: not published, since no recipe here makes them: further\n" in notes
     assert "another version of the recipe or of its patches made them: demo 2.0\n" in notes
     assert [path.name for path in (out / "files").glob("*.whl")] == ["demo-1.0-py3-none-any.whl"]

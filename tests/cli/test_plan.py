@@ -46,6 +46,17 @@ def test_plan_json_has_needs_and_reasons(project: Path, capsys: pytest.CaptureFi
     assert (asks["build_needs"], asks["wheel"]) == (["vectors-c"], "")
 
 
+def test_plan_json_has_recipes_without_a_readable_source(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = project.parent / "packages/torn"
+    source.mkdir(parents=True)
+    (source / "pyproject.toml").write_text("[broken")
+    add_recipe(project, "torn", more="", smoke="import torn\n", packages=source.parent)
+    assert plan.run(parse_arguments(["plan", "--all", "--json"])) == 0
+    refused = json.loads(capsys.readouterr().out)[-1]
+    assert (refused["name"], refused["key"]) == ("torn", "")
+    assert refused["problem"]
+
+
 def test_plan_explain_names_options_and_lines(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan.run(parse_arguments(["plan", "asks", "--explain", "--python", "3.14", "--json"])) == 0
     (values,) = json.loads(capsys.readouterr().out).values()
@@ -111,7 +122,7 @@ def test_matrix_of_plan_is_one_output(
     assert first == [{"group": "1-1", "title": "vectors-c, asks", "minutes": 5}]
     assert others == [[]] * 5
     assert cost_line(load(project / "plan.json", BuildPlan)).startswith(
-        "1 groups in 1 waves: about 10 minutes of machines"
+        "1 group in 1 wave: about 10 minutes of machines"
     )
     (line,) = (project / "outputs").read_text().splitlines()
     assert json.loads(line.removeprefix("waves=")) == [first, *others]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from factory.cli.console import Reporter, print_table
 from factory.cli.failures import as_object
+from factory.cli.notes import Notes, print_note
 from factory.cli.own_wheels import OwnRecipes, own_wheels
-from factory.cli.printable import printable
 from factory.cli.project_options import add_index_options, ledger_folder
 from factory.errors import IndexDiffers, PublishError
 from factory.host.ownership import owned_by_user
@@ -108,43 +107,41 @@ def run(args: argparse.Namespace) -> int:
         _print({"changed": changed}, [f"{changed} files new or changed in {args.output}"], as_json=args.json)
         return 0
     layout = default_layout()
-    projects = read_projects(args)
-    chosen, offered = select(read_wheels(args, projects), args.names, projects)
-    return publish_and_show(chosen, projects, args, layout, offered)
+    notes = Notes()
+    projects = read_projects(args, notes)
+    chosen, offered = select(read_wheels(args, projects, notes), args.names, projects)
+    return publish_and_show(chosen, projects, args, layout, notes, offered)
 
 
-def read_projects(args: argparse.Namespace) -> Sequence[RecipeProject]:
+def read_projects(args: argparse.Namespace, notes: Notes) -> Sequence[RecipeProject]:
     """Return the projects of the project folder's recipes.
 
-    A note is printed on recipes that cannot be read.
+    A note is added on recipes that cannot be read.
 
     Raises:
         RecipeError: there is no project folder.
     """
     projects, problems = recipe_projects(project_folder(args.project) / RECIPES_FOLDER)
     for problem in problems:
-        _note(f"recipe left out: {problem}")
+        notes.add(f"recipe left out: {problem}")
     return projects
 
 
-def read_wheels(args: argparse.Namespace, projects: Sequence[RecipeProject]) -> Sequence[StoredWheel]:
+def read_wheels(args: argparse.Namespace, projects: Sequence[RecipeProject], notes: Notes) -> Sequence[StoredWheel]:
     """Return the stored wheels that this project's recipes make.
 
-    A note is printed on others: other projects use the same store.
+    A note is added on others: other projects use the same store.
     """
     recipes = OwnRecipes(projects, project_folder(args.project) / PATCHES_FOLDER)
     ledger = Ledger(ledger_folder(args, args.output))
     own, others = own_wheels(Store(default_layout().store), recipes, ledger)
     ours = {each.project for each in projects}
     if unknown := sorted({each.project for each in others} - ours):
-        _note(f"not published, since no recipe here makes them: {', '.join(unknown)}")
+        notes.add(f"not published, since no recipe here makes them: {', '.join(unknown)}")
     if changed := sorted({" ".join(each.path.name.split("-")[:2]) for each in others if each.project in ours}):
-        _note(f"not published, since another version of the recipe or of its patches made them: {', '.join(changed)}")
+        made = "another version of the recipe or of its patches made them"
+        notes.add(f"not published, since {made}: {', '.join(changed)}")
     return own
-
-
-def _note(text: str) -> None:
-    print(printable(f"factory: {text}"), file=sys.stderr)
 
 
 def _refuse_idle_options(args: argparse.Namespace) -> None:
@@ -196,6 +193,7 @@ def publish_and_show(
     projects: Sequence[RecipeProject],
     args: argparse.Namespace,
     layout: Layout,
+    notes: Notes,
     offered: Sequence[StoredWheel] = (),
     *,
     bases: Mapping[str, str] = NO_BASES,
@@ -245,10 +243,12 @@ def publish_and_show(
         finally:  # published wheels are on the pages even if their reports fail
             write_site(ledger, args.output, force=args.force)
     publication = replace(publication, refused=(*refused, *publication.refused))
-    for note in (*publication.notes, *publication.refused):
-        _note(str(note))
+    for note in publication.notes:
+        notes.add(note)
+    for error in publication.refused:
+        print_note(str(error))
     if args.json:
-        print(as_json(publication))
+        print(as_json(publication, notes.texts))
     else:
         _show(publication, args.output)
     return PublishError.exit_code if publication.refused else 0
@@ -366,8 +366,8 @@ def _show(publication: Publication, output: Path) -> None:
     print(*install_lines((output / "simple").absolute().as_uri()), sep="\n")
 
 
-def as_json(publication: Publication) -> str:
-    """Return every release of the index as JSON, with the refusals."""
+def as_json(publication: Publication, notes: Sequence[str]) -> str:
+    """Return every release of the index as JSON, with the refusals and the command's notes."""
     added = {release.filename for release in publication.added}
     files = [
         {
@@ -380,7 +380,7 @@ def as_json(publication: Publication) -> str:
         for release in publication.releases
     ]
     refused = [as_object(error) for error in publication.refused]
-    return json.dumps({"files": files, "refused": refused, "notes": publication.notes}, indent=2)
+    return json.dumps({"files": files, "refused": refused, "notes": notes}, indent=2)
 
 
 def _origin(release: Release) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from factory.cli.commands.index import read_projects
+from factory.cli.notes import Notes, print_note
 from factory.cli.printable import printable
 from factory.cli.project_options import add_project_option
 from factory.cli.repository import add_repository_options, open_repository, take_token
@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     from factory.publish.failure_issues import update_issues
 
     token, store = take_token(), Store(default_layout().store)
-    ours = {each.recipe for each in read_projects(args)}
+    ours = {each.recipe for each in read_projects(args, Notes())}
     planned = load(args.plan, BuildPlan).refused if args.plan else ()
     failures = {(each.name, each.python): each for each in (*store.failures(), *planned)}
     failing = [each for each in failures.values() if canonicalize_name(each.name) in ours]
     built = {record.name for record in store.records()} - {each.name for each in failing}
     refused = update_issues(failing, built, open_repository(args, token), lambda line: print(printable(line)))
     for error in refused:
-        print(printable(f"factory: {error}"), file=sys.stderr)
+        print_note(str(error))
     return PublishError.exit_code if refused else 0

@@ -20,6 +20,7 @@ from factory.cli.options import (
     wanted_pythons,
 )
 from factory.model.job import Job
+from factory.model.record import BuildFailure
 from factory.pipeline.estimates import estimate_line, estimates
 from factory.pipeline.explain import DEFAULT, Explanation, Value
 from factory.pipeline.metadata import describe
@@ -66,13 +67,19 @@ def run(args: argparse.Namespace) -> int:
     if names:
         pythons, recipes = wanted_pythons(args), chosen.recipes.by_name
         jobs: Sequence[Job] = plan(names, pythons, recipes, lambda each: describe(each, chosen), toolchains)
+        refused: Sequence[BuildFailure] = ()
     else:
-        jobs = _selection(names, chosen, args).jobs
+        found = _selection(names, chosen, args)
+        jobs, refused = found.jobs, found.refused
     if args.explain:
         named = {chosen.recipes.find(name).name for name in names or [job.recipe.name for job in jobs]}
         _print_values([job for job in jobs if job.recipe.name in named], chosen, args)
     else:
-        _print_jobs(forecast(chosen).outlooks(jobs), chosen, as_json=args.json)
+        outlooks = forecast(chosen).outlooks(jobs)
+        if args.json:
+            print(json.dumps([*map(_as_json, outlooks), *map(_refused_as_json, refused)], indent=1))
+        else:
+            _print_jobs(outlooks, chosen)
     return 0
 
 
@@ -90,10 +97,7 @@ def _selection(names: Sequence[str], run: Run, args: argparse.Namespace) -> Sele
     return found
 
 
-def _print_jobs(found: Sequence[Outlook], run: Run, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([_as_json(each) for each in found], indent=1))
-        return
+def _print_jobs(found: Sequence[Outlook], run: Run) -> None:
     rows = [
         (
             each.job.label,
@@ -122,7 +126,15 @@ def _as_json(outlook: Outlook) -> dict[str, object]:
         "key": outlook.key,
         "wheel": outlook.record.wheel if outlook.record else "",
         "reasons": outlook.reasons,
+        "problem": "",
     }
+
+
+def _refused_as_json(failure: BuildFailure) -> dict[str, object]:
+    """Return a recipe that cannot be planned as a job with a problem, and without a key."""
+    names = {"name": failure.name, "version": failure.version, "python": failure.python, "toolchain": ""}
+    needs: dict[str, object] = {"build_needs": [], "run_needs": []}
+    return {**names, **needs, "key": "", "wheel": "", "reasons": [], "problem": failure.message}
 
 
 def _print_values(jobs: Sequence[Job], run: Run, args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from factory.cli.commands.index import configure_publishing, publish_and_show, read_projects
+from factory.cli.notes import Notes
 from factory.cli.values import folder_path
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     candidates = [find_candidate(path, store) for path in args.wheels]
     if args.write_metadata is None:
         bases = {each.path.name: args.url for each in candidates if args.url}
-        return publish_and_show(candidates, read_projects(args), args, layout, bases=bases)
+        notes = Notes()
+        return publish_and_show(candidates, read_projects(args, notes), args, layout, notes, bases=bases)
     with owned_by_user(args.write_metadata):
         written = [str(write_metadata(each.path, args.write_metadata)) for each in candidates]
     print(json.dumps(written, indent=1) if args.json else "\n".join(written))

@@ -6,6 +6,7 @@ import argparse
 
 from factory.cli.commands.index import configure_publishing, publish_and_show, read_projects, read_wheels
 from factory.cli.console import Reporter
+from factory.cli.notes import Notes
 from factory.cli.project_options import ledger_folder
 from factory.cli.repository import add_repository_options, open_repository, take_token
 from factory.publish.ledger import Ledger
@@ -27,8 +28,9 @@ def run(args: argparse.Namespace) -> int:
     from factory.publish.release_files import upload_wheels
 
     token, layout = take_token(), default_layout()
-    projects = read_projects(args)
-    candidates = read_wheels(args, projects)
+    notes = Notes()
+    projects = read_projects(args, notes)
+    candidates = read_wheels(args, projects, notes)
     ledger = Ledger(ledger_folder(args, args.output))
     new = [each for each in candidates if ledger.find(each.path.name) is None]
     uploads = upload_wheels(new, open_repository(args, token))
@@ -37,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         projects,
         args,
         layout,
+        notes,
         bases=uploads.bases,
         refused=tuple(uploads.refused.values()),
     )
