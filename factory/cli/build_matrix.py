@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from factory.cli.values import count, duration, output_path
 from factory.cli.workflow_files import set_output
@@ -17,6 +16,7 @@ from factory.pipeline.run import Run
 from factory.pipeline.selection import Selection
 from factory.pipeline.waves import MAX_GROUPS, START_SECONDS, Limits
 from factory.util.jsonio import save
+from factory.util.quantities import quantity
 
 # GitHub ends a job after 6 hours; the rest is for the cache and the results.
 JOB_LIMIT = "5h"
@@ -73,8 +73,8 @@ def cost_line(found: BuildPlan) -> str:
     machines = sum(group.minutes + start for group in found.groups)
     whole = sum(max(group.minutes for group in wave) + start for wave in found.waves)
     return (
-        f"{len(found.groups)} groups in {len(found.waves)} waves: about {machines:.0f} minutes of machines, "
-        f"{whole:.0f} from start to end"
+        f"{quantity(len(found.groups), 'group')} in {quantity(len(found.waves), 'wave')}: about "
+        f"{quantity(round(machines), 'minute')} of machines, {whole:.0f} from start to end"
     )
 
 

@@ -15,6 +15,7 @@ from factory.publish.build_facts import BuildFact, newest
 from factory.recipes.loader import RECIPE_FILE
 from factory.site.filters import duration, size
 from factory.stages.sources.patches import select
+from factory.util.quantities import quantity
 
 HEADINGS = ("recipe", "version", "lines", "patches", "build time", "processor time", "size", "Python", "checked on")
 # Columns that the recipes alone decide.
@@ -69,7 +70,7 @@ def summarize(sizes: Sequence[RecipeSize]) -> str:
     if not sizes:
         return "There is no recipe."
     lines = [each.lines for each in sizes]
-    return f"{len(sizes)} recipes have {mean(lines):.1f} lines on average; the median is {median(lines):g}."
+    return f"{quantity(len(sizes), 'recipe')}: {mean(lines):.1f} lines on average; the median is {median(lines):g}."
 
 
 def _build(recipe: RecipeSize, facts: Sequence[BuildFact]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from factory.model.record import BuildFailure
 from factory.publish.build_facts import BuildFact, counted, growths, newest, slowest
 from factory.site.coverage_table import StackTable
 from factory.site.filters import day, duration, size
+from factory.util.quantities import quantity
 
 SLOWEST, GROWTHS, VERSIONS = 10, 20, 4
 UNKNOWN = "not recorded"
@@ -53,7 +54,7 @@ def _summary(status: Status) -> str:
     ours = [canonicalize_name(recipe.name) for recipe in status.recipes]
     number = sum(name in built for name in ours)
     failing = len({failure.name for failure in status.failures})
-    return f"{len(ours)} recipes: {number} built, {len(ours) - number} not built; {failing} failing."
+    return f"{quantity(len(ours), 'recipe')}: {number} built, {len(ours) - number} not built; {failing} failing."
 
 
 def _failing(status: Status) -> str:

@@ -11,6 +11,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import Segment
 
 from factory.elf.bounds import HIGHEST, MalformedElf, bounded
+from factory.util.quantities import quantity
 
 SHF_ALLOC, SHF_EXECINSTR = 2, 4
 PF_X = 1
@@ -103,7 +104,9 @@ def _whole_segments(elf: ELFFile) -> Iterator[Described]:
 def _checked(ranges: Sequence[Described], data: bytes) -> Iterator[CodeRange]:
     for _, begin, end, _, _ in ranges:
         if end > len(data):
-            raise MalformedElf(f"{end - begin} bytes of code at offset {begin} are beyond the end of the file")
+            raise MalformedElf(
+                f"code at offset {begin} ends beyond the end of the file: {quantity(end - begin, 'byte')}"
+            )
     if sum(end - begin for _, begin, end, _, _ in ranges) > len(data):
         raise MalformedElf("its executable sections overlap")
     for name, begin, end, claim, address in ranges:

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.response import BaseHTTPResponse
 
 from factory.util import cancellation
+from factory.util.quantities import quantity
 
 T = TypeVar("T")
 
@@ -139,5 +140,5 @@ class _Rate:
         if self._seconds < RATE_SECONDS:
             return
         if size and self._bytes < LEAST_BYTES_PER_SECOND * self._seconds:
-            raise TransferLimit(f"the server sent {self._bytes} bytes in {self._seconds:.0f} s")
+            raise TransferLimit(f"the server sent {quantity(self._bytes, 'byte')} in {self._seconds:.0f} s")
         self._seconds, self._bytes = 0.0, 0

@@ -11,6 +11,7 @@ from factory.model.job import Job
 from factory.model.record import BuildRecord
 from factory.model.target import HYBRID_MODE
 from factory.util.durations import parse_duration, show_duration
+from factory.util.quantities import quantity
 
 # Packages that are named in the line; the rest are counted.
 NAMED = 5
@@ -68,7 +69,7 @@ def estimate_line(found: Sequence[Estimate], processors: int) -> str:
     parts += [f"{len(longest) - NAMED} more"] if len(longest) > NAMED else []
     unknown = len(found) - len(known)
     parts += [f"{unknown} of unknown duration"] if unknown else []
-    on = f"{processors} processor{'s' if processors > 1 else ''}"
+    on = f"{quantity(processors, 'processor')}"
     return f"to build: about {_about(total)} on {on} where nothing else runs ({', '.join(parts)})"
 
 

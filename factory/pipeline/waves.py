@@ -17,6 +17,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from factory.errors import RecipeError
+from factory.util.quantities import quantity
 
 K = TypeVar("K", bound=Hashable)
 
@@ -86,7 +87,7 @@ def make_waves(nodes: Sequence[Node[K]], limits: Limits) -> list[Wave[K]]:
             return waves
         if least > sum(node.seconds for node in nodes):
             raise RecipeError(
-                f"plan: {sum(map(len, waves))} groups, but at most {limits.groups} are allowed",
+                f"plan: {quantity(sum(map(len, waves)), 'group')}, but at most {limits.groups} are allowed",
                 hint="name fewer recipes, or raise the limits",
             )
     raise AssertionError

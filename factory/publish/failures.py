@@ -18,6 +18,7 @@ from factory.publish.reports import ledger_files, read_ledger_file
 from factory.publish.safe_text import sanitize
 from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import dumps
+from factory.util.quantities import quantity
 
 FAILURES, LOG = "failures", ".log"
 LOG_CHARACTERS = 200_000  # of the end of a log, which has the failure: the ledger is kept in git
@@ -78,7 +79,7 @@ def _end_of(text: str) -> str:
     if len(text) <= LOG_CHARACTERS:
         return text
     end = text[-LOG_CHARACTERS:].partition("\n")[2]
-    return f"[{len(text) - len(end):,} characters are left out here]\n{end}"
+    return f"[{quantity(len(text) - len(end), 'character')} left out here]\n{end}"
 
 
 def _failure_path(ledger: Path, failure: BuildFailure) -> Path:

@@ -24,6 +24,7 @@ from factory.publish.wheel_filename import parse_filename
 from factory.publish.wheel_metadata import read_metadata
 from factory.util.atomic_files import is_file, sha256_of
 from factory.util.jsonio import DAMAGED, decode
+from factory.util.quantities import quantity
 
 BILL_SUFFIX = ".cdx.json"  # of the bill of materials beside a wheel
 
@@ -212,7 +213,8 @@ def _recorded(
     yield say("record", f"content key {made.wheel_of or made.key}, built {made.finished}, {made.mode} mode")
     if canonicalize_version(made.version) not in map(canonicalize_version, (version, version.partition("+")[0])):
         yield _contradicted("record", f"of version {made.version}, but the wheel has {version}")
-    lock = f"{len(made.environment)} packages of the distribution, {len(made.requirements)} build requirements"
+    lock = f"{quantity(len(made.environment), 'package')} of the distribution, "
+    lock += quantity(len(made.requirements), "build requirement")
     yield say("environment", f"{lock}; key {made.environment_key}")
     origins = (origin.urls[0] for origin in made.sources if origin.urls)
     yield say("source", " ".join((f"sha256 {made.source_sha256}", *origins)))

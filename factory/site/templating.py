@@ -14,6 +14,7 @@ from factory.model.target import PROFILES, PYTHONS, Target
 from factory.publish.simple_api import quote_path
 from factory.site import filters
 from factory.site.config import Settings
+from factory.util.quantities import quantity
 from factory.util.wheel_tags import riscv64_platforms
 
 PARTS = ("Packages", "Boards", "Coverage", "Builds")
@@ -36,6 +37,7 @@ def _environment() -> jinja2.Environment:
         "day": filters.day,
         "joined": ", ".join,
         "path_quoted": quote_path,
+        "quantity": quantity,
         "shell": shlex.quote,
         "since": filters.since,
     }

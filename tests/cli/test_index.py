@@ -46,7 +46,7 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_there_is_and_the_lines_to_paste_are_printed(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_index("--output", str(output), "--ledger", str(output.parent / "ledger")) == 0
     shown = capsys.readouterr().out
-    assert f"1 files, 0 new or changed, in {output}" in shown
+    assert f"1 file, 0 new or changed, in {output}" in shown
     assert f"pip install --index-url {(output / 'simple').as_uri()} NAME" in shown
 
 

@@ -81,7 +81,7 @@ def test_only_what_is_new_is_listed(tmp_path: Path, publish: Publish) -> None:
     one, two = built(tmp_path, "one"), built(tmp_path, "two")
     shown = [publish(wheel)[1] for wheel in (one, two, two)]
     assert [(one.name in text, two.name in text) for text in shown] == [(True, False), (False, True), (False, False)]
-    for text, counts in zip(shown, ("1 files, 1 new", "2 files, 1 new", "2 files, 0 new"), strict=True):
+    for text, counts in zip(shown, ("1 file, 1 new", "2 files, 1 new", "2 files, 0 new"), strict=True):
         assert f"{counts} or changed, in {tmp_path / 'out'}" in text
 
 

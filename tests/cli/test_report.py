@@ -103,7 +103,7 @@ def test_report_as_json_has_the_same_facts(project: Path, capsys: pytest.Capture
 def test_page_of_packages_keeps_builds_of_the_same_version(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = project / "packages.md"
     add_build(project, "2026-01-01T00:00:00+00:00", b"x" * 1000, WHEEL.replace("1.0", "1.0.0"))
-    assert "3 recipes have 6.0 lines on average" in report(capsys, "--packages", str(page))
+    assert "3 recipes: 6.0 lines on average" in report(capsys, "--packages", str(page))
     built = "| spam | 1.0 | 6 | 0 | 0.0 s | not recorded | 1.0 kB | 3.13 | rv64gc |"
     assert built in page.read_text()
     assert "| eggs | 1.0 | 6 | 0 | not built |" in page.read_text()

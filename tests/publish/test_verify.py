@@ -94,7 +94,7 @@ def test_what_no_commit_has_is_not_said_to_be_known(index: Index, capsys: pytest
     index.commit()
     (index.output.parent / "later").rename(index.entry)
     assert index.verify() == 0
-    assert f"1 entries are not committed yet: commit {index.ledger}" in capsys.readouterr().out
+    assert f"not committed yet: 1 entry: commit {index.ledger}" in capsys.readouterr().out
 
 
 def test_changed_files_are_restored_with_force(index: Index) -> None:
@@ -181,9 +181,9 @@ def test_files_elsewhere_are_looked_at_where_that_is_asked_for(
     Ledger(index.ledger).add(linked)
     write_site(Ledger(index.ledger), index.output)
     assert index.verify() == 0
-    assert "1 linked files not verified: add --check-links" in capsys.readouterr().out
+    assert "1 linked file: not verified: add --check-links" in capsys.readouterr().out
     assert index.verify("--check-links") == 0
-    assert "1 linked files match the ledger" in capsys.readouterr().out
+    assert "1 linked file: compared with the ledger" in capsys.readouterr().out
     (upstream.folder / "out/files" / f"{wheel.name}.metadata").unlink()
     assert index.verify() == 0
     assert index.verify("--check-links") == IndexDiffers.exit_code

@@ -171,7 +171,7 @@ def test_requirements_file_is_reported_and_nothing_written(
         ["alpha", "2.0", "riscv64 on PyPI"],
         ["plain-text", "2.0", "pure Python"],
     ]
-    assert rest.startswith("2 of 3 packages install without a compiler\nPython 3.14: no compatible versions:\n")
+    assert rest.startswith("no compiler is needed for 2 of 3 packages\nPython 3.14: no compatible versions:\n")
     assert not (index / "coverage.json").exists()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from factory.errors import FactoryError
+from factory.util.quantities import quantity
 from factory.util.repetition import repeated
 
 # QEMU's bits of the items (include/qemu/log.h); LOG_TRACE is set beside any other where QEMU was built with traces.
@@ -75,7 +76,8 @@ def switch(pid: int) -> None:
         found = [(at, value) for at, value in _numbers(pid, descriptor) if value & ~LOG_TRACE in (CLOSED, OPENED)]
         if len(found) != COPIES:
             raise FactoryError(
-                f"QEMU process {pid}: cannot open a window in its log: {len(found)} numbers are like its log items",
+                f"QEMU process {pid}: cannot open a window in its log: "
+                f"{quantity(len(found), 'number')} like its log items",
                 hint="another version of QEMU keeps them elsewhere: see factory/bench/instructions/log_window.py",
             )
         for at, value in found:

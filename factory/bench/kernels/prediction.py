@@ -23,6 +23,7 @@ from factory.stages.environments.debian.native_tools import trim
 from factory.stages.environments.layers import LayerStore
 from factory.util.log import LogSink
 from factory.util.process import run
+from factory.util.quantities import quantity
 
 # Counts up when the layer changes without its package list.
 STEPS = 1
@@ -70,7 +71,9 @@ class Predictor:
         options = ["-mtriple=riscv64", f"-mcpu={processor}", f"-iterations={ITERATIONS}", "-json", *UNMODELED]
         regions = json.loads(self._output("llvm-mca", [*self.analyzer, *options, str(source)]))["CodeRegions"]
         if len(regions) != len(blocks):
-            raise FactoryError(f"llvm-mca: cannot predict cycles: {len(regions)} of {len(blocks)} blocks analyzed")
+            raise FactoryError(
+                f"llvm-mca: cannot predict cycles: analyzed {len(regions)} of {quantity(len(blocks), 'block')}"
+            )
         totals: list[int] = [region["SummaryView"]["TotalCycles"] for region in regions]
         return sum(block.runs * total for block, total in zip(blocks, totals, strict=True)) / ITERATIONS
 

@@ -34,6 +34,7 @@ from factory.store.store import Store
 from factory.util import cancellation
 from factory.util.jsonio import dumps, load
 from factory.util.project import INDEX_FOLDER, project_folder
+from factory.util.quantities import quantity
 
 if TYPE_CHECKING:  # requests takes half a second
     from factory.pipeline.substitutes import Substitutes
@@ -127,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_wheels(records, chosen.store)
         wheels = len({record.wheel_sha256 for record in records})
-        chosen.reporter.line(f"{wheels} wheels in {time.monotonic() - started:.1f} s")
+        chosen.reporter.line(f"{quantity(wheels, 'wheel')} in {time.monotonic() - started:.1f} s")
     return 0
 
 

@@ -19,6 +19,7 @@ from factory.store.cache_export import export_cache
 from factory.store.cache_import import exported_files, import_cache, imported_at
 from factory.store.prune import compiler_statistics, in_progress, prune, usage
 from factory.util.paths import Layout, default_layout
+from factory.util.quantities import quantity
 
 # Root filesystems and the files built in them belong to root.
 NEEDS_ROOT = True
@@ -85,7 +86,7 @@ def _export(args: argparse.Namespace) -> None:
         since = imported_at(default_layout()) if args.new else 0
         items = export_cache(default_layout(), args.file, areas, reporter.line, since=since)
     size = args.file.stat().st_size
-    reporter.line(f"{args.file}: {items} items, {size / 1e6:.1f} MB, in {time.monotonic() - started:.1f} s")
+    reporter.line(f"{args.file}: {quantity(items, 'item')}, {size / 1e6:.1f} MB, in {time.monotonic() - started:.1f} s")
     if args.json:
         print(json.dumps({"file": str(args.file), "items": items, "size": size}, indent=1))
 
@@ -121,7 +122,8 @@ def _info(args: argparse.Namespace) -> None:
         print(f"ccache: no statistics: {error.message}")
         return
     if counted is not None:
-        print(f"ccache: {counted.hits} hits ({counted.remote_hits} remote), {counted.misses} misses")
+        misses = quantity(counted.misses, "miss", "misses")
+        print(f"ccache: {quantity(counted.hits, 'hit')} ({counted.remote_hits} remote), {misses}")
 
 
 def _info_as_json(layout: Layout) -> dict[str, object]:

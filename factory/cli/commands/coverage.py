@@ -22,6 +22,7 @@ from factory.util.atomic_files import write_if_changed
 from factory.util.jsonio import dumps
 from factory.util.paths import default_layout
 from factory.util.project import INDEX_FOLDER, RECIPES_FOLDER, project_folder
+from factory.util.quantities import quantity
 
 STACKS = (".txt", ".toml")
 STACK_HEADINGS = ("stack", "Python", "packages", *WORDS.values())
@@ -119,7 +120,7 @@ def _show_packages(stack: StackTable) -> None:
     )
     for python in answered:
         tally = stack.tally(python)
-        print(f"Python {python}: {tally.solved} of {tally.total} packages install without a compiler")
+        print(f"Python {python}: no compiler is needed for {tally.solved} of {quantity(tally.total, 'package')}")
     for python, problem in stack.problems.items():
         print(f"Python {python}: no compatible versions:\n{problem}")
 

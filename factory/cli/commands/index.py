@@ -37,6 +37,7 @@ from factory.site.config import load_settings
 from factory.store.store import Store
 from factory.util.paths import Layout, default_layout
 from factory.util.project import PATCHES_FOLDER, RECIPES_FOLDER, project_folder
+from factory.util.quantities import quantity
 
 NO_BASES: Mapping[str, str] = {}
 NO_HISTORY = "ledger history not verified: the ledger is not in a git repository"
@@ -104,7 +105,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.pages_only:
         changed = write_from_ledger(Ledger(ledger_folder(args, args.output)), args.output, force=args.force)
-        _print({"changed": changed}, [f"{changed} files new or changed in {args.output}"], as_json=args.json)
+        _print(
+            {"changed": changed}, [f"{quantity(changed, 'file')} new or changed in {args.output}"], as_json=args.json
+        )
         return 0
     layout = default_layout()
     notes = Notes()
@@ -288,13 +291,13 @@ class Verification:
 
     def lines(self) -> list[str]:
         """Return the lines for people."""
-        lines = [f"{self.files} files and all pages in {self.output} match the ledger"]
+        lines = [f"{quantity(self.files, 'file')} and all pages in {self.output} match the ledger"]
         if self.linked:
-            state = "match the ledger" if self.links_compared else "not verified: add --check-links"
-            lines.append(f"{self.linked} linked files {state}")
+            state = "compared with the ledger" if self.links_compared else "not verified: add --check-links"
+            lines.append(f"{quantity(self.linked, 'linked file')}: {state}")
         lines.append("no committed entry of the ledger was changed or removed" if self.history_compared else NO_HISTORY)
         if self.uncommitted:
-            lines.append(f"{self.uncommitted} entries are not committed yet: commit {self.ledger}")
+            lines.append(f"not committed yet: {quantity(self.uncommitted, 'entry', 'entries')}: commit {self.ledger}")
         return lines
 
 
@@ -362,7 +365,9 @@ def _show(publication: Publication, output: Path) -> None:
         rows = [(release.filename, f"{release.size:,}", _origin(release)) for release in publication.added]
         print_table(("new or changed", "bytes", "origin"), rows)
     refused = f", {len(publication.refused)} refused" if publication.refused else ""
-    print(f"{len(publication.releases)} files, {len(publication.added)} new or changed{refused}, in {output}")
+    print(
+        f"{quantity(len(publication.releases), 'file')}, {len(publication.added)} new or changed{refused}, in {output}"
+    )
     print(*install_lines((output / "simple").absolute().as_uri()), sep="\n")
 
 

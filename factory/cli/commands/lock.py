@@ -21,6 +21,7 @@ from factory.publish.ledger import Ledger
 from factory.publish.lock_files import parse_lock, write_lock, write_lock_file
 from factory.publish.resolver import lock
 from factory.site.config import load_settings
+from factory.util.quantities import quantity
 
 DEFAULT_FILE = Path("pylock.toml")
 
@@ -95,7 +96,8 @@ def _show(args: argparse.Namespace, written: str, text: str, use: str, *, change
     if args.json:
         print(json.dumps({"locked": written, "python": args.python, "changed": changed, "packages": locked}, indent=1))
         return
-    print(f"{written}: {len(locked)} packages for Python {args.python}{'' if changed else ', no change'}\n{use}")
+    count, unchanged = quantity(len(locked), "package"), "" if changed else ", no change"
+    print(f"{written}: {count} for Python {args.python}{unchanged}\n{use}")
 
 
 def _refuse_local_files(text: str) -> None:

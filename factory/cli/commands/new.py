@@ -17,6 +17,7 @@ from factory.host.ownership import owned_by_user
 from factory.pipeline.new_recipe import NewRecipe, propose, try_recipe
 from factory.pipeline.run import Run
 from factory.recipes.proposal.proposal import Proposal
+from factory.util.quantities import quantity
 
 NEEDS_ROOT = True
 # A project's name is one of a folder, and of files with more words.
@@ -86,7 +87,7 @@ def describe(new: NewRecipe, folder: str) -> list[str]:
     for asked, package in new.needed:
         lines.append(f"  Debian package: {package}, for {asked.kind} {asked.name} in {asked.file}")
     if new.riscv64_wheels:
-        lines.append(f"  the package index has {new.riscv64_wheels} riscv64 wheels of this version")
+        lines.append(f"  the package index has {quantity(new.riscv64_wheels, 'riscv64 wheel')} of this version")
     tests = ", ".join(proposal.tests)
     lines.append(f"  check: {tests} of {proposal.excerpts[0].file}" if tests else f"  check: {NO_CHECK}")
     lines.append(f"  next: factory build {proposal.name}")

@@ -26,6 +26,7 @@ from factory.store.store import Store
 from factory.util.atomic_files import copy_atomically
 from factory.util.paths import short
 from factory.util.process import attach
+from factory.util.quantities import quantity
 from factory.util.scratch import own_folder
 
 DEFAULT_OUTPUT = Path("dist/rebuilt")
@@ -153,7 +154,7 @@ def verify(recorded: Path, rebuilt: Path, *, show: bool = True) -> None:
         if shutil.which("diffoscope"):
             attach(["diffoscope", str(recorded), str(rebuilt)])
     raise NotReproducible(
-        f"{rebuilt}: not reproducible: {len(differences)} differences from {recorded}",
+        f"{rebuilt}: not reproducible: {quantity(len(differences), 'difference')} from {recorded}",
         hint="install diffoscope to see them in detail",
     )
 

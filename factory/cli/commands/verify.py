@@ -28,6 +28,7 @@ from factory.site.config import load_settings
 from factory.stages.audit.auditor import audit_wheel
 from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.project import INDEX_FOLDER
+from factory.util.quantities import quantity
 
 HEADINGS = {
     State.PROVEN: "proven here",
@@ -94,10 +95,10 @@ def _audit(found: Verified, project: Path | None) -> Iterator[Finding]:
         yield Finding(subject="audit", state=State.CONTRADICTED, text=error.message)
         return
     if report.ok:
-        text = f"repeated here, {len(report.libraries)} libraries: the tag holds, by {whose}"
+        text = f"repeated here, {quantity(len(report.libraries), 'library', 'libraries')}: the tag holds, by {whose}"
         yield Finding(subject="audit", state=State.PROVEN, text=text)
         return
-    text = f"{len(report.violations)} violations by {whose}, such as {report.violations[0]}"
+    text = f"{quantity(len(report.violations), 'violation')} by {whose}, such as {report.violations[0]}"
     if not known:
         text += "; its recipe may allow them"
     yield Finding(subject="audit", state=State.CONTRADICTED if known else State.NOT_PROVEN, text=text)

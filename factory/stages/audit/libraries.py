@@ -12,6 +12,7 @@ from factory.stages.audit.instructions import NO_PROGRAM, CodeUse, inspect_code
 from factory.stages.audit.isa import extensions_beyond_baseline
 from factory.stages.audit.report import ExtensionUse, Finding, LibraryReport
 from factory.stages.audit.versions import highest
+from factory.util.quantities import quantity
 
 # e_flags: the RISC-V ELF psABI specification, "File Header"
 EF_FLOAT_ABI, EF_FLOAT_ABI_DOUBLE, EF_RVE, EF_TSO = 0x6, 0x4, 0x8, 0x10
@@ -110,5 +111,5 @@ def check_build_paths(path: str, data: bytes) -> Iterator[Finding]:
     """Note strings that look like paths of the machine that built the file."""
     found = dict.fromkeys(match[0].decode("ascii") for match in BUILD_PATH.finditer(data))
     if found:
-        message = f"{len(found)} string(s) look like paths of a build machine, such as {next(iter(found))}"
+        message = f"{quantity(len(found), 'possible path')} of a build machine, such as {next(iter(found))}"
         yield Finding(kind="build-path", library=path, message=message, violation=False)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from factory.errors import AuditFailed
+from factory.util.quantities import quantity
 
 VERSION = 1
 
@@ -144,8 +145,10 @@ def render_text(report: AuditReport) -> str:
 
 
 def _verdict(report: AuditReport) -> str:
-    libraries = f"{len(report.libraries)} ELF file{'' if len(report.libraries) == 1 else 's'}"
-    return f"ok: {libraries}" if report.ok else f"failed: {len(report.violations)} violation(s) in {libraries}"
+    libraries = quantity(len(report.libraries), "ELF file")
+    return (
+        f"ok: {libraries}" if report.ok else f"failed: {quantity(len(report.violations), 'violation')} in {libraries}"
+    )
 
 
 def _library_lines(library: LibraryReport) -> Iterator[str]:

@@ -13,6 +13,7 @@ from factory.errors import AuditFailed
 from factory.model.target import Target
 from factory.stages.audit.report import Finding, LibraryReport
 from factory.stages.audit.versions import Version
+from factory.util.quantities import quantity
 
 PLATFORM = re.compile(r"(?:manylinux_(\d+)_(\d+)|linux)_riscv64")
 PURELIB = re.compile(r"[^/]+\.data/purelib/")
@@ -88,7 +89,9 @@ def check_purity(
 
 def _check_impure(pure: bool, platforms: Sequence[str], libraries: Sequence[LibraryReport]) -> Iterator[Finding]:
     if "any" in platforms:
-        message = f"tagged for any platform, but holds {len(libraries)} ELF file(s), such as {libraries[0].path}"
+        message = (
+            f"tagged for any platform, but holds {quantity(len(libraries), 'ELF file')}, such as {libraries[0].path}"
+        )
         yield Finding(kind="purity", library="", message=message)
     elif pure and any(".data/" not in library.path for library in libraries):
         message = f"its WHEEL file says Root-Is-Purelib: true, but it holds {libraries[0].path}"

@@ -51,7 +51,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
         raise build.failed("cibuildwheel failed", error, network=True) from error
     wheels = sorted(build.out.glob("*.whl"))
     if len(wheels) != 1:
-        raise BuildFailed(f"{build.recipe.label}: cibuildwheel: made {len(wheels)} wheels for one Python")
+        raise BuildFailed(f"{build.recipe.label}: cibuildwheel: made {len(wheels)} wheels, not one")
     return BuiltWheel(path=wheels[0], requirements=requirements)
 
 

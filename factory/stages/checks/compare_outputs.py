@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from factory.errors import CheckFailed
 from factory.model.recipe import CheckOptions, Recipe
 from factory.model.record import CheckResult
+from factory.util.quantities import quantity
 
 
 def require_passed(recipe: Recipe, results: Sequence[CheckResult], label: str, options: str) -> None:
@@ -57,7 +58,9 @@ def _disagreements(options: CheckOptions, first: CheckResult, other: CheckResult
     same = next((step for step in range(shorter) if left[step] != right[step]), shorter)
     found = []
     if same < options.same_tokens:
-        found.append(f"the first {same} tokens are those of {first.profile}; the recipe wants {options.same_tokens}")
+        found.append(
+            f"{quantity(same, 'token')} as on {first.profile}, at the start; the recipe wants {options.same_tokens}"
+        )
     return [*found, *_logits_apart(options, first, other, steps=min(same + 1, shorter))]
 
 

@@ -24,6 +24,7 @@ from factory.util.atomic_files import sha256_of
 from factory.util.jsonio import convert, encode
 from factory.util.locks import held, held_if_free
 from factory.util.log import LogSink
+from factory.util.quantities import quantity
 from factory.util.scratch import discard
 
 # Of what this module makes of a commit; increment when that changes.
@@ -191,8 +192,8 @@ def _require_no_pointers(subject: str, archives: Sequence[Path]) -> None:
     if found:
         named = ", ".join(found[:NAMED_POINTERS]) + (", ..." if len(found) > NAMED_POINTERS else "")
         raise SourceError(
-            f"{subject}: Git LFS is not supported: {len(found)} files are pointers to a server that no commit pins: "
-            f"{named}",
+            f"{subject}: Git LFS is not supported: {quantity(len(found), 'pointer')} to a server that no "
+            f"commit pins: {named}",
             hint='take an archive that has the files, by source.kind = "url", "pypi" or "debian"',
         )
 

@@ -21,6 +21,7 @@ from factory.model.artifacts import AppliedPatch, SourceTree
 from factory.model.source import Source
 from factory.stages.sources.gnu_patch import run_patch
 from factory.util.log import LogSink
+from factory.util.quantities import quantity
 
 REQUIRED_FIELDS = ("Subject", "Description", "Upstream-Status")
 HUNK_LINES_SHOWN = 40
@@ -158,7 +159,7 @@ def _first_lines(rejected: Path) -> str:
     if not rejected.is_file():
         return ""
     lines = rejected.read_text(encoding="utf-8", errors="replace").splitlines()
-    more = [f"({len(lines) - HUNK_LINES_SHOWN} more lines)"] if len(lines) > HUNK_LINES_SHOWN else []
+    more = [f"({quantity(len(lines) - HUNK_LINES_SHOWN, 'more line')})"] if len(lines) > HUNK_LINES_SHOWN else []
     return "\n".join(["rejected:", *lines[:HUNK_LINES_SHOWN], *more])
 
 

@@ -214,7 +214,7 @@ def test_audit_of_tags_that_differ_from_wheel_file_fails(tmp_path: Path) -> None
 
 def test_audit_of_pure_wheel_with_library_fails(tmp_path: Path) -> None:
     report = audit(wheel(tmp_path, {LIBRARY: PLAIN}, tag="py3-none-any"))
-    assert messages(report) == [f"tagged for any platform, but holds 1 ELF file(s), such as {LIBRARY}"]
+    assert messages(report) == [f"tagged for any platform, but holds 1 ELF file, such as {LIBRARY}"]
 
 
 def test_audit_of_platform_wheel_without_library_has_note(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_audit_of_build_path_in_string_has_note(tmp_path: Path) -> None:
     report = audit_image(tmp_path, Image(strings=b"/build/src/sum.c\0/usr/share/x\0"))
     assert report.ok
     (note,) = report.notes
-    assert note.message.startswith("1 string(s) ")
+    assert note.message.startswith("1 possible path of a build machine, such as ")
     assert note.message.endswith(" /build/src/sum.c")
 
 

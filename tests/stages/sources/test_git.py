@@ -370,9 +370,7 @@ def test_lfs_files_are_refused_with_reason(repository: GitRepository, tmp_path: 
     repository.commit({f"weights-{number}.bin": LFS_POINTER for number in range(5)})
     found = refusal(pin(repository), tmp_path, log)
     named = "weights-0.bin, weights-1.bin, weights-2.bin, ..."
-    assert found.message == (
-        f"spam 1.0: Git LFS is not supported: 5 files are pointers to a server that no commit pins: {named}"
-    )
+    assert found.message == (f"spam 1.0: Git LFS is not supported: 5 pointers to a server that no commit pins: {named}")
     repository.commit({".gitattributes": "*.bin export-ignore\n"})
     assert "spam.c" in names(tree_of(pin(repository), tmp_path, log))
 

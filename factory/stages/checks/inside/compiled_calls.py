@@ -52,7 +52,7 @@ def run_tests(project: str, tests: Mapping[str, Test]) -> None:
         print("; ".join(words) or "no tests", file=sys.stderr, flush=True)
         os._exit(1)  # what objects print at the end would hide it
     _report(
-        f"{project} {version(project)}: {len(tests)} tests passed, which called {', '.join(sorted(called)[:6])}", {}
+        f"{project} {version(project)}: tests passed: {len(tests)}; they called {', '.join(sorted(called)[:6])}", {}
     )
 
 
@@ -75,7 +75,7 @@ def survey(project: str, modules: Collection[str], excerpts: Sequence[tuple[str,
             continue
         _import(code)
         good.append([name for name in calls if _is_good(project, code, calls[name])])
-    _report(f"{sum(map(len, good))} tests call compiled code", {"good": good})
+    _report(f"tests that call compiled code: {sum(map(len, good))}", {"good": good})
 
 
 def _import(code: str) -> None:

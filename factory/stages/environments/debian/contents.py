@@ -14,6 +14,7 @@ from factory.errors import EnvironmentSetupError
 from factory.model.distribution import Distribution
 from factory.stages.environments.debian.packages import RETRY_HINT
 from factory.util.log import LogSink
+from factory.util.quantities import quantity
 from factory.util.scratch import discard
 
 # Counts up when the layer's file changes.
@@ -109,7 +110,7 @@ def reduce_lists(tree: Path, distribution: Distribution, log: LogSink) -> None:
     for folder in tree.iterdir():
         discard(folder)
     (tree / FILE).write_bytes(b"\n".join(lines) + b"\n")
-    log.write(f"# {len(lines)} files of {len(indexes)} indexes\n")
+    log.write(f"# {quantity(len(lines), 'file')} of {quantity(len(indexes), 'index', 'indexes')}\n")
 
 
 def _kept_lines(index: Path) -> Iterator[bytes]:
