@@ -83,6 +83,15 @@ class LibraryOrigin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crate:
+    """A crate that a Cargo.lock file pins; `sha256` is empty for one of a git repository."""
+
+    name: str
+    version: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompilerCacheUse:
     """Compilations of a build that ccache had the result of, and those that it had not."""
 
@@ -97,6 +106,7 @@ class BuiltWheel:
     `library_folders` hold shared libraries that the wheel may be linked with; `library_origins` has the packages of
     those libraries that the builder itself unpacked.
     `cargo_locks` holds the Cargo.lock files that cargo made where the source has none: paths in the source -> texts.
+    `crates` are those of all Cargo.lock files, also the source's own.
     `backend_machine` is that of the Python that ran the backend: x86-64 in hybrid builds, unless they need riscv64's.
     `compiler_cache` is None where ccache counted nothing.
     """
@@ -106,6 +116,7 @@ class BuiltWheel:
     library_folders: tuple[Path, ...] = ()
     library_origins: Mapping[Path, LibraryOrigin] = field(default_factory=dict)
     cargo_locks: Mapping[str, str] = field(default_factory=dict)
+    crates: tuple[Crate, ...] = ()
     backend_machine: str = "riscv64"
     compiler_cache: CompilerCacheUse | None = None
 

@@ -13,6 +13,7 @@ from factory.model.artifacts import (
     AppliedPatch,
     BinaryPackage,
     CompilerCacheUse,
+    Crate,
     LibraryOrigin,
     PackagePin,
     SourceOrigin,
@@ -66,7 +67,8 @@ class AuditSummary:
 
     `libraries` is the number of ELF files, `glibc` the newest version that one needs ("2.38"), `system_libraries` the
     names that the wheel needs and does not hold. `bundled` maps the paths of the libraries that the repair copied in to
-    their sha256. `sboms` are the paths of the package's own bills of materials (PEP 770).
+    their sha256. `sboms` are the paths of bills of materials in the wheel (PEP 770): those that the package's build
+    wrote, and that of the repair. `licenses` are the paths of licence files (PEP 639).
     """
 
     libraries: int
@@ -75,6 +77,7 @@ class AuditSummary:
     system_libraries: tuple[str, ...]
     bundled: Mapping[str, str]
     sboms: tuple[str, ...]
+    licenses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ class BuildRecord:
     not published. `repacked_from` names the distribution's package that the wheel was made of, if nothing was compiled,
     and `repacked` lists all such packages. `audit` is None in records of factories that did not record it;
     `library_origins` maps bundled libraries to their packages, as in RepairedWheel. `backend_machine` is as in
-    BuiltWheel, and so is `compiler_cache`. `sources` has the addresses of sources that are on no index.
+    BuiltWheel, and so are `compiler_cache` and `crates`. `sources` has the addresses of sources that are on no index.
     `replaced_requires` are the recipe's build requirements in place of the source's, each with its reason.
     `substituted_from` is the index that wheel and record were taken from, if this machine did not build them.
     """
@@ -123,6 +126,7 @@ class BuildRecord:
     compiler_cache: CompilerCacheUse | None = None
     replaced_requires: Mapping[str, str] = field(default_factory=dict)
     substituted_from: str = ""
+    crates: tuple[Crate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

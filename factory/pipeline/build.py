@@ -287,6 +287,7 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
         toolchain=root.toolchain(),
         requirements=made.built.requirements,
         cargo_locks=made.built.cargo_locks,
+        crates=made.built.crates,
         backend_machine=made.built.backend_machine,
         stages=runner.checkpoints.runs(STAGES),
         checks=checks,

@@ -14,7 +14,7 @@ from factory.pipeline.key_defaults import CPUS, DEFAULTS
 from factory.util.jsonio import dumps, identify
 
 # Version of the factory's own build, repair and audit logic; increment when wheels change.
-BUILD_LOGIC = 3
+BUILD_LOGIC = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from factory.errors import AuditFailed, BuildFailed
 from factory.model.artifacts import AppliedPatch, BuiltWheel, PackagePin, RepairedWheel, SourceTree
+from factory.model.audit_declaration import DECLARATION, encode_declaration
 from factory.model.protocols import Sandbox
 from factory.model.recipe import AuditOptions
 from factory.model.record import AuditSummary, CheckResult
@@ -27,7 +28,7 @@ from factory.stages.builders.base import Build
 from factory.stages.builders.native_python import NeedsRiscv64Python, forget_native_python, must_start_over
 from factory.stages.builders.registry import builder_of
 from factory.stages.environments.variables import SOURCE_DATE_EPOCH
-from factory.stages.repair.declaration import add_declaration
+from factory.stages.repair.bill import Inputs, complete
 from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources.compiled import compiled_source
 from factory.stages.sources.fetch import fetch
@@ -84,7 +85,8 @@ class StageRunner:
         once = self.checkpoints.once
         source, applied = self.prepare_source()
         built = self._build(source)
-        repaired = once("repair", RepairedWheel, lambda log: self._repair(built, log))
+        inputs = Inputs(recipe=self.prepared.job.recipe, source=source, patches=applied, built=built)
+        repaired = once("repair", RepairedWheel, lambda log: self._repair(inputs, log))
         return MadeWheel(source=source, patches=applied, built=built, repaired=repaired)
 
     def _start_over(self) -> None:
@@ -222,8 +224,8 @@ class StageRunner:
             error.hint = f"{error.hint}; {shell}" if error.hint else shell
             raise
 
-    def _repair(self, built: BuiltWheel, log: LogSink) -> RepairedWheel:
-        prepared = self.prepared
+    def _repair(self, inputs: Inputs, log: LogSink) -> RepairedWheel:
+        prepared, built = self.prepared, inputs.built
         recipe, root = prepared.job.recipe, prepared.environment.root
         tools = RepairTools(
             roots={layer.tree: layer.packages for layer in root.layers},
@@ -236,10 +238,10 @@ class StageRunner:
             pass
         target, provided = prepared.config.target, recipe.audit.provided
         wheel = repair(built, recipe.repair, target, tools, out, SOURCE_DATE_EPOCH, log, provided)
-        number = recipe.build_number
-        if recipe.audit.in_wheel:
-            wheel = add_declaration(wheel, recipe.audit)
-        return give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log) if number else wheel
+        if number := recipe.build_number:
+            wheel = give_build_tag(wheel, number, SOURCE_DATE_EPOCH, log)
+        declared = encode_declaration(recipe.audit) if recipe.audit.in_wheel else b""
+        return complete(wheel, inputs, tools.roots, {DECLARATION: declared} if declared else {}, log)
 
     def _audit(self, made: MadeWheel, log: LogSink) -> AuditSummary:
         options, target = self.prepared.job.recipe.audit, self.prepared.config.target

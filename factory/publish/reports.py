@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from factory.errors import PublishError
-from factory.model.artifacts import BinaryPackage, CompilerCacheUse, LibraryOrigin, SourceOrigin
+from factory.model.artifacts import BinaryPackage, CompilerCacheUse, Crate, LibraryOrigin, SourceOrigin
 from factory.model.record import BuildRecord, StageRun
 from factory.publish.release import Release, Sha256
 from factory.publish.safe_text import is_safe_json, load_sanitized
@@ -97,7 +97,8 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A wheel's libraries according to the audit.
 
     `glibc` is the newest version needed ("2.38"). `bundled` is None in reports from before it was recorded. `sboms` are
-    the paths of bills of materials that the package's own build put into the wheel (PEP 770).
+    the paths of bills of materials in the wheel (PEP 770), `licenses` those of licence files (PEP 639), unset if there
+    are none or they were not recorded.
     """
 
     libraries: int
@@ -106,6 +107,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     system_libraries: tuple[str, ...]
     bundled: tuple[Bundled, ...] | None = None
     sboms: tuple[str, ...] = ()
+    licenses: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -117,6 +119,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     from before it was recorded. `recipe_sha256` is that of its text, unset in older reports. `sources` has the
     addresses of sources that are on no index, if there are any, `compiler_cache` ccache's hits if they were counted,
     `replaced_requires` the build requirements that the recipe replaced, each with its reason.
+    `crates` are those of Cargo.lock files, if there are any.
     `statements` is the sha256 of the file of signed statements beside the wheel, if there is one.
     """
 
@@ -140,6 +143,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     compiler_cache: CompilerCacheUse | msgspec.UnsetType = msgspec.UNSET
     replaced_requires: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
     statements: Sha256 | msgspec.UnsetType = msgspec.UNSET
+    crates: tuple[Crate, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -186,6 +190,7 @@ def contents_of(records: Sequence[BuildRecord]) -> Contents | None:
             for path, sha256 in audit.bundled.items()
         ),
         sboms=audit.sboms,
+        licenses=audit.licenses or msgspec.UNSET,
     )
 
 
@@ -229,6 +234,7 @@ def build_of(
         compiler_cache=made.compiler_cache or msgspec.UNSET,
         replaced_requires=made.replaced_requires or msgspec.UNSET,
         statements=statements or msgspec.UNSET,
+        crates=made.crates or msgspec.UNSET,
     )
 
 

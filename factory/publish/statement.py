@@ -17,10 +17,10 @@ import msgspec
 
 from factory.model.artifacts import PackagePin
 from factory.model.record import BuildRecord, CheckResult, StageRun, is_sound
-from factory.publish.identifiers import urn_of
-from factory.publish.package_urls import purl
 from factory.publish.release import SHA256
 from factory.publish.wheel_filename import parse_filename
+from factory.sbom.package_urls import purl
+from factory.util.identifiers import urn_of
 from factory.util.jsonio import DAMAGED, convert, decode, dumps, encode
 from factory.util.redaction import redact
 

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_version
 from factory.errors import PrerequisiteMissing, PublishError
 from factory.model.record import BuildRecord
 from factory.publish.attestations import Attestations, Evidence, read_evidence, verify_evidence
-from factory.publish.identifiers import OURS
+from factory.publish.own_bill import count_shared_parts, read_own_bill
 from factory.publish.own_keys import statements_path
 from factory.publish.provenance import provenance_path
 from factory.publish.published_index import IndexedFile, PublishedIndex
@@ -23,6 +23,7 @@ from factory.publish.statement import OWN_KEY, STATEMENT_LIMIT
 from factory.publish.wheel_filename import parse_filename
 from factory.publish.wheel_metadata import read_metadata
 from factory.util.atomic_files import is_file, sha256_of
+from factory.util.identifiers import OURS
 from factory.util.jsonio import DAMAGED, decode
 from factory.util.quantities import quantity
 
@@ -89,7 +90,7 @@ def verify_wheel(
     records, signed = attestations.records, bool(attestations.trusted)
     findings += _recorded(records, version, signed, texts)
     if index is not None and file is not None:
-        findings += _bill(index, wheel.name, sha256, records)
+        findings += _bill(index, wheel, sha256, records)
     return Verified(wheel=wheel, sha256=sha256, findings=tuple(findings), records=records, signed=signed)
 
 
@@ -166,9 +167,9 @@ def _signatures(attestations: Attestations, signers: Sequence[TrustedSigner]) ->
     yield _unproven("signature", f"{text}{wanted}", required=signers)
 
 
-def _bill(index: PublishedIndex, name: str, sha256: str, records: Sequence[BuildRecord]) -> Iterator[Finding]:
-    """Compare the index's bill of materials with the wheel and its records."""
-    content = index.sidecar(name, BILL_SUFFIX, STATEMENT_LIMIT)
+def _bill(index: PublishedIndex, wheel: Path, sha256: str, records: Sequence[BuildRecord]) -> Iterator[Finding]:
+    """Compare the index's bill of materials with the wheel, its own bill and its records."""
+    content = index.sidecar(wheel.name, BILL_SUFFIX, STATEMENT_LIMIT)
     if content is None:
         return
     try:
@@ -182,6 +183,28 @@ def _bill(index: PublishedIndex, name: str, sha256: str, records: Sequence[Build
         yield _contradicted("bill", f"the bill of materials has content key {key}")
     else:
         yield _unproven("bill", f"the bill of materials states content key {key} (not signed)")
+    yield from _own_bill(wheel, content)
+
+
+def _own_bill(wheel: Path, published: bytes) -> Iterator[Finding]:
+    """Compare the bill of materials in a wheel, if it has one, with that of the index."""
+    try:
+        own = read_own_bill(wheel)
+        shared = None if own is None else count_shared_parts(own, published)
+    except PublishError as error:
+        yield _contradicted("contents", error.message)
+        return
+    except DAMAGED as error:
+        yield _contradicted("contents", f"its own or the index's bill of materials is damaged: {error}")
+        return
+    if own is None:
+        return
+    if shared is None:
+        yield _contradicted("contents", "the index's bill of materials lists other contents than the wheel's own")
+    else:
+        yield _proven(
+            "contents", f"its own bill of materials and the index's list the same libraries and crates: {shared}"
+        )
 
 
 def _read_bill(content: bytes) -> tuple[list[str], str]:

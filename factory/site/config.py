@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.errors import PublishError
-from factory.publish.identifiers import urn_of
 from factory.publish.release import URL
 from factory.publish.signers import TrustedSigner, parse_signers
 from factory.publish.simple_api import pip_options, trusted_host
+from factory.util.identifiers import urn_of
 
 SETTINGS_FILE = "site.toml"
 # Placeholder of an unknown site address; JavaScript replaces it with the real one.

@@ -176,6 +176,7 @@ def _render_facts(facts: _Facts) -> markupsafe.Markup:
             "bundled": [library.path for library in bundled],
             "from": [filters.library_origin(library.package) for library in bundled],
             "sboms": contents.sboms,
+            "licenses": contents.licenses or (),
             "patches": [patch.name for patch in facts.patches],
             "statuses": [patch.upstream_status for patch in facts.patches],
             "patch_texts": facts.patch_texts,

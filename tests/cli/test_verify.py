@@ -15,7 +15,9 @@ import pytest
 
 from factory.cli.main import main
 from factory.errors import NotVerified
+from factory.model.materials import BILL, Materials
 from factory.model.record import AuditSummary, DispatchedLibrary
+from factory.sbom.cyclonedx import bill_of_materials
 from factory.util.atomic_files import sha256_of
 from tests.support.attested import built, indexed, key_of, published
 from tests.support.folder_server import folder_served
@@ -71,6 +73,21 @@ def test_verify_reports_what_trusted_signer_states(folder: Path, verify: Verify)
             "signed": SIGNED,
             "not proven": ["bill"],
         }
+
+
+def test_verify_compares_the_two_bills(folder: Path, verify: Verify) -> None:
+    """The one in the wheel, and the one that the index publishes."""
+    materials = Materials(filename="demo-1.0-py3-none-any.whl", project="demo", version="1.0", source_sha256="s")
+    made = make_wheel(folder / "wheels", "demo", more={BILL: bill_of_materials(materials).decode()})
+    wheel = built(folder, made=made)
+    index = published(folder)
+    assert "contents" in verify(wheel, "--index", str(index), *trust(folder))["proven"]
+    sidecar = index / f"files/{wheel.name}.cdx.json"
+    bill = json.loads(sidecar.read_text())
+    bill["components"].append({"name": "libevil"})
+    sidecar.write_text(json.dumps(bill))
+    found = verify(wheel, "--index", str(index), *trust(folder), status=NotVerified.exit_code)
+    assert found["contradicted"] == ["contents"]
 
 
 def test_verify_asks_index_by_http(folder: Path, verify: Verify) -> None:

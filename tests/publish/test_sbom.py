@@ -14,7 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from msgspec import structs
 from packageurl import PackageURL
 
-from factory.model.artifacts import BinaryPackage, SourceOrigin
+from factory.model.artifacts import BinaryPackage, Crate, SourceOrigin
 from factory.publish import sbom as publish_sbom
 from factory.publish.ledger import Ledger
 from factory.publish.reports import Build, Bundled, Package, Patch, write_report
@@ -123,6 +123,22 @@ def test_sbom_refers_to_sboms_in_the_wheel() -> None:
     inside = "alpha-1.0.dist-info/sboms/alpha crates.json"
     wheel = content_of(made(contents=structs.replace(CONTENTS, sboms=(inside,))))["metadata"]["component"]
     assert wheel["externalReferences"] == [{"type": "bom", "url": "alpha-1.0.dist-info/sboms/alpha%20crates.json"}]
+
+
+def test_sbom_has_crates_unless_the_wheel_lists_them() -> None:
+    crates = (Crate(name="serde", version="1.0.2", sha256="7" * 64),)
+    (crate,) = content_of(made(crates=crates, contents=None))["components"]
+    assert (crate["purl"], crate["scope"]) == ("pkg:cargo/serde@1.0.2", "optional")
+    theirs = structs.replace(CONTENTS, bundled=(), sboms=("alpha-1.0.dist-info/sboms/crates.json",))
+    assert content_of(made(crates=crates, contents=theirs))["components"] == []
+
+
+def test_sbom_names_licence_texts_of_libraries() -> None:
+    text = "alpha.dist-info/licenses/debian/libgfortran5/copyright"
+    contents = structs.replace(CONTENTS, bundled=(FORTRAN, BLAS), licenses=("alpha.dist-info/licenses/LICENSE", text))
+    fortran, blas = content_of(made(contents=contents))["components"]
+    assert fortran["externalReferences"] == [{"type": "license", "url": text}]
+    assert "externalReferences" not in blas
 
 
 def test_sbom_has_other_licences_by_name() -> None:

@@ -182,6 +182,8 @@ def test_version_page_shows_all_details_of_the_build(tmp_path: Path) -> None:
         "glibc 2.38 or newer",
         "libc.so.6, libm.so.6",
         "SBOMs in the wheel alpha.dist-info/sboms/crates.json",
+        "Licence texts in the wheel alpha.dist-info/licenses/LICENSE",
+        "alpha.dist-info/licenses/debian/libgfortran5/copyright",
         "alpha.libs/libgfortran-2c0fd224.so.5.0.0 from the Debian package libgfortran5 14.2.0-19",
         "0001-load-modules.patch Upstream-Status: Pending",
         "BSD-3-Clause",

@@ -10,6 +10,7 @@ from dataclasses import replace
 import zstandard
 
 from factory.model.audit_declaration import DECLARATION, encode_declaration
+from factory.model.materials import BILL
 from factory.model.recipe import AuditOptions
 from tests.support.elf_images import READ_WRITE_EXEC, RET, RV64GCV, VSETVLI, Image, code
 from tests.support.plants import (
@@ -283,6 +284,21 @@ WHEELS = (
         kind="declaration",
         image=PLAIN,
         files={f"{INFO}/{DECLARATION}": encode_declaration(AuditOptions(dispatched=("demo/*",)))},
+    ),
+    Plant(
+        what="a bill of materials that lacks a bundled library",
+        kind="bill",
+        image=Image(needed=("libown.so.1",), runpath="$ORIGIN/../vectors_c.libs"),
+        files={
+            "vectors_c.libs/libown.so.1": Image(soname="libown.so.1").build(),
+            f"{INFO}/{BILL}": b'{"components": []}',
+        },
+    ),
+    Plant(
+        what="a bill of materials that cannot be read",
+        kind="bill",
+        image=PLAIN,
+        files={f"{INFO}/{BILL}": b"[]"},
     ),
 )
 BAD = (*INSTRUCTIONS, *NESTED_FILES, *LOADING, *WHEELS)

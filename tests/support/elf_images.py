@@ -200,7 +200,7 @@ def wheel(
         f"{name}.dist-info/METADATA": b"Metadata-Version: 2.1\nName: vectors-c\nVersion: 1.0\n",
         f"{name}.dist-info/WHEEL": of_wheel.encode(),
     }
-    members = {**files, **metadata}
+    members = {**metadata, **files}
     record = "".join(_record_line(path, data) for path, data in members.items()) + f"{name}.dist-info/RECORD,,\n"
     path = folder / f"{name}-{tag}.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

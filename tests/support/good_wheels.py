@@ -81,6 +81,7 @@ GOOD = (
     Plant(what="text among the constants of an executable segment", image=Image(constants=b"Some text, " * 400)),
     Plant(
         what="a bundled library by its RUNPATH",
+        kind="bill",
         image=Image(needed=("libfoo.so.1", "libc.so.6"), runpath="$ORIGIN/../vectors_c.libs"),
         files={"vectors_c.libs/libfoo.so.1": Image(soname="libfoo.so.1").build()},
     ),
@@ -97,6 +98,7 @@ GOOD = (
     Plant(what="weak symbols of libatomic, without it", image=Image(undefined=("__atomic_load_16",), weak=True)),
     Plant(
         what="versions of a libstdc++ in the wheel above the tag's",
+        kind="bill",
         image=Image(
             versions=("GLIBCXX_3.4.33",), version_library="libstdc++-0123.so.6", needed=("libstdc++-0123.so.6",)
         ),

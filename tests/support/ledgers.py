@@ -52,6 +52,7 @@ CONTENTS = Contents(
     system_libraries=("libc.so.6", "libm.so.6"),
     bundled=(FORTRAN,),
     sboms=("alpha.dist-info/sboms/crates.json",),
+    licenses=("alpha.dist-info/licenses/LICENSE", "alpha.dist-info/licenses/debian/libgfortran5/copyright"),
 )
 
 

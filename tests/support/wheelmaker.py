@@ -28,8 +28,9 @@ def make_wheel(
     extras: Sequence[str] = (),
     requires_python: str | None = None,
     code: str = "ANSWER = 42\n",
+    more: Mapping[str, str] | None = None,
 ) -> Path:
-    """Make a wheel with one module, which pip and uv can install."""
+    """Make a wheel with one module, which pip and uv can install; `more` are files of its .dist-info."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     lines += [f"Provides-Extra: {extra}" for extra in extras]
@@ -39,6 +40,7 @@ def make_wheel(
         f"{name}.py": code,
         f"{info}/METADATA": "\n".join(lines) + "\n",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        **{f"{info}/{path}": text for path, text in (more or {}).items()},
     }
     members[f"{info}/RECORD"] = "".join(_record_line(*item) for item in members.items()) + f"{info}/RECORD,,\n"
     parts = [name, version, *([build] if build else []), tag]

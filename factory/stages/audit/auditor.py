@@ -18,6 +18,7 @@ from factory.elf.reader import ElfFacts, read_elf
 from factory.model.audit_declaration import DECLARATION, decode_declaration, encode_declaration, merge_declarations
 from factory.model.recipe import AuditOptions
 from factory.model.target import Target
+from factory.stages.audit.bill import check_bill
 from factory.stages.audit.libraries import check_build_paths, check_code, check_machine, fits, report_on
 from factory.stages.audit.loading import Surroundings, all_names, check_file, check_links, check_versions
 from factory.stages.audit.nested import Nested, Search
@@ -70,8 +71,8 @@ def audit_wheel(
         findings = [
             *check_purity(archive.is_pure(), platforms, seen.libraries, "" if options.pure else compiled_source)
         ]
-        findings += check_record(archive, seen.files)
-        sboms = archive.sboms()
+        findings += [*check_record(archive, seen.files), *check_bill(archive, seen.libraries)]
+        sboms, licenses = archive.sboms(), archive.licenses()
     around = Surroundings(
         glibc=glibc,
         promise=promise_of(glibc),
@@ -90,6 +91,7 @@ def audit_wheel(
         libraries=tuple(seen.libraries),
         findings=(*seen.findings, *findings),
         sboms=sboms,
+        licenses=licenses,
     )
 
 

@@ -87,7 +87,7 @@ class AuditReport:
     """The audit of one wheel.
 
     `declared` are the globs of the libraries that the recipe declares as dispatched; `sboms` are the paths of the bills
-    of materials in the wheel (PEP 770).
+    of materials in the wheel (PEP 770), `licenses` those of licence files (PEP 639).
     """
 
     wheel: str
@@ -95,6 +95,7 @@ class AuditReport:
     libraries: tuple[LibraryReport, ...]
     findings: tuple[Finding, ...]
     sboms: tuple[str, ...] = ()
+    licenses: tuple[str, ...] = ()
 
     @property
     def violations(self) -> tuple[Finding, ...]:

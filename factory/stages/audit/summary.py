@@ -28,6 +28,7 @@ def summarize(report: AuditReport) -> AuditSummary:
         system_libraries=tuple(sorted({name for library in libraries for name in library.needed} - own)),
         bundled={library.path: library.sha256 for library in libraries if is_bundled(library.path)},
         sboms=report.sboms,
+        licenses=report.licenses,
     )
 
 

@@ -28,6 +28,7 @@ CONTENT_BYTES = 512 << 20  # larger files other than ELF are not looked into
 BLOCK = 1 << 20
 WHEEL = re.compile(r"[^/]+\.dist-info/WHEEL")
 SBOM = re.compile(r"[^/]+\.dist-info/sboms/.*[^/]")
+LICENSE = re.compile(r"[^/]+\.dist-info/licenses/.*[^/]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,14 @@ class WheelFile:
 
     def sboms(self) -> tuple[str, ...]:
         """Return the paths of the bills of materials (PEP 770)."""
-        return tuple(sorted(info.filename for info in self._members if SBOM.fullmatch(info.filename)))
+        return self._paths(SBOM)
+
+    def licenses(self) -> tuple[str, ...]:
+        """Return the paths of the licence files (PEP 639)."""
+        return self._paths(LICENSE)
+
+    def _paths(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
+        return tuple(sorted(info.filename for info in self._members if pattern.fullmatch(info.filename)))
 
     def elf_files(self) -> Iterator[tuple[str, bytes]]:
         """Yield path and bytes of each ELF file, one at a time in memory."""

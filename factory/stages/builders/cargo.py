@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
+from factory.model.artifacts import Crate
 from factory.model.job import ProjectMetadata
 from factory.model.markers import requirements_for
 from factory.model.protocols import BUILD, SOURCE, Command
@@ -84,6 +87,33 @@ def made_locks(folder: Path) -> dict[str, str]:
     """
     note = folder / MADE_LOCKS
     return dict(json.loads(note.read_text())) if note.is_file() else {}
+
+
+def locked_crates(build: Build) -> tuple[Crate, ...]:
+    """Return the crates that the Cargo.lock files of a Rust build pin, without those in the source itself."""
+    if not needs_rust(build.metadata, build.recipe, build.python):
+        return ()
+    manifests = find_manifests(build.work / "src", read_sources(build.outputs))
+    locks = [_in_source(str(manifest.with_name(LOCK))) for manifest in manifests]
+    texts = (build.outputs.read_text(lock) for lock in locks if build.outputs.has(lock))
+    found = {crate for text in texts for crate in parse_lock(text)}
+    return tuple(sorted(found, key=lambda crate: (crate.name, crate.version, crate.sha256)))
+
+
+def parse_lock(text: str) -> Iterator[Crate]:
+    """Yield the crates of a Cargo.lock file that come from a registry or a repository.
+
+    cargo has read it; the build can have changed it since, so that others are skipped.
+    """
+    try:
+        packages = tomllib.loads(text).get("package", [])
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return
+    for each in packages if isinstance(packages, list) else ():
+        if isinstance(each, dict) and each.get("source"):
+            values = [str(each.get(name, "")) for name in ("name", "version", "checksum")]
+            if re.fullmatch(r"(?a)[\w-]+", values[0]):
+                yield Crate(name=values[0], version=values[1], sha256=values[2])
 
 
 def put_back_locks(build: Build) -> None:

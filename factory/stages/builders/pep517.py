@@ -182,6 +182,7 @@ def build_wheel(build: Build, requirements: tuple[PackagePin, ...]) -> BuiltWhee
         requirements=requirements,
         library_folders=library_folders(build.work / VENV.name),
         cargo_locks=cargo.made_locks(build.folder),
+        crates=cargo.locked_crates(build),
         backend_machine=native_python.machine(build),
         compiler_cache=ccache.read_use(build.outputs, STATISTICS),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from factory.elf import bundled
+from factory.elf.reader import MAGIC
 from factory.errors import RepairFailed
 from factory.model.artifacts import LibraryOrigin, PackagePin
 from factory.util.atomic_files import sha256_of
@@ -66,6 +68,18 @@ def bundled_libraries(wheel: Path) -> list[str]:
             return sorted(name for name in archive.namelist() if bundled.is_bundled(name) and not name.endswith("/"))
     except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise RepairFailed(f"{wheel.name}: cannot be read as a zip archive: {error}") from error
+
+
+def bundled_hashes(wheel: Path) -> dict[str, str]:
+    """Map the paths of a wheel's bundled libraries, as far as they are ELF files, to their sha256."""
+    hashes = {}
+    with zipfile.ZipFile(wheel) as archive:
+        for path in bundled_libraries(wheel):
+            with archive.open(path) as file:
+                start = file.read(len(MAGIC))
+                if start == MAGIC:
+                    hashes[path] = hashlib.sha256(start + file.read()).hexdigest()
+    return hashes
 
 
 def candidates_in(folders: Sequence[Path], paths: Iterable[str]) -> list[Candidate]:

@@ -11,11 +11,12 @@ import pytest
 from factory.errors import EnvironmentSetupError
 from factory.host.cargo import CONFIG_VARIABLE, cargo_settings
 from factory.host.network import CA_INSIDE, host_network
+from factory.model.artifacts import Crate
 from factory.model.job import ProjectMetadata
 from factory.model.protocols import Command
 from factory.model.recipe import BuildOptions, Recipe
 from factory.stages.builders.base import Build
-from factory.stages.builders.cargo import fetch, find_manifests, made_locks, needs_rust, put_back_locks
+from factory.stages.builders.cargo import fetch, find_manifests, made_locks, needs_rust, parse_lock, put_back_locks
 from factory.stages.builders.vendored_crates import read_sources
 from factory.stages.sources.pypi import PypiSource
 from factory.util.log import LogSink
@@ -210,3 +211,35 @@ def test_cargo_gets_the_hosts_certificates(tmp_path: Path) -> None:
     shown = host_network({"HOME": str(tmp_path), "CARGO_HTTP_CAINFO": str(bundle)})
     assert shown.environment["CARGO_HTTP_CAINFO"] == CA_INSIDE
     assert shown.files[bundle] == CA_INSIDE
+
+
+def test_lock_gives_crates_from_elsewhere_only() -> None:
+    checksum = "7" * 64
+    lock = f"""
+version = 4
+[[package]]
+name = "own"
+version = "0.1.0"
+[[package]]
+name = "serde"
+version = "1.0.2"
+source = "registry+https://crates.example/index"
+checksum = "{checksum}"
+[[package]]
+name = "forked"
+version = "2.0.0"
+source = "git+https://user:secret@git.example/forked#0123"
+[[package]]
+name = "../../x"
+version = "1"
+source = "registry+x"
+"""
+    assert list(parse_lock(lock)) == [
+        Crate(name="serde", version="1.0.2", sha256=checksum),
+        Crate(name="forked", version="2.0.0"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["[[package", 'package = "x"', "package = [1]", "[" * 5000])
+def test_lock_that_the_build_damaged_has_no_crates(text: str) -> None:
+    assert list(parse_lock(text)) == []

@@ -17,7 +17,7 @@ from factory.model.audit_declaration import DECLARATION, decode_declaration, enc
 from factory.model.recipe import AuditOptions
 from factory.model.target import Target
 from factory.stages.audit.auditor import AuditReport, audit_wheel
-from factory.stages.repair.declaration import add_declaration
+from factory.stages.repair.dist_info import add_files
 from factory.util.atomic_files import sha256_of
 from tests.support.elf_images import RET, RV64GCV, VSETVLI, Image, code, wheel
 
@@ -28,7 +28,7 @@ OPTIONS = AuditOptions(dispatched=("fast/*_v.so",), provided=("libother.so.1",))
 def declared(folder: Path, options: AuditOptions = OPTIONS) -> Path:
     made = wheel(folder, {"fast/kernels_v.so": VECTOR, "fast/__init__.py": b"", "fast/data.txt": b"1\n" * 5000})
     before = RepairedWheel(path=made, sha256=sha256_of(made), platform_tags=("manylinux_2_39_riscv64",))
-    after = add_declaration(before, options)
+    after = add_files(before, {DECLARATION: encode_declaration(options)})
     assert after.path == made
     assert after.sha256 == sha256_of(made)
     return made
@@ -41,7 +41,7 @@ def audit(path: Path, options: AuditOptions, *, trust: bool) -> AuditReport:
 def test_wheel_without_declaration_keeps_its_bytes(tmp_path: Path) -> None:
     plain = wheel(tmp_path, {"fast/kernels_v.so": VECTOR})
     before = plain.read_bytes()
-    add_declaration(RepairedWheel(path=plain, sha256="", platform_tags=()), AuditOptions(pure=True))
+    add_files(RepairedWheel(path=plain, sha256="", platform_tags=()), {})
     assert plain.read_bytes() == before
 
 
@@ -80,21 +80,22 @@ def test_declaring_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     copy = Path(shutil.copy(plain, tmp_path / "copy.whl"))
     globs = ("fast/*_v.so", "other/*")
     for path, options in ((plain, globs), (copy, globs[::-1])):
-        add_declaration(RepairedWheel(path=path, sha256="", platform_tags=()), AuditOptions(dispatched=options))
+        content = encode_declaration(AuditOptions(dispatched=options))
+        add_files(RepairedWheel(path=path, sha256="", platform_tags=()), {DECLARATION: content})
     assert sha256_of(plain) == sha256_of(copy)
 
 
 def test_source_with_a_declaration_of_its_own_fails(tmp_path: Path) -> None:
     path = wheel(tmp_path, {f"vectors_c-1.0.dist-info/{DECLARATION}": encode_declaration(OPTIONS)})
     with pytest.raises(RepairFailed, match=r"factory-audit\.json"):
-        add_declaration(RepairedWheel(path=path, sha256="", platform_tags=()), OPTIONS)
+        add_files(RepairedWheel(path=path, sha256="", platform_tags=()), {DECLARATION: b"{}"})
 
 
 def test_declared_wheel_keeps_its_other_members(tmp_path: Path) -> None:
     plain = wheel(tmp_path, {"fast/kernels_v.so": VECTOR, "fast/data.txt": b"1\n" * 5000})
     with zipfile.ZipFile(plain) as archive:
         before = {info.filename: (archive.read(info), info.date_time) for info in archive.infolist()}
-    add_declaration(RepairedWheel(path=plain, sha256="", platform_tags=()), OPTIONS)
+    add_files(RepairedWheel(path=plain, sha256="", platform_tags=()), {DECLARATION: encode_declaration(OPTIONS)})
     with zipfile.ZipFile(plain) as archive:
         after = {info.filename: (archive.read(info), info.date_time) for info in archive.infolist()}
     added = {name for name in after if after[name] != before.get(name)}
