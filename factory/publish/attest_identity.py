@@ -36,7 +36,9 @@ def attest_with_identity(wheels: Sequence[Attestable], config: Path | None) -> l
     lacking = [each for each in wheels if not is_file(provenance_path(each.wheel.path))]
     if not lacking:
         return []
-    context, written = SigningContext.from_trust_config(load_trust(config)), []
+    trust = load_trust(config)
+    trust.force_tlog_version = 1  # PEP 740 keeps no timestamps, without which entries of later versions prove no time
+    context, written = SigningContext.from_trust_config(trust), []
     for each in lacking:
         attestations = _sign([make_statement(record, builder) for record in each.records], context, each)
         path = provenance_path(each.wheel.path)
@@ -75,12 +77,9 @@ def encode_provenance(attestations: Sequence[Attestation], publisher: GitHubPubl
 
 def _sign(statements: Sequence[bytes], context: SigningContext, wheel: Attestable) -> list[Attestation]:
     """Sign with a certificate for each wheel: one holds for ten minutes."""
-    import requests
-    from pypi_attestations import Attestation, AttestationError
+    from pypi_attestations import Attestation
     from sigstore.dsse import Statement
-    from sigstore.errors import Error
     from sigstore.oidc import IdentityError, IdentityToken, detect_credential
-    from sigstore.sign import ExpiredCertificate, ExpiredIdentity
 
     try:
         token = detect_credential()
@@ -88,14 +87,26 @@ def _sign(statements: Sequence[bytes], context: SigningContext, wheel: Attestabl
             raise _no_identity("no token is offered to this job")
         with context.signer(IdentityToken(token)) as signer:
             return [Attestation.from_bundle(signer.sign_dsse(Statement(each))) for each in statements]
+    except PrerequisiteMissing:
+        raise
     except IdentityError as error:
         raise _no_identity(str(error)) from error
-    except (Error, AttestationError, ExpiredCertificate, ExpiredIdentity, requests.RequestException) as error:
+    except Exception as error:  # each part of the client has errors of its own
         raise PublishError(
-            f"{wheel.wheel.path.name}: not attested: {error}",
+            f"{wheel.wheel.path.name}: not attested: {_cause(error)}",
             hint="run the same command again: wheels that are attested are left alone",
             machines_fault=True,
         ) from error
+
+
+def _cause(error: Exception) -> str:
+    """Describe an error of sigstore's client; some have no text."""
+    from sigstore.sign import ExpiredCertificate, ExpiredIdentity
+
+    if isinstance(error, ExpiredCertificate | ExpiredIdentity):
+        what = "certificate" if isinstance(error, ExpiredCertificate) else "token"
+        return f"the {what} of this job's identity has expired"
+    return str(error) or str(error.__cause__ or "") or type(error).__name__
 
 
 def _no_identity(cause: str) -> PrerequisiteMissing:

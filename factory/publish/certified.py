@@ -42,9 +42,13 @@ def _verify(attestation: Attestation, signers: Sequence[TrustedSigner]) -> _Chec
     from sigstore.errors import VerificationError
     from sigstore.verify.policy import Identity, UnsafeNoOp
 
-    certified, cause = [], ""
-    configs = dict.fromkeys([None, *(signer.trust_config for signer in signers if signer.identity)])
+    certified: list[Path | None] = []
+    cause = ""
+    # The public instance comes last: it is asked for its keys only where no signer's instance has certified.
+    configs = dict.fromkeys([*(signer.trust_config for signer in signers if signer.identity), None])
     for config in configs:
+        if config is None and certified:
+            continue
         try:
             bundle = attestation.to_bundle()
             _, payload = _verifier(config).verify_dsse(bundle, UnsafeNoOp())
