@@ -50,11 +50,6 @@ class Row:
     version: str
     cells: Mapping[str, Cell]
 
-    def same(self, pythons: Sequence[str]) -> Cell | None:
-        """Return the cell of all these Pythons, None if they differ."""
-        cells = {self.cells.get(python) for python in pythons}
-        return next(iter(cells)) if len(cells) == 1 else None
-
     @property
     def kinds(self) -> set[str]:
         """The kinds of its cells."""

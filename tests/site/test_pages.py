@@ -38,7 +38,7 @@ def pages(ledger: Ledger) -> dict[str, str]:
 
 def test_front_page_shows_state_for_each_python(tmp_path: Path) -> None:
     front = plain(pages(make_ledger(tmp_path))["index.html"])
-    assert "2 packages to install on a riscv64 board without a compiler: 1 built here" in front
+    assert "2 packages that install on a riscv64 board without a compiler: 1 built here" in front
     assert "alpha Adds numbers 1.10 checked on 2 CPUs none" in front
     assert "plain-text Text as it is 2.0 pure Python 2.0 pure Python" in front
     assert "broken build failed none" in front
