@@ -10,7 +10,7 @@ from factory.model.artifacts import StoredWheel
 from factory.model.record import BuildRecord
 from factory.publish.own_keys import load_key, sign, statements_path
 from factory.publish.statement import make_statement
-from factory.publish.statement_files import attested_keys
+from factory.publish.statement_files import attested_keys, key_ids, merge_statements
 from factory.util.atomic_files import is_file, write_file
 
 
@@ -37,7 +37,9 @@ def _own(wheel: StoredWheel, records: Sequence[BuildRecord]) -> Iterable[BuildRe
 
 
 def attest_with_key(wheels: Sequence[Attestable], key: Path) -> list[Path]:
-    """Sign the statements of wheels that lack them; return the files that were written.
+    """Sign the statements of wheels that lack them by this key; return the files that were written.
+
+    Statements by other keys stay.
 
     Raises:
         PublishError: the key cannot be read.
@@ -46,21 +48,20 @@ def attest_with_key(wheels: Sequence[Attestable], key: Path) -> list[Path]:
     signer = load_key(key)
     written = []
     for each in wheels:
-        path = statements_path(each.wheel.path)
-        if not _is_complete(path, each, signer.public_key.keyid):
-            write_file(path, b"".join(sign(make_statement(record), signer) for record in each.records), durable=True)
+        path, wheel = statements_path(each.wheel.path), each.wheel
+        earlier = path.read_bytes() if is_file(path) else b""
+        if not _is_complete(earlier, each, signer.public_key.keyid):
+            signed = b"".join(sign(make_statement(record), signer) for record in each.records)
+            write_file(path, merge_statements(earlier, signed, wheel.path.name, wheel.sha256), durable=True)
             written.append(path)
     return written
 
 
-def _is_complete(path: Path, wheel: Attestable, keyid: str) -> bool:
-    """Report whether a file has a statement of each record, with this key."""
-    if not is_file(path):
-        return False
-    content = path.read_bytes()
+def _is_complete(content: bytes, each: Attestable, keyid: str) -> bool:
+    """Report whether a file has a statement of each record by this key, and nothing damaged."""
+    own = b"\n".join(line for line in content.splitlines() if keyid in key_ids(line))
     try:
-        keys = attested_keys(content, wheel.wheel.path.name, wheel.wheel.sha256)
+        attested_keys(content, each.wheel.path.name, each.wheel.sha256)
+        return attested_keys(own, each.wheel.path.name, each.wheel.sha256) == {record.key for record in each.records}
     except ValueError:
         return False
-    own = all(f'"keyid":"{keyid}"'.encode() in line for line in content.splitlines())
-    return own and keys == {record.key for record in wheel.records}

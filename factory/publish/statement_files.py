@@ -32,11 +32,34 @@ def attested_keys(content: bytes, name: str, sha256: str) -> frozenset[str]:
     return frozenset(keys)
 
 
+def key_ids(line: bytes) -> frozenset[str]:
+    """Return the keys that a signed statement names; none if it is damaged."""
+    try:
+        return frozenset(str(each["keyid"]) for each in json.loads(line)["signatures"])
+    except DAMAGED:
+        return frozenset()
+
+
+def merge_statements(earlier: bytes, newer: bytes, name: str, sha256: str) -> bytes:
+    """Return the newer statements about a file after the earlier ones by other keys, without damaged ones."""
+    replaced = frozenset[str]().union(*map(key_ids, newer.splitlines()))
+    kept = [line for line in earlier.splitlines() if replaced.isdisjoint(key_ids(line)) and _is_of(line, name, sha256)]
+    return b"".join(line + b"\n" for line in (*kept, *newer.splitlines()))
+
+
+def _is_of(line: bytes, name: str, sha256: str) -> bool:
+    try:
+        attested_keys(line, name, sha256)
+    except ValueError:
+        return False
+    return bool(key_ids(line))
+
+
 def copy_statements(wheel: Path, sha256: str, known: str | None, files: Path) -> str | None:
     """Copy a wheel's statements into `files`; return their sha256, None without any.
 
-    `known` is the sha256 of those that were published before, which stay if there are none beside the wheel. Statements
-    about another file are not published.
+    `known` is the sha256 of those that were published before. They stay if there are none beside the wheel, and those
+    by other keys in any case. Statements about another file are not published.
     """
     source, target = statements_path(wheel), statements_path(files / wheel.name)
     if not is_file(source) or (is_file(target) and source.samefile(target)):
@@ -48,5 +71,7 @@ def copy_statements(wheel: Path, sha256: str, known: str | None, files: Path) ->
         attested_keys(content, wheel.name, sha256)
     except ValueError:
         return known
+    published = target.read_bytes() if is_file(target) else b""
+    content = merge_statements(published, content, wheel.name, sha256)
     write_if_changed(target, content)
     return hashlib.sha256(content).hexdigest()

@@ -102,7 +102,7 @@ def test_verify_reads_signers_of_site(folder: Path, verify: Verify) -> None:
     wheel = built(folder)
     index = indexed(folder)
     (folder / "index").mkdir()
-    (folder / "recipes").mkdir()
+    (folder / "recipes").mkdir(exist_ok=True)
     shutil.copy(f"{key_of(folder)}.pub", folder / "index")
     (folder / "index/site.toml").write_text('[[signers]]\nname = "we"\nkey = "factory.pem.pub"\n')
     assert verify(wheel, "--index", str(index))["signed"] == SIGNED
@@ -180,6 +180,22 @@ def test_attest_signs_only_what_lacks_statement(folder: Path, capsys: pytest.Cap
     assert main(["attest", "--key", str(key_of(folder)), "--ledger", str(folder / "index/ledger")]) == 0
     assert not Path(f"{wheel}.intoto.jsonl").exists()
     assert main(["attest", str(folder / "no-1-py3-none-any.whl"), "--key", str(key_of(folder))]) == 13
+
+
+def test_second_key_keeps_the_first_ones_statements(folder: Path, verify: Verify) -> None:
+    """Also in an index, whose publisher may have only one of them beside the stored wheel."""
+    wheel, other = built(folder), folder / "other"
+    other.mkdir()
+    index = published(folder)
+    for key in (key_of(other), key_of(folder), key_of(other)):
+        assert main(["attest", str(wheel), "--key", str(key)]) == 0
+    beside = Path(f"{wheel}.intoto.jsonl")
+    assert len(beside.read_text().splitlines()) == 2
+    beside.write_text(beside.read_text().splitlines()[1] + "\n")
+    project = ["--project", str(folder), "--ledger", str(folder / "index/ledger")]
+    assert main(["publish", str(wheel), *project, "--output", str(index)]) == 0
+    for key in (key_of(other), key_of(folder)):
+        assert "signature" in verify(wheel, "--index", str(index), "--key", f"{key}.pub")["proven"]
 
 
 def test_new_key_is_private_and_replaces_nothing(folder: Path) -> None:
