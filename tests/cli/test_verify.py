@@ -198,6 +198,16 @@ def test_second_key_keeps_the_first_ones_statements(folder: Path, verify: Verify
         assert "signature" in verify(wheel, "--index", str(index), "--key", f"{key}.pub")["proven"]
 
 
+def test_attest_leaves_out_wheels_of_other_projects(folder: Path) -> None:
+    wheel, other = built(folder), built(folder, "other")
+    shutil.rmtree(folder / "recipes/other")
+    assert main(["attest", "--key", str(key_of(folder))]) == 0
+    assert Path(f"{wheel}.intoto.jsonl").exists()
+    assert not Path(f"{other}.intoto.jsonl").exists()
+    assert main(["attest", str(other), "--key", str(key_of(folder))]) == 0
+    assert Path(f"{other}.intoto.jsonl").exists()
+
+
 def test_new_key_is_private_and_replaces_nothing(folder: Path) -> None:
     key = key_of(folder)
     assert key.stat().st_mode & 0o777 == 0o600

@@ -15,13 +15,16 @@ from factory.publish.statement_files import copy_statements
 from factory.publish.wheel_metadata import describe_wheel
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
+from tests.support.recipes import SMALLEST, write
 from tests.support.records import record
 from tests.support.wheelmaker import BUILT, make_wheel
 
 
 def built(folder: Path, name: str = "demo", made: Path | None = None, **changes: object) -> Path:
-    """Put a wheel and its record into the cache of `folder`; return the wheel's path."""
+    """Put a wheel and its record into the cache of `folder`, and its recipe into that project; return its path."""
     made = made or make_wheel(folder / "wheels", name)
+    if not (folder / "recipes" / name).exists():
+        write(folder / "recipes", SMALLEST.replace("spam", name), name)
     store, fields = Store(folder / "cache/store"), {"name": name, "key": sha256_of(made), **changes}
     kept: BuildRecord = replace(record(), **fields)  # type: ignore[arg-type]
     wheel = RepairedWheel(path=made, sha256=sha256_of(made), platform_tags=("any",))

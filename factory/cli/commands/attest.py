@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from factory.cli.own_wheels import OwnRecipes, own_wheels
+from factory.cli.project_options import LEDGER_FOLDER, add_project_option
 from factory.cli.values import folder_path, output_path
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
+from factory.model.artifacts import StoredWheel
 from factory.publish.attest import Attestable, attest_with_key, attestable
 from factory.publish.ledger import Ledger
 from factory.publish.own_keys import make_key
+from factory.recipes.loader import recipe_projects
 from factory.store.store import Store
 from factory.util.paths import default_layout
+from factory.util.project import INDEX_FOLDER, PATCHES_FOLDER, RECIPES_FOLDER, project_folder
 
 # The statements are written beside the stored wheels.
 NEEDS_CACHE = True
@@ -22,7 +28,11 @@ NEEDS_CACHE = True
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "wheels", nargs="*", type=Path, metavar="WHEEL", help="stored wheel (default: all that can be published)"
+        "wheels",
+        nargs="*",
+        type=Path,
+        metavar="WHEEL",
+        help="stored wheel (default: all of this project's recipes)",
     )
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--key", type=Path, metavar="FILE", help="private key to sign with")
@@ -36,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--trust-config", type=Path, metavar="FILE", help="with --identity: file of another instance of sigstore"
     )
     parser.add_argument("--ledger", type=folder_path, metavar="DIR", help="leave out the wheels that this ledger has")
+    add_project_option(parser)
     parser.add_argument("--json", action="store_true", help="print the files as JSON")
     parser.set_defaults(refuse=parser.error)
 
@@ -59,8 +70,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(args: argparse.Namespace) -> list[Attestable]:
+    """Return the wheels that the options name, else those of this project: others use the same store."""
     store = Store(default_layout().store)
-    found = {each.wheel.path.name: each for each in attestable(store.published_candidates(), store.records())}
+    wheels = store.published_candidates() if args.wheels else _of_project(store, args)
+    found = {each.wheel.path.name: each for each in attestable(wheels, store.records())}
     for wheel in args.wheels:
         if wheel.name not in found:
             raise PublishError(
@@ -68,3 +81,10 @@ def _chosen(args: argparse.Namespace) -> list[Attestable]:
             )
     names = [wheel.name for wheel in args.wheels] or list(found)
     return [found[name] for name in names if args.ledger is None or Ledger(args.ledger).find(name) is None]
+
+
+def _of_project(store: Store, args: argparse.Namespace) -> Sequence[StoredWheel]:
+    folder = project_folder(args.project)
+    projects, _ = recipe_projects(folder / RECIPES_FOLDER)
+    ledger = Ledger(args.ledger or folder / INDEX_FOLDER / LEDGER_FOLDER)
+    return own_wheels(store, OwnRecipes(projects, folder / PATCHES_FOLDER), ledger)[0]
