@@ -203,8 +203,23 @@ def _scalar_extensions() -> list[Pattern]:
         *_row("Zksh", opcode=OP_IMM, funct3=1, funct7=0x08, rs2=(8, 9)),
         *_row("Zkn", opcode=OP, funct3=0, funct7=(0x19, 0x1B, 0x1D, 0x1F, 0x3F)),
         *_row("Zkn", opcode=OP_IMM, funct3=1, funct7=0x18, rs2=(0, *range(0x10, 0x1B))),
+        *_spacemit(),
         *(Pattern(extension="Zksed", mask=0x3E00707F, match=funct << 25 | OP) for funct in (0x18, 0x1A)),
         *(pattern for opcode, name in CUSTOM.items() for pattern in _row(name, opcode=opcode)),
+    ]
+
+
+def _spacemit() -> list[Pattern]:
+    """SpacemiT's integer matrix instructions in custom-1: the destination is even.
+
+    From chapter 8 of its "AI Matrix Extension Instruction Set", version 0.6. Bit 15 of the sliding-window ones (funct7
+    0x73) belongs to the opcode, and 1 there leaves funct3 4 to 7 reserved.
+    """
+    mask = 0xFE0070FF
+    return [
+        *(Pattern(extension="XSMTVDot", mask=mask, match=0xE200002B | funct3 << 12) for funct3 in range(4)),
+        *(Pattern(extension="XSMTVDot", mask=mask | 0x8000, match=0xE600002B | funct3 << 12) for funct3 in range(8)),
+        *(Pattern(extension="XSMTVDot", mask=mask | 0x8000, match=0xE600802B | funct3 << 12) for funct3 in range(4)),
     ]
 
 

@@ -76,6 +76,18 @@ BEYOND = {
     0xA7D12E77: "Zvk",  # vaesem.vs v28,v29
     0x0000000B: "custom-0",
     0x0000002B: "custom-1",
+    0xE2B4B12B: "XSMTVDot",  # smt.vmadot v2,v9,v11
+    0xE2B4812B: "XSMTVDot",  # smt.vmadotu
+    0xE2B4A12B: "XSMTVDot",  # smt.vmadotsu
+    0xE2B4912B: "XSMTVDot",  # smt.vmadotus
+    0xE6B5312B: "XSMTVDot",  # smt.vmadot1 v2,v10,v11
+    0xE6B5712B: "XSMTVDot",  # smt.vmadot2
+    0xE6B5B12B: "XSMTVDot",  # smt.vmadot3
+    0xE6B5912B: "XSMTVDot",  # smt.vmadot3us
+    0xE2B4B1AB: "custom-1",  # vmadot with the odd destination v3
+    0xE0B4B12B: "custom-1",  # masked
+    0xE6B5C12B: "custom-1",  # a reserved window
+    0xC2B4B12B: "custom-1",  # Int4: not XSMTVDot
     0x10200073: "privileged",  # sret
     0x00007003: UNKNOWN,  # a load of no width
 }
