@@ -203,6 +203,8 @@ HINTS: Known = (
     (rf"error: {_QUOTE}(_?Py\w+){_QUOTE} undeclared|unknown type name {_QUOTE}(_?Py\w+)", _older_python),
     (r"fatal error: '?([\w./+-]+\.(?:h|hpp|hh|inc))'?(?:: No such file| file not found)", _missing_header),
     (r"cannot find -l([\w+.-]+)|unable to find library -l([\w+.-]+)", _missing_library),
+    # Without a version it is the file of a -dev package, which a build loads to ask it something.
+    (r"\blib([\w+-]+)\.so: cannot open shared object file", _missing_library),
     (r"Package '?([\w.+-]+)'?,? (?:required by .*)?(?:was )?not found", _missing_module),
     (r"fatal: not a git repository|fatal: No names found|LookupError: [\w-]+ was unable to detect version"
      r"|Versioning for this project requires either an sdist", lambda: _NO_HISTORY),

@@ -116,6 +116,7 @@ def test_unknown_failures_get_none(line: str) -> None:
         ("fatal: not a git repository (or any of the parent directories): .git", "SETUPTOOLS_SCM_PRETEND_VERSION"),
         ("ld: cannot find -lyajl: No such file or directory", '"libyajl-dev"'),
         ("ld.lld: error: unable to find library -lz", '"zlib1g-dev"'),
+        ("error: libhdf5.so: cannot open shared object file: No such file or directory", '"libhdf5-dev"'),
         ("Package 'libffi', required by 'virtual:world', not found", '"libffi-dev"'),
         ("x.c:1:10: fatal error: 'zlib.h' file not found", '"zlib1g-dev"'),
         ("x.c:1:10: fatal error: boost/any.hpp: No such file or directory", '"libboost-all-dev"'),
