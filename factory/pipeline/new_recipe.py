@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from factory.errors import CheckFailed, FactoryError, RecipeChange, RecipeError, SourceError
 from factory.model.job import ProjectMetadata
+from factory.model.markers import requirements_for
 from factory.model.record import BuildRecord
 from factory.pipeline.build import build
 from factory.pipeline.check import PackageCheck, stored_needs
@@ -80,7 +81,8 @@ def propose(project: str, version: str | None, run: Run) -> NewRecipe:
             )
         asked = [each for each in asked_libraries(tree.path) if not each.optional]
         needed = _debian_packages(asked, metadata, run)
-        proposal = _proposal(name, sdist.version, sdist.sha256, tree.path, metadata)
+        installed = {each.name for each in requirements_for(metadata.dependencies, run.config.target.python)}
+        proposal = _proposal(name, sdist.version, sdist.sha256, tree.path, installed)
         licence = metadata.license_line or _classified_licence(tree.path)
         rust = _calls_cargo(tree.path) and RUST_BACKENDS.isdisjoint(_projects(metadata.build_requires))
     return NewRecipe(
@@ -102,10 +104,11 @@ def _require_new(name: str, run: Run) -> None:
         raise RecipeError(f"{folder}: exists, without a recipe", hint="remove it, or write its recipe.toml")
 
 
-def _proposal(name: str, version: str, sha256: str, root: Path, metadata: ProjectMetadata) -> Proposal:
+def _proposal(name: str, version: str, sha256: str, root: Path, installed: Iterable[str]) -> Proposal:
+    """Return the proposal for a source whose package has the projects `installed` with it, but for extras."""
     modules = top_level_modules(root, name)
-    installed = {each.replace("-", "_") for each in _projects(metadata.dependencies)}
-    tests = find_excerpts(root, modules, installed, compiled_names(root))
+    imported = {canonicalize_name(each).replace("-", "_") for each in installed}
+    tests = find_excerpts(root, modules, imported, compiled_names(root))
     return Proposal(
         name=name,
         version=version,

@@ -65,6 +65,16 @@ def test_project_without_tests_is_told_plainly(index: IndexServer, run: Run) -> 
     assert "raise SystemExit" in new.proposal.script_text()
 
 
+def test_tests_that_need_an_extra_are_left_out(index: IndexServer, run: Run) -> None:
+    """A check installs the package without extras."""
+    needed = "Requires-Dist: eggs\nRequires-Dist: pytest; extra == 'tests'\nRequires-Dist: ham; python_version < '3'\n"
+    test = "import spam\nimport {0}\ndef test_{0}():\n    assert spam.fast({0}.one) == 2\n"
+    tests = {f"tests/test_{name}.py": test.format(name) for name in ("eggs", "ham", "pytest")}
+    offer(index, FILES | C | tests | {"PKG-INFO": FILES["PKG-INFO"] + needed})
+    found = propose("spam", None, run).proposal.excerpts
+    assert {each.file for each in found} == {"tests/test_spam.py", "tests/test_eggs.py"}
+
+
 def test_sdist_of_another_project_is_refused(index: IndexServer, run: Run) -> None:
     offer(index, FILES | C | {"PKG-INFO": "Metadata-Version: 2.1\nName: eggs\nVersion: 1.0\n"})
     with pytest.raises(SourceError, match="eggs"):
