@@ -15,14 +15,15 @@ from pathlib import Path
 
 import msgspec
 
-from factory.model.artifacts import PackagePin
-from factory.model.record import BuildRecord, CheckResult, StageRun, is_sound
+from factory.model.artifacts import PackagePin, SourceOrigin
+from factory.model.record import BuildRecord, StageRun, is_sound
 from factory.publish.release import SHA256
 from factory.publish.wheel_filename import parse_filename
 from factory.sbom.package_urls import purl
 from factory.util.identifiers import urn_of
 from factory.util.jsonio import DAMAGED, convert, decode, dumps, encode
-from factory.util.redaction import redact
+from factory.util.paths import default_layout
+from factory.util.redaction import HIDDEN, redact, url_secrets
 
 TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
@@ -103,21 +104,42 @@ def make_statement(record: BuildRecord, builder: str = OWN_KEY) -> bytes:
 
 
 def public_record(record: BuildRecord) -> BuildRecord:
-    """Return a record without paths of this machine, command lines and known secrets."""
-    return replace(
+    """Return a record without paths of this machine, command lines and secrets, in whichever field they are."""
+    public = replace(
         record,
         substituted_from="",
         stages=tuple(_public_stage(each) for each in record.stages),
-        checks=tuple(_public_check(each) for each in record.checks),
+        sources=tuple(_public_source(each) for each in record.sources),
     )
+    return convert(_cleaned(json.loads(dumps(public))), BuildRecord)
 
 
 def _public_stage(run: StageRun) -> StageRun:
     return replace(run, commands=(), log=Path(f"{run.stage}.log"))
 
 
-def _public_check(check: CheckResult) -> CheckResult:
-    return replace(check, shown=redact(check.shown))
+def _public_source(origin: SourceOrigin) -> SourceOrigin:
+    return replace(origin, urls=tuple(url for url in origin.urls if not url.startswith("file:")))
+
+
+def _cleaned(value: object) -> object:
+    """Return JSON values with all texts cleaned."""
+    if isinstance(value, dict):
+        return {_clean(name): _cleaned(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return list(map(_cleaned, value))
+    return _clean(value) if isinstance(value, str) else value
+
+
+def _clean(text: str) -> str:
+    if "/" not in text:
+        return redact(text)
+    hidden = redact(text)
+    for secret in sorted(url_secrets(hidden), key=len, reverse=True):
+        hidden = hidden.replace(f"{secret}@", f"{HIDDEN}@").replace(f"{secret}:", f"{HIDDEN}:")
+    for folder, name in ((default_layout().root, "$FACTORY_CACHE"), (Path.home(), "~")):
+        hidden = hidden.replace(f"{folder}/", f"{name}/") if folder != folder.parent else hidden
+    return hidden
 
 
 def _definition(record: BuildRecord) -> Json:
@@ -149,7 +171,8 @@ def _materials(record: BuildRecord) -> Iterator[Json]:
     yield source
     for origin in record.sources:
         digest = {"gitCommit": origin.commit} if origin.commit else {"sha256": origin.sha256}
-        yield {"name": origin.folder or "source", "uri": origin.urls[0] if origin.urls else "", "digest": digest}
+        uri = {"uri": origin.urls[0]} if origin.urls else {}
+        yield {"name": origin.folder or "source", **uri, "digest": digest}
     yield from (_material(f"patches/{each.name}", each.sha256) for each in record.patches)
     for package in record.repacked:
         yield _material(package.name, package.sha256) | {"uri": purl("deb", package.name, package.version)}
