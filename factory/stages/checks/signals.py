@@ -18,6 +18,11 @@ MEANINGS = {
     signal.SIGTRAP: "a trap: __builtin_trap() or a breakpoint",
     signal.SIGSYS: "a system call that the sandbox forbids",
 }
+# Of a line that a program printed.
+MAX_LINE = 300
+# The line of a log that names the command.
+_COMMAND = re.compile(r"(?:\[[^]]*\] )?\$ ")
+_FAULT_HANDLER = re.compile(r"^Fatal Python error: ", re.MULTILINE)
 # Python's fault handler: the thread that failed, its innermost frame first.
 _FRAME = re.compile(
     r"^Current thread .*\(most recent call first\):\n  File \"(.+)\", line (\d+) in (.+)$", re.MULTILINE
@@ -40,9 +45,16 @@ def explain(error: CommandFailed, printed: str) -> str:
     ended_by = signal_of(error.status)
     if isinstance(error, CommandHangs) or ended_by is None or ended_by not in MEANINGS:
         return _with_last_line(error)
-    words = [match[0].strip() for match in _LAST_WORDS.finditer(printed)][-2:] if ended_by == signal.SIGABRT else []
+    words = _last_words(printed) if ended_by == signal.SIGABRT else []
     parts = [f"ended by {ended_by.name}, {MEANINGS[ended_by]}", *words, frame_of(printed)]
     return "; ".join(part for part in parts if part)
+
+
+def _last_words(printed: str) -> list[str]:
+    """Return what a program said before abort(): known words, or the last line above the fault handler's."""
+    known = [match[0].strip() for match in _LAST_WORDS.finditer(printed)][-2:]
+    above = _FAULT_HANDLER.split(printed, maxsplit=1)[0].strip().splitlines()
+    return known or [f"after: {line.strip()[:MAX_LINE]}" for line in above[-1:] if not _COMMAND.match(line)]
 
 
 def frame_of(printed: str) -> str:
