@@ -21,7 +21,7 @@ from factory.pipeline.run import Run
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("name", metavar="NAME", help="package whose recipe has a bench.py")
-    add_case_options(parser, DEFAULT_PROFILES)
+    add_case_options(parser, ", ".join(DEFAULT_PROFILES))
     parser.add_argument(
         "--wheel",
         action="append",
@@ -34,10 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_build_options(parser)
 
 
-def add_case_options(parser: argparse.ArgumentParser, profiles: Sequence[str]) -> None:
-    """Declare the cases to count and the profiles, with default `profiles`."""
+def add_case_options(parser: argparse.ArgumentParser, profiles: str) -> None:
+    """Declare the cases to count and the profiles; `profiles` names the default ones."""
     parser.add_argument("--case", action="append", default=[], help="count only this case; repeatable (default: all)")
-    help_text = f"CPU to run on; repeatable (default: {', '.join(profiles)})"
+    help_text = f"CPU to run on; repeatable (default: {profiles})"
     parser.add_argument("--profile", action="append", choices=PROFILES, help=help_text)
 
 

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="package with kernels or a bench.py (default: %(default)s)",
     )
-    add_case_options(parser, PROFILES)
+    add_case_options(parser, f"those that the kernels declare, or {', '.join(PROFILES)} with a bench.py alone")
     add_python_option(parser)
     add_build_options(parser)
 
