@@ -157,6 +157,31 @@ static void test_softmax(const char* name, int rows, int n, bool masked) {
   }
 }
 
+// Sinks near the logits and far above them: weights of the first tile keep the precision of their type.
+template <typename kv_t>
+static void test_sinks(const char* name, int n) {
+  const double relative = sizeof(typename kv_t::operand_t) == 4 ? 2e-5 : std::is_same_v<kv_t, F16> ? 1e-3 : 8e-3;
+  for (const float sink : {-30.0f, 0.0f, 9.0f, 14.0f, 25.0f, 75.0f, 300.0f}) {
+    std::vector<float> logits(n), out(16);
+    for (auto& x : logits) x = value();  // from -4 to 4
+    const auto before = logits;
+    float max = sink, sum = 1;
+    softmax<kv_t>(logits.data(), n, out.data(), 16, &max, &sum, 1, n, true);
+    double total = 0;
+    for (const float x : before) total += std::exp(double(x));
+    auto* operands = reinterpret_cast<typename kv_t::operand_t*>(logits.data());
+    for (int j = 0; j < n; ++j) {
+      const double weight = std::exp(double(before[j])) / (std::exp(double(sink)) + total);
+      const double found = double(float(operands[j])) / kv_t::operand_scale / sum;
+      if (sink < 80)
+        check(std::abs(found - weight) <= weight * relative, "%s sink %g, logit %g: %g, not %g\n", name, sink, before[j],
+              found, weight);
+      else
+        check(std::isfinite(sum) && found < 1e-30, "%s sink %g, logit %g: %g\n", name, sink, before[j], found);
+    }
+  }
+}
+
 // The guard makes all rounding modes give the same bits.
 template <typename kv_t>
 static void test_rounding_modes(const char* name) {
@@ -207,6 +232,7 @@ static void test(const char* name) {
   for (int rows : {1, 4, 5})
     for (int n : {16, 48, 144, 400})
       for (bool masked : {false, true}) test_softmax<kv_t>(name, rows, n, masked);
+  for (int n : {16, 48, 400}) test_sinks<kv_t>(name, n);
   test_rounding_modes<kv_t>(name);
   for (int n : {1, 48, 256, 512}) test_store_column<kv_t>(n);
 }
