@@ -13,6 +13,9 @@ ROWS = 7
 EPSILON = 1e-6
 # What an 8-bit activation costs, as a part of a row's largest result.
 INT8_LIMIT = 0.02
+# Inputs of a layer with one scale for each column. They are positive: sums with its weights, numbers from 0 to 15, are
+# far above sums with their differences from the zero point.
+ONE_GROUP = 6400
 # Packed columns of an int32 in AWQ's order.
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 Operator = Callable[[torch.dtype, Inputs], Iterator[tuple[str, torch.Tensor, torch.Tensor]]]
@@ -103,13 +106,19 @@ def int4_products(kind: torch.dtype, inputs: Inputs) -> Compared:
     """Compare products with int4 weights and 16-bit activations, where the module has them."""
     if kind == torch.float32 or not hasattr(torch.ops._C, "cpu_gemm_wna16"):
         return
-    for rows, depth, width, group in ((1, 128, 64, 32), (8, 256, 96, 128), (19, 64, 32, 64)):
+    for rows, depth, width, group in (
+        (1, 128, 64, 32),
+        (8, 256, 96, 128),
+        (19, 64, 32, 64),
+        (2, ONE_GROUP, 32, ONE_GROUP),
+    ):
         for with_zeros, with_bias in ((False, True), (True, False)):
             weights = inputs.integers(0, 16, depth, width)
             scales = inputs.normal(depth // group, width, kind=kind, scale=0.05)
             zeros = inputs.integers(0, 16, depth // group, width)
             bias = inputs.normal(width, kind=kind) if with_bias else None
             values = inputs.normal(rows, depth, kind=kind)
+            values = values.abs() if group == ONE_GROUP else values
             blocks = _packed(weights).view(depth, -1, 2).permute(1, 0, 2).reshape(width // 16, -1).contiguous()
             packed_zeros = _packed(zeros) if with_zeros else None
             shifted = weights - (zeros.repeat_interleave(group, dim=0) if with_zeros else 8)
@@ -139,7 +148,7 @@ def int4_by_int8(kind: torch.dtype, inputs: Inputs) -> Compared:
     """Compare products with int4 weights and activations that the kernel rounds to 8 bits."""
     if kind != torch.bfloat16 or not hasattr(torch.ops._C, "int4_scaled_mm_cpu"):
         return
-    for rows, depth, width, group in ((1, 256, 64, 128), (8, 256, 128, 128), (33, 128, 64, 128)):
+    for rows, depth, width, group in ((1, 256, 64, 128), (8, 256, 128, 128), (33, 128, 64, 128), (5, 384, 64, 192)):
         weights, zeros = inputs.integers(0, 16, depth, width), inputs.integers(4, 12, depth // group, width)
         scales = inputs.normal(depth // group, width, kind=kind, scale=0.05).abs() + 0.01
         values = inputs.normal(rows, depth, kind=kind)
