@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from factory.util.jsonio import load
 from factory.util.paths import Layout
 from factory.util.redaction import without_secrets
 from factory.util.scratch import own_folder
+
+# Folder of files that are being written; those of killed writers are removed later.
+PARTIAL = "partial"
+ABANDONED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,7 @@ class Exchange:
                 return
             logs = [log for log in self._logs(record) if log.is_file()]
             for path in (*logs, store.wheel_path(record), store.record_path(record.key)):
-                _write(files, path, f"{root}/{_below(at, path)}")
+                _write(files, path, root, _below(at, path))
 
     def take(self, key: str) -> BuildRecord | None:
         """Read a build into the store; None if the exchange does not have it.
@@ -71,13 +76,46 @@ class Exchange:
                     f"{self.name}: the record of {key} has another key, or an unsafe name", hint="remove that record"
                 )
             for log in self._logs(record):
-                at = f"{root}/{_below(layout.root, log)}"
-                if files.exists(at):
-                    log.parent.mkdir(parents=True, exist_ok=True)
-                    write_if_changed(log, files.cat_file(at))
+                self._copy_log(files, root, log)
             wheel = folder / Path(record.wheel).name
             files.get_file(f"{root}/{_below(layout.root, store.wheel_path(record))}", str(wheel))
             return store.add(record, RepairedWheel(path=wheel, sha256=record.wheel_sha256, platform_tags=()))
+
+    def put_log(self, log: str) -> None:
+        """Write the log of a failed build, by its path below the cache.
+
+        Raises:
+            StoreError: the exchange cannot be written.
+        """
+        path = self._log(log)
+        with self._opened() as (files, root):
+            if path.is_file():
+                _write(files, path, root, _below(self.layout.root, path))
+
+    def take_log(self, log: str) -> Path | None:
+        """Read the log of a failed build into this cache; None if the exchange does not have it.
+
+        Raises:
+            StoreError: the exchange cannot be read, or the path is not that of a log.
+        """
+        path = self._log(log)
+        with self._opened() as (files, root):
+            return path if self._copy_log(files, root, path) else None
+
+    def _log(self, log: str) -> Path:
+        path = self.layout.root / log
+        if not path.is_relative_to(self.layout.logs):
+            raise StoreError(f"{log}: no log in the cache, though a failure names it")
+        _below(self.layout.root, path)
+        return path
+
+    def _copy_log(self, files: Any, root: str, log: Path) -> bool:
+        at = f"{root}/{_below(self.layout.root, log)}"
+        found = bool(files.exists(at))
+        if found:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            write_if_changed(log, files.cat_file(at))
+        return found
 
     def _logs(self, record: BuildRecord) -> list[Path]:
         """Return the logs that a record names; those of substitutes are elsewhere."""
@@ -114,9 +152,30 @@ def _below(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _write(files: Any, path: Path, target: str) -> None:
-    """Write a file under another name, then rename it: readers see it whole."""
-    files.makedirs(target.rpartition("/")[0], exist_ok=True)
-    partial = f"{target}.{uuid.uuid4().hex}.partial"
-    files.put_file(str(path), partial)
-    files.mv(partial, target)
+def _write(files: Any, path: Path, root: str, below: str) -> None:
+    """Write a file into a folder of its own, then rename it: readers see it whole, and nothing else."""
+    target, folder = f"{root}/{below}", f"{root}/{PARTIAL}"
+    _remove_abandoned(files, folder)
+    for each in (folder, target.rpartition("/")[0]):
+        files.makedirs(each, exist_ok=True)
+    partial = f"{folder}/{uuid.uuid4().hex}"
+    try:
+        files.put_file(str(path), partial)
+        files.mv(partial, target)
+    except BaseException:
+        with suppress(Exception):
+            files.rm_file(partial)
+        raise
+
+
+def _remove_abandoned(files: Any, folder: str) -> None:
+    """Remove files of writers that were killed, which are a day old."""
+    if not files.isdir(folder):
+        return
+    files.invalidate_cache(folder)
+    oldest = datetime.now(UTC) - ABANDONED
+    for each in files.ls(folder, detail=False):
+        with suppress(FileNotFoundError, NotImplementedError):  # another writer's; a file system without times
+            written = files.modified(each)
+            if (written if written.tzinfo else written.replace(tzinfo=UTC)) < oldest:
+                files.rm_file(each)

@@ -204,6 +204,20 @@ def test_failure_of_a_worker_is_told_as_here(fleet: Fleet) -> None:
     assert "other-c 1.0: built on " in failed.stderr
     assert "not built: after-c 1.0 (needs vectors-c 1.0)" in failed.stderr
     assert [path.name for path in here.cache.glob("store/failures/*")] == ["vectors-c-3.13.json"]
+    (log,) = here.cache.glob("logs/vectors-c-1.0/*/environment.log")
+    assert "VECTORS_C is 'nonsense'" in log.read_text()
+    assert f"log: {log}" in failed.stderr
+
+
+def test_runs_with_other_exchanges_share_no_build(fleet: Fleet) -> None:
+    """Each finds the result in its own exchange."""
+    _, address = fleet.machines.scheduler()
+    fleet.machines.worker(address, fleet.machine("worker"))
+    ways = [["--scheduler", address, "--exchange", str(fleet.folder / name)] for name in ("first", "second")]
+    running = [fleet.machine(f"here-{number}").start("build", "vectors-c", *way) for number, way in enumerate(ways)]
+    for process in running:
+        _, shown = process.communicate()
+        assert process.returncode == 0, shown
 
 
 def test_worker_with_other_recipes_is_refused(fleet: Fleet, tmp_path: Path) -> None:

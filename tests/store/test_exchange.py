@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fsspec.core import url_to_fs
 from moto.server import ThreadedMotoServer
 
 from factory.errors import StoreError
@@ -69,6 +71,44 @@ def test_build_comes_back_whole(url: str, tmp_path: Path) -> None:
     assert taken.stages[0].log.read_text() == "built"
     assert Store(there.store).record(kept.key) == taken
     assert list((there.root / "scratch").iterdir()) == []
+
+
+def test_files_of_killed_writers_are_removed_later(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are never among the results, and those of a running writer stay."""
+    layout = Layout(tmp_path / "here")
+    exchange = Exchange(url=url, layout=layout)
+    kept = store_build(layout)
+    files, root = url_to_fs(url)
+    files.makedirs(f"{root}/partial", exist_ok=True)
+    files.pipe_file(f"{root}/partial/0123", b"half a whe")
+    exchange.put(kept)
+    assert [each.rpartition("/")[2] for each in files.find(f"{root}/partial")] == ["0123"]
+    files.rm(f"{root}/store", recursive=True)
+    monkeypatch.setattr("factory.store.exchange.ABANDONED", timedelta(seconds=-60))
+    exchange.put(kept)
+    files.invalidate_cache()
+    assert files.find(f"{root}/partial") == []
+    assert exchange.take(kept.key) is not None
+
+
+def test_log_of_a_failure_comes_back(url: str, tmp_path: Path) -> None:
+    here, there = Layout(tmp_path / "here"), Layout(tmp_path / "there")
+    log = here.logs / "spam/build.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("error: no")
+    Exchange(url=url, layout=here).put_log("logs/spam/build.log")
+    taken = Exchange(url=url, layout=there).take_log("logs/spam/build.log")
+    assert taken == there.logs / "spam/build.log"
+    assert taken.read_text() == "error: no"
+    assert Exchange(url=url, layout=there).take_log("logs/other.log") is None
+
+
+@pytest.mark.parametrize("log", ["../x.log", "logs/../store/x", "store/records/x.json", "/etc/passwd"])
+def test_log_of_a_failure_is_nothing_but_a_log(log: str, tmp_path: Path) -> None:
+    exchange = Exchange(url=str(tmp_path / "exchange"), layout=Layout(tmp_path / "here"))
+    for use in (exchange.put_log, exchange.take_log):
+        with pytest.raises(StoreError, match=r"a failure names it|a record names it"):
+            use(log)
 
 
 def test_wheel_with_other_bytes_is_refused(tmp_path: Path) -> None:

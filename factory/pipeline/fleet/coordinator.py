@@ -1,13 +1,14 @@
 """Coordinator of a fleet: gives the jobs of a run to the workers of a dask scheduler.
 
-A job is given under its content key, so two runs share one build. Results come through the exchange, and stay there: a
-run that lost its scheduler, or a worker that was killed after its build, costs no second build.
+A job is given under its content key, so two runs with one exchange share one build. Results come through the exchange,
+and stay there: a run that lost its scheduler, or a worker that was killed after its build, costs no second build.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,19 @@ class Fleet:
         if answer.status == 0:
             run.reporter.line(f"{job.label}: built on {answer.machine}")
             return
+        raise self._failed(answer, job)
+
+    def _failed(self, answer: Answer, job: Job) -> FactoryError:
+        """Return the failure of a worker, with its log in this cache."""
         failure = answer.failure
         message = failure.message if failure else f"{job.label}: failed on {answer.machine}\n{answer.output}"
         error = FAILURES.get(answer.status, FactoryError)(message)
         error.stage = failure.stage if failure else error.stage
         error.machines_fault = failure is None
-        raise error
+        if failure is not None and failure.log:
+            with suppress(StoreError):  # the failure itself matters more
+                error.log = str(self.exchange.take_log(failure.log) or "")
+        return error
 
     def _answer(self, order: Order, job: Job) -> Answer:
         """Wait for a worker's answer; a cancelled run leaves running builds to their workers."""
@@ -87,7 +95,7 @@ class Fleet:
 
         stop = cancellation.current()
         try:
-            future = self.client.submit(build_order, order, key=f"build-{order.key}", pure=False)
+            future = self.client.submit(build_order, order, key=_job_key(order), pure=False)
             with stop.ended_by(future.cancel):
                 answer: Answer = future.result()
         except FactoryError:
@@ -106,6 +114,11 @@ class Fleet:
                 machines_fault=True,
             ) from error
         return answer
+
+
+def _job_key(order: Order) -> str:
+    """Return the name of a job for dask: runs share one build if their results come through one exchange."""
+    return f"build-{order.key}-{hashlib.sha256(order.exchange.encode()).hexdigest()[:16]}"
 
 
 def lost(address: str) -> FactoryError:

@@ -9,12 +9,13 @@ import os
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from factory.errors import CommandFailed
+from factory.errors import CommandFailed, StoreError
 from factory.model.build_plan import BuildPlan, PlannedBuild, PlannedGroup
 from factory.model.record import BuildFailure
 from factory.store.exchange import Exchange
@@ -66,6 +67,9 @@ def build_order(order: Order) -> Answer:
         _build(order)
     except CommandFailed as error:
         failure = next((each for each in store.failures() if each not in known and _is_of(each, order)), None)
+        if failure is not None and failure.log:
+            with suppress(StoreError):  # the failure itself matters more
+                exchange.put_log(failure.log)
         return Answer(machine=machine, status=error.status, output=error.output, failure=failure)
     record = store.record(order.key)
     if record is None:
