@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from factory.model.record import BuildFailure, BuildRecord
 from factory.publish.failures import write_failures
+from factory.publish.license_texts import license_texts_path, write_license_texts
 from factory.publish.logs import write_logs
 from factory.publish.release import Built, Release
 from factory.publish.reports import Build, WheelReport, build_of, contents_of, with_reports, write_report
@@ -18,6 +19,7 @@ from factory.publish.source_texts import find_texts, write_texts
 from factory.publish.statement_files import copy_statements
 from factory.publish.wheel_about import read_about
 from factory.publish.wheel_metadata import read_summary
+from factory.util.atomic_files import is_file
 
 # Finds the file of a release; None if it is not on this machine.
 Find = Callable[[Release], Path | None]
@@ -89,14 +91,16 @@ def _report(
 
 
 def _with_present_sidecars(known: WheelReport, release: Release, logs: _LogCopies) -> WheelReport:
-    """Omit logs and statements that were lost."""
-    if known.build is None or not (known.build.logs or known.build.statements):
+    """Omit logs, statements and licence texts that were lost."""
+    if known.build is None or not (known.build.logs or known.build.statements or known.build.license_texts):
         return known
+    has_texts = is_file(license_texts_path(logs.files, known.filename))
     written = write_logs(known.filename, (), known.build.logs, logs.files, logs.cache, force=logs.force)
     statements = copy_statements(
         logs.files / known.filename, release.sha256, known.build.statements or None, logs.files
     )
-    return replace(known, build=replace(known.build, logs=written, statements=statements or UNSET))
+    texts = known.build.license_texts if has_texts else UNSET
+    return replace(known, build=replace(known.build, logs=written, statements=statements or UNSET, license_texts=texts))
 
 
 def _build(
@@ -112,7 +116,9 @@ def _build(
     )
     signed = before.statements or None if before is not None else None
     statements = copy_statements(wheel, release.sha256, signed, logs.files)
-    return build_of(records, contents, written, statements)
+    texts = before.license_texts or None if before is not None else None
+    texts = write_license_texts(wheel, logs.files, texts, force=logs.force)
+    return replace(build_of(records, contents, written, statements), license_texts=texts or UNSET)
 
 
 def _by_wheel(records: Iterable[BuildRecord]) -> Mapping[str, Sequence[BuildRecord]]:

@@ -120,7 +120,8 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     addresses of sources that are on no index, if there are any, `compiler_cache` ccache's hits if they were counted,
     `replaced_requires` the build requirements that the recipe replaced, each with its reason.
     `crates` are those of Cargo.lock files, if there are any.
-    `statements` is the sha256 of the file of signed statements beside the wheel, if there is one.
+    `statements` is the sha256 of the file of signed statements beside the wheel, if there is one, and `license_texts`
+    that of its licence texts.
     """
 
     record: str
@@ -144,6 +145,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     replaced_requires: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
     statements: Sha256 | msgspec.UnsetType = msgspec.UNSET
     crates: tuple[Crate, ...] | msgspec.UnsetType = msgspec.UNSET
+    license_texts: Sha256 | msgspec.UnsetType = msgspec.UNSET
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -65,4 +65,5 @@ def _file(wheel: Wheel) -> Mapping[str, object]:
         "logs": list(wheel.logs.values()),
         "sbom": wheel.sbom,
         "statements": wheel.statements,
+        "licenses": wheel.licenses,
     }

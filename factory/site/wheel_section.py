@@ -66,6 +66,7 @@ def wheel_section(number: int, wheel: Wheel, name: str) -> str:
     values |= {
         "sbom": wheel.sbom or "",
         "statements": wheel.statements or "",
+        "licenses": wheel.licenses or "",
         "stages": filters.stages(build.stages),
         "environment": f"{build.mode}; {filters.tools(build.toolchain)}",
         "requirements": ", ".join(build.requirements) or "none",

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from factory.model.target import PROFILES
+from factory.publish.license_texts import SUFFIX as LICENSES_SUFFIX
 from factory.publish.logs import log_name
 from factory.publish.own_keys import STATEMENTS_SUFFIX
 from factory.publish.provenance import PROVENANCE_SUFFIX
@@ -30,8 +31,9 @@ RELEASE_FIELDS = tuple(field.name for field in msgspec.structs.fields(Release))
 class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A published file, with its report and its build if it has them.
 
-    Addresses are relative to the folder of the project's pages: `address` of the file, `provenance`, `sbom` and signed
-    `statements` of it if they exist, `logs` by title, and `texts` of its recipe and patches by their sha256.
+    Addresses are relative to the folder of the project's pages: `address` of the file, `provenance`, `sbom`, `licenses`
+    (their texts) and signed `statements` of it if they exist, `logs` by title, and `texts` of its recipe and patches by
+    their sha256.
     """
 
     release: Release
@@ -41,6 +43,7 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     provenance: str | None
     sbom: str | None
     statements: str | None
+    licenses: str | None
     logs: Mapping[str, str]
     texts: Mapping[str, str] = {}
 
@@ -111,6 +114,7 @@ def make_wheel(release: Release, report: WheelReport | None, texts: Container[st
         provenance=f"{here}{PROVENANCE_SUFFIX}" if left else release.provenance_url,
         sbom=None if build is None else sbom_name(here),
         statements=f"{here}{STATEMENTS_SUFFIX}" if build is not None and build.statements else None,
+        licenses=f"{here}{LICENSES_SUFFIX}" if build is not None and build.license_texts else None,
         logs=logs,
         texts={} if build is None else {each: text_name(each) for each in texts_named(build) if each in texts},
     )

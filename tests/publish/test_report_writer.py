@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from factory.model.artifacts import AppliedPatch, LibraryOrigin, RepairedWheel
 from factory.model.record import AuditSummary, BuildRecord, DispatchedLibrary
@@ -223,3 +224,28 @@ def test_texts_of_recipe_and_patches_are_kept_by_hash(tmp_path: Path) -> None:
         }
         patch.write_text("another\n")
     assert build_in(tmp_path).patches == (Patch(name=patch.name, upstream_status="Pending", sha256=applied.sha256),)
+
+
+def test_licence_texts_are_published_as_one_file(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    licenses = {"licenses/debian/libfast1/copyright": "Fast\r\n\x1b[31m", "LICENSE": "MIT"}
+    releases = [stored(store, make_wheel(tmp_path, "demo", more=licenses), audited())]
+    write(releases, store, tmp_path)
+    path = tmp_path / "out/files/demo-1.0-py3-none-any.whl.licenses.txt"
+    first, second = path.read_text().split("\n\n", 1)[0], path.read_text()
+    assert first == "demo-1.0.dist-info/LICENSE\n" + "=" * 26
+    assert "MIT\n" in second
+    assert "Fast\n\N{REPLACEMENT CHARACTER}[31m\n" in second
+    assert build_in(tmp_path).license_texts == sha256_of(path)
+    (tmp_path / "demo-1.0-py3-none-any.whl").unlink()
+    for found in (sha256_of(path), UNSET):  # without the wheel it is kept, and omitted once it is lost
+        write(releases, Store(tmp_path / "none"), tmp_path)
+        assert build_in(tmp_path).license_texts == found
+        path.unlink(missing_ok=True)
+
+
+def test_wheel_without_licence_files_has_no_texts(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    write([stored(store, make_wheel(tmp_path, "demo"), audited())], store, tmp_path)
+    assert build_in(tmp_path).license_texts is UNSET
+    assert not list((tmp_path / "out").rglob("*.licenses.txt"))

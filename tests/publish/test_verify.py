@@ -222,6 +222,20 @@ def test_a_log_that_is_missing_or_another_is_named(index: Index, capsys: pytest.
     assert f"\n  files/{path.name}: has sha256" in capsys.readouterr().err
 
 
+def test_licence_texts_that_are_missing_are_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+    made = build(logs=(), license_texts=sha256(b"MIT").hexdigest())
+    write_report(index.ledger, "demo", WheelReport(filename=index.wheel.name, summary="", license="", build=made))
+    write_site(Ledger(index.ledger), index.output)
+    write_sboms(Ledger(index.ledger).read(), index.ledger, index.output)
+    path = index.output / "files" / f"{index.wheel.name}.licenses.txt"
+    assert index.verify() == IndexDiffers.exit_code
+    assert f"\n  files/{path.name}: missing" in capsys.readouterr().err
+    path.write_bytes(b"MIT")
+    assert index.verify() == 0
+    (page,) = index.output.glob("project/demo/1.0.html")
+    assert f'<a href="../../files/{path.name}">licence texts</a>' in page.read_text()
+
+
 def test_every_difference_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
     index.wheel.write_bytes(b"other")
     (index.output / "files/demo-1.1-py3-none-any.whl.metadata").unlink()

@@ -23,6 +23,7 @@ from factory.model.target import DEFAULT_TARGET
 from factory.publish.file_locations import FileLocations
 from factory.publish.ledger import Ledger
 from factory.publish.ledger_history import find_uncommitted, find_violations, has_history
+from factory.publish.license_texts import license_texts_path
 from factory.publish.logs import log_name
 from factory.publish.output_folder import claim
 from factory.publish.own_keys import statements_path
@@ -348,6 +349,8 @@ def _sidecars(releases: Sequence[Release], ledger: Ledger) -> Mapping[str, str]:
             made = sbom(release, report, report.build)
             found[sbom_name(release.filename)] = hashlib.sha256(made).hexdigest()
             found |= {log_name(release.filename, log): log.sha256 for log in report.build.logs}
+            if report.build.license_texts:
+                found[license_texts_path(Path(), release.filename).name] = report.build.license_texts
             if report.build.statements:
                 found[statements_path(Path(release.filename)).name] = report.build.statements
     return found
