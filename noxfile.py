@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def demo(session: nox.Session) -> None:
     session.log(
         "which numpy needs; 3 numpy; 5 llama.cpp. What is in the cache is not made again: then it takes a minute."
     )
-    session.install("-e", ".")
+    session.install("-e", ".[provenance]" if takes_substitutes() else ".")
     factory = f"{session.bin}/factory"
     index = ["--output", "dist/index", "--ledger", "dist/ledger"]
     for command in (
@@ -107,6 +108,12 @@ def demo(session: nox.Session) -> None:
     ):
         session.run(factory, *command, env=environment())
     session.log("On a board: pip install --index-url file://%s/dist/index/simple/ llama-cpp-python", Path.cwd())
+
+
+def takes_substitutes() -> bool:
+    """Report whether builds are taken from an index: its signatures are verified by further libraries."""
+    settings = Path("index/site.toml")
+    return settings.is_file() and "substitute" in tomllib.loads(settings.read_text(encoding="utf-8"))
 
 
 def check_style(session: nox.Session) -> None:

@@ -180,12 +180,16 @@ def _record_failure(job: Job, error: Exception, run: Run) -> None:
 
 
 def _stored(job: Job, records: Records, run: Run) -> BuildRecord:
-    """Return the stored build of a job that another machine builds.
+    """Return the stored build of a job that another machine builds, or its substitute.
 
     Raises:
         StoreError: there is none.
     """
-    record = run.store.record(prepare_job(job, records, run).key)
+    prepared = prepare_job(job, records, run)
+    record = run.store.record(prepared.key)
+    if record is None and run.substitutes is not None:
+        with prepared.locked(run):
+            record = run.substitutes.take(prepared, run)
     if record is None:
         raise StoreError(
             f"{job.label}: not in the store: no group has built it",

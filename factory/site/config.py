@@ -15,7 +15,7 @@ from factory.util.identifiers import urn_of
 SETTINGS_FILE = "site.toml"
 # Placeholder of an unknown site address; JavaScript replaces it with the real one.
 UNKNOWN_URL = "URL"
-ADDRESSES = ("url", "repository", "issues")
+ADDRESSES = ("url", "repository", "issues", "substitute")
 ADDRESS_HINTS = tuple(f'{key} = "https://..."' for key in ADDRESSES)
 
 
@@ -24,13 +24,15 @@ class Settings:
     """Settings of the site: its title, and addresses, each empty if unknown.
 
     `url` is the site's own address without a trailing slash, `repository` that of the recipes and patches, and `issues`
-    the page for reports and requests. `signers` are those whose signatures on wheels are accepted.
+    the page for reports and requests. `substitute` is an index whose builds `factory build` takes. `signers` are those
+    whose signatures on wheels are accepted.
     """
 
     title: str = "riscv64 wheels"
     url: str = ""
     repository: str = ""
     issues: str = ""
+    substitute: str = ""
     signers: tuple[TrustedSigner, ...] = ()
 
     @property

@@ -10,7 +10,7 @@ import pytest
 from factory.cli.commands import build
 from factory.cli.parser import parse_arguments
 from factory.cli.summary_table import escape, markdown, markdown_table
-from factory.errors import BuildFailed, StoreError, TimeLimitReached
+from factory.errors import BuildFailed, PublishError, StoreError, TimeLimitReached
 from factory.model.build_plan import BuildPlan, PlannedBuild, PlannedGroup
 from factory.model.job import Job, JobId
 from factory.model.record import BuildRecord
@@ -49,6 +49,26 @@ def test_fleet_needs_scheduler_and_exchange(options: list[str], capsys: pytest.C
     with pytest.raises(SystemExit):
         build.run(parse_arguments(["build", "demo", *options]))
     assert "give --scheduler ADDRESS and --exchange URL together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--recipes=2", "--jobs=1", "--toolchain=gcc", "--substitute=x", "--keep"])
+def test_option_that_workers_do_not_get_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build.run(parse_arguments(["build", "demo", "--scheduler", "x", "--exchange", "x", option]))
+    shown = capsys.readouterr().err
+    assert f"argument {option.partition('=')[0]}: not allowed with argument --scheduler" in shown
+
+
+def test_configured_substitute_is_taken_unless_refused(tmp_path: Path) -> None:
+    """Without signers it is an error, since nobody would be trusted."""
+    for name in ("recipes", "index"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "index/site.toml").write_text('substitute = "https://wheels.example"\n')
+    options = ["build", "demo", "--project", str(tmp_path)]
+    with pytest.raises(PublishError, match=r"no \[\[signers\]\]"):
+        build._substitutes(parse_arguments(options))
+    assert build._substitutes(parse_arguments([*options, "--no-substitute"])) is None
+    assert build._substitutes(parse_arguments([*options, "--scheduler", "x", "--exchange", "x"])) is None
 
 
 def test_unknown_group_names_those_of_the_plan(tmp_path: Path) -> None:

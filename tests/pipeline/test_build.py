@@ -16,6 +16,7 @@ from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from factory.util.locks import held
 from tests.support.checkouts import ONE_PROFILE, SUMS, Checkout, make_checkout
+from tests.support.folder_server import folder_served
 from tests.support.processes import survivors
 from tests.support.waiting import wait_until
 
@@ -92,12 +93,17 @@ def test_signed_build_is_taken_by_another_cache(built: Checkout, fresh_cache: Pa
         done = built.factory(*command)
         assert done.returncode == 0, done.stderr
     settings.parent.mkdir(exist_ok=True)
-    settings.write_text(f'[[signers]]\nname = "we"\nkey = "{key}.pub"\n')
+    signers = f'[[signers]]\nname = "we"\nkey = "{key}.pub"\n'
+    settings.write_text(signers)
     other = Checkout(root=built.root, cache=fresh_cache)
-    taken = other.factory("build", "vectors-c", "--substitute", str(index), "--only-substitutes")
+    refused = other.factory("build", "vectors-c", "--only-substitutes")
+    with folder_served(index) as url:
+        settings.write_text(f'substitute = "{url}"\n{signers}')
+        taken = other.factory("build", "vectors-c", "--only-substitutes")
     settings.unlink()
+    assert (refused.returncode, "or substitute in site.toml" in refused.stderr) == (2, True)
     assert taken.returncode == 0, taken.stderr
-    assert f"vectors-c 1.0: taken from {index}, {built.wheel().name}" in taken.stderr
+    assert f"vectors-c 1.0: taken from {url}, {built.wheel().name}" in taken.stderr
     assert "started" not in taken.stderr
     assert sha256_of(other.wheel()) == sha256_of(built.wheel())
 

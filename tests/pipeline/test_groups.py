@@ -49,5 +49,26 @@ def test_group_takes_needs_from_the_store_alone(
     assert finished.returncode == 0, finished.stderr
     assert "vectors-c 1.0: build" not in finished.stderr
     assert (tmp_path / "summary.md").read_text().splitlines()[-1].startswith("| after-c | 1.0 | 3.13 |")
+    third = Checkout(root=root, cache=make_cache(tmp_path / "third", layout))
+    taken = third.factory("build", "--plan", str(plan), "--group", "2-1", "--substitute", str(signed(first, tmp_path)))
+    assert taken.returncode == 0, taken.stderr
+    assert "vectors-c 1.0: taken from " in taken.stderr
+    assert "after-c 1.0: build: done" in taken.stderr
     planned = second.factory("plan", "--all", "--github-matrix")
     assert json.loads(planned.stdout) == [[]] * 6
+
+
+def signed(checkout: Checkout, folder: Path) -> Path:
+    """Publish the builds of a checkout with signatures that it trusts; return the index."""
+    pytest.importorskip("securesystemslib", reason="the extra `provenance` is not installed")
+    key, index = folder / "key.pem", folder / "out"
+    for command in (
+        ["attest", "--new-key", str(key)],
+        ["attest", "--key", str(key)],
+        ["index", "--output", str(index), "--ledger", str(folder / "ledger")],
+    ):
+        done = checkout.factory(*command)
+        assert done.returncode == 0, done.stderr
+    (checkout.root / "index").mkdir()
+    (checkout.root / "index/site.toml").write_text(f'[[signers]]\nname = "we"\nkey = "{key}.pub"\n')
+    return index

@@ -44,6 +44,9 @@ NEEDS_ROOT = True
 DEFAULT_RECIPES = 2
 # Most of them only wait for workers.
 FLEET_RECIPES = 200
+SITE_FILE = "site.toml"  # as in factory/site/config.py, which is slow to import
+# Options that do not reach the workers of a fleet.
+NOT_ON_WORKERS = ("group", "toolchain", "substitute", "keep", "recipes", "jobs")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,23 +72,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         type=count,
         metavar="N",
-        default=processors(),
-        help="parallel compilers, all recipes together (default: one for each processor, here %(default)s)",
+        help=f"parallel compilers, all recipes together (default: one for each processor, here {processors()})",
     )
     parser.add_argument(
         "--recipes",
         type=count,
         metavar="N",
-        default=DEFAULT_RECIPES,
-        help="parallel recipes (default: %(default)s)",
+        help=f"parallel recipes (default: {DEFAULT_RECIPES})",
     )
     parser.add_argument(
         "--substitute",
         metavar="URL|DIR",
-        help="take builds with the same content key from this index, if a signer that site.toml names signed them",
+        help="take builds with the same content key from this index, if a signer that site.toml names signed them "
+        "(default: the index that site.toml names as substitute, if any)",
     )
+    parser.add_argument("--no-substitute", action="store_true", help="build also what that index of site.toml has")
     parser.add_argument(
-        "--only-substitutes", action="store_true", help="with --substitute: build nothing, fail where there is none"
+        "--only-substitutes", action="store_true", help="build nothing, fail where there is no substitute"
     )
     parser.add_argument(
         "--scheduler",
@@ -104,9 +107,9 @@ def run(args: argparse.Namespace) -> int:
     _refuse_odd_options(args)
     chosen = replace(
         make_run(args),
-        slots=CompileSlots(args.jobs),
-        recipes_at_once=FLEET_RECIPES if args.scheduler else args.recipes,
-        substitutes=None if args.substitute is None else _substitutes(args),
+        slots=CompileSlots(args.jobs or processors()),
+        recipes_at_once=FLEET_RECIPES if args.scheduler else args.recipes or DEFAULT_RECIPES,
+        substitutes=_substitutes(args),
     )
     group = find_group(args.plan, args.group) if args.group else None
     started = time.monotonic()
@@ -136,34 +139,50 @@ def _refuse_odd_options(args: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
     if sum(map(bool, (args.names, args.all, args.group))) != 1 or bool(args.plan) != bool(args.group):
         args.refuse("give either names of recipes, or --all, or --plan FILE and --group ID")
-    if args.only_substitutes and args.substitute is None:
-        args.refuse("argument --only-substitutes: not allowed without argument --substitute")
+    if args.no_substitute and (args.substitute or args.only_substitutes):
+        args.refuse("argument --no-substitute: not allowed with --substitute or --only-substitutes")
     if bool(args.scheduler) != bool(args.exchange):
         args.refuse("give --scheduler ADDRESS and --exchange URL together")
-    if args.scheduler and (args.group or args.toolchain or args.substitute or args.keep):
-        args.refuse("argument --scheduler: not allowed with --group, --toolchain, --substitute or --keep")
+    odd = [name for name in NOT_ON_WORKERS if getattr(args, name) not in (None, False)]
+    if args.scheduler and odd:
+        args.refuse(f"argument --{odd[0]}: not allowed with argument --scheduler")
 
 
-def _substitutes(args: argparse.Namespace) -> Substitutes:
-    """Return the substitutes that the options name.
+def _substitutes(args: argparse.Namespace) -> Substitutes | None:
+    """Return the substitutes that the options or site.toml name, None without any.
+
+    Workers of a fleet read their own site.toml.
 
     Raises:
         PublishError: the project names no signers.
         PrerequisiteMissing: the libraries that verify signatures are not installed.
     """
+    folder = project_folder(args.project) / INDEX_FOLDER
+    configured = not (args.no_substitute or args.scheduler) and (folder / SITE_FILE).is_file()
+    if args.substitute is None and not configured:
+        _refuse_only_substitutes(args)
+        return None
     from factory.pipeline.substitutes import Substitutes
     from factory.publish.libraries import CERTIFICATES, KEYS, require_signing
-    from factory.site.config import SETTINGS_FILE, load_settings
+    from factory.site.config import load_settings
 
-    folder = project_folder(args.project) / INDEX_FOLDER
-    signers = load_settings(folder).signers
+    settings = load_settings(folder)
+    where, signers = args.substitute or settings.substitute, settings.signers
+    if not where:
+        _refuse_only_substitutes(args)
+        return None
     if not signers:
         raise PublishError(
-            f"{folder / SETTINGS_FILE}: no [[signers]]: --substitute takes builds of trusted signers only",
+            f"{folder / SITE_FILE}: no [[signers]]: substitutes are builds of trusted signers only",
             hint='name one there: [[signers]], name = "...", key = "FILE" (a public key of factory attest --new-key)',
         )
     require_signing("--substitute", (*KEYS, *(CERTIFICATES if any(each.identity for each in signers) else ())))
-    return Substitutes(where=args.substitute, signers=signers, only=args.only_substitutes)
+    return Substitutes(where=where, signers=signers, only=args.only_substitutes)
+
+
+def _refuse_only_substitutes(args: argparse.Namespace) -> None:
+    if args.only_substitutes:
+        args.refuse("argument --only-substitutes: needs argument --substitute, or substitute in site.toml")
 
 
 def _select_all(run: Run, args: argparse.Namespace) -> Selection:
