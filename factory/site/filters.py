@@ -50,6 +50,12 @@ def since(versions: Mapping[str, str]) -> str:
     return ", ".join([f"{version} for Python {python}" for python, version in versions.items()])
 
 
+def python_range(pythons: Sequence[str]) -> str:
+    """Return the requires-python of some of our Pythons, the first to the last."""
+    following = PYTHONS[PYTHONS.index(pythons[-1]) + 1 :]
+    return f">={pythons[0]}" + (f",<{following[0]}" if following else "")
+
+
 def check_id(number: int | str, profile: str, python: str) -> str:
     """Return the HTML id of a check of a page's wheel; `number` is used unquoted."""
     return f"check-{number}-{quote_path(f'{python}-{profile}')}"

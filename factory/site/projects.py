@@ -94,6 +94,11 @@ class Project:
         return next(final, usable[0]) if usable else None
 
     @property
+    def served_pythons(self) -> Sequence[str]:
+        """Our Pythons for which there are files; all if there are none for any."""
+        return [each for each in PYTHONS if self.states[each].kind not in (FAILED, MISSING)] or PYTHONS
+
+    @property
     def failed_builds(self) -> tuple[FailedBuild, ...]:
         """The failures with their logs."""
         names = ((failure, failure_name(failure)) for failure in self.failures)

@@ -37,6 +37,7 @@ def _environment() -> jinja2.Environment:
         "day": filters.day,
         "joined": ", ".join,
         "path_quoted": quote_path,
+        "python_range": filters.python_range,
         "quantity": quantity,
         "shell": shlex.quote,
         "since": filters.since,

@@ -246,6 +246,16 @@ def test_upstream_provenance_is_linked_at_its_address(tmp_path: Path) -> None:
         assert 'href="https://upstream.example/plain.provenance">provenance' in made[f"project/plain-text/{name}.html"]
 
 
+def test_project_with_yanked_versions_alone_says_so(tmp_path: Path) -> None:
+    """Installers take a yanked version only if its exact version is asked for."""
+    ledger = make_ledger(tmp_path)
+    ledger.update([structs.replace(release(name), yanked="wrong sums") for name in (ALPHA, ALPHA_NEXT)])
+    page = pages(ledger)["project/alpha/index.html"]
+    assert "Every version here is yanked: installers take one only if its exact version is asked for. " in plain(page)
+    assert "Reason for 1.10: wrong sums" in plain(page)
+    assert "pip install --index-url URL/simple/ alpha==1.10" in snippets_of(page)
+
+
 def test_yanked_version_is_marked_and_not_current(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     ledger.update([structs.replace(release(ALPHA_NEXT), yanked="wrong at VLEN 512")])
@@ -532,3 +542,10 @@ def test_builds_page_without_failures_says_so(tmp_path: Path) -> None:
     made = pages(make_ledger(tmp_path, failures=()))
     assert FAILURE.name not in made["index.html"]
     assert "None: the last build of every package succeeded." in made["builds/index.html"]
+
+
+@pytest.mark.parametrize(
+    ("pythons", "text"), [(("3.13", "3.14"), ">=3.13"), (("3.14",), ">=3.14"), (("3.13",), ">=3.13,<3.14")]
+)
+def test_python_range_excludes_pythons_without_files(pythons: tuple[str, ...], text: str) -> None:
+    assert filters.python_range(pythons) == text

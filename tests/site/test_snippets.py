@@ -5,6 +5,7 @@ Each is run with the real pip, uv and board finder.
 
 from __future__ import annotations
 
+import html
 import os
 import subprocess
 import sys
@@ -18,8 +19,10 @@ import pytest
 from factory.publish.index_files import write_files
 from factory.publish.ledger import Ledger
 from factory.publish.lock_files import write_lock
+from factory.publish.release import Mirrored
 from factory.publish.reports import write_report
 from factory.publish.server import serve
+from factory.publish.wheel_metadata import describe_wheel
 from factory.site.states import MISSING
 from factory.site.writer import write_site
 from tests.support.clients import ALONE, UV_FOR_RISCV
@@ -235,3 +238,21 @@ def test_commands_in_sentences_work(site: str, out: Path, place: Place) -> None:
     assert found == run_as.keys()
     for command in run_as.values():
         assert place.run(command, variables=upstream) or "activate" in command
+
+
+def test_download_is_for_a_python_with_files(place: Place, tmp_path: Path) -> None:
+    """A package that only the newer Python has is not looked for with the older one."""
+    wheel = make_wheel(tmp_path / "made", "late", tag=RISCV.replace("313", "314"))
+    release = describe_wheel(wheel, Mirrored())
+    ledger, out = Ledger(tmp_path / "out/ledger"), tmp_path / "out"
+    write_files([release], lambda _: wheel, out)
+    ledger.add(release)
+    write_site(ledger, out)
+    texts = snippets_below(out)["project/late/index.html"]
+    (line,) = (text for text in texts if text.startswith("pip download"))
+    with serve(out) as url:
+        place.run(line.replace("URL/", f"{url}/"))
+    assert [path.name for path in (place.home / "wheels").iterdir()] == [wheel.name]
+    page = html.unescape((out / "project/late/index.html").read_text())
+    assert "the board\u2019s Python (here 3.14)" in page
+    assert 'requires-python = ">=3.14"' in page
