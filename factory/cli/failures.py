@@ -14,7 +14,7 @@ from factory.errors import FactoryError, StoreError
 from factory.util.full_disk import FULL, describe_full_disk
 
 FREE_SPACE = "free disk space, or set FACTORY_CACHE to another folder; finished work is kept"
-PERMIT = "permit it to this user, or set FACTORY_CACHE to another folder; finished work is kept"
+PERMIT = "permit it to this user, or name another path, of the cache with FACTORY_CACHE; finished work is kept"
 CORRECT = "correct this path, in an option, a recipe or FACTORY_CACHE"
 # Shows where an error of the operating system was raised.
 TRACEBACK = "FACTORY_TRACEBACK"
