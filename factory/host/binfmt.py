@@ -32,6 +32,10 @@ REGISTRATION, USE = f"{ENTRY}.registration.lock", f"{ENTRY}.use.lock"
 # The descriptor of USE, open until this process ends.
 _USE: list[int] = []
 MOUNT = ("mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT))
+OWN_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
+MOUNT_AND_REGISTER = """
+mount -t binfmt_misc binfmt_misc "$1" && printf %s "$2" > "$1/register" && shift 2 && exec "$@"
+"""
 # The first major version with the CPUs of all profiles.
 OLDEST_QEMU = 10
 FOR_ALL = (
@@ -87,9 +91,38 @@ def ensure_registered(qemu: Path) -> None:
         ) from error
 
 
+def own_table(qemu: Path, point: Path) -> list[str]:
+    """Return the words before a command that runs riscv64 programs by another QEMU.
+
+    The command gets a user namespace with a table of interpreters, mounted at the folder `point`. The machine's table,
+    and other commands, keep their QEMU. Only root is mapped into the namespace.
+    """
+    entry = f":{ENTRY}:{_interpreter(qemu)}"
+    return [*OWN_NAMESPACE, "sh", "-c", MOUNT_AND_REGISTER, "interpreters", str(point), entry]
+
+
+def require_own_tables() -> None:
+    """Require user namespaces with tables of interpreters.
+
+    Raises:
+        PrerequisiteMissing: this machine has none.
+    """
+    try:
+        run([*OWN_NAMESPACE, *MOUNT])
+    except CommandFailed as error:
+        raise PrerequisiteMissing(
+            f"binfmt_misc: no user namespace can have its own table here: {error.output.strip()}",
+            hint="use Linux 6.7 or newer, and in a container --privileged",
+        ) from error
+
+
+def _interpreter(qemu: Path) -> str:
+    return f"M::{MAGIC}:{MASK}:{qemu.resolve()}:PF"
+
+
 def _register(qemu: Path) -> None:
     """Register our entry, or replace it without a moment in which there is none."""
-    interpreter = f"M::{MAGIC}:{MASK}:{qemu.resolve()}:PF"
+    interpreter = _interpreter(qemu)
     replaced = (BINFMT / ENTRY).exists()
     if replaced:
         _remove(INTERIM)

@@ -99,10 +99,36 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
+# Profiles with vendors' extensions that only our own QEMU has. They are for commands that name them: neither globs of
+# recipes nor pages have them. QEMU allows another vendor only for `rv64`; its properties leave it `k1`'s extensions.
+OWN_PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="k1-ime",
+            qemu_cpu="rv64,rva22s64=true,v=true,vlen=256,zfh=true,zvfh=true,"
+            "h=false,zawrs=false,zbc=false,zfa=false,zihintntl=false,sstc=false,svadu=false,svvptc=false,"
+            "mvendorid=0x710,marchid=0x8000000058000001,xsmtvdot=true",
+            stands_for="cores 0 to 3 of SpacemiT K1: k1 with the integer matrix instructions (XSMTVDot)",
+            vlen=256,
+        ),
+    )
+}
+ALL_PROFILES: Mapping[str, Profile] = {**PROFILES, **OWN_PROFILES}
+
+
 DEFAULT_PROFILES = ("rv64gc", "rvv128", "k1", "rva23", "vlen1024")
 
 
 BASELINE_CPU = PROFILES["rv64gc"].qemu_cpu
+
+# Extensions that the distribution's QEMU lacks, as properties of QEMU's CPUs.
+OWN_EXTENSIONS = frozenset({"xsmtvdot=true"})
+
+
+def needs_own_qemu(cpu: str) -> bool:
+    """Report if a value of QEMU_CPU has an extension that only our own QEMU has."""
+    return not OWN_EXTENSIONS.isdisjoint(cpu.split(","))
 
 
 # The usual mode on other machines.

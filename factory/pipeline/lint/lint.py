@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from factory.errors import RecipeError
 from factory.model.recipe import Recipe
+from factory.pipeline import own_qemu
 from factory.pipeline.lint.files import overlay_licences, unused_files, unused_models
 from factory.pipeline.lint.finding import Finding, RecipeText, parse_mistake
 from factory.pipeline.lint.options import dead_options
@@ -64,7 +65,7 @@ def _check(chosen: Collection[Recipe], readable: Collection[Recipe], patches: Pa
         yield from dead_options(text)
         yield from check_script(text, projects)
         yield from overlay_licences(recipe)
-    yield from check_patches(patches, [recipe.source for recipe in chosen])
+    yield from check_patches(patches, [*(recipe.source for recipe in chosen), own_qemu.SOURCE])
 
 
 def _unused(root: Path, recipes: Collection[Recipe], patches: Path) -> Iterator[Finding]:

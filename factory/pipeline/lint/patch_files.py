@@ -9,6 +9,7 @@ from pathlib import Path
 from factory.errors import PatchError
 from factory.model.recipe import Recipe
 from factory.model.source import Source
+from factory.pipeline import own_qemu
 from factory.pipeline.lint.finding import Finding, line_of
 from factory.stages.sources import patches
 
@@ -35,8 +36,8 @@ def check_patches(root: Path, sources: Iterable[Source]) -> Iterator[Finding]:
 
 
 def unused_patches(root: Path, recipes: Collection[Recipe]) -> Iterator[Finding]:
-    """Iterate over the files below `root` that belong to no recipe's source."""
-    used = {patches.folder_of(root, recipe.source) for recipe in recipes}
+    """Iterate over the files below `root` that belong to no recipe's source, nor to our own QEMU."""
+    used = {patches.folder_of(root, source) for source in (*(recipe.source for recipe in recipes), own_qemu.SOURCE)}
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
         if file.parent not in used:
             yield Finding(file=file, line=1, key="patch", message="no recipe has a source of this project and version")

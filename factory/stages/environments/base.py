@@ -35,12 +35,14 @@ class RootRequest:
 class Root:
     """A root filesystem: its layers, lowest first, and the variables of its commands.
 
-    `native_pip` is for commands of pip; it is not part of the root.
+    `native_pip` is for commands of pip, and `own_qemu` runs CPUs that the distribution's QEMU lacks; neither is part of
+    the root.
     """
 
     layers: tuple[Layer, ...]
     variables: Mapping[str, str]
     native_pip: NativePip | None = None
+    own_qemu: Path | None = None
 
     @cached_property
     def key(self) -> str:

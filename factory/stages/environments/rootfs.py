@@ -37,6 +37,7 @@ class RootfsEnvironment:
         return OverlaySandbox(
             layers=tuple(layer.tree for layer in self.root.layers),
             tools=self.root.native_pip,
+            own_qemu=self.root.own_qemu,
             work=work,
             scratch=work.with_name(f"{work.name}.root"),
             environment=self.root.variables,

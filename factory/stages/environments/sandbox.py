@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from factory.errors import CommandFailed, EnvironmentSetupError
+from factory.host import binfmt
 from factory.host.apt import host_mirror, secret_settings
 from factory.host.control_groups import control_group
 from factory.host.network import host_network
 from factory.model.protocols import BUILD, INPUTS, Command
+from factory.model.target import needs_own_qemu
 from factory.stages.environments.native_pip import MOUNT, NativePip
 from factory.stages.environments.variables import BUILD_VENV
 from factory.util.confinement import (
@@ -42,8 +44,8 @@ HOSTNAME = "riscv64-builder"
 CPUINFO = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u54-mc\n"
 # Folder of the build's virtual environment, in the work folder.
 VENV = Path(BUILD_VENV).name
-# Mount point of the tools, in the scratch folder.
-TOOLS = "tools"
+# Mount points in the scratch folder: the tools, and the table of interpreters of commands with our own QEMU.
+TOOLS, TABLE = "tools", "interpreters"
 # Without the capability to do so, tar must not give files to the users that an archive names.
 COMMON_VARIABLES = {"TAR_OPTIONS": "--no-same-owner"}
 # Temporary caches of commands without network.
@@ -299,11 +301,12 @@ class OverlaySandbox(SealedSandbox):
     """A sandbox of `layers`, the lowest first.
 
     A copy has the original's changes as one more layer, and the original's `work` below its own. `tools` are for
-    commands that ask for them.
+    commands that ask for them, `own_qemu` for those whose CPU needs it.
     """
 
     layers: tuple[Path, ...]
     tools: NativePip | None = None
+    own_qemu: Path | None = None
 
     @property
     def native_pip(self) -> bool:
@@ -313,7 +316,8 @@ class OverlaySandbox(SealedSandbox):
     def prepare(self) -> None:
         """Make the folders of overlayfs too."""
         SealedSandbox.prepare(self)
-        for name in ("upper", "workdir", "merged", *(("build-workdir", "build") if self.original else ())):
+        own = (("build-workdir", "build") if self.original else ()) + ((TABLE,) if self.own_qemu else ())
+        for name in ("upper", "workdir", "merged", *own):
             (self.scratch / name).mkdir(exist_ok=True)
         if self.tools is not None and self.original is None:
             (self.scratch / TOOLS).mkdir(exist_ok=True)
@@ -329,8 +333,20 @@ class OverlaySandbox(SealedSandbox):
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_AND_RUN, "sandbox"),
             *(word for options, place in overlays for word in (options, str(place))),
             "--",
+            *self._interpreters(command),
             *SealedSandbox.host_argv(self, sealed, files, *options),
         ]
+
+    def _interpreters(self, command: Command) -> list[str]:
+        """Return the words that give a command our own QEMU, if its CPU needs it."""
+        if not needs_own_qemu(command.cpu):
+            return []
+        if self.own_qemu is None:
+            raise EnvironmentSetupError(
+                f"{command.program}: this command has no QEMU for the CPU {command.cpu}",
+                hint="use `factory check` or `factory shell --check` for this profile",
+            )
+        return binfmt.own_table(self.own_qemu, self.scratch / TABLE)
 
     def _tools(self, command: Command) -> list[str]:
         shown = command.native_pip and self.tools is not None

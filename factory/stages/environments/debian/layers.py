@@ -11,7 +11,16 @@ from factory.errors import CommandFailed, EnvironmentSetupError
 from factory.host import binfmt
 from factory.model.artifacts import PackagePin
 from factory.model.distribution import DEFAULT_DISTRIBUTION, Distribution
-from factory.stages.environments.debian import bootstrap, clang, contents, native_tools, pythons, rust, uv
+from factory.stages.environments.debian import (
+    bootstrap,
+    clang,
+    contents,
+    native_tools,
+    own_qemu,
+    pythons,
+    rust,
+    uv,
+)
 from factory.stages.environments.debian.apt_progress import AptProgress
 from factory.stages.environments.debian.contents import Contents
 from factory.stages.environments.debian.packages import (
@@ -61,6 +70,16 @@ class DebianLayers:
             return native_tools.make_native_tools(tree, self.distribution, log)
 
         return self.store.ensure("native", definition, make)
+
+    def own_qemu(self, source: own_qemu.QemuSource, jobs: int) -> Layer:
+        """Return our own QEMU for CPUs that the native tools' one lacks; `jobs` compilers build it."""
+        packages = self._definition(own_qemu.STEPS, own_qemu.PACKAGES)
+        definition = {**packages, "source": source.identity, "options": own_qemu.OPTIONS}
+
+        def make(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+            return own_qemu.make_own_qemu(tree, source, self.distribution, jobs, log)
+
+        return self.store.ensure("qemu", definition, make)
 
     def clang(self) -> Layer:
         """Return Clang as a native program."""
