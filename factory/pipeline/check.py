@@ -15,6 +15,7 @@ from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
 from factory.pipeline.illegal_instruction import describe
 from factory.pipeline.metadata import describe as describe_recipe
+from factory.pipeline.own_qemu import with_own_qemu
 from factory.pipeline.plan import plan
 from factory.pipeline.profiles import ProfileCopies
 from factory.pipeline.run import Run
@@ -148,7 +149,7 @@ class PackageCheck:
         recipe, config = self.recipe, self.run.config
         require_script(recipe)
         model = self._model(log)
-        with self.installed(index, work, log) as sandbox:
+        with self.installed(index, work, profiles, log) as sandbox:
             if wheel is not None:
                 runner.require_installed(sandbox, recipe, wheel, log)
             results = self._run_profiles(sandbox, model, profiles, log)
@@ -180,30 +181,30 @@ class PackageCheck:
 
     @contextmanager
     def opened_for_person(
-        self, wheel: Path, others: Sequence[Path], folder: Path, log: LogSink
+        self, wheel: Path, others: Sequence[Path], folder: Path, profiles: Sequence[str], log: LogSink
     ) -> Iterator[tuple[OpenedRoot, Path | None]]:
-        """Open a root as the check has it, with its script and the path of its model."""
+        """Open a root as the check has it on `profiles`, with its script and the path of its model."""
         index, model = self.write_index(wheel, others, folder, log), self._model(log)
-        with self.installed(index, folder / "work", log) as root:
+        with self.installed(index, folder / "work", profiles, log) as root:
             runner.provide(root, self.recipe.check, model)
             yield root, model
 
     @contextmanager
-    def installed(self, index: Path, work: Path, log: LogSink) -> Iterator[OpenedCopiedRoot]:
-        """Open a clean root with the package installed from the folder `index`.
+    def installed(self, index: Path, work: Path, profiles: Sequence[str], log: LogSink) -> Iterator[OpenedCopiedRoot]:
+        """Open a clean root for `profiles`, with the package installed from the folder `index`.
 
         Raises:
             CheckFailed: it doesn't install.
         """
         discard(work)
-        with serve(index) as url, self._sandbox(work, log) as sandbox:
+        with serve(index) as url, self._sandbox(work, profiles, log) as sandbox:
             ours = [project.name for project in (index / "simple").iterdir() if project.is_dir()]
             compiles = sandbox.native_pip
             installation.install(sandbox, self.recipe, f"{url}/simple/", ours, log, compiles=compiles)
             yield sandbox
 
     @contextmanager
-    def _sandbox(self, work: Path, log: LogSink) -> Iterator[OpenedCopiedRoot]:
+    def _sandbox(self, work: Path, profiles: Sequence[str], log: LogSink) -> Iterator[OpenedCopiedRoot]:
         """Open the check's root: a clean one, or for a check that compiles the build's.
 
         The build's root has the source in /build/src, and so has the clean one if the suite needs it.
@@ -212,13 +213,15 @@ class PackageCheck:
         python = run.config.target.python
         caches = f"_check-{canonicalize_name(self.recipe.name)}"  # a check must not write what a build reads
         if not self.recipe.check.build_root:
-            with roots.environment_of(roots.check_root(python)).open(work, caches=caches, keep=run.keep) as sandbox:
+            root = with_own_qemu(roots.check_root(python), profiles, run)
+            with roots.environment_of(root).open(work, caches=caches, keep=run.keep) as sandbox:
                 if self.recipe.check.needs_source:
                     self._put_source(work, log)
                 yield sandbox
             return
         request = RootRequest(python=python, apt=self.recipe.build.apt, toolchain=run.config.toolchain)
-        with roots.environment_of(roots.build_root(request)).open(work, caches=caches, keep=run.keep) as sandbox:
+        root = with_own_qemu(roots.build_root(request), profiles, run)
+        with roots.environment_of(root).open(work, caches=caches, keep=run.keep) as sandbox:
             self._put_source(work, log)
             sandbox.run(Command([f"python{python}", "-m", "venv", BUILD_VENV]), log=log)
             yield sandbox

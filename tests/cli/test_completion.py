@@ -48,7 +48,7 @@ def completions(folder: Path, line: str) -> list[str]:
     [
         ("factory bui", ["build"]),
         ("factory build s", ["spam"]),
-        ("factory check spam --profile k", ["k1"]),
+        ("factory check spam --profile k", ["k1", "k1-ime"]),
         ("factory cache pr", ["prune"]),
         ("factory plan spam --expl", ["--explain"]),
         ("factory recipe ", ["--help", "schema"]),

@@ -19,7 +19,7 @@ from factory.bench.instructions.trace import Instruction
 from factory.errors import FactoryError, RecipeError
 from factory.model.protocols import INPUTS, Command, Sandbox
 from factory.model.recipe import Recipe
-from factory.model.target import PROFILES
+from factory.model.target import ALL_PROFILES
 from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.run import Run
 from factory.stages.audit.wheel_reader import open_wheel
@@ -94,7 +94,7 @@ def _measure_wheel(
     with own_folder(run.layout.scratch, "bench", recipe.name, keep=run.keep) as folder:
         check = PackageCheck(recipe=exactly, run=run)
         index = check.write_index(wheel, stored_needs(recipe, run), folder, log)
-        with check.installed(index, folder / "work", log) as sandbox:
+        with check.installed(index, folder / "work", profiles, log) as sandbox:
             shutil.copy(script, sandbox.inputs / SCRIPT)
             shutil.copy(run_case.__file__, sandbox.inputs)
             runner = Runner(sandbox=sandbox, packages=packages_with_libraries(wheel), log=log)
@@ -161,7 +161,7 @@ class Runner:
             CommandFailed: the case fails.
             FactoryError: the two runs differ in more than the call.
         """
-        cpu = PROFILES[profile].qemu_cpu
+        cpu = ALL_PROFILES[profile].qemu_cpu
         none, one = (self._count_run(case, calls, cpu) for calls in (0, 1))
         one.subtract(none)
         if any(count < 0 for count in one.values()):

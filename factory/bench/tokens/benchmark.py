@@ -16,7 +16,7 @@ from factory.bench.instructions.counter import count_instructions
 from factory.bench.instructions.trace import Instruction
 from factory.errors import FactoryError
 from factory.model.protocols import INPUTS, Command, Sandbox
-from factory.model.target import PROFILES, PYTHONS
+from factory.model.target import ALL_PROFILES, PYTHONS
 from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.run import Run
 from factory.pipeline.unstored import copy_newest_wheel
@@ -98,14 +98,14 @@ def measure(systems: Sequence[str], profiles: Sequence[str], count: int, run: Ru
     """
     for (name, python), programs in PACKAGES.items():
         if chosen := [system for system in programs if system in systems]:
-            with _root(name, python, run) as (sandbox, model, log):
+            with _root(name, python, profiles, run) as (sandbox, model, log):
                 for system in chosen:
                     yield from (_count(sandbox, system, profile, count, model, log) for profile in profiles)
 
 
 @contextmanager
-def _root(name: str, python: str, run: Run) -> Iterator[tuple[Sandbox, str, LogSink]]:
-    """Open a root as a package's check has it, with the script.
+def _root(name: str, python: str, profiles: Sequence[str], run: Run) -> Iterator[tuple[Sandbox, str, LogSink]]:
+    """Open a root as a package's check has it on `profiles`, with the script.
 
     It also yields the model's path there.
     """
@@ -117,7 +117,8 @@ def _root(name: str, python: str, run: Run) -> Iterator[tuple[Sandbox, str, LogS
         chosen.stages(recipe.label_for(python))("count tokens") as log,
     ):
         wheel = copy_newest_wheel(recipe, chosen, folder / "wheel")
-        with check.opened_for_person(wheel, stored_needs(recipe, chosen), folder, log) as (sandbox, model):
+        needs = stored_needs(recipe, chosen)
+        with check.opened_for_person(wheel, needs, folder, profiles, log) as (sandbox, model):
             assert model is not None  # both recipes name one
             shutil.copy(run.recipes.find(VLLM).directory / SCRIPT, sandbox.inputs)
             path = f"{INPUTS}/{model.name}"
@@ -127,7 +128,7 @@ def _root(name: str, python: str, run: Run) -> Iterator[tuple[Sandbox, str, LogS
 
 
 def _count(sandbox: Sandbox, system: str, profile: str, count: int, model: str, log: LogSink) -> Measurement:
-    argv, cpu = _command(system, str(count)), PROFILES[profile].qemu_cpu
+    argv, cpu = _command(system, str(count)), ALL_PROFILES[profile].qemu_cpu
     env = {**ENVIRONMENT, "FACTORY_MODEL": model}
     counts = count_instructions(sandbox, argv, log=log, cpu=cpu, env=env, windows=True)
     answer = msgspec.json.decode(UntrustedFolder(sandbox.work).read_text(ANSWER), type=Answer)

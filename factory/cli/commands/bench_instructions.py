@@ -14,7 +14,7 @@ from factory.bench.results import Results
 from factory.cli.options import add_build_options, add_python_option, run_for_python
 from factory.errors import FactoryError, PrerequisiteMissing, StoreError
 from factory.model.recipe import Recipe
-from factory.model.target import DEFAULT_PROFILES, NATIVE_MODE, PROFILES
+from factory.model.target import ALL_PROFILES, DEFAULT_PROFILES, NATIVE_MODE
 from factory.pipeline.run import Run
 
 
@@ -38,7 +38,7 @@ def add_case_options(parser: argparse.ArgumentParser, profiles: str) -> None:
     """Declare the cases to count and the profiles; `profiles` names the default ones."""
     parser.add_argument("--case", action="append", default=[], help="count only this case; repeatable (default: all)")
     help_text = f"CPU to run on; repeatable (default: {profiles})"
-    parser.add_argument("--profile", action="append", choices=PROFILES, help=help_text)
+    parser.add_argument("--profile", action="append", choices=ALL_PROFILES, help=help_text)
 
 
 def measure(args: argparse.Namespace) -> Results:

@@ -14,7 +14,7 @@ from factory.bench.tokens.report import report
 from factory.cli.commands.bench_instructions import require_emulation
 from factory.cli.options import add_build_options, make_run
 from factory.cli.values import count
-from factory.model.target import PROFILES
+from factory.model.target import ALL_PROFILES
 
 DEFAULT_PROFILES = ("rv64gc", "k1")
 TOKENS = 2
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--system", action="append", choices=SYSTEMS, help="program to count; repeatable (default: all)"
     )
     help_text = f"CPU to run on; repeatable (default: {', '.join(DEFAULT_PROFILES)})"
-    parser.add_argument("--profile", action="append", choices=PROFILES, help=help_text)
+    parser.add_argument("--profile", action="append", choices=ALL_PROFILES, help=help_text)
     parser.add_argument(
         "--tokens", type=count, default=TOKENS, metavar="N", help="number of tokens to count (default: %(default)s)"
     )

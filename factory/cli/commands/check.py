@@ -10,7 +10,7 @@ from factory.cli.options import add_build_options, add_python_option, add_toolch
 from factory.errors import PrerequisiteMissing, RecipeError
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
-from factory.model.target import NATIVE_MODE, PROFILES
+from factory.model.target import ALL_PROFILES, NATIVE_MODE
 from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.unstored import copy_newest_wheel
 from factory.util.jsonio import dumps
@@ -25,7 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "name", metavar="NAME", help="a package; its newest wheel is checked, also that of a build whose check failed"
     )
     parser.add_argument(
-        "--profile", action="append", choices=PROFILES, help="ISA profile to run on; repeatable (default: the recipe's)"
+        "--profile",
+        action="append",
+        choices=ALL_PROFILES,
+        help="ISA profile to run on; repeatable (default: the recipe's)",
     )
     parser.add_argument("--index", type=Path, metavar="DIR", help="install from this published index")
     parser.add_argument("--suite", action="store_true", help="run the project's own tests, as in the recipe's [suite]")

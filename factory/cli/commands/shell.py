@@ -17,7 +17,7 @@ from factory.cli.options import (
     run_for_recipe,
 )
 from factory.model.protocols import Command
-from factory.model.target import PROFILES
+from factory.model.target import ALL_PROFILES
 from factory.pipeline.check import PackageCheck, stored_needs
 from factory.pipeline.debug_shell import debug_root
 from factory.pipeline.job import prepare_package
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help=f"open the check's root, with the package installed; {CHECKS}"
     )
-    parser.add_argument("--profile", choices=PROFILES, help="ISA profile of --check (default: the recipe's first)")
+    parser.add_argument("--profile", choices=ALL_PROFILES, help="ISA profile of --check (default: the recipe's first)")
     parser.add_argument("--network", action="store_true", help="turn the network on; builds have none")
     add_python_option(parser)
     add_toolchain_option(parser)
@@ -62,11 +62,12 @@ def _in_check(args: argparse.Namespace, words: Sequence[str], chosen: Run) -> in
     recipe = chosen.recipes.find(args.name)
     run = run_for_recipe(args, chosen, recipe)
     check = PackageCheck(recipe=recipe, run=run)
+    profile = args.profile or check.profiles[0]
     with own_folder(run.layout.scratch, "check", recipe.name, keep=run.keep) as folder, ExitStack() as opened:
         with run.stages(run.config.label(recipe))("check shell") as log:
             wheel = copy_newest_wheel(recipe, run, folder / "wheel")
             needs = stored_needs(recipe, run)
-            root, model = opened.enter_context(check.opened_for_person(wheel, needs, folder, log))
+            root, model = opened.enter_context(check.opened_for_person(wheel, needs, folder, [profile], log))
         run.reporter.line(CHECKS)
-        command = on_profile(words, args.profile or check.profiles[0], recipe, model)
+        command = on_profile(words, profile, recipe, model)
         return root.interact(replace(command, network=args.network))

@@ -16,7 +16,7 @@ from factory.errors import CheckFailed, CommandFailed
 from factory.model.protocols import BUILD, INPUTS, Command, Sandbox
 from factory.model.recipe import MODULES_FOLDER, CheckOptions, Recipe
 from factory.model.record import CheckResult
-from factory.model.target import BASELINE_CPU, NATIVE_PROFILE, PROFILES
+from factory.model.target import ALL_PROFILES, BASELINE_CPU, NATIVE_PROFILE
 from factory.stages.checks.faults import Describe, locate
 from factory.stages.checks.signals import explain, was_killed
 from factory.util.atomic_files import copy_atomically
@@ -134,7 +134,7 @@ def on_profile(argv: Sequence[str], profile: str, recipe: Recipe, model: Path | 
         "PYTHONFAULTHANDLER": "1",
         "FACTORY_MODEL": f"{INPUTS}/{used.name}" if used is not None else "",
     }
-    cpu = BASELINE_CPU if profile == NATIVE_PROFILE else PROFILES[profile].qemu_cpu
+    cpu = BASELINE_CPU if profile == NATIVE_PROFILE else ALL_PROFILES[profile].qemu_cpu
     return Command(argv, env=env, cpu=cpu)
 
 
