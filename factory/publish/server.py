@@ -98,7 +98,8 @@ def _open(root: Path, host: str, port: int, on_request: Callable[[str], None] | 
         return IndexServer(Application(root.resolve(), on_request), _bind(host, port))
     except (OSError, OverflowError, UnicodeError) as error:
         raise PublishError(
-            f"{host} port {port}: cannot listen: {error}", hint="choose another --host or --port"
+            f"{host} port {port}: cannot listen: {getattr(error, 'strerror', None) or error}",
+            hint="choose another --host or --port",
         ) from error
 
 

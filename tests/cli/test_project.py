@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import io
 import json
+import re
+from contextlib import redirect_stdout, suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from factory.cli.commands import COMMANDS
 from factory.cli.main import main
 from factory.cli.parser import parse_arguments
 from factory.cli.project_options import ledger_folder
@@ -20,6 +26,7 @@ NEED_PROJECT = (
     ["why", "spam"],
     ["build", "spam"],
     ["check", "spam"],
+    ["rebuild", "spam"],
     ["shell", "spam"],
     ["diff", "spam"],
     ["new", "spam"],
@@ -72,6 +79,17 @@ def test_commands_without_project_give_one_error(
     assert "--project DIR" in hint
     assert "factory init" in hint
     assert list(outside.iterdir()) == []
+
+
+def test_commands_that_read_recipes_have_the_project_option() -> None:
+    """`setup` and `image` make roots only."""
+    without = {"setup", "image"}
+    for name in COMMANDS:
+        source = inspect.getsource(import_module(f"factory.cli.commands.{name}"))
+        if name not in without and re.search(r"make_run\(|recipe_set\(|project_folder\(|ledger_folder\(", source):
+            with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
+                main([name, "--help"])
+            assert "--project DIR" in shown.getvalue(), name
 
 
 WITH_JSON = [command for command in NEED_PROJECT if command[0] not in ("shell", "diff", "new")]

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from factory.cli.console import print_table
 from factory.cli.options import DEFAULT_MODE, add_environment_option, add_keep_option, make_run
+from factory.cli.project_options import add_project_option
 from factory.cli.summary_table import markdown
 from factory.cli.values import count, folder_path
 from factory.cli.workflow_files import add_summary
@@ -48,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=folder_path, default=DEFAULT_OUTPUT, metavar="DIR", help="output folder (default: %(default)s)"
     )
+    add_project_option(parser)
     add_environment_option(parser)
     add_keep_option(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
