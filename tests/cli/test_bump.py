@@ -84,3 +84,13 @@ def test_bump_without_index_is_an_error(project: Path, monkeypatch: pytest.Monke
 def test_bump_unknown_name_is_an_error(project: Path) -> None:
     with pytest.raises(RecipeError, match="no recipe for 'spma'"):
         bump.run(parse_arguments(["bump", "spma"]))
+
+
+def test_bump_json_has_recipes_that_cannot_be_read(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(project / "recipes", "[package", "draft")
+    assert bump.run(parse_arguments(["bump", "--check", "--json"])) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [(each["name"], each["pinned"], bool(each["problem"])) for each in answers] == [
+        ("spam", "1.0", False),
+        ("draft", "", True),
+    ]

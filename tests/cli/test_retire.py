@@ -74,3 +74,11 @@ def test_retire_names_project_that_index_lacks(
 def test_retire_unknown_name_is_an_error(project: Path) -> None:
     with pytest.raises(RecipeError, match="no recipe for 'spma'"):
         retire.run(parse_arguments(["retire", "spma"]))
+
+
+def test_retire_json_has_recipes_that_cannot_be_read(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(project / "recipes", "[package", "draft")
+    assert retire.run(parse_arguments(["retire", "--json"])) == 0
+    draft = json.loads(capsys.readouterr().out)[-1]
+    assert (draft["name"], draft["retire"]) == ("draft", False)
+    assert "draft/recipe.toml:1: not TOML" in draft["reasons"][0]

@@ -68,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
             if not args.json:
                 print(printable("\n".join(_lines(answer))), flush=True)
     if args.json:
+        unread = {} if args.names else recipes.by_name.mistakes
+        answers += [Answer(name=name, pinned="", newest="", problem="; ".join(unread[name])) for name in unread]
         print(json.dumps([_as_json(answer) for answer in answers], indent=1))
     if args.fitting:
         return 0
@@ -125,5 +127,6 @@ def _as_json(answer: Answer) -> dict[str, object]:
         "newest": answer.newest,
         "patches": dict.fromkeys(answer.applied, "") | dict(answer.failed),
         "changes": answer.changes,
+        "notes": answer.notes,
         "problem": answer.problem,
     }

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a verdict on each recipe."""
-    from factory.pipeline.retire import NO_WHEEL, judge
+    from factory.pipeline.retire import NO_WHEEL, Verdict, judge
 
     chosen = make_run(args)
     recipes = chosen.recipes
@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
     wanted = named or [each for each in readable_recipes(chosen) if each.shadows_upstream]
     verdicts = [judge(recipe, chosen, with_check=args.check) for recipe in wanted]
     if args.json:
+        unread = {} if named else recipes.by_name.mistakes
+        verdicts += [Verdict(name=name, version="", reasons=tuple(unread[name])) for name in unread]
         print(json.dumps([asdict(verdict) | {"retire": not verdict.reasons} for verdict in verdicts], indent=1))
     else:
         _print(verdicts, NO_WHEEL)
