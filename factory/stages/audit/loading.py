@@ -19,6 +19,10 @@ ORIGIN = re.compile(r"(\$ORIGIN|\$\{ORIGIN\})(/|$)")
 # What wheels install besides packages, each in a tree of its own (PEP 427, "The .data directory").
 DATA_FOLDER = re.compile(r"[^/]+\.data/([^/]+)/")
 LIBATOMIC = "libatomic"
+ABSOLUTE_RUN_PATH = (
+    "have the build set no run path, as the repair bundles the libraries: patch runtime_library_dirs out of setup.py; "
+    'for CMake, set "cmake.define.CMAKE_SKIP_INSTALL_RPATH" = "ON", or CMAKE_INSTALL_RPATH to $ORIGIN'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ def _check_run_path(path: str, facts: ElfFacts) -> Iterator[Finding]:
         match = ORIGIN.match(entry)
         if not match:
             message = f"the run path {entry!r} is not relative to $ORIGIN"
-            yield Finding(kind="run-path", library=path, message=message)
+            yield Finding(kind="run-path", library=path, message=message, detail=ABSOLUTE_RUN_PATH)
         elif _leaves(path, entry[match.end(1) :]):
             message = f"the run path {entry!r} leaves the wheel"
             detail = "the loader would take libraries of other packages or of the system from there"

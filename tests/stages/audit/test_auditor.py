@@ -340,6 +340,13 @@ def test_audit_of_member_outside_wheel_fails(tmp_path: Path, name: str) -> None:
         audit(wheel(tmp_path, {name: PLAIN}))
 
 
+def test_hint_for_an_absolute_run_path_names_the_setting(tmp_path: Path) -> None:
+    report = audit_image(tmp_path, Image(runpath="/usr/lib/riscv64-linux-gnu/hdf5/serial"))
+    with pytest.raises(AuditFailed) as failure:
+        require_clean(report)
+    assert "runtime_library_dirs" in (failure.value.hint or "")
+
+
 def test_hint_begins_with_the_extension_that_is_missing() -> None:
     tag = Finding(kind="tag", library="", message="names no glibc", detail="make it any")
     missing = Finding(kind="purity", library="", message="holds no ELF file", detail="the build left it out")
