@@ -132,14 +132,12 @@ def _cleaned(value: object) -> object:
 
 
 def _clean(text: str) -> str:
-    if "/" not in text:
-        return redact(text)
-    hidden = redact(text)
-    for secret in sorted(url_secrets(hidden), key=len, reverse=True):
-        hidden = hidden.replace(f"{secret}@", f"{HIDDEN}@").replace(f"{secret}:", f"{HIDDEN}:")
     for folder, name in ((default_layout().root, "$FACTORY_CACHE"), (Path.home(), "~")):
-        hidden = hidden.replace(f"{folder}/", f"{name}/") if folder != folder.parent else hidden
-    return hidden
+        text = text.replace(f"{folder}/", f"{name}/") if folder != folder.parent else text
+    text = redact(text)
+    for secret in sorted(url_secrets(text), key=len, reverse=True):
+        text = text.replace(f"{secret}@", f"{HIDDEN}@").replace(f"{secret}:", f"{HIDDEN}:")
+    return text
 
 
 def _definition(record: BuildRecord) -> Json:
