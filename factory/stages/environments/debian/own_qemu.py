@@ -57,14 +57,14 @@ def make_own_qemu(
         SourceError, PatchError: the source cannot be fetched or patched.
         EnvironmentSetupError: the build fails.
     """
-    folder = tree.with_name("build")
-    work = folder / "work"
-    packages = extract(folder / "root", "amd64", PACKAGES, distribution, log)
+    folder, work = tree.with_name("build"), tree.with_name("work")
     source.put(work / SOURCE.name, log)
+    packages = extract(folder / "root", "amd64", PACKAGES, distribution, log)
     _build(folder / "root", work, jobs, log)
     (tree / QEMU).parent.mkdir(parents=True)
     (work / OUTPUT / PROGRAM).rename(tree / QEMU)
     discard(folder)
+    discard(work)
     return packages
 
 
