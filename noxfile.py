@@ -111,7 +111,7 @@ def demo(session: nox.Session) -> None:
 
 
 def takes_substitutes() -> bool:
-    """Report whether builds are taken from an index: its signatures are verified by further libraries."""
+    """Report whether an index substitutes builds, which takes more libraries."""
     settings = Path("index/site.toml")
     return settings.is_file() and "substitute" in tomllib.loads(settings.read_text(encoding="utf-8"))
 

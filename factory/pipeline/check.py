@@ -183,7 +183,7 @@ class PackageCheck:
     def opened_for_person(
         self, wheel: Path, others: Sequence[Path], folder: Path, profiles: Sequence[str], log: LogSink
     ) -> Iterator[tuple[OpenedRoot, Path | None]]:
-        """Open a root as the check has it on `profiles`, with its script and the path of its model."""
+        """Open a root as the check has it, with its script and its model's path."""
         index, model = self.write_index(wheel, others, folder, log), self._model(log)
         with self.installed(index, folder / "work", profiles, log) as root:
             runner.provide(root, self.recipe.check, model)

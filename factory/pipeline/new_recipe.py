@@ -105,7 +105,7 @@ def _require_new(name: str, run: Run) -> None:
 
 
 def _proposal(name: str, version: str, sha256: str, root: Path, installed: Iterable[str]) -> Proposal:
-    """Return the proposal for a source whose package has the projects `installed` with it, but for extras."""
+    """Return the proposal for a source; `installed` are the projects it needs."""
     modules = top_level_modules(root, name)
     imported = {canonicalize_name(each).replace("-", "_") for each in installed}
     tests = find_excerpts(root, modules, imported, compiled_names(root))

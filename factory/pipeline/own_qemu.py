@@ -1,4 +1,4 @@
-"""Our own QEMU for profiles whose CPU the distribution's QEMU lacks, made when one is used."""
+"""Our own QEMU, made when a profile needs it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def _own(wheel: StoredWheel, records: Sequence[BuildRecord]) -> Iterable[BuildRe
 
 
 def attest_with_key(wheels: Sequence[Attestable], key: Path) -> list[Path]:
-    """Sign the statements of wheels that lack them by this key; return the files that were written.
+    """Sign statements of wheels that lack one by this key; return the new files.
 
     Statements by other keys stay.
 

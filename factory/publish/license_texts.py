@@ -1,4 +1,4 @@
-"""Licence texts of a wheel, as one text file beside it: its project's and those of bundled libraries."""
+"""Licence texts of a wheel in one file: its own and its libraries'."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LICENSE = re.compile(r"[^/]+\.dist-info/(?:licenses/.*[^/]|(?:LICEN[CS]E|COPYIN
 
 
 def license_texts(wheel: Path) -> str:
-    """Return the texts of a wheel's licence files, each after its path; empty if it has none or cannot be read."""
+    """Return a wheel's licence texts, each after its path; empty if unreadable."""
     parts, left = [], LIMIT
     try:
         with zipfile.ZipFile(wheel) as archive:

@@ -1,4 +1,4 @@
-"""The bill of materials inside a wheel (PEP 770), compared with the one that an index publishes."""
+"""The bill of materials inside a wheel, compared with the published one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_own_bill(wheel: Path) -> bytes | None:
 
 
 def count_shared_parts(own: bytes, published: bytes) -> int | None:
-    """Return the number of parts that two bills of materials list; None if they contradict each other.
+    """Return how many parts two bills list; None if they contradict each other.
 
     Raises:
         One of DAMAGED: one of them has another form.

@@ -104,7 +104,7 @@ def make_statement(record: BuildRecord, builder: str = OWN_KEY) -> bytes:
 
 
 def public_record(record: BuildRecord) -> BuildRecord:
-    """Return a record without paths of this machine, command lines and secrets, in whichever field they are."""
+    """Return a record without this machine's paths, command lines and secrets."""
     public = replace(
         record,
         substituted_from="",

@@ -41,7 +41,7 @@ def key_ids(line: bytes) -> frozenset[str]:
 
 
 def merge_statements(earlier: bytes, newer: bytes, name: str, sha256: str) -> bytes:
-    """Return the newer statements about a file after the earlier ones by other keys, without damaged ones."""
+    """Return the earlier statements by other keys, then the newer ones."""
     replaced = frozenset[str]().union(*map(key_ids, newer.splitlines()))
     kept = [line for line in earlier.splitlines() if replaced.isdisjoint(key_ids(line)) and _is_of(line, name, sha256)]
     return b"".join(line + b"\n" for line in (*kept, *newer.splitlines()))

@@ -1,1 +1,1 @@
-"""Bills of materials (SBOM) as CycloneDX JSON: one maker for those in wheels and beside them."""
+"""Bills of materials (SBOM) of wheels, as CycloneDX JSON."""

@@ -153,7 +153,7 @@ def _below(root: Path, path: Path) -> str:
 
 
 def _write(files: Any, path: Path, root: str, below: str) -> None:
-    """Write a file into a folder of its own, then rename it: readers see it whole, and nothing else."""
+    """Write a file elsewhere, then rename it: readers see it whole."""
     target, folder = f"{root}/{below}", f"{root}/{PARTIAL}"
     _remove_abandoned(files, folder)
     for each in (folder, target.rpartition("/")[0]):

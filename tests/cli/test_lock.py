@@ -141,13 +141,10 @@ def test_lock_without_an_index_names_the_folder(name: str, tmp_path: Path, capsy
     assert str(Path(folder)) in told
 
 
-@pytest.mark.parametrize("name", ["folder/pylock.toml", "file/pylock.toml", f"pylock.{'x' * 255}.toml"])
 def test_lock_names_an_output_that_cannot_be_written(
-    name: str, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "folder/pylock.toml").mkdir(parents=True)
-    (tmp_path / "file").touch()
-    path = tmp_path / name
+    path = tmp_path / f"pylock.{'x' * 255}.toml"
     assert main(["lock", "app", *PYTHON, "--index", str(index), "--output", str(path)]) == PublishError.exit_code
     assert f"{path}: cannot write the lock file" in capsys.readouterr().err
 

@@ -134,7 +134,7 @@ def test_half_made_files_are_gone_on_the_riscv64_python(
 @pytest.mark.long
 @pytest.mark.parametrize("name", RECIPES)
 def test_both_pythons_make_the_same_wheel_of_recipe(name: str, tmp_path: Path) -> None:
-    """With the machine's results of compilers and its wheels of needs; checked on one profile where it names none."""
+    """Compiled objects and other wheels are this machine's."""
     for folder in ("recipes", "patches"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     recipe = tmp_path / f"recipes/{name}/recipe.toml"

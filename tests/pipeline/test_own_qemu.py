@@ -1,4 +1,4 @@
-"""Our own QEMU: what is said before it is built. `tests/stages/environments/test_own_qemu.py` runs it."""
+"""Our own QEMU: what is said before it is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`factory attest --identity` and its verification, with an instance of sigstore on loopback."""
+"""`factory attest --identity` and `verify`, with sigstore on loopback."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.support.wheelmaker import BUILT, make_wheel
 
 
 def built(folder: Path, name: str = "demo", made: Path | None = None, **changes: object) -> Path:
-    """Put a wheel and its record into the cache of `folder`, and its recipe into that project; return its path."""
+    """Put a wheel, its record and its recipe into a project; return its path."""
     made = made or make_wheel(folder / "wheels", name)
     if not (folder / "recipes" / name).exists():
         write(folder / "recipes", SMALLEST.replace("spam", name), name)

@@ -1,4 +1,4 @@
-"""A small instance of sigstore on loopback: identity provider, certificate authority and log.
+"""A small sigstore on loopback: identities, certificates and log.
 
 All cryptography is real. It signs certificates for tokens that it issued itself, with a timestamp of a certificate
 transparency log (RFC 6962), and keeps statements in a Merkle tree that it signs. Certificates have the claims of

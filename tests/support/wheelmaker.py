@@ -30,7 +30,7 @@ def make_wheel(
     code: str = "ANSWER = 42\n",
     more: Mapping[str, str] | None = None,
 ) -> Path:
-    """Make a wheel with one module, which pip and uv can install; `more` are files of its .dist-info."""
+    """Make a wheel with one module; `more` are files of its .dist-info."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     lines += [f"Provides-Extra: {extra}" for extra in extras]

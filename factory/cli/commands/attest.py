@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(args: argparse.Namespace) -> list[Attestable]:
-    """Return the wheels that the options name, else those of this project: others use the same store."""
+    """Return the named wheels, or without names those of this project."""
     store = Store(default_layout().store)
     wheels = store.published_candidates() if args.wheels else _of_project(store, args)
     found = {each.wheel.path.name: each for each in attestable(wheels, store.records())}

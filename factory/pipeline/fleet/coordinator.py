@@ -117,7 +117,7 @@ class Fleet:
 
 
 def _job_key(order: Order) -> str:
-    """Return the name of a job for dask: runs share one build if their results come through one exchange."""
+    """Return the name of a job for dask: runs with one exchange share a build."""
     return f"build-{order.key}-{hashlib.sha256(order.exchange.encode()).hexdigest()[:16]}"
 
 

@@ -36,7 +36,7 @@ def check_patches(root: Path, sources: Iterable[Source]) -> Iterator[Finding]:
 
 
 def unused_patches(root: Path, recipes: Collection[Recipe]) -> Iterator[Finding]:
-    """Iterate over the files below `root` that belong to no recipe's source, nor to our own QEMU."""
+    """Iterate over the files below `root` that are for no recipe and no QEMU."""
     used = {patches.folder_of(root, source) for source in (*(recipe.source for recipe in recipes), own_qemu.SOURCE)}
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
         if file.parent not in used:

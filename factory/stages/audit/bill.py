@@ -1,4 +1,4 @@
-"""Check of a wheel's own bill of materials (PEP 770): it lists the bundled libraries, and only those."""
+"""Check of a wheel's bill of materials: it lists its bundled libraries."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def made_locks(folder: Path) -> dict[str, str]:
 
 
 def locked_crates(build: Build) -> tuple[Crate, ...]:
-    """Return the crates that the Cargo.lock files of a Rust build pin, without those in the source itself."""
+    """Return the crates that Cargo.lock files pin, without the source's own."""
     if not needs_rust(build.metadata, build.recipe, build.python):
         return ()
     manifests = find_manifests(build.work / "src", read_sources(build.outputs))

@@ -51,7 +51,7 @@ def explain(error: CommandFailed, printed: str) -> str:
 
 
 def _last_words(printed: str) -> list[str]:
-    """Return what a program said before abort(): known words, or the last line above the fault handler's."""
+    """Return what a program said before abort()."""
     known = [match[0].strip() for match in _LAST_WORDS.finditer(printed)][-2:]
     above = _FAULT_HANDLER.split(printed, maxsplit=1)[0].strip().splitlines()
     return known or [f"after: {line.strip()[:MAX_LINE]}" for line in above[-1:] if not _COMMAND.match(line)]

@@ -1,4 +1,4 @@
-"""Additions to a wheel's .dist-info: the audit declaration, bill of materials, licence files.
+"""Additions to a wheel's .dist-info: declaration, SBOM, licence files.
 
 The other members keep their order, times and modes.
 """
@@ -96,7 +96,7 @@ def _refuse_present(wheel: str, members: Sequence[zipfile.ZipInfo], added: Mappi
 
 
 def _with_license_files(archive: zipfile.ZipFile, path: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return a METADATA that names the added licence files; nothing if it has no field for them."""
+    """Return a METADATA with the added licence files; nothing without the field."""
     names = [name.removeprefix(LICENSES) for name in files if name.startswith(LICENSES)]
     if not names or path not in archive.namelist():
         return {}

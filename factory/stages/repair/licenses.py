@@ -59,7 +59,7 @@ def _of_debian(origin: LibraryOrigin, trees: Sequence[Path]) -> dict[str, bytes]
 
 
 def _copyright(name: str, trees: Sequence[Path]) -> bytes | None:
-    """Read a package's copyright file; its folder or itself can be a link to another package's."""
+    """Read a package's copyright file, or another's that it links to."""
     for _ in range(LINKS):
         target: str | None = None
         for tree in reversed(trees):

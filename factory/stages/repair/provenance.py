@@ -71,7 +71,7 @@ def bundled_libraries(wheel: Path) -> list[str]:
 
 
 def bundled_hashes(wheel: Path) -> dict[str, str]:
-    """Map the paths of a wheel's bundled libraries, as far as they are ELF files, to their sha256."""
+    """Map a wheel's bundled libraries that are ELF files to their sha256."""
     hashes = {}
     with zipfile.ZipFile(wheel) as archive:
         for path in bundled_libraries(wheel):

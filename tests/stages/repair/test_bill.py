@@ -43,7 +43,7 @@ FROM_MAT = "vectors_c-1.0.dist-info/sboms/crates.cyclonedx.json"
 
 @pytest.fixture
 def trees(tmp_path: Path) -> list[Path]:
-    """Make a base with common licences and GCC's copyright, and a layer whose folders link to it."""
+    """Make a base with licences, and a layer whose folders link to it."""
     base, apt = tmp_path / "base", tmp_path / "apt"
     write(
         base / "usr/share/doc/gcc-14-base/copyright",

@@ -72,7 +72,7 @@ class DebianLayers:
         return self.store.ensure("native", definition, make)
 
     def own_qemu(self, source: own_qemu.QemuSource, jobs: int) -> Layer:
-        """Return our own QEMU for CPUs that the native tools' one lacks; `jobs` compilers build it."""
+        """Return our own QEMU; `jobs` compilers build it."""
         packages = self._definition(own_qemu.STEPS, own_qemu.PACKAGES)
         definition = {**packages, "source": source.identity, "options": own_qemu.OPTIONS}
 

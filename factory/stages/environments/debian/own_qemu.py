@@ -42,7 +42,7 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuSource:
-    """A patched source of QEMU: what identifies it, and the function that puts it into a folder."""
+    """A patched source of QEMU: its identity, and the function that unpacks it."""
 
     identity: tuple[str, ...]
     put: Callable[[Path, LogSink], None]
