@@ -160,6 +160,8 @@ def test_native_python_answers_as_the_riscv64_one(venv: Venv) -> None:
         ("env -u PWD python -c 'import os; print(os.getenv(\"PWD\"))'", "None"),
         ("env -i /build/venv/bin/python -c 'import os; print(os.getenv(\"PWD\"))'", "None"),
         (f'GLIBC_TUNABLES=glibc.malloc.check=0 python -c "{WHICH}"', "riscv64"),
+        ("PYTHONEXECUTABLE=/usr/bin/other python -c 'import platform; print(platform.machine())'", "riscv64"),
+        ("__PYVENV_LAUNCHER__=/usr/bin/other python -c 'import platform; print(platform.machine())'", "riscv64"),
         (
             "folder=a name=b value=c word=d started=e "
             "python -c 'import os; print(*map(os.getenv, \"folder name value word started\".split()))'",
