@@ -141,7 +141,7 @@ def test_usage_prints_counters_of_ccache(
             sandbox.run(Command(["gcc", "-c", "a.c"]), log=LogFile(tmp_path / "log"))
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
     assert main(["cache", "info"]) == 0
-    assert "ccache: 2 hits (0 remote), 1 misses" in capsys.readouterr().out
+    assert "ccache: 2 hits (0 remote), 1 miss" in capsys.readouterr().out
 
 
 USE_LAYER = """
