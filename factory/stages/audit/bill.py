@@ -26,7 +26,9 @@ def check_bill(archive: WheelFile, libraries: Sequence[LibraryReport]) -> Iterat
             yield _finding(f"it bundles {_some(bundled)} and has no {BILL}", violation=False)
         return
     try:
-        listed = _listed(content)
+        components = json.loads(content)["components"]
+        listed = _listed(components)
+        named = _named(components)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         yield _finding(f"its {BILL} cannot be read: {error}")
         return
@@ -36,27 +38,23 @@ def check_bill(archive: WheelFile, libraries: Sequence[LibraryReport]) -> Iterat
         yield _finding(f"its {BILL} lists {_some(gone)}, which is no bundled library of the wheel")
     if other := sorted(path for path in set(bundled) & set(listed) if bundled[path] not in listed[path]):
         yield _finding(f"its {BILL} has another hash of {_some(other)}")
-    if unlicensed := sorted(_without_texts(content, archive.licenses())):
+    licenses = archive.licenses()
+    if unlicensed := sorted(name for name in named if not any(f"/{name}/" in path for path in licenses)):
         yield _finding(f"it has no licence file of the bundled {_some(unlicensed)}", violation=False)
 
 
-def _listed(content: bytes) -> dict[str, list[str]]:
-    """Map the locations of a bill's components to their hashes."""
+def _listed(components: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Map the locations of components to their hashes."""
     found = {}
-    for each in json.loads(content)["components"]:
+    for each in components:
         for occurrence in each.get("evidence", {}).get("occurrences", []):
             found[str(occurrence["location"])] = [str(digest["content"]) for digest in each["hashes"]]
     return found
 
 
-def _without_texts(content: bytes, licenses: Sequence[str]) -> set[str]:
-    """Return the packages of bundled libraries for which the wheel has no licence file."""
-    packages: list[Mapping[str, Any]] = [each for each in json.loads(content)["components"] if "evidence" in each]
-    return {
-        str(each["name"])
-        for each in packages
-        if "purl" in each and not any(f"/{each['name']}/" in path for path in licenses)
-    }
+def _named(components: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the known packages of bundled libraries."""
+    return {str(each["name"]) for each in components if "evidence" in each and "purl" in each}
 
 
 def _some(paths: Sequence[str] | Mapping[str, str]) -> str:

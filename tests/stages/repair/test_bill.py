@@ -154,6 +154,7 @@ def rewritten(path: Path, change: dict[str, object]) -> Path:
     [
         ([], f"lacks the bundled library {LIBFFI}"),
         ("none", "cannot be read"),
+        ([{"evidence": {}, "purl": "pkg:generic/x"}], "cannot be read"),
         (
             [{"evidence": {"occurrences": [{"location": LIBFFI}]}, "hashes": [{"content": "0" * 64}]}],
             f"another hash of {LIBFFI}",
