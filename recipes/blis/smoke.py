@@ -1,4 +1,4 @@
-"""Products of matrices and vectors in both precisions, held against those of whole numbers."""
+"""Products of matrices and vectors in both precisions, compared with exact ones."""
 
 from __future__ import annotations
 

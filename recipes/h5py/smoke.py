@@ -1,4 +1,4 @@
-"""HDF5 files written and read: types, chunks, filters, slices, attributes, links, memory and damage."""
+"""HDF5 files written and read: types, chunks, filters, slices, links, damage."""
 
 from __future__ import annotations
 

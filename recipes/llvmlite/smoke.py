@@ -1,4 +1,4 @@
-"""IR built, verified, optimized, written as assembly and bitcode, and run by both JIT compilers of LLVM."""
+"""IR built, optimized, written as assembly, and run by both JIT compilers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def scaled(module: ir.Module) -> None:
 
 
 def called_back(module: ir.Module) -> None:
-    """Define a function that calls Python's, with more floating-point numbers than registers take, and libm's."""
+    """Define a function that calls Python's, with many numbers, and libm's."""
     kind = ir.FunctionType(DOUBLE, [DOUBLE] * 12)
     function = ir.Function(module, ir.FunctionType(DOUBLE, [kind.as_pointer(), DOUBLE]), "called_back")
     callback, number = function.args

@@ -1,4 +1,4 @@
-"""Conversions and arithmetic of every type, held against exact values that plain arithmetic lists."""
+"""Conversions and arithmetic of every type, compared with exact values."""
 
 from __future__ import annotations
 

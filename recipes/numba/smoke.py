@@ -1,4 +1,4 @@
-"""Functions compiled and run: loops, arrays, exceptions, classes, threads, ufuncs, and some of numba's own tests."""
+"""Functions compiled and run, and some of numba's own tests."""
 
 from __future__ import annotations
 

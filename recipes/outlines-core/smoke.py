@@ -1,4 +1,4 @@
-"""Indexes of regular expressions and JSON schemas, walked token by token and held against Python's re."""
+"""Indexes of expressions and schemas, walked and compared with Python's re."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EXPRESSIONS = (
 
 
 def walk(index: Index, source: random.Random, length: int) -> str:
-    """Follow allowed tokens at random to the end of a text; each state allows what the guide does."""
+    """Follow allowed tokens at random to a text's end, in index and guide."""
     guide, text, state = Guide(index), "", index.get_initial_state()
     for step in range(1000):
         allowed = sorted(guide.get_tokens())
@@ -67,7 +67,7 @@ def walk(index: Index, source: random.Random, length: int) -> str:
 
 
 def brute_force(expression: str, index: Index) -> None:
-    """Of the first state, allow exactly the tokens that begin a match, for an expression of any two digits."""
+    """Allow exactly the tokens that begin a match, in the first state."""
     allowed = {TEXTS[token - 1] for token in index.get_allowed_tokens(index.get_initial_state()) if token != END}
     expected = {
         text for text in TEXTS if any(re.fullmatch(expression, text + rest) for rest in ("", *map(str, range(10))))
