@@ -52,6 +52,7 @@ class Exchange:
         with self._opened() as (files, root):
             if files.exists(f"{root}/{_below(at, store.record_path(record.key))}"):
                 return
+            _remove_abandoned(files, f"{root}/{PARTIAL}")
             logs = [log for log in self._logs(record) if log.is_file()]
             for path in (*logs, store.wheel_path(record), store.record_path(record.key)):
                 _write(files, path, root, _below(at, path))
@@ -90,6 +91,7 @@ class Exchange:
         path = self._log(log)
         with self._opened() as (files, root):
             if path.is_file():
+                _remove_abandoned(files, f"{root}/{PARTIAL}")
                 _write(files, path, root, _below(self.layout.root, path))
 
     def take_log(self, log: str) -> Path | None:
@@ -155,7 +157,6 @@ def _below(root: Path, path: Path) -> str:
 def _write(files: Any, path: Path, root: str, below: str) -> None:
     """Write a file elsewhere, then rename it: readers see it whole."""
     target, folder = f"{root}/{below}", f"{root}/{PARTIAL}"
-    _remove_abandoned(files, folder)
     for each in (folder, target.rpartition("/")[0]):
         files.makedirs(each, exist_ok=True)
     partial = f"{folder}/{uuid.uuid4().hex}"
