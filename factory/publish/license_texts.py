@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
-import zlib
 from pathlib import Path
 
 from factory.publish.safe_text import sanitize
+from factory.publish.wheel_metadata import UNREADABLE
 from factory.util.atomic_files import is_file, write_if_changed
 
 SUFFIX = ".licenses.txt"
@@ -27,7 +27,7 @@ def license_texts(wheel: Path) -> str:
                     content = file.read(left)
                 left -= len(content)
                 parts.append(f"{name}\n{'=' * len(name)}\n\n{content.decode('utf-8', errors='replace').strip()}\n")
-    except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error):
+    except UNREADABLE:
         return ""
     return "\n".join(sanitize(part.replace("\r\n", "\n").replace("\f", "\n")) for part in parts)
 

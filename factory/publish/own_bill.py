@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 from factory.errors import PublishError
 from factory.model.materials import BILL
+from factory.publish.wheel_metadata import UNREADABLE
 from factory.util.jsonio import decode
 
 BILL_LIMIT = 16 << 20
@@ -29,7 +29,7 @@ def read_own_bill(wheel: Path) -> bytes | None:
                 return None
             with archive.open(names[0]) as member:
                 content = member.read(BILL_LIMIT + 1)
-    except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise PublishError(f"{wheel.name}: cannot read its {BILL}: {error}") from error
     if len(content) > BILL_LIMIT:
         raise PublishError(f"{wheel.name}: its {BILL} is larger than {BILL_LIMIT} bytes")

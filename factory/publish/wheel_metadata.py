@@ -19,6 +19,8 @@ from factory.util.atomic_files import sha256_of, write_if_changed
 METADATA_SUFFIX = ".metadata"  # of the sidecar file that holds a wheel's METADATA (PEP 658)
 SUMMARY_LIMIT = 300  # characters of a summary or a licence's name; some wheels have the licence's whole text there
 METADATA_LIMIT = 4 << 20  # bytes; the longest real ones carry a project's whole changelog in some 100 kB
+# Errors of a damaged zip archive.
+UNREADABLE = (OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def describe_wheel(path: Path, origin: Origin) -> Release:
@@ -55,7 +57,7 @@ def read_metadata(path: Path) -> bytes:
                 raise _invalid(path, f"it has {len(names)} *.dist-info/METADATA files instead of one")
             with archive.open(names[0]) as member:
                 content = member.read(METADATA_LIMIT + 1)
-    except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise _invalid(path, f"cannot read it: {error}") from error
     if len(content) > METADATA_LIMIT:
         raise _invalid(path, f"its METADATA is longer than {METADATA_LIMIT} bytes")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import StringIO
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
@@ -13,6 +11,7 @@ from packaging.utils import canonicalize_name
 from factory.model.artifacts import LibraryOrigin
 from factory.model.record import is_project_name
 from factory.sbom.cyclonedx import license_folder
+from factory.stages.repair.provenance import recorded_rows
 from factory.util.untrusted import UnsafeOutput, UntrustedFolder
 
 DOCUMENTS = "usr/share/doc"
@@ -88,12 +87,12 @@ def _of_wheel(origin: LibraryOrigin, packages: Sequence[Path]) -> dict[str, byte
 
 
 def _recorded(installed: UntrustedFolder, info: str) -> Iterator[tuple[str, bytes]]:
+    rows = recorded_rows(installed, info)
     try:
-        rows = [row for row in csv.reader(StringIO(installed.read_text(f"{info}/RECORD"))) if row]
         for path in sorted(row[0] for row in rows if row[0].startswith(f"{info}/")):
             if match := _LICENSE.fullmatch(path):
                 yield (match[1] or match[2]), installed.read(path)
-    except (FileNotFoundError, UnsafeOutput, csv.Error):  # the build can change the files
+    except (FileNotFoundError, UnsafeOutput):  # the build can change the files
         return
 
 

@@ -115,14 +115,19 @@ def _wheel_of(library: Path) -> LibraryOrigin | None:
     return None
 
 
-def _records(installed: UntrustedFolder, info: str, path: str) -> bool:
-    """Report whether the RECORD in a .dist-info folder has the path; a damaged one has none."""
+def recorded_rows(installed: UntrustedFolder, info: str) -> list[list[str]]:
+    """Return the rows of the RECORD in a .dist-info folder; a damaged one has none."""
     try:
-        rows = [row for row in csv.reader(StringIO(installed.read_text(f"{info}/RECORD"))) if row]
-        sound = all(len(row) == 3 and (not row[2] or row[2].isdigit()) for row in rows)
-        return sound and any(PurePosixPath(row[0]).as_posix() == path for row in rows)
+        return [row for row in csv.reader(StringIO(installed.read_text(f"{info}/RECORD"))) if row]
     except (FileNotFoundError, UnsafeOutput, csv.Error):  # the build can change the file
-        return False
+        return []
+
+
+def _records(installed: UntrustedFolder, info: str, path: str) -> bool:
+    """Report whether the RECORD in a .dist-info folder is sound, and has the path."""
+    rows = recorded_rows(installed, info)
+    sound = all(len(row) == 3 and (not row[2] or row[2].isdigit()) for row in rows)
+    return sound and any(PurePosixPath(row[0]).as_posix() == path for row in rows)
 
 
 def _metadata(installed: UntrustedFolder, info: str) -> Message | None:
