@@ -69,7 +69,7 @@ def estimate_line(found: Sequence[Estimate], processors: int) -> str:
     parts += [f"{len(longest) - NAMED} more"] if len(longest) > NAMED else []
     unknown = len(found) - len(known)
     parts += [f"{unknown} of unknown duration"] if unknown else []
-    on = f"{quantity(processors, 'processor')}"
+    on = quantity(processors, "processor")
     return f"to build: about {_about(total)} on {on} where nothing else runs ({', '.join(parts)})"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,7 +111,9 @@ def public_record(record: BuildRecord) -> BuildRecord:
         stages=tuple(_public_stage(each) for each in record.stages),
         sources=tuple(_public_source(each) for each in record.sources),
     )
-    return convert(_cleaned(json.loads(dumps(public))), BuildRecord)
+    folders = ((default_layout().root, "$FACTORY_CACHE"), (Path.home(), "~"))
+    shown = [(f"{folder}/", f"{name}/") for folder, name in folders if folder != folder.parent]
+    return convert(_cleaned(json.loads(dumps(public)), shown), BuildRecord)
 
 
 def _public_stage(run: StageRun) -> StageRun:
@@ -122,18 +124,18 @@ def _public_source(origin: SourceOrigin) -> SourceOrigin:
     return replace(origin, urls=tuple(url for url in origin.urls if not url.startswith("file:")))
 
 
-def _cleaned(value: object) -> object:
-    """Return JSON values with all texts cleaned."""
+def _cleaned(value: object, shown: Sequence[tuple[str, str]]) -> object:
+    """Return JSON values with all texts cleaned; `shown` are the names of folders."""
     if isinstance(value, dict):
-        return {_clean(name): _cleaned(each) for name, each in value.items()}
+        return {_clean(name, shown): _cleaned(each, shown) for name, each in value.items()}
     if isinstance(value, list):
-        return list(map(_cleaned, value))
-    return _clean(value) if isinstance(value, str) else value
+        return [_cleaned(each, shown) for each in value]
+    return _clean(value, shown) if isinstance(value, str) else value
 
 
-def _clean(text: str) -> str:
-    for folder, name in ((default_layout().root, "$FACTORY_CACHE"), (Path.home(), "~")):
-        text = text.replace(f"{folder}/", f"{name}/") if folder != folder.parent else text
+def _clean(text: str, shown: Sequence[tuple[str, str]]) -> str:
+    for folder, name in shown:
+        text = text.replace(folder, name)
     text = redact(text)
     for secret in sorted(url_secrets(text), key=len, reverse=True):
         text = text.replace(f"{secret}@", f"{HIDDEN}@").replace(f"{secret}:", f"{HIDDEN}:")

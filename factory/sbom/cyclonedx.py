@@ -92,9 +92,12 @@ def _wheel(materials: Materials) -> Component:
         "purl": f"{purl('pypi', materials.project, materials.version)}?file_name={quote(materials.filename)}",
         "pedigree": _pedigree(materials),
     }
-    # The wheel's other ones list what its build compiled in, such as crates.
-    references = [{"type": "bom", "url": quote(path)} for path in materials.sboms]
-    return component | ({"externalReferences": references} if references else {})
+    return component | ({"externalReferences": _bills_inside(materials)} if materials.sboms else {})
+
+
+def _bills_inside(materials: Materials) -> list[Component]:
+    """Return references to the wheel's bills, which list what its build compiled in, such as crates."""
+    return [{"type": "bom", "url": quote(path)} for path in materials.sboms]
 
 
 def _published(materials: Materials, publication: Publication) -> Component:
@@ -104,8 +107,8 @@ def _published(materials: Materials, publication: Publication) -> Component:
     if publication.license:
         component["licenses"] = [_license(publication.license)]
     if publication.url is not None:
-        inside = [{"type": "bom", "url": quote(path)} for path in materials.sboms]
-        component["externalReferences"] = [*inside, {"type": "distribution", "url": publication.url}]
+        address: Component = {"type": "distribution", "url": publication.url}
+        component["externalReferences"] = [*_bills_inside(materials), address]
     return component
 
 
