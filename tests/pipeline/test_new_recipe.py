@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -179,6 +180,6 @@ def test_new_recipe_is_tried_and_passes(fresh_cache: Path, tmp_path: Path) -> No
     finished = checkout.factory("new", "markupsafe==3.0.4", "--try")
     assert finished.returncode == 0, finished.stderr
     assert "change: smoke.py: test_" in finished.stderr
-    assert "they called _escape_inner" in finished.stderr
+    assert re.search(r"tests passed: \d+; they called _escape_inner", finished.stderr)
     assert "markupsafe-3.0.4-cp313-cp313-manylinux_2_" in finished.stdout
     assert "a recipe" in checkout.factory("new", "MarkupSafe").stderr

@@ -22,7 +22,7 @@ from factory.publish.index_files import write_simple
 from factory.publish.ledger import Ledger
 from factory.publish.ledger_history import find_violations
 from factory.publish.release import Release
-from factory.publish.reports import Log, WheelReport, write_report
+from factory.publish.reports import Build, Log, WheelReport, write_report
 from factory.publish.sbom import write_sboms
 from factory.site.writer import write_site
 from tests.support.ledgers import build
@@ -206,12 +206,17 @@ def test_verify_names_missing_and_foreign_sboms(index: Index, capsys: pytest.Cap
     assert "\n  files/x.whl.cdx.json: not in the ledger" in shown
 
 
-def test_a_log_that_is_missing_or_another_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
-    log = Log(stage="build", python="", sha256=sha256(b"log").hexdigest())
-    made = build(logs=(log,))
+def publish_report(index: Index, made: Build) -> None:
+    """Write the wheel's report, the pages and the bills of materials."""
     write_report(index.ledger, "demo", WheelReport(filename=index.wheel.name, summary="", license="", build=made))
     write_site(Ledger(index.ledger), index.output)
     write_sboms(Ledger(index.ledger).read(), index.ledger, index.output)
+
+
+def test_a_log_that_is_missing_or_another_is_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log(stage="build", python="", sha256=sha256(b"log").hexdigest())
+    made = build(logs=(log,))
+    publish_report(index, made)
     path = index.output / "files" / f"{index.wheel.name}.build.txt"
     assert index.verify() == IndexDiffers.exit_code
     assert f"\n  files/{path.name}: missing" in capsys.readouterr().err
@@ -224,9 +229,7 @@ def test_a_log_that_is_missing_or_another_is_named(index: Index, capsys: pytest.
 
 def test_licence_texts_that_are_missing_are_named(index: Index, capsys: pytest.CaptureFixture[str]) -> None:
     made = build(logs=(), license_texts=sha256(b"MIT").hexdigest())
-    write_report(index.ledger, "demo", WheelReport(filename=index.wheel.name, summary="", license="", build=made))
-    write_site(Ledger(index.ledger), index.output)
-    write_sboms(Ledger(index.ledger).read(), index.ledger, index.output)
+    publish_report(index, made)
     path = index.output / "files" / f"{index.wheel.name}.licenses.txt"
     assert index.verify() == IndexDiffers.exit_code
     assert f"\n  files/{path.name}: missing" in capsys.readouterr().err
