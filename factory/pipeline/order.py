@@ -188,6 +188,7 @@ class StageRunner:
             python=job.python,
             log=log,
             jobs=jobs,
+            have_recipes={recipe.project for recipe in self.run.recipes.by_name.values()},
         )
 
     def _clear_partial_build(self, source: SourceTree, log: LogSink) -> None:

@@ -87,6 +87,11 @@ def _missing_header(name: str) -> Hint:
     return _apt(text, package, "header", name)
 
 
+def _has_recipe(name: str) -> Hint:
+    text = f'{name} has a recipe here: add "{name}" to [build] requires, and it is built before'
+    return _requires(text, name)
+
+
 def _fetched(name: str) -> str:
     setting = f'[build.config-settings] "cmake.define.{_source_setting(name)}" = "{_part_folder(name)}"'
     return f"{_pinned(name)}, and hand it in with {setting}"
@@ -238,6 +243,8 @@ HINTS: Known = (
      "{0} doesn't know riscv64, 0.17 does: build a newer version of the package, or require ring 0.17, and what "
      "needs the older one in a version that needs this, in a patch of Cargo.toml and Cargo.lock"),
     (r"may not be used on the (?:stable|beta) release channel", "the source wants unstable Rust, which Debian has not"),
+    (r"Wheels are required for `([\w.-]+)` because building from source is disabled",
+     _has_recipe),
     (r"No solution found when resolving dependencies",
      "a build requirement has no version for this Python, or our own recipe builds another version than it asks for: "
      "add a recipe of that version with package.distribution, or replace it in [build.replaced-requires]"),

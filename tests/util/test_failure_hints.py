@@ -33,6 +33,17 @@ def test_known_failures_get_a_hint(log: str, expected: str) -> None:
     assert expected in (hint_for(f"lines before\n{log}\nlines after") or "")
 
 
+def test_requirement_with_a_recipe_is_to_be_built_before() -> None:
+    log = (
+        "hint: Wheels are required for `numpy` because building from source is disabled for `numpy` (i.e., with "
+        "`--no-build-package numpy`)"
+    )
+    hint = find_hint(f"error: No solution found when resolving dependencies\n{log}")
+    assert hint is not None
+    assert 'add "numpy" to [build] requires' in hint.text
+    assert hint.changes == (RecipeChange(key="build.requires", value="numpy"),)
+
+
 @pytest.mark.parametrize(
     ("line", "name"),
     [

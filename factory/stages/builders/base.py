@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -26,7 +26,8 @@ class Build:
     """One build of a package: its sandbox, recipe, metadata and Python.
 
     At most `jobs` compilers at once. `folder` is the job's folder on the host, which commands in the sandbox cannot
-    reach: notes of earlier runs and the finished wheel are there.
+    reach: notes of earlier runs and the finished wheel are there. Projects that `have_recipes` are installed as wheels
+    alone.
     """
 
     sandbox: Sandbox
@@ -36,6 +37,7 @@ class Build:
     python: str
     log: LogSink
     jobs: int = 1
+    have_recipes: Collection[str] = ()
 
     @property
     def work(self) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from factory.errors import BuildFailed, CommandFailed
 from factory.model.artifacts import BuiltWheel, PackagePin
@@ -84,7 +84,7 @@ def install_requirements(build: Build, wheels: Sequence[Path]) -> tuple[PackageP
         BuildFailed: a requirement can't be resolved or installed, the backend's hook fails, or a crate is missing.
         NeedsRiscv64Python: the job has to start over.
     """
-    offered = _offer(build.sandbox.inputs, wheels)
+    offered = _offer(build, wheels)
     try:
         make_venv(build)
         _uv_install(build, build.metadata.build_requires, offered)
@@ -142,7 +142,7 @@ def install_into(build: Build, requirements: Sequence[str], wheels: Sequence[Pat
 
     Return the contents of the virtual environment.
     """
-    _uv_install(build, requirements, _offer(build.sandbox.inputs, wheels))
+    _uv_install(build, requirements, _offer(build, wheels))
     return _installed(build)
 
 
@@ -210,20 +210,25 @@ def _take_wheel(build: Build, reported: object) -> Path:
     return build.out / name
 
 
-def _offer(inputs: Path, wheels: Sequence[Path]) -> list[str]:
-    """Return uv options that pin projects to our wheels.
+def _offer(build: Build, wheels: Sequence[Path]) -> list[str]:
+    """Return uv options that pin projects to our wheels, and compile no other project that has a recipe.
 
     Each wheel gets its own folder, since uv's cache identifies a wheel by its path.
     """
-    lines = []
+    lines, others, inputs = [], set(map(canonicalize_name, build.have_recipes)), build.sandbox.inputs
     for wheel in wheels:
         folder = f"wheels/{sha256_of(wheel)}"
         (inputs / folder).mkdir(parents=True, exist_ok=True)
         shutil.copy(wheel, inputs / folder)
         project = parse_wheel_filename(wheel.name)[0]
+        others.discard(project)
         lines.append(f"{project} @ {(INPUTS / folder / wheel.name).as_uri()}\n")
     (inputs / OWN_WHEELS.name).write_text("".join(lines))
-    return ["--constraints", str(OWN_WHEELS)] if lines else []  # uv warns about an empty file
+    # uv warns about an empty file.
+    return [
+        *(f"--only-binary={name}" for name in sorted(others)),
+        *(["--constraints", str(OWN_WHEELS)] if lines else []),
+    ]
 
 
 def _uv_install(build: Build, requirements: Sequence[str], offered: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,11 @@ def write_wheel(folder: Path, text: str, version: str = "1.0") -> Path:
     return wheel
 
 
-def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> str:
-    """Install a build's requirement with `wheel` offered; return the content of the installed module."""
+def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog, others: Collection[str] = ()) -> str:
+    """Install a build's requirement with `wheel` offered; return the content of the installed module.
+
+    Projects `others` have recipes.
+    """
     pin = LocalSource(project="eggs", version="1.0", path=Path("eggs"))
     recipe = Recipe(name="eggs", version="1.0", directory=Path("eggs"), source=pin)
     wanted = ProjectMetadata(
@@ -42,7 +46,16 @@ def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog) -> 
     )
     (sandbox.work / "src").mkdir(exist_ok=True)
     (sandbox.work / "src/noop.py").touch()
-    build = Build(sandbox=sandbox, folder=sandbox.work.parent, recipe=recipe, metadata=wanted, python="3.13", log=log)
+    have_recipes = {"Spam.of_ours", *others}
+    build = Build(
+        sandbox=sandbox,
+        folder=sandbox.work.parent,
+        recipe=recipe,
+        metadata=wanted,
+        python="3.13",
+        log=log,
+        have_recipes=have_recipes,
+    )
     pep517.install_requirements(build, (wheel,))
     (installed,) = sandbox.work.glob("venv/lib/python3*/site-packages/spam_of_ours.py")
     return installed.read_text()
@@ -73,3 +86,19 @@ def test_offered_wheel_wins_over_newer_version_on_index(
         with pytest.raises(BuildFailed, match=r"you require spam-of-ours>=1\.1") as caught:
             install(sandbox, "spam-of-ours>=1.1", ours, log)
         assert "our own recipe builds another version" in (caught.value.hint or "")
+
+
+def test_project_with_a_recipe_is_not_compiled_for_a_build(
+    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan did not know that the build needs it."""
+    ours = write_wheel(tmp_path / "ours", "ours = 1\n")
+    with serve() as index, hybrid.open(tmp_path / "work", caches="test") as sandbox:
+        for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+            monkeypatch.setenv(name, index.simple)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "127.0.0.1")
+        index.add("eggs_of_ours-1.0.tar.gz", b"")
+        with pytest.raises(BuildFailed) as caught:
+            install(sandbox, "eggs-of-ours", ours, log, others=["eggs-of-ours"])
+        assert 'add "eggs-of-ours" to [build] requires' in (caught.value.hint or "")
