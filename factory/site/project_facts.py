@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -32,7 +34,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """A requirement without its marker; `project` is empty for text that is no requirement."""
+    """All requirements of one project, joined; `project` is empty for text that is no requirement."""
 
     text: str
     project: str
@@ -47,38 +49,62 @@ class Dependencies:
 
 
 def dependencies_of(about: About) -> Dependencies:
-    """Return the requirements that hold on riscv64 with any of the Pythons."""
-    required: dict[Dependency, None] = {}
-    extras: dict[str, dict[Dependency, None]] = {}
+    """Return the requirements that hold on riscv64 with any of the Pythons, each project once."""
+    requirements, others = [], []
     for text in about.requires:
         try:
-            requirement = Requirement(text)
+            requirements.append(Requirement(text))
         except InvalidRequirement:
-            required[Dependency(text=text, project="")] = None
-            continue
-        dependency = _dependency(requirement)
-        if _applies(requirement, ""):
-            required[dependency] = None
-        else:
-            for extra in _extras(requirement):
-                extras.setdefault(extra, {})[dependency] = None
-    return Dependencies(required=tuple(required), extras={extra: tuple(extras[extra]) for extra in sorted(extras)})
+            others.append(Dependency(text=text, project=""))
+    always = [each for each in requirements if _pythons(each, "")]
+    named: dict[str, list[Requirement]] = {}
+    for each in requirements:
+        for extra in () if _pythons(each, "") else _extras(each):
+            named.setdefault(extra, []).append(each)
+    extras = {extra: _joined(each, extra) for extra, each in sorted(named.items())}
+    return Dependencies(
+        required=(*_joined(always, ""), *others), extras={extra: each for extra, each in extras.items() if each}
+    )
 
 
-def _dependency(requirement: Requirement) -> Dependency:
-    names = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    where = f" @ {requirement.url}" if requirement.url else str(requirement.specifier)
-    return Dependency(text=f"{requirement.name}{names}{where}", project=canonicalize_name(requirement.name))
+def _joined(requirements: Sequence[Requirement], extra: str) -> tuple[Dependency, ...]:
+    """Return one dependency for each project: an installer obeys all of its requirements."""
+    projects: dict[str, list[Requirement]] = {}
+    for each in requirements:
+        if _pythons(each, extra):
+            projects.setdefault(canonicalize_name(each.name), []).append(each)
+    return tuple(Dependency(text=_text(same, extra), project=project) for project, same in projects.items())
 
 
-def _applies(requirement: Requirement, extra: str) -> bool:
+def _text(same: Sequence[Requirement], extra: str) -> str:
+    """Return the requirements of one project, with the Pythons where these do not agree."""
+    pythons: dict[str, list[str]] = {}
+    for python in PYTHONS:
+        if held := [each for each in same if python in _pythons(each, extra)]:
+            pythons.setdefault(_one(held), []).append(python)
+    return ", ".join(
+        text if len(those) == len(PYTHONS) else f"{text} (Python {' and '.join(those)})"
+        for text, those in pythons.items()
+    )
+
+
+def _one(same: Sequence[Requirement]) -> str:
+    """Return requirements that hold together as one, without markers."""
+    names = sorted({extra for each in same for extra in each.extras})
+    url = next((each.url for each in same if each.url), "")
+    where = f" @ {url}" if url else str(reduce(and_, (each.specifier for each in same)))
+    bracketed = f"[{','.join(names)}]" if names else ""
+    return f"{same[0].name}{bracketed}{where}"
+
+
+def _pythons(requirement: Requirement, extra: str) -> Sequence[str]:
+    """Return the Pythons on which a requirement holds."""
     marker = requirement.marker
-    return marker is None or any(marker.evaluate({**marker_environment(each), "extra": extra}) for each in PYTHONS)
+    return [each for each in PYTHONS if marker is None or marker.evaluate({**marker_environment(each), "extra": extra})]
 
 
-def _extras(requirement: Requirement) -> Iterator[str]:
-    named = re.findall(r"""extra\s*==\s*["']([^"']+)["']""", str(requirement.marker))
-    yield from (extra for extra in dict.fromkeys(named) if _applies(requirement, extra))
+def _extras(requirement: Requirement) -> Iterable[str]:
+    return dict.fromkeys(re.findall(r"""extra\s*==\s*["']([^"']+)["']""", str(requirement.marker)))
 
 
 def links_of(about: About) -> Mapping[str, str]:

@@ -31,6 +31,34 @@ def test_dependencies_are_those_of_riscv64() -> None:
     assert {extra: [each.text for each in wanted] for extra, wanted in found.extras.items()} == {"speed": ["pure"]}
 
 
+def test_requirements_of_one_project_are_joined() -> None:
+    """Wheels of vLLM require setuptools twice; others have a line for each Python."""
+    about = About(
+        requires=(
+            'setuptools<81,>=78.1.1; python_version > "3.11"',
+            "Setup_Tools[core]",
+            "setuptools==78.1.1",
+            "setup-tools[cli]>=1",
+            'numpy>=1.26; python_version < "3.14"',
+            'numpy>=2.3; python_version >= "3.14"',
+            'tomli; python_version < "3.14"',
+            'scipy>=1; extra == "fit"',
+            'scipy<2; extra == "fit" or extra == "all"',
+        )
+    )
+    found = dependencies_of(about)
+    assert [(each.text, each.project) for each in found.required] == [
+        ("setuptools<81,==78.1.1,>=78.1.1", "setuptools"),
+        ("Setup_Tools[cli,core]>=1", "setup-tools"),
+        ("numpy>=1.26 (Python 3.13), numpy>=2.3 (Python 3.14)", "numpy"),
+        ("tomli (Python 3.13)", "tomli"),
+    ]
+    assert {extra: [each.text for each in wanted] for extra, wanted in found.extras.items()} == {
+        "all": ["scipy<2"],
+        "fit": ["scipy<2,>=1"],
+    }
+
+
 def test_links_of_a_ledger_are_web_addresses() -> None:
     links = {"Source": "https://git.example/x", "Evil": "javascript:alert(1)", "Odd": 'https://x.example/"onclick='}
     assert links_of(About(links=links)) == {"Source": "https://git.example/x"}
