@@ -17,7 +17,7 @@ from factory.cli import completion
 from factory.cli.failures import TRACEBACK, discard_output, explain, report
 from factory.cli.parser import make_parser, parse_arguments
 from factory.errors import FactoryError
-from factory.host.privileges import become_root, owns_cache
+from factory.host.privileges import become_root, owns_cache, reads_cache
 from factory.host.secrets import learn_secrets
 from factory.util.full_disk import FULL
 from factory.util.paths import default_layout, require_folder
@@ -47,10 +47,7 @@ def _run(args: argparse.Namespace) -> int:
     os.umask(UMASK)
     as_json = getattr(args, "json", False)
     try:
-        if args.needs_root or args.needs_cache:
-            require_folder(default_layout().root)
-        if args.needs_root or (args.needs_cache and not owns_cache()):
-            become_root()
+        _take_cache(args)
         learn_secrets()
         status = int(args.run(args))
         if sys.stdout is not None:
@@ -70,6 +67,14 @@ def _run(args: argparse.Namespace) -> int:
         if error.errno in FULL and error.filename is None:  # what is printed goes to a file there
             discard_output()
         return report(explain(error), as_json=as_json)
+
+
+def _take_cache(args: argparse.Namespace) -> None:
+    """Become root where the command opens roots, or this user may not use the cache as it does."""
+    if args.needs_root or args.needs_cache or args.reads_cache:
+        require_folder(default_layout().root)
+    if args.needs_root or (args.needs_cache and not owns_cache()) or (args.reads_cache and not reads_cache()):
+        become_root()
 
 
 class _Dropping(io.FileIO):

@@ -115,7 +115,7 @@ def make_parser(arguments: Sequence[str] = ()) -> CommandParser:
         description = f"{summary[:1].upper()}{summary[1:]}."
         child = commands.add_parser(name, help=summary, description=description, epilog="Exit statuses: factory --help")
         command.configure(child)
-        needs = {name.lower(): getattr(command, name, False) for name in ("NEEDS_ROOT", "NEEDS_CACHE")}
+        needs = {name.lower(): getattr(command, name, False) for name in ("NEEDS_ROOT", "NEEDS_CACHE", "READS_CACHE")}
         child.set_defaults(run=command.run, **needs)
     return parser
 

@@ -78,8 +78,29 @@ def become_root() -> None:
         own = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
         os.execvpe(ENTER_NAMESPACE[0], [*ENTER_NAMESPACE, *command], own)
     else:
+        _require_password_prompt()
         kept = passed_variables(os.environ)
         os.execvpe("sudo", ["sudo", f"--preserve-env={','.join(sorted(kept))}", *command], {**os.environ, **kept})
+
+
+def _require_password_prompt() -> None:
+    """Require that sudo can ask for a password, or needs none.
+
+    Raises:
+        PrerequisiteMissing: it cannot; its own message tells nothing of the factory.
+    """
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        try:
+            run(["sudo", "--non-interactive", "true"])
+        except CommandFailed as error:
+            obstacle = _cache_of_root()
+            raise PrerequisiteMissing(
+                f"{obstacle.reason if obstacle else 'riscv64 roots: need root'}: "
+                "sudo needs a password, and there is no terminal to ask for it",
+                hint=f"run it in a terminal, or as root; or export {CACHE_VARIABLE}=/folder/of/this/user",
+            ) from error
 
 
 def owns_cache() -> bool:
@@ -93,6 +114,15 @@ def owns_cache() -> bool:
     cache = default_layout().root
     try:
         return os.geteuid() != 0 and (not cache.exists() or cache.stat().st_uid == os.geteuid())
+    except PermissionError:
+        return False
+
+
+def reads_cache() -> bool:
+    """Report whether this user can read the cache and its store, or there is none."""
+    layout = default_layout()
+    try:
+        return all(os.access(each, os.R_OK | os.X_OK) for each in (layout.root, layout.store) if each.exists())
     except PermissionError:
         return False
 
@@ -209,7 +239,7 @@ def _cache_of_root() -> Obstacle | None:
     if not cache.exists() or cache.stat().st_uid != 0:
         return None
     return Obstacle(
-        reason=f"the cache {cache} belongs to root, since it was made through sudo",
+        reason=f"the cache {cache} belongs to root",
         fix=f"export {CACHE_VARIABLE}=/another/folder, or remove it: sudo rm -r {cache}",
     )
 

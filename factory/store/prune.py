@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,14 @@ PARTIAL = ".partial"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """The size of a folder of the cache on disk, in bytes."""
+    """The size of a folder of the cache on disk, in bytes.
+
+    It is not `whole` if this user may not read folders in it.
+    """
 
     folder: str
     size: int
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,13 @@ class CompilerStatistics:
 def usage(layout: Layout) -> list[Usage]:
     """Return the usage of every folder of the cache, by name."""
     folders = sorted(path for path in layout.root.iterdir() if path.is_dir()) if layout.root.is_dir() else []
-    return [Usage(folder=path.name, size=_size(path)) for path in folders]
+    return [_usage(path) for path in folders]
+
+
+def _usage(folder: Path) -> Usage:
+    unread: list[OSError] = []
+    size = _size(folder, on_error=unread.append)
+    return Usage(folder=folder.name, size=size, whole=not any(isinstance(each, PermissionError) for each in unread))
 
 
 def in_progress(layout: Layout) -> list[Progress]:
@@ -155,14 +165,14 @@ def _last_change(job: Path) -> float:
     return max(path.stat().st_mtime for path in (job, *(path for path in job.iterdir() if not path.is_symlink())))
 
 
-def _size(folder: Path) -> int:
+def _size(folder: Path, on_error: Callable[[OSError], None] = lambda error: None) -> int:
     """Return the size on disk in bytes; files with several names count once."""
-    sizes = {(status.st_dev, status.st_ino): status.st_blocks * 512 for status in _statuses(folder)}
-    return sum(sizes.values())
+    statuses = _statuses(folder, on_error)
+    return sum({(status.st_dev, status.st_ino): status.st_blocks * 512 for status in statuses}.values())
 
 
-def _statuses(folder: Path) -> Iterator[os.stat_result]:
-    for entry in walk(folder):
+def _statuses(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[os.stat_result]:
+    for entry in walk(folder, on_error=on_error):
         with suppress(OSError):  # removed meanwhile, or its path is too long
             if not entry.is_dir(follow_symlinks=False):
                 yield entry.stat(follow_symlinks=False)

@@ -48,7 +48,8 @@ def test_actions_of_the_cache_are_json(ledger: Path, capsys: pytest.CaptureFixtu
     (ledger.parent / "cache/logs/some.log").write_text("text")
     exported = ledger.parent / "cache.tar.zst"
     assert answer(capsys, "cache", "info") == {
-        "folders": [{"folder": "logs", "size": 4096}],
+        "path": str(ledger.parent / "cache"),
+        "folders": [{"folder": "logs", "size": 4096, "whole": True}],
         "builds": [],
         "ccache": None,
     }

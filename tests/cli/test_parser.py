@@ -30,7 +30,7 @@ def test_options_of_nested_commands_follow_names() -> None:
     args = parse_arguments(["bench", "instructions", "numpy", "--case", "sum", "--json"])
     assert (args.name, args.case, args.json, args.needs_root) == ("numpy", ["sum"], True, True)
     args = parse_arguments(["cache", "info"])
-    assert (args.needs_root, args.needs_cache) == (False, True)
+    assert (args.needs_root, args.needs_cache, args.reads_cache) == (False, False, True)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from factory.cli.parser import make_parser
 from factory.errors import PrerequisiteMissing
-from factory.host.privileges import become_root, owns_cache
+from factory.host.privileges import become_root, owns_cache, reads_cache
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -20,6 +24,68 @@ def unprivileged_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("FACTORY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
+
+
+def make_sudo(folder: Path, script: str, *, asks: bool = False) -> None:
+    """Make a program that takes the place of sudo, and the programs that `run` needs; the real one asks for a password.
+
+    With `asks`, it refuses commands that it may not ask for a password.
+    """
+    for name in ("setpriv", "sh"):
+        (folder / name).symlink_to(f"/usr/bin/{name}")
+    refusal = f'if [ "$1" = --non-interactive ]; then exit {int(asks)}; fi\n'
+    (folder / "sudo").write_text(f"#!/bin/sh\n{refusal}{script}")
+    (folder / "sudo").chmod(0o755)
+
+
+def in_child(action: Callable[[], object]) -> str:
+    """Return the result of an action in a process without a terminal, or its error."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        try:
+            result = str(action())
+        except BaseException as error:
+            result = f"{error}"
+        os.write(writer, result.encode())
+        os._exit(0)
+    os.close(writer)
+    os.wait()
+    with open(reader) as pipe:  # noqa: PTH123 - a descriptor
+        return pipe.read()
+
+
+def test_sudo_that_cannot_ask_is_an_error(unprivileged_user: Path) -> None:
+    """Its own message is about askpass helpers, and its status that of any other failure."""
+    make_sudo(unprivileged_user, "exit 1\n", asks=True)
+    (unprivileged_user / "cache").mkdir()
+    shown = in_child(become_root)
+    if (unprivileged_user / "cache").stat().st_uid == 0:
+        assert shown.startswith(f"the cache {unprivileged_user / 'cache'} belongs to root: sudo needs a password, and")
+    assert "there is no terminal to ask for it\n  hint: run it in a terminal, or as root; or export FACTORY_" in shown
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_cache_of_root_is_read_by_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TemporaryDirectory() as folder:  # other users may not look into pytest's folders
+        cache = Path(folder, "cache")
+        (cache / "store").mkdir(parents=True)
+        monkeypatch.setenv("FACTORY_CACHE", str(cache))
+
+        def read() -> bool:
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            return reads_cache()
+
+        found = {}
+        for hidden in (None, cache / "store", cache, Path(folder)):
+            Path(folder).chmod(0o755)
+            if hidden:
+                hidden.chmod(0o700)
+            found[hidden] = in_child(read)
+            if hidden:
+                hidden.chmod(0o755)
+        assert found == {None: "True", cache / "store": "False", cache: "False", Path(folder): "False"}
+    assert reads_cache()
 
 
 def test_become_root_without_namespace_and_sudo_reports_cause(unprivileged_user: Path) -> None:
@@ -44,10 +110,8 @@ def test_sudo_method_without_sudo_is_an_error(unprivileged_user: Path, monkeypat
 
 
 def test_sudo_gets_command_cache_and_network_settings(unprivileged_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Records its arguments and variables; the real sudo asks for a password.
-    sudo, called = unprivileged_user / "sudo", unprivileged_user / "called"
-    sudo.write_text(f'#!/bin/sh\nfor word; do echo "$word"; done > {called}\n/usr/bin/env > {called}.variables\n')
-    sudo.chmod(0o755)
+    called = unprivileged_user / "called"
+    make_sudo(unprivileged_user, f'for word; do echo "$word"; done > {called}\n/usr/bin/env > {called}.variables\n')
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
     monkeypatch.setenv("FACTORY_CACHE", "/somewhere")
@@ -81,8 +145,7 @@ def test_setup_without_sudo_lists_missing_packages(unprivileged_user: Path) -> N
 
 def test_setup_installs_packages_through_sudo_first(unprivileged_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called = unprivileged_user / "called"
-    (unprivileged_user / "sudo").write_text(f'#!/bin/sh\necho "$*" >> {called}\n')
-    (unprivileged_user / "sudo").chmod(0o755)
+    make_sudo(unprivileged_user, f'echo "$*" >> {called}\n')
     monkeypatch.setattr(sys, "argv", ["factory", "setup"])
     arguments = make_parser().parse_args(["setup"])
     if os.fork() == 0:

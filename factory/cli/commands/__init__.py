@@ -47,7 +47,7 @@ COMMANDS = (
 def load_command(name: str) -> ModuleType:
     """Import a command's module.
 
-    It has `configure(parser)` and `run(args) -> int`; `NEEDS_ROOT = True` if it opens roots, and `NEEDS_CACHE = True`
-    if it uses the cache without opening a root.
+    It has `configure(parser)` and `run(args) -> int`; `NEEDS_ROOT = True` if it opens roots, `NEEDS_CACHE = True` if it
+    writes the cache without opening a root, and `READS_CACHE = True` if it only reads the cache.
     """
     return import_module(f"factory.cli.commands.{name}")

@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from factory.cli.console import Reporter, print_table
+from factory.cli.console import Reporter, print_table, time_taken
 from factory.cli.failures import as_object
+from factory.cli.notes import print_note
+from factory.cli.printable import printable
 from factory.cli.values import output_path
 from factory.errors import CommandFailed
 from factory.host.ownership import owned_by_user
 from factory.store.cache_areas import AREAS, ON_REQUEST, RESULTS
 from factory.store.cache_export import export_cache
 from factory.store.cache_import import exported_files, import_cache, imported_at
-from factory.store.prune import compiler_statistics, in_progress, prune, usage
+from factory.store.prune import Usage, compiler_statistics, in_progress, prune, usage
 from factory.util.paths import Layout, default_layout
 from factory.util.quantities import quantity
 
@@ -47,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     load.add_argument("--missing-ok", action="store_true", help="skip files and folders that do not exist")
     info = _add(actions, "info", _info, "show folder sizes, builds in progress and ccache statistics")
-    info.set_defaults(needs_root=False)
+    info.set_defaults(needs_root=False, needs_cache=False, reads_cache=True)
     prune = _add(actions, "prune", _prune, "remove builds and root filesystems that were not used lately")
     prune.add_argument(
         "--days", type=_days, default=30, metavar="N", help="keep those used within N days (default: %(default)s)"
@@ -85,8 +87,8 @@ def _export(args: argparse.Namespace) -> None:
     with owned_by_user(args.file):
         since = imported_at(default_layout()) if args.new else 0
         items = export_cache(default_layout(), args.file, areas, reporter.line, since=since)
-    size = args.file.stat().st_size
-    reporter.line(f"{args.file}: {quantity(items, 'item')}, {size / 1e6:.1f} MB, in {time.monotonic() - started:.1f} s")
+    size, taken = args.file.stat().st_size, time_taken(time.monotonic() - started)
+    reporter.line(f"{args.file}: {quantity(items, 'item')}, {size / 1e6:.1f} MB, in {taken}")
     if args.json:
         print(json.dumps({"file": str(args.file), "items": items, "size": size}, indent=1))
 
@@ -108,10 +110,15 @@ def _import(args: argparse.Namespace) -> None:
 
 def _info(args: argparse.Namespace) -> None:
     layout = default_layout()
+    folders = usage(layout)
+    if partial := [entry.folder for entry in folders if not entry.whole]:
+        print_note(f"counted in part, since this user may not read all of it: {', '.join(partial)}")
     if args.json:
-        print(json.dumps(_info_as_json(layout), indent=1))
+        print(json.dumps(_info_as_json(layout, folders), indent=1))
         return
-    print_table(("folder", "MB"), [(entry.folder, f"{entry.size / 1e6:.1f}") for entry in usage(layout)])
+    print(printable(f"cache: {layout.root}{'' if layout.root.is_dir() else ', not made yet'}"))
+    if folders:
+        print_table(("folder", "MB"), [(entry.folder, f"{entry.size / 1e6:.1f}") for entry in folders])
     builds = in_progress(layout)
     if builds:
         rows = [(build.job, " ".join(build.finished), f"{build.idle / 60:.0f}") for build in builds]
@@ -126,7 +133,7 @@ def _info(args: argparse.Namespace) -> None:
         print(f"ccache: {quantity(counted.hits, 'hit')} ({counted.remote_hits} remote), {misses}")
 
 
-def _info_as_json(layout: Layout) -> dict[str, object]:
+def _info_as_json(layout: Layout, folders: Sequence[Usage]) -> dict[str, object]:
     """Return the same values: sizes in bytes, times in seconds."""
     try:
         counted = compiler_statistics(layout)
@@ -134,7 +141,12 @@ def _info_as_json(layout: Layout) -> dict[str, object]:
     except CommandFailed as error:
         ccache = as_object(error)
     builds = [asdict(build) for build in in_progress(layout)]
-    return {"folders": [asdict(entry) for entry in usage(layout)], "builds": builds, "ccache": ccache}
+    return {
+        "path": str(layout.root),
+        "folders": [asdict(entry) for entry in folders],
+        "builds": builds,
+        "ccache": ccache,
+    }
 
 
 def _prune(args: argparse.Namespace) -> None:

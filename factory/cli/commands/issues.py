@@ -19,7 +19,7 @@ from factory.util.jsonio import load
 from factory.util.paths import default_layout
 
 # The store is read.
-NEEDS_CACHE = True
+READS_CACHE = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,7 @@ from factory.util.jsonio import timestamp
 from factory.util.paths import default_layout
 
 # The store is read.
-NEEDS_CACHE = True
+READS_CACHE = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
