@@ -68,25 +68,25 @@ class Row:
 
     @property
     def elapsed(self) -> str:
-        return duration(time.monotonic() - self.started)
+        return time_taken(time.monotonic() - self.started)
 
     @property
     def silence(self) -> str:
         """Notice that nothing is printed; empty for the first minute."""
         seconds = time.monotonic() - self.printed
-        return f"nothing printed for {duration(round(seconds))}" if seconds >= QUIET_SECONDS else ""
+        return f"nothing printed for {time_taken(round(seconds))}" if seconds >= QUIET_SECONDS else ""
 
     @property
     def progress(self) -> str:
         """Progress and estimated time left, by the output, else by the last build."""
         if self.done is None or self._first is None:
             left = self.expected - (time.monotonic() - self.started)
-            return f"about {duration(round(left))} left" if left >= 1 else ""
+            return f"about {time_taken(round(left))} left" if left >= 1 else ""
         since, before = self._first
         seconds, done = time.monotonic() - since, self.done - before
         if done <= 0 or seconds < 1:
             return f"{self.done:.0%}"
-        return f"{self.done:.0%}, {duration(round(seconds / done * (1 - self.done)))} left"
+        return f"{self.done:.0%}, {time_taken(round(seconds / done * (1 - self.done)))} left"
 
 
 def _share_done(line: str) -> float | None:
@@ -246,10 +246,10 @@ def _progress_line(row: Row) -> str:
     return " | ".join(filter(None, (f"{row.title}: {row.elapsed}", row.progress, row.silence, shorten(row.last))))
 
 
-def duration(seconds: float) -> str:
-    """Format seconds."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+def time_taken(seconds: float) -> str:
+    """Format seconds as `5 min 30 s`, or `1.5 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

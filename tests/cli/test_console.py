@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from factory.cli.console import Reporter, Row, print_paths, print_table
+from factory.cli.console import Reporter, Row, print_paths, print_table, time_taken
 from tests.support.waiting import wait_until
 
 
@@ -224,6 +224,13 @@ def pieces_of(terminal: int) -> Iterator[str]:
             break
         yield decoder.decode(piece)
     os.close(terminal)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.04, "0.0 s"), (59.4, "59.4 s"), (119.7, "2 min 0 s"), (524.7, "8 min 45 s")]
+)
+def test_times_have_no_sixty_seconds(seconds: float, shown: str) -> None:
+    assert time_taken(seconds) == shown
 
 
 def test_a_table_in_a_file_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:

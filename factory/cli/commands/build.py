@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from factory.cli.console import print_paths, print_table
+from factory.cli.console import print_paths, print_table, time_taken
 from factory.cli.options import (
     add_build_options,
     add_pythons_option,
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_wheels(records, chosen.store)
         wheels = len({record.wheel_sha256 for record in records})
-        chosen.reporter.line(f"{quantity(wheels, 'wheel')} in {time.monotonic() - started:.1f} s")
+        chosen.reporter.line(f"{quantity(wheels, 'wheel')} in {time_taken(time.monotonic() - started)}")
     return 0
 
 

@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from factory.cli.commands.build import print_wheels
+from factory.cli.console import time_taken
 from factory.cli.options import add_build_options, add_pythons_option, make_run, wanted_pythons
 from factory.cli.printable import printable
 from factory.errors import RecipeError
@@ -56,7 +57,7 @@ def _try(proposal: Proposal, args: argparse.Namespace, chosen: Run) -> None:
     fresh: Callable[[], Run] = lambda: make_run(args)  # noqa: E731 - recipes are read once for a run
     _, records = try_recipe(proposal, folder, wanted_pythons(args), fresh, chosen.reporter.line)
     print_wheels(records, chosen.store)
-    chosen.reporter.line(f"{proposal.name}: built and checked in {time.monotonic() - started:.1f} s")
+    chosen.reporter.line(f"{proposal.name}: built and checked in {time_taken(time.monotonic() - started)}")
 
 
 def parse_project(text: str) -> tuple[str, str | None]:

@@ -47,8 +47,10 @@ class LayerStore:
     layout: Layout
     open_stage: OpenStage
 
-    def ensure(self, kind: str, definition: object, make: MakeLayer) -> Layer:
+    def ensure(self, kind: str, definition: object, make: MakeLayer, of: str = "") -> Layer:
         """Return the layer of a definition; make it with `make` if it is missing.
+
+        Progress and log name its content, `of`, where a root has several layers of a kind.
 
         A layer is made in a temporary folder and renamed when complete, so an interrupted run leaves no partial layer.
         Processes that need the same layer take turns. It is in use until this process ends, and not removed before.
@@ -59,7 +61,7 @@ class LayerStore:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with held(folder.with_name(f"{folder.name}.lock")):
                 if not (folder / "layer.json").is_file():
-                    with self.open_stage(f"{kind} layer") as log:
+                    with self.open_stage(f"{kind} layer{f' of {of}' if of else ''}") as log:
                         _make(folder, key, make, log)
         return _load(folder, key)
 

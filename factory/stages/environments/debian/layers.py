@@ -148,7 +148,8 @@ class DebianLayers:
             compile_python(self._python_home(below[0].tree), tree, self.distribution.python, log)
             return installed_packages(tree)
 
-        return self.store.ensure("apt", definition, make)
+        more = f" and {len(packages) - 1} more" if len(packages) > 1 else ""
+        return self.store.ensure("apt", definition, make, of=f"{packages[0]}{more}")
 
     def contents(self) -> Contents:
         """Return the distribution's index of files, from the mirror of the base.
