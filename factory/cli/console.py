@@ -29,6 +29,8 @@ from factory.util.repetition import repeated
 
 # Interval between progress lines of a stage where there is no terminal, in seconds.
 QUIET_SECONDS = 60.0
+# A stage that takes a moment as a rule is reported only if it takes longer, in seconds.
+BRIEF_SECONDS = 5.0
 # Progress may go back by this much, since parallel steps end out of order; more means that another build started.
 OUT_OF_ORDER = 0.05
 # Progress of ninja, `[12/345]`, and of make under CMake, `[ 45%]`. Other programs can print the same, with any numbers.
@@ -164,19 +166,22 @@ class Reporter:
         self._board.done += 1
 
     @contextmanager
-    def stage(self, label: str, stage: str, log: Path, *, expected: float = 0.0) -> Iterator[LogSink]:
+    def stage(
+        self, label: str, stage: str, log: Path, *, expected: float = 0.0, brief: bool = False
+    ) -> Iterator[LogSink]:
         """Report one stage of one package; yields the log that it writes to.
 
-        `expected` is its probable duration in seconds, 0 if unknown.
+        `expected` is its probable duration in seconds, 0 if unknown. A `brief` stage is reported only if it takes long.
         """
         row = Row(f"{label}: {stage}", expected=expected)
-        with self._shown(row, log) as listener:
+        with self._shown(row, log, brief=brief) as listener:
             yield LogFile(log, listener)
-        self.line(f"{row.title}: done in {row.elapsed}")
+        if not brief or time.monotonic() - row.started >= BRIEF_SECONDS:
+            self.line(f"{row.title}: done in {row.elapsed}")
 
     @contextmanager
-    def _shown(self, row: Row, log: Path) -> Iterator[Callable[[str], None]]:
-        if os.environ.get("GITHUB_ACTIONS") == "true":
+    def _shown(self, row: Row, log: Path, *, brief: bool) -> Iterator[Callable[[str], None]]:
+        if os.environ.get("GITHUB_ACTIONS") == "true" and not brief:
             with self._folded(row, log) as listener:
                 yield listener
         elif self.console.is_terminal:
@@ -186,7 +191,8 @@ class Reporter:
             finally:
                 self._board.remove(row)
         else:
-            self.line(f"{row.title}: started")
+            if not brief:
+                self.line(f"{row.title}: started")
             with self._progress_lines(row) as listener:
                 yield listener
 

@@ -96,10 +96,12 @@ class Reporter(Protocol):
         """Count one of those packages as done."""
         ...
 
-    def stage(self, label: str, stage: str, log: Path, *, expected: float = 0.0) -> AbstractContextManager[LogSink]:
+    def stage(
+        self, label: str, stage: str, log: Path, *, expected: float = 0.0, brief: bool = False
+    ) -> AbstractContextManager[LogSink]:
         """Report one stage of one package; yields the log that it writes to.
 
-        `expected` is its probable duration in seconds, 0 if unknown.
+        `expected` is its probable duration in seconds, 0 if unknown. A `brief` stage is reported only if it takes long.
         """
         ...
 

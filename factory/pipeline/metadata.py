@@ -77,7 +77,7 @@ def _cached(key: str, read: Callable[[Path, LogSink], ProjectMetadata], label: s
         waiting = f"{label}: waiting for another process that reads its metadata"
         with held(path.with_suffix(".lock"), lambda: run.reporter.line(waiting)):
             if not path.is_file():
-                with run.stages(label)("metadata") as log:
+                with run.stages(label, brief=True)("metadata") as log:
                     scratch = path.with_suffix(".source")
                     discard(scratch)
                     try:

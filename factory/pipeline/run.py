@@ -81,16 +81,19 @@ class Run:
             raise StoreError(f"{recipe.label_for(python, recipe.toolchain)} was not built yet", hint=hint)
         return record
 
-    def stages(self, label: str, key: str = "", expected: Mapping[str, float] | None = None) -> OpenStage:
+    def stages(
+        self, label: str, key: str = "", expected: Mapping[str, float] | None = None, *, brief: bool = False
+    ) -> OpenStage:
         """Return the opener of a package's stages: each is reported and has a log file.
 
-        Builds with a content `key` have a log folder each. `expected` has the seconds that a stage took before.
+        Builds with a content `key` have a log folder each. `expected` has the seconds that a stage took before. Of
+        `brief` stages only those that take long are reported.
         """
         folder, before = self.layout.logs / label.replace(" ", "-") / short(key), expected or {}
 
         def open_stage(stage: str) -> AbstractContextManager[LogSink]:
             log = folder / f"{stage.replace(' ', '-')}.log"
-            return self.reporter.stage(label, stage, log, expected=before.get(stage, 0.0))
+            return self.reporter.stage(label, stage, log, expected=before.get(stage, 0.0), brief=brief)
 
         return open_stage
 

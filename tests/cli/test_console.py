@@ -15,14 +15,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from factory.cli import console as module
 from factory.cli.console import Reporter, Row, print_paths, print_table, time_taken
 from tests.support.waiting import wait_until
 
 
-def reported(tmp_path: Path, *, terminal: bool = False) -> str:
+def reported(tmp_path: Path, *, terminal: bool = False, brief: bool = False) -> str:
     """Return the output of one stage that logs one line."""
     console = Console(file=io.StringIO(), force_terminal=terminal, width=80, highlight=False)
-    with Reporter(console).stage("numpy 2.5.5", "build", tmp_path / "build.log") as log:
+    with Reporter(console).stage("numpy 2.5.5", "build", tmp_path / "build.log", brief=brief) as log:
         log.write("[1/2] compiling [bold]x.c[/bold]\n")
     assert (tmp_path / "build.log").read_text() == "[1/2] compiling [bold]x.c[/bold]\n"
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
@@ -33,6 +34,18 @@ def test_a_log_gets_a_line_at_the_start_and_one_at_the_end(tmp_path: Path, monke
     started, done = reported(tmp_path).splitlines()
     assert started == "numpy 2.5.5: build: started"
     assert done.startswith("numpy 2.5.5: build: done in 0.")
+
+
+@pytest.mark.parametrize("actions", ["true", ""])
+def test_brief_stage_is_reported_only_if_it_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, actions: str
+) -> None:
+    """A look at fifty recipes reads their metadata first: a hundred lines before the answer."""
+    monkeypatch.setenv("GITHUB_ACTIONS", actions)
+    assert reported(tmp_path, brief=True) == ""
+    (tmp_path / "build.log").unlink()
+    monkeypatch.setattr(module, "BRIEF_SECONDS", 0.0)
+    assert reported(tmp_path, brief=True).startswith("numpy 2.5.5: build: done in 0.")
 
 
 def test_github_actions_gets_the_whole_log_in_a_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.cli import console
 from factory.cli.console import Reporter
 from factory.model.job import ProjectMetadata
 from factory.model.recipe import Recipe
@@ -42,11 +43,14 @@ def recipe(tmp_path: Path) -> Recipe:
     return Recipe(name="eggs", version="1", directory=tmp_path, source=pin)
 
 
-def test_metadata_is_read_once(run: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metadata_is_read_once(
+    run: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "BRIEF_SECONDS", 0.0)
     metadata = describe(recipe, run)
     assert (metadata.name, metadata.build_backend) == ("eggs", "mesonpy")
     assert describe(recipe, run) == metadata
-    assert capsys.readouterr().err.count("metadata: started") == 1
+    assert capsys.readouterr().err.count("metadata: done") == 1
     assert not list(run.layout.metadata.glob("*.source"))
 
 
