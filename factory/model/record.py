@@ -93,6 +93,7 @@ class BuildRecord:
     BuiltWheel, and so are `compiler_cache` and `crates`. `sources` has the addresses of sources that are on no index.
     `replaced_requires` are the recipe's build requirements in place of the source's, each with its reason.
     `substituted_from` is the index that wheel and record were taken from, if this machine did not build them.
+    `key_parts` are the parts of the content key, as `KeyParts.recorded`; older records have none.
     """
 
     key: str
@@ -127,6 +128,7 @@ class BuildRecord:
     replaced_requires: Mapping[str, str] = field(default_factory=dict)
     substituted_from: str = ""
     crates: tuple[Crate, ...] = ()
+    key_parts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from factory.pipeline.estimates import estimate_line, estimates, never_built, st
 from factory.pipeline.failures import failure_of
 from factory.pipeline.fleet.coordinator import Fleet
 from factory.pipeline.incremental import ends_untouched
-from factory.pipeline.job import Records, prepare_job
+from factory.pipeline.job import PreparedJob, Records, prepare_job
 from factory.pipeline.metadata import describe
 from factory.pipeline.order import STAGES, StageRunner, audit_into_log
 from factory.pipeline.plan import plan_each
@@ -204,7 +204,7 @@ def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
         existing = run.store.record(prepared.key)
         if existing is not None:
             _clean_up(prepared.folder)
-            return _reuse(existing, job, run)
+            return _reuse(existing, prepared, run)
         if run.substitutes is not None and (taken := run.substitutes.take(prepared, run)) is not None:
             _remove(prepared.folder)
             return taken
@@ -232,9 +232,11 @@ def _clean_up(folder: Path) -> None:
         _remove(folder)
 
 
-def _reuse(existing: BuildRecord, job: Job, run: Run) -> BuildRecord:
-    run.reporter.line(f"{job.label}: already built, {existing.wheel}")
-    return _renew(existing, job, run)
+def _reuse(existing: BuildRecord, prepared: PreparedJob, run: Run) -> BuildRecord:
+    run.reporter.line(f"{prepared.job.label}: already built, {existing.wheel}")
+    if not existing.key_parts:  # of an older factory
+        existing = run.store.add_checked(replace(existing, key_parts=prepared.key_parts.recorded))
+    return _renew(existing, prepared.job, run)
 
 
 def _renew(existing: BuildRecord, job: Job, run: Run) -> BuildRecord:
@@ -267,10 +269,11 @@ def _remove(folder: Path) -> None:
 
 def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
     prepared, store = runner.prepared, runner.run.store
+    parts = prepared.key_parts.recorded  # before files can change
     others = _needed_wheels(prepared.job, records, runner.run)
     known = built_for_another_python(prepared.job, records, runner.run)
     if known is not None:
-        return _check_again(runner, known, others)
+        return store.add_checked(replace(_check_again(runner, known, others), key_parts=parts))
     made = runner.make_wheel()
     audit = runner.audit(made)
     checks = runner.check(made.repaired.path, others)
@@ -305,6 +308,7 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
         sources=made.source.origins,
         compiler_cache=made.built.compiler_cache,
         replaced_requires=recipe.build.replaced_requires,
+        key_parts=parts,
     )
     return store.add(record, made.repaired)
 
@@ -327,7 +331,7 @@ def built_for_another_python(job: Job, records: Records, run: Run) -> BuildRecor
 
 
 def _check_again(runner: StageRunner, built: BuildRecord, others: Sequence[Path]) -> BuildRecord:
-    """Check a wheel that was built for another Python on this one, and record that."""
+    """Check a wheel that was built for another Python on this one; return the record of that."""
     prepared, store = runner.prepared, runner.run.store
     job = prepared.job
     runner.run.reporter.line(f"{job.label}: built for Python {built.target.python}, {built.wheel}")
@@ -335,4 +339,4 @@ def _check_again(runner: StageRunner, built: BuildRecord, others: Sequence[Path]
     stages = (*(each for each in built.stages if each.stage != "check"), *runner.checkpoints.runs(("check",)))
     target = prepared.config.target
     checked = replace(built, key=prepared.key, wheel_of=built.key, target=target, stages=stages, checks=checks)
-    return store.add_checked(replace(checked, comparison=job.comparison, finished=timestamp()))
+    return replace(checked, comparison=job.comparison, finished=timestamp())

@@ -87,11 +87,11 @@ def prepare_job(job: Job, records: Records, run: Run) -> PreparedJob:
     environment = run.roots.build_environment(recipe, _root_request(job))
     needed = {name: records[name, job.python, ""] for name in sorted(job.build_needs)}
     selected = patches.select(run.recipes.patches, recipe.source)
-    inputs = [identity(recipe.source), *(pin.sha256 for pin in run.recipes.models_of(recipe))]
-    inputs += [f"{program} {version(program)}" for program in _programs(recipe)]
+    models = [("model", pin.sha256) for pin in run.recipes.models_of(recipe)]
+    programs = [(f"program {name}", f"{name} {version(name)}") for name in _programs(recipe)]
     parts = KeyParts(
         job=job,
-        inputs=inputs,
+        inputs=dict([("source", identity(recipe.source)), *models, *programs]),
         target=config.target,
         environment_key=environment.root.key,
         patches=selected,

@@ -13,6 +13,7 @@ from factory.model.recipe import Recipe
 from factory.model.record import BuildRecord
 from factory.pipeline.content_key import KeyParts
 from factory.pipeline.job import PreparedJob
+from factory.pipeline.recorded_changes import ENVIRONMENT, PATCH, describe, differing
 from factory.store.store import Store
 from factory.util.atomic_files import sha256_of
 from factory.util.process import run
@@ -24,23 +25,39 @@ MOST_COMBINATIONS = 500
 # Records that are compared.
 MOST_RECORDS = 10
 UNRECORDED = (
-    "a part has changed that records do not have: the check's script, the model, an overlay, auditwheel or patchelf, "
-    "or the factory's own build logic"
+    "its record is an older one, which does not tell the reason: the check's script, the model, an overlay, auditwheel "
+    "or patchelf, or the factory's own build logic has changed"
 )
 
 
 def changed_parts(records: Sequence[BuildRecord], prepared: PreparedJob, store: Store) -> list[str]:
-    """Describe what differs from the most similar build of the package and Python.
+    """Describe what differs from the most similar build of the package and Python, the most useful first.
 
-    `records` are the newest first, one at least. If the recorded environment, patches and wheels of one explain its
-    key, no other part has changed.
+    `records` are the newest first, one at least. Older ones lack the parts of their key.
     """
-    for record in records[:MOST_RECORDS]:
+    now = prepared.key_parts.recorded
+    told = [record for record in records[:MOST_RECORDS] if record.key_parts]
+    if not told:
+        return _changes_of_older(records[:MOST_RECORDS], prepared, store)
+    closest = min(told, key=lambda record: len(differing(record.key_parts, now)))
+    details = _differences(closest, prepared)
+    better = ((PATCH, "patches"), (ENVIRONMENT, "environment"), (ENVIRONMENT, "mode"))
+    known = {kind: details[part] for kind, part in better if part in details}
+    return describe(closest.key_parts, now, known) or [UNRECORDED]
+
+
+def _changes_of_older(records: Sequence[BuildRecord], prepared: PreparedJob, store: Store) -> list[str]:
+    """Describe what differs from records without the parts of their key.
+
+    If the recorded environment, patches and wheels of one, or an earlier build logic, explain its key, no other part
+    has changed.
+    """
+    for record in records:
         explained = _explained(record, prepared, store)
         if explained is not None:
             details = _differences(record, prepared)
             return [details.get(part, part) for part in explained]
-    closest = min(records[:MOST_RECORDS], key=lambda record: len(_differences(record, prepared)))
+    closest = min(records, key=lambda record: len(_differences(record, prepared)))
     found = _differences(closest, prepared)
     # Only comments of the recipe may have changed.
     return [*found.values(), *([] if found.keys() - {"recipe"} else [_unrecorded(closest, prepared.job.recipe)])]
@@ -57,8 +74,10 @@ def _explained(record: BuildRecord, prepared: PreparedJob, store: Store) -> list
     then = tuple(path for path in now.patches if (path.name, sha256_of(path)) in known)
     selections = dict.fromkeys((tuple(now.patches), then))
     wheels = [[(name, sha256) for sha256 in _wheels(name, now, store)] for name in now.wheels]
-    for environment, patches, *chosen in islice(product(environments, selections, *wheels), MOST_COMBINATIONS):
-        before = replace(now, environment_key=environment, patches=patches, wheels=dict(chosen))
+    logics = (now.build_logic, now.build_logic - 1)
+    combinations = islice(product(environments, selections, logics, *wheels), MOST_COMBINATIONS)
+    for environment, patches, logic, *chosen in combinations:
+        before = replace(now, environment_key=environment, patches=patches, wheels=dict(chosen), build_logic=logic)
         if before.key == record.key:
             return list(_names(now, before))
     return None
@@ -76,6 +95,8 @@ def _names(now: KeyParts, then: KeyParts) -> Iterator[str]:
     if tuple(now.patches) != tuple(then.patches):
         yield "patches"
     yield from (f"{name} was built again" for name in now.wheels if now.wheels[name] != then.wheels[name])
+    if now.build_logic != then.build_logic:
+        yield "the factory's build logic has changed"
 
 
 def _differences(record: BuildRecord, prepared: PreparedJob) -> Mapping[str, str]:

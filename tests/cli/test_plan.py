@@ -73,11 +73,11 @@ def test_why_shows_graph_and_reasons(project: Path, capsys: pytest.CaptureFixtur
     assert why.run(parse_arguments(["why", "vectors-c"])) == 0
     assert capsys.readouterr().out.splitlines() == [
         "vectors-c 1.0, Python 3.13",
+        "  to build",
+        f"    {NOT_MADE}",
         "  needs to build: no other recipe",
         "  needs to run: no other recipe",
         "  needed by: asks 1.0 (build)",
-        "  to build",
-        f"    {NOT_MADE}",
     ]
     assert why.run(parse_arguments(["why", "asks", "--json"])) == 0
     (answer,) = json.loads(capsys.readouterr().out)

@@ -20,7 +20,7 @@ from factory.model.job import Job, ProjectMetadata
 from factory.model.recipe import AuditOptions, BuildOptions, CheckOptions, Recipe, RepackOptions, RepairOptions
 from factory.model.target import PROFILES, Target
 from factory.pipeline import content_key as module
-from factory.pipeline.content_key import content_key
+from factory.pipeline.content_key import KeyParts, content_key
 from factory.pipeline.key_defaults import DEFAULTS
 from factory.recipes.loader import load_recipes
 from factory.stages.sources.git import GitSource
@@ -71,6 +71,18 @@ def key_of(recipe: Recipe) -> str:
     return content_key(Job(recipe=recipe, metadata=METADATA), [], Target(), "", [], [])
 
 
+def recorded(recipe: Recipe) -> Mapping[str, str]:
+    job = Job(recipe=recipe, metadata=METADATA)
+    return KeyParts(job=job, inputs={}, target=Target(), environment_key="", patches=[], wheels={}).recorded
+
+
+def require_other_key(changed: Recipe, *parts: str) -> None:
+    """Require another key than that of RECIPE, and `parts` to be the recorded ones that differ."""
+    assert key_of(changed) != key_of(RECIPE)
+    before, now = recorded(RECIPE), recorded(changed)
+    assert tuple(name for name in {**before, **now} if before.get(name) != now.get(name)) == parts
+
+
 def default_of(kind: type, name: str) -> object:
     return getattr(kind(), name)
 
@@ -80,15 +92,14 @@ def test_deciding_field_changes_the_key(where: tuple[str, str], data: st.DataObj
     table, name = where
     default = default_of(TABLES[table], name)
     value = data.draw(VALUES[type(default)].filter(lambda drawn: drawn != default))
-    changed = replace(RECIPE, **{table: replace(TABLES[table](), **{name: value})})
-    assert key_of(changed) != key_of(RECIPE)
+    require_other_key(replace(RECIPE, **{table: replace(TABLES[table](), **{name: value})}), f"recipe {table}.{name}")
 
 
 @given(st.sampled_from([field.name for field in dataclasses.fields(RepackOptions)]), st.data())
 def test_repack_option_changes_the_key(name: str, data: st.DataObject) -> None:
     value = data.draw(VALUES[type(default_of(RepackOptions, name))])
     repack = replace(RepackOptions(), **{name: value})
-    assert key_of(replace(RECIPE, build=BuildOptions(repack=repack))) != key_of(RECIPE)
+    require_other_key(replace(RECIPE, build=BuildOptions(repack=repack)), "recipe build.repack")
 
 
 @given(
@@ -104,7 +115,7 @@ def test_undeciding_fields_keep_the_key(
     build = BuildOptions(memory_per_job=memory, processor_time=limit, toolchains=toolchains)
     check = CheckOptions(time_limit=limit)
     changed = replace(RECIPE, build=build, check=check, shadows_upstream=shadows, file_sha256=file, suite=check)
-    assert key_of(changed) == key_of(RECIPE)
+    assert (key_of(changed), recorded(changed)) == (key_of(RECIPE), recorded(RECIPE))
 
 
 @given(st.data())

@@ -16,6 +16,7 @@ from factory.model.artifacts import AppliedPatch, PackagePin, RepairedWheel
 from factory.model.job import Job
 from factory.model.recipe import Recipe
 from factory.model.record import BuildFailure, BuildRecord
+from factory.pipeline.content_key import BUILD_LOGIC
 from factory.pipeline.job import PreparedJob
 from factory.pipeline.key_changes import changed_since
 from factory.pipeline.outlook import Forecast, Outlook
@@ -41,8 +42,10 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def add(store: Store, made: PreparedJob, *, content: str = "wheel", finished: int = 1) -> BuildRecord:
-    """Store the build of a prepared job."""
+def add(
+    store: Store, made: PreparedJob, *, content: str = "wheel", finished: int = 1, older: bool = True
+) -> BuildRecord:
+    """Store the build of a prepared job; records of older factories lack the parts of their key."""
     job, recipe = made.job, made.job.recipe
     path = store.root.parent / f"{recipe.name}-{recipe.version}-py3-none-any.whl"
     path.write_text(content)
@@ -58,6 +61,7 @@ def add(store: Store, made: PreparedJob, *, content: str = "wheel", finished: in
         target=made.config.target,
         built_with=job.toolchain,
         checks=tuple(replace(record().checks[0], profile=profile) for profile in recipe.check.profiles),
+        key_parts={} if older else made.key_parts.recorded,
     )
     sha256 = hashlib.sha256(content.encode()).hexdigest()
     return store.add(entry, RepairedWheel(path=path, sha256=sha256, platform_tags=()))
@@ -145,6 +149,61 @@ def test_outlook_changed_script_is_told_as_unrecorded(tmp_path: Path, recipe: Re
     (tmp_path / "recipes/spam/smoke.py").write_text(CALLS + "print(1)\n")
     (reason,) = outlook(store, prepared(job_of(recipe))).reasons
     assert "the check's script" in reason
+
+
+def test_outlook_earlier_build_logic_is_the_only_reason(recipe: Recipe, store: Store) -> None:
+    add(store, prepared(job_of(recipe), build_logic=BUILD_LOGIC - 1))
+    (reason,) = outlook(store, prepared(job_of(recipe))).reasons
+    assert reason == "the factory's build logic has changed"
+
+
+def test_outlook_names_each_recorded_change(tmp_path: Path, recipe: Recipe, store: Store) -> None:
+    """The package's own files come first, then what it builds upon, then the factory."""
+    changed, gone = add_patch(tmp_path, PATCH), add_patch(tmp_path, PATCH, "0002-gone.patch")
+    then = prepared(
+        job_of(recipe),
+        patches=(changed, gone),
+        wheels={"eggs": "1" * 64},
+        inputs={"source": "a", "program patchelf": "patchelf 0.17"},
+        build_logic=BUILD_LOGIC - 1,
+    )
+    add(store, then, older=False)
+    changed.write_text(PATCH.replace("eggs", "beans"))
+    (tmp_path / "recipes/spam/smoke.py").write_text(CALLS + "print(1)\n")
+    build = replace(recipe.build, rust=True, apt=("zlib1g-dev", "libjpeg-dev", "libopenjp2-7-dev"))
+    now = prepared(
+        job_of(replace(recipe, build=build, file_sha256="other")),
+        pins=(NEWER,),
+        patches=(changed,),
+        wheels={"eggs": "2" * 64},
+        inputs={"source": "b", "program patchelf": "patchelf 0.18"},
+    )
+    assert outlook(store, now).reasons == (
+        "build.apt in recipe.toml is new",
+        "build.rust in recipe.toml was not set, is true",
+        "its source has changed",
+        "its patches have changed: 0002-gone.patch was removed, 0001-say-eggs.patch differs",
+        "its check's smoke.py has changed",
+        "eggs was built again",
+        "the environment has changed: libc6 2.41-1 (riscv64) was there, libc6 2.41-2 (riscv64) is new",
+        "patchelf was 0.17, is 0.18",
+        f"the factory's build logic has changed: version {BUILD_LOGIC - 1} was used, now {BUILD_LOGIC}",
+    )
+
+
+def test_outlook_new_version_needs_no_word_on_its_source(recipe: Recipe, store: Store) -> None:
+    older = replace(recipe, version="0.9", source=replace(recipe.source, version="0.9"), file_sha256="older")
+    add(store, prepared(job_of(older), inputs={"source": "a"}), older=False)
+    assert outlook(store, prepared(job_of(recipe), inputs={"source": "b"})).reasons == ("the version was 0.9, is 1.0",)
+
+
+def test_outlook_prefers_records_with_the_parts_of_their_key(tmp_path: Path, recipe: Recipe, store: Store) -> None:
+    add(store, prepared(job_of(recipe), pins=(NEWER,)), older=False)
+    script = tmp_path / "recipes/spam/smoke.py"
+    script.write_text(CALLS + "print(1)\n")
+    add(store, prepared(job_of(recipe)), finished=2)
+    script.write_text(CALLS + "print(2)\n")
+    assert outlook(store, prepared(job_of(recipe), pins=(NEWER,))).reasons == ("its check's smoke.py has changed",)
 
 
 def test_outlook_waits_for_dependency_and_root(recipe: Recipe, store: Store) -> None:

@@ -11,7 +11,7 @@ from factory.model.artifacts import PackagePin
 from factory.model.job import Job, ProjectMetadata
 from factory.model.recipe import Recipe
 from factory.pipeline.config import BuildConfig
-from factory.pipeline.content_key import KeyParts
+from factory.pipeline.content_key import BUILD_LOGIC, KeyParts
 from factory.pipeline.job import PreparedJob
 from factory.stages.environments.base import OpenedRoot, Root
 from factory.stages.environments.layers import Layer
@@ -45,16 +45,19 @@ def prepared(
     pins: tuple[PackagePin, ...] = PINS,
     patches: tuple[Path, ...] = (),
     wheels: Mapping[str, str] | None = None,
+    inputs: Mapping[str, str] | None = None,
+    build_logic: int = BUILD_LOGIC,
 ) -> PreparedJob:
     """Return a job as `prepare_job` does, with a root of these packages."""
     config, root = BuildConfig().for_job(job), root_of(*pins)
     parts = KeyParts(
         job=job,
-        inputs=(),
+        inputs=inputs or {},
         target=config.target,
         environment_key=root.key,
         patches=patches,
         wheels=wheels or {},
+        build_logic=build_logic,
     )
     return PreparedJob(
         job=job,

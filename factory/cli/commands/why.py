@@ -84,9 +84,9 @@ def _lines(answer: Answer) -> Sequence[str]:
     state = f"built: {answer.wheel}, {answer.finished}" if answer.wheel else "to build"
     return (
         f"{answer.package}, Python {answer.python}",
+        f"  {state}" + (f", key {short(answer.key)}" if answer.key else ""),
+        *(f"    {reason}" for reason in answer.reasons),
         f"  needs to build: {', '.join(answer.needs_to_build) or 'no other recipe'}",
         f"  needs to run: {', '.join(answer.needs_to_run) or 'no other recipe'}",
         f"  needed by: {', '.join(needed) or 'no other recipe'}",
-        f"  {state}" + (f", key {short(answer.key)}" if answer.key else ""),
-        *(f"    {reason}" for reason in answer.reasons),
     )
