@@ -175,7 +175,7 @@ def test_commands_of_another_machine_trust_its_host(browser: Browser) -> None:
         browser.run("arguments[0].open = true", panel)
     texts = shown(page, ".command code")
     assert f"[global]\nindex-url = {address}/simple/\ntrusted-host = {BOARD}" in texts
-    assert f"pip download {options} --dest wheels" in " ".join(texts)
+    assert f"pip download --requirement wheels.txt --no-deps {options} --dest wheels" in " ".join(texts)
     page.open("boards/")
     assert f"python3 board.py --index-url {address}/simple/" in shown(page, ".command code")
 

@@ -25,8 +25,10 @@ function showAddress() {
       const line = host && text.startsWith("[global]") ? `\ntrusted-host = ${host}` : "";
       code.textContent = text.replaceAll(places, (_, path) => root + path + line);
     } else {
-      const option = host && text.startsWith("pip ") ? ` --trusted-host ${quote(host)}` : "";
-      code.textContent = text.replaceAll(places, (_, path) => quote(root + path) + (path === "simple/" ? option : ""));
+      code.textContent = text.split("\n").map((line) => {
+        const option = host && line.startsWith("pip ") ? ` --trusted-host ${quote(host)}` : "";
+        return line.replaceAll(places, (_, path) => quote(root + path) + (path === "simple/" ? option : ""));
+      }).join("\n");
     }
   }
 }
