@@ -16,7 +16,7 @@ from factory.stages.builders import pep517
 from factory.stages.builders.base import Build
 from factory.stages.environments.rootfs import RootfsEnvironment
 from factory.stages.sources.local import LocalSource
-from tests.support.index_server import serve
+from tests.support.index_server import IndexServer, serve
 from tests.support.logs import MemoryLog
 
 pytestmark = pytest.mark.environment
@@ -61,6 +61,13 @@ def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog, oth
     return installed.read_text()
 
 
+def use_index(index: IndexServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.setenv(name, index.simple)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
 def test_offered_wheel_of_same_name_with_other_bytes_is_used(
     hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
 ) -> None:
@@ -75,10 +82,7 @@ def test_offered_wheel_wins_over_newer_version_on_index(
 ) -> None:
     ours = write_wheel(tmp_path / "ours", "ours = 1\n")
     with serve() as index, hybrid.open(tmp_path / "work", caches="test") as sandbox:
-        for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
-            monkeypatch.setenv(name, index.simple)
-        for name in ("NO_PROXY", "no_proxy"):
-            monkeypatch.setenv(name, "127.0.0.1")
+        use_index(index, monkeypatch)
         for version in ("1.0", "1.1"):
             theirs = write_wheel(tmp_path / version, "theirs = 1\n", version)
             index.add(theirs.name, theirs.read_bytes())
@@ -94,10 +98,7 @@ def test_project_with_a_recipe_is_not_compiled_for_a_build(
     """The plan did not know that the build needs it."""
     ours = write_wheel(tmp_path / "ours", "ours = 1\n")
     with serve() as index, hybrid.open(tmp_path / "work", caches="test") as sandbox:
-        for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
-            monkeypatch.setenv(name, index.simple)
-        for name in ("NO_PROXY", "no_proxy"):
-            monkeypatch.setenv(name, "127.0.0.1")
+        use_index(index, monkeypatch)
         index.add("eggs_of_ours-1.0.tar.gz", b"")
         with pytest.raises(BuildFailed) as caught:
             install(sandbox, "eggs-of-ours", ours, log, others=["eggs-of-ours"])
