@@ -94,9 +94,8 @@ def demo(session: nox.Session) -> None:
     session.log(
         "On an empty cache: 17 minutes on two idle processors. 4 make the riscv64 root; 4 compile and check OpenBLAS,"
     )
-    session.log(
-        "which numpy needs; 3 numpy; 5 llama.cpp. What is in the cache is not made again: then it takes a minute."
-    )
+    session.log("which numpy needs; 3 numpy; 5 llama.cpp. It takes a minute if nothing changed since the last run;")
+    session.log("else the build below says what it builds, and about how long that takes.")
     session.install("-e", ".[provenance]" if takes_substitutes() else ".")
     factory = f"{session.bin}/factory"
     index = ["--output", "dist/index", "--ledger", "dist/ledger"]

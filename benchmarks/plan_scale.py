@@ -29,8 +29,7 @@ from factory.model.artifacts import PackagePin, RepairedWheel
 from factory.model.job import Job, JobId, ProjectMetadata
 from factory.model.record import AuditSummary, BuildRecord, CheckResult, StageRun
 from factory.model.target import DEFAULT_PROFILES, PYTHONS
-from factory.pipeline.build import built_for_another_python
-from factory.pipeline.job import PreparedJob, Records, prepare_job
+from factory.pipeline.job import PreparedJob, Records, built_for_another_python, prepare_job
 from factory.pipeline.metadata import describe
 from factory.pipeline.order import STAGES
 from factory.pipeline.plan import plan

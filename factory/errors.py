@@ -98,6 +98,14 @@ class EnvironmentSetupError(FactoryError):
     exit_code = 7
 
 
+class LayerMissing(EnvironmentSetupError):
+    """A layer, such as `native layer`, that a run needs and does not make."""
+
+    def __init__(self, layer: str) -> None:
+        super().__init__(f"{layer}: not made yet", hint="run: factory setup, or factory build")
+        self.layer = layer
+
+
 class CommandFailed(FactoryError):
     """A subprocess that failed, with the tail of what it printed."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from factory.model.job import Job, JobId
 from factory.model.record import AuditSummary, BuildRecord
 from factory.pipeline.check import require_script
 from factory.pipeline.checkpoints import Checkpoints
-from factory.pipeline.estimates import estimate_line, estimates, never_built, stage_seconds
+from factory.pipeline.estimates import estimate_lines, stage_seconds
 from factory.pipeline.failures import failure_of
 from factory.pipeline.fleet.coordinator import Fleet
 from factory.pipeline.incremental import ends_untouched
-from factory.pipeline.job import PreparedJob, Records, prepare_job
+from factory.pipeline.job import PreparedJob, Records, built_for_another_python, prepare_job
 from factory.pipeline.metadata import describe
 from factory.pipeline.order import STAGES, StageRunner, audit_into_log
+from factory.pipeline.outlook import forecast
 from factory.pipeline.plan import plan_each
 from factory.pipeline.run import Run
 from factory.pipeline.scheduler import Outcome, first_line, require_all_done, run_graph
@@ -30,7 +31,6 @@ from factory.stages.audit.summary import summarize
 from factory.util.failure_hints import is_machines_fault
 from factory.util.jsonio import timestamp
 from factory.util.scratch import discard
-from factory.util.wheel_tags import serves
 
 # Marker in the folder of a finished job that is to be kept.
 KEPT = "kept"
@@ -90,7 +90,7 @@ def build_each(
     for each in own:
         require_script(jobs[each].recipe)
     needs = {each: job.needs for each, job in jobs.items()}
-    _report_estimate([jobs[each] for each in own], run)
+    _report_estimate(planned, own, run)
 
     build_here = _build_job if fleet is None else _by(fleet, needs)
 
@@ -125,15 +125,12 @@ def _by(fleet: Fleet, needs: Mapping[JobId, Collection[JobId]]) -> Make:
     return make
 
 
-def _report_estimate(planned: Sequence[Job], run: Run) -> None:
-    """Report how long the planned builds of new versions will take.
-
-    Their packages' records tell.
-    """
-    records, mode = run.store.records_named({job.id[0] for job in planned}), run.config.mode
-    found = estimates(never_built(planned, records, mode), records, mode)
-    if line := estimate_line(found, run.slots.total):
-        run.reporter.line(line)
+def _report_estimate(jobs: Sequence[Job], own: Collection[JobId], run: Run) -> None:
+    """Report how long the builds of `own` will take; a job that cannot be prepared is left to its build."""
+    with suppress(FactoryError):
+        outlooks = [each for each in forecast(run).outlooks(jobs) if each.job.id in own]
+        for line in estimate_lines(outlooks, run):
+            run.reporter.line(line)
 
 
 @contextmanager
@@ -316,18 +313,6 @@ def _run_stages(runner: StageRunner, records: Records) -> BuildRecord:
 def _needed_wheels(job: Job, records: Records, run: Run) -> list[Path]:
     """Return the wheels built here that the package needs at run time."""
     return [run.store.wheel_path(records[name, job.python, ""]) for name in sorted(job.check_needs)]
-
-
-def built_for_another_python(job: Job, records: Records, run: Run) -> BuildRecord | None:
-    """Find the record of the same job for another Python whose wheel serves this Python too."""
-    for record in reversed(run.store.records_of(job.id[0])):
-        there = replace(job, python=record.target.python)
-        if record.wheel_of or there.python == job.python or not serves(record.wheel, job.python):
-            continue
-        needs_known = all((name, there.python, "") in records for name in job.build_needs)
-        if needs_known and prepare_job(there, records, run).key == record.key:
-            return record
-    return None
 
 
 def _check_again(runner: StageRunner, built: BuildRecord, others: Sequence[Path]) -> BuildRecord:

@@ -48,7 +48,7 @@ def _nodes(jobs: Sequence[Job], waiting: Waiting, run: Run, processors: int) -> 
     for job in jobs:
         name = job.id[0]
         needs[name] |= {need for need, *_ in job.needs} - {name}
-    seconds = {name: _seconds([each.job for each in found], run) / processors for name, found in waiting.items()}
+    seconds = {name: _seconds(found, run) / processors for name, found in waiting.items()}
     return [Node(name=name, seconds=seconds.get(name, 0.0), needs=frozenset(needs[name])) for name in _order(needs)]
 
 
@@ -64,9 +64,9 @@ def _order(needs: Mapping[NormalizedName, set[NormalizedName]]) -> list[Normaliz
         raise RecipeError(f"recipes depend on each other: {' -> '.join(error.args[1])}") from error
 
 
-def _seconds(jobs: Sequence[Job], run: Run) -> float:
-    records = run.store.records_named({job.id[0] for job in jobs})
-    return sum(each.seconds or UNKNOWN_SECONDS for each in estimates(jobs, records, run.config.mode))
+def _seconds(waiting: Sequence[Outlook], run: Run) -> float:
+    records = run.store.records_named({each.job.id[0] for each in waiting})
+    return sum(each.seconds or UNKNOWN_SECONDS for each in estimates(waiting, records, run.config.mode))
 
 
 def _planned(name: str, group: Group[NormalizedName], waiting: Waiting) -> PlannedGroup:

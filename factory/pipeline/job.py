@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +26,7 @@ from factory.stages.sources import patches
 from factory.stages.sources.identity import identity
 from factory.util.locks import held
 from factory.util.paths import make_private, short
+from factory.util.wheel_tags import serves
 
 Records = Mapping[JobId, BuildRecord]
 # Reading a distribution's metadata takes a millisecond.
@@ -108,6 +109,18 @@ def prepare_job(job: Job, records: Records, run: Run) -> PreparedJob:
         key_parts=parts,
         folder=run.layout.jobs / f"{canonicalize_name(recipe.name)}-{short(key)}",
     )
+
+
+def built_for_another_python(job: Job, records: Records, run: Run) -> BuildRecord | None:
+    """Find the record of the same job for another Python whose wheel serves this Python too."""
+    for record in reversed(run.store.records_of(job.id[0])):
+        there = replace(job, python=record.target.python)
+        if record.wheel_of or there.python == job.python or not serves(record.wheel, job.python):
+            continue
+        needs_known = all((name, there.python, "") in records for name in job.build_needs)
+        if needs_known and prepare_job(there, records, run).key == record.key:
+            return record
+    return None
 
 
 def _root_request(job: Job) -> RootRequest:

@@ -25,8 +25,8 @@ MOST_COMBINATIONS = 500
 # Records that are compared.
 MOST_RECORDS = 10
 UNRECORDED = (
-    "its record is an older one, which does not tell the reason: the check's script, the model, an overlay, auditwheel "
-    "or patchelf, or the factory's own build logic has changed"
+    "the check's script, the model, an overlay, auditwheel, patchelf or the factory's build logic has changed; "
+    "the record is of an older factory and does not tell which"
 )
 
 

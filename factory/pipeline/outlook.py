@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from factory.errors import EnvironmentSetupError
+from factory.errors import EnvironmentSetupError, LayerMissing
 from factory.model.job import Job, JobId
 from factory.model.record import BuildRecord
-from factory.pipeline.build import built_for_another_python
-from factory.pipeline.job import PreparedJob, Records, prepare_job
+from factory.pipeline.job import PreparedJob, Records, built_for_another_python, prepare_job
 from factory.pipeline.key_changes import changed_parts
 from factory.pipeline.run import Run
 from factory.store.store import Store
@@ -21,13 +20,23 @@ NEVER = "it was not built yet"
 class Outlook:
     """The stored build of a job, or the reasons to build it.
 
-    `key` is empty where it depends on a wheel or a root that does not exist yet.
+    `key` is empty where it depends on a wheel or a root that does not exist yet. With `perhaps`, the store has a build
+    that will serve if the missing wheel or root comes out as before. With `only_checked`, a wheel for another Python
+    serves.
     """
 
     job: Job
     key: str
     record: BuildRecord | None
     reasons: tuple[str, ...]
+    perhaps: bool = False
+    only_checked: bool = False
+    missing_layer: str = ""
+
+    @property
+    def task(self) -> str:
+        """The state of a job that is not stored, in words."""
+        return "to check" if self.only_checked else "perhaps to build" if self.perhaps else "to build"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,29 +60,59 @@ class Forecast:
 
     def _outlook(self, job: Job, built: Records) -> Outlook:
         missing = [name for name in sorted(job.build_needs) if (name, job.python, "") not in built]
-        if missing:
-            return Outlook(job=job, key="", record=None, reasons=tuple(f"{name} is built before" for name in missing))
+        earlier = {name: self.store.latest(name, job.python) for name in missing}
+        known = {(name, job.python, ""): record for name, record in earlier.items() if record is not None}
+        if len(known) < len(missing):
+            return Outlook(job=job, key="", record=None, reasons=_before(missing))
         try:
-            prepared = self.prepare(job, built)
+            prepared = self.prepare(job, {**built, **known})
         except EnvironmentSetupError as error:
-            return Outlook(job=job, key="", record=None, reasons=(error.message,))
+            layer = error.layer if isinstance(error, LayerMissing) else ""
+            perhaps = any(record.version == job.recipe.version for record in self._records(job))
+            reasons = (*_before(missing), error.message)
+            return Outlook(job=job, key="", record=None, reasons=reasons, perhaps=perhaps, missing_layer=layer)
         record = self.store.record(prepared.key)
-        reasons = () if record else tuple(self._reasons(job, built, prepared))
-        return Outlook(job=job, key=prepared.key, record=record, reasons=reasons)
+        if missing and record is not None:
+            reasons = tuple(f"{name} is built before, and this only if its wheel differs" for name in missing)
+            return Outlook(job=job, key="", record=None, reasons=reasons, perhaps=True)
+        if record is not None:
+            return Outlook(job=job, key=prepared.key, record=record, reasons=())
+        return self._to_build(job, {**built, **known}, prepared, missing)
 
-    def _reasons(self, job: Job, built: Records, prepared: PreparedJob) -> list[str]:
-        records = [
+    def _to_build(self, job: Job, built: Records, prepared: PreparedJob, missing: Sequence[str]) -> Outlook:
+        other = self._serving(job, built)
+        reasons = [f"the wheel for Python {other.target.python} serves it"] if other else []
+        return Outlook(
+            job=job,
+            key="" if missing else prepared.key,
+            record=None,
+            reasons=(*(reasons or self._reasons(job, prepared)), *_before(missing)),
+            only_checked=other is not None,
+        )
+
+    def _serving(self, job: Job, built: Records) -> BuildRecord | None:
+        try:
+            return self.serving(job, built)
+        except EnvironmentSetupError:  # the other Python's root is not made yet
+            return None
+
+    def _reasons(self, job: Job, prepared: PreparedJob) -> list[str]:
+        if records := self._records(job):
+            return changed_parts(records, prepared, self.store)
+        failures = [each for each in self.store.failures() if (each.name, each.python) == (job.id[0], job.python)]
+        return [f"it was not built yet; the stage {each.stage} failed" for each in failures] or [NEVER]
+
+    def _records(self, job: Job) -> list[BuildRecord]:
+        """Return the records of a package's builds for a job's Python and toolchain, the newest first."""
+        return [
             each
             for each in reversed(self.store.records_of(job.id[0]))
             if (each.target.python, each.built_with) == (job.python, job.toolchain)
         ]
-        if records:
-            return changed_parts(records, prepared, self.store)
-        other = self.serving(job, built)
-        if other is not None:
-            return [f"the wheel for Python {other.target.python} serves it: it is only checked"]
-        failures = [each for each in self.store.failures() if (each.name, each.python) == (job.id[0], job.python)]
-        return [f"it was not built yet; the stage {each.stage} failed" for each in failures] or [NEVER]
+
+
+def _before(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{name} is built before" for name in names)
 
 
 def forecast(run: Run) -> Forecast:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from factory.errors import EnvironmentSetupError, StoreError
+from factory.errors import LayerMissing, StoreError
 from factory.model.protocols import Reporter
 from factory.model.recipe import Recipe
 from factory.model.record import BuildRecord
@@ -32,7 +32,7 @@ class Run:
     """Choices of one command: configuration, recipes, folders, reporter, limits.
 
     Builds of `substitutes` are taken in place of own ones. A run that only looks has `makes_layers` false: a missing
-    layer then raises EnvironmentSetupError.
+    layer then raises LayerMissing.
     """
 
     layout: Layout
@@ -61,13 +61,17 @@ class Run:
         """Roots of this run's mode and environment."""
         config = self.config
         return RootProvider(
-            store=LayerStore(
-                layout=self.layout, open_stage=self.stages("environment") if self.makes_layers else refuse_layer
-            ),
+            store=self.layers,
             mode=config.mode,
             environment=config.environment,
             made=self.made_roots,
         )
+
+    @property
+    def layers(self) -> LayerStore:
+        """Layers of roots."""
+        opener = self.stages("environment") if self.makes_layers else refuse_layer
+        return LayerStore(layout=self.layout, open_stage=opener)
 
     def newest(self, recipe: Recipe, python: str) -> BuildRecord:
         """Return the newest publishable build of a recipe for a Python.
@@ -102,6 +106,6 @@ def refuse_layer(stage: str) -> AbstractContextManager[LogSink]:
     """Refuse to make a layer.
 
     Raises:
-        EnvironmentSetupError: always.
+        LayerMissing: always.
     """
-    raise EnvironmentSetupError(f"{stage}: not made yet", hint="run: factory setup, or factory build")
+    raise LayerMissing(stage)

@@ -9,9 +9,13 @@ import pytest
 
 from factory.cli.build_matrix import cost_line
 from factory.cli.commands import plan, why
+from factory.cli.options import make_run
 from factory.cli.parser import parse_arguments
 from factory.errors import RecipeError
 from factory.model.build_plan import BuildPlan
+from factory.pipeline.build import _report_estimate
+from factory.pipeline.metadata import describe
+from factory.pipeline.plan import plan as build_jobs
 from factory.util.jsonio import load
 from tests.support.checkouts import add_recipe, make_checkout
 
@@ -37,6 +41,21 @@ def test_plan_lists_jobs_with_their_state(project: Path, capsys: pytest.CaptureF
     assert first.rstrip().endswith(NOT_MADE)
     assert second.split()[:4] == ["asks", "1.0", "3.13", "vectors-c"]
     assert "vectors-c is built before" in second
+
+
+def test_build_estimates_as_plan_does(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also what was built before, and is not stored under its present key."""
+    recipe = project / "recipes/asks/recipe.toml"
+    recipe.write_text(recipe.read_text().replace("[build]\n", '[build]\nprocessor-time = "10m"\n'))
+    args = parse_arguments(["plan", "asks"])
+    assert plan.run(args) == 0
+    lines = capsys.readouterr().out.splitlines()[3:]
+    assert lines[0].startswith("to build: about ")
+    assert lines[1:] == ["to make before: native layer (of unknown duration)"]
+    run = make_run(args)
+    jobs = build_jobs(["asks"], ["3.13"], run.recipes.by_name, lambda each: describe(each, run))
+    _report_estimate(jobs, {job.id for job in jobs}, run)
+    assert capsys.readouterr().err.splitlines() == lines
 
 
 def test_plan_json_has_needs_and_reasons(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from factory.errors import EnvironmentSetupError
+from factory.errors import LayerMissing
 from factory.model.artifacts import AppliedPatch, PackagePin, RepairedWheel
 from factory.model.job import Job
 from factory.model.recipe import Recipe
 from factory.model.record import BuildFailure, BuildRecord
 from factory.pipeline.content_key import BUILD_LOGIC
-from factory.pipeline.job import PreparedJob
+from factory.pipeline.job import PreparedJob, Records
 from factory.pipeline.key_changes import changed_since
 from factory.pipeline.outlook import Forecast, Outlook
 from factory.recipes.loader import load_recipe
@@ -94,8 +94,20 @@ def test_outlook_names_stage_of_last_failure(recipe: Recipe, store: Store) -> No
 
 def test_outlook_wheel_of_other_python_is_only_checked(recipe: Recipe, store: Store) -> None:
     made = prepared(replace(job_of(recipe), python="3.14"))
-    (reason,) = outlook(store, made, serving=record()).reasons
-    assert "Python 3.13" in reason
+    found = outlook(store, made, serving=record())
+    assert (found.task, found.reasons) == ("to check", ("the wheel for Python 3.13 serves it",))
+    add(store, prepared(made.job, pins=(NEWER,)))
+    assert outlook(store, made, serving=record()).only_checked
+
+
+def test_outlook_root_of_other_python_may_be_missing(recipe: Recipe, store: Store) -> None:
+    made = prepared(job_of(recipe))
+
+    def serving(_job: Job, _records: object) -> BuildRecord | None:
+        raise LayerMissing("native layer")
+
+    (found,) = Forecast(prepare=lambda *_: made, serving=serving, store=store).outlooks([made.job])
+    assert found.reasons == ("it was not built yet",)
 
 
 def test_outlook_changed_environment_names_packages(recipe: Recipe, store: Store) -> None:
@@ -210,14 +222,42 @@ def test_outlook_waits_for_dependency_and_root(recipe: Recipe, store: Store) -> 
     needing = job_of(replace(recipe, name="eggs"), build_needs=frozenset({"spam"}))
 
     def prepare(job: Job, _records: object) -> PreparedJob:
-        raise EnvironmentSetupError("apt layer: not made yet")
+        raise LayerMissing("apt layer")
 
     def outlooks(jobs: Sequence[Job]) -> list[Outlook]:
         return Forecast(prepare=prepare, serving=lambda *_: None, store=store).outlooks(jobs)
 
     spam, eggs = outlooks([job_of(recipe), needing])
-    assert (spam.key, spam.reasons) == ("", ("apt layer: not made yet",))
+    assert (spam.key, spam.task, spam.reasons) == ("", "to build", ("apt layer: not made yet",))
+    assert (spam.missing_layer, eggs.missing_layer) == ("apt layer", "")
     assert (eggs.key, eggs.reasons) == ("", ("spam is built before",))
+    add(store, prepared(job_of(recipe)))
+    (spam, eggs) = outlooks([job_of(recipe), needing])
+    assert (spam.task, eggs.task) == ("perhaps to build", "to build")
+    assert eggs.reasons == ("spam is built before", "apt layer: not made yet")
+
+
+def test_outlook_of_rebuilt_need_depends_on_its_wheel(tmp_path: Path, recipe: Recipe, store: Store) -> None:
+    """A check's script is in the key, but a wheel of the same bytes changes no other key."""
+    spam, eggs = job_of(recipe), job_of(replace(recipe, name="eggs"), build_needs=frozenset({"spam"}))
+    wheel = add(store, prepared(spam, pins=(NEWER,))).wheel_sha256
+
+    def prepare(job: Job, records: Records) -> PreparedJob:
+        needed = {str(name): records[name, job.python, ""].wheel_sha256 for name in job.build_needs}
+        return prepared(job, wheels=needed)
+
+    def outlook_of_eggs() -> Outlook:
+        return Forecast(prepare=prepare, serving=lambda *_: None, store=store).outlooks([spam, eggs])[1]
+
+    assert (outlook_of_eggs().task, outlook_of_eggs().reasons) == (
+        "to build",
+        ("it was not built yet", "spam is built before"),
+    )
+    add(store, prepared(eggs, wheels={"spam": wheel}), content="eggs")
+    assert (outlook_of_eggs().task, outlook_of_eggs().reasons) == (
+        "perhaps to build",
+        ("spam is built before, and this only if its wheel differs",),
+    )
 
 
 def git(folder: Path, *arguments: str) -> None:

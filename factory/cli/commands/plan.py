@@ -21,7 +21,7 @@ from factory.cli.options import (
 )
 from factory.model.job import Job
 from factory.model.record import BuildFailure
-from factory.pipeline.estimates import estimate_line, estimates
+from factory.pipeline.estimates import estimate_lines
 from factory.pipeline.explain import DEFAULT, Explanation, Value
 from factory.pipeline.metadata import describe
 from factory.pipeline.outlook import Outlook, forecast
@@ -103,14 +103,12 @@ def _print_jobs(found: Sequence[Outlook], run: Run) -> None:
             each.job.label,
             each.job.python,
             " ".join(sorted(each.job.build_needs | each.job.run_needs)),
-            f"built: {each.record.wheel}" if each.record else f"to build: {'; '.join(each.reasons)}",
+            f"built: {each.record.wheel}" if each.record else f"{each.task}: {'; '.join(each.reasons)}",
         )
         for each in found
     ]
     print_table(("job", "Python", "needs", "state"), rows)
-    waiting = [each.job for each in found if each.record is None]
-    records = run.store.records_named({job.id[0] for job in waiting})
-    if line := estimate_line(estimates(waiting, records, run.config.mode), run.slots.total):
+    for line in estimate_lines(found, run):
         print(line)
 
 

@@ -41,6 +41,7 @@ class Answer:
     key: str
     wheel: str
     finished: str
+    task: str
     reasons: tuple[str, ...]
 
 
@@ -71,6 +72,7 @@ def _answer(name: str, python: str, run: Run) -> Answer:
         key=own.key,
         wheel=own.record.wheel if own.record else "",
         finished=own.record.finished if own.record else "",
+        task="" if own.record else own.task,
         reasons=own.reasons,
     )
 
@@ -81,7 +83,7 @@ def _labels(names: frozenset[str], run: Run) -> tuple[str, ...]:
 
 def _lines(answer: Answer) -> Sequence[str]:
     needed = [f"{each.package} ({' and '.join(each.uses)})" for each in answer.needed_by]
-    state = f"built: {answer.wheel}, {answer.finished}" if answer.wheel else "to build"
+    state = f"built: {answer.wheel}, {answer.finished}" if answer.wheel else answer.task
     return (
         f"{answer.package}, Python {answer.python}",
         f"  {state}" + (f", key {short(answer.key)}" if answer.key else ""),

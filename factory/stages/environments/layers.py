@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 
 from factory.errors import EnvironmentSetupError
 from factory.model.artifacts import PackagePin
@@ -65,14 +67,29 @@ class LayerStore:
                         _make(folder, key, make, log)
         return _load(folder, key)
 
+    def usual_seconds(self, kind: str) -> float:
+        """Return the median of the seconds that layers of a kind took to make, 0 if none has recorded them."""
+        known = [_seconds(file) for file in self.layout.layers.glob(f"{kind}-*/layer.json")]
+        return median([seconds for seconds in known if seconds] or [0.0])
+
+
+def _seconds(file: Path) -> float:
+    """Return the seconds that a layer took to make, 0 if they are not known."""
+    try:
+        return float(json.loads(file.read_text()).get("seconds", 0.0))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return 0.0
+
 
 def _make(folder: Path, key: str, make: MakeLayer, log: LogSink) -> None:
     partial = folder.with_name(folder.name + ".partial")
     discard(partial)
     tree = partial / "tree"
     tree.mkdir(parents=True)
+    started = time.monotonic()
     packages = make(tree, log)
-    description = {"key": key, "packages": [asdict(pin) for pin in packages]}
+    seconds = round(time.monotonic() - started, 1)
+    description = {"key": key, "packages": [asdict(pin) for pin in packages], "seconds": seconds}
     (partial / "layer.json").write_text(json.dumps(description, indent=1) + "\n")
     sync_trees(partial)
     partial.rename(folder)

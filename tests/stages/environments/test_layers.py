@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,6 +79,16 @@ def test_damaged_layer_file_reports_folder_to_remove(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentSetupError, match=r"damaged layer\.json") as caught:
         store_of(tmp_path, []).ensure("apt", {}, make)
     assert caught.value.hint == f"remove it and run again: rm -rf {layer.tree.parent}"
+
+
+def test_usual_seconds_are_the_median_of_recorded_ones(tmp_path: Path) -> None:
+    store = store_of(tmp_path, [])
+    files = [store.ensure("apt", number, make).tree.parent / "layer.json" for number in range(4)]
+    assert all(json.loads(file.read_text())["seconds"] >= 0 for file in files)
+    assert store.usual_seconds("native") == 0.0
+    for file, text in zip(files, ('{"seconds": 9}', '{"seconds": 20}', '{"seconds": 60.5}', "{"), strict=True):
+        file.write_text(text)
+    assert store.usual_seconds("apt") == 20.0
 
 
 BOOTSTRAP = """
