@@ -114,7 +114,7 @@ def partial_layer(ensure: object) -> object:
     All else is the factory's own.
     """
 
-    def ensure_empty(store: LayerStore, kind: str, definition: object, _make: MakeLayer) -> Layer:
+    def ensure_empty(store: LayerStore, kind: str, definition: object, _make: MakeLayer, of: str = "") -> Layer:
         return ensure(store, kind, definition, lambda _tree, _log: PINS)  # type: ignore[operator, no-any-return]
 
     return ensure_empty

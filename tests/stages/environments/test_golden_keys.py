@@ -35,7 +35,7 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Folder names of a root's layers; no layer is made, and every version is 1."""
     names: set[str] = set()
 
-    def ensure(_: LayerStore, kind: str, definition: object, make: MakeLayer) -> Layer:
+    def ensure(_: LayerStore, kind: str, definition: object, make: MakeLayer, of: str = "") -> Layer:
         key = content_key([kind, definition])
         names.add(f"{kind}-{short(key)}")
         pin = PackagePin(name=kind, version="1", architecture="riscv64")
