@@ -187,6 +187,7 @@ LOADING = (
     Plant(what="a path in NEEDED", kind="build-path", image=Image(needed=("/build/libm.so",))),
     Plant(what="a path in SONAME", kind="build-path", image=Image(soname="out/x.so")),
     Plant(what="a needed library that is nowhere", kind="needed", image=Image(needed=("libfoo.so.1",))),
+    Plant(what="a library that only a desktop has", kind="needed", image=Image(needed=("libglib-2.0.so.0",))),
     Plant(what="the interpreter's library", kind="needed", image=Image(needed=("libpython3.13.so.1.0",))),
     Plant(
         what="a declared library that another package loads, and nothing needs",

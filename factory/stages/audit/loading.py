@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from factory.elf.code import PF_X
 from factory.elf.reader import ElfFacts
 from factory.elf.symbols import SymbolMap
-from factory.stages.audit.policy import Promise, Version
+from factory.stages.audit.policy import DESKTOP, Promise, Version
 from factory.stages.audit.report import Finding
 from factory.stages.audit.versions import dotted, highest, version_numbers
 
@@ -101,8 +101,16 @@ def _leaves(path: str, relative: str) -> bool:
 
 def _check_needed(path: str, facts: ElfFacts, around: Surroundings) -> Iterator[Finding]:
     for name in facts.needed:
-        known = around.promise.has_library(name) or name in around.names or name in around.provided
-        if not known and "/" not in name:
+        if name in around.names or name in around.provided or "/" in name:
+            continue
+        if name in DESKTOP:
+            message = f"needs {name}, which {around.promise.tag} allows, and systems without a desktop do not have"
+            detail = (
+                f"switch off what needs it in the build; or, if what needs it is never called, "
+                f'write left-out = ["{name}"] under [repair] in the recipe'
+            )
+            yield Finding(kind="needed", library=path, message=message, detail=detail)
+        elif not around.promise.has_library(name):
             message = f"needs {name}, which is neither in the wheel nor on every {around.promise.tag} system"
             detail = (
                 f"bundle it (auditwheel repair does); or, if a package that the wheel requires loads it first, "

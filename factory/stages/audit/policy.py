@@ -12,6 +12,13 @@ from auditwheel.policy import WheelPolicies
 
 Version = tuple[int, ...]
 LOADER = "ld-linux-"  # the dynamic loader is on every system
+# The policies take every Linux for a desktop; images of boards and servers have none of these.
+DESKTOP = frozenset(
+    [
+        *("libGL.so.1", "libICE.so.6", "libSM.so.6", "libX11.so.6", "libXext.so.6", "libXrender.so.1"),
+        *("libglib-2.0.so.0", "libgobject-2.0.so.0", "libgthread-2.0.so.0"),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
