@@ -33,8 +33,8 @@ from factory.stages.repair.wheel import RepairTools, give_build_tag, repair
 from factory.stages.sources.compiled import compiled_source
 from factory.stages.sources.fetch import fetch
 from factory.stages.sources.prepare import prepare
+from factory.util import full_disk
 from factory.util.failure_hints import Hint, find_hint
-from factory.util.full_disk import file_system
 from factory.util.hang_limits import HangLimits, hang_limits
 from factory.util.log import LogSink
 from factory.util.process import Tail
@@ -44,8 +44,6 @@ from factory.util.scratch import discard
 BUILD_LIMITS = HangLimits(silent=4 * 3600, idle=30 * 60)
 # uv prints nothing while it downloads, and waits for the network.
 INSTALL_LIMITS = HangLimits(silent=3600)
-# Of compilers and linkers.
-FULL_DISK = "No space left on device"
 STAGES = ("source", "patch", "environment", "build", "repair", "audit", "check")
 
 
@@ -219,8 +217,8 @@ class StageRunner:
             yield
         except BuildFailed as error:
             recipe, config = self.prepared.job.recipe, self.prepared.config
-            if FULL_DISK in error.message:
-                error.hint = f"{file_system(self.prepared.work)}: {error.hint}"
+            if full_disk.MESSAGES.search(error.message):
+                error.hint = f"{full_disk.file_system(self.prepared.work)}: {error.hint}"
             shell = f"look closer with: factory shell {recipe.name} {config.options(recipe)}"
             error.hint = f"{error.hint}; {shell}" if error.hint else shell
             raise

@@ -16,6 +16,7 @@ from factory.util.debian_names import (
     package_of_library,
     package_of_program,
 )
+from factory.util.full_disk import MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ _KNOWN_PROGRAMS = "|".join(map(re.escape, sorted({*PROGRAMS, *FROM_INDEX, *RUST}
 KILLED = r"^# (?:out of memory: |.* is out of memory$)"
 # Resources that this machine lacks, whatever it builds.
 LACKING: Known = (
-    (r"No space left on device|Disk quota exceeded|disk is full",
+    (MESSAGES.pattern,
      "the disk is full: make room, or set FACTORY_CACHE to a folder on another one"),
     (r"container reached its memory limit",
      "give it more with FACTORY_DOCKER_MEMORY, or let fewer compilers run, with --jobs"),

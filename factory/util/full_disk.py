@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+# Of programs: compilers, linkers, uv, apt.
+MESSAGES = re.compile(r"No space left on device|Disk quota exceeded|disk is full|don't have enough free space")
 
 
 @contextmanager

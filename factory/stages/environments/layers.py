@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median
 
-from factory.errors import EnvironmentSetupError
+from factory.errors import EnvironmentSetupError, FactoryError
 from factory.model.artifacts import PackagePin
 from factory.util.atomic_files import sync, sync_trees
+from factory.util.full_disk import MESSAGES, describe_full_disk, file_system
 from factory.util.locks import held, use
 from factory.util.log import LogSink, OpenStage
-from factory.util.paths import Layout, short
+from factory.util.paths import CACHE_VARIABLE, Layout, short
 from factory.util.scratch import discard
 
 
@@ -87,13 +89,40 @@ def _make(folder: Path, key: str, make: MakeLayer, log: LogSink) -> None:
     tree = partial / "tree"
     tree.mkdir(parents=True)
     started = time.monotonic()
-    packages = make(tree, log)
+    with _removed_on_failure(partial):
+        packages = make(tree, log)
     seconds = round(time.monotonic() - started, 1)
     description = {"key": key, "packages": [asdict(pin) for pin in packages], "seconds": seconds}
     (partial / "layer.json").write_text(json.dumps(description, indent=1) + "\n")
     sync_trees(partial)
     partial.rename(folder)
     sync(folder.parent)
+
+
+@contextmanager
+def _removed_on_failure(partial: Path) -> Iterator[None]:
+    """Remove a layer that could not be made, since nobody resumes from it; a full disk is named before.
+
+    Raises:
+        EnvironmentSetupError: the disk is full.
+    """
+    try:
+        yield
+    except (FactoryError, OSError) as error:
+        full = _full_disk(error, partial)
+        discard(partial)
+        if full is None:
+            raise
+        raise full from error
+
+
+def _full_disk(error: FactoryError | OSError, partial: Path) -> FactoryError | None:
+    """Return the error of a full disk, which programs find first, or the log; None if it is another."""
+    message = error.message if isinstance(error, FactoryError) else describe_full_disk(error, partial)
+    if MESSAGES.search(message) is None:
+        return None
+    hint = f"the disk is full: {file_system(partial)}: make room, or set {CACHE_VARIABLE} to a folder on another one"
+    return EnvironmentSetupError(message, hint=hint, machines_fault=True)
 
 
 def _load(folder: Path, key: str) -> Layer:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +74,32 @@ def test_failed_layer_is_made_again(tmp_path: Path) -> None:
         store_of(tmp_path, []).ensure("apt", {}, fail)
     layer = store_of(tmp_path, []).ensure("apt", {}, make)
     assert [path.name for path in layer.tree.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EnvironmentSetupError("mmdebstrap: E: Write error - write (28: No space left on device)", hint="retry later"),
+        EnvironmentSetupError("apt: E: You don't have enough free space in /var/cache/apt/archives/."),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/log"),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+    ],
+)
+def test_layer_on_a_full_disk_names_the_disk_and_frees_it(tmp_path: Path, error: Exception) -> None:
+    """The hint was about mirrors, and the half layer kept the disk full."""
+
+    def fail(tree: Path, log: LogSink) -> tuple[PackagePin, ...]:
+        (tree / "half").write_text("half a layer")
+        raise error
+
+    with pytest.raises(EnvironmentSetupError, match=r"No space left|enough free space") as caught:
+        store_of(tmp_path, []).ensure("apt", {}, fail)
+    assert re.match(
+        r"the disk is full: the file system \S+ has [\d.]+ MB left: make room, or set FACTORY_CACHE ",
+        str(caught.value.hint),
+    )
+    assert caught.value.machines_fault
+    assert [path.suffix for path in Layout(tmp_path).layers.iterdir()] == [".lock"]
 
 
 def test_damaged_layer_file_reports_folder_to_remove(tmp_path: Path) -> None:
