@@ -86,6 +86,19 @@ def require(report: Report, name: str, ratio: float) -> None:
         raise Mismatch(f"the largest difference is {ratio:.3g} times the limit")
 
 
+def require_refused(name: str, call: Callable[[], None]) -> None:
+    """Call what an operator has to refuse.
+
+    Raises:
+        Mismatch: it is accepted.
+    """
+    try:
+        call()
+    except RuntimeError:
+        return
+    raise Mismatch(f"{name}: accepted")
+
+
 @contextmanager
 def rounding(mode: str) -> Iterator[None]:
     """Set the rounding mode of this thread while the body runs."""

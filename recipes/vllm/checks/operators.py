@@ -184,7 +184,7 @@ def experts(kind: torch.dtype, inputs: Inputs) -> Compared:
         gates = inputs.normal(count, 2 * inner, hidden, kind=kind, scale=hidden**-0.5)
         outputs = inputs.normal(count, hidden, inner, kind=kind, scale=inner**-0.5)
         weights, numbers = torch.topk(torch.softmax(inputs.normal(rows, count), dim=-1), chosen)
-        exact = _exact_experts(values, gates, outputs, weights, numbers)
+        exact = exact_experts(values, gates, outputs, weights, numbers)
         for isa in experts_isas():
             packed = [torch.empty_like(each) for each in (gates, outputs)]
             for source, target in zip((gates, outputs), packed, strict=True):
@@ -199,9 +199,10 @@ def experts_isas() -> Sequence[str]:
     return ("vec", "rvv") if hasattr(torch.ops._C, "rvv_linear") else ("vec",)
 
 
-def _exact_experts(
+def exact_experts(
     values: torch.Tensor, gates: torch.Tensor, outputs: torch.Tensor, weights: torch.Tensor, numbers: torch.Tensor
 ) -> torch.Tensor:
+    """Return the sum of gated experts, each by its weight, in 64-bit floats."""
     result = torch.zeros(values.shape, dtype=torch.float64)
     for row in range(len(values)):
         for weight, number in zip(weights[row].double(), numbers[row], strict=True):

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from checks import attention, layouts, operators, processes, recurrences
+from checks import arguments, attention, layouts, operators, processes, recurrences
 from checks.comparison import KINDS, Report
 
 SMALL, WHOLE = "small", "whole"
@@ -47,4 +47,5 @@ def operator_checks(size: str) -> Iterator[Check]:
             yield f"{name}, {kind}", partial(check, kind)
     for kind in KINDS:
         yield f"layouts, {kind}", partial(layouts.check, kind)
+        yield f"arguments, {kind}", partial(arguments.check, kind)
     yield from processes.CHECKS.items()
