@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from packaging.pylock import Pylock, PylockValidationError
 from packaging.version import Version
@@ -21,6 +22,8 @@ from factory.util.atomic_files import write_if_changed
 from factory.util.full_disk import FULL
 
 LOCKS = "locks"
+# The address of a file whose version has a local part.
+QUOTED = re.compile(r'\{ (url = "[^"]*/([^"/]*%2[Bb][^"/]*)")')
 # Files with other names are not published: temporary ones, say.
 NAME = re.compile(r"pylock\.([a-z0-9-]+)-cp(\d)(\d+)\.toml")
 
@@ -76,6 +79,14 @@ def parse_lock(text: str) -> Pylock:
         return Pylock.from_dict(tomllib.loads(text))
     except (PylockValidationError, RecursionError) as error:
         raise ValueError(str(error)) from error
+
+
+def name_files(text: str) -> str:
+    """Return uv's lock file with the names of files that their addresses quote: `torch-2.14.1%2Bdebian-...`.
+
+    uv leaves names out, and pip before 26.3 takes those of addresses as they are, which it refuses.
+    """
+    return QUOTED.sub(lambda match: f'{{ name = "{unquote(match[2])}", {match[1]}', text)
 
 
 def read_locks(ledger: Path, project: str) -> Mapping[str, LockFile]:

@@ -20,7 +20,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from factory.errors import CommandFailed, PublishError
 from factory.host.pip import pip_settings, uv_variables
 from factory.host.uv import VARIABLES
-from factory.publish.lock_files import parse_lock
+from factory.publish.lock_files import name_files, parse_lock
 from factory.util import cancellation
 from factory.util.durations import show_duration
 from factory.util.hang_limits import TIMED_OUT
@@ -87,7 +87,7 @@ def lock(requirements: Sequence[str], *, python: str, index: str) -> str:
         subject, environment, options = " ".join(requirements), closed_environment(index), ["--format", "pylock.toml"]
         reach = "check the index's address and the network"
         _compile(subject, wanted, answer, options, python=python, environment=environment, reach=reach)
-        text = answer.read_text(encoding="utf-8")
+        text = name_files(answer.read_text(encoding="utf-8"))
     if not parse_lock(text).packages:
         raise PublishError(
             f"{subject}: nothing to install on riscv64 with Python {python}",

@@ -35,7 +35,7 @@ def index(tmp_path: Path) -> Path:
     for path in (
         make_wheel(files, "app", "1.0", requires=["lib>=1"]),
         make_wheel(files, "lib", "1.0"),
-        make_wheel(files, "lib", "2.0"),
+        make_wheel(files, "lib", "2.0+debian"),
         make_wheel(files, "engine", "1.0", tag=RISCV, requires=["absent"]),
     ):
         Ledger(folder / "ledger").add(structs.replace(release_of(path), metadata_sha256=None))
@@ -59,7 +59,7 @@ def test_pip_installs_what_the_lock_file_names(url: str, tmp_path: Path) -> None
     path, found = tmp_path / "pylock.app.toml", tmp_path / "found"
     path.write_text(lock(["app"], python=f"3.{sys.version_info.minor}", index=f"{url}/simple/"))
     pip("install", f"--target={found}", "-r", str(path))
-    assert {each.name for each in found.glob("*.dist-info")} == {"app-1.0.dist-info", "lib-2.0.dist-info"}
+    assert {each.name for each in found.glob("*.dist-info")} == {"app-1.0.dist-info", "lib-2.0+debian.dist-info"}
 
 
 def test_lock_writes_files_with_addresses_and_hashes(
@@ -67,14 +67,19 @@ def test_lock_writes_files_with_addresses_and_hashes(
 ) -> None:
     path = tmp_path / "pylock.app.toml"
     assert main(["lock", "App", *PYTHON, "--index", f"{url}/simple/", "--output", str(path)]) == 0
-    assert capsys.readouterr().out.splitlines() == [f"{path}: 2 packages for Python 3.13", f"pip install -r {path}"]
-    assert addresses(path.read_text()) == {f"{url}/files/{name}-py3-none-any.whl" for name in ("app-1.0", "lib-2.0")}
+    assert capsys.readouterr().out.splitlines() == [
+        f"{path}: 2 packages for Python 3.13",
+        f"pip install -r {path}  # pip 26.1 or newer",
+    ]
+    assert addresses(path.read_text()) == {
+        f"{url}/files/{name}-py3-none-any.whl" for name in ("app-1.0", "lib-2.0%2Bdebian")
+    }
 
 
 def test_lock_as_json_names_the_packages(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "pylock.toml"
     assert main(["lock", "app", *PYTHON, "--index", f"{url}/simple/", "--output", str(path), "--json"]) == 0
-    packages = [{"name": "app", "version": "1.0"}, {"name": "lib", "version": "2.0"}]
+    packages = [{"name": "app", "version": "1.0"}, {"name": "lib", "version": "2.0+debian"}]
     expected = {"locked": str(path), "python": "3.13", "changed": True, "packages": packages}
     assert json.loads(capsys.readouterr().out) == expected
 
@@ -92,7 +97,7 @@ def test_project_page_offers_published_lock_file(index: Path) -> None:
     write_pages(index)
     name, site = "project/app/pylock.app-cp313.toml", "https://wheels.example/riscv"
     assert f"pip install -r {site}/{name}" in (index / "project/app/index.html").read_text()
-    assert f"{site}/files/lib-2.0-py3-none-any.whl" in addresses((index / name).read_text())
+    assert f"{site}/files/lib-2.0%2Bdebian-py3-none-any.whl" in addresses((index / name).read_text())
 
 
 def test_lock_of_unresolvable_package_names_it(index: Path, capsys: pytest.CaptureFixture[str]) -> None:

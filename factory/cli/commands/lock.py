@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         _refuse_local_files(text)
     with owned_by_user(args.output):
         write_lock_file(args.output, text)
-    _show(args, str(args.output), text, f"pip install -r {shlex.quote(str(args.output))}")
+    _show(args, str(args.output), text, f"pip install -r {shlex.quote(str(args.output))}  # pip 26.1 or newer")
     return 0
 
 
