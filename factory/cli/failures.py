@@ -14,6 +14,7 @@ from factory.errors import FactoryError, StoreError
 from factory.util.full_disk import FULL, describe_full_disk
 
 FREE_SPACE = "free disk space, or set FACTORY_CACHE to another folder; finished work is kept"
+OTHER_DISK = "name a path that can be written, of the cache with FACTORY_CACHE; finished work is kept"
 PERMIT = "permit it to this user, or name another path, of the cache with FACTORY_CACHE; finished work is kept"
 CORRECT = "correct this path, in an option, a recipe or FACTORY_CACHE"
 # Shows where an error of the operating system was raised.
@@ -61,7 +62,8 @@ def explain(error: OSError) -> FactoryError:
     elif name is None or error.strerror is None:
         what, hint = f"{type(error).__name__}: {error}", REPORT
     elif error.errno in FORBIDDEN:
-        what, hint = f"{os.fsdecode(name)}: cannot be read or written: {error.strerror}", PERMIT
+        hint = OTHER_DISK if error.errno == errno.EROFS else PERMIT
+        what = f"{os.fsdecode(name)}: cannot be read or written: {error.strerror}"
     elif error.errno in NO_FOLDER:
         what, hint = f"{_file_in(Path(os.fsdecode(name)))}: not a folder", CORRECT
     else:

@@ -92,7 +92,7 @@ def _open(root: Path, host: str, port: int, on_request: Callable[[str], None] | 
 
     if not (root / "simple").is_dir():
         raise PublishError(
-            f"{root}: not an index: there is no folder simple", hint="write one: factory index --output DIR"
+            f"{root}: not an index: it has no folder simple/", hint="write one: factory index --output DIR"
         )
     try:
         return IndexServer(Application(root.resolve(), on_request), _bind(host, port))

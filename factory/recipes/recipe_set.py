@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -104,10 +104,15 @@ def find_recipe(name: str, recipes: Mapping[str, Recipe]) -> Recipe:
     name = canonicalize_name(name)
     if name in recipes:
         return recipes[name]
-    raise RecipeError(f"there is no recipe for {name!r}", hint=_suggestion(name, recipes))
+    raise unknown_recipe(name, recipes)
 
 
-def _suggestion(name: str, recipes: Mapping[str, Recipe]) -> str:
+def unknown_recipe(name: str, recipes: Collection[str]) -> RecipeError:
+    """Return the error of a name that is no recipe's; its hint suggests one."""
+    return RecipeError(f"there is no recipe for {name!r}", hint=_suggestion(name, recipes))
+
+
+def _suggestion(name: str, recipes: Collection[str]) -> str:
     if not recipes:
         return "the project folder has no recipes: add one with factory new, or name another folder with --project DIR"
     close = difflib.get_close_matches(name, recipes, n=1)

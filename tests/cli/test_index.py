@@ -14,7 +14,7 @@ from factory.cli.commands import index
 from factory.cli.main import main
 from factory.cli.own_wheels import OWN
 from factory.cli.parser import make_parser
-from factory.errors import PublishError, StoreError
+from factory.errors import FactoryError, PublishError, RecipeError, StoreError
 from factory.model.artifacts import StoredWheel
 from factory.publish.ledger import Ledger
 from factory.publish.output_folder import STATE_FILE
@@ -168,10 +168,16 @@ def test_wheels_of_recipes_are_chosen_or_offered(
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("foreign", "known recipes: engine, maths-lp64, other"), ("other", "run: factory build other")]
+    ("name", "error", "hint"),
+    [
+        ("foreign", RecipeError("there is no recipe for 'foreign'"), "known recipes: engine, maths-lp64, other"),
+        ("other", PublishError("other: no checked wheel in the store"), "run: factory build other"),
+    ],
 )
-def test_name_without_recipe_or_wheel_is_refused(wheels: list[StoredWheel], name: str, hint: str) -> None:
-    with pytest.raises(PublishError, match=f"^{name}: ") as caught:
+def test_name_without_recipe_or_wheel_is_refused(
+    wheels: list[StoredWheel], name: str, error: FactoryError, hint: str
+) -> None:
+    with pytest.raises(type(error), match=f"^{error.message}") as caught:
         index.select(wheels[:2], [name], RECIPES)
     assert caught.value.hint == hint
 

@@ -89,7 +89,7 @@ def test_a_wrong_command_is_refused_with_the_commands_there_are(capsys: pytest.C
 )
 def test_shell_takes_command_after_options(line: str, command: list[str]) -> None:
     args = parse_arguments(line.split())
-    assert (args.name, args.command, args.keep) == ("numpy", command, "--keep" in line.partition(" -- ")[0])
+    assert (args.name, list(args.command), args.keep) == ("numpy", command, "--keep" in line.partition(" -- ")[0])
 
 
 def test_dashes_end_the_options_of_other_commands() -> None:
@@ -115,6 +115,22 @@ def test_a_full_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, capsys:
     assert error.startswith("factory: /cache/x: ")
     assert "No space left on device: the file system /" in error
     assert "FACTORY_CACHE" in hint
+
+
+@pytest.mark.parametrize(("number", "word"), [(errno.EROFS, "can be written"), (errno.EACCES, "permit it")])
+def test_hint_of_forbidden_file_fits_its_cause(
+    number: int, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody can permit a user to write on a read-only file system."""
+
+    def fail(_: object) -> int:
+        raise OSError(number, os.strerror(number), "/cache/x")
+
+    monkeypatch.setattr(doctor, "run", fail)
+    assert main.main(["doctor"]) == errors.StoreError.exit_code
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"factory: /cache/x: cannot be read or written: {os.strerror(number)}"
+    assert word in hint
 
 
 def test_doctor_explains_checks_and_fixes_missing_ones(tmp_path: Path) -> None:

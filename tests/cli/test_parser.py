@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
+from factory.cli.commands import COMMANDS
 from factory.cli.main import main
-from factory.cli.parser import parse_arguments
+from factory.cli.parser import make_parser, parse_arguments
 
 
 @pytest.mark.parametrize(
@@ -59,6 +62,18 @@ def test_wrong_command_line_with_json_is_json(line: str, capsys: pytest.CaptureF
     answer = json.loads(shown.out)
     assert answer["error"] in shown.err
     assert answer["hint"].endswith(" --help")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_without_arguments_asks_for_required_ones(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error named COMMAND of `factory shell` too, which may be left out."""
+    actions = make_parser([command])._actions
+    (choices,) = (action.choices for action in actions if isinstance(action, argparse._SubParsersAction))
+    optional = {str(action.metavar) for action in choices[command]._actions if action.nargs in ("*", "?")}
+    with suppress(SystemExit):
+        parse_arguments([command])
+    asked = capsys.readouterr().err.partition("are required: ")[2].strip().split(", ")
+    assert optional.isdisjoint(asked)
 
 
 def test_profile_belongs_to_the_shell_of_a_check(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "wheels",
         nargs="*",
+        default=(),
         type=Path,
         metavar="WHEEL",
         help="stored wheel (default: all of this project's recipes)",

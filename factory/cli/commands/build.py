@@ -51,7 +51,7 @@ NOT_ON_WORKERS = ("group", "toolchain", "substitute", "keep", "recipes", "jobs")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe: a folder below recipes/")
+    parser.add_argument("names", nargs="*", default=(), metavar="NAME", help="recipe: a folder below recipes/")
     parser.add_argument("--all", action="store_true", help="build all recipes, each for the Pythons that it allows")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="plan that factory plan --output wrote")
     parser.add_argument(

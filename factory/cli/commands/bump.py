@@ -21,7 +21,7 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe (default: all)")
+    parser.add_argument("names", nargs="*", default=(), metavar="NAME", help="recipe (default: all)")
     parser.add_argument("--check", action="store_true", help="only tell: change no recipe and no patch")
     parser.add_argument(
         "--fitting",

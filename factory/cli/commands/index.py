@@ -34,6 +34,7 @@ from factory.publish.reports import with_reports
 from factory.publish.simple_api import install_lines
 from factory.publish.verify import find_differences
 from factory.recipes.loader import RecipeProject, recipe_projects
+from factory.recipes.recipe_set import unknown_recipe
 from factory.site.config import load_settings
 from factory.store.store import Store
 from factory.util.paths import Layout, default_layout
@@ -171,7 +172,8 @@ def select(
     The others are those of the other recipes, for dependencies.
 
     Raises:
-        PublishError: a name is no recipe's, or its wheel is not in the store.
+        RecipeError: a name is no recipe's.
+        PublishError: its wheel is not in the store.
     """
     by_recipe = {each.recipe: each.project for each in projects}
     if not names:
@@ -186,7 +188,7 @@ def _find_project(
     """Return the project of a recipe's wheels in the store."""
     project = by_recipe.get(canonicalize_name(name))
     if project is None:
-        raise PublishError(f"{name}: no recipe of this name", hint=f"known recipes: {', '.join(sorted(by_recipe))}")
+        raise unknown_recipe(name, by_recipe)
     if all(each.project != project for each in stored):
         raise PublishError(f"{name}: no checked wheel in the store", hint=f"run: factory build {name}")
     return project

@@ -23,7 +23,9 @@ from factory.util.paths import default_layout, shown_path
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe (default: all, and what no recipe uses)")
+    parser.add_argument(
+        "names", nargs="*", default=(), metavar="NAME", help="recipe (default: all, and what no recipe uses)"
+    )
     add_project_option(parser)
     parser.add_argument(
         "--online",

@@ -120,7 +120,8 @@ def _address(index: Path | str) -> str:
         return index
     if not (index / "simple").is_dir():
         raise PublishError(
-            f"{index}: not an index: it has no folder simple/", hint="name its folder or its address: --index DIR"
+            f"{index}: not an index: it has no folder simple/",
+            hint="write one: factory index --output DIR; or name another one's folder or address: --index DIR",
         )
     return (index.resolve() / "simple").as_uri()
 

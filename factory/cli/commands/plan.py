@@ -38,7 +38,9 @@ COMMAND_LINE = "command line"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe below recipes/; an empty word: all")
+    parser.add_argument(
+        "names", nargs="*", default=(), metavar="NAME", help="recipe: a folder below recipes/; '' means all of them"
+    )
     parser.add_argument("--all", action="store_true", help="all recipes, each for the Pythons that it allows")
     parser.add_argument(
         "--changed-since",

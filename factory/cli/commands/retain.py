@@ -16,7 +16,9 @@ from factory.publish.retention import apply_retention
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="projects (default: all that are built here)")
+    parser.add_argument(
+        "names", nargs="*", default=(), metavar="NAME", help="projects (default: all that are built here)"
+    )
     parser.add_argument(
         "--builds", type=count, required=True, metavar="N", help="list the N newest builds of each version"
     )

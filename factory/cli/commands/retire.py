@@ -19,7 +19,9 @@ NEEDS_ROOT = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipe (default: all of projects on the index)")
+    parser.add_argument(
+        "names", nargs="*", default=(), metavar="NAME", help="recipe (default: all of projects on the index)"
+    )
     parser.add_argument("--check", action="store_true", help="also run the recipes' checks with the projects' wheels")
     add_build_options(parser)
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")

@@ -43,7 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_python_option(parser)
     add_toolchain_option(parser)
     add_build_options(parser)
-    parser.add_argument("command", nargs="*", metavar="COMMAND", help="command to run instead of a shell, after --")
+    parser.add_argument(
+        "command", nargs="*", default=(), metavar="COMMAND", help="command to run instead of a shell, after --"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
