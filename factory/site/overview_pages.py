@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from factory.site.language_models import BITS, MEMORIES, largest_model
 from factory.site.project_pages import upstream_since
 from factory.site.projects import Project, VersionNews
 from factory.site.sitemaps import project_addresses, sitemaps
-from factory.site.summary import Summary, summarize
+from factory.site.summary import Summary, lacking_dependencies, summarize
 from factory.site.templating import macros, render
 
 NEWEST = 100  # versions on the page of builds
@@ -64,7 +64,7 @@ def render_overview(entries: Sequence[Entry], site: Site) -> Pages:
     simple = root_pages([summary.name for summary in summaries if summary.published])
     by_name = {summary.name: summary for summary in summaries}
     stacks = compare_stacks(site.coverage.stacks, by_name)
-    packages = _join(each.package for each in entries)
+    packages = _join(_package_lines(entries, site))
     absent = absent_projects(stacks, by_name)
     return {
         **{f"simple/{name}": page for name, page in simple.items()},
@@ -79,6 +79,15 @@ def render_overview(entries: Sequence[Entry], site: Site) -> Pages:
         **{f"static/{path.name}": path.read_text(encoding="utf-8") for path in sorted(STATIC.iterdir())},
         "static/board.py": SCRIPT.read_text(encoding="utf-8").replace(Settings().simple, site.settings.simple),
     }
+
+
+def _package_lines(entries: Sequence[Entry], site: Site) -> Iterator[str]:
+    """Yield the lines of the front page; those of projects that lack a dependency say so."""
+    lines, lacking = macros("lines.html"), lacking_dependencies(entry.summary for entry in entries)
+    for entry in entries:
+        lacks, name = lacking.get(entry.summary.name), entry.summary.name
+        since = site.coverage.riscv64_since.get(name, {})
+        yield str(lines.package(entry.summary, since, lacks)) if lacks else entry.package
 
 
 def _render(template: str, site: Site, depth: int, **values: object) -> str:

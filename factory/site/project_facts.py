@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import and_
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -65,6 +65,22 @@ def dependencies_of(about: About) -> Dependencies:
     return Dependencies(
         required=(*_joined(always, ""), *others), extras={extra: each for extra, each in extras.items() if each}
     )
+
+
+def required_projects(about: About) -> Mapping[str, Sequence[str]]:
+    """Return the projects that every installation on riscv64 takes, by Python."""
+    found = [_required_project(text) for text in about.requires]
+    return {python: tuple(dict.fromkeys(name for name, pythons in found if python in pythons)) for python in PYTHONS}
+
+
+@lru_cache(maxsize=65536)
+def _required_project(text: str) -> tuple[str, Sequence[str]]:
+    """Return a requirement's project, and the Pythons on which it holds without extras: none if it is invalid."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return "", ()
+    return canonicalize_name(requirement.name), _pythons(requirement, "")
 
 
 def _joined(requirements: Sequence[Requirement], extra: str) -> tuple[Dependency, ...]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_version
 
 from factory.model.target import PYTHONS
 from factory.publish.build_facts import BuildFact, fact_of
-from factory.site.project_facts import search_words
+from factory.site.project_facts import required_projects, search_words
 from factory.site.projects import FailedBuild, Project, VersionNews, newest_state
-from factory.site.states import State
+from factory.site.states import FAILED, MISSING, State
 from factory.site.wheels import profiles_of
 
 COMPARED = 4  # versions of one project whose sizes and times are compared
+NONE = (FAILED, MISSING)  # states without a file
 RECENT = 10  # versions of one project that the page of builds and the feed of all projects may list
 
 
@@ -23,8 +24,8 @@ class Summary:
     """A project on the pages that list all projects.
 
     `states` has a state for each Python, `profiles` those that the current version passed on, `wheels` is the number of
-    listed files, `needed` has the states of the requested versions, `also` words by which the search finds it, and
-    `facts` those of the builds of its last versions.
+    listed files, `needed` has the states of the requested versions, `also` words by which the search finds it,
+    `facts` those of the builds of its last versions, and `requires` the projects that it requires, by Python.
     """
 
     name: str
@@ -40,11 +41,13 @@ class Summary:
     needed: Mapping[str, Mapping[str, State]]
     also: str = ""
     facts: tuple[BuildFact, ...] = ()
+    requires: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
     """Summarize a project, with the states of the given versions."""
     current = project.current
+    about = (project.report.about or None) if project.report else None
     wheels = () if current is None else current.wheels
     return Summary(
         name=project.name,
@@ -59,8 +62,41 @@ def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
         failures=project.failed_builds,
         needed={version: _states_of_version(project, version) for version in versions},
         facts=tuple(_facts(project)),
-        also=search_words(project.name, project.report.about or None if project.report else None),
+        also=search_words(project.name, about),
+        requires=required_projects(about) if about else {},
     )
+
+
+def lacking_dependencies(summaries: Iterable[Summary]) -> Mapping[str, Mapping[str, str]]:
+    """Return the projects that cannot be installed with some Pythons, and a dependency without a wheel for each.
+
+    A file for any Python serves also those for which its dependencies have none.
+    """
+    known = {each.name: each for each in summaries}
+    found: dict[str, dict[str, str]] = {}
+    for python in PYTHONS:
+        for name, dependency in _lacking(known, python).items():
+            found.setdefault(name, {})[python] = dependency
+    return found
+
+
+def _lacking(known: Mapping[str, Summary], python: str) -> Mapping[str, str]:
+    """Return the projects with a file for a Python, and a dependency without one, also of a dependency."""
+    users: dict[str, list[str]] = {}
+    for each in known.values():
+        # Requirements are known of the current version.
+        served = each.states[python].kind not in NONE and each.states[python].version == each.version
+        for name in each.requires.get(python, ()) if served else ():
+            users.setdefault(name, []).append(each.name)
+    lacking: dict[str, str] = {}
+    waiting = [(name, name) for name in users if name not in known or known[name].states[python].kind in NONE]
+    while waiting:
+        cause, name = waiting.pop()
+        for user in users.get(name, ()):
+            if user not in lacking:
+                lacking[user] = cause
+                waiting.append((cause, user))
+    return lacking
 
 
 def _recent(project: Project) -> tuple[VersionNews, ...]:

@@ -17,7 +17,7 @@ from factory.model.artifacts import CompilerCacheUse, SourceOrigin
 from factory.publish.failures import write_failures
 from factory.publish.ledger import Ledger
 from factory.publish.ledger_entry import encode_entry
-from factory.publish.reports import Stage, write_report
+from factory.publish.reports import About, Stage, write_report
 from factory.publish.source_texts import write_texts
 from factory.site import filters
 from factory.site.boards import BOARDS
@@ -42,6 +42,22 @@ def test_front_page_shows_state_for_each_python(tmp_path: Path) -> None:
     assert "alpha Adds numbers 1.10 checked on 2 CPUs none" in front
     assert "plain-text Text as it is 2.0 pure Python 2.0 pure Python" in front
     assert "broken build failed none" in front
+
+
+def test_front_page_tells_of_a_dependency_without_wheel(tmp_path: Path) -> None:
+    """A wheel for any Python was shown for Pythons with which pip cannot install it."""
+    ledger = make_ledger(tmp_path)
+    requires = {"outer": "Inner", "inner": "alpha>=1", "third": "alpha; python_version < '3.14'"}
+    for name, requirement in requires.items():
+        filename = f"{name}-1.0-py3-none-any.whl"
+        ledger.add(release(filename))
+        about = About(requires=(requirement, "no-such; extra == 'more'"))
+        write_report(ledger.folder, name, report(filename, about=about))
+    made = pages(ledger)
+    rows = dict(re.findall(r'<tr data-name="([\w-]+)".*?<td>(.*?)</tr>', made["index.html"], re.DOTALL))
+    lacks = {name: re.findall(r"needs [^<]*", row) for name, row in rows.items()}
+    told = ["needs alpha, which has no wheel here for Python 3.14"]
+    assert lacks == {"alpha": [], "broken": [], "inner": told, "outer": told, "plain-text": [], "third": []}
 
 
 def test_front_page_has_install_commands_and_settings(tmp_path: Path) -> None:
