@@ -9,6 +9,7 @@ import importlib.machinery
 import inspect
 import json
 import locale
+import mmap
 import os
 import platform
 import site
@@ -21,6 +22,17 @@ import sysconfig
 OF_THE_PROCESS = {"modules", "meta_path", "path_hooks", "path_importer_cache", "stdin", "stdout", "stderr"}
 OF_THE_PROCESS |= {"__stdin__", "__stdout__", "__stderr__", "argv", "stdlib_module_names", "__spec__", "__loader__"}
 PLATFORM = ("machine", "processor", "architecture", "platform", "libc_ver", "python_compiler", "python_build", "uname")
+
+
+CHANGING = ("SC_AVPHYS_PAGES",)
+
+
+def answer(function: object, argument: object) -> str:
+    """Return the answer of a call, or its error."""
+    try:
+        return repr(function(argument))  # type: ignore[operator]
+    except (ValueError, TypeError, OSError) as error:
+        return repr(error)
 
 
 def facts() -> dict[str, object]:
@@ -38,11 +50,16 @@ def facts() -> dict[str, object]:
     found["files"] = [sysconfig.get_config_h_filename(), sysconfig.get_makefile_filename(), sysconfig.get_platform()]
     found["suffixes"] = [importlib.machinery.EXTENSION_SUFFIXES, importlib.machinery.all_suffixes()]
     found["module of a path"] = inspect.getmodulename("x.cpython-313-riscv64-linux-gnu.so")
-    found["os"] = [repr(os.uname()), os.cpu_count(), os.confstr("CS_GNU_LIBC_VERSION"), os.sysconf("SC_PAGE_SIZE")]
+    found["os"] = [repr(os.uname()), os.cpu_count(), mmap.PAGESIZE]
+    found["confstr"] = {name: answer(os.confstr, number) for name, number in os.confstr_names.items()}
+    found["sysconf"] = {name: answer(os.sysconf, name) for name in os.sysconf_names if name not in CHANGING}
+    found["limits"] = [os.confstr("CS_XBS5_LP64_OFF64_CFLAGS"), os.sysconf(os.sysconf_names["SC_CHAR_MAX"])]
+    found["errors"] = [answer(os.confstr, "none"), answer(os.sysconf, -9), answer(os.sysconf, [])]
     found["uname"] = subprocess.run(["uname", "-a"], stdout=subprocess.PIPE, check=True, text=True).stdout
     found["sizes"] = [struct.calcsize(f"@{code}") for code in "bBhHiIlLqQnNefdP"]
     found["C types"] = [ctypes.sizeof(each) for each in (ctypes.c_long, ctypes.c_wchar, ctypes.c_longdouble)]
     found["libraries"] = [ctypes.util.find_library(name) for name in ("c", "m", "z", "stdc++")]
+    found["C locale"] = [locale.CHAR_MAX, locale.localeconv(), locale.format_string("%d", 123456, grouping=True)]
     found["locale"] = [locale.getpreferredencoding(False), sys.getfilesystemencoding()]
     found["site"] = [site.getsitepackages(), site.getusersitepackages(), site.PREFIXES, site.ENABLE_USER_SITE]
     found["variables"] = dict(os.environ)

@@ -11,6 +11,7 @@ It needs `os`, `importlib.machinery` and built-in modules only: every start of a
 from __future__ import annotations
 
 import _imp
+import _locale
 import cmath
 import math
 import os
@@ -55,6 +56,9 @@ OF_SHELLS = ("IFS", "OPTIND", "PPID")
 CHANGING_MODULES = ("fcntl.", "socket.")
 QUESTIONS = ("socket.gethostname", "socket.__new__", "socket.getaddrinfo")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+# Answers of the C library that differ: `char` is unsigned on riscv64.
+CONFSTR = {"CS_XBS5_LP64_OFF64_CFLAGS": "", "CS_XBS5_LP64_OFF64_LDFLAGS": ""}
+SYSCONF = {"SC_CHAR_MIN": 0, "SC_CHAR_MAX": 255, "SC_MINSIGSTKSZ": 2048}
 # Of /proc/self/status: what a process keeps when it starts another program.
 KEPT = ("Umask:", "SigBlk:", "SigIgn:")
 
@@ -241,6 +245,29 @@ def show_machine() -> None:
     os.uname = posix.uname = lambda: os.uname_result((*system[:4], "riscv64"))
 
 
+def show_limits() -> None:
+    """Show the values that the riscv64 Python has from its C library."""
+
+    def known(function: Callable[[Any], Any], answers: dict[Any, Any]) -> Callable[[Any], Any]:
+        return lambda name, /: answers[name] if isinstance(name, (str, int)) and name in answers else function(name)
+
+    for question, numbers, answers in (
+        ("confstr", os.confstr_names, CONFSTR),
+        ("sysconf", os.sysconf_names, SYSCONF),
+    ):
+        by_number = {numbers[name]: answer for name, answer in answers.items()}
+        answer = known(getattr(posix, question), {**answers, **by_number})
+        setattr(os, question, answer)
+        setattr(posix, question, answer)
+    convention, own, shown = _locale.localeconv, _locale.CHAR_MAX, SYSCONF["SC_CHAR_MAX"]
+
+    def limit(value: Any) -> Any:
+        return [limit(each) for each in value] if isinstance(value, list) else shown if value == own else value
+
+    _locale.CHAR_MAX = shown  # type: ignore[misc]
+    _locale.localeconv = lambda: {name: limit(value) for name, value in convention().items()}  # type: ignore
+
+
 def find_riscv64_modules() -> None:
     """Find compiled modules under the riscv64 suffixes."""
     suffixes = [suffix.replace(OWN_TRIPLET, TRIPLET) for suffix in machinery.EXTENSION_SUFFIXES]
@@ -299,6 +326,7 @@ def start() -> None:
     except OSError:  # a kernel without these files in /proc: nothing would tell what was changed
         os.execv(RISCV64, sys.orig_argv)
     show_machine()
+    show_limits()
     find_riscv64_modules()
     note_unaudited_changes(process)
     refuse_inexact_functions(process)
