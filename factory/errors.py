@@ -70,6 +70,10 @@ class RecipeError(FactoryError):
     exit_code = 3
 
 
+class PythonExcluded(RecipeError):
+    """A recipe, or one that it needs, whose source does not allow a Python."""
+
+
 class PrerequisiteMissing(FactoryError):
     """The machine lacks something; the hint is the command that installs or fixes it."""
 

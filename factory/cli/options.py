@@ -13,6 +13,7 @@ from factory.model.recipe import Recipe
 from factory.model.target import PYTHONS, TOOLCHAINS
 from factory.pipeline.config import BuildConfig
 from factory.pipeline.run import Run
+from factory.pipeline.selection import default_python
 from factory.recipes.loader import all_lines
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.builders.ccache import configured
@@ -23,6 +24,7 @@ from factory.util.paths import default_layout
 from factory.util.project import project_folder
 
 DEFAULT_MODE = default_mode()
+RECIPES_PYTHON = f"{PYTHONS[0]}, or the first that the recipe allows"
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
@@ -79,15 +81,31 @@ def add_python_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0], help="Python version (default: %(default)s)")
 
 
+def add_recipes_python_option(parser: argparse.ArgumentParser) -> None:
+    """Declare a single Python that `run_for_recipe` and `run_for_python` read."""
+    parser.add_argument("--python", choices=PYTHONS, help=f"Python version (default: {RECIPES_PYTHON})")
+
+
 def add_pythons_option(parser: argparse.ArgumentParser) -> None:
     """Declare the Pythons that `wanted_pythons` reads."""
     help_text = f"Python version; repeatable (default: {PYTHONS[0]})"
     parser.add_argument("--python", action="append", choices=PYTHONS, help=help_text)
 
 
+def add_recipes_pythons_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the Pythons that `named_pythons` reads."""
+    help_text = f"Python version; repeatable (default: {RECIPES_PYTHON})"
+    parser.add_argument("--python", action="append", choices=PYTHONS, help=help_text)
+
+
+def named_pythons(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the Pythons that the options name, each once; without any, each recipe has its default."""
+    return tuple(dict.fromkeys(args.python or ()))
+
+
 def wanted_pythons(args: argparse.Namespace) -> tuple[str, ...]:
     """Return the Pythons that the options name, each once."""
-    return tuple(dict.fromkeys(args.python or PYTHONS[:1]))
+    return named_pythons(args) or PYTHONS[:1]
 
 
 def add_toolchain_option(parser: argparse.ArgumentParser) -> None:
@@ -122,11 +140,12 @@ def readable_recipes(run: Run) -> Sequence[Recipe]:
 
 
 def run_for_python(args: argparse.Namespace) -> Run:
-    """Return the run that the options describe, for the Python that they name."""
+    """Return the run that the options describe, for the Python that they name, or the recipe's default."""
     chosen = make_run(args)
-    return chosen.with_config(chosen.config.for_python(args.python))
+    return chosen.with_config(chosen.config.for_python(args.python or default_python(args.name, chosen)))
 
 
 def run_for_recipe(args: argparse.Namespace, run: Run, recipe: Recipe) -> Run:
     """Return the run for the Python and toolchain of the options, or the recipe's."""
-    return run.with_config(run.config.for_python(args.python, args.toolchain or recipe.toolchain))
+    python = args.python or default_python(recipe.name, run)
+    return run.with_config(run.config.for_python(python, args.toolchain or recipe.toolchain))

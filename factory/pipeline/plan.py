@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from factory.errors import RecipeError
+from factory.errors import PythonExcluded, RecipeError
 from factory.model.job import Job, JobId, ProjectMetadata
 from factory.model.markers import requirements_for
 from factory.model.recipe import Recipe
@@ -160,7 +160,7 @@ def _require_python(recipe: Recipe, metadata: ProjectMetadata, python: str) -> N
     """Check a Python against the source's Requires-Python; its patch release is not known yet.
 
     Raises:
-        RecipeError: the source excludes it.
+        PythonExcluded: the source excludes it.
     """
     try:
         required = SpecifierSet(metadata.requires_python)
@@ -168,7 +168,7 @@ def _require_python(recipe: Recipe, metadata: ProjectMetadata, python: str) -> N
         return  # installers ignore it too
     if not any(required.contains(f"{python}.{last}", prereleases=True) for last in (0, 99)):
         fitting = [f"--python {other}" for other in PYTHONS if required.contains(f"{other}.99")]
-        raise RecipeError(
+        raise PythonExcluded(
             f"{recipe.label} can't be built for Python {python}: it requires Python {metadata.requires_python}",
             hint=f"build it with {' or '.join(fitting)}" if fitting else "pin a version of it that allows this Python",
         )

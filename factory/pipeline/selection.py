@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
-from factory.errors import CommandFailed, FactoryError, RecipeError
+from factory.errors import CommandFailed, FactoryError, PythonExcluded, RecipeError
 from factory.model.job import Job
 from factory.model.recipe import Recipe
 from factory.model.record import BuildFailure
+from factory.model.target import PYTHONS
 from factory.pipeline.failures import failure_of
 from factory.pipeline.metadata import describe
 from factory.pipeline.plan import plan_each
@@ -33,16 +35,33 @@ class Selection:
     refused: tuple[BuildFailure, ...] = ()
 
 
+def default_python(name: str, run: Run) -> str:
+    """Return the Python of commands that name none: the first that the recipe, and all that it needs, allow."""
+    for python in PYTHONS:
+        with suppress(PythonExcluded):
+            plan_each([(name, python)], run.recipes.by_name, lambda each: describe(each, run))
+            return python
+    return PYTHONS[0]
+
+
+def pairs(names: Sequence[str], pythons: Sequence[str], run: Run) -> list[tuple[str, str]]:
+    """Return each recipe with each of the Pythons, or without any with its default Python."""
+    if pythons:
+        return [(name, python) for python in pythons for name in names]
+    return sorted(((name, default_python(name, run)) for name in names), key=lambda pair: PYTHONS.index(pair[1]))
+
+
 def select(names: Iterable[str], pythons: Sequence[str], run: Run) -> Selection:
-    """Plan the recipes for each of the Pythons that they allow.
+    """Plan the recipes for each of the Pythons that they allow; without `pythons`, for the first.
 
     A recipe whose source can't be read is refused alone.
     """
+    tried = pythons or PYTHONS
     memo = cache(lambda name: describe(run.recipes.find(name), run))
     wanted, refused = [], []
     recipes = {recipe.name: recipe for recipe in map(run.recipes.find, names)}.values()
     for recipe in recipes:
-        for python in pythons:
+        for python in tried:
             try:
                 plan_each([(recipe.name, python)], run.recipes.by_name, lambda each: memo(each.name))
             except RecipeError:
@@ -53,7 +72,9 @@ def select(names: Iterable[str], pythons: Sequence[str], run: Run) -> Selection:
                 refused.append(failure_of(recipe, python, error, run.layout.root))
             else:
                 wanted.append((recipe.name, python))
-    by_python = sorted(wanted, key=lambda pair: pythons.index(pair[1]))
+            if not pythons:
+                break
+    by_python = sorted(wanted, key=lambda pair: tried.index(pair[1]))
     return Selection(
         jobs=plan_each(by_python, run.recipes.by_name, lambda each: memo(each.name)), refused=tuple(refused)
     )

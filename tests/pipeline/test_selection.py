@@ -10,7 +10,7 @@ import pytest
 from factory.cli.console import Reporter
 from factory.errors import RecipeError
 from factory.pipeline.run import Run
-from factory.pipeline.selection import select, touched_recipes, touched_with_dependants
+from factory.pipeline.selection import default_python, pairs, select, touched_recipes, touched_with_dependants
 from factory.recipes.recipe_set import RecipeSet
 from factory.stages.sources.kinds import SOURCE_KINDS
 from factory.util.paths import Layout
@@ -115,3 +115,27 @@ def test_python_that_a_source_excludes_is_left_out(project: Path, tmp_path: Path
         ("stable-c", "3.14"),
     }
     assert found.refused == ()
+
+
+def test_default_python_is_the_first_that_needs_allow_too(project: Path, tmp_path: Path) -> None:
+    source = tmp_path / "packages/new"
+    source.mkdir(parents=True)
+    (source / "pyproject.toml").write_text('[project]\nname = "new"\nversion = "1.0"\nrequires-python = ">=3.14"\n')
+    add_recipe(project, "new", more="", smoke="import new\n", packages=source.parent)
+    file = project / "recipes/asks/recipe.toml"
+    file.write_text(file.read_text().replace('vectors-c"]', 'new"]'))
+    run = run_of(project)
+    assert pairs(["asks", "new", "stable-c"], (), run) == [("stable-c", "3.13"), ("asks", "3.14"), ("new", "3.14")]
+    assert pairs(["asks"], ("3.13",), run) == [("asks", "3.13")]
+    found = {(job.recipe.name, job.python) for job in select(["asks", "stable-c"], (), run).jobs}
+    assert found == {("asks", "3.14"), ("new", "3.14"), ("stable-c", "3.13")}
+
+
+def test_default_python_of_a_recipe_that_allows_none_is_the_first(project: Path, tmp_path: Path) -> None:
+    """The plan then says what excludes it."""
+    source = tmp_path / "packages/old"
+    source.mkdir(parents=True)
+    (source / "pyproject.toml").write_text('[project]\nname = "old"\nversion = "1.0"\nrequires-python = "<3.9"\n')
+    add_recipe(project, "old", more="", smoke="import old\n", packages=source.parent)
+    assert default_python("old", run_of(project)) == "3.13"
+    assert select(["old"], (), run_of(project)).jobs == []

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from factory.cli.console import print_paths, print_table, time_taken
 from factory.cli.options import (
     add_build_options,
-    add_pythons_option,
+    add_recipes_pythons_option,
     add_toolchains_option,
     make_run,
-    wanted_pythons,
+    named_pythons,
 )
 from factory.cli.summary_table import markdown_table
 from factory.cli.values import count, duration
@@ -29,7 +29,7 @@ from factory.pipeline.build import Results, build_each
 from factory.pipeline.fleet.coordinator import Fleet, connected
 from factory.pipeline.job_slots import CompileSlots, processors
 from factory.pipeline.run import Run
-from factory.pipeline.selection import Selection, select
+from factory.pipeline.selection import Selection, pairs, select
 from factory.store.store import Store
 from factory.util import cancellation
 from factory.util.jsonio import dumps, load
@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="group of the plan to build; what it needs of others is taken from the store",
     )
-    add_pythons_option(parser)
+    add_recipes_pythons_option(parser)
     add_toolchains_option(parser)
     add_build_options(parser)
     parser.add_argument(
@@ -188,7 +188,7 @@ def _refuse_only_substitutes(args: argparse.Namespace) -> None:
 def _select_all(run: Run, args: argparse.Namespace) -> Selection:
     """Select all recipes; report and keep the failures of those whose source cannot be read."""
     run.recipes.require_all()
-    found = select(run.recipes.by_name, wanted_pythons(args), run)
+    found = select(run.recipes.by_name, named_pythons(args), run)
     for failure in found.refused:
         run.store.add_failure(failure)
         run.reporter.line(f"{failure.name} {failure.version}: not built: {failure.message}")
@@ -215,7 +215,7 @@ def _build(
     if selection is not None:
         wanted = [(job.recipe.name, job.python) for job in selection.jobs]
     else:
-        wanted = [(name, python) for python in wanted_pythons(args) for name in args.names]
+        wanted = pairs(args.names, named_pythons(args), run)
     return build_each(wanted, run, toolchains, fleet=fleet)
 
 

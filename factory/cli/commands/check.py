@@ -6,7 +6,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from factory.cli.options import add_build_options, add_python_option, add_toolchain_option, make_run, run_for_recipe
+from factory.cli.options import (
+    add_build_options,
+    add_recipes_python_option,
+    add_toolchain_option,
+    make_run,
+    run_for_recipe,
+)
 from factory.errors import PrerequisiteMissing, RecipeError
 from factory.model.recipe import Recipe
 from factory.model.record import CheckResult
@@ -32,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--index", type=Path, metavar="DIR", help="install from this published index")
     parser.add_argument("--suite", action="store_true", help="run the project's own tests, as in the recipe's [suite]")
-    add_python_option(parser)
+    add_recipes_python_option(parser)
     add_toolchain_option(parser)
     add_build_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_plan_options, add_python_option, add_toolchain_option, run_for_python
+from factory.cli.options import add_plan_options, add_recipes_python_option, add_toolchain_option, run_for_python
 from factory.errors import PatchError
 from factory.host.ownership import owned_by_user
 from factory.pipeline.job import prepare_package
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--subject", metavar="TEXT", help="what the patch does; writes it below patches/")
     parser.add_argument("--description", metavar="TEXT", help="what is wrong, and why the patch is right")
-    add_python_option(parser)
+    add_recipes_python_option(parser)
     add_toolchain_option(parser)
     add_plan_options(parser)
 

@@ -1,4 +1,4 @@
-"""`factory plan`: show the jobs of a build and which are done, or their values."""
+"""`factory plan`: show the jobs of a build, their state and time, or their values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from factory.cli.console import print_table
 from factory.cli.options import (
     DEFAULT_MODE,
     add_plan_options,
-    add_pythons_option,
+    add_recipes_pythons_option,
     add_toolchains_option,
     make_run,
+    named_pythons,
     split_names,
-    wanted_pythons,
 )
 from factory.model.job import Job
 from factory.model.record import BuildFailure
@@ -25,9 +25,9 @@ from factory.pipeline.estimates import estimate_lines
 from factory.pipeline.explain import DEFAULT, Explanation, Value
 from factory.pipeline.metadata import describe
 from factory.pipeline.outlook import Outlook, forecast
-from factory.pipeline.plan import plan
+from factory.pipeline.plan import plan_each
 from factory.pipeline.run import Run
-from factory.pipeline.selection import Selection, select, touched_with_dependants
+from factory.pipeline.selection import Selection, pairs, select, touched_with_dependants
 from factory.stages.environments.registry import DEFAULT_ENVIRONMENT
 from factory.stages.sources import patches
 from factory.util.paths import shown_path
@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the recipes whose files or patches differ from this revision of git, and those that need them",
     )
     parser.add_argument("--explain", action="store_true", help="show each value of the named recipes with its origin")
-    add_pythons_option(parser)
+    add_recipes_pythons_option(parser)
     add_toolchains_option(parser)
     add_plan_options(parser)
     parser.add_argument("--json", action="store_true", help="print the jobs or the values as JSON")
@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     toolchains = tuple(dict.fromkeys(args.toolchain or ()))
     if names:
-        pythons, recipes = wanted_pythons(args), chosen.recipes.by_name
-        jobs: Sequence[Job] = plan(names, pythons, recipes, lambda each: describe(each, chosen), toolchains)
+        wanted = pairs(names, named_pythons(args), chosen)
+        jobs: Sequence[Job] = plan_each(wanted, chosen.recipes.by_name, lambda each: describe(each, chosen), toolchains)
         refused: Sequence[BuildFailure] = ()
     else:
         found = _selection(names, chosen, args)
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _selection(names: Sequence[str], run: Run, args: argparse.Namespace) -> Selection:
     """Select recipes for the Pythons that they allow; say which can't be planned."""
-    pythons = wanted_pythons(args)
+    pythons = named_pythons(args)
     if args.changed_since:
         found = touched_with_dependants(args.changed_since, pythons, run)
     else:

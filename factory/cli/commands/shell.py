@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from factory.cli.options import (
     add_build_options,
-    add_python_option,
+    add_recipes_python_option,
     add_toolchain_option,
     run_for_python,
     run_for_recipe,
@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--profile", choices=ALL_PROFILES, help="ISA profile of --check (default: the recipe's first)")
     parser.add_argument("--network", action="store_true", help="turn the network on; builds have none")
-    add_python_option(parser)
+    add_recipes_python_option(parser)
     add_toolchain_option(parser)
     add_build_options(parser)
     parser.add_argument(

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_plan_options, add_pythons_option, make_run, wanted_pythons
+from factory.cli.options import add_plan_options, add_recipes_pythons_option, make_run, named_pythons
 from factory.cli.printable import printable
 from factory.pipeline.graph import Dependent, dependents
 from factory.pipeline.metadata import describe
 from factory.pipeline.outlook import Outlook, forecast
 from factory.pipeline.plan import plan
 from factory.pipeline.run import Run
+from factory.pipeline.selection import pairs
 from factory.util.paths import short
 
 NEEDS_ROOT = True
@@ -24,7 +25,7 @@ NEEDS_ROOT = True
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("name", metavar="NAME", help="recipe: a folder below recipes/")
-    add_pythons_option(parser)
+    add_recipes_pythons_option(parser)
     add_plan_options(parser)
     parser.add_argument("--json", action="store_true", help="print the graph and the reasons as JSON")
 
@@ -48,7 +49,7 @@ class Answer:
 def run(args: argparse.Namespace) -> int:
     """Print the answer for each Python."""
     chosen = make_run(args)
-    answers = [_answer(args.name, python, chosen) for python in wanted_pythons(args)]
+    answers = [_answer(name, python, chosen) for name, python in pairs([args.name], named_pythons(args), chosen)]
     if args.json:
         print(json.dumps([asdict(answer) for answer in answers], indent=1))
     else:
