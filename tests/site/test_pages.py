@@ -196,7 +196,7 @@ def test_version_page_shows_all_details_of_the_build(tmp_path: Path) -> None:
         "rv64gc: instruction set that this wheel needs",
         "alpha/fast.so (v, zvfh)",
         "glibc 2.38 or newer",
-        "libc.so.6, libm.so.6",
+        "External libraries libc.so.6, libm.so.6 of the system, or of packages that it requires",
         "SBOMs in the wheel alpha.dist-info/sboms/crates.json",
         "Licence texts in the wheel alpha.dist-info/licenses/LICENSE",
         "alpha.dist-info/licenses/debian/libgfortran5/copyright",
