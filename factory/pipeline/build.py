@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -22,7 +23,7 @@ from factory.pipeline.incremental import ends_untouched
 from factory.pipeline.job import PreparedJob, Records, built_for_another_python, prepare_job
 from factory.pipeline.metadata import describe
 from factory.pipeline.order import STAGES, StageRunner, audit_into_log
-from factory.pipeline.outlook import forecast
+from factory.pipeline.outlook import Outlook, forecast
 from factory.pipeline.plan import plan_each
 from factory.pipeline.run import Run
 from factory.pipeline.scheduler import Outcome, first_line, require_all_done, run_graph
@@ -90,9 +91,11 @@ def build_each(
     for each in own:
         require_script(jobs[each].recipe)
     needs = {each: job.needs for each, job in jobs.items()}
-    _report_estimate(planned, own, run)
+    outlooks = _look_up(planned, run)
+    _report_estimate([each for each in outlooks if each.job.id in own], run)
 
-    build_here = _build_job if fleet is None else _by(fleet, needs)
+    stored = {each.job.id: each for each in outlooks}
+    build_here = partial(_take_or_build, stored=stored) if fleet is None else _by(fleet, needs)
 
     def work(each: JobId, records: Records) -> BuildRecord:
         return _work_on(jobs[each], records, run, show, build_here if each in own else _stored)
@@ -125,12 +128,18 @@ def _by(fleet: Fleet, needs: Mapping[JobId, Collection[JobId]]) -> Make:
     return make
 
 
-def _report_estimate(jobs: Sequence[Job], own: Collection[JobId], run: Run) -> None:
-    """Report how long the builds of `own` will take; a job that cannot be prepared is left to its build."""
-    with suppress(FactoryError):
-        outlooks = [each for each in forecast(run).outlooks(jobs) if each.job.id in own]
-        for line in estimate_lines(outlooks, run):
-            run.reporter.line(line)
+def _look_up(jobs: Sequence[Job], run: Run) -> Sequence[Outlook]:
+    """Return the jobs' outlooks; none if one cannot be prepared, which is left to its build."""
+    try:
+        return forecast(run).outlooks(jobs)
+    except FactoryError:
+        return ()
+
+
+def _report_estimate(outlooks: Sequence[Outlook], run: Run) -> None:
+    """Report how long the builds will take."""
+    for line in estimate_lines(outlooks, run):
+        run.reporter.line(line)
 
 
 @contextmanager
@@ -195,12 +204,20 @@ def _stored(job: Job, records: Records, run: Run) -> BuildRecord:
     return record
 
 
+def _take_or_build(job: Job, records: Records, run: Run, stored: Mapping[JobId, Outlook]) -> BuildRecord:
+    """Return the record that was looked up before, or build."""
+    looked_up = stored.get(job.id)
+    if looked_up is None or looked_up.record is None or looked_up.prepared is None:
+        return _build_job(job, records, run)
+    with looked_up.prepared.locked(run):
+        return _reuse(looked_up.record, looked_up.prepared, run)
+
+
 def _build_job(job: Job, records: Records, run: Run) -> BuildRecord:
     prepared = prepare_job(job, records, run)
     with prepared.locked(run):
         existing = run.store.record(prepared.key)
         if existing is not None:
-            _clean_up(prepared.folder)
             return _reuse(existing, prepared, run)
         if run.substitutes is not None and (taken := run.substitutes.take(prepared, run)) is not None:
             _remove(prepared.folder)
@@ -230,6 +247,7 @@ def _clean_up(folder: Path) -> None:
 
 
 def _reuse(existing: BuildRecord, prepared: PreparedJob, run: Run) -> BuildRecord:
+    _clean_up(prepared.folder)
     run.reporter.line(f"{prepared.job.label}: already built, {existing.wheel}")
     if not existing.key_parts:  # of an older factory
         existing = run.store.add_checked(replace(existing, key_parts=prepared.key_parts.recorded))

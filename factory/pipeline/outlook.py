@@ -22,13 +22,14 @@ class Outlook:
 
     `key` is empty where it depends on a wheel or a root that does not exist yet. With `perhaps`, the store has a build
     that will serve if the missing wheel or root comes out as before. With `only_checked`, a wheel for another Python
-    serves.
+    serves. `prepared` is set for a stored build.
     """
 
     job: Job
     key: str
     record: BuildRecord | None
     reasons: tuple[str, ...]
+    prepared: PreparedJob | None = None
     perhaps: bool = False
     only_checked: bool = False
     missing_layer: str = ""
@@ -76,7 +77,7 @@ class Forecast:
             reasons = tuple(f"{name} is built before, and this only if its wheel differs" for name in missing)
             return Outlook(job=job, key="", record=None, reasons=reasons, perhaps=True)
         if record is not None:
-            return Outlook(job=job, key=prepared.key, record=record, reasons=())
+            return Outlook(job=job, key=prepared.key, record=record, reasons=(), prepared=prepared)
         return self._to_build(job, {**built, **known}, prepared, missing)
 
     def _to_build(self, job: Job, built: Records, prepared: PreparedJob, missing: Sequence[str]) -> Outlook:

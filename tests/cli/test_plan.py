@@ -13,7 +13,7 @@ from factory.cli.options import make_run
 from factory.cli.parser import parse_arguments
 from factory.errors import RecipeError
 from factory.model.build_plan import BuildPlan
-from factory.pipeline.build import _report_estimate
+from factory.pipeline.build import _look_up, _report_estimate
 from factory.pipeline.metadata import describe
 from factory.pipeline.plan import plan as build_jobs
 from factory.util.jsonio import load
@@ -54,7 +54,7 @@ def test_build_estimates_as_plan_does(project: Path, capsys: pytest.CaptureFixtu
     assert lines[1:] == ["to make before: native layer (of unknown duration)"]
     run = make_run(args)
     jobs = build_jobs(["asks"], ["3.13"], run.recipes.by_name, lambda each: describe(each, run))
-    _report_estimate(jobs, {job.id for job in jobs}, run)
+    _report_estimate(_look_up(jobs, run), run)
     assert capsys.readouterr().err.splitlines() == lines
 
 
