@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,45 +61,48 @@ def install(sandbox: Sandbox, requirement: str, wheel: Path, log: MemoryLog, oth
     return installed.read_text()
 
 
-def use_index(index: IndexServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
-        monkeypatch.setenv(name, index.simple)
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexServer]:
+    """Serve an index, the only one that builds use."""
+    with serve() as served:
+        for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+            monkeypatch.setenv(name, served.simple)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "127.0.0.1")
+        yield served
 
 
-def test_offered_wheel_of_same_name_with_other_bytes_is_used(
-    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog
-) -> None:
-    with hybrid.open(tmp_path / "work", caches="test") as sandbox:
-        for text in ("first = 1\n", "second = 2\n"):
-            wheel = write_wheel(tmp_path / text[0], text)
-            assert install(sandbox, "spam-of-ours", wheel, log) == text
+@pytest.fixture
+def sandbox(hybrid: RootfsEnvironment, tmp_path: Path) -> Iterator[Sandbox]:
+    with hybrid.open(tmp_path / "work", caches="test") as opened:
+        yield opened
+
+
+def test_offered_wheel_of_same_name_with_other_bytes_is_used(sandbox: Sandbox, tmp_path: Path, log: MemoryLog) -> None:
+    for text in ("first = 1\n", "second = 2\n"):
+        wheel = write_wheel(tmp_path / text[0], text)
+        assert install(sandbox, "spam-of-ours", wheel, log) == text
 
 
 def test_offered_wheel_wins_over_newer_version_on_index(
-    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+    index: IndexServer, sandbox: Sandbox, tmp_path: Path, log: MemoryLog
 ) -> None:
     ours = write_wheel(tmp_path / "ours", "ours = 1\n")
-    with serve() as index, hybrid.open(tmp_path / "work", caches="test") as sandbox:
-        use_index(index, monkeypatch)
-        for version in ("1.0", "1.1"):
-            theirs = write_wheel(tmp_path / version, "theirs = 1\n", version)
-            index.add(theirs.name, theirs.read_bytes())
-        assert install(sandbox, "spam-of-ours", ours, log) == "ours = 1\n"
-        with pytest.raises(BuildFailed, match=r"you require spam-of-ours>=1\.1") as caught:
-            install(sandbox, "spam-of-ours>=1.1", ours, log)
-        assert "our own recipe builds another version" in (caught.value.hint or "")
+    for version in ("1.0", "1.1"):
+        theirs = write_wheel(tmp_path / version, "theirs = 1\n", version)
+        index.add(theirs.name, theirs.read_bytes())
+    assert install(sandbox, "spam-of-ours", ours, log) == "ours = 1\n"
+    with pytest.raises(BuildFailed, match=r"you require spam-of-ours>=1\.1") as caught:
+        install(sandbox, "spam-of-ours>=1.1", ours, log)
+    assert "our own recipe builds another version" in (caught.value.hint or "")
 
 
 def test_project_with_a_recipe_is_not_compiled_for_a_build(
-    hybrid: RootfsEnvironment, tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+    index: IndexServer, sandbox: Sandbox, tmp_path: Path, log: MemoryLog
 ) -> None:
     """The plan did not know that the build needs it."""
     ours = write_wheel(tmp_path / "ours", "ours = 1\n")
-    with serve() as index, hybrid.open(tmp_path / "work", caches="test") as sandbox:
-        use_index(index, monkeypatch)
-        index.add("eggs_of_ours-1.0.tar.gz", b"")
-        with pytest.raises(BuildFailed) as caught:
-            install(sandbox, "eggs-of-ours", ours, log, others=["eggs-of-ours"])
-        assert 'add "eggs-of-ours" to [build] requires' in (caught.value.hint or "")
+    index.add("eggs_of_ours-1.0.tar.gz", b"")
+    with pytest.raises(BuildFailed) as caught:
+        install(sandbox, "eggs-of-ours", ours, log, others=["eggs-of-ours"])
+    assert 'add "eggs-of-ours" to [build] requires' in (caught.value.hint or "")
