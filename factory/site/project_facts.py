@@ -32,9 +32,16 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# A requirement, and the Pythons on which it holds.
+Held = tuple[Requirement, Sequence[str]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """All requirements of one project, joined; `project` is empty for text that is no requirement."""
+    """All requirements of one project, joined.
+
+    `project` is empty for text that is no requirement.
+    """
 
     text: str
     project: str
@@ -49,22 +56,24 @@ class Dependencies:
 
 
 def dependencies_of(about: About) -> Dependencies:
-    """Return the requirements that hold on riscv64 with any of the Pythons, each project once."""
-    requirements, others = [], []
+    """Return the requirements on riscv64 with any of the Pythons, each project once."""
+    always: list[Held] = []
+    named: dict[str, list[Held]] = {}
+    others = []
     for text in about.requires:
         try:
-            requirements.append(Requirement(text))
+            requirement = Requirement(text)
         except InvalidRequirement:
             others.append(Dependency(text=text, project=""))
-    always = [each for each in requirements if _pythons(each, "")]
-    named: dict[str, list[Requirement]] = {}
-    for each in requirements:
-        for extra in () if _pythons(each, "") else _extras(each):
-            named.setdefault(extra, []).append(each)
-    extras = {extra: _joined(each, extra) for extra, each in sorted(named.items())}
-    return Dependencies(
-        required=(*_joined(always, ""), *others), extras={extra: each for extra, each in extras.items() if each}
-    )
+            continue
+        if pythons := _pythons(requirement, ""):
+            always.append((requirement, pythons))
+            continue
+        for extra in _extras(requirement):
+            if pythons := _pythons(requirement, extra):
+                named.setdefault(extra, []).append((requirement, pythons))
+    extras = {extra: _joined(named[extra]) for extra in sorted(named)}
+    return Dependencies(required=(*_joined(always), *others), extras=extras)
 
 
 def required_projects(about: About) -> Mapping[str, Sequence[str]]:
@@ -75,7 +84,10 @@ def required_projects(about: About) -> Mapping[str, Sequence[str]]:
 
 @lru_cache(maxsize=65536)
 def _required_project(text: str) -> tuple[str, Sequence[str]]:
-    """Return a requirement's project, and the Pythons on which it holds without extras: none if it is invalid."""
+    """Return a requirement's project, and the Pythons on which it holds without extras.
+
+    An invalid one holds on none.
+    """
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
@@ -83,24 +95,23 @@ def _required_project(text: str) -> tuple[str, Sequence[str]]:
     return canonicalize_name(requirement.name), _pythons(requirement, "")
 
 
-def _joined(requirements: Sequence[Requirement], extra: str) -> tuple[Dependency, ...]:
+def _joined(found: Sequence[Held]) -> tuple[Dependency, ...]:
     """Return one dependency for each project: an installer obeys all of its requirements."""
-    projects: dict[str, list[Requirement]] = {}
-    for each in requirements:
-        if _pythons(each, extra):
-            projects.setdefault(canonicalize_name(each.name), []).append(each)
-    return tuple(Dependency(text=_text(same, extra), project=project) for project, same in projects.items())
+    projects: dict[str, list[Held]] = {}
+    for requirement, pythons in found:
+        projects.setdefault(canonicalize_name(requirement.name), []).append((requirement, pythons))
+    return tuple(Dependency(text=_text(same), project=project) for project, same in projects.items())
 
 
-def _text(same: Sequence[Requirement], extra: str) -> str:
+def _text(same: Sequence[Held]) -> str:
     """Return the requirements of one project, with the Pythons where these do not agree."""
-    pythons: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for python in PYTHONS:
-        if held := [each for each in same if python in _pythons(each, extra)]:
-            pythons.setdefault(_one(held), []).append(python)
+        if held := [requirement for requirement, pythons in same if python in pythons]:
+            texts.setdefault(_one(held), []).append(python)
     return ", ".join(
         text if len(those) == len(PYTHONS) else f"{text} (Python {' and '.join(those)})"
-        for text, those in pythons.items()
+        for text, those in texts.items()
     )
 
 
