@@ -24,6 +24,7 @@ from rich.text import Text
 
 from factory.cli.printable import printable
 from factory.cli.progress_text import shorten
+from factory.util.durations import time_taken
 from factory.util.log import LogFile, LogSink
 from factory.util.repetition import repeated
 
@@ -250,12 +251,6 @@ class Reporter:
 
 def _progress_line(row: Row) -> str:
     return " | ".join(filter(None, (f"{row.title}: {row.elapsed}", row.progress, row.silence, shorten(row.last))))
-
-
-def time_taken(seconds: float) -> str:
-    """Format seconds as `5 min 30 s`, or `1.5 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

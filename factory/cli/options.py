@@ -86,20 +86,17 @@ def add_recipes_python_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", choices=PYTHONS, help=f"Python version (default: {RECIPES_PYTHON})")
 
 
-def add_pythons_option(parser: argparse.ArgumentParser) -> None:
-    """Declare the Pythons that `wanted_pythons` reads."""
-    help_text = f"Python version; repeatable (default: {PYTHONS[0]})"
-    parser.add_argument("--python", action="append", choices=PYTHONS, help=help_text)
-
-
-def add_recipes_pythons_option(parser: argparse.ArgumentParser) -> None:
-    """Declare the Pythons that `named_pythons` reads."""
-    help_text = f"Python version; repeatable (default: {RECIPES_PYTHON})"
+def add_pythons_option(parser: argparse.ArgumentParser, default: str = PYTHONS[0]) -> None:
+    """Declare the Pythons that `wanted_pythons` reads, or with RECIPES_PYTHON `named_pythons`."""
+    help_text = f"Python version; repeatable (default: {default})"
     parser.add_argument("--python", action="append", choices=PYTHONS, help=help_text)
 
 
 def named_pythons(args: argparse.Namespace) -> tuple[str, ...]:
-    """Return the Pythons that the options name, each once; without any, each recipe has its default."""
+    """Return the Pythons that the options name, each once.
+
+    Without any, each recipe has its default.
+    """
     return tuple(dict.fromkeys(args.python or ()))
 
 
@@ -140,7 +137,7 @@ def readable_recipes(run: Run) -> Sequence[Recipe]:
 
 
 def run_for_python(args: argparse.Namespace) -> Run:
-    """Return the run that the options describe, for the Python that they name, or the recipe's default."""
+    """Return the run that the options describe, for their Python or the recipe's default."""
     chosen = make_run(args)
     return chosen.with_config(chosen.config.for_python(args.python or default_python(args.name, chosen)))
 

@@ -19,3 +19,9 @@ def show_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     parts = [f"{minutes} min"] if minutes else []
     return " ".join([*parts, f"{rest} s"] if rest or not parts else parts)
+
+
+def time_taken(seconds: float) -> str:
+    """Format seconds that were measured, as `5 min 30 s`, or `1.5 s` below a minute."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

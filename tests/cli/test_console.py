@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from factory.cli import console as module
-from factory.cli.console import Reporter, Row, print_paths, print_table, time_taken
+from factory.cli.console import Reporter, Row, print_paths, print_table
+from factory.util.durations import time_taken
 from tests.support.waiting import wait_until
 
 

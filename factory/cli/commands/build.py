@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from factory.cli.console import print_paths, print_table, time_taken
+from factory.cli.console import print_paths, print_table
 from factory.cli.options import (
+    RECIPES_PYTHON,
     add_build_options,
-    add_recipes_pythons_option,
+    add_pythons_option,
     add_toolchains_option,
     make_run,
     named_pythons,
@@ -32,6 +33,7 @@ from factory.pipeline.run import Run
 from factory.pipeline.selection import Selection, pairs, select
 from factory.store.store import Store
 from factory.util import cancellation
+from factory.util.durations import time_taken
 from factory.util.jsonio import dumps, load
 from factory.util.project import INDEX_FOLDER, project_folder
 from factory.util.quantities import quantity
@@ -59,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="group of the plan to build; what it needs of others is taken from the store",
     )
-    add_recipes_pythons_option(parser)
+    add_pythons_option(parser, RECIPES_PYTHON)
     add_toolchains_option(parser)
     add_build_options(parser)
     parser.add_argument(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from factory.cli.console import Reporter, print_table, time_taken
+from factory.cli.console import Reporter, print_table
 from factory.cli.failures import as_object
 from factory.cli.notes import print_note
 from factory.cli.printable import printable
@@ -20,6 +20,7 @@ from factory.store.cache_areas import AREAS, ON_REQUEST, RESULTS
 from factory.store.cache_export import export_cache
 from factory.store.cache_import import exported_files, import_cache, imported_at
 from factory.store.prune import Usage, compiler_statistics, in_progress, prune, usage
+from factory.util.durations import time_taken
 from factory.util.paths import Layout, default_layout
 from factory.util.quantities import quantity
 

@@ -10,7 +10,6 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from factory.cli.commands.build import print_wheels
-from factory.cli.console import time_taken
 from factory.cli.options import add_build_options, add_pythons_option, make_run, wanted_pythons
 from factory.cli.printable import printable
 from factory.errors import RecipeError
@@ -18,6 +17,7 @@ from factory.host.ownership import owned_by_user
 from factory.pipeline.new_recipe import NewRecipe, propose, try_recipe
 from factory.pipeline.run import Run
 from factory.recipes.proposal.proposal import Proposal
+from factory.util.durations import time_taken
 from factory.util.quantities import quantity
 
 NEEDS_ROOT = True

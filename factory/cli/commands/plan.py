@@ -12,8 +12,9 @@ from factory.cli.build_matrix import add_matrix_options, print_matrix
 from factory.cli.console import print_table
 from factory.cli.options import (
     DEFAULT_MODE,
+    RECIPES_PYTHON,
     add_plan_options,
-    add_recipes_pythons_option,
+    add_pythons_option,
     add_toolchains_option,
     make_run,
     named_pythons,
@@ -48,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the recipes whose files or patches differ from this revision of git, and those that need them",
     )
     parser.add_argument("--explain", action="store_true", help="show each value of the named recipes with its origin")
-    add_recipes_pythons_option(parser)
+    add_pythons_option(parser, RECIPES_PYTHON)
     add_toolchains_option(parser)
     add_plan_options(parser)
     parser.add_argument("--json", action="store_true", help="print the jobs or the values as JSON")

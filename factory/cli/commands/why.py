@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_plan_options, add_recipes_pythons_option, make_run, named_pythons
+from factory.cli.options import RECIPES_PYTHON, add_plan_options, add_pythons_option, make_run, named_pythons
 from factory.cli.printable import printable
 from factory.pipeline.graph import Dependent, dependents
 from factory.pipeline.metadata import describe
@@ -25,7 +25,7 @@ NEEDS_ROOT = True
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("name", metavar="NAME", help="recipe: a folder below recipes/")
-    add_recipes_pythons_option(parser)
+    add_pythons_option(parser, RECIPES_PYTHON)
     add_plan_options(parser)
     parser.add_argument("--json", action="store_true", help="print the graph and the reasons as JSON")
 
