@@ -23,9 +23,9 @@ LEAST_SHARE_SAVED = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """The processor time of a job in seconds, 0 if unknown; `cached` where ccache has what it had in the last build.
+    """The processor time of a job in seconds, 0 if unknown.
 
-    `perhaps` and `only_checked` are as in Outlook.
+    `cached` is the time where ccache has what it had in the last build. `perhaps` and `only_checked` are as in Outlook.
     """
 
     label: str
@@ -36,7 +36,7 @@ class Estimate:
 
 
 def estimates(outlooks: Iterable[Outlook], records: Sequence[BuildRecord], mode: str) -> list[Estimate]:
-    """Return the jobs that are not stored, with the processor time that each takes in a mode.
+    """Return the processor time in a mode of each job that is not stored.
 
     That is the time of the package's newest build in that mode whose objects were not in ccache, or its longest. Until
     there is one, it is the recipe's `processor-time` in hybrid mode, and unknown in others, which are many times
@@ -51,7 +51,7 @@ def estimates(outlooks: Iterable[Outlook], records: Sequence[BuildRecord], mode:
 
 
 def _estimate(outlook: Outlook, records: Sequence[BuildRecord], mode: str) -> Estimate:
-    job, builds = outlook.job, [record for record in records if not record.wheel_of]
+    job, builds = outlook.job, _builds(records, mode)
     only_checked = bool(records) and (outlook.only_checked or _serves_later(records[-1], job))
     if only_checked:
         seconds = cached = _processors(records[-1], CHECK)
@@ -71,7 +71,7 @@ def _estimate(outlook: Outlook, records: Sequence[BuildRecord], mode: str) -> Es
 
 
 def _serves_later(newest: BuildRecord, job: Job) -> bool:
-    """Report whether the wheel that the plan builds for an earlier Python will serve this one."""
+    """Report whether the wheel that is built for an earlier Python will serve this one."""
     return bool(job.earlier) and serves(newest.wheel, job.python)
 
 
@@ -102,7 +102,10 @@ def estimate_lines(outlooks: Sequence[Outlook], run: Run) -> list[str]:
 
 
 def show(found: Sequence[Estimate], layers: Mapping[str, float], processors: int) -> list[str]:
-    """Return the lines of estimates; `layers` are those to make before, with their seconds, 0 if unknown."""
+    """Return the lines of estimates.
+
+    `layers` are those to make before, with their seconds, 0 if unknown.
+    """
     certain, perhaps = [each for each in found if not each.perhaps], [each for each in found if each.perhaps]
     lines = [*_certain(certain, processors), *_perhaps(perhaps, processors)]
     if layers and lines:
