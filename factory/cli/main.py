@@ -70,7 +70,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _take_cache(args: argparse.Namespace) -> None:
-    """Become root where the command opens roots, or this user may not use the cache as it does."""
+    """Become root where the command opens roots, or the cache is closed to this user."""
     if args.needs_root or args.needs_cache or args.reads_cache:
         require_folder(default_layout().root)
     if args.needs_root or (args.needs_cache and not owns_cache()) or (args.reads_cache and not reads_cache()):

@@ -129,7 +129,7 @@ def _by(fleet: Fleet, needs: Mapping[JobId, Collection[JobId]]) -> Make:
 
 
 def _look_up(jobs: Sequence[Job], run: Run) -> Sequence[Outlook]:
-    """Return the jobs' outlooks; none if one cannot be prepared, which is left to its build."""
+    """Return the jobs' outlooks; none if one cannot be prepared: its build tells why."""
     try:
         return forecast(run).outlooks(jobs)
     except FactoryError:
@@ -334,7 +334,7 @@ def _needed_wheels(job: Job, records: Records, run: Run) -> list[Path]:
 
 
 def _check_again(runner: StageRunner, built: BuildRecord, others: Sequence[Path]) -> BuildRecord:
-    """Check a wheel that was built for another Python on this one; return the record of that."""
+    """Check a wheel that was built for another Python; return the record for this one."""
     prepared, store = runner.prepared, runner.run.store
     job = prepared.job
     runner.run.reporter.line(f"{job.label}: built for Python {built.target.python}, {built.wheel}")

@@ -24,7 +24,10 @@ HASHED = "sha256:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyParts:
-    """Parts of a job's content key, see `content_key`; `inputs` and `wheels` are by their names."""
+    """Parts of a job's content key, see `content_key`.
+
+    `inputs` and `wheels` are by their names.
+    """
 
     job: Job
     inputs: Mapping[str, str]
@@ -44,7 +47,7 @@ class KeyParts:
 
     @property
     def recorded(self) -> Mapping[str, str]:
-        """All parts by kind and name, as build records hold them; they tell which one has changed."""
+        """All parts by kind and name, as build records hold them."""
         return {name: _recorded(text) for name, text in self._texts()}
 
     def _texts(self) -> Iterator[tuple[str, str]]:

@@ -112,7 +112,7 @@ def prepare_job(job: Job, records: Records, run: Run) -> PreparedJob:
 
 
 def built_for_another_python(job: Job, records: Records, run: Run) -> BuildRecord | None:
-    """Find the record of the same job for another Python whose wheel serves this Python too."""
+    """Find the record of the same job for another Python whose wheel serves this one."""
     for record in reversed(run.store.records_of(job.id[0])):
         there = replace(job, python=record.target.python)
         if record.wheel_of or there.python == job.python or not serves(record.wheel, job.python):

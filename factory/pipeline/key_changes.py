@@ -31,9 +31,9 @@ UNRECORDED = (
 
 
 def changed_parts(records: Sequence[BuildRecord], prepared: PreparedJob, store: Store) -> list[str]:
-    """Describe what differs from the most similar build of the package and Python, the most useful first.
+    """Describe what differs from the most similar build, the most useful first.
 
-    `records` are the newest first, one at least. Older ones lack the parts of their key.
+    `records` are of the package and Python, the newest first, one at least. Older ones lack the parts of their key.
     """
     now = prepared.key_parts.recorded
     told = [record for record in records[:MOST_RECORDS] if record.key_parts]

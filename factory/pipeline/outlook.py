@@ -104,7 +104,7 @@ class Forecast:
         return [f"it was not built yet; the stage {each.stage} failed" for each in failures] or [NEVER]
 
     def _records(self, job: Job) -> list[BuildRecord]:
-        """Return the records of a package's builds for a job's Python and toolchain, the newest first."""
+        """Return the package's records for a job's Python and toolchain, the newest first."""
         return [
             each
             for each in reversed(self.store.records_of(job.id[0]))

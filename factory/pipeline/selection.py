@@ -36,7 +36,7 @@ class Selection:
 
 
 def default_python(name: str, run: Run) -> str:
-    """Return the Python of commands that name none: the first that the recipe, and all that it needs, allow."""
+    """Return the first Python that a recipe, and all that it needs, allow."""
     for python in PYTHONS:
         with suppress(PythonExcluded):
             plan_each([(name, python)], run.recipes.by_name, lambda each: describe(each, run))
@@ -52,7 +52,7 @@ def pairs(names: Sequence[str], pythons: Sequence[str], run: Run) -> list[tuple[
 
 
 def select(names: Iterable[str], pythons: Sequence[str], run: Run) -> Selection:
-    """Plan the recipes for each of the Pythons that they allow; without `pythons`, for the first.
+    """Plan the recipes for each of the Pythons that they allow, or the first of all.
 
     A recipe whose source can't be read is refused alone.
     """

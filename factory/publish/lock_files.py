@@ -82,9 +82,10 @@ def parse_lock(text: str) -> Pylock:
 
 
 def name_files(text: str) -> str:
-    """Return uv's lock file with the names of files that their addresses quote: `torch-2.14.1%2Bdebian-...`.
+    """Return uv's lock file with the names of files that their addresses quote.
 
-    uv leaves names out, and pip before 26.3 takes those of addresses as they are, which it refuses.
+    Such an address ends in `torch-2.14.1%2Bdebian-...`. uv leaves names out, and pip before 26.3 takes those of
+    addresses as they are, which it refuses.
     """
     return QUOTED.sub(lambda match: f'{{ name = "{unquote(match[2])}", {match[1]}', text)
 

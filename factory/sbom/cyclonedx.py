@@ -96,7 +96,7 @@ def _wheel(materials: Materials) -> Component:
 
 
 def _bills_inside(materials: Materials) -> list[Component]:
-    """Return references to the wheel's bills, which list what its build compiled in, such as crates."""
+    """Return references to the wheel's bills of what its build compiled in."""
     return [{"type": "bom", "url": quote(path)} for path in materials.sboms]
 
 

@@ -68,9 +68,10 @@ def summarize(project: Project, versions: Iterable[str] = ()) -> Summary:
 
 
 def lacking_dependencies(summaries: Iterable[Summary]) -> Mapping[str, Mapping[str, str]]:
-    """Return the projects that cannot be installed with some Pythons, and a dependency without a wheel for each.
+    """Return the projects that cannot be installed with some Pythons.
 
-    A file for any Python serves also those for which its dependencies have none.
+    Each has a dependency without a wheel, by Python. A file for any Python serves also those for which its dependencies
+    have none.
     """
     known = {each.name: each for each in summaries}
     found: dict[str, dict[str, str]] = {}
@@ -81,7 +82,7 @@ def lacking_dependencies(summaries: Iterable[Summary]) -> Mapping[str, Mapping[s
 
 
 def _lacking(known: Mapping[str, Summary], python: str) -> Mapping[str, str]:
-    """Return the projects with a file for a Python, and a dependency without one, also of a dependency."""
+    """Return the projects with a file for a Python that need one without, also indirectly."""
     users: dict[str, list[str]] = {}
     for each in known.values():
         # Requirements are known of the current version.

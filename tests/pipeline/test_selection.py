@@ -131,7 +131,7 @@ def test_default_python_is_the_first_that_needs_allow_too(project: Path, tmp_pat
     assert found == {("asks", "3.14"), ("new", "3.14"), ("stable-c", "3.13")}
 
 
-def test_default_python_of_a_recipe_that_allows_none_is_the_first(project: Path, tmp_path: Path) -> None:
+def test_recipe_that_allows_no_python_defaults_to_the_first(project: Path, tmp_path: Path) -> None:
     """The plan then says what excludes it."""
     source = tmp_path / "packages/old"
     source.mkdir(parents=True)

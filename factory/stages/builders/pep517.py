@@ -211,9 +211,10 @@ def _take_wheel(build: Build, reported: object) -> Path:
 
 
 def _offer(build: Build, wheels: Sequence[Path]) -> list[str]:
-    """Return uv options that pin projects to our wheels, and compile no other project that has a recipe.
+    """Return uv options that pin projects to our wheels.
 
-    Each wheel gets its own folder, since uv's cache identifies a wheel by its path.
+    No other project that has a recipe is compiled. Each wheel gets its own folder, since uv's cache identifies a wheel
+    by its path.
     """
     lines, others, inputs = [], set(map(canonicalize_name, build.have_recipes)), build.sandbox.inputs
     for wheel in wheels:

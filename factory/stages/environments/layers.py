@@ -70,7 +70,7 @@ class LayerStore:
         return _load(folder, key)
 
     def usual_seconds(self, kind: str) -> float:
-        """Return the median of the seconds that layers of a kind took to make, 0 if none has recorded them."""
+        """Return the median of the seconds that layers of a kind took to make, 0 if unknown."""
         known = [_seconds(file) for file in self.layout.layers.glob(f"{kind}-*/layer.json")]
         return median([seconds for seconds in known if seconds] or [0.0])
 
@@ -101,10 +101,10 @@ def _make(folder: Path, key: str, make: MakeLayer, log: LogSink) -> None:
 
 @contextmanager
 def _removed_on_failure(partial: Path) -> Iterator[None]:
-    """Remove a layer that could not be made, since nobody resumes from it; a full disk is named before.
+    """Remove a layer that could not be made, since nobody resumes from it.
 
     Raises:
-        EnvironmentSetupError: the disk is full.
+        EnvironmentSetupError: the disk is full; it is named before the removal.
     """
     try:
         yield
@@ -117,7 +117,7 @@ def _removed_on_failure(partial: Path) -> Iterator[None]:
 
 
 def _full_disk(error: FactoryError | OSError, partial: Path) -> FactoryError | None:
-    """Return the error of a full disk, which programs find first, or the log; None if it is another."""
+    """Return the error of a full disk, which a program or the log met; None if it is another."""
     message = error.message if isinstance(error, FactoryError) else describe_full_disk(error, partial)
     if MESSAGES.search(message) is None:
         return None
