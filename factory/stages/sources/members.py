@@ -32,9 +32,9 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 # File systems of Linux limit each name of a path to this many bytes.
 MAX_NAME_BYTES = 255
-# Times that every file system keeps, in seconds from 1970: 1901 to 2446.
 # Of a member's name in messages.
 SHOWN_CHARACTERS = 100
+# Times that every file system keeps, in seconds from 1970: 1901 to 2446.
 FIRST_TIME, LAST_TIME = -(2**31), 15 * 10**9
 
 
@@ -139,8 +139,12 @@ class MemberCheck:
             raise self._refuse(member, f"unpacks to more than {self.limits.ratio} times the archive's size: a bomb")
 
     def _check_collision(self, member: Member, path: PurePosixPath) -> None:
+        """Allow a folder or a file again: of the files the last counts, as for tar and pip.
+
+        pyarrow 26.0.1 has its licence twice.
+        """
         known = self._kinds.get(path)
-        if known is not None and (known, member.kind) != (Kind.FOLDER, Kind.FOLDER):
+        if known is not None and (known is not member.kind or known not in (Kind.FOLDER, Kind.FILE)):
             raise self._refuse(member, f"collides with another member of that name, a {known.value}")
 
     def _check_symlink(self, member: Member, path: PurePosixPath) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import SourceError
-from factory.stages.sources.archive import unpack
+from factory.stages.sources.archive import read_top_files, unpack
 from factory.stages.sources.members import Limits
 from tests.support.archives import file_entry, special_entry, tar_bytes
 
@@ -105,7 +105,7 @@ def test_older_tree_of_that_name_is_replaced(make_tar: MakeTar, tmp_path: Path) 
         (special_entry("s/null", tarfile.CHRTYPE), "the member 's/null' is a device file"),
         (special_entry("s/disk", tarfile.BLKTYPE), "the member 's/disk' is a device file"),
         (special_entry("s/pipe", tarfile.FIFOTYPE), "the member 's/pipe' is a named pipe"),
-        (file_entry("s/./ok"), "the member 's/./ok' collides with another member of that name, a file"),
+        (special_entry("s/ok", SYMLINK, "x"), "the member 's/ok' collides with another member of that name, a file"),
         (special_entry("s/ok", FOLDER), "the member 's/ok' collides with another member of that name, a file"),
         (file_entry("s/ok/below"), "'s/ok/below' lies beneath 's/ok', which is a file"),
         (file_entry("t/ok"), "holds 's', 't' at its top; a source archive has exactly one folder there"),
@@ -117,6 +117,12 @@ def test_hostile_member_is_refused_by_name(
     message = refusal(make_tar(file_entry("s/ok"), entry), tmp_path / "out")
     assert message.startswith("spam-1.0.tar.gz: ")
     assert expected in message
+
+
+def test_last_of_two_files_of_one_name_counts(make_tar: MakeTar, tmp_path: Path) -> None:
+    archive = make_tar(file_entry("s/a", b"first"), file_entry("s/b"), file_entry("s/./a", b"last"))
+    assert (unpack(archive, tmp_path / "out") / "a").read_bytes() == b"last"
+    assert read_top_files(archive, ["a"]) == ("s", {"a": b"last"})
 
 
 def test_file_below_a_link_is_refused(make_tar: MakeTar, tmp_path: Path) -> None:
