@@ -326,8 +326,11 @@ def _length(statement: ast.stmt) -> int:
 
 
 def _lines(statement: ast.stmt, tests: list[_Test]) -> int:
-    """Return the number of lines of a statement without the tests that are not chosen."""
-    return _length(statement) - sum(map(_length, _left_out(statement, tests)))
+    """Return the number of lines of a statement without the tests that are not chosen, and what is between them."""
+    if not isinstance(statement, ast.ClassDef):
+        return _length(statement)
+    left_out = _left_out(statement, tests)
+    return 1 + sum(_length(each) for each in statement.body if each not in left_out)
 
 
 def _pieces(statement: ast.stmt, tests: list[_Test]) -> list[ast.AST]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from factory.recipes.proposal.libraries import FOREIGN
 
@@ -18,9 +20,9 @@ _ASIDE = FOREIGN | {"setup", "conftest", "noxfile", "tasks", "build", "dist", "s
 
 
 def top_level_modules(root: Path, project: str) -> tuple[str, ...]:
-    """Return the modules that the project installs, as its egg-info or its folders tell."""
+    """Return the modules that the project installs, as its egg-info, its folders or its Cargo.toml tell."""
     listed = [line.strip() for file in _egg_files(root, "top_level.txt") for line in _lines(file)]
-    found = [name for name in listed if _NAME.fullmatch(name)] or sorted(set(_packages(root)))
+    found = [name for name in listed if _NAME.fullmatch(name)] or sorted(set(_packages(root))) or _crates(root)
     own = [name for name in found if not _is_aside(name)]
     expected = re.sub(r"[-.]", "_", project).lower()
     # The module of the project's name first, then public ones.
@@ -43,6 +45,20 @@ def _packages(root: Path) -> Iterator[str]:
                 yield path.name
             elif folder != "." and path.suffix in (".py", ".pyx") and path.is_file() and path.stem.isidentifier():
                 yield path.stem
+
+
+def _crates(root: Path) -> list[str]:
+    """Return the module that maturin makes of a crate, for projects that have no Python of their own."""
+    maturin = _toml(root / "pyproject.toml").get("tool", {}).get("maturin", {})
+    manifest = _toml(root / str(maturin.get("manifest-path", "Cargo.toml")))
+    name = str(maturin.get("module-name") or manifest.get("lib", {}).get("name", "")).partition(".")[0]
+    return [name] if _NAME.fullmatch(name) else []
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    with suppress(tomllib.TOMLDecodeError, OSError, UnicodeDecodeError):
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    return {}
 
 
 def _is_aside(name: str) -> bool:

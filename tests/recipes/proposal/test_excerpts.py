@@ -172,6 +172,16 @@ def test_modules_by_egg_info_or_folders(tmp_path: Path) -> None:
     assert top_level_modules(tmp_path / "src/spam_eggs", "no-module") == ("no_module",)
 
 
+def test_module_of_a_crate_alone_by_its_manifest(tmp_path: Path) -> None:
+    (tmp_path / "Cargo.toml").write_text('[package]\nname = "spam-py"\n[lib]\nname = "spam"\n')
+    assert top_level_modules(tmp_path, "spam-py") == ("spam",)
+    (tmp_path / "pyproject.toml").write_text('[tool.maturin]\nmodule-name = "eggs._spam"\n')
+    assert top_level_modules(tmp_path, "spam-py") == ("eggs",)
+    (tmp_path / "pyproject.toml").write_text("[tool.maturin\n")
+    (tmp_path / "Cargo.toml").write_bytes(b"\xff")
+    assert top_level_modules(tmp_path, "spam-py") == ("spam_py",)
+
+
 def test_extension_modules_by_build_files(tmp_path: Path) -> None:
     (tmp_path / "setup.py").write_text("Extension('spam._fast', ['a.c'])\nExtension(name='spam/_other', sources=[])\n")
     (tmp_path / "pyproject.toml").write_text('[tool.maturin]\nmodule-name = "spam._rust"\n')
@@ -188,6 +198,14 @@ def test_mixins_tests_of_a_class_of_the_package_are_found(tmp_path: Path) -> Non
     assert found is not None
     assert dict(found.calls) == {"TestFast.test_a": "TestFast().test_a"}
     assert "from spam import Fast" in found.code
+
+
+def test_class_of_many_tests_counts_as_long_as_its_chosen_ones(tmp_path: Path) -> None:
+    test = "\n    # Why.\n\n    def test_{}(self):\n        self.assertEqual(spam.fast(1), 1)\n"
+    text = "import spam, unittest\nclass SpamTests(unittest.TestCase):\n" + "".join(map(test.format, range(100)))
+    found = first(tmp_path, text)
+    assert found is not None
+    assert len(found.calls) == 5
 
 
 def test_functions_registered_for_a_class_are_taken(tmp_path: Path) -> None:
