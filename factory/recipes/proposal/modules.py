@@ -22,8 +22,8 @@ _ASIDE = FOREIGN | {"setup", "conftest", "noxfile", "tasks", "build", "dist", "s
 def top_level_modules(root: Path, project: str) -> tuple[str, ...]:
     """Return the modules that the project installs, as its egg-info, its folders or its Cargo.toml tell."""
     listed = [line.strip() for file in _egg_files(root, "top_level.txt") for line in _lines(file)]
-    found = [name for name in listed if _NAME.fullmatch(name)] or sorted(set(_packages(root))) or _crates(root)
-    own = [name for name in found if not _is_aside(name)]
+    found = [name for name in listed if _NAME.fullmatch(name)] or sorted(set(_packages(root)))
+    own = [name for name in found if not _is_aside(name)] or _crates(root)
     expected = re.sub(r"[-.]", "_", project).lower()
     # The module of the project's name first, then public ones.
     ranked = sorted(own, key=lambda name: (name.lower() != expected, name.startswith("_"), name))

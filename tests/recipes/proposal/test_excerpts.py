@@ -173,6 +173,8 @@ def test_modules_by_egg_info_or_folders(tmp_path: Path) -> None:
 
 
 def test_module_of_a_crate_alone_by_its_manifest(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/__init__.py").touch()
     (tmp_path / "Cargo.toml").write_text('[package]\nname = "spam-py"\n[lib]\nname = "spam"\n')
     assert top_level_modules(tmp_path, "spam-py") == ("spam",)
     (tmp_path / "pyproject.toml").write_text('[tool.maturin]\nmodule-name = "eggs._spam"\n')
