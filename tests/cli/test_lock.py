@@ -76,6 +76,24 @@ def test_lock_writes_files_with_addresses_and_hashes(
     }
 
 
+def test_lock_without_python_takes_the_first_that_resolves(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some packages, such as vLLM, have wheels for the second Python alone."""
+    newer = make_wheel(index / "files", "newer", "1.0", tag="cp314-cp314-manylinux_2_39_riscv64", requires=["lib"])
+    Ledger(index / "ledger").add(structs.replace(release_of(newer), metadata_sha256=None))
+    (index / "site.toml").write_text('url = "https://wheels.example"\n')
+    write_pages(index)
+    path = tmp_path / "pylock.toml"
+    assert main(["lock", "newer", "--index", str(index), "--output", str(path)]) == 0
+    assert f"{path}: 2 packages for Python 3.14" in capsys.readouterr().out
+    assert main(["lock", "newer", "--index", str(index), "--publish"]) == 0
+    assert (index / "ledger/newer/locks/pylock.newer-cp314.toml").is_file()
+    assert main(["lock", "app", "--index", str(index), "--output", str(path)]) == 0
+    assert f"{path}: 2 packages for Python 3.13" in capsys.readouterr().out
+    assert main(["lock", "newer", *PYTHON, "--index", str(index)]) == PublishError.exit_code
+
+
 def test_lock_as_json_names_the_packages(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "pylock.toml"
     assert main(["lock", "app", *PYTHON, "--index", f"{url}/simple/", "--output", str(path), "--json"]) == 0

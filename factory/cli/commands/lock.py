@@ -12,14 +12,14 @@ from packaging.pylock import is_valid_pylock_path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from factory.cli.options import add_python_option
 from factory.cli.project_options import DEFAULT_OUTPUT, add_ledger_options, ledger_folder, pages_hint
 from factory.cli.values import output_path
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
+from factory.model.target import PYTHONS
 from factory.publish.ledger import Ledger
 from factory.publish.lock_files import parse_lock, write_lock, write_lock_file
-from factory.publish.resolver import lock
+from factory.publish.resolver import Unresolvable, lock
 from factory.site.config import load_settings
 from factory.util.quantities import quantity
 
@@ -31,7 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "requirements", nargs="+", type=_requirement, metavar="NAME", help="package, as for pip: vllm or vllm==0.33.0"
     )
-    add_python_option(parser)
+    parser.add_argument(
+        "--python",
+        choices=PYTHONS,
+        help=f"Python version (default: {PYTHONS[0]}, or the first that the index has all wheels for)",
+    )
     parser.add_argument(
         "--index",
         type=_index,
@@ -57,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
         return _publish(args)
     if args.ledger is not None or args.project is not None:
         args.refuse("arguments --ledger and --project: not allowed without argument --publish")
-    text = lock(args.requirements, python=args.python, index=_address(args.index))
+    python, text = _lock(args)
     if isinstance(args.index, str):
         _refuse_local_files(text)
     with owned_by_user(args.output):
         write_lock_file(args.output, text)
-    _show(args, str(args.output), text, f"pip install -r {shlex.quote(str(args.output))}  # pip 26.1 or newer")
+    _show(args, str(args.output), python, text, f"pip install -r {shlex.quote(str(args.output))}  # pip 26.1 or newer")
     return 0
 
 
@@ -81,23 +85,38 @@ def _publish(args: argparse.Namespace) -> int:
             f"{folder.parent / 'site.toml'}: no url: a lock file holds addresses",
             hint='write the index\'s address there: url = "https://..."',
         )
-    text = lock(args.requirements, python=args.python, index=_address(args.index))
+    python, text = _lock(args)
     text = text.replace(f"{args.index.resolve().as_uri()}/", f"{site}/")
     _refuse_local_files(text)
     with owned_by_user(folder), Ledger(folder).locked():
-        changed = write_lock(folder, project, args.python, text)
-    _show(args, project, text, pages_hint(args, args.index), changed=changed)
+        changed = write_lock(folder, project, python, text)
+    _show(args, project, python, text, pages_hint(args, args.index), changed=changed)
     return 0
 
 
-def _show(args: argparse.Namespace, written: str, text: str, use: str, *, changed: bool = True) -> None:
+def _lock(args: argparse.Namespace) -> tuple[str, str]:
+    """Return the chosen Python, or else the first that the requirements resolve for, and its lock file.
+
+    Raises:
+        Unresolvable: they resolve for none; of the first Python.
+    """
+    index, failures = _address(args.index), []
+    for python in [args.python] if args.python else PYTHONS:
+        try:
+            return python, lock(args.requirements, python=python, index=index)
+        except Unresolvable as error:
+            failures.append(error)
+    raise failures[0]
+
+
+def _show(args: argparse.Namespace, written: str, python: str, text: str, use: str, *, changed: bool = True) -> None:
     """Print the lock file or project, the number of locked packages, and how to use them."""
     locked = [{"name": each.name, "version": str(each.version)} for each in parse_lock(text).packages]
     if args.json:
-        print(json.dumps({"locked": written, "python": args.python, "changed": changed, "packages": locked}, indent=1))
+        print(json.dumps({"locked": written, "python": python, "changed": changed, "packages": locked}, indent=1))
         return
     count, unchanged = quantity(len(locked), "package"), "" if changed else ", no change"
-    print(f"{written}: {count} for Python {args.python}{unchanged}\n{use}")
+    print(f"{written}: {count} for Python {python}{unchanged}\n{use}")
 
 
 def _refuse_local_files(text: str) -> None:
