@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from factory.errors import CheckFailed, RecipeError
@@ -110,6 +111,8 @@ class PackageCheck:
             Unresolvable: a requirement has no wheel for the target.
         """
         index, run = folder / "index", self.run
+        asked = {canonicalize_name(Requirement(text).name) for text in self.recipe.check.requires}
+        required = [path for path in others if parse_filename(path.name)[0] in asked]
         write_trial_index(
             wheel,
             others,
@@ -117,7 +120,7 @@ class PackageCheck:
             mirror=run.layout.mirror,
             out=index,
             log=log,
-            dependents=(wheel,) if self.recipe.check.dependencies else others,
+            dependents=(wheel, *required) if self.recipe.check.dependencies else others,
         )
         return index
 

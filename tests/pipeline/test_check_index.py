@@ -77,3 +77,13 @@ def test_stored_wheel_serves_another_projects_requirement(
     wheel = make_wheel(tmp_path, "demo", requires=("between",))
     index = check.write_index(wheel, [], tmp_path / "check", log)
     assert {path.name for path in (index / "simple").iterdir() if path.is_dir()} == {"between", "demo", "needed"}
+
+
+def test_requirements_of_what_the_check_requires_are_in_the_index(
+    check: PackageCheck, tmp_path: Path, log: MemoryLog, upstream: Upstream
+) -> None:
+    upstream.add("between")
+    required = make_wheel(tmp_path, "needed", tag=RISCV, requires=("between",))
+    asking = replace(check, recipe=replace(check.recipe, check=replace(check.recipe.check, requires=("Needed>=1",))))
+    index = asking.write_index(make_wheel(tmp_path, "demo"), [required], tmp_path / "check", log)
+    assert {path.name for path in (index / "simple").iterdir() if path.is_dir()} == {"between", "demo", "needed"}
