@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from factory.store.store import Store
 from factory.util.paths import default_layout
@@ -85,8 +86,9 @@ def require_same_wheel(checkout: Checkout, name: str, *options: str) -> str:
 
     Records that the store has of it are removed.
     """
+    own = canonicalize_name(name)
     for path in (checkout.cache / "store/records").glob("*.json"):
-        if json.loads(path.read_text())["name"] == name:
+        if json.loads(path.read_text())["name"] == own:
             path.unlink()
     recipe = checkout.root / f"recipes/{name}/recipe.toml"
     text = recipe.read_text()
@@ -96,7 +98,7 @@ def require_same_wheel(checkout: Checkout, name: str, *options: str) -> str:
         finished = checkout.factory("build", name, *options)
         assert finished.returncode == 0, finished.stderr[-5000:]
         said.append(finished.stderr)
-    records = Store(checkout.cache / "store").records_of(name)[-2:]
+    records = Store(checkout.cache / "store").records_of(own)[-2:]
     native = "riscv64" if NEEDS_EMULATED in said[0] else "x86-64"
     assert [record.backend_machine for record in records] == [native, "riscv64"]
     assert records[0].wheel_sha256 == records[1].wheel_sha256
