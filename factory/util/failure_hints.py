@@ -226,6 +226,10 @@ HINTS: Known = (
     (r"can't find Rust compiler", lambda: _missing_program("cargo")),
     (r"No CMAKE_Fortran_COMPILER could be found|Unknown compiler\(s\): \[\['gfortran'",
      lambda: _missing_program("gfortran")),
+    # The root has the compiler without the library that its programs load.
+    (r"Executables created by fortran compiler \S+ are not runnable",
+     lambda: _apt('Meson runs a program in Fortran: add "libgfortran5" to [build] apt', "libgfortran5", "library",
+                  "gfortran")),
     (r"Could NOT find (\w+)", _missing_in_cmake),
     (r'Dependency "([\w.+-]+)" not found', _missing_module),
     (r"no matching package named `([^`]+)` found[\s\S]*offline mode",

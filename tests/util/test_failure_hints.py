@@ -124,6 +124,7 @@ def test_unknown_failures_get_none(line: str) -> None:
         ("make[1]: nasm: No such file or directory", '"nasm"'),
         ("meson.build:3:0: ERROR: Program 'flex' not found or not executable", '"flex"'),
         ("error: can't find Rust compiler", "rust = true"),
+        ("meson.build:91:2: ERROR: Executables created by fortran compiler gfortran are not runnable.", "libgfortran5"),
         ("fatal: not a git repository (or any of the parent directories): .git", "SETUPTOOLS_SCM_PRETEND_VERSION"),
         ("ld: cannot find -lyajl: No such file or directory", '"libyajl-dev"'),
         ("ld.lld: error: unable to find library -lz", '"zlib1g-dev"'),
