@@ -41,11 +41,6 @@ def add_index_options(parser: argparse.ArgumentParser, more: str = "") -> None:
         metavar="DIR",
         help="folder of the index (default: %(default)s)",
     )
-    add_ledger_options(parser, more)
-
-
-def add_ledger_options(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """Declare the ledger that `ledger_folder` returns; `more` is added to its help."""
     parser.add_argument(
         "--ledger",
         type=folder_path,
@@ -74,9 +69,9 @@ def ledger_folder(args: argparse.Namespace, output: Path) -> Path:
     return inside if inside.is_dir() and not own.is_dir() else own
 
 
-def pages_hint(args: argparse.Namespace, output: Path) -> str:
+def pages_hint(args: argparse.Namespace) -> str:
     """Return the command that updates the pages of the ledger that `args` select."""
-    words = ["factory", "index", "--pages-only", "--output", str(output)]
+    words = ["factory", "index", "--pages-only", "--output", str(args.output)]
     words += [] if args.ledger is None else ["--ledger", str(args.ledger)]
     words += [] if args.project is None else ["--project", str(args.project)]
     return f"update the pages: {shlex.join(words)}"

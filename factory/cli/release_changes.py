@@ -28,7 +28,7 @@ def show_changes(
         return
     for release in changed:
         print(f"{release.filename}: {state(release)}")
-    print(pages_hint(args, args.output) if changed else f"{subject}no change")
+    print(pages_hint(args) if changed else f"{subject}no change")
 
 
 def _as_json(release: Release) -> dict[str, object]:

@@ -127,5 +127,5 @@ def _read(path: Path, project: str, python: str) -> LockFile:
 def _damaged(path: Path, cause: str) -> PublishError:
     return PublishError(
         f"{path}: lock file is damaged: {cause}",
-        hint="remove it, or restore it from git; factory lock --publish writes a new one",
+        hint="remove it, or restore it from git; factory index writes a new one where site.toml has it in locks",
     )

@@ -6,6 +6,8 @@ import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.utils import NormalizedName, canonicalize_name
+
 from factory.errors import PublishError
 from factory.publish.release import URL
 from factory.publish.signers import TrustedSigner, parse_signers
@@ -25,7 +27,7 @@ class Settings:
 
     `url` is the site's own address without a trailing slash, `repository` that of the recipes and patches, and `issues`
     the page for reports and requests. `substitute` is an index whose builds `factory build` takes. `signers` are those
-    whose signatures on wheels are accepted.
+    whose signatures on wheels are accepted. `locks` are the projects whose lock files the site offers.
     """
 
     title: str = "riscv64 wheels"
@@ -34,6 +36,7 @@ class Settings:
     issues: str = ""
     substitute: str = ""
     signers: tuple[TrustedSigner, ...] = ()
+    locks: tuple[NormalizedName, ...] = ()
 
     @property
     def top(self) -> str:
@@ -76,14 +79,23 @@ def load_settings(folder: Path) -> Settings:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         signers = parse_signers(values.pop("signers", []), folder)
-        settings = Settings(**values, signers=signers)
+        locks = _parse_locks(values.pop("locks", []), values.get("url"))
+        settings = Settings(**values, signers=signers, locks=locks)
         _validate(settings)
     except (ValueError, TypeError) as error:
         raise PublishError(
             f"{path}: invalid settings: {error}",
-            hint=f'allowed keys: title = "...", {", ".join(ADDRESS_HINTS)}, [[signers]]',
+            hint=f'allowed keys: title = "...", {", ".join(ADDRESS_HINTS)}, locks = ["..."], [[signers]]',
         ) from error
     return replace(settings, url=settings.url.rstrip("/"))
+
+
+def _parse_locks(names: object, url: object) -> tuple[NormalizedName, ...]:
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise ValueError("locks: not a list of names")
+    if names and not url:
+        raise ValueError("locks: needs url, since lock files hold addresses")
+    return tuple(canonicalize_name(each, validate=True) for each in names)
 
 
 def _validate(settings: Settings) -> None:

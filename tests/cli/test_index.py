@@ -58,6 +58,16 @@ def test_a_program_gets_json(output: Path, capsys: pytest.CaptureFixture[str]) -
     assert (entry["filename"], entry["origin"], entry["new"]) == ("needed-1.0-py3-none-any.whl", "mirrored", False)
 
 
+def test_project_page_offers_lock_files_of_the_settings(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = "https://wheels.example/riscv"
+    (output.parent / "site.toml").write_text(f'url = "{site}/"\nlocks = ["Needed", "absent"]\n')
+    assert run_index("--output", str(output), "--ledger", str(output.parent / "ledger")) == 0
+    assert "factory: absent: cannot lock it: it is not published" in capsys.readouterr().err
+    name = "project/needed/pylock.needed-cp313.toml"
+    assert f"pip install -r {site}/{name}" in (output / "project/needed/index.html").read_text()
+    assert f"{site}/files/needed-1.0-py3-none-any.whl" in (output / name).read_text()
+
+
 def test_index_with_unwritable_reports_still_writes_pages(output: Path) -> None:
     failures = output.parent / "cache/store/failures"
     failures.mkdir(parents=True)

@@ -82,13 +82,10 @@ def test_lock_without_python_takes_the_first_that_resolves(
     """Some packages, such as vLLM, have wheels for the second Python alone."""
     newer = make_wheel(index / "files", "newer", "1.0", tag="cp314-cp314-manylinux_2_39_riscv64", requires=["lib"])
     Ledger(index / "ledger").add(structs.replace(release_of(newer), metadata_sha256=None))
-    (index / "site.toml").write_text('url = "https://wheels.example"\n')
     write_pages(index)
     path = tmp_path / "pylock.toml"
     assert main(["lock", "newer", "--index", str(index), "--output", str(path)]) == 0
     assert f"{path}: 2 packages for Python 3.14" in capsys.readouterr().out
-    assert main(["lock", "newer", "--index", str(index), "--publish"]) == 0
-    assert (index / "ledger/newer/locks/pylock.newer-cp314.toml").is_file()
     assert main(["lock", "app", "--index", str(index), "--output", str(path)]) == 0
     assert f"{path}: 2 packages for Python 3.13" in capsys.readouterr().out
     assert main(["lock", "newer", *PYTHON, "--index", str(index)]) == PublishError.exit_code
@@ -98,7 +95,7 @@ def test_lock_as_json_names_the_packages(url: str, tmp_path: Path, capsys: pytes
     path = tmp_path / "pylock.toml"
     assert main(["lock", "app", *PYTHON, "--index", f"{url}/simple/", "--output", str(path), "--json"]) == 0
     packages = [{"name": "app", "version": "1.0"}, {"name": "lib", "version": "2.0+debian"}]
-    expected = {"locked": str(path), "python": "3.13", "changed": True, "packages": packages}
+    expected = {"locked": str(path), "python": "3.13", "packages": packages}
     assert json.loads(capsys.readouterr().out) == expected
 
 
@@ -109,15 +106,6 @@ def addresses(lock_file: str) -> set[str | None]:
     return {wheel.url for package in found.packages for wheel in package.wheels or ()}
 
 
-def test_project_page_offers_published_lock_file(index: Path) -> None:
-    (index / "site.toml").write_text('url = "https://wheels.example/riscv/"\n')
-    assert main(["lock", "app", *PYTHON, "--index", str(index), "--publish"]) == 0
-    write_pages(index)
-    name, site = "project/app/pylock.app-cp313.toml", "https://wheels.example/riscv"
-    assert f"pip install -r {site}/{name}" in (index / "project/app/index.html").read_text()
-    assert f"{site}/files/lib-2.0%2Bdebian-py3-none-any.whl" in addresses((index / name).read_text())
-
-
 def test_lock_of_unresolvable_package_names_it(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lock", "engine", *PYTHON, "--index", str(index)]) == PublishError.exit_code
     told = capsys.readouterr().err
@@ -125,20 +113,11 @@ def test_lock_of_unresolvable_package_names_it(index: Path, capsys: pytest.Captu
     assert "absent" in told
 
 
-def test_published_lock_file_needs_the_sites_address(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["lock", "app", *PYTHON, "--index", str(index), "--publish"]) == PublishError.exit_code
-    assert f"{index / 'site.toml'}: no url" in capsys.readouterr().err
-    assert main(["lock", "other", *PYTHON, "--index", str(index), "--publish"]) == PublishError.exit_code
-    assert "other: not published" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     "options",
     [
         ["app", "--output", "app.lock"],
-        ["app", "lib", "--publish"],
-        ["app[extra]", "--publish"],
-        ["app", "--publish", "--output", "x"],
+        ["app", "--output", "requirements.txt"],
         ["?"],
         ["app @ https://elsewhere.example/app-1.0-py3-none-any.whl"],
         ["app\n--index-url=x"],
@@ -172,34 +151,6 @@ def test_lock_names_an_output_that_cannot_be_written(
     assert f"{path}: cannot write the lock file" in capsys.readouterr().err
 
 
-def test_published_lock_file_refuses_files_of_this_machine(
-    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (index / "site.toml").write_text('url = "https://wheels.example"\n')
-    wheel = make_wheel(tmp_path / "elsewhere", "lib", "3.0")
-    (index / "simple/lib/index.html").write_text(f'<a href="{wheel.as_uri()}">{wheel.name}</a>')
-    assert main(["lock", "lib", *PYTHON, "--index", str(index), "--publish"]) == PublishError.exit_code
-    assert f"cannot lock a file of this machine: {wheel.as_uri()}" in capsys.readouterr().err
-    assert not (index / "ledger/lib/locks").exists()
-
-
-def test_lock_file_holds_the_sites_address_through_links(index: Path, tmp_path: Path) -> None:
-    (index / "site.toml").write_text('url = "https://wheels.example"\n')
-    (tmp_path / "a folder").mkdir()
-    link = tmp_path / "a folder/link"
-    link.symlink_to(index)
-    shown = str(tmp_path / "a folder/../a folder/link")
-    assert main(["lock", "app", *PYTHON, "--index", shown, "--ledger", str(index / "ledger"), "--publish"]) == 0
-    found = addresses((index / "ledger/app/locks/pylock.app-cp313.toml").read_text())
-    assert all(address and address.startswith("https://wheels.example/files/") for address in found)
-
-
-def test_lock_of_project_without_releases_is_refused(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (index / "ledger/failed/failures").mkdir(parents=True)
-    assert main(["lock", "failed", *PYTHON, "--index", str(index), "--publish"]) == PublishError.exit_code
-    assert "failed: not published" in capsys.readouterr().err
-
-
 def keep_lock(ledger: Path) -> Path:
     """Keep a lock file of `app` in a ledger; return its path."""
     wheel = 'url = "https://wheels.example/app.whl", name = "app-1.0-py3-none-any.whl", hashes = { sha256 = "0" }'
@@ -231,13 +182,10 @@ def test_ledger_without_lock_file_at_its_name_is_refused(kind: str, tmp_path: Pa
         read_locks(tmp_path, "app")
 
 
-def test_locks_that_are_a_file_are_refused(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (index / "site.toml").write_text('url = "https://wheels.example"\n')
-    (path := index / "ledger/app/locks").touch()
+def test_locks_that_are_a_file_are_refused(index: Path) -> None:
+    (index / "ledger/app/locks").touch()
     with pytest.raises(PublishError, match="it is not a folder"):
         read_locks(index / "ledger", "app")
-    assert main(["lock", "app", *PYTHON, "--index", str(index), "--publish"]) == PublishError.exit_code
-    assert f"{path}/pylock.app-cp313.toml: cannot write" in capsys.readouterr().err
 
 
 def test_files_of_other_names_are_no_lock_files(tmp_path: Path) -> None:

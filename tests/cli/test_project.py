@@ -40,7 +40,6 @@ NEED_PROJECT = (
     ["retain", "--builds", "1"],
     ["yank", "spam==1", "--reason", "x"],
     ["unyank", "spam==1"],
-    ["lock", "spam", "--publish"],
     ["coverage"],
     ["bench", "instructions", "spam"],
 )

@@ -498,7 +498,19 @@ def test_builds_page_tells_since_when_a_build_fails(tmp_path: Path) -> None:
     assert re.search("failed at stage build, 2026-03-04 ?, failing since 2026-02-01", page)
 
 
-@pytest.mark.parametrize("lines", ["title = 3", 'url = "ftp://x"', 'colour = "red"', "title", 'title = "a\\u202eb"'])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "title = 3",
+        'url = "ftp://x"',
+        'colour = "red"',
+        "title",
+        'title = "a\\u202eb"',
+        'locks = ["app"]',
+        'url = "https://x"\nlocks = "app"',
+        'url = "https://x"\nlocks = ["../app"]',
+    ],
+)
 def test_invalid_settings_error_has_allowed_keys(lines: str, tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     (tmp_path / "index/site.toml").write_text(lines)

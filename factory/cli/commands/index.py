@@ -27,6 +27,7 @@ from factory.publish.license_texts import license_texts_path
 from factory.publish.logs import log_name
 from factory.publish.output_folder import claim
 from factory.publish.own_keys import statements_path
+from factory.publish.published_locks import update_locks
 from factory.publish.publisher import Publication, Terms, publish
 from factory.publish.release import Built, Release
 from factory.publish.report_writer import BuildHistory, write_reports
@@ -217,10 +218,10 @@ def publish_and_show(
     from factory.site.writer import write_site
 
     store, folder = Store(layout.store), ledger_folder(args, args.output)
-    ledger, address = Ledger(folder), load_settings(folder.parent).url or None
+    ledger, settings = Ledger(folder), load_settings(folder.parent)
     shadowing = (each.project for each in projects if each.may_shadow)
     recipes = {each.recipe for each in projects}  # other project folders use the same store
-    terms = Terms(may_shadow=frozenset(shadowing), bases=bases, mirror=args.mirror, address=address)
+    terms = Terms(may_shadow=frozenset(shadowing), bases=bases, mirror=args.mirror, address=settings.url or None)
     stage = Reporter().stage("index", "publish", layout.logs / "index" / "publish.log")
     # Locked to the end: of two concurrent publishers, the later one writes the pages of both.
     with owned_by_user(args.output, folder), stage as log, ledger.locked():
@@ -248,8 +249,11 @@ def publish_and_show(
             write_sboms(publication.releases, folder, args.output, force=args.force)
         finally:  # published wheels are on the pages even if their reports fail
             write_site(ledger, args.output, force=args.force)
+        changed, unlocked = update_locks(settings.locks, ledger=ledger, output=args.output, address=settings.url)
+        if changed:
+            write_site(ledger, args.output)
     publication = replace(publication, refused=(*refused, *publication.refused))
-    for note in publication.notes:
+    for note in (*publication.notes, *map(str, unlocked)):
         notes.add(note)
     for error in publication.refused:
         print_note(str(error))
