@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -162,9 +163,10 @@ def main() -> None:
     assert answer.strip(), "the server's answer is empty"
     assert answer in spoken, f"llama-server answers {answer!r}, llama-cli {spoken!r}"
 
-    quantized = Path(MODEL).with_name("quantized.gguf")
-    quantize(quantized)
-    kind, speed = bench(quantized)
+    with tempfile.TemporaryDirectory() as folder:
+        quantized = Path(folder) / "quantized.gguf"
+        quantize(quantized)
+        kind, speed = bench(quantized)
     assert kind.endswith("Q8_0"), kind
 
     shown = PROMPT + text
