@@ -35,7 +35,7 @@ LIGHT = (*THREADS, "--ctx-size", "128", "--no-warmup", "--fit", "off", "--temp",
 # The server and llama-cli compute as llama-cpp-python does, so that profiles agree as they do there: at the sixth token
 # two continuations are so close that flash attention makes k1 prefer the other one. llama-completion keeps it on.
 PLAIN = ("--flash-attn", "off")
-READY_SECONDS = 120
+READY_SECONDS = 900
 LOADED = re.compile(r"loaded CPU backend from .*/libggml-cpu-(\w+)\.so$", re.MULTILINE)
 
 
