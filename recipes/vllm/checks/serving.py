@@ -80,11 +80,7 @@ def ask_server(folder: Path, note: Callable[[str], None]) -> str:
         note("the server answers")
         for test in TESTS:
             note(f"{test.__name__[1:]}: {test(server)}")
-        began = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        status = server.process.wait(SECONDS)
-        note(f"ended with {status} {time.monotonic() - began:.1f} s after SIGTERM")
-        assert status == 0, f"after SIGTERM the server ended with {status}"
+        note(f"SIGTERM: {_end_while_it_answers(server)}")
     return f"served {', '.join(test.__name__[1:].replace('_', ' ') for test in TESTS)}"
 
 
@@ -208,6 +204,20 @@ def _client_that_goes_away(server: Server) -> str:
     generated = server.metric("generation_tokens_total") - generated
     assert generated < LENGTH / 2, generated
     return f"ended after {generated:.0f} tokens"
+
+
+def _end_while_it_answers(server: Server) -> str:
+    wanted = {"model": MODEL, "prompt": PROMPT, "max_tokens": LENGTH - 16, "extra_body": {"ignore_eos": True}}
+    with server.client.completions.create(**wanted, stream=True) as stream:
+        parts = iter(stream)
+        next(parts)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        reasons = [part.choices[0].finish_reason for part in parts]
+    assert reasons[-1] == "abort", reasons
+    status = server.process.wait(SECONDS)
+    assert status == 0, f"after SIGTERM the server ended with {status}"
+    return f"the client was told, and the server ended after {time.monotonic() - began:.1f} s"
 
 
 TESTS = (
