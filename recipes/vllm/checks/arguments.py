@@ -9,7 +9,18 @@ from tempfile import NamedTemporaryFile
 import torch
 
 from checks.comparison import KINDS, Inputs, Mismatch, Report, ratio_of, require, require_refused
-from checks.operators import EPSILON, GATED, INTERMEDIATE, LIMITS, PLAIN, exact_experts, experts_isas, int4_isas
+from checks.operators import (
+    EPSILON,
+    GATED,
+    GPTQ,
+    INTERMEDIATE,
+    LIMITS,
+    PLAIN,
+    exact_experts,
+    experts_isas,
+    int4_blocks,
+    int4_isas,
+)
 
 SEED, ROWS, WIDTH = 43, 3, 64
 # Of latent attention: the sizes that the kernel is made for.
@@ -31,13 +42,13 @@ def check(kind: str, report: Report) -> None:
         if not torch.allclose(found, expected, LIMITS[dtype], torch.finfo(dtype).tiny, equal_nan=True):
             raise Mismatch(f"{name}, {kind}: {found.tolist()}, expected {expected.tolist()}")
         report.add(f"{name}, {kind}", 0.0)
-    for compare, limit in ((latent, 1.0), (experts, INTERMEDIATE["experts"])):
+    for compare, limit in ((latent, 1.0), (packed_weights, 1.0), (experts, INTERMEDIATE["experts"])):
         for name, found, exact in compare(dtype, inputs):
             require(report, f"{name}, {kind}", ratio_of(found, exact, limit * LIMITS[dtype]))
-    calls = (*refused(dtype, inputs), *refused_experts(dtype, inputs), *refused_int4(dtype, inputs))
-    for name, call in calls:
-        require_refused(name, call)
-        report.add(f"{name}, {kind}", 0.0)
+    for refuse in (refused, refused_experts, refused_int4, refused_int4_by_int8):
+        for name, call in refuse(dtype, inputs):
+            require_refused(name, call)
+            report.add(f"{name}, {kind}", 0.0)
 
 
 def special_values(kind: torch.dtype) -> Compared:
@@ -72,6 +83,21 @@ def _latent(name: str, cache: torch.Tensor, table: torch.Tensor, inputs: Inputs)
     keys = cache[table[:, 0].long()].double()
     exact = torch.softmax(query.double() @ keys.mT * scale, dim=-1) @ keys[..., :VALUE]
     yield f"mla_decode_kvcache {name}", output.flatten(1), exact.flatten(1)
+
+
+def packed_weights(kind: torch.dtype, inputs: Inputs) -> Compared:
+    """Compare blocks of slices of weights and zero points to those of copies."""
+    if kind != torch.bfloat16 or not hasattr(torch.ops._C, "int4_scaled_mm_cpu"):
+        return
+    depth, width, groups = 256, 64, 2
+    weights = inputs.integers(0, 2**31, depth // 8, 2 * width).int()[:, ::2]
+    zeros = inputs.integers(0, 2**31, groups, width // 4).int()[:, ::2]
+    scales = inputs.normal(groups, width, kind=kind)
+    convert = torch.ops._C.convert_weight_packed_scale_zp
+    found = convert(weights, zeros, scales, GPTQ)
+    expected = convert(weights.contiguous(), zeros.contiguous(), scales, GPTQ)
+    for name, blocks, copied in zip(("weights", "zero points", "scales"), found, expected, strict=True):
+        yield f"blocks of sliced {name}", blocks.flatten(1).float(), copied.flatten(1).double()
 
 
 def experts(kind: torch.dtype, inputs: Inputs) -> Compared:
@@ -157,6 +183,27 @@ def refused_int4(kind: torch.dtype, inputs: Inputs) -> Iterator[tuple[str, Calla
                 f"cpu_gemm_wna16 with {name}, {isa}",
                 lambda given=arguments, isa=isa: torch.ops._C.cpu_gemm_wna16(*given, None, 8, isa),
             )
+
+
+def refused_int4_by_int8(kind: torch.dtype, inputs: Inputs) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Return calls of products of int4 and 8 bits whose shapes differ, where the module has them."""
+    if kind != torch.bfloat16 or not hasattr(torch.ops._C, "int4_scaled_mm_cpu"):
+        return
+    depth, width, groups = 256, 64, 2
+    numbers = inputs.integers(0, 16, depth, width), inputs.integers(0, 16, groups, width)
+    weights, zeros, scales = int4_blocks(*numbers, inputs.normal(groups, width, kind=kind))
+    values, bias = inputs.normal(ROWS, depth, kind=kind), inputs.normal(width)
+    part = torch.cat((weights, weights), dim=-1)[..., : weights.shape[2]]
+    for name, arguments in {
+        "few weights": (values, weights[:, :, :-8].contiguous(), zeros, scales, None),
+        "a slice of weights": (values, part, zeros, scales, None),
+        "few zero points": (values, weights, zeros[:, :1].contiguous(), scales, None),
+        "few scales": (values, weights, zeros, scales[:, :1].contiguous(), None),
+        "few biases": (values, weights, zeros, scales, bias[:-1]),
+        "every second bias": (values, weights, zeros, scales, torch.cat((bias, bias))[::2]),
+        "a column for each row": (inputs.normal(depth, ROWS, kind=kind).t(), weights, zeros, scales, None),
+    }.items():
+        yield f"int4_scaled_mm_cpu with {name}", lambda given=arguments: torch.ops._C.int4_scaled_mm_cpu(*given)
 
 
 def _weights(kind: torch.dtype, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,7 +16,8 @@ INT8_LIMIT = 0.02
 # Inputs of a layer with one scale for each column. They are positive: sums with its weights, numbers from 0 to 15, are
 # far above sums with their differences from the zero point.
 ONE_GROUP = 6400
-# Packed columns of an int32 in AWQ's order.
+# vLLM's numbers for layouts of packed weights, and the packed columns of an int32 in AWQ's order.
+AWQ, GPTQ = 0, 1
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 Operator = Callable[[torch.dtype, Inputs], Iterator[tuple[str, torch.Tensor, torch.Tensor]]]
 Compared = Iterator[tuple[str, torch.Tensor, torch.Tensor]]
@@ -152,12 +153,15 @@ def int4_by_int8(kind: torch.dtype, inputs: Inputs) -> Compared:
         weights, zeros = inputs.integers(0, 16, depth, width), inputs.integers(4, 12, depth // group, width)
         scales = inputs.normal(depth // group, width, kind=kind, scale=0.05).abs() + 0.01
         values = inputs.normal(rows, depth, kind=kind)
-        ordered = (each.view(each.shape[0], -1, 8)[:, :, AWQ_ORDER].flatten(1) for each in (weights, zeros))
-        packed = [_packed(each) for each in ordered]
-        blocks = torch.ops._C.convert_weight_packed_scale_zp(*packed, scales, 0)
-        output = torch.ops._C.int4_scaled_mm_cpu(values, blocks[0], blocks[1], blocks[2], None)
+        output = torch.ops._C.int4_scaled_mm_cpu(values, *int4_blocks(weights, zeros, scales), None)
         dense = (weights - zeros.repeat_interleave(group, dim=0)) * scales.double().repeat_interleave(group, dim=0)
         yield f"int4_scaled_mm_cpu {rows}x{depth}x{width}", output, values.double() @ dense
+
+
+def int4_blocks(weights: torch.Tensor, zeros: torch.Tensor, scales: torch.Tensor) -> Sequence[torch.Tensor]:
+    """Return weights, zero points and scales in the kernel's blocks."""
+    ordered = (each.view(each.shape[0], -1, 8)[:, :, AWQ_ORDER].flatten(1) for each in (weights, zeros))
+    return torch.ops._C.convert_weight_packed_scale_zp(*map(_packed, ordered), scales, AWQ)
 
 
 def linear(kind: torch.dtype, inputs: Inputs) -> Compared:
