@@ -69,14 +69,12 @@ def load_key(path: Path) -> CryptoSigner:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner
 
-    if not path.is_file():
-        raise PublishError(f"{path}: file not found", hint=f"make a key: factory attest --new-key {path}")
+    hint = "make a key: factory attest --new-key FILE"
+    content = read_file(path, hint)
     try:
-        return CryptoSigner(load_pem_private_key(path.read_bytes(), password=None))
+        return CryptoSigner(load_pem_private_key(content, password=None))
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise PublishError(
-            f"{path}: cannot read the private key: {error}", hint="make one: factory attest --new-key FILE"
-        ) from error
+        raise PublishError(f"{path}: cannot read the private key: {error}", hint=hint) from error
 
 
 def sign(payload: bytes, signer: CryptoSigner) -> bytes:
@@ -96,7 +94,7 @@ def verify_lines(content: bytes, signers: Sequence[TrustedSigner]) -> list[Signe
     Raises:
         PublishError: a key's file cannot be read.
     """
-    keys = [(signer.name, _public_key(signer.key)) for signer in signers if signer.key is not None]
+    keys = [(signer.name, load_public_key(signer.key)) for signer in signers if signer.key is not None]
     return [_verify(line, keys) for line in content.splitlines() if line.strip()]
 
 
@@ -122,7 +120,13 @@ def _verify(line: bytes, keys: Sequence[tuple[str, Key]]) -> Signed | ValueError
     return ValueError(f"the signature is not one of {claimed[0][0]!r} on this statement")
 
 
-def _public_key(path: Path) -> Key:
+def load_public_key(path: Path) -> Key:
+    """Load a public key (PEM).
+
+    Raises:
+        PublishError: it cannot be read.
+    """
+    require_signing(str(path), KEYS)
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.signer import SSlibKey

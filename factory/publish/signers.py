@@ -63,12 +63,12 @@ def names_of(signers: Sequence[TrustedSigner]) -> str:
     return ", ".join(repr(signer.name) for signer in signers)
 
 
-def read_file(path: Path) -> bytes:
-    """Read a file that a signer names.
+def read_file(path: Path, hint: str = "correct [[signers]] in site.toml, or --key") -> bytes:
+    """Read a key, or another file of a signer.
 
     Raises:
-        PublishError: there is no such file.
+        PublishError: there is no such file; with the hint.
     """
-    if not path.is_file():
-        raise PublishError(f"{path}: file not found: a signer's", hint="correct [[signers]] in site.toml, or --key")
-    return path.read_bytes()
+    if path.is_file():
+        return path.read_bytes()
+    raise PublishError(f"{path}: {'not a file' if path.exists() else 'file not found'}: a signer's", hint=hint)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.main import main
-from factory.errors import NotVerified
+from factory.errors import NotVerified, PublishError
 from factory.model.materials import BILL, Materials
 from factory.model.record import AuditSummary, DispatchedLibrary
 from factory.sbom.cyclonedx import bill_of_materials
@@ -206,6 +206,19 @@ def test_attest_leaves_out_wheels_of_other_projects(folder: Path) -> None:
     assert not Path(f"{other}.intoto.jsonl").exists()
     assert main(["attest", str(other), "--key", str(key_of(folder))]) == 0
     assert Path(f"{other}.intoto.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["absent", "empty", "folder", "factory.pem"])
+def test_key_that_is_none_is_named(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where the wheel has no signature that it would be compared with."""
+    wheel, private = built(folder), key_of(folder)
+    (folder / "empty").touch()
+    (folder / "folder").mkdir()
+    assert main(["verify", str(wheel), "--key", name]) == PublishError.exit_code
+    assert capsys.readouterr().err.startswith(f"factory: {name}: ")
+    if name != private.name:
+        assert main(["attest", str(wheel), "--key", name]) == PublishError.exit_code
+        assert capsys.readouterr().err.startswith(f"factory: {name}: ")
 
 
 def test_new_key_is_private_and_replaces_nothing(folder: Path) -> None:

@@ -18,6 +18,7 @@ from factory.errors import AuditFailed, NotVerified, RecipeError
 from factory.model.recipe import AuditOptions
 from factory.model.record import BuildRecord
 from factory.model.target import Target
+from factory.publish.own_keys import load_public_key
 from factory.publish.published_index import open_index
 from factory.publish.signers import TrustedSigner, of_key
 from factory.publish.source_texts import find_texts
@@ -63,6 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the findings; return the exit code of NotVerified if one contradicts the wheel."""
     require_file(args.wheel)
+    for key in args.key:  # a wrong name is no fault of a wheel without signatures
+        load_public_key(key)
     project = optional_project(args)
     settings = None if project is None else load_settings(project / INDEX_FOLDER)
     signers = (*(settings.signers if settings else ()), *map(of_key, args.key))
