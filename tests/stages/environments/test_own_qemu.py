@@ -81,6 +81,12 @@ def test_cpu_without_the_extension_refuses_all(environment: RootfsEnvironment, p
     assert said(environment, program.parent, off) == "16 instructions refused"
 
 
+def test_python_copies_files_with_their_attributes(environment: RootfsEnvironment, tmp_path: Path) -> None:
+    """A system call that QEMU lacks would be an error of `shutil.copy2`."""
+    copy = "import shutil; shutil.copy2(shutil.__file__, '/tmp/copied'); print('copied')"
+    assert said(environment, tmp_path / "work", f'python3 -c "{copy}"', cpu=IME) == "copied"
+
+
 @pytest.mark.parametrize("vlen", [128, 512])
 def test_vlen_that_the_specification_lacks_is_refused(
     environment: RootfsEnvironment, tmp_path: Path, vlen: int, log: MemoryLog

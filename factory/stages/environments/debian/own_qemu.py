@@ -36,7 +36,7 @@ PACKAGES = (
 OPTIONS = (
     *("--cc=gcc", "--static", "--target-list=riscv64-linux-user", "--without-default-features"),
     *("--disable-system", "--disable-tools", "--disable-docs", "--disable-install-blobs", "--disable-download"),
-    "--disable-debug-info",
+    *("--disable-debug-info", "--enable-attr"),  # attributes of files, which Python copies with them
 )
 
 
