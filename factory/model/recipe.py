@@ -190,7 +190,9 @@ class CheckOptions:
     )
     model: str | None = field(
         default=None,
-        metadata=about("model of `recipes/models.toml`, whose path is in `FACTORY_MODEL`", tables=(CHECK_TABLE,)),
+        metadata=about(
+            "model of `recipes/models.toml`, whose path is in `FACTORY_MODEL`, in the suite too", tables=(CHECK_TABLE,)
+        ),
     )
     profiles: Profiles = field(
         default=DEFAULT_PROFILES, metadata=about("ISA profiles to run on, by name or glob (`vlen*`)")

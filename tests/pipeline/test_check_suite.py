@@ -17,7 +17,7 @@ from factory.util.paths import Layout
 
 RECIPE = '[package]\nname = "{name}"\nversion = "1"\n[source]\nkind = "local"\npath = "../../{name}"\n'
 PROJECT = '[build-system]\nrequires = []\nbuild-backend = "b"\n[project]\nname = "{name}"\nversion = "1"\n'
-DEMO = '[check]\ndependencies = false\n[suite]\nscript = "suite.py"\nrequires = ["helper"]\n'
+DEMO = '[check]\nmodel = "m"\ndependencies = false\n[suite]\nscript = "suite.py"\nrequires = ["helper"]\n'
 
 
 @pytest.fixture
@@ -41,8 +41,13 @@ def test_suite_requires_recipes_that_its_check_does_not(run: Run) -> None:
     assert "factory build helper" in str(caught.value.hint)
 
 
-def test_suite_installs_dependencies_if_the_check_does(run: Run) -> None:
-    assert not with_suite(run.recipes.find("demo")).check.dependencies
+def test_suite_has_the_checks_model_and_dependencies(run: Run) -> None:
+    options = with_suite(run.recipes.find("demo")).check
+    assert (options.script is not None and options.script.name, options.model, options.dependencies) == (
+        "suite.py",
+        "m",
+        False,
+    )
 
 
 def test_recipe_without_suite_names_the_table(run: Run) -> None:

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 def with_suite(recipe: Recipe) -> Recipe:
     """Return the recipe with its suite in place of its check.
 
-    The check says for both whether the package's dependencies can be installed.
+    The check says for both which model there is, and whether the package's dependencies can be installed.
 
     Raises:
         RecipeError: it has no suite.
@@ -69,7 +69,8 @@ def with_suite(recipe: Recipe) -> Recipe:
             f"{recipe.label}: no suite",
             hint=f"add a table [suite] with `script` to {recipe.directory / 'recipe.toml'}",
         )
-    return replace(recipe, check=replace(recipe.suite, dependencies=recipe.check.dependencies))
+    check = recipe.check
+    return replace(recipe, check=replace(recipe.suite, model=check.model, dependencies=check.dependencies))
 
 
 def _check(check: PackageCheck, args: argparse.Namespace) -> tuple[CheckResult, ...]:
