@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from factory.model.recipe import CHECK_TABLE, PACKAGE_TABLE, CheckOptions, Recipe
 from factory.model.source import SOURCE_TABLE
+from factory.model.target import OWN_PROFILES
 from factory.recipes.document import KeyPath, unknown
 
 # A key path and the message.
@@ -75,6 +76,6 @@ def _check_profiles(check: CheckOptions) -> Iterator[Mistake]:
             yield (CHECK_TABLE, "model-profiles"), unknown(profile, check.profiles)
     for fact, values in check.expect.items():
         for profile in values:
-            if profile not in check.profiles:
+            if profile not in (*check.profiles, *OWN_PROFILES):
                 message = f"is not one of the recipe's profiles: {', '.join(check.profiles)}"
                 yield (CHECK_TABLE, "expect", fact, profile), message

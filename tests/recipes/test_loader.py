@@ -70,6 +70,7 @@ def test_full_recipe_is_read(tmp_path: Path) -> None:
         [check.expect.cpu-backend]
         rv64gc = "riscv64_0"
         k1 = "riscv64_v"
+        k1-ime = "riscv64_v_ime"
     """
     directory = write(tmp_path, text)
     (directory / "smoke.py").touch()
@@ -88,7 +89,8 @@ def test_full_recipe_is_read(tmp_path: Path) -> None:
     assert recipe.check.script == directory / "smoke.py"
     assert (recipe.check.model, recipe.check.same_tokens, recipe.check.logits_tolerance) == ("tiny", 12, 0.5)
     assert [profile for profile in ("rv64gc", "k1", "vlen512") if recipe.check.runs_model(profile)] == ["k1", "vlen512"]
-    assert recipe.check.expect == {"cpu-backend": {"rv64gc": "riscv64_0", "k1": "riscv64_v"}}
+    by_profile = {"rv64gc": "riscv64_0", "k1": "riscv64_v", "k1-ime": "riscv64_v_ime"}
+    assert recipe.check.expect == {"cpu-backend": by_profile}
 
 
 def test_all_mistakes_are_reported_at_once_with_lines(tmp_path: Path) -> None:
