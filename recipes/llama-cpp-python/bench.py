@@ -75,6 +75,7 @@ class Ggml:
         folder = Path(spec.submodule_search_locations[0]) / "lib"
         self.base = ctypes.CDLL(str(folder / "libggml-base.so"), mode=ctypes.RTLD_GLOBAL)
         ggml = ctypes.CDLL(str(folder / "libggml.so"))
+        os.environ["GGML_RISCV_IME"] = "1"  # of the profiles, k1-ime alone has these instructions
         for function in ("ggml_init", "ggml_new_tensor_2d", "ggml_mul_mat", "ggml_new_graph", "ggml_backend_dev_init"):
             self._returns_pointer(self.base, function)
         for function in ("ggml_backend_reg_dev_get", "ggml_backend_reg_get_proc_address"):

@@ -170,6 +170,8 @@ def check_tokenizer(model: llama_cpp.Llama) -> None:
 
 def main() -> None:
     profile = os.environ["FACTORY_PROFILE"]
+    # Ask for SpacemiT's matrix instructions everywhere: the recipe says which profile may use them.
+    os.environ["GGML_RISCV_IME"] = "1"
     model = llama_cpp.Llama(
         os.environ["FACTORY_MODEL"],
         n_ctx=64,

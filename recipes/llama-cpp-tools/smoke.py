@@ -148,6 +148,8 @@ def continued(url: str) -> tuple[str, list[int], list[list[tuple[int, float]]]]:
 
 def main() -> None:
     profile = os.environ["FACTORY_PROFILE"]
+    # Ask for SpacemiT's matrix instructions everywhere: the recipe says which profile may use them.
+    os.environ["GGML_RISCV_IME"] = "1"
     check_files()
     backend = cpu_backend()
     begun = complete()
