@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STATEMENTS_SUFFIX = ".intoto.jsonl"
 PUBLIC_SUFFIX = ".pub"
+RSA_BITS = 2048
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
@@ -72,7 +73,9 @@ def load_key(path: Path) -> CryptoSigner:
     hint = "make a key: factory attest --new-key FILE"
     content = read_file(path, hint)
     try:
-        return CryptoSigner(load_pem_private_key(content, password=None))
+        key = load_pem_private_key(content, password=None)
+        _require_strength(key.public_key())
+        return CryptoSigner(key)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise PublishError(f"{path}: cannot read the private key: {error}", hint=hint) from error
 
@@ -132,6 +135,16 @@ def load_public_key(path: Path) -> Key:
     from securesystemslib.signer import SSlibKey
 
     try:
-        return SSlibKey.from_crypto(load_pem_public_key(read_file(path)))
+        key = load_pem_public_key(read_file(path))
+        _require_strength(key)
+        return SSlibKey.from_crypto(key)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise PublishError(f"{path}: cannot read the public key: {error}", hint="name a PEM file") from error
+
+
+def _require_strength(key: object) -> None:
+    """Refuse keys of RSA that are too short to trust (NIST SP 800-131A)."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    if isinstance(key, RSAPublicKey) and key.key_size < RSA_BITS:
+        raise ValueError(f"a key of {key.key_size} bits: RSA needs {RSA_BITS}")

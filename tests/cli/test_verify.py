@@ -221,6 +221,20 @@ def test_key_that_is_none_is_named(name: str, folder: Path, capsys: pytest.Captu
         assert capsys.readouterr().err.startswith(f"factory: {name}: ")
 
 
+def test_short_key_of_rsa_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    wheel, key = built(folder), generate_private_key(65537, 1024)
+    pem = Encoding.PEM
+    (folder / "short.pem").write_bytes(key.private_bytes(pem, PrivateFormat.PKCS8, NoEncryption()))
+    public = key.public_key().public_bytes(pem, PublicFormat.SubjectPublicKeyInfo)
+    (folder / "short.pem.pub").write_bytes(public)
+    for command, name in (("attest", "short.pem"), ("verify", "short.pem.pub")):
+        assert main([command, str(wheel), "--key", name]) == PublishError.exit_code
+        assert "a key of 1024 bits: RSA needs 2048" in capsys.readouterr().err
+
+
 def test_new_key_is_private_and_replaces_nothing(folder: Path) -> None:
     key = key_of(folder)
     assert key.stat().st_mode & 0o777 == 0o600
