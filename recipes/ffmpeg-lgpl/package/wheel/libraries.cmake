@@ -1,0 +1,20 @@
+# Libraries as a wheel can hold them, which has no symbolic links: each under its SONAME, and for the linker a text file
+# that names it. The files for pkg-config find the folder by their own place.
+
+file(REMOVE_RECURSE ${installed}/wheel)
+file(GLOB links ${installed}/lib/lib*.so)
+foreach(link ${links})
+  get_filename_component(name ${link} NAME)
+  file(READ_SYMLINK ${link} versioned)
+  string(REGEX REPLACE "^(.*\\.so\\.[0-9]+).*" "\\1" soname ${versioned})
+  file(REAL_PATH ${link} library)
+  configure_file(${library} ${installed}/wheel/lib/${soname} COPYONLY)
+  file(WRITE ${installed}/wheel/lib/${name} "INPUT(${soname})\n")
+endforeach()
+file(GLOB descriptions ${installed}/lib/pkgconfig/*.pc)
+foreach(description ${descriptions})
+  get_filename_component(name ${description} NAME)
+  file(READ ${description} text)
+  string(REPLACE "${installed}" "\${pcfiledir}/../.." text "${text}")
+  file(WRITE ${installed}/wheel/lib/pkgconfig/${name} "${text}")
+endforeach()
