@@ -81,6 +81,21 @@ def parse_lock(text: str) -> Pylock:
         raise ValueError(str(error)) from error
 
 
+def refuse_local_files(text: str) -> None:
+    """Refuse a lock file for other machines that names files of this one.
+
+    Raises:
+        PublishError: it names one.
+    """
+    for package in parse_lock(text).packages:
+        for wheel in package.wheels or ():
+            if not re.match("(?i)https?://", found := wheel.url or wheel.path or ""):
+                raise PublishError(
+                    f"{package.name}: cannot lock a file of this machine: {found}",
+                    hint="give the file an http address in the index",
+                )
+
+
 def name_files(text: str) -> str:
     """Return uv's lock file with the names of files that their addresses quote.
 

@@ -1,8 +1,7 @@
-"""Lock files that the site offers: written at each publication, so that they name the newest versions."""
+"""Lock files that the site offers, written at each publication."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,17 +10,18 @@ from packaging.utils import NormalizedName
 from factory.errors import PublishError
 from factory.model.target import PYTHONS
 from factory.publish.ledger import Ledger
-from factory.publish.lock_files import parse_lock, write_lock
+from factory.publish.lock_files import refuse_local_files, write_lock
 from factory.publish.resolver import Unresolvable, lock
 
 
 def update_locks(
     projects: Sequence[NormalizedName], *, ledger: Ledger, output: Path, address: str
 ) -> tuple[bool, Sequence[PublishError]]:
-    """Lock projects from the pages in `output`, for each Python that the index has all wheels for.
+    """Write the lock files of projects from the pages in `output`.
 
-    The files are kept in the ledger, with addresses below `address`, where users find the index. Returns whether any
-    changed, and why projects have none for any Python; what they had stays.
+    There is one for each Python that the index has all wheels for. They are kept in the ledger, with addresses below
+    `address`, where users find the index. Returns whether any changed, and why projects have none for any Python; what
+    they had stays.
     """
     changed, failures = False, []
     for project in projects:
@@ -58,18 +58,3 @@ def _lock(project: str, python: str, output: Path, address: str) -> str:
     text = text.replace(f"{index.as_uri()}/", f"{address}/")
     refuse_local_files(text)
     return text
-
-
-def refuse_local_files(text: str) -> None:
-    """Refuse a lock file for other machines that names files of this one.
-
-    Raises:
-        PublishError: it names one.
-    """
-    for package in parse_lock(text).packages:
-        for wheel in package.wheels or ():
-            if not re.match("(?i)https?://", found := wheel.url or wheel.path or ""):
-                raise PublishError(
-                    f"{package.name}: cannot lock a file of this machine: {found}",
-                    hint="give the file an http address in the index",
-                )

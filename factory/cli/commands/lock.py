@@ -16,8 +16,7 @@ from factory.cli.values import output_path
 from factory.errors import PublishError
 from factory.host.ownership import owned_by_user
 from factory.model.target import PYTHONS
-from factory.publish.lock_files import parse_lock, write_lock_file
-from factory.publish.published_locks import refuse_local_files
+from factory.publish.lock_files import parse_lock, refuse_local_files, write_lock_file
 from factory.publish.resolver import Unresolvable, lock
 from factory.util.quantities import quantity
 
