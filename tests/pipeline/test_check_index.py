@@ -79,7 +79,7 @@ def test_stored_wheel_serves_another_projects_requirement(
     assert {path.name for path in (index / "simple").iterdir() if path.is_dir()} == {"between", "demo", "needed"}
 
 
-def test_requirements_of_what_the_check_requires_are_in_the_index(
+def test_what_the_checks_requirements_need_is_in_the_index(
     check: PackageCheck, tmp_path: Path, log: MemoryLog, upstream: Upstream
 ) -> None:
     upstream.add("between")

@@ -28,9 +28,7 @@ def index(tmp_path: Path) -> Path:
     folder = tmp_path / "out"
     add(folder, make_wheel(folder / "files", "app", "1.0", requires=["lib>=1"]))
     add(folder, make_wheel(folder / "files", "lib", "2.0+debian"))
-    add(
-        folder, make_wheel(folder / "files", "newer", "1.0", tag="cp314-cp314-manylinux_2_39_riscv64", requires=["lib"])
-    )
+    add(folder, make_wheel(folder / "files", "newer", "1.0", tag=NEWER, requires=["lib"]))
     add(folder, make_wheel(folder / "files", "engine", "1.0", requires=["absent"]))
     (folder / ".pages.json").touch()
     write_site(ledger_of(folder), folder)
