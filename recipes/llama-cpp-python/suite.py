@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from gguf import GGMLQuantizationType, quants
 
 Floats = npt.NDArray[np.float32]
 LIBRARIES = Path(llama_cpp.__file__).parent / "lib"
-BASELINE = "riscv64_0"
+PREFIX = "libggml-cpu-"
 TYPES = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "F16")
 # Rows and columns of weights. The depths are those of SmolLM2-135M, Qwen2.5-0.5B and TinyLlama; each kernel takes
 # blocks of rows, so that few are enough.
@@ -103,25 +103,22 @@ GGML = bind()
 
 @dataclass(frozen=True)
 class Product:
-    """Weights in a type, as ggml's bytes and as numbers, and activations."""
+    """Rows of weights in a type, as ggml's bytes, activations, and the product in float64."""
 
     kind: int
     packed: npt.NDArray[np.uint8]
-    weights: Floats
     activations: Floats
+    exact: npt.NDArray[np.float64]
 
     def error(self, found: Floats) -> float:
         """Return the root mean square of differences from float64, as a part of that of the results."""
-        exact = self.activations.astype(np.float64) @ self.weights.astype(np.float64).T
-        return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+        return float(np.linalg.norm(found - self.exact) / np.linalg.norm(self.exact))
 
 
 class Backend:
-    """A CPU backend, which may keep weights in an order of its own."""
+    """A CPU backend that was loaded. It may keep weights in an order of its own."""
 
-    def __init__(self, name: str) -> None:
-        registered = GGML["backend_load"](os.fsencode(LIBRARIES / f"libggml-cpu-{name}.so"))
-        assert registered, f"{name} cannot be loaded"
+    def __init__(self, registered: int) -> None:
         self.device = GGML["backend_reg_dev_get"](registered, 0)
         self.backend = GGML["backend_dev_init"](self.device, None)
         self._set_threads(registered)
@@ -146,7 +143,7 @@ class Backend:
 
     def _multiply(self, product: Product, order: int) -> Floats | None:
         """Return the product with weights in an order, None if it is not for them."""
-        (rows, depth), batch = product.weights.shape, len(product.activations)
+        (batch, depth), rows = product.activations.shape, len(product.packed)
         model, context = (GGML["init"](InitParams(1 << 20, None, True)) for _ in range(2))
         weights = GGML["new_tensor_2d"](model, product.kind, depth, rows)
         activations = GGML["new_tensor_2d"](context, F32, depth, batch)
@@ -199,25 +196,26 @@ def products() -> Iterator[tuple[str, Product]]:
             weights = random.standard_normal((rows, depth), dtype=np.float32) + np.float32(0.1)
             packed = np.empty((rows, depth // block * size), np.uint8)
             GGML["quantize_chunk"](kind, weights.ctypes.data, packed.ctypes.data, 0, rows, depth, None)
-            numbers = quants.dequantize(packed, kind).astype(np.float32)
+            numbers = quants.dequantize(packed, kind).astype(np.float64)
             for batch in BATCHES:
                 activations = random.standard_normal((batch, depth), dtype=np.float32)
-                yield f"{name} {rows}x{depth}, {batch}", Product(kind, packed, numbers, activations)
+                yield f"{name} {rows}x{depth}, {batch}", Product(kind, packed, activations, activations @ numbers.T)
 
 
-def backends() -> Sequence[str]:
-    """Return the backends that this CPU can run, the baseline first."""
-    names = sorted(path.name.removeprefix("libggml-cpu-").removesuffix(".so") for path in LIBRARIES.glob("*-cpu-*.so"))
-    return [name for name in names if GGML["backend_load"](os.fsencode(LIBRARIES / f"libggml-cpu-{name}.so"))]
+def load_backends() -> Mapping[str, Backend]:
+    """Load the backends that this CPU can run, the baseline first."""
+    libraries = {path.name[len(PREFIX) : -len(".so")]: path for path in sorted(LIBRARIES.glob(f"{PREFIX}*.so"))}
+    loaded = {name: GGML["backend_load"](os.fsencode(path)) for name, path in libraries.items()}
+    return {name: Backend(registered) for name, registered in loaded.items() if registered}
 
 
-def compare_products(names: Sequence[str]) -> tuple[int, float, Sequence[str]]:
+def compare_products(backends: Mapping[str, Backend]) -> tuple[int, float, Sequence[str]]:
     """Return how many products were compared, the largest error as a part of its limit, and what is wrong."""
-    baseline, *others = (Backend(name) for name in names)
+    (_, baseline), *others = backends.items()
     count, worst, wrong = 0, 0.0, []
     for name, product in products():
         limit = 2 * max(product.error(found) for _, found in baseline.multiply(product)) + 1e-6
-        for backend, of in zip(others, names[1:], strict=True):
+        for of, backend in others:
             for order, found in backend.multiply(product):
                 error = product.error(found) / limit
                 count, worst = count + 1, max(worst, error)
@@ -251,8 +249,8 @@ def write_logits(model: Path, out: Path) -> None:
 def logits_of(backend: str, model: Path, folder: Path) -> npt.NDArray[np.float64]:
     """Return a model's logits by one backend: the process finds no other."""
     libraries, out = folder / backend, folder / f"{backend}.npy"
-    shutil.copytree(LIBRARIES, libraries, ignore=shutil.ignore_patterns("libggml-cpu-*"), dirs_exist_ok=True)
-    shutil.copy(LIBRARIES / f"libggml-cpu-{backend}.so", libraries)
+    shutil.copytree(LIBRARIES, libraries, ignore=shutil.ignore_patterns(f"{PREFIX}*"), dirs_exist_ok=True)
+    shutil.copy(LIBRARIES / f"{PREFIX}{backend}.so", libraries)
     variables = os.environ | {"LLAMA_CPP_LIB_PATH": str(libraries)}
     subprocess.run([sys.executable, __file__, str(model), str(out)], env=variables, check=True)
     return np.load(out).astype(np.float64)
@@ -286,8 +284,9 @@ def compare_models(names: Sequence[str], folder: Path) -> tuple[dict[str, float]
 
 def main() -> int:
     os.environ["GGML_RISCV_IME"] = "1"
-    names = backends()
-    count, worst, wrong = compare_products(names)
+    backends = load_backends()
+    names = list(backends)
+    count, worst, wrong = compare_products(backends)
     print(f"{count} products within {worst:.2f} of their limits", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         divergences, differing = compare_models(names, Path(folder))
